@@ -1,0 +1,196 @@
+"""What is measured: each case is a function whose docstring says what is fair in it and what not.
+
+A case names the trees, the peers that run by default, and the lanes that the others are compared
+with. Nothing is run here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Peers that decode a picture in this or another process of their own making.
+POOLS = ("sharp", "pillow", "pyvips", "vipsthumbnail")
+#: Peers that need a process per picture.
+PROCESS_EACH = ("gdk-pixbuf", "imagemagick")
+PREGEN = ("pregen", "pregen-vips", "pregen-turbo", "pregen-terminal")
+#: Programs that do less than the work: they run only where times are multiples of theirs.
+YARDSTICKS = ("floor", "find")
+#: Peers for the unchanged re-run.
+RERUN = ("find", "pregen", "pregen-quick", "pregen-full")
+
+
+class Case(NamedTuple):
+    """One comparison. A lane is a peer on a tree."""
+
+    name: str
+    fairness: str
+    trees: tuple[str, ...]
+    peers: tuple[str, ...]
+    reference: str = "floor"
+    """The peer that all times are multiples of."""
+    cold: bool = False
+    """Measured with the sources out of the page cache as well."""
+    filled: bool = False
+    """Every run starts from the entries that a first run made."""
+    by_default: bool = True
+
+
+def camera() -> Case:
+    """Real camera JPEGs: the corpus 32 times, 704 files, 10 Mpx and 2.7 MB on average.
+
+    Fair: the same files, both flavors, the same number of workers, every program from its start
+    to its exit. The copies are real copies, so caches of the processor gain nothing from them.
+    Unfair to pregen: the floor, sharp, vipsthumbnail and gdk-pixbuf write no text chunks; only
+    sharp applies the colour profile of the four files that have one; nobody else writes through a
+    temporary name, looks for entries that are fresh already, keeps a journal or survives a crash.
+    One file of 22 ends early; every program takes it, so all do the same number of pictures.
+    """
+    peers = ("floor", *PREGEN, *POOLS, *PROCESS_EACH)
+    return Case("camera", _doc(camera), ("camera",), peers, cold=True)
+
+
+def camera_few() -> Case:
+    """The camera case with 88 files: to try things, not to publish.
+
+    Unfair to whatever takes long to start, pregen above all: start-up is a larger share.
+    """
+    peers = ("floor", *PREGEN, *POOLS, *PROCESS_EACH)
+    return Case("camera-few", _doc(camera_few), ("camera-few",), peers, cold=True, by_default=False)
+
+
+def jpeg_24mpx() -> Case:
+    """JPEGs of 24 Mpx, 48 files.
+
+    Fair: as in `camera`. The pictures are corpus photos enlarged, with noise added so that they
+    have a camera's bytes per pixel: decoding costs what it costs for real ones, within what
+    noise can imitate.
+    """
+    peers = ("floor", *PREGEN, *POOLS, *PROCESS_EACH)
+    return Case("jpeg-24mpx", _doc(jpeg_24mpx), ("jpeg-24mpx",), peers)
+
+
+def jpeg_48mpx() -> Case:
+    """JPEGs of 48 Mpx, 24 files: as `jpeg-24mpx`; few files, so start-up weighs more."""
+    peers = ("floor", *PREGEN, *POOLS, *PROCESS_EACH)
+    return Case("jpeg-48mpx", _doc(jpeg_48mpx), ("jpeg-48mpx",), peers)
+
+
+def progressive_12mpx() -> Case:
+    """The same 48 pictures of 12 Mpx as baseline and as progressive JPEG (jpegtran, lossless).
+
+    Fair: both trees hold the same coefficients; each program runs over both in every round, and
+    its own two times are compared. Purposefully unfair to everybody: whoever decodes all scans
+    pays for them, the floor too; pregen may read the first scans only.
+    """
+    trees = ("baseline-12mpx", "progressive-12mpx")
+    peers = ("floor", *PREGEN, "sharp", "pillow", "pyvips")
+    return Case("progressive-12mpx", _doc(progressive_12mpx), trees, peers)
+
+
+def progressive_24mpx() -> Case:
+    """As `progressive-12mpx`, with the pictures of `jpeg-24mpx`."""
+    trees = ("jpeg-24mpx", "progressive-24mpx")
+    peers = ("floor", *PREGEN, "sharp", "pillow", "pyvips")
+    return Case("progressive-24mpx", _doc(progressive_24mpx), trees, peers)
+
+
+def png() -> Case:
+    """PNG photos of 12 Mpx, 21 files. There is no reduced decoding: inflating is nearly all.
+
+    Unfair to nobody in particular: everybody has to inflate everything. No floor is defined.
+    """
+    peers = ("pregen", *POOLS, *PROCESS_EACH)
+    return Case("png", _doc(png), ("png",), peers, reference="pregen")
+
+
+def webp() -> Case:
+    """Lossy WebP of 12 Mpx, 21 files.
+
+    Unfair to Pillow, which has no reduced decoding for WebP, and to gdk-pixbuf, which has no
+    WebP loader unless one is installed: its row then shows no pictures.
+    """
+    peers = ("pregen", *POOLS, *PROCESS_EACH)
+    return Case("webp", _doc(webp), ("webp",), peers, reference="pregen")
+
+
+def tiff() -> Case:
+    """TIFF of 12 Mpx, 21 files: a third each uncompressed, LZW strips, deflate tiles. As `png`."""
+    peers = ("pregen", *POOLS, *PROCESS_EACH)
+    return Case("tiff", _doc(tiff), ("tiff",), peers, reference="pregen")
+
+
+def mixed() -> Case:
+    """A folder as people have it: camera JPEGs, turned ones, PNG, WebP, TIFF, AVIF, JPEG 2000.
+
+    Fair only together with the count of pictures: a program that cannot read a format is
+    faster for it. Only formats that pregen reads without extras are in it.
+    """
+    peers = ("pregen", *POOLS, *PROCESS_EACH)
+    return Case("mixed", _doc(mixed), ("mixed",), peers, reference="pregen")
+
+
+def tiny() -> Case:
+    """2000 JPEGs of 320x240: what each file costs besides its pixels.
+
+    The floor decodes at full size here, the smallest that covers the box. Programs that need a
+    process per picture are left out unless named with --peers: it would measure how fast Linux
+    starts processes.
+    """
+    return Case("tiny", _doc(tiny), ("tiny",), ("floor", *PREGEN, *POOLS))
+
+
+def rerun_100k() -> Case:
+    """A second run over 100,000 small JPEGs whose entries are all there and fresh.
+
+    Purposefully unfair: the reference is `find` printing size and mtime of every file, which is
+    the least that knowing "nothing changed" can cost; it neither computes keys nor looks at the
+    cache. No peer is in it, since none has a second run that differs from its first.
+    """
+    return Case(
+        "rerun-100k", _doc(rerun_100k), ("library-100k",), RERUN, reference="find", filled=True
+    )
+
+
+def rerun_1m() -> Case:
+    """As `rerun-100k` with 1,000,000 sources, for the memory of the parent process.
+
+    The sources are hard links of 1000 files, each with its own path, key and entries: the page
+    cache has it easier than with a real library, so its times are no result. Needs 10 GB.
+    """
+    return Case(
+        "rerun-1m",
+        _doc(rerun_1m),
+        ("library-1m",),
+        RERUN,
+        reference="find",
+        filled=True,
+        by_default=False,
+    )
+
+
+def _doc(function: Callable[[], Case]) -> str:
+    """A case's fairness note: its docstring."""
+    return function.__doc__ or ""
+
+
+CASES: dict[str, Case] = {
+    case.name: case
+    for case in (
+        camera(),
+        camera_few(),
+        jpeg_24mpx(),
+        jpeg_48mpx(),
+        progressive_12mpx(),
+        progressive_24mpx(),
+        png(),
+        webp(),
+        tiff(),
+        mixed(),
+        tiny(),
+        rerun_100k(),
+        rerun_1m(),
+    )
+}

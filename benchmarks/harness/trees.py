@@ -1,0 +1,273 @@
+"""Makes the trees of sources that the cases run over, and keeps them for the next time.
+
+Run as a program by the harness, so that picture libraries stay out of the process that measures:
+
+    python -m benchmarks.harness.trees TREE WORK CORPUS
+
+A tree is a folder WORK/trees/NAME and a manifest beside it, which appears last. Every file has its
+own name (some peers name their output after it) and, but for `library-1m`, its own mtime.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.harness import entries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pyvips
+
+#: Goes up when a recipe changes, so that no run uses a tree of an older recipe.
+RECIPE_VERSION = 1
+
+#: mtimes start at 2020-09-13 12:26:40 UTC and go up by a minute and some microseconds.
+_FIRST_MTIME_NS = 1_600_000_000 * 10**9
+_MTIME_STEP_NS = 61_123_457_000
+
+#: Noise that makes an enlarged photo as hard to compress as a camera's own: with these, 24 Mpx
+#: take 7 MB at quality 92, what cameras of that size write (0.3 bytes a pixel; the corpus: 0.26).
+_NOISE_SIGMA = 4
+_NOISE_TILE_PX = 1024
+_QUALITY = 92
+
+#: Files in a folder of the trees that have very many.
+_FOLDER_FILES = 1000
+
+#: Formats of the corpus that pregen reads without extras. HEIC, RAW and video are left out: most
+#: peers cannot read them, and the pictures they left out would look like speed.
+_MIXED_SUFFIXES = {".png", ".webp", ".tif", ".avif", ".jp2"}
+
+
+def tree_path(work: Path, name: str) -> Path:
+    """Where a tree lives."""
+    return work / "trees" / f"{name}-v{RECIPE_VERSION}"
+
+
+def manifest_path(work: Path, name: str) -> Path:
+    """Where the list of a tree's sources lives; it exists when the tree is complete."""
+    return work / "trees" / f"{name}-v{RECIPE_VERSION}.jsonl"
+
+
+def make(name: str, work: Path, corpus: Path) -> None:
+    """Make the tree, unless it is there."""
+    if manifest_path(work, name).exists():
+        return
+    folder = tree_path(work, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    RECIPES[name](folder, corpus, work)
+    entries.write_manifest(manifest_path(work, name), folder, _finish(folder))
+    os.sync()
+
+
+def _finish(folder: Path) -> Iterator[entries.Source]:
+    """Set the mtimes and describe every file."""
+    edges: dict[int, int] = {}
+    for number, path in enumerate(sorted(p for p in folder.rglob("*") if p.is_file())):
+        facts = path.stat()
+        if facts.st_ino not in edges:
+            mtime_ns = _FIRST_MTIME_NS + number * _MTIME_STEP_NS
+            os.utime(path, ns=(mtime_ns, mtime_ns))
+            edges[facts.st_ino] = _long_edge_px(path)
+            facts = path.stat()
+        yield entries.Source(str(path), facts.st_size, facts.st_mtime_ns, edges[facts.st_ino])
+
+
+def _long_edge_px(path: Path) -> int:
+    """Long edge of the picture in a file."""
+    import pyvips  # noqa: PLC0415 - only the program needs it, not those who import the paths
+    from PIL import Image  # noqa: PLC0415 - likewise
+
+    try:
+        picture = pyvips.Image.new_from_file(str(path))
+        return max(int(picture.width), int(picture.height))
+    except pyvips.Error:
+        with Image.open(path) as opened:
+            return max(opened.size)
+
+
+def _copies(originals: list[Path], folder: Path, copies: int) -> None:
+    """Real copies (not links), each copy of the set in its own folder, names unique."""
+    for copy in range(copies):
+        place = folder / f"{copy:03}"
+        place.mkdir()
+        for original in originals:
+            shutil.copyfile(original, place / f"{copy:03}-{original.name}")
+
+
+def _photos(corpus: Path) -> list[Path]:
+    """The camera corpus without the file that ends early: recipes decode these fully."""
+    return [
+        path
+        for path in sorted((corpus / "camera").iterdir())
+        if path.name != "user-comment-encoding.jpg"
+    ]
+
+
+def _scaled(photo: Path, width_px: int, height_px: int, seed: int) -> pyvips.Image:
+    """A photo filled into a new size, with noise like a sensor's."""
+    import pyvips  # noqa: PLC0415 - as above
+
+    pyvips.cache_set_max(0)
+    picture = pyvips.Image.thumbnail(str(photo), width_px, height=height_px, crop="centre")
+    edge = _NOISE_TILE_PX
+    tile = pyvips.Image.gaussnoise(edge, edge, sigma=_NOISE_SIGMA, mean=0, seed=seed).copy_memory()
+    noise = tile.replicate(-(-width_px // edge), -(-height_px // edge))
+    return (
+        (picture[:3] + noise.crop(0, 0, width_px, height_px))
+        .cast("uchar")
+        .copy(interpretation="srgb")
+    )
+
+
+def camera(folder: Path, corpus: Path, _work: Path, copies: int) -> None:
+    """The camera corpus as it is, replicated."""
+    _copies(sorted((corpus / "camera").iterdir()), folder, copies)
+
+
+def jpeg(
+    folder: Path, corpus: Path, _work: Path, size_px: tuple[int, int], count: int, copies: int
+) -> None:
+    """Photos enlarged to a size the corpus does not have, as a camera would write them."""
+    originals = []
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        for number, photo in zip(range(count), _photos(corpus), strict=False):
+            originals.append(Path(scratch) / f"{number:03}.jpg")
+            picture = _scaled(photo, *size_px, seed=number)
+            picture.jpegsave(str(originals[-1]), Q=_QUALITY)
+        _copies(originals, folder, copies)
+
+
+def progressive(folder: Path, corpus: Path, work: Path, twin: str) -> None:
+    """The twin's very coefficients in progressive order, by jpegtran: no second generation."""
+    if shutil.which("jpegtran") is None:
+        sys.exit("jpegtran is missing: see benchmarks/setup")
+    make(twin, work, corpus)
+    for original in sorted(p for p in tree_path(work, twin).rglob("*") if p.is_file()):
+        target = folder / original.relative_to(tree_path(work, twin))
+        target.parent.mkdir(exist_ok=True)
+        command = [
+            "jpegtran",
+            "-progressive",
+            "-copy",
+            "all",
+            "-outfile",
+            str(target),
+            str(original),
+        ]
+        subprocess.run(command, check=True)
+
+
+def png(folder: Path, corpus: Path, _work: Path, count: int) -> None:
+    """12-Mpx photos as PNG, RGB, default compression: far larger than a screenshot's."""
+    for number, photo in zip(range(count), _photos(corpus), strict=False):
+        _scaled(photo, 4000, 3000, seed=number).pngsave(str(folder / f"{number:03}.png"))
+
+
+def webp(folder: Path, corpus: Path, _work: Path, count: int) -> None:
+    """12-Mpx photos as lossy WebP, quality 80."""
+    for number, photo in zip(range(count), _photos(corpus), strict=False):
+        picture = _scaled(photo, 4000, 3000, seed=number)
+        picture.webpsave(str(folder / f"{number:03}.webp"), Q=80, effort=2)
+
+
+def tiff(folder: Path, corpus: Path, _work: Path, count: int) -> None:
+    """12-Mpx photos as TIFF: uncompressed strips, LZW strips and deflate tiles in turn."""
+    for number, photo in zip(range(count), _photos(corpus), strict=False):
+        picture = _scaled(photo, 4000, 3000, seed=number)
+        target = str(folder / f"{number:03}.tif")
+        if number % 3 == 0:
+            picture.tiffsave(target, compression="none")
+        elif number % 3 == 1:
+            picture.tiffsave(target, compression="lzw", predictor="horizontal")
+        else:
+            picture.tiffsave(target, compression="deflate", tile=True)
+
+
+def mixed(folder: Path, corpus: Path, work: Path, copies: int) -> None:
+    """A family's folder: mostly camera JPEGs, some already turned, and a few other formats."""
+    others = [p for p in sorted((corpus / "formats").iterdir()) if p.suffix in _MIXED_SUFFIXES]
+    made: list[Path] = []
+    for name in ("png", "webp", "tiff"):
+        make(name, work, corpus)
+        made += sorted(tree_path(work, name).iterdir())[:2]
+    originals = [
+        *sorted((corpus / "camera").iterdir()),
+        *sorted((corpus / "orientation").iterdir()),
+        *(path for path in others if _long_edge_px(path) > entries.BOXES_PX["normal"]),
+        *made,
+    ]
+    _copies(originals, folder, copies)
+
+
+def tiny(folder: Path, corpus: Path, _work: Path, count: int) -> None:
+    """JPEGs of 320x240 (20 KB), as a web page or an old phone leaves them."""
+    pictures = [
+        _scaled(photo, 320, 240, seed=seed).jpegsave_buffer(Q=80, keep="none")
+        for seed, photo in itertools.product(range(4), _photos(corpus))
+    ]
+    _small_files(folder, pictures, count)
+
+
+def library(folder: Path, _corpus: Path, _work: Path, count: int, *, linked: bool) -> None:
+    """Very many JPEGs of 160x120, plain colours so that source and entries take a block each.
+
+    `linked`: hard links of the first thousand, to save the disk.
+    """
+    import pyvips  # noqa: PLC0415 - as above
+
+    black = pyvips.Image.black(160, 120, bands=3).copy(interpretation="srgb")
+    pictures = [
+        black.new_from_image(
+            [number % 10 * 25, number // 10 % 10 * 25, number // 100 * 25]
+        ).jpegsave_buffer(Q=80)
+        for number in range(_FOLDER_FILES)
+    ]
+    _small_files(folder, pictures, count, linked=linked)
+
+
+def _small_files(folder: Path, pictures: list[bytes], count: int, *, linked: bool = False) -> None:
+    """Fill folders of 1000 files each."""
+    originals: list[Path] = []
+    for number in range(count):
+        place = folder / f"{number // _FOLDER_FILES:04}"
+        path = place / f"picture-{number:07}.jpg"
+        if number % _FOLDER_FILES == 0:
+            place.mkdir()
+        if linked and len(originals) == _FOLDER_FILES:
+            path.hardlink_to(originals[number % _FOLDER_FILES])
+        else:
+            path.write_bytes(pictures[number % len(pictures)])
+            originals.append(path)
+
+
+RECIPES: dict[str, Callable[[Path, Path, Path], None]] = {
+    "camera": partial(camera, copies=32),
+    "camera-few": partial(camera, copies=4),
+    "jpeg-24mpx": partial(jpeg, size_px=(6000, 4000), count=16, copies=3),
+    "jpeg-48mpx": partial(jpeg, size_px=(8064, 6048), count=8, copies=3),
+    "baseline-12mpx": partial(jpeg, size_px=(4000, 3000), count=16, copies=3),
+    "progressive-12mpx": partial(progressive, twin="baseline-12mpx"),
+    "progressive-24mpx": partial(progressive, twin="jpeg-24mpx"),
+    "png": partial(png, count=21),
+    "webp": partial(webp, count=21),
+    "tiff": partial(tiff, count=21),
+    "mixed": partial(mixed, copies=6),
+    "tiny": partial(tiny, count=2000),
+    "library-100k": partial(library, count=100_000, linked=False),
+    "library-1m": partial(library, count=1_000_000, linked=True),
+}
+
+
+if __name__ == "__main__":
+    make(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,55 @@
+"""ImageMagick's convert: a process per picture, decoding once for both flavors.
+
+`jpeg:size` lets libjpeg decode at a reduced scale. `-thumbnail` writes the standard's text chunks
+by itself, but a wrong Thumb::Size and Thumb::URI, which are set right here; one thread per process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from functools import cache
+from typing import TYPE_CHECKING
+
+from benchmarks.peers import common, one_process_each
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@cache
+def program() -> str:
+    """Path of the `convert` that is ImageMagick's; others have used the name."""
+    for folder in os.get_exec_path():
+        path = shutil.which("convert", path=folder)
+        if (
+            path
+            and b"ImageMagick"
+            in subprocess.run([path, "-version"], capture_output=True, check=False).stdout
+        ):
+            return path
+    raise SystemExit("no convert of ImageMagick on PATH: see benchmarks/setup")
+
+
+def commands(picture: common.Picture, thumbnails: str) -> Iterator[list[str]]:
+    """One call that writes the large entry and makes the normal one from it."""
+    text = ["-set", "Thumb::URI", picture.uri, "-set", "Thumb::Size", str(picture.size_bytes)]
+    yield [
+        *(program(), "-define", "jpeg:size=512x512", f"{picture.path}[0]", "-auto-orient"),
+        *("-thumbnail", "256x256>", *text, "-write", picture.entry(thumbnails, "large")),
+        *(
+            "-thumbnail",
+            "128x128>",
+            "-set",
+            "Thumb::MTime",
+            str(picture.mtime_s),
+            *text,
+            picture.entry(thumbnails, "normal"),
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    os.environ["MAGICK_THREAD_LIMIT"] = "1"
+    one_process_each.run_all(commands)

@@ -1,0 +1,54 @@
+"""Pillow in a process pool: what most Python programs that make thumbnails do.
+
+`draft` lets libjpeg-turbo decode at a reduced scale that still covers the box; both flavors come
+from that one picture; text chunks as the standard asks. No colour management, as usual with
+Pillow. Files that end early are taken, as every other peer takes them.
+"""
+
+from __future__ import annotations
+
+import sys
+from multiprocessing import Pool  # noqa: TID251 - a peer is written as its users write it
+
+from PIL import Image, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from benchmarks.peers import common
+
+_THUMBNAILS = common.request().thumbnails
+
+
+def make(path: str) -> bool:
+    """Write both entries of one source."""
+    source = common.picture(path)
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Thumb::URI", source.uri)
+    text.add_text("Thumb::MTime", str(source.mtime_s))
+    text.add_text("Thumb::Size", str(source.size_bytes))
+    largest = max(common.BOXES_PX.values())
+    try:
+        with Image.open(path) as opened:
+            opened.draft("RGB", (largest, largest))
+            small = ImageOps.exif_transpose(opened)
+            if small.mode not in {"RGB", "RGBA", "L", "LA"}:
+                small = small.convert("RGBA" if "transparency" in small.info else "RGB")
+            for flavor, box_px in common.BOXES_PX.items():
+                small.thumbnail((box_px, box_px), Image.Resampling.LANCZOS)
+                small.save(source.entry(_THUMBNAILS, flavor), pnginfo=text)
+    except (UnidentifiedImageError, OSError, ValueError) as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def main() -> None:
+    """Hand all files to the pool."""
+    asked = common.request()
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    common.make_folders(asked.thumbnails)
+    with Pool(asked.workers) as pool:
+        made = sum(pool.imap_unordered(make, common.files(asked.tree), chunksize=8))
+    print(f"{made} pictures")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m pregen`."""
+
+from pregen.cli import main
+
+main()

@@ -1,0 +1,95 @@
+"""argv -> command -> exit code. The one place where errors become exit codes.
+
+It imports no command before it is called and no picture library at all: `pregen --version` and
+the children of the local engine, which import this module by its name, must not pay for them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from pregen import __version__
+from pregen.commands.style import LazyGroup
+from pregen.errors import ExitCode, PregenError
+from pregen.progress.output import silence
+from pregen.progress.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COMMANDS = {
+    "run": "pregen.commands.run:run",
+    "show": "pregen.commands.show:show",
+    "status": "pregen.commands.status:status",
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=_COMMANDS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 2 usage, 3 some files failed, 10 another run holds the lock, "
+    "11 a library is missing, 12 the cache cannot be written, 130 or 143 stopped.",
+)
+@click.version_option(__version__, prog_name="pregen", message="%(prog)s %(version)s")
+@click.pass_context
+def program(ctx: click.Context) -> None:
+    """Fill the thumbnail cache of the desktop for whole photo libraries, in parallel.
+
+    Start with: pregen run ~/Pictures
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), color=ctx.color)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code. What is not expected keeps its traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a name the locale cannot write is shown escaped, not as a traceback
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _invoke(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except PregenError as error:
+        _tell(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        silence(sys.stdout)
+        return ExitCode.READER_GONE
+    except (KeyboardInterrupt, click.Abort):
+        return ExitCode.INTERRUPTED
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _invoke(arguments: list[str]) -> object:
+    """Parse and call, as `click.Command.main` does, which would make EPIPE an exit code of 1."""
+    if "_PREGEN_COMPLETE" in os.environ:  # the shell asks for completions
+        program.main(arguments, prog_name="pregen")
+    with program.make_context("pregen", arguments) as ctx:
+        return program.invoke(ctx)
+
+
+def _tell(message: str) -> None:
+    """Tell people; a message may quote names, which must not drive a terminal."""
+    text = "\n".join(printable(line) for line in message.split("\n"))
+    try:
+        print(f"pregen: {text}", file=sys.stderr)  # noqa: T201 - this is the program's voice
+    except OSError:
+        return  # whoever should read it is gone; the exit code says it too
+
+
+def main() -> NoReturn:
+    """Entry point of `pregen` and `python -m pregen`."""
+    sys.exit(run())

@@ -1,0 +1,42 @@
+"""What a flag's text must look like: functions from text to value, for click's `type=`.
+
+They refuse with click.BadParameter, whose message says what would be right.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+import click
+
+from pregen.model import ALL_FLAVORS, Flavor
+
+_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+_PIXELS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)")
+
+
+def raw_bytes(text: str) -> bytes:
+    """Return a path or a pattern as the bytes the shell gave; nothing is looked up."""
+    if not text:
+        raise click.BadParameter("must not be empty.")
+    return os.fsencode(text)
+
+
+def flavors(text: str) -> tuple[Flavor, ...]:
+    """Return the flavors of `normal,large`, each once, small to large."""
+    names = [name.strip() for name in text.split(",")]
+    known = [flavor.directory for flavor in ALL_FLAVORS]
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is not one of {', '.join(known)}.")
+    return tuple(flavor for flavor in ALL_FLAVORS if flavor.directory in names)
+
+
+def pixels(text: str | int) -> int:
+    """Return the number of `500M` or `500000000`."""
+    match = _PIXELS.fullmatch(str(text).strip())
+    number = int(float(match[1]) * _FACTORS[match[2]]) if match else 0
+    if number < 1:
+        raise click.BadParameter(f"{text!r} is no number of pixels; write 500M or 500000000.")
+    return number

@@ -1,0 +1,73 @@
+"""One call of `pregen run`, from parsed flags to an exit code: printer, signals, pipeline."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from pregen.commands.options import check_flags, run_config
+from pregen.commands.printers import make_printer
+from pregen.commands.signals import Signals
+from pregen.commands.style import print_lines
+from pregen.engines.base import StopLevel
+from pregen.errors import ExitCode, PregenError
+from pregen.pipeline import RunStop, rehearse, run
+from pregen.progress.forecast import Forecast, forecast_lines, forecast_record
+from pregen.progress.output import silence
+from pregen.progress.watch import Watch
+
+if TYPE_CHECKING:
+    from pregen.commands.options import RunFlags
+    from pregen.config import RunConfig
+
+
+class ResultsLostError(PregenError):
+    """Standard output takes no more: its disk is full. Whoever wanted the records lacks some."""
+
+
+def run_session(flags: RunFlags) -> ExitCode:
+    """Run, or tell what a run would do. With `--json` the last record is a summary in any case.
+
+    Raises:
+        PregenError: what ended the run before its time.
+        BrokenPipeError: whoever read standard output is gone.
+    """
+    stop = RunStop()
+    lost: list[OSError] = []
+
+    def on_results_lost(error: OSError) -> None:
+        lost.append(error)
+        stop.code = ExitCode.READER_GONE
+        stop.raise_to(StopLevel.DRAIN)
+
+    watch = Watch(make_printer(flags, on_results_lost))
+    with Signals(stop, watch) as signals:
+        watch.poll(signals.announce)
+        try:
+            check_flags(flags)
+            config = run_config(flags)
+        except PregenError as error:
+            watch.finish(error.exit_code, str(error))
+            raise
+        if flags.dry_run:
+            code = _rehearse(config, watch, stop, json=flags.json)
+        else:
+            code = run(config, watch, stop).exit_code
+    if lost:
+        silence(sys.stdout)
+        if isinstance(lost[0], BrokenPipeError):
+            raise lost[0]
+        raise ResultsLostError(
+            f"standard output takes no more ({lost[0].strerror}): the records are not complete. "
+            "The run was stopped; the same command goes on from here."
+        )
+    return code
+
+
+def _rehearse(config: RunConfig, watch: Watch, stop: RunStop, *, json: bool) -> ExitCode:
+    forecast = Forecast()
+    code, experience = rehearse(config, watch, stop, forecast)
+    report = watch.finish(code, would=forecast_record(forecast, experience))
+    if not json:
+        print_lines(line.text for line in forecast_lines(forecast, experience, report))
+    return code

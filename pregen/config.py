@@ -1,0 +1,122 @@
+"""Settings as frozen values. Reading flags, environment and files into them is `cli`'s work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from pregen.model import Flavor
+
+#: 500 Mpx: twice the largest camera sensor sold (200 Mpx phones) plus room for panoramas; more
+#: is nearly always a decompression bomb (issue A, imaging).
+DEFAULT_MAX_PIXELS = 500_000_000
+
+#: A job's deadline: this much, plus a second for every `DEADLINE_BYTES_PER_S` of the file.
+DEFAULT_TIMEOUT_S = 60.0
+#: 1 MB/s is a bad day on a Wi-Fi network share.
+DEADLINE_BYTES_PER_S = 1_000_000
+
+
+class Order(Enum):
+    """In which order sources are worked on."""
+
+    WALK = "walk"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+class Check(Enum):
+    """How a re-run tells that an entry is fresh."""
+
+    QUICK = "quick"
+    """By stat alone where nothing has changed since it was last judged (`recall`)."""
+    FULL = "full"
+    """By reading every entry's header."""
+
+
+class Decoder(Enum):
+    """Which library decodes a JPEG that more than one can."""
+
+    AUTO = "auto"
+    """The fastest at equal fidelity (benchmarks/README.md): libjpeg-turbo today."""
+    VIPS = "vips"
+    TURBO = "turbo"
+
+
+@dataclass(frozen=True, slots=True)
+class WalkConfig:
+    """Which files are sources. Globs are matched on bytes."""
+
+    roots: tuple[bytes, ...] = ()
+    """As the user gave them; the walk makes them absolute and clean."""
+    include: tuple[bytes, ...] = ()
+    exclude: tuple[bytes, ...] = ()
+    hidden: bool = False
+    follow_symlinks: bool = False
+    one_file_system: bool = False
+    order: Order = Order.WALK
+    cache_root: bytes = b""
+    """The thumbnails directory in use: never walked into (standard, Thumbnail Directory)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanConfig:
+    """Which entries are wanted, and what is done about those that are not fresh."""
+
+    flavors: tuple[Flavor, ...] = (Flavor.NORMAL, Flavor.LARGE)
+    force: bool = False
+    missing_only: bool = False
+    retry_failed: bool = False
+    refit: bool = True
+    realpath_keys: bool = False
+    check: Check = Check.QUICK
+
+
+@dataclass(frozen=True, slots=True)
+class WorkConfig:
+    """All a worker needs to know besides its jobs. Sent once to every worker."""
+
+    cache_root: bytes
+    """The thumbnails directory, absolute."""
+    version: str
+    flavors: tuple[Flavor, ...] = (Flavor.NORMAL, Flavor.LARGE)
+    """The wanted ones, for a source that changed after it was planned."""
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    decoder: Decoder = Decoder.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """How jobs are spread over processes and how those are watched."""
+
+    workers: int = 1
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    memory_bytes: int | None = None
+    """Sum of the big pictures in flight; None: decided from the machine's free memory."""
+    worker_memory_bytes: int | None = None
+    """RLIMIT_AS of each worker above what it uses at its start; None: decided likewise."""
+    recycle_jobs: int = 20_000
+    """A worker is replaced after this many jobs, at a job boundary (leaks)."""
+    recycle_growth_bytes: int = field(default=512 * 1024 * 1024)
+    """... or when its resident memory has grown by this much."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """A whole run."""
+
+    walk: WalkConfig
+    plan: PlanConfig
+    work: WorkConfig
+    engine: EngineConfig
+    engine_name: str = "local"
+    files_from: bytes | None = None
+    """A file that names sources; b"-" is standard input."""
+    delimiter: bytes = b"\n"
+    """Ends each name in `files_from`."""
+    wait: bool = False
+    """Wait for another run on the same cache instead of refusing."""
+    journal_path: bytes = b""
+    """The journal's file; empty: no journal."""
+    arguments: tuple[str, ...] = ()
+    """The command line, for the journal."""

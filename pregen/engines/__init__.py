@@ -1,0 +1,1 @@
+"""How jobs are spread over processes; see `base` for the contract."""

@@ -1,0 +1,193 @@
+"""A worker process: it takes jobs from its pipe, does them, and reports what became of them.
+
+It decides nothing and writes to no screen: whatever a decoder prints is thrown away. It leaves
+when its pipe ends; should it be unable to notice, the kernel kills it when its parent is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import importlib
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections import deque
+from multiprocessing import forkserver, parent_process
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pregen.engines.attempt import attempt
+from pregen.engines.local import machine, wire
+from pregen.engines.local.slot import Slot
+from pregen.engines.local.wire import Tag
+
+if TYPE_CHECKING:
+    from pregen.config import WorkConfig
+    from pregen.engines.base import Work, WorkFactory
+    from pregen.model import Job
+
+#: Outcomes wait this long for company: 500 messages a second from each worker at most.
+_FLUSH_NS: Final = 2_000_000
+#: Looking up the resident size costs 20 us.
+_RSS_EVERY_NS: Final = 250_000_000
+_READ_BYTES: Final = 1 << 16
+#: The first byte a worker finds in its pipe; the descriptor of its slot's memory comes with it.
+SLOT_FOLLOWS: Final = b"\0"
+#: <linux/prctl.h>
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class Brief(NamedTuple):
+    """All a worker is told at its start."""
+
+    pipe: socket.socket
+    factory: str
+    """ "module:name" of the work factory: imported here, so that a failure can be reported."""
+    work_config: WorkConfig
+    growth_bytes: int
+    """By how much the address space may grow."""
+
+
+def main(brief: Brief) -> None:
+    """Be a worker until the pipe ends."""
+    _settle(brief.pipe)
+    slot = _slot(brief.pipe)
+    try:
+        work = _factory(brief.factory)(brief.work_config)
+        machine.limit_growth(brief.growth_bytes)
+        _Worker(brief.pipe, slot, work).serve()
+    except (Exception, SystemExit):  # noqa: BLE001 - the run reports it, if it can be told
+        with contextlib.suppress(OSError):
+            brief.pipe.sendall(wire.frame(Tag.FAILED, traceback.format_exc().encode()))
+        sys.exit(1)
+
+
+def _settle(pipe: socket.socket) -> None:
+    """Arrange signals, descriptors and the end of this process."""
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(ignored, signal.SIG_IGN)  # for the run: they come to the whole group
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    _die_with_parent()
+    machine.volunteer_for_oom_kill()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+    faulthandler.enable(pipe.fileno(), all_threads=False)
+    faulthandler.register(signal.SIGTERM, pipe.fileno(), all_threads=False, chain=True)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its parent is gone (Linux).
+
+    The parent is the fork server. It ends when nobody holds the pipe it was given for that; the
+    run is to be the only one who does.
+    """
+    server = vars(forkserver._forkserver)  # noqa: SLF001 - there is no public way to that pipe
+    alive = server.get("_forkserver_alive_fd")
+    if alive is not None:
+        server["_forkserver_alive_fd"] = None
+        os.close(alive)
+    if machine.is_linux():
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    parent = parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
+
+
+def _slot(pipe: socket.socket) -> Slot:
+    _, (memory,), _, _ = socket.recv_fds(pipe, len(SLOT_FOLLOWS), 1)
+    slot = Slot(memory)
+    os.close(memory)
+    return slot
+
+
+def _factory(name: str) -> WorkFactory:
+    module, _, attribute = name.partition(":")
+    factory: WorkFactory = getattr(importlib.import_module(module), attribute)
+    return factory
+
+
+class _Worker:
+    def __init__(self, pipe: socket.socket, slot: Slot, work: Work) -> None:
+        self._pipe = pipe
+        self._slot = slot
+        self._work = work
+        self._frames = wire.Frames()
+        self._queue: deque[Job] = deque()
+        self._current = -1
+        self._granted = False
+        self._outcomes: list[bytes] = []
+        self._busy_ns = 0
+        self._flushed_ns = 0
+        self._flush_now = False
+        self._rss_bytes = 0
+        self._rss_ns = 0
+
+    def serve(self) -> None:
+        """Do jobs until the pipe ends."""
+        self._look_at_rss(monotonic_ns())
+        self._pipe.sendall(wire.ready_frame(self._rss_bytes))
+        while self._listen():
+            while self._queue:
+                if self._slot.drained:
+                    self._give_back()
+                else:
+                    self._do(self._queue.popleft())
+
+    def _do(self, job: Job) -> None:
+        began_ns = self._slot.begin(job.job_id)
+        self._current = job.job_id
+        outcome = attempt(self._work, job, self._ask)
+        self._outcomes.append(wire.encode_outcome(outcome))
+        self._slot.end()
+        now_ns = monotonic_ns()
+        self._busy_ns += now_ns - began_ns
+        if now_ns - self._flushed_ns >= _FLUSH_NS or not self._queue or self._flush_now:
+            self._flush(now_ns)
+
+    def _flush(self, now_ns: int) -> None:
+        self._flushed_ns = now_ns
+        self._flush_now = False
+        if self._outcomes:
+            self._look_at_rss(now_ns)
+            report = wire.report_frame(self._busy_ns, self._rss_bytes, self._outcomes)
+            self._outcomes.clear()
+            self._busy_ns = 0
+            self._pipe.sendall(report)
+
+    def _give_back(self) -> None:
+        self._flush(monotonic_ns())
+        self._pipe.sendall(wire.returned_frame(job.job_id for job in self._queue))
+        self._queue.clear()
+
+    def _ask(self, size_bytes: int) -> None:
+        """Wait until `size_bytes` may be used by the job in flight; until its end they are."""
+        self._flush(monotonic_ns())
+        self._granted = False
+        self._pipe.sendall(wire.ask_frame(self._current, size_bytes))
+        while not self._granted:
+            if not self._listen():
+                os._exit(1)  # the run is gone; the job is to leave no outcome
+        self._flush_now = True  # its end gives the memory back
+
+    def _listen(self) -> bool:
+        """Wait for something from the run and take note of it; False when the pipe has ended."""
+        data = self._pipe.recv(_READ_BYTES)
+        for tag, body in self._frames.feed(data):
+            if tag is Tag.JOBS:
+                self._queue.extend(wire.read_jobs(body))
+            elif tag is Tag.GRANT:
+                self._granted = True
+        return bool(data)
+
+    def _look_at_rss(self, now_ns: int) -> None:
+        if now_ns - self._rss_ns >= _RSS_EVERY_NS:
+            self._rss_ns = now_ns
+            with contextlib.suppress(ValueError):
+                _, self._rss_bytes = machine.process_size()

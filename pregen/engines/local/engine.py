@@ -1,0 +1,203 @@
+"""The engine for one machine: the shell around `supervisor`.
+
+It pulls from the feed, waits for what happens in the `crew`, tells the supervisor, and carries
+out what that orders. It takes no decision about any job.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Final
+
+from pregen.engines.base import Stop, StopLevel, WorkFactory
+from pregen.engines.local import facts, machine
+from pregen.engines.local.crew import Crew
+from pregen.engines.local.launch import Launcher
+from pregen.engines.local.supervisor import TICK_NS, Supervisor
+from pregen.engines.local.worker import Rules, S
+from pregen.errors import MissingLibraryError, PregenError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from pregen.config import EngineConfig, WorkConfig
+    from pregen.model import Job, Outcome, WorkerView
+
+#: A feed that has nothing ready is asked again after this long.
+_POLL_NS: Final = 5_000_000
+#: Pulling is interrupted after this long to look after the workers.
+_PULL_NS: Final = 10_000_000
+
+
+class LocalEngine:
+    """Worker processes on this machine, one pipe each, watched.
+
+    Args:
+        work_factory: made into work in each worker; a module-level function, because it is sent
+            by name.
+        work_config: handed to `work_factory`.
+        config: how many workers, and their limits.
+        preload: modules the fork server imports once for all workers. They must not start
+            threads when imported.
+    """
+
+    def __init__(
+        self,
+        work_factory: WorkFactory,
+        work_config: WorkConfig,
+        config: EngineConfig,
+        preload: Sequence[str] = (),
+    ) -> None:
+        budget_bytes = config.memory_bytes
+        if budget_bytes is None:
+            budget_bytes = machine.memory_budget_bytes()
+        growth_bytes = config.worker_memory_bytes
+        if growth_bytes is None:
+            growth_bytes = max(machine.LEAST_WORKER_BYTES, budget_bytes)
+        self._launcher = Launcher(work_factory, work_config, growth_bytes, preload)
+        self._rules = Rules(
+            workers=max(1, config.workers),
+            timeout_ns=int(config.timeout_s * S),
+            memory_bytes=budget_bytes,
+            recycle_jobs=max(1, config.recycle_jobs),
+            recycle_growth_bytes=config.recycle_growth_bytes,
+        )
+        self._run: _Run | None = None
+
+    def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
+        """Do every job and yield one outcome for each.
+
+        Raises:
+            MissingLibraryError: no worker was able to start; the message holds its traceback.
+            PregenError: workers die over and over without having begun anything.
+        """
+        self._run = _Run(Crew(self._launcher), Supervisor(self._rules))
+        yield from self._run.outcomes(jobs, stop)
+
+    def workers(self) -> list[WorkerView]:
+        """What every worker is doing now. Called from another thread."""
+        return [] if self._run is None else self._run.workers()
+
+
+class _Run:
+    """One run of the engine, from the first job to the last outcome."""
+
+    def __init__(self, crew: Crew, supervisor: Supervisor) -> None:
+        self._crew = crew
+        self._supervisor = supervisor
+        self._paths: dict[int, bytes] = {}
+        self._to_start: deque[int] = deque()
+        self._outcomes: list[Outcome] = []
+        self._level = StopLevel.RUN
+        self._feed_error: Exception | None = None
+        self._next_pull_ns = 0
+        self._next_tick_ns = 0
+        self._finished = False
+
+    def outcomes(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
+        """Yield the outcomes; leave no process behind, however that ends."""
+        polite = False
+        try:
+            while not self._finished:
+                self._heed(stop.level)
+                self._pull(jobs)
+                self._start_one()
+                for fact in self._crew.wait(self._patience_s()):
+                    self._tell(fact)
+                self._tick()
+                outcomes, self._outcomes = self._outcomes, []
+                yield from outcomes
+            polite = self._level is not StopLevel.KILL
+        finally:
+            self._crew.disband(polite=polite)
+        if self._feed_error is not None:
+            raise self._feed_error
+
+    def workers(self) -> list[WorkerView]:
+        """Return what every worker is doing now, to any thread."""
+        return self._crew.views(self._paths)
+
+    def _heed(self, level: StopLevel) -> None:
+        if level > self._level:
+            self._level = level
+            self._tell(facts.StopRaised(level))
+
+    def _pull(self, jobs: Iterator[Job | None]) -> None:
+        """Take from the feed what is wanted and ready."""
+        now_ns = monotonic_ns()
+        wanted = self._supervisor.appetite
+        if not wanted or now_ns < self._next_pull_ns:
+            return
+        pulled: list[Job] = []
+        end: facts.Fact | None = None
+        try:
+            for job in jobs:
+                if job is None:
+                    self._next_pull_ns = monotonic_ns() + _POLL_NS
+                    break
+                pulled.append(job)
+                if len(pulled) >= wanted or monotonic_ns() - now_ns > _PULL_NS:
+                    break
+            else:
+                end = facts.FeedEnded()
+        except Exception as error:  # noqa: BLE001 - raised by `run` once the work in flight is home
+            self._feed_error = error
+            end = facts.StopRaised(StopLevel.DRAIN)
+        if pulled:
+            self._paths.update((job.job_id, job.path) for job in pulled)
+            self._tell(facts.JobsArrived(tuple(pulled)))
+        if end is not None:
+            self._tell(end)
+
+    def _start_one(self) -> None:
+        """Start one worker: those before it are to begin while the next ones start."""
+        if self._to_start:
+            for fact in self._crew.start(self._to_start.popleft()):
+                self._tell(fact)
+
+    def _patience_s(self) -> float:
+        """How long nothing may happen before something has to be done anyway."""
+        if self._outcomes or self._to_start or self._finished:
+            return 0.0
+        due_ns = self._next_tick_ns
+        if self._supervisor.hungry:
+            due_ns = min(due_ns, self._next_pull_ns)
+        return max(0, due_ns - monotonic_ns()) / S
+
+    def _tick(self) -> None:
+        now_ns = monotonic_ns()
+        if now_ns >= self._next_tick_ns:
+            self._next_tick_ns = now_ns + TICK_NS
+            self._tell(facts.Ticked(self._crew.glances()))
+
+    def _tell(self, fact: facts.Fact) -> None:
+        for order in self._supervisor.handle(fact, monotonic_ns()):
+            self._carry_out(order)
+
+    def _carry_out(self, order: facts.Order) -> None:
+        match order:
+            case facts.Emit(outcomes):
+                for outcome in outcomes:
+                    self._paths.pop(outcome.job_id, None)
+                self._outcomes.extend(outcomes)
+            case facts.Spawn(worker):
+                self._to_start.append(worker)
+            case facts.Finish():
+                self._finished = True
+            case facts.Fail(why, missing):
+                self._fail(why, missing=missing)
+            case _:
+                self._crew.obey(order)
+
+    @staticmethod
+    def _fail(why: str, *, missing: bool) -> None:
+        if missing:
+            raise MissingLibraryError(
+                "The worker processes do not start. Most likely something is not installed, "
+                f"or not completely. The last one said:\n{why.rstrip()}"
+            )
+        raise PregenError(
+            "The worker processes die before they do anything. Look for a memory limit or for a "
+            f"program that ends them, then run again. The last one: {why.rstrip()}"
+        )

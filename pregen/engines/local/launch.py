@@ -1,0 +1,153 @@
+"""Starting worker processes, and what has to be true around the start.
+
+By fork server where there is one, else by spawn; never by fork, which copies the locks that other
+threads hold at that moment. This module knows processes, not jobs.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import termios
+from contextlib import contextmanager
+from multiprocessing import process as mp_process
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+from pregen.engines.local import child, post_mortem
+from pregen.engines.local.pipe import Pipe
+from pregen.engines.local.slot import Slot, new_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from multiprocessing.context import ForkServerContext, SpawnContext
+    from multiprocessing.process import BaseProcess
+
+    from pregen.config import WorkConfig
+    from pregen.engines.base import WorkFactory
+    from pregen.engines.local.facts import Death
+
+#: One thread in each worker: the parallelism is over sources. These are read when the libraries
+#: are loaded, so they must be in the environment before.
+ONE_THREAD: Final = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "VIPS_CONCURRENCY": "1",
+}
+#: `multiprocessing` reports this when the fork server died before it could pass on a status, and
+#: when a worker ended itself with 255.
+_STATUS_LOST: Final = 255
+
+
+class Member:
+    """One worker process, seen from the run."""
+
+    def __init__(self, number: int, process: BaseProcess, pipe: Pipe, slot: Slot) -> None:
+        self.number = number
+        self.process = process
+        self.pipe = pipe
+        self.slot = slot
+        self.sentinel = process.sentinel
+        self.pid = process.pid or 0
+
+    def cause_of_death(self) -> Death:
+        """Describe how the process, which is dead, ended."""
+        lost = _is_empty(self.sentinel)
+        exitcode = self.process.exitcode
+        if exitcode is None or (exitcode == _STATUS_LOST and lost):
+            return post_mortem.SERVER_LOST
+        return post_mortem.cause_of(exitcode, self.pipe.last_words)
+
+    def close(self) -> None:
+        """Free everything of a process that is dead."""
+        self.pipe.close()
+        self.process.join()
+        self.process.close()
+
+    def abandon(self) -> None:
+        """Forget a process that cannot be ended; Python's exit is not to wait for it either."""
+        self.pipe.close()
+        getattr(mp_process, "_children", set()).discard(self.process)
+
+
+class Launcher:
+    """Starts workers of one kind."""
+
+    def __init__(
+        self,
+        work_factory: WorkFactory,
+        work_config: WorkConfig,
+        growth_bytes: int,
+        preload: Sequence[str],
+    ) -> None:
+        self._factory = f"{work_factory.__module__}:{work_factory.__qualname__}"
+        self._work_config = work_config
+        self._growth_bytes = growth_bytes
+        self._context = _context(preload)
+
+    def start(self, number: int) -> Member:
+        """Start worker `number`. Raises OSError or EOFError when that is not possible."""
+        ours, theirs = socket.socketpair()
+        memory = new_memory()
+        try:
+            slot = Slot(memory)
+            slot.clear()
+            socket.send_fds(ours, [child.SLOT_FOLLOWS], [memory])
+            brief = child.Brief(theirs, self._factory, self._work_config, self._growth_bytes)
+            process = self._context.Process(
+                target=child.main, args=(brief,), name=f"pregen-worker-{number}", daemon=True
+            )
+            with _apart():
+                process.start()
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(memory)
+        return Member(number, process, Pipe(ours), slot)
+
+
+def _context(preload: Sequence[str]) -> ForkServerContext | SpawnContext:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([child.__name__, *preload])
+    return context
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Keep from the new process what is the run's own affair.
+
+    * Ctrl-C comes to the whole group: it stays blocked until the worker ignores it, and a fork
+      server still busy importing does not die of it.
+    * `multiprocessing` would import the program's main module in every worker, and with it the
+      command line and the display. It finds an empty one.
+    * `ONE_THREAD`, unless the user has said otherwise.
+    """
+    main = sys.modules["__main__"]
+    added = {name: value for name, value in ONE_THREAD.items() if name not in os.environ}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    sys.modules["__main__"] = ModuleType("__main__")
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+        sys.modules["__main__"] = main
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _is_empty(descriptor: int) -> bool:
+    """Return whether nothing is waiting in a pipe that says it is readable: it has ended."""
+    waiting = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
+    return waiting[0] == 0

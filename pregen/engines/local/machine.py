@@ -1,0 +1,97 @@
+"""What the machine and the kernel have to say: free memory, the size of a process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from pathlib import Path
+from typing import Final
+
+#: Of the memory that is free at the start, this part may be used for big pictures: the rest is
+#: for the small ones, for the page cache and for other programs that grow.
+SHARE_OF_FREE: Final = 0.6
+#: A worker may grow by at least this much; a 60 Mpx picture with all its copies stays below it.
+LEAST_WORKER_BYTES: Final = 1 << 30
+#: When nothing can be found out.
+_UNKNOWN_FREE_BYTES: Final = 2 << 30
+_PAGE_BYTES: Final = resource.getpagesize()
+_STATM: Final = Path("/proc/self/statm")
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+
+
+def memory_budget_bytes() -> int:
+    """Return how much memory big pictures may use together, from what is free now."""
+    import psutil  # noqa: PLC0415 - 15 ms that a worker does not need to spend
+
+    try:
+        free = psutil.virtual_memory().available
+    except (OSError, RuntimeError):
+        free = _UNKNOWN_FREE_BYTES
+    room = cgroup_room_bytes()
+    return int((free if room is None else min(free, room)) * SHARE_OF_FREE)
+
+
+def cgroup_room_bytes(
+    own: Path = Path("/proc/self/cgroup"), mounted: Path = _CGROUPS
+) -> int | None:
+    """Return what the tightest memory limit of our control groups leaves; None without one.
+
+    Control groups version 2 only (kernel documentation, cgroup-v2, `memory.max`). The page cache
+    counts as free: the kernel drops it before it refuses memory.
+    """
+    try:
+        line = next(line for line in own.read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
+        return None
+    group = mounted / line.removeprefix("0::").lstrip("/")
+    rooms = [_room(place) for place in (group, *group.parents) if place.is_relative_to(mounted)]
+    return min((room for room in rooms if room is not None), default=None)
+
+
+def _room(group: Path) -> int | None:
+    try:
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        counters = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        cached = int(counters["active_file"]) + int(counters["inactive_file"])
+    except (OSError, ValueError, KeyError):
+        return None  # "max" is no number: no limit here
+    return max(0, limit - used + cached)
+
+
+def process_size() -> tuple[int, int]:
+    """Return (address space, resident memory) of this process in bytes; zeros if not known."""
+    try:
+        with _STATM.open("rb") as statm:
+            pages = statm.read().split()
+    except OSError:
+        return 0, 0
+    return int(pages[0]) * _PAGE_BYTES, int(pages[1]) * _PAGE_BYTES
+
+
+def limit_growth(growth_bytes: int) -> None:
+    """Let this process's address space grow by `growth_bytes` at most (RLIMIT_AS).
+
+    Exhaustion then fails one allocation, which decoders report, and wakes no out-of-memory
+    killer. Without effect where the size of a process cannot be learned.
+    """
+    address_space_bytes, _ = process_size()
+    if not address_space_bytes:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = address_space_bytes + growth_bytes
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def volunteer_for_oom_kill() -> None:
+    """Should memory run out, let the kernel take this process before the run or the desktop."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def is_linux() -> bool:
+    """Return whether the kernel is Linux."""
+    return os.uname().sysname == "Linux"

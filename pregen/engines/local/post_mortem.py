@@ -1,0 +1,66 @@
+"""What an exit status and faulthandler's last words say about a worker's end.
+
+It decides nothing: whether the job or somebody else is to blame is `supervisor`'s decision.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import PurePosixPath
+from typing import Final
+
+from pregen.engines.local.facts import Death
+from pregen.model import Kind
+
+#: 'File "/a/b.py", line 12 in name', innermost first, the thread that died marked "Current".
+_FRAME: Final = re.compile(rb'File "([^"\n]*)", line (\d+) in ([^\n]*)')
+_CURRENT: Final = re.compile(rb"^(?:Current thread|Stack \(most recent call first\))", re.MULTILINE)
+
+#: Signals other people send to end a program: the job in flight has nothing to do with it.
+_FROM_OUTSIDE: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+
+SERVER_LOST: Final = Death(
+    Kind.CRASHED, "the process that starts the workers was killed", innocent=True
+)
+
+
+def cause_of(exitcode: int, last_words: bytes = b"") -> Death:
+    """Describe the end of a worker that was not sent a signal by the run itself.
+
+    Args:
+        exitcode: as `multiprocessing.Process.exitcode` has it, a signal negative.
+        last_words: what faulthandler wrote, may be empty.
+    """
+    where = innermost(last_words)
+    if exitcode >= 0:
+        return Death(Kind.CRASHED, f"it ended itself with exit status {exitcode}", where=where)
+    number = -exitcode
+    if number == signal.SIGKILL:
+        words = "killed by SIGKILL, most likely the kernel's out-of-memory killer"
+        return Death(Kind.OUT_OF_MEMORY, words)
+    return Death(Kind.CRASHED, signal_words(number), innocent=number in _FROM_OUTSIDE, where=where)
+
+
+def signal_words(number: int) -> str:
+    """Name a signal for people: "segmentation fault (SIGSEGV)"."""
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    words = signal.strsignal(number) or ""
+    return f"{words[:1].lower()}{words[1:]} ({name})" if words else name
+
+
+def innermost(last_words: bytes) -> str:
+    """Return "function (file.py:12)" of a dump's innermost Python frame, "" without one."""
+    current = _CURRENT.search(last_words)
+    frame = _FRAME.search(last_words, current.start() if current else 0)
+    if frame is None:
+        return ""
+    path, line, function = frame.groups()
+    return f"{_text(function)} ({PurePosixPath(_text(path)).name}:{_text(line)})"
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace").strip()

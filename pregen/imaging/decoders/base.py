@@ -1,0 +1,117 @@
+"""What every decoder gives: a header first, pixels on request.
+
+A decoder is a module with `open_picture(request) -> Opened`. The header is read there, so that
+the size can be checked before anything is decoded; `Opened.decode` then makes the pixels.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from pregen.config import Decoder
+from pregen.imaging.runtime import pyvips
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pregen.imaging.formats import Format
+
+#: Below this a decode needs no leave: every worker may hold that much at any time. A 12 Mpx
+#: picture as 8-bit RGB is 36 MB.
+FREE_BYTES = 64 * 1024 * 1024
+
+#: Files up to this size are read in one piece, which is the fewest reads on a network share;
+#: larger ones are streamed, so that no worker's memory grows with its sources.
+WHOLE_FILE_BYTES = 64 * 1024 * 1024
+
+
+class Request:
+    """An open source, what is known of it, and what was read of it so far."""
+
+    def __init__(
+        self,
+        fd: int,
+        size_bytes: int,
+        head: bytes,
+        found: Format,
+        ask: Callable[[int], None],
+        decoder: Decoder = Decoder.AUTO,
+    ) -> None:
+        self.fd = fd
+        self.size_bytes = size_bytes
+        self.format = found
+        self.decoder = decoder
+        """The user's choice between decoders of the same format."""
+        self.bytes_read = len(head)
+        """For the record: what a network share had to deliver."""
+        self._ask = ask
+        self._known = head
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes; all of them when the file is shorter than `sniff.HEAD_BYTES`."""
+        return self._known
+
+    def reserve(self, size_bytes: int) -> None:
+        """Wait for room when a decode takes more memory than every worker may hold anyway."""
+        if size_bytes > FREE_BYTES:
+            self._ask(size_bytes)
+
+    def whole(self) -> bytes:
+        """All bytes of the source, in one read if the kernel allows."""
+        return self.first(self.size_bytes)
+
+    def first(self, count: int) -> bytes:
+        """At least the first `count` bytes, or all there are.
+
+        What is known already is read again: copying 64 KiB from the kernel costs less than
+        joining megabytes.
+        """
+        count = min(count, self.size_bytes)
+        if len(self._known) < count:
+            data = os.pread(self.fd, count, 0)
+            while len(data) < count and (more := os.pread(self.fd, count - len(data), len(data))):
+                data += more
+            self.bytes_read += len(data) - len(self._known)
+            self._known = data
+        return self._known
+
+    def streamed(self) -> pyvips.Source:
+        """The source as libvips reads it piece by piece, for what is too large to hold."""
+        self.bytes_read = self.size_bytes
+        return pyvips.Source.new_from_descriptor(self.fd)
+
+
+class Pixels(NamedTuple):
+    """A decoded picture in memory: not yet turned, not yet sRGB, a little larger than wanted."""
+
+    image: pyvips.Image
+    premultiplied: bool = False
+    """The colours are already multiplied by the alpha (0 to 255), as floats."""
+    extent: tuple[float, float] | None = None
+    """Where the picture ends, in pixels of `image`, when that is within its last column or row:
+    2322 rows at 1/8 are 290.25, and a picture taken for 291 high shows shifted by a third of a
+    pixel (ARCHITECTURE.md, Decisions)."""
+
+
+class Opened(Protocol):
+    """A picture whose header has been read."""
+
+    loader: str
+    width_px: int
+    height_px: int
+    """As stored, before orientation."""
+    orientation: int
+    """EXIF's 1 to 8: how the stored picture is to be turned."""
+    pages: int
+    """Of a document; 0 where pages make no sense."""
+
+    def decode(self, box_px: int) -> Pixels:
+        """Decode at a scale that covers a box of `box_px`.
+
+        Raises:
+            Fault: the content cannot be decoded, or not enough of it is there.
+            MemoryError: there was not enough memory.
+        """
+        ...

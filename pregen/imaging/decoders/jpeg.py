@@ -1,0 +1,143 @@
+"""JPEG: libjpeg-turbo where it is faster and as faithful, libvips for all the rest.
+
+libjpeg-turbo 3 (simplejpeg) needs a tenth less time than libvips' mozjpeg for the same pixels
+(ARCHITECTURE.md, Decisions). It gets plain grey and colour Huffman JPEGs; CMYK, arithmetic
+coding, 12 bit and everything that makes it complain go to libvips, which also salvages files
+that end early.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from pregen.config import Decoder
+from pregen.imaging import colour, exact, jpeghead, jpegscans
+from pregen.imaging.decoders import vips
+from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
+from pregen.imaging.runtime import pyvips
+
+Samples = NDArray[np.uint8]
+"""Rows x columns x 1 or 3."""
+
+_COLOURS = {1: "GRAY", 3: "RGB"}
+#: The scales at which libjpeg-turbo has SIMD code.
+_SHRINKS = (8, 4, 2, 1)
+#: The scale at which the first scans of a progressive JPEG are the whole picture.
+_SCANS_SHRINK = 8
+#: A progressive JPEG is read in steps until its first scans are there: 64 KiB, 512 KiB, 4 MiB.
+_READ_GROWTH = 8
+
+
+class TurboPicture:
+    """A plain JPEG whose segments have been read."""
+
+    loader = "turbo"
+    pages = 0
+
+    def __init__(self, request: Request, head: jpeghead.JpegHead) -> None:
+        self._request = request
+        self._head = head
+        self.width_px = head.width_px
+        self.height_px = head.height_px
+        self.orientation = head.orientation
+
+    def decode(self, box_px: int) -> Pixels:
+        """See `base.Opened`."""
+        head = self._head
+        long_px = max(head.width_px, head.height_px)
+        shrink = next((n for n in _SHRINKS if long_px // n >= box_px), 1)
+        # The coefficients of a progressive JPEG are all held until the end, two bytes each.
+        self._request.reserve(
+            head.width_px * head.height_px * (6 if head.progressive else 3 // shrink**2)
+        )
+        try:
+            pixels = self._decode(data_for(self._request, head, shrink), shrink, strict=True)
+        except ValueError:
+            if head.progressive and jpegscans.shows_all_rows(self._request.whole(), head):
+                pixels = self._decode(self._request.whole() + b"\xff\xd9", shrink, strict=False)
+            else:
+                # Complaints that libvips forgives, or a file that ends early, which it salvages.
+                picture = vips.open_picture(self._request)
+                self.loader = picture.loader
+                return picture.decode(box_px)
+        extent = (head.width_px / shrink, head.height_px / shrink)
+        if not (extent[0].is_integer() and extent[1].is_integer()):
+            pixels = exact.without_padding(pixels, extent)
+            return Pixels(self._as_image(pixels), extent=extent)
+        return vips.averaged(self._as_image(pixels), box_px)
+
+    def _decode(self, data: bytes, shrink: int, *, strict: bool) -> Samples:
+        head = self._head
+        pixels: Samples = simplejpeg.decode_jpeg(
+            data,
+            _COLOURS[head.components],
+            min_height=-(-head.height_px // shrink),
+            min_width=-(-head.width_px // shrink),
+            strict=strict,
+        )
+        return pixels
+
+    def _as_image(self, pixels: Samples) -> pyvips.Image:
+        rows, columns, bands = pixels.shape
+        image = pyvips.Image.new_from_memory(pixels.data, columns, rows, bands, "uchar")
+        grey = bands == 1
+        image = image.copy(interpretation="b-w" if grey else "srgb")
+        if self._head.profile and (grey or not colour.is_srgb(self._head.profile)):
+            colour.attach(image, self._head.profile)
+        return image
+
+
+class VipsJpeg(vips.VipsPicture):
+    """A JPEG that libvips decodes, with the same short cut for progressive ones."""
+
+    def __init__(self, request: Request, head: jpeghead.JpegHead) -> None:
+        super().__init__(request, request.head)
+        self._head = head
+
+    def _prepare(self, shrink: int) -> None:
+        self.data = data_for(self._request, self._head, shrink)
+
+
+def data_for(request: Request, head: jpeghead.JpegHead, shrink: int) -> bytes:
+    """The part of a file that a decode at this scale needs; reads no more than that."""
+    if head.progressive and shrink == _SCANS_SHRINK:
+        known = len(request.head)
+        while True:
+            try:
+                return jpegscans.reduced(request.first(known), head)
+            except jpegscans.Incomplete:
+                if known >= request.size_bytes:
+                    break
+                known *= _READ_GROWTH
+            except ValueError:
+                break
+    return request.whole()
+
+
+def open_picture(request: Request) -> Opened:
+    """Read the segments before the first scan. Raises Fault when the header makes no sense."""
+    if request.size_bytes > WHOLE_FILE_BYTES:
+        return vips.open_picture(request)
+    head = jpeghead.read(request.head)
+    if head is None or head.scan_at < 0:
+        head = jpeghead.read(request.whole())
+    if head is None or not _plain(head):
+        return vips.open_picture(request)
+    if request.decoder is Decoder.VIPS:
+        return VipsJpeg(request, head)
+    if not head.progressive:
+        request.whole()
+    return TurboPicture(request, head)
+
+
+def _plain(head: jpeghead.JpegHead) -> bool:
+    return (
+        head.huffman
+        and head.sample_bits == 8  # noqa: PLR2004 - 12-bit JPEG needs another build of the library
+        and head.components in _COLOURS
+        and head.width_px > 0
+        and head.height_px > 0
+        and head.scan_at > 0
+    )

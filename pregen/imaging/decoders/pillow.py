@@ -1,0 +1,167 @@
+"""Pictures through Pillow: AVIF (faster than the libvips wheel), JPEG 2000 and the small old ones.
+
+The format is pinned to what `sniff` found, so that no other parser ever sees the file.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+
+import numpy as np
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+
+from pregen.imaging import colour
+from pregen.imaging.decoders import salvage
+from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Pixels, Request
+from pregen.imaging.decoders.vips import averaged
+from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsupported
+from pregen.imaging.runtime import pyvips
+
+_FORMATS: Final = {
+    "avif": "AVIF", "jp2": "JPEG2000", "j2k": "JPEG2000", "bmp": "BMP", "ico": "ICO", "cur": "CUR",
+    "tga": "TGA", "pcx": "PCX", "ppm": "PPM", "psd": "PSD", "qoi": "QOI",
+}  # fmt: skip
+#: Modes that numpy and libvips understand as they are: (numpy type, libvips interpretation).
+_MODES: Final = {
+    "L": ("uchar", "b-w"), "LA": ("uchar", "b-w"), "RGB": ("uchar", "srgb"),
+    "RGBA": ("uchar", "srgb"), "CMYK": ("uchar", "cmyk"),
+    "I;16": ("ushort", "grey16"), "I;16L": ("ushort", "grey16"), "I;16B": ("ushort", "grey16"),
+}  # fmt: skip
+
+# The limit is `--max-pixels`, checked from the header before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class PillowPicture:
+    """A picture whose header Pillow has read."""
+
+    loader = "pillow"
+    pages = 0
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._image = self._open()
+        self.width_px, self.height_px = self._image.size
+        self.orientation = _orientation(self._image)
+
+    def _open(self) -> Image.Image:
+        request = self._request
+        stream: io.IOBase = (
+            io.BytesIO(request.whole())
+            if request.size_bytes <= WHOLE_FILE_BYTES
+            else open(request.fd, "rb", closefd=False)  # noqa: SIM115 - lives as long as the picture
+        )
+        stream.seek(0)
+        try:
+            return Image.open(stream, formats=[_FORMATS[request.format.name]])  # type: ignore[arg-type]  # an IO[bytes] in all but name
+        except UnidentifiedImageError as error:
+            raise _refusal(request) from error
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's plugins raise whatever their parsing runs into
+            raise _fault_of(error) from error
+
+    def decode(self, box_px: int) -> Pixels:
+        """See `base.Opened`."""
+        self._request.reserve(self.width_px * self.height_px * 4)
+        try:
+            self._reduce(box_px)
+            self._image.load()
+        except MemoryError:
+            raise
+        except Exception as error:  # as above
+            fault = _fault_of(error)
+            if not isinstance(fault, TruncatedPicture):
+                raise fault from error
+            self._salvage(fault)
+        return averaged(_to_vips(self._image), box_px)
+
+    def _reduce(self, box_px: int) -> None:
+        """JPEG 2000 holds smaller pictures of itself: take the smallest that covers the box."""
+        if self._image.format != "JPEG2000":
+            return
+        reduce = 0
+        while max(self.width_px, self.height_px) >> (reduce + 1) >= box_px:
+            reduce += 1
+        # Each stored resolution halves the last one; asking for more than there are fails.
+        self._image.reduce = min(reduce, _resolutions(self._request.head))  # type: ignore[assignment, method-assign]  # the plugin's documented attribute hides a method
+
+    def _salvage(self, fault: Fault) -> None:
+        """Take what is there of a picture that ends early, if that is most of its rows."""
+        self._image = self._open()
+        ImageFile.LOAD_TRUNCATED_IMAGES = True
+        try:
+            self._image.load()
+        except Exception as error:
+            raise fault from error
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+        # Pillow leaves the rows it never got at zero.
+        rows = np.asarray(self._image).reshape(self.height_px, -1).any(axis=1)
+        share = float(rows.mean())
+        if share < salvage.ENOUGH_ROWS:
+            raise TruncatedPicture(
+                f"the file ends early: {share:.0%} of the rows are there"
+            ) from fault
+
+
+def open_picture(request: Request) -> PillowPicture:
+    """Read the header. Raises Fault when Pillow refuses it."""
+    return PillowPicture(request)
+
+
+def _fault_of(error: Exception) -> Fault | MemoryError:
+    """What an exception of Pillow's stands for."""
+    return salvage.fault_of_words(str(error) or type(error).__name__)
+
+
+def _refusal(request: Request) -> Fault:
+    """Why Pillow did not take a file whose first bytes are right."""
+    name = request.format.name.upper()
+    if name == "PSD":
+        depth = int.from_bytes(request.head[22:24], "big")
+        if depth in {1, 16, 32}:
+            return Unsupported(
+                f"PSD with {depth} bits per channel: only 8 are read", request.format.mime
+            )
+    return InvalidPicture(f"its {name} header is damaged")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation; Pillow turns AVIF's irot and imir into it as well."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 - broken metadata must not cost the picture
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.3
+
+
+def _resolutions(head: bytes) -> int:
+    """Number of decomposition levels a JPEG 2000 codestream declares (ISO 15444-1, A.6.1)."""
+    at = head.find(b"\xff\x52")
+    return head[at + 9] if 0 <= at < len(head) - 9 else 0
+
+
+def _to_vips(image: Image.Image) -> pyvips.Image:
+    """Hand Pillow's pixels to libvips, with the profile, in a mode that both know."""
+    if image.mode == "I":
+        # Pillow's 32-bit mode holds 16-bit samples of PNM and JPEG 2000.
+        pixels = np.asarray(image).clip(0, 65535).astype(np.uint16)
+        form, interpretation = "ushort", "grey16"
+    else:
+        if image.mode not in _MODES:
+            alpha = "A" in image.mode or "a" in image.mode or "transparency" in image.info
+            image = image.convert("RGBA" if alpha else "RGB")
+        form, interpretation = _MODES[image.mode]
+        pixels = np.asarray(image)
+        if pixels.dtype.byteorder == ">":
+            pixels = pixels.astype(np.uint16)
+    pixels = np.ascontiguousarray(pixels)
+    bands = 1 if pixels.ndim == 2 else pixels.shape[2]  # noqa: PLR2004 - rows and columns only
+    found = pyvips.Image.new_from_memory(pixels.data, image.width, image.height, bands, form).copy(
+        interpretation=interpretation
+    )
+    if profile := image.info.get("icc_profile"):
+        colour.attach(found, profile)
+    return found

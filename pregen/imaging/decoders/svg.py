@@ -1,0 +1,43 @@
+"""SVG through libvips and librsvg, always from memory.
+
+By buffer librsvg loads no other file; `unlimited` stays off (formats-and-decoders, section 4).
+"""
+
+from __future__ import annotations
+
+from pregen.imaging.decoders import salvage
+from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Pixels, Request
+from pregen.imaging.faults import InvalidPicture
+from pregen.imaging.runtime import pyvips
+
+
+class SvgPicture:
+    """A drawing whose own size is known."""
+
+    loader = "vips"
+    orientation = 1
+    pages = 0
+
+    def __init__(self, request: Request) -> None:
+        if request.size_bytes > WHOLE_FILE_BYTES:
+            raise InvalidPicture(f"an SVG of {request.size_bytes / 1e6:.0f} MB is not drawn")
+        self._data = request.whole()
+        try:
+            header = pyvips.Image.svgload_buffer(self._data)
+        except pyvips.Error as error:
+            raise salvage.fault_of(error) from error
+        self.width_px: int = header.width
+        self.height_px: int = header.height
+
+    def decode(self, box_px: int) -> Pixels:
+        """Draw it at the size of the box: vectors need no detour over their own size."""
+        scale = min(1.0, box_px / max(self.width_px, self.height_px))
+        try:
+            return Pixels(pyvips.Image.svgload_buffer(self._data, scale=scale).copy_memory())
+        except pyvips.Error as error:
+            raise salvage.fault_of(error) from error
+
+
+def open_picture(request: Request) -> SvgPicture:
+    """Read the size of the drawing. Raises Fault when librsvg refuses it."""
+    return SvgPicture(request)

@@ -1,0 +1,149 @@
+"""Pictures through libvips: PNG, WebP, TIFF, GIF, AVIF, and JPEG where nothing faster applies.
+
+Loaders are named, never searched for: the search would take UltraHDR JPEGs to a slower loader
+and RAWs to the TIFF one (formats-and-decoders, sections 3 and 7).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pregen.imaging import exact
+from pregen.imaging.decoders import salvage
+from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Pixels, Request
+from pregen.imaging.faults import InvalidPicture
+from pregen.imaging.runtime import pyvips
+
+_LOADERS: Final = {
+    "jpeg": "jpegload",
+    "png": "pngload",
+    "webp": "webpload",
+    "tiff": "tiffload",
+    "gif": "gifload",
+    "avif": "heifload",
+}
+#: Formats whose pages are pages of a document, not frames of an animation.
+_PAGED: Final = frozenset({"tiff"})
+#: JPEG scales that libjpeg offers besides 1/1.
+_JPEG_SHRINKS: Final = (8, 4, 2)
+#: libwebp scales while it decodes, with a plain box; Lanczos-3 does the last halving.
+_WEBP_MARGIN: Final = 2
+
+
+class VipsPicture:
+    """A picture whose header libvips has read."""
+
+    loader = "vips"
+
+    def __init__(self, request: Request, beginning: bytes | None = None) -> None:
+        self._request = request
+        name = request.format.name
+        self.data = beginning
+        if beginning is None and request.size_bytes <= WHOLE_FILE_BYTES:
+            self.data = request.whole()
+        header = self._load(fail_on="none")
+        self.width_px: int = header.width
+        self.height_px: int = header.height
+        self.orientation = _field(header, "orientation", 1)
+        if not 1 <= self.orientation <= 8 or name == "avif":  # noqa: PLR2004 - EXIF 2.3; heifload turns by itself
+            self.orientation = 1
+        pages = _field(header, "n-pages", 1)
+        self.pages = pages if name in _PAGED and pages > 1 else 0
+        self._interlaced = bool(
+            _field(header, "interlaced", 0) or _field(header, "jpeg-multiscan", 0)
+        )
+        self._sample_bytes = header.bands * (2 if header.format in {"ushort", "short"} else 1)
+
+    def decode(self, box_px: int) -> Pixels:
+        """See `base.Opened`."""
+        options = self._scale(box_px)
+        self._request.reserve(self._decode_bytes())
+        self._prepare(options.get("shrink", 1))
+
+        def load(fail_on: str) -> pyvips.Image:
+            return self._load(fail_on=fail_on, **options)
+
+        lazy = load("truncated")
+        try:
+            pixels = into_memory(lazy, box_px)
+        except pyvips.Error as error:
+            pixels = into_memory(salvage.recover(error, load), box_px)
+        if "shrink" in options and pixels.image.bands in {1, 3}:
+            shrink = options["shrink"]
+            extent = (self.width_px / shrink, self.height_px / shrink)
+            return pixels._replace(image=exact.covering(pixels.image, extent), extent=extent)
+        return pixels
+
+    def _prepare(self, shrink: int) -> None:
+        """What is to be done before a decode at this scale."""
+
+    def _load(self, **options: Any) -> pyvips.Image:
+        loader = _LOADERS[self._request.format.name]
+        options["access"] = "sequential"
+        try:
+            if self.data is not None:
+                return pyvips.Operation.call(f"{loader}_buffer", self.data, **options)
+            return pyvips.Operation.call(f"{loader}_source", self._request.streamed(), **options)
+        except pyvips.Error as error:
+            raise salvage.fault_of(error) from error
+
+    def _scale(self, box_px: int) -> dict[str, Any]:
+        """Options that make the loader decode smaller, never below the box."""
+        long_px = max(self.width_px, self.height_px)
+        if self._request.format.name == "jpeg":
+            shrink = next((n for n in _JPEG_SHRINKS if long_px // n >= box_px), 1)
+            return {"shrink": shrink} if shrink > 1 else {}
+        if self._request.format.name == "webp":
+            scale = box_px * _WEBP_MARGIN / long_px
+            return {"scale": scale} if scale < 1 else {}
+        return {}
+
+    def _decode_bytes(self) -> int:
+        """An upper estimate of the memory a decode takes beyond a few strips."""
+        pixels = self.width_px * self.height_px
+        match self._request.format.name:
+            case "jpeg":
+                # Coefficients of all scans are held: two bytes each, 4:4:4 at worst.
+                return pixels * 6 if self._interlaced else 0
+            case "png":
+                return pixels * self._sample_bytes if self._interlaced else 0
+            case "tiff":
+                return 0
+            case _:
+                return pixels * 4
+
+
+def open_picture(request: Request) -> VipsPicture:
+    """Read the header. Raises Fault when libvips refuses it."""
+    picture = VipsPicture(request)
+    if picture.width_px < 1 or picture.height_px < 1:
+        raise InvalidPicture("the header says it has no pixels")
+    return picture
+
+
+def into_memory(image: pyvips.Image, box_px: int) -> Pixels:
+    """Run a lazy decode: `averaged`, and in memory in any case."""
+    pixels = averaged(image, box_px)
+    return Pixels(image.copy_memory()) if pixels.image is image else pixels
+
+
+def averaged(image: pyvips.Image, box_px: int) -> Pixels:
+    """Average whole blocks of pixels where there are far too many of them.
+
+    What remains is at least twice the box, which is all that Lanczos-3 needs (the split that
+    `vips_resize` makes as well), so a lazy 100 Mpx picture never lies in memory whole.
+    """
+    block = max(image.width, image.height) // (2 * box_px)
+    if block < 2:  # noqa: PLR2004 - averaging one pixel is nothing
+        return Pixels(image)
+    if premultiplied := bool(image.hasalpha()):
+        # Transparent pixels have a colour, too, and it must not bleed into the opaque ones.
+        image = image.premultiply()
+    columns, rows = min(block, image.width), min(block, image.height)
+    extent = (image.width / columns, image.height / rows)
+    image = image.shrink(columns, rows, ceil=True)
+    return Pixels(image.copy_memory(), premultiplied, extent)
+
+
+def _field(image: pyvips.Image, name: str, default: int) -> int:
+    return int(image.get(name)) if image.get_typeof(name) else default

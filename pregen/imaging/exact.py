@@ -1,0 +1,66 @@
+"""Reductions of pictures that end within a pixel, with the rest of that pixel left out.
+
+A 4128 x 2322 photo at 1/8 is 290.25 pixels high. libvips can only take it for 290 or 291, which
+shifts it by up to a third of a pixel of the thumbnail and costs up to 20 dB; Pillow's `resize`
+takes a box with fractions. It is half as fast, so it is used where there is a fraction only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pregen.imaging.runtime import pyvips
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Samples = NDArray[np.uint8]
+"""Rows x columns x bands."""
+
+#: Pillow's names for 8-bit pixels of so many bands. CMYK: ink is as good as light to a resize.
+_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
+#: The last block of a JPEG is mostly padding when less than half of it is picture.
+_HALF = 0.5
+
+
+def possible(image: pyvips.Image) -> bool:
+    """True for pictures that Pillow can reduce as they are: 8 bits, no alpha."""
+    return image.format == "uchar" and not image.hasalpha() and image.bands in _MODES
+
+
+def resize(image: pyvips.Image, size: tuple[int, int], extent: tuple[float, float]) -> pyvips.Image:
+    """Reduce the part of `image` within `extent` (width, height) to `size`, with Lanczos-3."""
+    picture = Image.fromarray(image.numpy(), _MODES[image.bands])
+    small = np.asarray(picture.resize(size, Image.Resampling.LANCZOS, box=(0, 0, *extent)))
+    found = pyvips.Image.new_from_memory(small.data, *size, image.bands, "uchar")
+    found = found.copy(interpretation=image.interpretation)
+    for name in image.get_fields():
+        if name == "icc-profile-data":
+            found.set_type(pyvips.GValue.blob_type, name, image.get(name))
+    return found
+
+
+def without_padding(samples: Samples, extent: Sequence[float]) -> Samples:
+    """Replace a last row or column that is mostly the encoder's padding by its neighbour.
+
+    What a camera pads with is its own affair (T.81, A.2.4): often black or grey.
+    """
+    rows, columns = samples.shape[:2]
+    if rows > 1 and 0 < extent[1] % 1 <= _HALF and rows > extent[1]:
+        samples[-1] = samples[-2]
+    if columns > 1 and 0 < extent[0] % 1 <= _HALF and columns > extent[0]:
+        samples[:, -1] = samples[:, -2]
+    return samples
+
+
+def covering(image: pyvips.Image, extent: tuple[float, float]) -> pyvips.Image:
+    """Repeat the last row and column of a picture that its decoder cut short of `extent`."""
+    width_px = max(image.width, int(np.ceil(extent[0])))
+    height_px = max(image.height, int(np.ceil(extent[1])))
+    if (width_px, height_px) == (image.width, image.height):
+        return image
+    return image.embed(0, 0, width_px, height_px, extend="copy").copy_memory()

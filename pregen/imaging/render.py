@@ -1,0 +1,116 @@
+"""Decoded pixels -> one RGBA picture per flavor: reduced, turned, in sRGB.
+
+One decode serves all flavors: the largest is made from the decoded picture, each smaller one
+from the next larger.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.imaging import colour, exact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pregen.imaging.decoders.base import Pixels
+    from pregen.imaging.runtime import pyvips
+    from pregen.model import Flavor
+
+Rgba = NDArray[np.uint8]
+"""Rows x columns x 4, contiguous."""
+
+#: EXIF orientations that turn by a quarter: rows become columns.
+QUARTER_TURNS = frozenset({5, 6, 7, 8})
+
+
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width_px: int
+    height_px: int
+
+
+def fit(width_px: int, height_px: int, box_px: int) -> Size:
+    """Size of a picture in a box: the long edge is the box exactly, never larger than it was."""
+    long_px = max(width_px, height_px)
+    if long_px <= box_px:
+        return Size(width_px, height_px)
+    scale = box_px / long_px
+    short_px = max(1, int(min(width_px, height_px) * scale + 0.5))
+    return Size(box_px, short_px) if width_px >= height_px else Size(short_px, box_px)
+
+
+def render(
+    pixels: Pixels, width_px: int, height_px: int, orientation: int, flavors: Iterable[Flavor]
+) -> dict[Flavor, Rgba]:
+    """Make the picture of every flavor.
+
+    Args:
+        pixels: the decoded picture, covering the largest flavor.
+        width_px: of the original as stored, which decides the aspect.
+        height_px: likewise.
+        orientation: EXIF's, 1 to 8; applied here and nowhere else.
+        flavors: in any order.
+    """
+    pictures: dict[Flavor, Rgba] = {}
+    image, premultiplied, extent = pixels
+    if image.hasalpha() and not premultiplied:
+        image, premultiplied = image.premultiply(), True
+    for flavor in sorted(flavors, key=lambda flavor: flavor.box_px, reverse=True):
+        image = _resize(image, fit(width_px, height_px, flavor.box_px), extent)
+        extent = None
+        pictures[flavor] = turn(_rgba(image, unmultiply=premultiplied), orientation)
+    return pictures
+
+
+def _resize(
+    image: pyvips.Image, size: Size, extent: tuple[float, float] | None = None
+) -> pyvips.Image:
+    """Reduce to exactly `size`, in memory; `extent` as in `decoders.base.Pixels`."""
+    if extent not in {None, (image.width, image.height)} and exact.possible(image):
+        return exact.resize(image, size, extent)
+    if (image.width, image.height) == size:
+        return image
+    return image.resize(
+        size.width_px / image.width, vscale=size.height_px / image.height, kernel="lanczos3"
+    ).copy_memory()
+
+
+def _rgba(image: pyvips.Image, *, unmultiply: bool) -> Rgba:
+    if unmultiply:
+        depth = "ushort" if image.interpretation in {"rgb16", "grey16"} else "uchar"
+        image = image.unpremultiply().cast(depth)
+    image = colour.to_srgb(image)
+    pixels: Rgba = image.numpy()
+    if pixels.shape[2] == 4:  # noqa: PLR2004 - there is an alpha already
+        return pixels
+    rgba = np.empty((*pixels.shape[:2], 4), np.uint8)
+    rgba[..., :3] = pixels
+    rgba[..., 3] = 255
+    return rgba
+
+
+def turn(picture: Rgba, orientation: int) -> Rgba:
+    """Turn a stored picture upright (EXIF 2.3, Orientation)."""
+    match orientation:
+        case 2:
+            picture = picture[:, ::-1]
+        case 3:
+            picture = picture[::-1, ::-1]
+        case 4:
+            picture = picture[::-1]
+        case 5:
+            picture = picture.transpose(1, 0, 2)
+        case 6:
+            picture = picture[::-1].transpose(1, 0, 2)
+        case 7:
+            picture = picture[::-1, ::-1].transpose(1, 0, 2)
+        case 8:
+            picture = picture[:, ::-1].transpose(1, 0, 2)
+        case _:
+            pass
+    return np.ascontiguousarray(picture)

@@ -1,0 +1,30 @@
+"""Sets the picture libraries up for a worker: one thread, no cache, no surprises.
+
+Import `pyvips` from here, never directly: the environment must be set before libvips starts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+
+# One libvips thread per worker: the workers are the parallelism. libvips reads this once.
+os.environ["VIPS_CONCURRENCY"] = "1"
+# BLAS threads would be started by importing numpy and never be used.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import pyvips
+
+__all__ = ["pyvips", "quiet"]
+
+# Every source is opened once; a cache of operations would only hold memory (and keep
+# benchmarks from telling the truth: formats-and-decoders, first paragraph).
+pyvips.cache_set_max(0)
+
+
+def quiet() -> None:
+    """Keep the libraries from writing to the terminal: outcomes carry all that matters."""
+    logging.getLogger("pyvips").setLevel(logging.CRITICAL)
+    # Pillow warns of what its caller could have checked; decoders check it themselves.
+    warnings.filterwarnings("ignore", module=r"PIL\..*")

@@ -1,0 +1,198 @@
+"""What a file is, by its first bytes. Decodes nothing and looks at no name.
+
+Mime types are those of shared-mime-info 2.4 (freedesktop.org.xml). TIFF-like camera RAWs and
+the ISO base media family need a look inside: `raw` and `isobmff`.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import NamedTuple
+
+from pregen.imaging import isobmff, tiffhead
+from pregen.imaging.formats import Format
+
+#: As much of the file as `sniff` wants to see: the IFDs of camera RAWs lie within it.
+HEAD_BYTES = 64 * 1024
+
+JPEG = Format("jpeg", "image/jpeg", "jpeg")
+PNG = Format("png", "image/png", "vips")
+GIF = Format("gif", "image/gif", "vips")
+WEBP = Format("webp", "image/webp", "vips")
+TIFF = Format("tiff", "image/tiff", "vips")
+SVG = Format("svg", "image/svg+xml", "svg")
+SVGZ = Format("svg", "image/svg+xml-compressed", "svg")
+BMP = Format("bmp", "image/bmp", "pillow")
+ICO = Format("ico", "image/vnd.microsoft.icon", "pillow")
+CUR = Format("cur", "image/x-win-bitmap", "pillow")
+TGA = Format("tga", "image/x-tga", "pillow")
+PCX = Format("pcx", "image/vnd.zbrush.pcx", "pillow")
+PSD = Format("psd", "image/vnd.adobe.photoshop", "pillow")
+JP2 = Format("jp2", "image/jp2", "pillow")
+J2K = Format("j2k", "image/x-jp2-codestream", "pillow")
+QOI = Format("qoi", "image/qoi", "pillow")
+PDF = Format("pdf", "application/pdf", extra="pdf")
+JXL = Format("jxl", "image/jxl", extra="jxl")
+_NETPBM = {
+    b"P1": Format("ppm", "image/x-portable-bitmap", "pillow"),
+    b"P2": Format("ppm", "image/x-portable-graymap", "pillow"),
+    b"P3": Format("ppm", "image/x-portable-pixmap", "pillow"),
+    b"P4": Format("ppm", "image/x-portable-bitmap", "pillow"),
+    b"P5": Format("ppm", "image/x-portable-graymap", "pillow"),
+    b"P6": Format("ppm", "image/x-portable-pixmap", "pillow"),
+}
+
+#: Formats told by how the file begins.
+_PREFIXES: tuple[tuple[bytes, Format], ...] = (
+    (b"\xff\xd8\xff", JPEG),
+    (b"\x89PNG\r\n\x1a\n", PNG),
+    (b"GIF87a", GIF),
+    (b"GIF89a", GIF),
+    (b"8BPS\x00\x01", PSD),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", JP2),
+    (b"\xff\x4f\xff\x51", J2K),
+    (b"\xff\x0a", JXL),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", JXL),
+    (b"qoif", QOI),
+    (b"%PDF-", PDF),
+    (b"FUJIFILMCCD-RAW ", Format("raw", "image/x-fuji-raf", extra="raw")),
+    (b"\x00MRM", Format("raw", "image/x-minolta-mrw", extra="raw")),
+    (b"FOVb", Format("raw", "image/x-sigma-x3f", extra="raw")),
+    (b"II\x1a\x00\x00\x00HEAPCCDR", Format("raw", "image/x-canon-crw", extra="raw")),
+    (b"\x1aE\xdf\xa3", Format("video", "video/x-matroska", extra="video")),
+    (b"FLV\x01", Format("video", "video/x-flv", extra="video")),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Format("video", "video/x-ms-wmv", extra="video")),
+    (b"\x00\x00\x01\xba", Format("video", "video/mpeg", extra="video")),
+    (b"\x00\x00\x01\xb3", Format("video", "video/mpeg", extra="video")),
+    (b"gimp xcf ", Format("xcf", "image/x-xcf")),
+    (b"8BPS\x00\x02", Format("psb", "image/x-photoshop-large")),
+    (b"\x76\x2f\x31\x01", Format("exr", "image/x-exr")),
+    (b"#?RADIANCE", Format("hdr", "image/vnd.radiance")),
+    (b"SIMPLE  =", Format("fits", "image/fits")),
+    (b"II\xbc\x01", Format("jxr", "image/jxr")),
+    (b"AT&TFORM", Format("djvu", "image/vnd.djvu")),
+    (b"DDS ", Format("dds", "image/x-dds")),
+    (b"icns", Format("icns", "image/x-icns")),
+    (b"P7\n", Format("pam", "image/x-portable-anymap")),
+    (b"\xd7\xcd\xc6\x9a", Format("wmf", "image/wmf")),
+)
+
+_SVG_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?svg[\s>]")
+_MARKUP_START = re.compile(rb"\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<(?:[A-Za-z_][\w.-]*:)?svg[\s>])")
+
+
+class _TgaHeader(NamedTuple):
+    """The fields of a Truevision TGA header that are worth checking (TGA 2.0, section 1)."""
+
+    colour_map: int
+    image_type: int
+    map_bits: int
+    width_px: int
+    height_px: int
+    bits: int
+
+
+def sniff(head: bytes) -> Format | None:
+    """Return the format of a file that begins with `head`, or None when it is no picture.
+
+    Args:
+        head: the first `HEAD_BYTES` of the file, or all of it when it is shorter.
+    """
+    for prefix, found in _PREFIXES:
+        if head.startswith(prefix):
+            return found
+    start = head[:4]
+    if start in tiffhead.MAGICS:
+        return tiffhead.raw_format(head) or TIFF
+    if start == b"RIFF":
+        return _riff(head)
+    if (iso := isobmff.sniff(head)) is not None:
+        return iso
+    if head[:2] in _NETPBM and head[2:3] in b" \t\r\n#" and len(head) > 3:  # noqa: PLR2004 - past the magic
+        return _NETPBM[head[:2]]
+    return _bitmap(head) or _transport_stream(head) or _markup(head)
+
+
+def _riff(head: bytes) -> Format | None:
+    """RIFF holds WebP and AVI, and much that is no picture (WAV)."""
+    match head[8:12]:
+        case b"WEBP":
+            return WEBP
+        case b"AVI ":
+            return Format("video", "video/vnd.avi", extra="video")
+        case _:
+            return None
+
+
+def _bitmap(head: bytes) -> Format | None:
+    """Formats whose magic is so short that the header must make sense as well."""
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in {
+        12,
+        16,
+        40,
+        52,
+        56,
+        64,
+        108,
+        124,
+    }:
+        return BMP  # the sizes a DIB header can have (Microsoft, "Bitmap Header Types")
+    if head[:2] == b"BM" and head[6:10] == b"\x00" * 4:
+        return BMP  # a damaged one: reserved fields are zero; the decoder says what is wrong
+    count = int.from_bytes(head[4:6], "little")
+    if head[:4] in {b"\x00\x00\x01\x00", b"\x00\x00\x02\x00"} and count and head[9:10] == b"\x00":
+        return ICO if head[2] == 1 else CUR
+    if (
+        head[:1] == b"\n"
+        and head[1:2] in {b"\x00", b"\x02", b"\x03", b"\x05"}
+        and head[2:3] == b"\x01"
+    ):
+        return PCX
+    return TGA if _is_tga(head) else None
+
+
+def _is_tga(head: bytes) -> bool:
+    """TGA has no magic: every field of the header must be one that the format allows."""
+    if len(head) < 18:  # noqa: PLR2004 - the size of a TGA header
+        return False
+    tga = _TgaHeader(
+        head[1], head[2], head[7],
+        int.from_bytes(head[12:14], "little"), int.from_bytes(head[14:16], "little"), head[16],
+    )  # fmt: skip
+    mapped = tga.image_type in {1, 9}
+    return (
+        tga.image_type in {1, 2, 3, 9, 10, 11}
+        and tga.colour_map == int(mapped)
+        and tga.map_bits in ({15, 16, 24, 32} if mapped else {0})
+        and (mapped or head[3:7] == b"\x00" * 4)
+        and tga.width_px > 0
+        and tga.height_px > 0
+        and tga.bits in ({8, 16} if mapped or tga.image_type in {3, 11} else {15, 16, 24, 32})
+    )
+
+
+def _transport_stream(head: bytes) -> Format | None:
+    """MPEG transport streams: a sync byte every 188 bytes, or every 192 with a time stamp."""
+    for first, step in ((0, 188), (4, 192)):
+        marks = head[first : first + 8 * step : step]
+        if len(marks) == 8 and set(marks) == {0x47}:  # noqa: PLR2004 - eight in a row are no accident
+            return Format("video", "video/mp2t", extra="video")
+    return None
+
+
+def _markup(head: bytes) -> Format | None:
+    """SVG, plain or gzipped: markup whose root element is svg."""
+    if head[:3] == b"\x1f\x8b\x08":
+        try:
+            text = zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
+        except zlib.error:
+            return None
+        return SVGZ if _is_svg(text) else None
+    return SVG if _is_svg(head) else None
+
+
+def _is_svg(text: bytes) -> bool:
+    """True when the markup begins like XML and has an svg element near its start."""
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    return _MARKUP_START.match(text) is not None and _SVG_ROOT.search(text) is not None

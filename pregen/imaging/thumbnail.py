@@ -1,0 +1,139 @@
+"""An open source -> what its entries show. The only door of `imaging` for the rest of pregen."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from pregen.config import Decoder
+from pregen.imaging import png, render, sniff
+from pregen.imaging.decoders.base import Opened, Request
+from pregen.imaging.faults import Fault, NeedsExtra, NotPicture, TooLarge, Unsupported
+from pregen.imaging.runtime import quiet
+from pregen.model import SMALL_BOX_PX, Flavor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from pregen.imaging.formats import Format
+
+quiet()
+
+
+class Picture(NamedTuple):
+    """One flavor, ready to be wrapped in PNG chunks."""
+
+    width_px: int
+    height_px: int
+    idat: bytes
+    """The zlib stream."""
+
+
+class Thumbnails(NamedTuple):
+    """All that was made of one source."""
+
+    pictures: dict[Flavor, Picture]
+    """Empty when the source fits in 128 x 128 and needs none."""
+    mime: str
+    loader: str
+    width_px: int
+    """Of the original, after orientation."""
+    height_px: int
+    pages: int
+    bytes_read: int
+    read_ns: int
+    decode_ns: int
+    resize_ns: int
+    encode_ns: int
+
+    @property
+    def small(self) -> bool:
+        """True when the original needs no entry (standard, Thumbnail Size)."""
+        return max(self.width_px, self.height_px) <= SMALL_BOX_PX
+
+
+def identify(head: bytes) -> Format:
+    """Return the format of a file that begins with `head`.
+
+    Raises:
+        NotPicture, NeedsExtra, Unsupported: nothing here can decode it.
+    """
+    found = sniff.sniff(head)
+    if found is None:
+        raise NotPicture("its content is no picture")
+    if found.decoder:
+        return found
+    if found.extra:
+        raise NeedsExtra(found.extra, found.mime)
+    raise Unsupported(f"no decoder for {found.mime}", found.mime)
+
+
+def make(
+    fd: int,
+    size_bytes: int,
+    flavors: Collection[Flavor],
+    max_pixels: int,
+    ask: Callable[[int], None],
+    decoder: Decoder = Decoder.AUTO,
+) -> Thumbnails:
+    """Decode a source once and make the picture of every flavor.
+
+    Args:
+        fd: the source, opened for reading; its position does not matter.
+        size_bytes: of the source.
+        flavors: the wanted ones, at least one.
+        max_pixels: a larger picture is TooLarge, told from its header.
+        ask: called before a large decode, with its size in bytes; returns when there is room.
+        decoder: for JPEGs.
+
+    Raises:
+        Fault: the source cannot become a picture.
+        MemoryError: there was not enough memory.
+    """
+    begun_ns = time.perf_counter_ns()
+    head = os.pread(fd, sniff.HEAD_BYTES, 0)
+    request = Request(fd, size_bytes, head, identify(head), ask, decoder)
+    try:
+        return _make(request, flavors, max_pixels, begun_ns)
+    except Fault as fault:
+        fault.mime = fault.mime or request.format.mime
+        raise
+
+
+def _make(
+    request: Request, flavors: Collection[Flavor], max_pixels: int, begun_ns: int
+) -> Thumbnails:
+    module = importlib.import_module(f"pregen.imaging.decoders.{request.format.decoder}")
+    opened: Opened = module.open_picture(request)
+    if opened.width_px * opened.height_px > max_pixels:
+        raise TooLarge(opened.width_px, opened.height_px, max_pixels)
+    read_ns = time.perf_counter_ns()
+    turned = opened.orientation in render.QUARTER_TURNS
+    width_px, height_px = opened.width_px, opened.height_px
+    decoded_ns = resized_ns = encoded_ns = read_ns
+    pictures: dict[Flavor, Picture] = {}
+    if max(width_px, height_px) > SMALL_BOX_PX:
+        pixels = opened.decode(max(flavor.box_px for flavor in flavors))
+        decoded_ns = time.perf_counter_ns()
+        made = render.render(pixels, width_px, height_px, opened.orientation, flavors)
+        resized_ns = time.perf_counter_ns()
+        pictures = {
+            flavor: Picture(rgba.shape[1], rgba.shape[0], png.compress(rgba))
+            for flavor, rgba in made.items()
+        }
+        encoded_ns = time.perf_counter_ns()
+    return Thumbnails(
+        pictures=pictures,
+        mime=request.format.mime,
+        loader=opened.loader,
+        width_px=height_px if turned else width_px,
+        height_px=width_px if turned else height_px,
+        pages=opened.pages,
+        bytes_read=request.bytes_read,
+        read_ns=read_ns - begun_ns,
+        decode_ns=decoded_ns - read_ns,
+        resize_ns=resized_ns - decoded_ns,
+        encode_ns=encoded_ns - resized_ns,
+    )

@@ -1,0 +1,377 @@
+"""The record of runs and outcomes: one writer, and one reader for the thread that plans.
+
+Disk is the truth; losing the journal costs time only. So nothing here raises: what goes wrong is
+said once, through `warn`, and the journal is inert from then on. It never waits long either: what
+finds the file locked is kept and written a second later.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import psutil
+
+from pregen import __version__
+from pregen.journal import database as files
+from pregen.journal import folders
+from pregen.journal.rows import (
+    FAILURE_COLUMNS,
+    FAILURE_LIST,
+    RUN_COLUMNS,
+    SOURCE_COLUMNS,
+    Failure,
+    Run,
+    RunState,
+    RunTotals,
+    failure_from_row,
+    fits,
+    in_list,
+    outcome_row,
+    run_from_row,
+)
+from pregen.journal.schema import OF_NOTE
+from pregen.model import REMEMBERED, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pregen.journal.rows import Row
+    from pregen.model import Flavor, Known, Outcome
+
+T = TypeVar("T")
+
+#: A transaction takes at most this many outcomes (6 ms) ...
+BATCH_OUTCOMES: Final = 500
+#: ... and keeps them for so long at most.
+BATCH_NS: Final = 1_000_000_000
+#: Outcomes kept while the file is locked: 10 MB. Past that the journal is given up.
+_KEPT_OUTCOMES: Final = 20_000
+
+#: What is known of folders is written this often: each time costs the whole folder anew.
+_FOLDERS_NS: Final = 10 * BATCH_NS
+#: ... or when this many sources have been learned.
+_FOLDERS_SOURCES: Final = 20_000
+
+#: Remembered for the version that met them only: the next one may do better, or know more formats.
+VERSION_BOUND: Final = REMEMBERED - {Kind.SMALL}
+_REMEMBERED: Final = {kind.value: kind for kind in REMEMBERED}
+
+_FROM_NOTED = f"FROM sources WHERE {OF_NOTE} AND kind IN"
+_ANY_REMEMBERED: Final = f"SELECT 1 {_FROM_NOTED} {in_list(REMEMBERED)} LIMIT 1"
+_HINT: Final = "SELECT size_bytes, mtime_ns, kind, run_id FROM sources WHERE path = ?"
+_FAILURES: Final = f"SELECT {FAILURE_COLUMNS} {_FROM_NOTED} {FAILURE_LIST}"
+_MARKS = ", ".join("?" for _ in SOURCE_COLUMNS.split(","))
+_RECORD: Final = f"INSERT OR REPLACE INTO sources ({SOURCE_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - constants
+_LAST_RUNS: Final = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT ?"  # noqa: S608 - likewise
+_END: Final = (
+    "UPDATE runs SET ended_at_ns = ?, exit_code = ?, counts = ?, bytes_read = ?,"
+    " bytes_written = ?, entries_written = ?, wall_ns = ? WHERE id = ?"
+)
+#: The system's idea of when a process began moves a little when the clock is set.
+_CLOCK_SLACK_S = 60.0
+
+
+class Journal:
+    """See the module. Made by `Journal.open`; for one thread, `hint` excepted."""
+
+    def __init__(self, path: bytes, warn: Callable[[str], None], version: str) -> None:
+        self._path = path
+        self._warn = warn
+        self._version = version
+        self._identity: tuple[int, int] | None = None
+        self._database: sqlite3.Connection | None = None
+        self._run_id = 0
+        self._rows: list[Row] = []
+        self._due_ns = 0
+        self._locked_out = False
+        self._reader: sqlite3.Connection | None = None
+        self._reader_lock = threading.Lock()
+        self._reader_error: sqlite3.Error | None = None
+        self._remembers = False
+        self._own_runs: frozenset[int] = frozenset()
+        self._learned: dict[tuple[bytes, str], dict[bytes, Known]] = {}
+        self._learned_lock = threading.Lock()
+        self._learned_count = 0
+        self._folders_due_ns = 0
+
+    @classmethod
+    def open(
+        cls,
+        path: bytes,
+        warn: Callable[[str], None],
+        *,
+        version: str = __version__,
+        create: bool = True,
+    ) -> Journal:
+        """Open the journal, or an inert one where that cannot be done.
+
+        Args:
+            path: of the file; its directory is made if need be.
+            warn: told once when the journal cannot be used, in words for the user.
+            version: of the pregen that runs.
+            create: False leaves a journal that is not there unmade, without a warning.
+        """
+        journal = cls(path, warn, version)
+        if create or os.path.lexists(path):
+            journal._open(again=True)
+        return journal
+
+    def _open(self, *, again: bool) -> None:
+        self._identity = files.identity(self._path)
+        try:
+            self._database = files.open_database(self._path)
+            self._identity = files.identity(self._path)
+            self._remember(self._database)
+        except sqlite3.Error as error:
+            self._give_up(error)
+            # Where the damaged file could be put aside, there is room for a new one.
+            if again and files.is_damage(error) and not os.path.lexists(self._path):
+                self._open(again=False)
+        except (OSError, files.UnusableError) as error:
+            self._give_up(error)
+
+    def _remember(self, database: sqlite3.Connection) -> None:
+        self._remembers = database.execute(_ANY_REMEMBERED).fetchone() is not None
+        own = database.execute("SELECT id FROM runs WHERE version = ?", (self._version,))
+        self._own_runs = frozenset(run_id for [run_id] in own)
+
+    @property
+    def usable(self) -> bool:
+        """False once the journal is inert."""
+        return self._database is not None
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def begin_run(self, cwd: bytes, arguments: Sequence[str]) -> None:
+        """Note that a run has begun, at once: a run that is killed leaves this behind."""
+        self._run_id = self._attempt(lambda database: self._begin(database, cwd, arguments)) or 0
+
+    def _begin(self, database: sqlite3.Connection, cwd: bytes, arguments: Sequence[str]) -> int:
+        cursor = database.execute(
+            "INSERT INTO runs (started_at_ns, version, host, pid, cwd, arguments)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                time.time_ns(),
+                self._version,
+                socket.gethostname(),
+                os.getpid(),
+                cwd,
+                json.dumps(list(arguments)),
+            ),
+        )
+        self._due_ns = time.monotonic_ns() + BATCH_NS
+        return cursor.lastrowid or 0
+
+    def record(self, outcome: Outcome, size_bytes: int, mtime_ns: int) -> None:
+        """Note what became of a source; `size_bytes` and `mtime_ns` are those of its job.
+
+        An interrupted source is not noted: nothing new is known of it.
+        """
+        if self._database is None or outcome.kind is Kind.INTERRUPTED:
+            return
+        self._rows.append(outcome_row(outcome, size_bytes, mtime_ns, self._run_id, time.time_ns()))
+        self.tick()
+
+    def tick(self) -> None:
+        """Write what has waited for a second, or is many. To be called every now and then."""
+        many = len(self._rows) >= BATCH_OUTCOMES and not self._locked_out
+        now = time.monotonic_ns()
+        if many or now >= self._due_ns:
+            self._due_ns = now + BATCH_NS
+            self._flush(files.BUSY_S)
+        if self._learned_count >= _FOLDERS_SOURCES or now >= self._folders_due_ns:
+            self._folders_due_ns = now + _FOLDERS_NS
+            self._flush_folders()
+
+    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
+        """Add to what is known of a folder (`recall.Memory`). For any thread; written by `tick`."""
+        if self._database is None:
+            return
+        with self._learned_lock:
+            place = folder, folders.flavors_text(flavors)
+            self._learned.setdefault(place, {}).update(known)
+            self._learned_count += len(known)
+
+    def _flush_folders(self) -> None:
+        with self._learned_lock:
+            learned, self._learned = self._learned, {}
+            self._learned_count = 0
+        if learned:
+            self._attempt(lambda database: self._write_folders(database, learned))
+
+    def _write_folders(
+        self,
+        database: sqlite3.Connection,
+        learned: dict[tuple[bytes, str], dict[bytes, Known]],
+    ) -> None:
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            for (folder, flavors), new in learned.items():
+                found = database.execute(folders.READ, (folder,)).fetchone()
+                known = folders.read(found, self._version, flavors) | new
+                database.execute(folders.WRITE, folders.row(folder, self._version, flavors, known))
+            database.execute("COMMIT")
+        except sqlite3.Error:
+            files.roll_back(database)
+            raise
+
+    def _flush(self, timeout_s: float) -> None:
+        if self._reader_error is not None:
+            self._give_up(self._reader_error)
+        database, rows = self._database, self._rows
+        if database is None or not rows:
+            return
+        try:
+            database.execute(f"PRAGMA busy_timeout = {round(timeout_s * 1000)}")
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany(_RECORD, rows)
+            database.execute("COMMIT")
+        except sqlite3.Error as error:
+            files.roll_back(database)
+            self._locked_out = files.is_busy(error)
+            if not self._locked_out or len(rows) >= _KEPT_OUTCOMES:
+                self._give_up(error)
+        else:
+            self._locked_out = False
+            self._rows = []
+
+    def end_run(self, exit_code: int, totals: RunTotals) -> None:
+        """Note how the run ended, after all its outcomes."""
+        self._flush(files.PATIENT_S)
+        counts = {kind.value: count for kind, count in totals.counts.items()}
+        row = (
+            time.time_ns(),
+            exit_code,
+            json.dumps(counts),
+            totals.bytes_read,
+            totals.bytes_written,
+            totals.entries_written,
+            totals.wall_ns,
+            self._run_id,
+        )
+        self._attempt(lambda database: database.execute(_END, row))
+
+    def close(self) -> None:
+        """Write what is left and close the file. Nothing is noted or remembered from then on."""
+        self._flush(files.PATIENT_S)
+        self._flush_folders()
+        self._close()
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def hint(self, path: bytes, size_bytes: int, mtime_ns: int) -> Kind | None:
+        """Return why an unchanged source needs no look, None when it needs one. For any thread.
+
+        That it is small holds for good; that it is no picture, crashed or timed out holds for the
+        version that found it so.
+        """
+        row = self._read(_HINT, path) if self._remembers else None
+        if row is None or row[0] != size_bytes or row[1] != fits(mtime_ns):
+            return None
+        kind = _REMEMBERED.get(row[2])
+        return None if kind in VERSION_BOUND and row[3] not in self._own_runs else kind
+
+    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
+        """Return what is known of the sources in a folder (`recall.Memory`). For any thread."""
+        found = self._read(folders.READ, folder)
+        return folders.read(found, self._version, folders.flavors_text(flavors))
+
+    def _read(self, query: str, path: bytes) -> Row | None:
+        """Look one row up with the reader's connection; None when that cannot be done either."""
+        with self._reader_lock:
+            if self._database is None or self._reader_error is not None:
+                return None
+            try:
+                if self._reader is None:
+                    self._reader = files.connect(self._path, files.BUSY_S)
+                row: Row | None = self._reader.execute(query, (path,)).fetchone()
+            except sqlite3.Error as error:
+                self._remembers = False
+                self._reader_error = None if files.is_busy(error) else error
+                return None
+            return row
+
+    def last_runs(self, count: int) -> list[Run]:
+        """Return the newest runs, newest first."""
+        rows = self._rows_of(_LAST_RUNS, count)
+        return [run_from_row(row, _state(row)) for row in rows]
+
+    def failures(self, count: int = -1) -> list[Failure]:
+        """Return sources whose last outcome was a failure, by path; `count` of them at most."""
+        rows = self._rows_of(f"{_FAILURES} ORDER BY path LIMIT ?", count)
+        return [failure_from_row(row) for row in rows]
+
+    def failure_counts(self) -> dict[Kind, int]:
+        """Return how many sources there are whose last outcome was a failure, by kind."""
+        query = f"SELECT kind, count(*) {_FROM_NOTED} {FAILURE_LIST} GROUP BY kind"
+        return {Kind(kind): count for kind, count in self._rows_of(query)}
+
+    def _rows_of(self, query: str, *values: Any) -> list[Row]:
+        return self._attempt(lambda database: database.execute(query, values).fetchall()) or []
+
+    # -- faults ---------------------------------------------------------------------------------
+
+    def _attempt(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do something with the file; None when that cannot be done any more."""
+        if self._database is None:
+            return None
+        try:
+            self._database.execute(f"PRAGMA busy_timeout = {round(files.PATIENT_S * 1000)}")
+            return action(self._database)
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return None
+
+    def _give_up(self, error: Exception) -> None:
+        """Become inert and say why; a damaged file makes room for a new one."""
+        self._close()
+        shown = self._path.decode("utf-8", "backslashreplace")
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"The journal {shown} cannot be used ({reason}); the run goes on without it."
+        if files.is_damage(error):
+            try:
+                aside = files.set_aside(self._path, self._identity)
+            except OSError as fault:
+                message += f" It is damaged but cannot be renamed ({fault.strerror}); remove it."
+            else:
+                if aside is not None:
+                    message = (
+                        f"The journal {shown} is damaged ({reason}). It is kept as "
+                        f"{aside.decode('utf-8', 'backslashreplace')}, and a new one takes its "
+                        "place. Entries are not affected."
+                    )
+        self._warn(message)
+
+    def _close(self) -> None:
+        with self._reader_lock:
+            self._remembers = False
+            self._reader_error = None
+            reader, self._reader = self._reader, None
+            database, self._database = self._database, None
+        self._rows = []
+        for connection in (reader, database):
+            if connection is not None:
+                with suppress(sqlite3.Error):
+                    connection.close()
+
+
+def _state(row: Row) -> RunState:
+    """Tell how the run of a row of `RUN_COLUMNS` stands."""
+    started_at_ns, ended_at_ns, host, pid = row[1], row[2], row[4], row[5]
+    if ended_at_ns is not None:
+        return RunState.ENDED
+    if host != socket.gethostname():
+        return RunState.ELSEWHERE
+    try:
+        born_s = psutil.Process(pid).create_time()
+    except (psutil.Error, OSError, ValueError):
+        return RunState.KILLED
+    # A process that began after the run did has only inherited its number.
+    return RunState.RUNNING if born_s <= started_at_ns / 1e9 + _CLOCK_SLACK_S else RunState.KILLED

@@ -1,0 +1,216 @@
+"""The values that travel between the parts of pregen. Frozen, stdlib only, no I/O.
+
+Paths are bytes, absolute and textually clean (no `.`, `..`, `//`), as the user gave and
+walked them. Times are nanoseconds since 1970, sizes are bytes, edges are pixels.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import Any, NamedTuple
+
+
+class Flavor(Enum):
+    """A size class of the cache: the directory's name and the box in pixels (standard 0.9.0)."""
+
+    NORMAL = ("normal", 128)
+    LARGE = ("large", 256)
+    X_LARGE = ("x-large", 512)
+    XX_LARGE = ("xx-large", 1024)
+
+    def __init__(self, directory: str, box_px: int) -> None:
+        self.directory = directory
+        self.box_px = box_px
+
+    @classmethod
+    def from_name(cls, name: str) -> Flavor:
+        """Return the flavor whose directory is called `name`; KeyError when there is none."""
+        return _FLAVOR_BY_NAME[name]
+
+
+_FLAVOR_BY_NAME = {flavor.directory: flavor for flavor in Flavor}
+
+#: Small to large, the order in which everything lists flavors.
+ALL_FLAVORS: tuple[Flavor, ...] = tuple(Flavor)
+
+#: A picture that fits in this box needs no entry (standard, Thumbnail Size).
+SMALL_BOX_PX = Flavor.NORMAL.box_px
+
+
+class Source(NamedTuple):
+    """An original file as the walk found it (stat follows symlinks)."""
+
+    path: bytes
+    size_bytes: int
+    mtime_ns: int
+
+
+class Action(IntEnum):
+    """What is to be done with one entry."""
+
+    MAKE = 1
+    """Decode the source and write the entry."""
+    REFIT = 2
+    """Rewrite the text chunks of the entry that is there; keep its pixels, decode nothing."""
+    DELETE = 3
+    """Remove a stale entry of a flavor not wanted: GLib shows the largest, valid or not."""
+
+
+class Step(NamedTuple):
+    """One action on one entry: the entry of `flavor` under the key of `uri`."""
+
+    action: Action
+    flavor: Flavor
+    uri: str
+
+
+class Job(NamedTuple):
+    """What the parent asks a worker to do for one source. Crosses the process boundary."""
+
+    job_id: int
+    """Unique within a run, counted from 0."""
+    path: bytes
+    size_bytes: int
+    """As planned; the worker takes its own fstat before it writes anything."""
+    mtime_ns: int
+    uris: tuple[str, ...]
+    """Every URI this source is known by, GLib's form first (keys of fail records too)."""
+    steps: tuple[Step, ...]
+
+
+class Kind(Enum):
+    """What became of a source. The values appear in `--json` and in the journal: never rename."""
+
+    MADE = "made"
+    REFITTED = "refitted"
+    TIDIED = "tidied"
+    """Its wanted entries were fresh; a stale one of another flavor was removed."""
+    FRESH = "fresh"
+    SMALL = "small"
+    FAILED_BEFORE = "failed-before"
+    NOT_PICTURE = "not-a-picture"
+    EXCLUDED = "excluded"
+    """Left out by a rule of the user, or of pregen (`--missing-only` met a stale entry)."""
+    SPECIAL = "special"
+    """A FIFO, socket or device: never opened."""
+    VANISHED = "vanished"
+    NEEDS_EXTRA = "needs-extra"
+    UNSUPPORTED = "unsupported"
+    INVALID = "invalid"
+    TRUNCATED = "truncated"
+    TOO_LARGE = "too-large"
+    UNREADABLE = "unreadable"
+    CHANGED = "changed"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed-out"
+    OUT_OF_MEMORY = "out-of-memory"
+    ERROR = "error"
+    """An unexpected exception: a bug of pregen's; the message holds the last traceback line."""
+    CACHE_FULL = "cache-full"
+    """The entry could not be stored: no space, no quota. Ends the run with exit code 12."""
+    CACHE_ERROR = "cache-error"
+    """The entry could not be stored for another reason. Ends the run with exit code 12."""
+    INTERRUPTED = "interrupted"
+    """Accepted, but the run was stopped before it was this source's turn."""
+
+
+#: Kinds that make a run end with exit code 3, "finished, some sources failed".
+FAILURES = frozenset(
+    {
+        Kind.INVALID,
+        Kind.TRUNCATED,
+        Kind.TOO_LARGE,
+        Kind.UNREADABLE,
+        Kind.CHANGED,
+        Kind.CRASHED,
+        Kind.TIMED_OUT,
+        Kind.OUT_OF_MEMORY,
+        Kind.ERROR,
+        Kind.CACHE_FULL,
+        Kind.CACHE_ERROR,
+    }
+)
+
+#: Kinds that leave a fail record: the source opened but its content cannot become a picture
+#: (DESIGN 3.8). Everything else may succeed next time without the source changing.
+RECORDED = frozenset({Kind.INVALID, Kind.TRUNCATED, Kind.TOO_LARGE})
+
+#: Kinds of sources that need no entry, or for which there cannot be one, for as long as they
+#: do not change. The journal's memory of them saves opening the source again.
+REMEMBERED = frozenset({Kind.SMALL, Kind.NOT_PICTURE, Kind.CRASHED, Kind.TIMED_OUT})
+
+
+class Stages(NamedTuple):
+    """Nanoseconds of wall time one source spent in each stage of a worker."""
+
+    read_ns: int = 0
+    decode_ns: int = 0
+    resize_ns: int = 0
+    encode_ns: int = 0
+    commit_ns: int = 0
+
+    @property
+    def total_ns(self) -> int:
+        """Sum over all stages."""
+        return sum(self)
+
+
+class Stamp(NamedTuple):
+    """What stat says of an entry's file: equal stamps mean that nobody has replaced it."""
+
+    inode: int
+    mtime_ns: int
+    size_bytes: int
+
+
+class Outcome(NamedTuple):
+    """What became of one job. Crosses the process boundary; a few hundred bytes, no pixels."""
+
+    job_id: int
+    path: bytes
+    kind: Kind
+    message: str = ""
+    """For people: why, and what to do. Empty when all went well."""
+    loader: str = ""
+    """The decoder that made the picture: "vips", "turbo", "pillow"."""
+    mime: str = ""
+    width_px: int = 0
+    """Of the original, after orientation; 0 when never learned."""
+    height_px: int = 0
+    entries_written: int = 0
+    bytes_written: int = 0
+    bytes_read: int = 0
+    stages: Stages = Stages()
+    worker_pid: int = 0
+    extra: str = ""
+    """With NEEDS_EXTRA: the extra's name, as in `pip install pregen[heic]`."""
+    stamps: tuple[Stamp, ...] = ()
+    """Of the entries of all wanted flavors, in their order, when this job made every one of them
+    for a source that is as it was planned; empty otherwise."""
+
+    @property
+    def failed(self) -> bool:
+        """True when this outcome alone makes the run end with exit code 3."""
+        return self.kind in FAILURES
+
+
+Known = tuple[Any, ...]
+"""What is remembered of a source whose entries were fresh: its size in bytes, its mtime in ns, the
+16 bytes of its key, then inode, mtime_ns and size_bytes of the entry of every wanted flavor."""
+
+
+class Skip(NamedTuple):
+    """A source for which no job is needed, or a place of the walk that could not be read."""
+
+    path: bytes
+    kind: Kind
+    message: str = ""
+
+
+class WorkerView(NamedTuple):
+    """What one worker is doing right now, for the display."""
+
+    pid: int
+    path: bytes | None
+    busy_s: float
+    done: int

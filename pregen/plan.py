@@ -1,0 +1,277 @@
+"""What is to be done for a source: a job, or the reason why there is none (DESIGN 3.7 to 3.9).
+
+`decide` is the decision: pure, from verdicts to steps. `Planner` reads the cache for it. Nothing
+here writes, so `--dry-run` plans like any other run; and nothing here opens a source.
+
+Not done: when a flavor is fresh under one URI of a source and missing under another, the picture
+is decoded again rather than copied with other texts. That takes a step that names two keys, and
+pays only for libraries that gain keys (`--realpath-keys`) or that move.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pregen.config import Check
+from pregen.model import ALL_FLAVORS, Action, Job, Kind, Skip, Step
+from pregen.recall import Recall
+from pregen.storage.folder import NO_STAMP
+from pregen.storage.keyset import KeySet
+from pregen.storage.source import real_path
+from pregen.thumbspec.naming import entry_name, key
+from pregen.thumbspec.uri import all_uris
+from pregen.thumbspec.validity import HEAD_BYTES, Verdict, judge, judge_fail_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pregen.config import PlanConfig
+    from pregen.model import Source, Stamp
+    from pregen.recall import Memory
+    from pregen.storage.cache import Cache
+    from pregen.storage.folder import Folder
+
+#: From this source on the cache's folders are listed once, so that absent entries cost nothing
+#: (otherwise some microseconds each, a disk seek or a round trip to a server when cold). Listing
+#: a cache of millions before that would cost a small run more than it saves.
+LIST_AFTER_SOURCES = 1000
+
+# Members of an enum cost ten times a global in Python 3.11, and these are asked for every entry.
+_FRESH, _MISSING, _REFIT = Verdict.FRESH, Verdict.MISSING, Verdict.REFIT
+_NEED_MORE = Verdict.NEED_MORE
+_MAKE = Action.MAKE
+#: Tuples, not sets: an enum's hash is a call.
+_GOOD = (_FRESH, _MISSING, _REFIT)
+
+_BEFORE = "it could not be decoded before and has not changed since; --retry-failed tries again"
+_WHY_BARRED = {
+    Kind.SMALL: (Kind.SMALL, ""),
+    Kind.NOT_PICTURE: (Kind.NOT_PICTURE, ""),
+    Kind.CRASHED: (
+        Kind.FAILED_BEFORE,
+        "it crashed a worker before and has not changed since; --retry-failed tries again",
+    ),
+    Kind.TIMED_OUT: (
+        Kind.FAILED_BEFORE,
+        "it took too long before and has not changed since; --retry-failed tries again",
+    ),
+}
+#: Failures among the journal's hints: `--retry-failed` is for these.
+_FAILED = frozenset({Kind.CRASHED, Kind.TIMED_OUT})
+_LEFT_ALONE = "an entry is stale, and --missing-only makes only those that are not there"
+
+
+class Entries(NamedTuple):
+    """What the cache holds for a source under one of its URIs."""
+
+    uri: str
+    verdicts: Sequence[Verdict]
+    """For every flavor, in the order of `ALL_FLAVORS`; never NEED_MORE."""
+
+
+def decide(
+    source: Source,
+    entries: Sequence[Entries],
+    config: PlanConfig,
+    *,
+    failed: bool = False,
+    hint: Kind | None = None,
+) -> tuple[Step, ...] | Skip:
+    """Decide what to do about a source; steps that decode nothing come first.
+
+    What is barred is decoding: a source known to be small, or to fail, still gets its entries
+    refitted and its stale ones of other flavors removed.
+
+    Args:
+        source: What the entries were judged against.
+        entries: One for every URI of the source.
+        config: The user's wishes. `force` goes before all others.
+        failed: There is a fail record of ours for the source as it is now.
+        hint: What the journal remembers of the source as it is now (`model.REMEMBERED`).
+    """
+    cheap: list[Step] = []
+    makes: list[Step] = []
+    left_alone = False
+    for uri, verdicts in entries:
+        for flavor, verdict in zip(ALL_FLAVORS, verdicts, strict=True):
+            action = _action(verdict, config, wanted=flavor in config.flavors)
+            if action is _MAKE:
+                makes.append(Step(action, flavor, uri))
+            elif action is not None:
+                cheap.append(Step(action, flavor, uri))
+            elif verdict not in _GOOD:
+                left_alone = True
+    barred = _barred(source.path, config, failed=failed, hint=hint) if makes else None
+    steps = (*cheap, *makes) if barred is None else tuple(cheap)
+    if steps:
+        return steps
+    if barred:
+        return barred
+    if left_alone:
+        return Skip(source.path, Kind.EXCLUDED, _LEFT_ALONE)
+    return Skip(source.path, Kind.FRESH)
+
+
+def _action(verdict: Verdict, config: PlanConfig, *, wanted: bool) -> Action | None:
+    """Decide about one entry, all else left out."""
+    if config.force and wanted:
+        return _MAKE
+    if verdict is _FRESH:
+        return None
+    if verdict is _MISSING:
+        return _MAKE if wanted else None
+    if config.missing_only and not config.force:
+        return None
+    if verdict is _REFIT:
+        return Action.REFIT if config.refit else None
+    return _MAKE if wanted else Action.DELETE
+
+
+def _barred(path: bytes, config: PlanConfig, *, failed: bool, hint: Kind | None) -> Skip | None:
+    """Return why this source is not to be decoded, if so."""
+    if config.force:
+        return None
+    if failed and not config.retry_failed:
+        return Skip(path, Kind.FAILED_BEFORE, _BEFORE)
+    if hint in _WHY_BARRED and not (hint in _FAILED and config.retry_failed):
+        return Skip(path, *_WHY_BARRED[hint])
+    return None
+
+
+class Planner:
+    """Plans one source after another. For one thread.
+
+    Args:
+        cache: Only read.
+        config: The user's wishes.
+        hints: Asks the journal, and only about sources that would be decoded.
+        next_id: Numbers the jobs.
+        memory: What earlier runs found fresh; None, and every entry is judged.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        config: PlanConfig,
+        hints: Callable[[Source], Kind | None],
+        next_id: Callable[[], int],
+        memory: Memory | None = None,
+    ) -> None:
+        self._config = config
+        self._hints = hints
+        self._next_id = next_id
+        self._flavors = [(flavor, _Listed(cache.folder(flavor))) for flavor in ALL_FLAVORS]
+        self._fails = _Listed(cache.fail_folder)
+        self._until_listing = LIST_AFTER_SOURCES
+        usable = memory if not (config.force or config.realpath_keys) else None
+        self._recall = Recall(cache, config.flavors, usable) if usable else None
+        self._believe = config.check is Check.QUICK
+        self._wanted = [ALL_FLAVORS.index(flavor) for flavor in config.flavors]
+
+    def close(self) -> None:
+        """Hand what was learned to the memory. The walk is over."""
+        if self._recall is not None:
+            self._recall.close()
+
+    def plan(self, source: Source) -> Job | Skip:
+        """Look at every entry a source has and decide.
+
+        Raises:
+            CacheError: The cache cannot be read: out of descriptors, a failing disk.
+        """
+        recall = self._recall
+        if recall is not None and self._believe and recall.fresh(source):
+            return Skip(source.path, Kind.FRESH)
+        if self._until_listing:
+            self._until_listing -= 1
+            if not self._until_listing:
+                self._list()
+        uris = self._uris(source.path)
+        stamps: list[Stamp | None] = []
+        entries = [self._look(uri, source, stamps) for uri in uris]
+        config = self._config
+        found = decide(source, entries, config)
+        if recall is not None and len(uris) == 1 and isinstance(found, Skip):
+            self._learn(recall, source, uris[0], entries[0].verdicts, stamps)
+        if not config.force and not isinstance(found, Skip) and found[-1].action is _MAKE:
+            failed = not config.retry_failed and self._has_failed(uris[0], source)
+            found = decide(source, entries, config, failed=failed, hint=self._hints(source))
+        if isinstance(found, Skip):
+            return found
+        return Job(self._next_id(), *source, uris, found)
+
+    def _list(self) -> None:
+        for _, listed in self._flavors:
+            listed.list()
+        self._fails.list()
+
+    def _uris(self, path: bytes) -> tuple[str, ...]:
+        uris = all_uris(path)
+        if self._config.realpath_keys:
+            real = real_path(path)
+            if real != path:
+                uris = tuple(dict.fromkeys(uris + all_uris(real)))
+        return uris
+
+    def _learn(
+        self,
+        recall: Recall,
+        source: Source,
+        uri: str,
+        verdicts: Sequence[Verdict],
+        stamps: Sequence[Stamp | None],
+    ) -> None:
+        """Remember a source whose wanted entries are fresh, and the only ones."""
+        for index, verdict in enumerate(verdicts):
+            if verdict is not (_FRESH if index in self._wanted else _MISSING):
+                return
+        recall.learn(source, key(uri), [stamps[index] or NO_STAMP for index in self._wanted])
+
+    def _look(self, uri: str, source: Source, stamps: list[Stamp | None]) -> Entries:
+        """Judge every flavor's entry by its head, or whole where that does not do.
+
+        Appends the stamp of each entry to `stamps`, None for one that is not there.
+        """
+        name = entry_name(uri)
+        _, size_bytes, mtime_ns = source
+        verdicts = []
+        for flavor, listed in self._flavors:
+            verdict = _MISSING
+            stamp = None
+            if (examined := listed.examine(name)) is not None:
+                head, stamp = examined
+                whole = len(head) < HEAD_BYTES
+                verdict = judge(head, flavor, uri, mtime_ns, size_bytes, whole=whole).verdict
+                if verdict is _NEED_MORE:
+                    data = listed.folder.read(name)
+                    verdict = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True).verdict
+            verdicts.append(verdict)
+            stamps.append(stamp)
+        return Entries(uri, verdicts)
+
+    def _has_failed(self, uri: str, source: Source) -> bool:
+        """Tell whether there is a fail record for the source as it is now."""
+        name = entry_name(uri)
+        if self._fails.examine(name) is None:
+            return False
+        data = self._fails.folder.read(name)
+        _, size_bytes, mtime_ns = source
+        judged = judge_fail_record(data, uri, mtime_ns, size_bytes, whole=True)
+        return judged.verdict is _FRESH
+
+
+class _Listed:
+    """A folder and, once it was listed, which keys it may hold."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self._known: KeySet | None = None
+
+    def list(self) -> None:
+        self._known = KeySet(self.folder.names())
+
+    def examine(self, name: str) -> tuple[bytes, Stamp] | None:
+        """Return beginning and stamp of an entry; None: there is none, without a call if listed."""
+        if self._known is not None and not self._known.may_hold(name):
+            return None
+        return self.folder.examine(name, HEAD_BYTES)

@@ -1,0 +1,105 @@
+"""What each kind of outcome is called, what it means and what to do about it. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pregen.model import FAILURES, Kind
+
+
+class Words(NamedTuple):
+    """A kind of outcome, for people."""
+
+    label: str
+    """Stands behind or before a number: "12 fresh"."""
+    meaning: str = ""
+    todo: str = ""
+    """The next step; empty where there is nothing to do."""
+
+
+#: In the order of a summary: what was done, what needed nothing, what was left, what failed.
+WORDS: dict[Kind, Words] = {
+    Kind.MADE: Words("made"),
+    Kind.REFITTED: Words("refitted", "text rewritten for every desktop, nothing decoded"),
+    Kind.TIDIED: Words("tidied", "a stale entry of another flavor was removed"),
+    Kind.FRESH: Words("fresh"),
+    Kind.SMALL: Words("small", "fit in 128x128 and need no entry"),
+    Kind.NOT_PICTURE: Words("not a picture"),
+    Kind.EXCLUDED: Words("excluded"),
+    Kind.SPECIAL: Words("special", "FIFOs, sockets and devices are never opened"),
+    Kind.VANISHED: Words("vanished", "gone before they were read, or links that lead nowhere"),
+    Kind.FAILED_BEFORE: Words(
+        "failed before", "unchanged since it failed; --retry-failed tries again"
+    ),
+    Kind.NEEDS_EXTRA: Words("needs an extra"),
+    Kind.UNSUPPORTED: Words("unsupported"),
+    Kind.INVALID: Words(
+        "invalid",
+        "damaged, or not what it claims to be",
+        "replace it from a backup; it is tried again when it changes",
+    ),
+    Kind.TRUNCATED: Words(
+        "truncated",
+        "the file ends too early",
+        "copy it again from the camera or a backup",
+    ),
+    Kind.TOO_LARGE: Words(
+        "too large",
+        "more pixels than allowed",
+        "if you trust the file, raise --max-pixels and add --retry-failed",
+    ),
+    Kind.UNREADABLE: Words(
+        "unreadable",
+        "could not be read",
+        "check the permissions and the disk, then run again",
+    ),
+    Kind.CHANGED: Words(
+        "changed",
+        "was written to while it was read",
+        "run again when nothing writes to it",
+    ),
+    Kind.CRASHED: Words(
+        "crashed",
+        "killed its worker, also when tried alone",
+        "a bug in a decoding library: please report the file; --retry-failed tries again",
+    ),
+    Kind.TIMED_OUT: Words(
+        "timed out",
+        "took longer than allowed, also when tried alone",
+        "allow more time with --timeout and add --retry-failed",
+    ),
+    Kind.OUT_OF_MEMORY: Words(
+        "out of memory",
+        "needs more memory than there is",
+        "close other programs or use fewer --workers, then run again",
+    ),
+    Kind.ERROR: Words(
+        "error",
+        "a bug in pregen",
+        "please report it with the line shown here",
+    ),
+    Kind.CACHE_FULL: Words(
+        "cache full",
+        "no room for the entry",
+        "free some space on the disk of the cache, then run again",
+    ),
+    Kind.CACHE_ERROR: Words(
+        "cache error",
+        "the entry could not be stored",
+        "check owner and permissions of the cache's folders, then run again",
+    ),
+    Kind.INTERRUPTED: Words("not begun"),
+}
+
+#: Failures in the order of a summary.
+FAILURE_ORDER: tuple[Kind, ...] = tuple(kind for kind in WORDS if kind in FAILURES)
+
+
+def label(kind: Kind) -> str:
+    """Return what stands beside a number of outcomes."""
+    return WORDS[kind].label
+
+
+def extra_command(extras: tuple[str, ...]) -> str:
+    """Return the one command that installs `extras`; quoted, as brackets are globs in a shell."""
+    return f"pip install 'pregen[{','.join(sorted(extras))}]'"

@@ -1,0 +1,1 @@
+"""System calls on the cache: atomic commits, modes, sweeping, the lock."""

@@ -1,0 +1,74 @@
+"""Removes the temps of dead runs. Touches nothing else, whatever it looks like.
+
+Run at the start of a run, under the cache's lock. Should a temp of a living run be taken all the
+same (two machines of one name on one network home), its commit is repeated by `Folder.write`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import psutil
+
+from pregen.errors import CacheError
+from pregen.storage.atomic import HOST, TEMP_PATTERN
+
+if TYPE_CHECKING:
+    from pregen.storage.folder import Folder
+
+#: Whether a process of another host lives cannot be known; no commit takes a day.
+FOREIGN_AGE_S = timedelta(hours=24).total_seconds()
+#: A temp is the work of an older process only when it is this much older than the one that has
+#: its pid now: file servers' clocks differ from ours, and start times are rounded.
+_CLOCK_SLACK_S = 10.0
+
+
+def sweep(folder: Folder) -> int:
+    """Remove the temps of dead runs from a folder; return how many.
+
+    A temp that cannot be removed is left for the next time.
+
+    Raises:
+        CacheError: The folder cannot be listed.
+    """
+    removed = 0
+    for name in [name for name in folder.names() if TEMP_PATTERN.fullmatch(name)]:
+        fd = folder.reading_fd()
+        if fd is None or not _is_dead(fd, name):
+            continue
+        try:
+            removed += folder.delete(name)
+        except CacheError:
+            continue
+    return removed
+
+
+def _is_dead(dir_fd: int, name: str) -> bool:
+    """Tell whether this temp is a regular file of ours whose creator is gone."""
+    parts = TEMP_PATTERN.fullmatch(name)
+    if not parts:
+        return False
+    try:
+        facts = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except OSError:
+        return False
+    if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
+        return False
+    if parts["host"] != HOST:
+        return datetime.now(UTC).timestamp() - facts.st_mtime > FOREIGN_AGE_S
+    return not _may_be_alive(int(parts["pid"]), facts.st_mtime)
+
+
+def _may_be_alive(pid: int, written_s: float) -> bool:
+    """Tell whether the process that has this pid can be the one that wrote at `written_s`."""
+    try:
+        return written_s >= psutil.Process(pid).create_time() - _CLOCK_SLACK_S
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+    except (OverflowError, ValueError):
+        return False  # no system has numbers that large

@@ -1,0 +1,1 @@
+"""The thumbnail standard as pure functions: names, text chunks, validity."""

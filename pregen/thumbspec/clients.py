@@ -1,0 +1,265 @@
+"""What each desktop makes of an entry: one function per client, with the source of its rule.
+
+Rules only: no client is started, no file is read. The whole table with versions is
+`desktop-consumers.md` section 2; [RUN] there means seen by running the client.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pregen.model import Flavor
+from pregen.thumbspec import cnumbers, mtime
+from pregen.thumbspec.pngchunks import PngError
+from pregen.thumbspec.pngtext import MTIME, SIZE, URI, PngHead, TextKind, read_head
+from pregen.thumbspec.uri import path_from_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Longer values are cut in messages.
+_SHOWN_CHARS: Final = 80
+#: Edges that Geeqie takes for a thumbnail's.
+_GEEQIE_EDGES_PX: Final = (128, 256)
+
+
+class Wanted(NamedTuple):
+    """What an entry must say: the URI it is kept under, and the source's mtime and size."""
+
+    uri: str
+    mtime_ns: int
+    size_bytes: int
+
+
+class Said(NamedTuple):
+    """What an entry says, as the different readers pick it from duplicates of a key."""
+
+    head: PngHead
+    first: dict[str, str]
+    last: dict[str, str]
+
+    @classmethod
+    def by(cls, head: PngHead) -> Said:
+        """Pick from an entry's texts."""
+        texts = head.texts
+        return cls(
+            head,
+            {text.key: text.value for text in reversed(texts)},
+            {text.key: text.value for text in texts},
+        )
+
+
+class ClientVerdict(NamedTuple):
+    """What one desktop says about one entry."""
+
+    client: str
+    accepts: bool
+    reason: str = ""
+    """Why not, for people; empty when it accepts."""
+    looks_here: bool = True
+    """False: it never reads this flavor, or asks for the file by another URI."""
+
+
+class Client(NamedTuple):
+    """A program, or a library of many programs, that reads the cache."""
+
+    name: str
+    refusal: Callable[[Said, Wanted], str]
+    """Why it refuses an entry; empty when it accepts."""
+    flavors: tuple[Flavor, ...] = tuple(Flavor)
+    qt_uris: bool = False
+    decodes: bool = True
+    """It needs the picture to say yes; the others look at texts only."""
+
+
+def shown(value: str) -> str:
+    """Return a value quoted for a message, cut when it is very long."""
+    return repr(value if len(value) <= _SHOWN_CHARS else value[:_SHOWN_CHARS] + "...")
+
+
+def _glib(said: Said, wanted: Wanted) -> str:
+    """GLib 2.89 gio/thumbnail-verify.c: tEXt only, exact bytes, every duplicate must match.
+
+    The scan ends at the first other chunk once URI and MTime matched. We see text chunks and the
+    picture only: a wrong tEXt behind another chunk is counted against the entry, while GLib
+    would not get there. Its numbers are unsigned, its decimals without sign or leading zero.
+    """
+    expected = {
+        URI: wanted.uri,
+        MTIME: mtime.integer_text(wanted.mtime_ns),
+        SIZE: str(wanted.size_bytes),
+    }
+    found: set[str] = set()
+    before_image = True
+    for text in said.head.texts:
+        passed_image = before_image and not text.before_image
+        if (text.kind is not TextKind.TEXT or passed_image) and found >= {URI, MTIME}:
+            break
+        before_image = text.before_image
+        if text.kind is TextKind.TEXT and text.key in expected:
+            if text.value != expected[text.key]:
+                return f"{text.key} in tEXt is {shown(text.value)}, not {expected[text.key]!r}"
+            found.add(text.key)
+    absent = [key for key in (URI, MTIME) if key not in found]
+    return f"it reads tEXt only, and there is no {' and no '.join(absent)} in one" if absent else ""
+
+
+def _gnome_desktop(said: Said, wanted: Wanted) -> str:
+    """gnome-desktop lookup(): gdk-pixbuf keeps the first of any type; URI equal, atol() equal."""
+    return _first_uri(said, wanted) or _first_integer(said, wanted)
+
+
+def _geeqie(said: Said, wanted: Wanted) -> str:
+    """Geeqie thumb-standard.cc: as gdk-pixbuf; strtol() equal; an edge of just 128 or 256 px."""
+    width_px, height_px = said.head.width_px, said.head.height_px
+    if width_px not in _GEEQIE_EDGES_PX and height_px not in _GEEQIE_EDGES_PX:
+        return f"{width_px}x{height_px} has no edge of 128 or 256 px"
+    return _first_uri(said, wanted) or _first_integer(said, wanted)
+
+
+def _kio(said: Said, wanted: Wanted) -> str:
+    """KIO 5.103 to 2025, previewjob.cpp: Qt keeps the last; a missing MTime reads as 0.
+
+    Not told here: the version check on entries whose Software is KDE's own, and the user's
+    PreviewSettings (desktop-consumers, section 8).
+    """
+    texts = said.last
+    if texts.get(URI) != wanted.uri:
+        return f"the last {URI} is {shown(texts.get(URI, ''))}"
+    if cnumbers.qt_signed(texts.get(MTIME, "")) != mtime.whole_s(wanted.mtime_ns):
+        return f"the last {MTIME}, {shown(texts.get(MTIME, ''))}, is not the source's integer"
+    size = texts.get(SIZE)
+    if size and cnumbers.qt_unsigned(size) != wanted.size_bytes:
+        return f"the last {SIZE} is {shown(size)}"
+    return ""
+
+
+def _tumbler(said: Said, wanted: Wanted) -> str:
+    """Tumbler 4.17 and later, xdg-cache-cache.c: png_read_info, so text before IDAT only.
+
+    The first MTime of any type must be the double of GIO's seconds and microseconds; 0 never
+    is valid. Thumb::URI must be there and is not compared.
+    """
+    texts = {text.key: text.value for text in reversed(said.head.texts) if text.before_image}
+    if URI not in texts or MTIME not in texts:
+        return "it reads text before the picture only, and there is no " + (
+            MTIME if URI in texts else URI
+        )
+    if cnumbers.strtod(texts[MTIME]) != mtime.tumbler_s(wanted.mtime_ns):
+        return f"the first {MTIME}, {shown(texts[MTIME])}, is not the time to the microsecond"
+    return (
+        "" if mtime.tumbler_s(wanted.mtime_ns) else "it takes a source of 1970-01-01 00:00 for none"
+    )
+
+
+def _libfm_qt(said: Said, wanted: Wanted) -> str:
+    """libfm-qt thumbnailjob.cpp: the last MTime, toULongLong() equal and not empty; no URI."""
+    text = said.last.get(MTIME, "")
+    if text and cnumbers.qt_unsigned(text) == mtime.unsigned_s(wanted.mtime_ns):
+        return ""
+    return f"the last {MTIME}, {shown(text)}, is not the source's integer"
+
+
+def _gthumb(said: Said, wanted: Wanted) -> str:
+    """Follow gThumb 4: the last of each key; URI equal, int64.try_parse equal."""
+    texts = said.last
+    if texts.get(URI) != wanted.uri:
+        return f"the last {URI} is {shown(texts.get(URI, ''))}"
+    text = texts.get(MTIME, "")
+    if cnumbers.vala_int64(text) == mtime.whole_s(wanted.mtime_ns):
+        return ""
+    return f"the last {MTIME}, {shown(text)}, is not the source's integer"
+
+
+CLIENTS: Final = (
+    Client("GLib/GIO (Nautilus, Nemo, Caja)", _glib, decodes=False),
+    Client("gnome-desktop", _gnome_desktop),
+    Client("KIO (Dolphin)", _kio, qt_uris=True),
+    Client("tumbler (Thunar)", _tumbler, decodes=False),
+    Client("libfm-qt (PCManFM-Qt)", _libfm_qt, (Flavor.NORMAL, Flavor.LARGE, Flavor.X_LARGE)),
+    Client("Geeqie", _geeqie, (Flavor.NORMAL, Flavor.LARGE)),
+    Client("gThumb 4", _gthumb),
+)
+
+
+def refusals(head: PngHead, wanted: Wanted) -> dict[str, str]:
+    """Return why each client that refuses does so, by name. Flavors and keys are left aside."""
+    said = Said.by(head)
+    reasons = {client.name: client.refusal(said, wanted) for client in CLIENTS}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def desktop_verdicts(
+    data: bytes | None, flavor: Flavor, uri: str, mtime_ns: int, size_bytes: int
+) -> list[ClientVerdict]:
+    """Return what each desktop would say about one entry, in a fixed order.
+
+    Args:
+        data: The whole entry: text behind the picture counts, and so does its end. None: missing.
+        flavor: Where it is kept.
+        uri: Under whose key it is kept: one of `uri.all_uris`.
+        mtime_ns: Of the source.
+        size_bytes: Of the source.
+    """
+    said, broken = None, "there is no entry"
+    if data is not None:
+        try:
+            said = Said.by(read_head(data, past_image=True))
+        except PngError as error:
+            broken = f"the entry {error}"
+    wanted = Wanted(uri, mtime_ns, size_bytes)
+    return [_verdict(client, said, broken, flavor, wanted) for client in CLIENTS]
+
+
+def _verdict(
+    client: Client, said: Said | None, broken: str, flavor: Flavor, wanted: Wanted
+) -> ClientVerdict:
+    if flavor not in client.flavors:
+        return ClientVerdict(
+            client.name,
+            accepts=False,
+            reason=f"it never reads {flavor.directory}",
+            looks_here=False,
+        )
+    if not _asks_by(client, wanted.uri):
+        reason = "it asks for this file by another URI"
+        return ClientVerdict(client.name, accepts=False, reason=reason, looks_here=False)
+    if said is None:
+        reason = broken
+    elif client.decodes and not said.head.ended:
+        reason = "the entry is cut off"
+    else:
+        reason = client.refusal(said, wanted)
+    return ClientVerdict(client.name, not reason, reason)
+
+
+def _asks_by(client: Client, uri: str) -> bool:
+    """Tell whether the client builds URIs of this form (desktop-consumers, section 1)."""
+    if not client.qt_uris:
+        return not any(literal in uri for literal in ";[]")
+    if "%3B" in uri:
+        return False
+    path = path_from_uri(uri)
+    return path is not None and _is_utf8(path)
+
+
+def _is_utf8(path: bytes) -> bool:
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _first_uri(said: Said, wanted: Wanted) -> str:
+    uri = said.first.get(URI, "")
+    return "" if uri == wanted.uri else f"the first {URI} is {shown(uri)}"
+
+
+def _first_integer(said: Said, wanted: Wanted) -> str:
+    text = said.first.get(MTIME)
+    if text is None:
+        return f"there is no {MTIME}"
+    if cnumbers.strtol(text) == mtime.whole_s(wanted.mtime_ns):
+        return ""
+    return f"the first {MTIME}, {shown(text)}, does not begin with the source's seconds"

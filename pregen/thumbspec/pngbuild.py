@@ -1,0 +1,221 @@
+"""Writes what DESIGN 3.3 asks of an entry: its text chunks, whole PNGs, texts anew, fail records.
+
+Compresses and decodes no pixels: they come and go as a zlib stream. Reading is `pngtext`'s.
+
+The order is what makes one file valid for GIO, gnome-desktop, KIO, libfm-qt and tumbler at once:
+the first Thumb::MTime of any type counts for tumbler and gdk-pixbuf, only `tEXt` for GLib, the
+last one for Qt; and GLib wants all `tEXt` side by side (desktop-consumers, sections 0 and 5).
+"""
+
+from __future__ import annotations
+
+import zlib
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from pregen import __version__
+from pregen.thumbspec import mtime, pngtext
+from pregen.thumbspec.pngchunks import (
+    HEADER_BYTES,
+    IDAT,
+    IEND,
+    SIGNATURE,
+    PngError,
+    chunk,
+    header_chunk,
+    walk,
+)
+from pregen.thumbspec.pngtext import PngHead, Text, TextKind, read_head
+
+#: Never to start with "KDE Thumbnail Generator": KIO would compare versions (previewjob.cpp).
+SOFTWARE: Final = f"pregen {__version__}"
+#: Holds the Software that made the pixels of an entry whose texts we rewrote.
+REFITTED_FROM: Final = "X-Pregen::Refitted-From"
+
+#: Keys that an entry of ours holds at most once, from `Facts` alone.
+STANDARD_KEYS: Final = frozenset(
+    {
+        pngtext.URI,
+        pngtext.MTIME,
+        pngtext.SIZE,
+        pngtext.MIMETYPE,
+        pngtext.IMAGE_WIDTH,
+        pngtext.IMAGE_HEIGHT,
+        pngtext.DOCUMENT_PAGES,
+        pngtext.MOVIE_LENGTH,
+        pngtext.SOFTWARE,
+    }
+)
+_TEXT_KINDS: Final = frozenset(kind.value for kind in TextKind)
+#: One row of one transparent RGBA pixel, behind its filter byte.
+_TRANSPARENT_PIXEL: Final = zlib.compress(bytes(5))
+_END: Final = chunk(IEND, b"")
+#: No original has more digits in an edge, a page count or a length in seconds.
+_MAX_DIGITS: Final = 10
+
+
+#: One text to be written: a plain tuple, as some are made for every entry that is judged.
+_Said = tuple[TextKind, str, str]
+
+
+class Facts(NamedTuple):
+    """What an entry says about its source. Zero and empty mean unknown: nothing is written."""
+
+    uri: str
+    mtime_ns: int
+    size_bytes: int
+    mime: str = ""
+    width_px: int = 0
+    """Of the original, after orientation."""
+    height_px: int = 0
+    pages: int = 0
+    movie_length_s: int = 0
+    extra: tuple[tuple[str, str], ...] = ()
+    """Keys and values beyond the standard's table, written behind it; the standard's own keys
+    are passed over here. Keys are Latin-1, 1 to 79 characters."""
+    software: str = SOFTWARE
+
+
+def identity_texts(uri: str, mtime_ns: int, size_bytes: int) -> tuple[Text, ...]:
+    """Return the texts by which an entry of ours is judged, in the order of the file."""
+    said = _leading(uri, mtime_ns, size_bytes) + _trailing(mtime_ns)
+    return tuple(Text(*one) for one in said)
+
+
+# The flavors of one source are judged one after the other, with the same arguments.
+@lru_cache(maxsize=4)
+def leading_chunks(uri: str, mtime_ns: int, size_bytes: int) -> bytes:
+    """Return the chunks that stand right behind IHDR in every entry of ours."""
+    return _encode(_leading(uri, mtime_ns, size_bytes))
+
+
+def entry_chunks(facts: Facts) -> bytes:
+    """Return every text chunk of an entry, in the order of DESIGN 3.3.
+
+    `facts.extra` follows as `tEXt`, or as `iTXt` behind all of them where Latin-1 does not do.
+
+    Raises:
+        UnicodeEncodeError: The URI or the type is no plain text: a bug of the caller.
+    """
+    known = (
+        (pngtext.MIMETYPE, facts.mime),
+        (pngtext.IMAGE_WIDTH, facts.width_px),
+        (pngtext.IMAGE_HEIGHT, facts.height_px),
+        (pngtext.DOCUMENT_PAGES, facts.pages),
+        (pngtext.MOVIE_LENGTH, facts.movie_length_s),
+        (pngtext.SOFTWARE, facts.software),
+    )
+    texts = [(TextKind.TEXT, key, str(value)) for key, value in known if value]
+    extra = [
+        (_kind_for(value), key, value.replace("\0", ""))
+        for key, value in facts.extra
+        if key not in STANDARD_KEYS
+    ]
+    texts += [one for one in extra if one[0] is TextKind.TEXT]
+    texts += [one for one in extra if one[0] is TextKind.ITXT]
+    leading = leading_chunks(facts.uri, facts.mtime_ns, facts.size_bytes)
+    return leading + _encode(texts + _trailing(facts.mtime_ns))
+
+
+def assemble(width_px: int, height_px: int, text_chunks: bytes, idat: bytes) -> bytes:
+    """Return a whole 8-bit RGBA PNG, not interlaced.
+
+    Args:
+        width_px: Of the picture in `idat`.
+        height_px: Likewise.
+        text_chunks: As `entry_chunks` makes them.
+        idat: The filtered rows as one zlib stream.
+    """
+    return b"".join(
+        (SIGNATURE, header_chunk(width_px, height_px), text_chunks, chunk(IDAT, idat), _END)
+    )
+
+
+def fail_record(facts: Facts) -> bytes:
+    """Return a fail record: one transparent pixel with the texts of an entry (DESIGN 3.8)."""
+    return assemble(1, 1, entry_chunks(facts), _TRANSPARENT_PIXEL)
+
+
+def retext(png: bytes, facts: Facts) -> bytes:
+    """Return the same picture with the texts of `facts`; every other chunk stays byte for byte.
+
+    What `facts` does not know (size of the original, type, pages, length) is taken over from the
+    old texts, and so is every key the standard does not name. The program that made the pixels
+    is remembered under `REFITTED_FROM`. Anything behind IEND is dropped.
+
+    Raises:
+        PngError: `png` is not a whole PNG with right CRCs.
+    """
+    old = read_head(png, past_image=True)
+    if not old.ended:
+        raise PngError("is cut off within its picture")
+    kept = [
+        png[start:end] for kind, start, end in walk(png, old.color_type) if kind not in _TEXT_KINDS
+    ]
+    return b"".join((png[:HEADER_BYTES], entry_chunks(_completed(facts, old)), *kept))
+
+
+def _completed(facts: Facts, old: PngHead) -> Facts:
+    """Fill what `facts` leaves open from the texts that were there."""
+    mime = old.first(pngtext.MIMETYPE)
+    return facts._replace(
+        mime=facts.mime or (mime if mime.isascii() and mime.isprintable() else ""),
+        width_px=facts.width_px or number(old.first(pngtext.IMAGE_WIDTH)),
+        height_px=facts.height_px or number(old.first(pngtext.IMAGE_HEIGHT)),
+        pages=facts.pages or number(old.first(pngtext.DOCUMENT_PAGES)),
+        movie_length_s=facts.movie_length_s or number(old.first(pngtext.MOVIE_LENGTH)),
+        extra=_kept_extra(facts, old),
+    )
+
+
+def _kept_extra(facts: Facts, old: PngHead) -> tuple[tuple[str, str], ...]:
+    """Return the extra of `facts`, then what the old entry says under other keys."""
+    given = {key for key, _ in facts.extra}
+    kept = [(text.key, text.value) for text in old.texts if text.key not in given]
+    maker = old.first(pngtext.SOFTWARE)
+    if maker and not maker.startswith("pregen ") and REFITTED_FROM not in given:
+        kept = [(key, value) for key, value in kept if key != REFITTED_FROM]
+        kept.append((REFITTED_FROM, maker))
+    return (*facts.extra, *dict.fromkeys(kept))
+
+
+def number(text: str) -> int:
+    """Return the positive number a text is, or 0 when it is none."""
+    return int(text) if len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit() else 0
+
+
+def _leading(uri: str, mtime_ns: int, size_bytes: int) -> list[_Said]:
+    said = [
+        (TextKind.TEXT, pngtext.URI, uri),
+        (TextKind.TEXT, pngtext.MTIME, mtime.integer_text(mtime_ns)),
+        (TextKind.TEXT, pngtext.SIZE, str(size_bytes)),
+    ]
+    if leading := mtime.leading_text(mtime_ns):
+        said.insert(0, (TextKind.ITXT, pngtext.MTIME, leading))
+    return said
+
+
+def _trailing(mtime_ns: int) -> list[_Said]:
+    trailing = mtime.trailing_text(mtime_ns)
+    return [(TextKind.ITXT, pngtext.MTIME, trailing)] if trailing else []
+
+
+def _kind_for(value: str) -> TextKind:
+    """Choose tEXt where it can hold the value; never zTXt, which GLib does not read."""
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        return TextKind.ITXT
+    return TextKind.TEXT
+
+
+def _encode(said: list[_Said]) -> bytes:
+    return b"".join(
+        [
+            chunk(b"tEXt", f"{key}\0{value}".encode("latin-1"))
+            if kind is TextKind.TEXT
+            # Not compressed; neither a language nor a translated key (PNG, 11.3.3.4).
+            else chunk(b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + value.encode())
+            for kind, key, value in said
+        ]
+    )

@@ -1,0 +1,153 @@
+"""What a thumbnail PNG says of itself: its header and its text chunks, of all three types.
+
+Reads only, from any bytes at all; building is `pngbuild`'s, deciding `validity`'s. A text chunk
+that cannot be read (no key, broken compression) is passed over, as libpng does.
+"""
+
+from __future__ import annotations
+
+import zlib
+from enum import Enum
+from typing import Final, NamedTuple
+
+from pregen.thumbspec.pngchunks import IDAT, IEND, body, read_header, walk
+
+URI: Final = "Thumb::URI"
+MTIME: Final = "Thumb::MTime"
+SIZE: Final = "Thumb::Size"
+MIMETYPE: Final = "Thumb::Mimetype"
+IMAGE_WIDTH: Final = "Thumb::Image::Width"
+IMAGE_HEIGHT: Final = "Thumb::Image::Height"
+DOCUMENT_PAGES: Final = "Thumb::Document::Pages"
+MOVIE_LENGTH: Final = "Thumb::Movie::Length"
+SOFTWARE: Final = "Software"
+
+#: Text inflated from one chunk. The longest value in use is the URI of a path of PATH_MAX bytes
+#: (4096 of them, three characters each): five times that is plenty.
+MAX_TEXT_BYTES: Final = 64 * 1024
+#: ... and from all chunks of one file: some kilobytes of zTXt could fill the memory otherwise.
+MAX_INFLATED_BYTES: Final = 1024 * 1024
+#: A key has 1 to 79 characters (PNG, 11.3.3.2); libpng ignores chunks with others.
+_MAX_KEY_BYTES: Final = 79
+
+
+class TextKind(Enum):
+    """The three types of text chunk (PNG, 11.3.3)."""
+
+    TEXT = b"tEXt"
+    ZTXT = b"zTXt"
+    ITXT = b"iTXt"
+
+    def __str__(self) -> str:
+        return self.value.decode()
+
+
+_KINDS: Final = {kind.value: kind for kind in TextKind}
+
+
+class Text(NamedTuple):
+    """One text chunk."""
+
+    kind: TextKind
+    key: str
+    value: str
+    before_image: bool = True
+    """It stood before IDAT: the only place where tumbler looks."""
+
+
+class PngHead(NamedTuple):
+    """The header and the texts of a PNG, as far as they were read."""
+
+    width_px: int
+    height_px: int
+    bit_depth: int
+    color_type: int
+    interlaced: bool
+    texts: tuple[Text, ...]
+    """In file order."""
+    complete: bool
+    """IDAT was reached: every text before the picture is in `texts`."""
+    ended: bool = False
+    """IEND was reached as well: there are no other texts."""
+
+    def first(self, key: str) -> str:
+        """Return the first value of `key` in any type of chunk, or an empty string."""
+        return next((text.value for text in self.texts if text.key == key), "")
+
+    def values(self, key: str) -> list[str]:
+        """Return every value of `key`, in file order."""
+        return [text.value for text in self.texts if text.key == key]
+
+
+def read_head(data: bytes, *, past_image: bool = False) -> PngHead:
+    """Return the header and the texts of a PNG that begins with `data`.
+
+    Being cut off is no error from byte `HEADER_BYTES` on: `complete` tells what is known.
+
+    Args:
+        data: The file or its beginning, at least `pngchunks.HEADER_BYTES` of it.
+        past_image: Go on behind the first IDAT, for programs that write their text there. Needs
+            the whole file.
+
+    Raises:
+        PngError: Not a PNG, or damaged before its picture (before its end with `past_image`).
+    """
+    header = read_header(data)
+    texts: list[Text] = []
+    complete = ended = False
+    room = MAX_INFLATED_BYTES
+    available = len(data)
+    for name, start, end in walk(data, header.color_type):
+        if name == IDAT:
+            complete = True
+            if not past_image:
+                break
+        if end > available:
+            break
+        content = body(data, start, end)
+        ended = name == IEND
+        kind = _KINDS.get(name)
+        if kind is not None and (said := _parse(kind, content, min(room, MAX_TEXT_BYTES))):
+            texts.append(Text(kind, *said, not complete))
+            if kind is not TextKind.TEXT:
+                room -= len(said[1])
+    return PngHead(*header, tuple(texts), complete, ended)
+
+
+def _parse(kind: TextKind, content: bytes, limit_bytes: int) -> tuple[str, str] | None:
+    """Return key and value, or None when they cannot be read."""
+    key, separator, rest = content.partition(b"\0")
+    if not separator or not 0 < len(key) <= _MAX_KEY_BYTES:
+        return None
+    if kind is TextKind.TEXT:
+        value: str | None = rest.decode("latin-1")
+    elif kind is TextKind.ZTXT:
+        inflated = _inflate(rest[1:], limit_bytes) if rest[:1] == b"\0" else None
+        value = None if inflated is None else inflated.decode("latin-1")
+    else:
+        value = _international(rest, limit_bytes)
+    return None if value is None else (key.decode("latin-1"), value)
+
+
+def _international(rest: bytes, limit_bytes: int) -> str | None:
+    """Read an iTXt behind its key: flag, method, language, translated key, text (11.3.3.4)."""
+    flag, fields = rest[:2], rest[2:].split(b"\0", 2)
+    if len(fields) != 3:  # noqa: PLR2004 - language, translated key, text
+        return None
+    value: bytes | None = fields[2]
+    if flag == b"\x01\0":
+        value = _inflate(fields[2], limit_bytes)
+    elif flag[:1] != b"\0":
+        return None
+    return None if value is None else value.decode(errors="replace")
+
+
+def _inflate(stream: bytes, limit_bytes: int) -> bytes | None:
+    """Return what a zlib stream holds; None when it is broken, cut off or too long."""
+    inflater = zlib.decompressobj()
+    try:
+        # One byte more than allowed, so that a stream of just the limit gets to its end.
+        value = inflater.decompress(stream, limit_bytes + 1)
+    except zlib.error:
+        return None
+    return value if inflater.eof and len(value) <= limit_bytes else None

@@ -1,0 +1,84 @@
+"""Paths as `file:` URIs, byte for byte as the desktops write them, and back again.
+
+Knows the percent-encoding only. Does not make paths absolute or clean (`naming.clean_path`),
+resolves no symlinks, looks at no file.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+#: Bytes GLib leaves as they are in a path (GLib 2.89 g_filename_to_uri; seen on all 255 bytes).
+GLIB_LITERALS: Final = (string.ascii_letters + string.digits + "!$&'()*+,-./:=@_~").encode()
+
+_ENCODED: Final = tuple(
+    chr(byte) if byte in GLIB_LITERALS else f"%{byte:02X}" for byte in range(256)
+)
+#: What some Qt leaves as it is and GLib encodes.
+_QT_LITERALS: Final = re.compile(rb"[;\[\]]")
+
+#: An escape that is none, or one of a byte that no file name can hold (GLib refuses them too).
+_BAD_ESCAPE: Final = re.compile(r"%(?:00|2[fF]|(?![0-9A-Fa-f]{2}))")
+#: A query or a fragment: every program encodes these two where they belong to a name.
+_NOT_A_PATH: Final = re.compile(r"[?#\0]")
+
+
+def file_uri(path: bytes) -> str:
+    """Return the URI GLib gives `path`, which is absolute and clean.
+
+    The key of an entry is the md5 of this form (standard, Thumbnail Saving); GIO, gnome-desktop,
+    tumbler, libfm-qt, Geeqie, GIMP and gThumb all build it alike.
+    """
+    if path.translate(None, GLIB_LITERALS):
+        return "file://" + "".join([_ENCODED[byte] for byte in path])
+    return "file://" + path.decode("ascii")
+
+
+def qt_uris(path: bytes) -> tuple[str, ...]:
+    """Return the forms in which Qt writes `path` differently from GLib; the newest Qt's first.
+
+    `;` is literal in every Qt, `[` and `]` in Qt 5, up to 6.8.2 and in 6.9.0. Empty for a name
+    that is not UTF-8: Qt cannot open such a file, so no KDE program ever asks for it.
+    """
+    if not _QT_LITERALS.search(path):
+        return ()
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return ()
+    # An escape always starts with `%`, and `%` itself became `%25`: these matches are whole ones.
+    glib = file_uri(path)
+    newer = glib.replace("%3B", ";")
+    older = newer.replace("%5B", "[").replace("%5D", "]")
+    return tuple(form for form in dict.fromkeys((newer, older)) if form != glib)
+
+
+def all_uris(path: bytes) -> tuple[str, ...]:
+    """Return every URI a desktop may know `path` by: GLib's form first, then Qt's, none twice."""
+    return (file_uri(path), *qt_uris(path))
+
+
+def path_from_uri(uri: str) -> bytes | None:
+    """Return the path a `file:` URI names, or None when it names no file of this machine.
+
+    Reads what any program writes: GLib's and Qt's forms, Gwenview's raw spaces and letters,
+    `file:/x` and `file://localhost/x`. None for another scheme or host, a relative path, broken
+    escapes, escaped `/` or NUL, a query or a fragment.
+    """
+    if uri[:5].lower() != "file:":
+        return None
+    rest = uri[5:]
+    if rest.startswith("//"):
+        host, slash, tail = rest[2:].partition("/")
+        if host.lower() not in {"", "localhost"}:
+            return None
+        rest = slash + tail
+    if not rest.startswith("/") or _NOT_A_PATH.search(rest) or _BAD_ESCAPE.search(rest):
+        return None
+    try:
+        return unquote_to_bytes(rest)
+    except UnicodeEncodeError:  # lone surrogates: not text, so no program's URI
+        return None

@@ -1,0 +1,265 @@
+"""Is an entry fresh against its source? The one place where that is decided (DESIGN 3.7).
+
+Looks at bytes it is given and opens nothing. Judges header and texts; that the picture itself
+decodes is not its question. Fast for entries of our own: a re-run judges every one of them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from enum import Enum
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pregen.thumbspec import mtime
+from pregen.thumbspec.clients import Wanted, refusals, shown
+from pregen.thumbspec.pngbuild import identity_texts, leading_chunks, number
+from pregen.thumbspec.pngchunks import (
+    HEADER_BYTES,
+    IDAT,
+    MAX_LENGTH,
+    START,
+    PngError,
+)
+from pregen.thumbspec.pngtext import (
+    IMAGE_HEIGHT,
+    IMAGE_WIDTH,
+    MTIME,
+    SIZE,
+    URI,
+    PngHead,
+    read_head,
+)
+
+if TYPE_CHECKING:
+    from pregen.model import Flavor
+
+#: How much of an entry to read first: the texts of nearly every entry fit, ours with any URI of
+#: up to about 3500 characters. One page, so it costs no more than fewer.
+HEAD_BYTES: Final = 4096
+
+
+class Verdict(Enum):
+    """What an entry is worth."""
+
+    FRESH = "fresh"
+    """Of this source as it is now, and accepted by every desktop that can be satisfied."""
+    REFIT = "refit"
+    """Fresh by the standard, but some desktop refuses its texts: `pngbuild.retext` mends it."""
+    STALE = "stale"
+    """Of another file, of another state of the file, or of the wrong size: make it anew."""
+    CORRUPT = "corrupt"
+    """No PNG that a desktop could show: make it anew."""
+    MISSING = "missing"
+    """There is no entry."""
+    NEED_MORE = "need-more"
+    """Cannot be told from the beginning alone: ask again with the whole file. Never returned for
+    a whole file."""
+
+
+class Judgement(NamedTuple):
+    """A verdict and how it came about."""
+
+    verdict: Verdict
+    reason: str = ""
+    """For people; empty when fresh."""
+    head: PngHead | None = None
+    """What was read of the entry. None: it is missing or corrupt, or was recognised as our own
+    by its bytes, without being taken apart."""
+
+
+_MISSING: Final = Judgement(Verdict.MISSING, "there is no entry")
+_FRESH: Final = Judgement(Verdict.FRESH)
+
+_CHUNK_START: Final = Struct(">I4s")
+_EDGES: Final = Struct(">II")
+_EDGES_AT: Final = 16
+#: IHDR behind the edges, as `pngchunks.header_chunk` writes it: 8 bits, RGBA, not interlaced.
+_OUR_FORMAT: Final = b"\x08\x06\x00\x00\x00"
+_FORMAT_AT: Final = 24
+_JUDGED: Final = frozenset({b"tEXt" + key.encode() for key in (URI, MTIME, SIZE)})
+_WIDTH: Final = b"tEXt" + IMAGE_WIDTH.encode()
+_HEIGHT: Final = b"tEXt" + IMAGE_HEIGHT.encode()
+
+
+def judge(
+    data: bytes | None,
+    flavor: Flavor,
+    uri: str,
+    mtime_ns: int,
+    size_bytes: int,
+    *,
+    whole: bool = False,
+) -> Judgement:
+    """Judge one entry.
+
+    Text behind the picture is looked for only where URI or MTime do not stand before it, so the
+    verdict does not depend on how much of the file was passed (NEED_MORE aside).
+
+    Args:
+        data: The first bytes of the file, `HEAD_BYTES` do nearly always; None: it is missing.
+        flavor: Where the entry is kept.
+        uri: Under whose key it is kept.
+        mtime_ns: Of the source.
+        size_bytes: Of the source.
+        whole: `data` is the whole file. Without it, what is cut off is NEED_MORE, never CORRUPT.
+    """
+    if data is None:
+        return _MISSING
+    if _is_our_own(data, flavor, uri, mtime_ns, size_bytes):
+        return _FRESH
+    return examine(data, flavor, Wanted(uri, mtime_ns, size_bytes), whole=whole)
+
+
+def judge_fail_record(
+    data: bytes | None, uri: str, mtime_ns: int, size_bytes: int, *, whole: bool = False
+) -> Judgement:
+    """Judge a fail record of ours, or of any program: the texts as for an entry, any dimensions.
+
+    FRESH means that the source has not changed since the failure; never REFIT, as nobody but
+    its writer reads it.
+    """
+    if data is None:
+        return Judgement(Verdict.MISSING, "there is no fail record")
+    return examine(data, None, Wanted(uri, mtime_ns, size_bytes), whole=whole)
+
+
+def examine(data: bytes, flavor: Flavor | None, wanted: Wanted, *, whole: bool) -> Judgement:
+    """Judge by taking the PNG apart, whoever wrote it; `judge` without its short cut.
+
+    Args:
+        data: As for `judge`.
+        flavor: Where the entry is kept; None: a fail record, whose picture does not matter.
+        wanted: What the entry must say.
+        whole: As for `judge`.
+    """
+    if not whole and len(data) < HEADER_BYTES and data and START.startswith(data[: len(START)]):
+        return Judgement(Verdict.NEED_MORE, "the header is not all there")
+    try:
+        head = _read(data, whole=whole)
+    except PngError as error:
+        return Judgement(Verdict.CORRUPT, f"the entry {error}")
+    lacks = _missing_key(head)
+    if contradiction := _contradiction(head, wanted):
+        return Judgement(Verdict.STALE, contradiction, head)
+    if not whole and (lacks or not head.complete):
+        return Judgement(Verdict.NEED_MORE, "the texts are not all there", head)
+    if lacks:
+        return Judgement(Verdict.STALE, f"there is no {lacks}", head)
+    return Judgement(Verdict.FRESH, head=head) if flavor is None else _fit(head, flavor, wanted)
+
+
+def _read(data: bytes, *, whole: bool) -> PngHead:
+    """Read the texts before the picture, and those behind it where a required one is missing.
+
+    Raises:
+        PngError: No PNG, a damaged one, or a whole file that ends too early.
+    """
+    head = read_head(data)
+    if not whole:
+        return head
+    if not head.complete:
+        raise PngError("is cut off before its picture")
+    if _missing_key(head):
+        head = read_head(data, past_image=True)
+        if not head.ended:
+            raise PngError("is cut off within its picture")
+    return head
+
+
+def _fit(head: PngHead, flavor: Flavor, wanted: Wanted) -> Judgement:
+    """Judge an entry whose texts agree with the source: its dimensions, and every desktop."""
+    original = number(head.first(IMAGE_WIDTH)), number(head.first(IMAGE_HEIGHT))
+    if fault := _wrong_dimensions((head.width_px, head.height_px), original, flavor):
+        return Judgement(Verdict.STALE, fault, head)
+    refused = refusals(head, wanted)
+    if refused:
+        # What the best texts cannot mend is no reason to rewrite them, now and at every run: a
+        # source of 1970 or before, or a picture too small for Geeqie.
+        ours = refusals(head._replace(texts=identity_texts(*wanted)), wanted)
+        avoidable = [f"{name}: {why}" for name, why in refused.items() if name not in ours]
+        if avoidable:
+            return Judgement(Verdict.REFIT, "; ".join(avoidable), head)
+    return Judgement(Verdict.FRESH, head=head)
+
+
+def _missing_key(head: PngHead) -> str:
+    """Return the required key that is not there (standard, table 1), or an empty string."""
+    keys = {text.key for text in head.texts}
+    return next((key for key in (URI, MTIME) if key not in keys), "")
+
+
+def _contradiction(head: PngHead, wanted: Wanted) -> str:
+    """Return how the texts disagree with the source: any one of them does, of any type."""
+    for text in head.texts:
+        if text.key == URI and text.value != wanted.uri:
+            return f"{URI} is {shown(text.value)}, the source's is {shown(wanted.uri)}"
+        if text.key == MTIME and not mtime.agrees(text.value, wanted.mtime_ns):
+            seconds = f"{mtime.whole_s(wanted.mtime_ns)}.{mtime.usec(wanted.mtime_ns):06}"
+            return f"{MTIME} is {shown(text.value)}, the source's is {seconds}"
+        if text.key == SIZE and not _is_size(text.value, wanted.size_bytes):
+            return f"{SIZE} is {shown(text.value)}, the source's is {wanted.size_bytes}"
+    return ""
+
+
+def _is_size(text: str, size_bytes: int) -> bool:
+    digits = text.strip().lstrip("0") or "0"
+    return digits == str(size_bytes) and text.strip() != ""
+
+
+def _wrong_dimensions(
+    entry_px: tuple[int, int], original_px: tuple[int, int], flavor: Flavor
+) -> str:
+    """Return what is wrong with the long edge, or an empty string (DESIGN 3.7).
+
+    It is the flavor's, or the original's where that is smaller; an original of unknown size
+    (zero) counts as large.
+    """
+    long_px = max(entry_px)
+    right_px = min(flavor.box_px, max(original_px)) if all(original_px) else flavor.box_px
+    if long_px == right_px:
+        return ""
+    return f"its long edge is {long_px} px, {right_px} px would be right for {flavor.directory}"
+
+
+def _is_our_own(data: bytes, flavor: Flavor, uri: str, mtime_ns: int, size_bytes: int) -> bool:
+    """Recognise a fresh entry of ours by its bytes. False says nothing: examine it then.
+
+    Accepts only what `examine` calls FRESH: behind the literal texts, tEXt chunks with right
+    CRCs and keys that are not judged, then the picture.
+    """
+    identity = leading_chunks(uri, mtime_ns, size_bytes)
+    if (
+        not data.startswith(identity, HEADER_BYTES)
+        or not data.startswith(START)
+        or not data.startswith(_OUR_FORMAT, _FORMAT_AT)
+        or zlib.crc32(data[12:29]) != int.from_bytes(data[29:HEADER_BYTES], "big")
+    ):
+        return False
+    original = _original_edges(data, HEADER_BYTES + len(identity))
+    if original is None:
+        return False
+    entry_px = _EDGES.unpack_from(data, _EDGES_AT)
+    return min(entry_px) > 0 and not _wrong_dimensions(entry_px, original, flavor)
+
+
+def _original_edges(data: bytes, at: int) -> tuple[int, int] | None:
+    """Read our own texts from byte `at` up to IDAT; None: there is something else."""
+    edges: dict[bytes, int] = {}
+    while at + _CHUNK_START.size <= len(data):
+        length, kind = _CHUNK_START.unpack_from(data, at)
+        if length > MAX_LENGTH:
+            return None
+        if kind == IDAT:
+            return edges.get(_WIDTH, 0), edges.get(_HEIGHT, 0)
+        end = at + 8 + length
+        content = data[at + 4 : end]
+        if kind != b"tEXt" or zlib.crc32(content).to_bytes(4, "big") != data[end : end + 4]:
+            return None
+        key, _, value = content.partition(b"\0")
+        if key in _JUDGED or key in edges:
+            return None
+        if key in {_WIDTH, _HEIGHT}:
+            edges[key] = number(value.decode("latin-1"))
+        at = end + 4
+    return None

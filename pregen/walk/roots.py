@@ -1,0 +1,96 @@
+"""What the user named: paths made absolute and clean, looked at once, before the walk begins."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from pregen.errors import UsageError
+from pregen.model import Kind, Skip, Source
+from pregen.thumbspec.naming import clean_path
+from pregen.walk.tree import fault, source_or_special
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pregen.walk.caches import Caches
+
+#: Of many missing roots, so many are named.
+_SHOWN = 5
+IN_CACHE = "in a thumbnail cache: there are no thumbnails of thumbnails"
+
+
+class Folder(NamedTuple):
+    """A root to be walked."""
+
+    path: bytes
+
+
+def working_directory(environ: Mapping[str, str]) -> bytes:
+    """Return the directory relative paths start from, as the user sees it.
+
+    `$PWD` keeps the symlinks a shell went through, and file managers key thumbnails by the path
+    that is browsed. It counts only while it is clean and really leads here (POSIX, `pwd -L`).
+
+    Raises:
+        UsageError: the working directory was deleted.
+    """
+    try:
+        here = os.stat(b".")
+        physical = os.getcwdb()
+    except OSError as error:
+        raise UsageError(
+            f"The working directory cannot be used ({error.strerror}). Change to one that exists."
+        ) from error
+    logical = os.fsencode(environ.get("PWD", ""))
+    if not logical.startswith(b"/") or {b".", b".."} & set(logical.split(b"/")):
+        return physical
+    try:
+        return logical if os.path.samestat(os.stat(logical), here) else physical
+    except OSError:
+        return physical
+
+
+def look_at_roots(
+    roots: Iterable[bytes], cwd: bytes, caches: Caches
+) -> list[Folder | Source | Skip]:
+    """Return what each root is, each path once, in the order given.
+
+    Raises:
+        UsageError: one or more of them do not exist.
+    """
+    paths: dict[bytes, None] = {}
+    for root in roots:
+        if not root:
+            raise UsageError("A path is empty. Name the folders or files to work on.")
+        paths[clean_path(root, cwd)] = None
+    found: list[Folder | Source | Skip] = []
+    missing: list[bytes] = []
+    for path in paths:
+        item = look_at(path, caches)
+        if isinstance(item, Skip) and item.kind is Kind.VANISHED:
+            missing.append(path)
+        else:
+            found.append(item)
+    if missing:
+        names = ", ".join(path.decode("utf-8", "backslashreplace") for path in missing[:_SHOWN])
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise UsageError(f"No such file or folder: {names}{more}. Check the spelling, or mount it.")
+    return found
+
+
+def look_at(path: bytes, caches: Caches) -> Folder | Source | Skip:
+    """Return what is at a path the user named. It may be hidden and have any extension."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return fault(path, error)
+    except ValueError:
+        return Skip(path, Kind.VANISHED, "no name holds a zero byte; for such a list, use -0")
+    is_folder = stat.S_ISDIR(status.st_mode)
+    if caches.holds(path if is_folder else os.path.dirname(path)):
+        return Skip(path, Kind.EXCLUDED, IN_CACHE)
+    if is_folder:
+        return Folder(path)
+    return source_or_special(path, status)

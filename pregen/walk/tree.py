@@ -1,0 +1,267 @@
+"""One folder and all below it: the hot loop of the walk.
+
+It reads folders and stats files; it opens no file, and knows nothing of lists or of order.
+
+Folders wait on a stack, so depth costs nothing; files of a folder come before its subfolders,
+both by name. Name order costs 7 ms per 100,000 files over the order of the folder, and reads a
+cold ext4 no slower than inode order does (0.6 s each); it is the same on every run, and it is
+the order in which a camera laid the files down.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import count, islice
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from pregen.model import Kind, Skip, Source
+from pregen.walk.names import NO_MEDIA, NOT_PICTURES, PRUNED, cannot_be_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pregen.config import WalkConfig
+    from pregen.walk.caches import Caches
+    from pregen.walk.globs import Globs
+
+    Entry = os.DirEntry[bytes]
+    #: The (device, inode) of a folder and of those above it. Only kept when symlinks are followed.
+    Lineage = tuple[tuple[int, int], "Lineage | None"]
+
+#: Entries of one folder held at a time (9 MB); a larger folder is sorted in pieces of this size,
+#: or a folder of a million files would take 850 MB. A camera's own folders end at 9,999 (DCF).
+SORTED_ENTRIES = 10_000
+
+_by_name = attrgetter("name")
+_by_path = itemgetter(0)
+_DOT = ord(".")
+_is_file = stat.S_ISREG
+
+
+@dataclass(slots=True)
+class WalkCounts:
+    """What the walk has met so far, sources aside. Grows while the walk goes on."""
+
+    folders: int = 0
+    passed_over: int = 0
+    """Files that cannot be pictures by their name or were not chosen by a pattern; hidden files
+    and folders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What all roots of a walk share."""
+
+    config: WalkConfig
+    globs: Globs
+    caches: Caches
+    folders: frozenset[bytes]
+    """Folders the user named: each is a root, walked on its own turn and not from above."""
+    files: frozenset[bytes]
+    """Whatever else the user named: not found a second time from above."""
+    counts: WalkCounts
+
+
+class _Visit(NamedTuple):
+    """A folder that is being read."""
+
+    path: bytes
+    lineage: Lineage | None
+    subfolders: list[tuple[bytes, Lineage | None]]
+    """To be walked after it."""
+
+
+class Tree:
+    """The walk of one root folder."""
+
+    def __init__(self, root: bytes, bounds: Bounds) -> None:
+        self._root = root
+        self._below = len(root) + (root != b"/")
+        self._bounds = bounds
+        config = bounds.config
+        self._know_devices = config.follow_symlinks or config.one_file_system
+        self._device = 0
+
+    def __iter__(self) -> Iterator[Source | Skip]:
+        lineage: Lineage | None = None
+        if self._know_devices:
+            try:
+                status = os.stat(self._root)
+            except OSError as error:
+                yield fault(self._root, error)
+                return
+            self._device = status.st_dev
+            lineage = ((status.st_dev, status.st_ino), None)
+        stack = [(self._root, lineage)]
+        while stack:
+            visit = _Visit(*stack.pop(), [])
+            self._bounds.counts.folders += 1
+            yield from self._read(visit)
+            visit.subfolders.sort(key=_by_path, reverse=True)
+            stack += visit.subfolders
+
+    def _read(self, visit: _Visit) -> Iterator[Source | Skip]:
+        try:
+            scan = os.scandir(visit.path)
+        except OSError as error:
+            yield fault(visit.path, error, "cannot list the folder: ")
+            return
+        with scan:
+            for piece in count():
+                entries: list[Entry] = []
+                broken: OSError | None = None
+                try:
+                    # extend keeps what it got before an error; list() would lose it.
+                    entries.extend(islice(scan, SORTED_ENTRIES))
+                except OSError as error:
+                    broken = error
+                complete = len(entries) < SORTED_ENTRIES
+                entries.sort(key=_by_name)
+                if (
+                    piece == 0
+                    and visit.path != self._root
+                    and _bars_media(visit.path, entries, complete=complete)
+                ):
+                    yield Skip(visit.path, Kind.EXCLUDED, "holds a .nomedia file")
+                    return
+                yield from self._take(entries, visit)
+                if broken is not None:
+                    yield fault(visit.path, broken, "cannot list all of the folder: ")
+                if complete:
+                    return
+
+    def _take(self, entries: list[Entry], visit: _Visit) -> Iterator[Source | Skip]:
+        bounds = self._bounds
+        hidden = bounds.config.hidden
+        follow = bounds.config.follow_symlinks
+        choosy = bounds.globs.any_for_files or bool(bounds.files)
+        passed_over = 0
+        for entry in entries:
+            name = entry.name
+            if name[0] == _DOT and not hidden:
+                passed_over += 1
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._enter(entry, visit)
+                    continue
+                # Twice as fast in place as through cannot_be_picture.
+                no_picture = name[name.rfind(b".") :].lower() in NOT_PICTURES
+                if no_picture and not (follow and entry.is_symlink()):
+                    passed_over += 1
+                    continue
+                status = entry.stat()
+            except OSError as error:
+                yield fault(entry.path, error)
+                continue
+            if choosy or no_picture or not _is_file(status.st_mode):
+                yield from self._judge(entry, status, visit)
+            else:
+                yield Source(entry.path, status.st_size, status.st_mtime_ns)
+        bounds.counts.passed_over += passed_over
+
+    def _judge(
+        self, entry: Entry, status: os.stat_result, visit: _Visit
+    ) -> Iterator[Source | Skip]:
+        """Do with an entry what takes more than a look at its type; `status` is its target's."""
+        bounds = self._bounds
+        path = entry.path
+        if stat.S_ISDIR(status.st_mode):
+            yield from self._enter_link(entry, status, visit)
+        elif path in bounds.files:
+            pass
+        elif not bounds.globs.takes(path, self._below, entry.name) or (
+            cannot_be_picture(entry.name)
+        ):
+            bounds.counts.passed_over += 1
+        else:
+            yield source_or_special(path, status)
+
+    def _enter(self, entry: Entry, visit: _Visit) -> Iterator[Skip]:
+        """Put a folder on the list of those to walk, unless a rule keeps the walk out of it."""
+        path = entry.path
+        if self._barred(path, entry.name) or self._bounds.caches.is_root(entry):
+            return
+        lineage: Lineage | None = None
+        if self._know_devices:
+            status = entry.stat(follow_symlinks=False)
+            if self._bounds.config.one_file_system and status.st_dev != self._device:
+                yield Skip(path, Kind.EXCLUDED, "on another filesystem")
+                return
+            lineage = ((status.st_dev, status.st_ino), visit.lineage)
+        visit.subfolders.append((path, lineage))
+
+    def _enter_link(self, entry: Entry, status: os.stat_result, visit: _Visit) -> Iterator[Skip]:
+        """Do the same for a symlink to a folder; `status` is the folder's."""
+        path = entry.path
+        config = self._bounds.config
+        if self._barred(path, entry.name) or self._bounds.caches.holds(path):
+            return
+        here = (status.st_dev, status.st_ino)
+        if not config.follow_symlinks:
+            message = "a symlink to a folder; --follow-symlinks enters it"
+        elif config.one_file_system and status.st_dev != self._device:
+            message = "on another filesystem"
+        elif _leads_back(here, visit.lineage):
+            message = "a symlink back to a folder it lies in"
+        else:
+            visit.subfolders.append((path, (here, visit.lineage)))
+            return
+        yield Skip(path, Kind.EXCLUDED, message)
+
+    def _barred(self, path: bytes, name: bytes) -> bool:
+        """Tell whether the rules for names keep the walk out of a folder."""
+        bounds = self._bounds
+        return (
+            name in PRUNED
+            or path in bounds.folders
+            or (bounds.globs.any_for_folders and not bounds.globs.enters(path, self._below, name))
+            or bounds.caches.named(path)
+        )
+
+
+def _leads_back(here: tuple[int, int], lineage: Lineage | None) -> bool:
+    while lineage is not None:
+        if lineage[0] == here:
+            return True
+        lineage = lineage[1]
+    return False
+
+
+def _bars_media(folder: bytes, entries: list[Entry], *, complete: bool) -> bool:
+    place = bisect_left(entries, NO_MEDIA, key=_by_name)
+    if place < len(entries) and entries[place].name == NO_MEDIA:
+        return True
+    return not complete and os.path.lexists(folder + b"/" + NO_MEDIA)
+
+
+def source_or_special(path: bytes, status: os.stat_result) -> Source | Skip:
+    """Return what there is to say of anything but a folder."""
+    if _is_file(status.st_mode):
+        return Source(path, status.st_size, status.st_mtime_ns)
+    what = _SPECIAL.get(stat.S_IFMT(status.st_mode), "a special file")
+    return Skip(path, Kind.SPECIAL, what)
+
+
+_SPECIAL = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+
+def fault(path: bytes, error: OSError, doing: str = "") -> Skip:
+    """Return the skip of something the system would not let us list or examine."""
+    if error.errno not in _ABSENT:
+        return Skip(path, Kind.UNREADABLE, doing + os.strerror(error.errno or 0))
+    link = os.path.islink(path)
+    return Skip(path, Kind.VANISHED, "dangling symlink" if link else "not there any more")
+
+
+_ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))

@@ -1,0 +1,246 @@
+"""One job -> one outcome, inside a worker. Never raises for a source; writes entries itself.
+
+Knows neither the journal nor the plan nor the screen. What the job says was true when it was
+planned; what is written is what `fstat` says of the opened source now, and nothing is written
+when the source changed in between (DESIGN 3.5).
+"""
+
+from __future__ import annotations
+
+import os
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, NamedTuple
+
+from pregen.errors import CacheError, CacheFullError
+from pregen.imaging import thumbnail
+from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
+from pregen.model import ALL_FLAVORS, RECORDED, Action, Kind, Outcome, Stages, Step
+from pregen.storage.cache import Cache
+from pregen.storage.source import SourceAccessError, open_source
+from pregen.thumbspec import pngbuild
+from pregen.thumbspec.pngchunks import PngError
+from pregen.thumbspec.validity import Verdict, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pregen.config import WorkConfig
+    from pregen.model import Flavor, Job, Stamp
+    from pregen.storage.source import SourceFile
+
+#: How often a source that changes while it is read is tried (DESIGN 3.5: one retry).
+_TRIES = 2
+#: Names that promise a picture: such a file without a picture in it is damaged, and its owner
+#: wants to know (memory cards leave files full of zeros).
+_PICTURE_NAMES = (
+    b".jpg", b".jpeg", b".jpe", b".png", b".gif", b".webp", b".tif", b".tiff", b".heic", b".heif",
+    b".avif", b".bmp", b".svg", b".psd", b".jp2", b".jxl", b".cr2", b".cr3", b".nef", b".arw",
+    b".dng", b".orf", b".rw2", b".raf", b".pef", b".srw",
+)  # fmt: skip
+
+
+class _Entry(NamedTuple):
+    """A whole PNG and where it goes."""
+
+    flavor: Flavor
+    uri: str
+    png: bytes
+
+
+class Worker:
+    """Does jobs one after the other; keeps the cache's descriptors open between them."""
+
+    def __init__(self, config: WorkConfig) -> None:
+        self._config = config
+        self._cache = Cache(config.cache_root, config.version)
+        self._pid = os.getpid()
+
+    def __call__(self, job: Job, ask: Callable[[int], None]) -> Outcome:
+        """Do one job. Raises nothing that the source is to blame for.
+
+        Args:
+            job: what is to be done.
+            ask: called before a large decode with its size in bytes; returns when there is room.
+        """
+        blank = Outcome(job.job_id, job.path, Kind.CHANGED, worker_pid=self._pid)
+        try:
+            for _ in range(_TRIES):
+                with open_source(job.path) as source:
+                    outcome = _Attempt(self._config, self._cache, job, source).run(blank, ask)
+                if outcome.kind is not Kind.CHANGED:
+                    return outcome
+        except SourceAccessError as error:
+            return blank._replace(kind=error.kind, message=str(error))
+        except CacheFullError as error:
+            return blank._replace(kind=Kind.CACHE_FULL, message=str(error))
+        except CacheError as error:
+            return blank._replace(kind=Kind.CACHE_ERROR, message=str(error))
+        except MemoryError:
+            return blank._replace(
+                kind=Kind.OUT_OF_MEMORY,
+                message="not enough memory to decode it; try again with fewer --workers",
+            )
+        return blank._replace(message="it was written to while it was read; run again later")
+
+
+def make_worker(config: WorkConfig) -> Worker:
+    """Return the function that does jobs (an `engines.base.WorkFactory`)."""
+    return Worker(config)
+
+
+class _Attempt:
+    """One try at one job, with the source open."""
+
+    def __init__(self, config: WorkConfig, cache: Cache, job: Job, source: SourceFile) -> None:
+        self._config = config
+        self._cache = cache
+        self._job = job
+        self._source = source
+        self._steps = job.steps
+        if (source.size_bytes, source.mtime_ns) != (job.size_bytes, job.mtime_ns):
+            # Planned for another content: nothing that was fresh then is fresh now.
+            self._steps = tuple(self._all_steps())
+
+    def run(self, blank: Outcome, ask: Callable[[int], None]) -> Outcome:
+        """Do the job as far as it goes; CHANGED asks for another try."""
+        try:
+            return self._run(blank, ask)
+        except Fault as fault:
+            fault = self._named(fault)
+            outcome = blank._replace(kind=fault.kind, message=str(fault), mime=fault.mime)
+            if isinstance(fault, NeedsExtra):
+                outcome = outcome._replace(extra=fault.extra)
+            if fault.kind not in RECORDED:
+                return outcome
+            if self._source.changed():
+                return blank
+            self._cache.write_fail(self._job.uris[0], pngbuild.fail_record(self._facts(fault.mime)))
+            return outcome
+        except OSError as error:
+            words = f"{error.strerror or error}: check its disk or network share"
+            return blank._replace(kind=Kind.UNREADABLE, message=words)
+
+    def _run(self, blank: Outcome, ask: Callable[[int], None]) -> Outcome:
+        begun_ns = perf_counter_ns()
+        entries, makes = self._refitted()
+        refit_ns = perf_counter_ns() - begun_ns
+        outcome = blank._replace(
+            kind=Kind.REFITTED if entries else Kind.TIDIED, stages=Stages(encode_ns=refit_ns)
+        )
+        if makes:
+            made = self._thumbnails(makes, ask)
+            entries += self._wrapped(made, makes)
+            outcome = outcome._replace(
+                kind=Kind.SMALL if made.small else Kind.MADE,
+                loader=made.loader,
+                mime=made.mime,
+                width_px=made.width_px,
+                height_px=made.height_px,
+                bytes_read=made.bytes_read,
+                stages=Stages(made.read_ns, made.decode_ns, made.resize_ns, made.encode_ns),
+            )
+        if self._source.changed():
+            return blank
+        committing_ns = perf_counter_ns()
+        stamps = {entry.flavor: self._cache.write(*entry) for entry in entries}
+        self._tidy(makes if outcome.kind is Kind.SMALL else [])
+        self._cache.delete_fail(self._job.uris[0])
+        return outcome._replace(
+            entries_written=len(entries),
+            stamps=self._complete(stamps),
+            bytes_written=sum(len(entry.png) for entry in entries),
+            stages=outcome.stages._replace(commit_ns=perf_counter_ns() - committing_ns),
+        )
+
+    def _complete(self, stamps: dict[Flavor, Stamp]) -> tuple[Stamp, ...]:
+        """The stamps, if they are all there is to know of the entries of this source."""
+        wanted = self._config.flavors
+        as_planned = self._steps is self._job.steps
+        if as_planned and len(self._job.uris) == 1 and stamps.keys() == set(wanted):
+            return tuple(stamps[flavor] for flavor in wanted)
+        return ()
+
+    def _all_steps(self) -> Iterable[Step]:
+        """Make every wanted entry, and leave no other one of this source behind."""
+        for uri in self._job.uris:
+            for flavor in ALL_FLAVORS:
+                wanted = flavor in self._config.flavors
+                yield Step(Action.MAKE if wanted else Action.DELETE, flavor, uri)
+
+    def _refitted(self) -> tuple[list[_Entry], list[Step]]:
+        """Entries with their texts rewritten, and the steps that need a decode."""
+        entries: list[_Entry] = []
+        makes: list[Step] = []
+        for step in self._steps:
+            if step.action is Action.MAKE:
+                makes.append(step)
+            elif step.action is Action.REFIT:
+                png = self._refit(step)
+                if png is not None:
+                    entries.append(_Entry(step.flavor, step.uri, png))
+                elif step.flavor in self._config.flavors:
+                    makes.append(step)
+        return entries, makes
+
+    def _refit(self, step: Step) -> bytes | None:
+        """The entry that is there with our texts; None when it cannot be used after all."""
+        old = self._cache.read(step.flavor, step.uri)
+        if not old or self._verdict(old, step) not in {Verdict.FRESH, Verdict.REFIT}:
+            return None
+        try:
+            return pngbuild.retext(old, self._facts()._replace(uri=step.uri))
+        except PngError:
+            return None
+
+    def _thumbnails(self, makes: list[Step], ask: Callable[[int], None]) -> thumbnail.Thumbnails:
+        if self._source.size_bytes == 0:
+            raise InvalidPicture("the file is empty")
+        flavors = {step.flavor for step in makes}
+        return thumbnail.make(
+            self._source.fd,
+            self._source.size_bytes,
+            flavors,
+            self._config.max_pixels,
+            ask,
+            self._config.decoder,
+        )
+
+    def _wrapped(self, made: thumbnail.Thumbnails, makes: list[Step]) -> list[_Entry]:
+        """Whole PNGs of what was made; none for a small source."""
+        if made.small:
+            return []
+        facts = self._facts(made.mime)._replace(
+            width_px=made.width_px, height_px=made.height_px, pages=made.pages
+        )
+        entries: list[_Entry] = []
+        for step in makes:
+            picture = made.pictures[step.flavor]
+            texts = pngbuild.entry_chunks(facts._replace(uri=step.uri))
+            png = pngbuild.assemble(picture.width_px, picture.height_px, texts, picture.idat)
+            entries.append(_Entry(step.flavor, step.uri, png))
+        return entries
+
+    def _tidy(self, unneeded: list[Step]) -> None:
+        """Remove stale entries of other flavors, and all stale ones of a source grown small."""
+        for step in self._steps:
+            if step.action is Action.DELETE or step in unneeded:
+                old = self._cache.read(step.flavor, step.uri)
+                if old is not None and self._verdict(old, step) in {Verdict.STALE, Verdict.CORRUPT}:
+                    self._cache.delete(step.flavor, step.uri)
+
+    def _verdict(self, entry: bytes, step: Step) -> Verdict:
+        """Judge a whole entry against the source as it is now."""
+        source = self._source
+        return judge(
+            entry, step.flavor, step.uri, source.mtime_ns, source.size_bytes, whole=True
+        ).verdict
+
+    def _facts(self, mime: str = "") -> pngbuild.Facts:
+        source = self._source
+        return pngbuild.Facts(self._job.uris[0], source.mtime_ns, source.size_bytes, mime)
+
+    def _named(self, fault: Fault) -> Fault:
+        """A file that calls itself a picture and is none is damaged, not of another kind."""
+        if isinstance(fault, NotPicture) and self._job.path.lower().endswith(_PICTURE_NAMES):
+            return InvalidPicture("its name says picture, its content is none: probably damaged")
+        return fault

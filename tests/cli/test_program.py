@@ -1,0 +1,212 @@
+"""The program from outside: exit codes, messages, help, what it imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pregen import __version__
+from tests.support.pictures import jpeg, put
+from tests.support.program import PREGEN, environment, run_pregen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_version_is_told() -> None:
+    done = run_pregen("--version")
+    assert (done.code, done.out, done.err) == (0, f"pregen {__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
+def test_alone_it_prints_help_that_names_every_command(arguments: tuple[str, ...]) -> None:
+    done = run_pregen(*arguments)
+    assert done.code == 0
+    for verb in ("run", "show", "status"):
+        assert f" {verb} " in done.out
+
+
+@pytest.mark.parametrize("verb", ["run", "show", "status"])
+def test_every_command_has_help(verb: str, home: Path) -> None:
+    put(home / "config" / "pregen" / "config.toml", b"broken = = =")
+    done = run_pregen(verb, "--help")
+    assert done.code == 0, done
+    assert f"pregen {verb} " in done.out
+    assert "\x1b" not in done.out
+
+
+def test_help_lists_every_flag_of_run() -> None:
+    from pregen.commands.options import OPTIONS  # noqa: PLC0415 - imports the command line
+
+    done = run_pregen("run", "--help", env={"COLUMNS": "100"})
+    for option in OPTIONS:
+        for name in (*option.opts, *option.secondary_opts):
+            assert name in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run"], "pregen run ~/Pictures"),
+        (["run", "--bad", "x"], "--bad"),
+        (["run", "--workers", "0", "x"], "--workers"),
+        (["run", "--flavors", "huge", "x"], "xx-large"),
+        (["run", "--engine", "quantum", "x"], "local"),
+        (["run", "--timeout", "-1", "x"], "--timeout"),
+        (["run", "-0", "x"], "--files-from"),
+        (["run", "--force", "--missing-only", "x"], "choose one"),
+        (["run", "-q", "-v", "x"], "choose one"),
+        (["run", "/does/not/exist"], "/does/not/exist"),
+        (["run", "--files-from", "/does/not/exist"], "/does/not/exist"),
+        (["frobnicate"], "frobnicate"),
+        (["show"], "FILE"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong_and_does_nothing(
+    arguments: list[str], says: str, home: Path
+) -> None:
+    done = run_pregen(*arguments)
+    assert done.code == 2, done
+    assert says in done.err
+    assert done.out == ""
+    assert "Traceback" not in done.err
+    assert not (home / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--json"],
+        ["run", "--json", "/does/not/exist"],
+        ["run", "--workers", "many", "--json", "x"],
+    ],
+)
+def test_json_ends_with_a_summary_also_when_the_call_was_wrong(arguments: list[str]) -> None:
+    done = run_pregen(*arguments)
+    assert done.code == 2
+    (summary,) = done.records
+    assert summary["type"] == "summary"
+    assert summary["exit_code"] == 2
+    assert summary["error"] in done.err
+
+
+def test_a_dry_run_answers_on_standard_output(tmp_path: Path) -> None:
+    put(tmp_path / "photos" / "a.jpg", jpeg(300, 200))
+    arguments = ("run", "--dry-run", "--flavors", "large", tmp_path / "photos")
+    people = run_pregen(*arguments, cache=tmp_path / "cache")
+    assert (people.code, people.err) == (0, "")
+    assert "decode at most 1 file" in people.out
+    assert "write at most 1 entry" in people.out
+    program = run_pregen(*arguments, "--json", cache=tmp_path / "cache")
+    assert program.code == 0
+    assert program.summary["would"] == {
+        "decode": 1,
+        "bytes_to_read": (tmp_path / "photos" / "a.jpg").stat().st_size,
+        "entries": {"large": 1},
+        "bytes_to_write": 101_000,
+        "refit": 0,
+        "remove": 0,
+        "seconds": None,
+    }
+
+
+def test_a_name_that_the_locale_cannot_write_is_escaped(tmp_path: Path) -> None:
+    put(tmp_path / "photos" / "caf\u00e9.jpg", b"\xff\xd8\xff\xe0 broken")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for command in ("run", "show"):
+        target = tmp_path / "photos" if command == "run" else tmp_path / "photos" / "caf\u00e9.jpg"
+        done = run_pregen(command, target, cache=tmp_path / "cache", env=ascii_only)
+        assert "Traceback" not in done.err, done
+        assert "caf" in done.out + done.err
+
+
+def test_a_broken_configuration_file_is_a_wrong_call(home: Path) -> None:
+    file = put(home / "config" / "pregen" / "config.toml", b"worker = 3\n")
+    done = run_pregen("run", home)
+    assert done.code == 2
+    assert f"{file}: unknown key `worker`. Did you mean `workers`?" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_hostile_path_in_a_message_cannot_drive_the_terminal() -> None:
+    for command in (["run"], ["show"], ["run", "--files-from"]):
+        done = run_pregen(*command, b"/no\x1b[31m\xff\n\xe2\x80\xae")
+        assert "\x1b" not in done.out + done.err, done
+        assert "\u202e" not in done.out + done.err, done
+
+
+def test_a_reader_that_left_is_no_traceback() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    for arguments in (["--version"], ["run", "--help"], ["show", "/nothing"], ["run", "--json"]):
+        done = subprocess.run(
+            [*PREGEN, *arguments],
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+            env=environment(None, None),
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode in {141, 2}, (arguments, done)
+        assert b"Traceback" not in done.stderr
+        assert b"Exception ignored" not in done.stderr
+    os.close(write_end)
+
+
+def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
+    put(tmp_path / "photos" / "a.jpg", jpeg(300, 200))
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device, for a descriptor
+        done = subprocess.run(
+            [*PREGEN, "run", "--json", tmp_path / "photos"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(tmp_path / "cache", None),
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert b"records are not complete" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+_IMPORTED = """
+import json, sys
+from pregen import cli
+code = cli.run(json.loads(sys.argv[1]))
+print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+"""
+
+
+def _modules(*arguments: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTED, json.dumps(arguments)],
+        capture_output=True,
+        env=environment(None, None),
+        check=True,
+        timeout=60,
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code == 0, done
+    return set(modules)
+
+
+def test_the_version_imports_no_command() -> None:
+    modules = _modules("--version")
+    assert not modules & {"rich", "rich_click", "psutil", "pyvips", "PIL", "numpy", "sqlite3"}
+    assert "pregen.commands.run" not in modules
+
+
+def test_a_piped_run_imports_neither_rich_nor_picture_libraries(tmp_path: Path) -> None:
+    put(tmp_path / "a.jpg", jpeg(300, 200))
+    modules = _modules("run", str(tmp_path))
+    assert not modules & {"rich", "rich_click", "pyvips", "PIL", "numpy", "isal"}
+
+
+def test_help_is_what_rich_click_is_for() -> None:
+    assert "rich_click" in _modules("run", "--help")

@@ -1,0 +1,137 @@
+"""The configuration file, and what goes before what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from pregen.commands.options import RunFlags
+from pregen.commands.run import run
+from pregen.commands.settings import config_path, load_defaults
+from pregen.errors import UsageError
+from pregen.model import Flavor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def config(home: Path) -> Path:
+    path = home / "config" / "pregen" / "config.toml"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def _flags(*arguments: str) -> RunFlags:
+    context = run.make_context("run", list(arguments))
+    return RunFlags(**context.params)
+
+
+def test_without_a_file_the_defaults_hold(home: Path) -> None:
+    assert not (home / "config").exists()
+    flags = _flags("a")
+    assert flags.flavors == (Flavor.NORMAL, Flavor.LARGE)
+    assert flags.max_pixels == 500_000_000
+    assert flags.timeout == 60
+    assert flags.workers is None
+    assert flags.refit
+    assert flags.paths == (b"a",)
+
+
+def test_the_file_goes_before_defaults(config: Path) -> None:
+    config.write_text(
+        'workers = 3\nflavors = ["large", "x-large"]\nexclude = ["*.tif", "a b"]\n'
+        'max-pixels = "1G"\ntimeout = 5\nhidden = true\norder = "newest"\n'
+    )
+    flags = _flags("a")
+    assert flags.workers == 3
+    assert flags.flavors == (Flavor.LARGE, Flavor.X_LARGE)
+    assert flags.exclude == (b"*.tif", b"a b")
+    assert flags.max_pixels == 1_000_000_000
+    assert flags.timeout == 5
+    assert flags.hidden
+    assert flags.order == "newest"
+
+
+def test_the_environment_goes_before_the_file_and_the_command_line_before_both(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("workers = 3\nhidden = true\nmax-pixels = 7\n")
+    monkeypatch.setenv("PREGEN_WORKERS", "4")
+    monkeypatch.setenv("PREGEN_HIDDEN", "0")
+    assert _flags("a").workers == 4
+    assert not _flags("a").hidden
+    assert _flags("--workers", "5", "a").workers == 5
+    assert _flags("a").max_pixels == 7
+
+
+def test_both_names_of_a_switch_are_keys(config: Path) -> None:
+    config.write_text("no-refit = true\n")
+    assert not _flags("a").refit
+    assert _flags("--refit", "a").refit
+    config.write_text("refit = false\n")
+    assert not _flags("a").refit
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "says"),
+    [
+        ("worker = 3\n", "worker", "Did you mean `workers`?"),
+        ("xyzzy = 3\n", "xyzzy", "unknown key"),
+        ("[run]\nworkers = 3\n", "run", "unknown key"),
+        ('workers = "3"\n', "workers", "a whole number"),
+        ("workers = true\n", "workers", "a whole number"),
+        ("workers = 0\n", "workers", "0"),
+        ("hidden = 1\n", "hidden", "true or false"),
+        ('timeout = "long"\n', "timeout", "a number"),
+        ('flavors = "huge"\n', "flavors", "huge"),
+        ("flavors = [1]\n", "flavors", "a text"),
+        ('order = "random"\n', "order", "random"),
+        ("exclude = [3.5]\n", "exclude", "a list of texts"),
+        ('max-pixels = "many"\n', "max-pixels", "many"),
+    ],
+)
+def test_a_key_or_value_that_makes_no_sense_is_named_with_its_file(
+    config: Path, text: str, key: str, says: str
+) -> None:
+    config.write_text(text)
+    with pytest.raises(UsageError) as error:
+        _flags("a")
+    assert str(config) in str(error.value)
+    assert f"`{key}`" in str(error.value)
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"workers = \n", b"\xff\xfe"])
+def test_a_file_that_is_no_toml_is_refused(config: Path, content: bytes) -> None:
+    config.write_bytes(content)
+    with pytest.raises(UsageError, match="not valid TOML"):
+        _flags("a")
+
+
+def test_a_file_that_cannot_be_read_is_refused(config: Path) -> None:
+    config.mkdir()
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_defaults(str(config), run)
+
+
+def test_a_relative_config_home_does_not_count(home: Path) -> None:
+    expected = str(home / ".config" / "pregen" / "config.toml")
+    assert config_path({"XDG_CONFIG_HOME": "relative"}) == expected
+    assert config_path({}) == expected
+    assert config_path({"XDG_CONFIG_HOME": "/c"}) == "/c/pregen/config.toml"
+
+
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREGEN_WORKERS", "many")
+    with pytest.raises(click.BadParameter) as error:
+        _flags("a")
+    assert "$PREGEN_WORKERS" in error.value.format_message()
+
+
+def test_every_flag_has_its_variable_and_its_key() -> None:
+    for option in run.params:
+        if isinstance(option, click.Option):
+            assert option.envvar == f"PREGEN_{option.opts[-1][2:].replace('-', '_').upper()}"

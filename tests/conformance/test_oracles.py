@@ -1,0 +1,109 @@
+"""The oracles themselves: each says yes to the entry of DESIGN 3.3, and no where it should."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import oracles, pngwalk
+from tests.support.capabilities import Capability, needs
+from tests.support.pictures import encode, image, jpeg, put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+BOX_PX = dict(zip(oracles.FLAVORS, (128, 256, 512, 1024), strict=True))
+MTIME_NS = 1_700_000_000_123_456_789
+FRACTIONAL = ("iTXt", "Thumb::MTime", "1700000000.123456")
+WHOLE = ("tEXt", "Thumb::MTime", "1700000000")
+
+
+@pytest.fixture
+def hand_made(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+    """Return a maker of a source and its entry; it gives the cache and the source."""
+
+    def make(flavor: str, *mtimes: tuple[str, str, str], kind: str = "tEXt") -> tuple[Path, Path]:
+        source = put(tmp_path / "pictures" / "a b.jpg", jpeg(1100, 700), MTIME_NS)
+        uri = oracles.glib_uri(source)
+        picture = image(BOX_PX[flavor], BOX_PX[flavor] // 2).convert("RGBA")
+        wanted = [FRACTIONAL] if FRACTIONAL in mtimes else []
+        wanted += [(kind, "Thumb::URI", uri)]
+        wanted += [mtime for mtime in mtimes if mtime != FRACTIONAL]
+        entry = oracles.entry_path(tmp_path / "cache", flavor, uri)
+        put(entry, pngwalk.with_texts(encode(picture, "PNG"), wanted))
+        return tmp_path / "cache", source
+
+    return make
+
+
+@needs(Capability.GIO)
+@pytest.mark.parametrize("flavor", oracles.FLAVORS)
+def test_gio_accepts_a_good_entry_and_refuses_a_wrong_mtime(
+    hand_made: Callable[..., tuple[Path, Path]], flavor: str
+) -> None:
+    cache, source = hand_made(flavor, FRACTIONAL, WHOLE)
+    (answer,) = oracles.gio_flavor(cache, flavor, [source])
+    assert answer.valid
+    assert answer.uri == oracles.glib_uri(source)
+
+    os.utime(source, ns=(MTIME_NS + 10**9, MTIME_NS + 10**9))
+    (answer,) = oracles.gio_flavor(cache, flavor, [source])
+    assert answer.valid is False
+
+
+@needs(Capability.GIO)
+def test_gio_refuses_text_it_cannot_read_and_says_nothing_without_an_entry(
+    hand_made: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    cache, source = hand_made("normal", ("zTXt", *WHOLE[1:]), kind="zTXt")
+    assert oracles.gio(cache, [source])[0].valid is False
+    assert oracles.gio(tmp_path / "empty", [source])[0].valid is None
+
+
+@needs(Capability.GIO)
+def test_gio_tells_many_files_apart_whatever_their_names(
+    hand_made: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    cache, source = hand_made("normal", WHOLE)
+    others = [put(tmp_path / "pictures" / name, b"x") for name in ("uri: x\nuri: y", "-v", "ü")]
+    answers = oracles.gio(cache, [others[0], source, *others[1:]])
+    assert [answer.valid for answer in answers] == [None, True, None, None]
+
+
+@needs(Capability.GNOME_DESKTOP)
+@pytest.mark.parametrize("flavor", oracles.FLAVORS)
+def test_gnome_desktop_finds_a_good_entry_and_not_a_stale_one(
+    hand_made: Callable[..., tuple[Path, Path]], flavor: str
+) -> None:
+    cache, source = hand_made(flavor, FRACTIONAL, WHOLE)
+    (answer,) = oracles.gnome_desktop(cache, flavor, [source])
+    assert answer.path == bytes(oracles.entry_path(cache, flavor, oracles.glib_uri(source)))
+
+    os.utime(source, ns=(MTIME_NS + 10**9, MTIME_NS + 10**9))
+    assert oracles.gnome_desktop(cache, flavor, [source])[0].path is None
+
+
+@needs(Capability.TUMBLER)
+@pytest.mark.xdist_group("tumbler")
+@pytest.mark.parametrize("flavor", oracles.FLAVORS)
+def test_tumbler_leaves_a_good_entry_alone_and_remakes_one_without_microseconds(
+    hand_made: Callable[..., tuple[Path, Path]], flavor: str
+) -> None:
+    cache, source = hand_made(flavor, FRACTIONAL, WHOLE)
+    (answer,) = oracles.tumbler(cache, flavor, [source])
+    assert answer == oracles.TumblerAnswer(ready=True, error="", untouched=True)
+
+    hand_made(flavor, WHOLE)
+    (answer,) = oracles.tumbler(cache, flavor, [source])
+    assert not answer.untouched
+
+
+@needs(Capability.TUMBLER)
+@pytest.mark.xdist_group("tumbler")
+def test_tumbler_in_a_cache_it_cannot_write_is_an_error_of_the_oracle(tmp_path: Path) -> None:
+    put(tmp_path / "cache" / "thumbnails", b"a file where the cache should be")
+    with pytest.raises(oracles.OracleError, match="control"):
+        oracles.tumbler(tmp_path / "cache", "normal", [])

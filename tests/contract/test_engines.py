@@ -1,0 +1,58 @@
+"""Both engines keep the contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pregen.config import EngineConfig
+from pregen.engines.local.supervisor import MOST_AHEAD
+from pregen.engines.registry import make_engine
+from tests import saboteurs
+from tests.contract.engine_contract import EngineContract
+
+if TYPE_CHECKING:
+    from pregen.engines.base import Engine, WorkFactory
+
+
+class TestSerial(EngineContract):
+    """The reference."""
+
+    most_ahead = 1
+
+    def make(self, factory: WorkFactory, **config: Any) -> Engine:
+        return make_engine("serial", factory, saboteurs.CONFIG, EngineConfig(**config))
+
+
+class _Local(EngineContract):
+    workers: int
+
+    def make(self, factory: WorkFactory, **config: Any) -> Engine:
+        settings = EngineConfig(workers=self.workers, **config)
+        preload = ("tests.saboteurs",)
+        return make_engine("local", factory, saboteurs.CONFIG, settings, preload)
+
+
+@pytest.mark.xdist_group("faults")
+class TestLocalWithOneWorker(_Local):
+    """The smallest."""
+
+    workers = 1
+    most_ahead = workers * MOST_AHEAD
+
+
+@pytest.mark.xdist_group("faults")
+class TestLocalWithTwoWorkers(_Local):
+    """As many as the smallest machine has cores."""
+
+    workers = 2
+    most_ahead = workers * MOST_AHEAD
+
+
+@pytest.mark.xdist_group("faults")
+class TestLocalWithEightWorkers(_Local):
+    """More than there are cores, and more than there are jobs."""
+
+    workers = 8
+    most_ahead = workers * MOST_AHEAD

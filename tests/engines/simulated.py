@@ -1,0 +1,253 @@
+"""A world of simulated workers for the supervisor: what the shell and real processes would do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pregen.engines.local import facts, post_mortem
+from pregen.engines.local.facts import Glance
+from pregen.engines.local.supervisor import TICK_NS, Supervisor
+from pregen.engines.local.worker import Rules
+from pregen.model import Kind, Outcome
+from tests.saboteurs import job, made
+
+if TYPE_CHECKING:
+    from pregen.engines.base import StopLevel
+    from pregen.engines.local.facts import Death, Fact, Order
+    from pregen.model import Job
+
+S = 1_000_000_000
+RULES = Rules(
+    workers=2,
+    timeout_ns=10 * S,
+    memory_bytes=1000,
+    recycle_jobs=20_000,
+    recycle_growth_bytes=1 << 20,
+)
+SEGFAULT = post_mortem.cause_of(-11)
+SIGKILL = post_mortem.cause_of(-9)
+
+
+@dataclass
+class SimWorker:
+    """A process that does nothing until it is told to."""
+
+    number: int
+    ready: bool = False
+    queue: list[Job] = field(default_factory=list)
+    in_flight: Job | None = None
+    started_ns: int = 0
+    unheard: list[Job] = field(default_factory=list)
+    """Done, the outcome not sent."""
+    done: int = 0
+    taken: list[int] = field(default_factory=list)
+    """Every job it was ever sent."""
+    asking: bool = False
+    draining: bool = False
+    told_to_quit: bool = False
+    signalled: list[str] = field(default_factory=list)
+
+    @property
+    def owes(self) -> list[int]:
+        """The jobs it has and has not answered."""
+        flying = [self.in_flight] if self.in_flight else []
+        return [job.job_id for job in (*self.unheard, *flying, *self.queue)]
+
+
+class World:
+    """A supervisor, its workers, and all that has happened to its jobs."""
+
+    def __init__(self, rules: Rules = RULES, cursed: frozenset[int] = frozenset()) -> None:
+        self.cursed = cursed
+        """Jobs that kill their worker, always."""
+        self.supervisor = Supervisor(rules)
+        self.now_ns = 0
+        self.workers: dict[int, SimWorker] = {}
+        self.arrived: list[int] = []
+        self.outcomes: dict[int, Outcome] = {}
+        self.deaths: dict[int, list[list[int]]] = defaultdict(list)
+        """For each job: what the workers had ever been sent that died with it."""
+        self.abandoned: list[int] = []
+        self.finished = False
+        self.failed: facts.Fail | None = None
+
+    # --- what happens -------------------------------------------------------------------------
+
+    def arrive(self, count: int) -> None:
+        """Let the feed give `count` jobs."""
+        first = len(self.arrived)
+        new = tuple(job(number) for number in range(first, first + count))
+        self.arrived.extend(job.job_id for job in new)
+        self.tell(facts.JobsArrived(new))
+
+    def end_feed(self) -> None:
+        self.tell(facts.FeedEnded())
+
+    def stop(self, level: StopLevel) -> None:
+        self.tell(facts.StopRaised(level))
+
+    def ready(self, worker: SimWorker) -> None:
+        """Let it finish its start."""
+        worker.ready = True
+        self.tell(facts.WorkerReady(worker.number, 0))
+
+    def all_ready(self) -> list[SimWorker]:
+        """Let all finish their start."""
+        for worker in list(self.workers.values()):
+            if not worker.ready:
+                self.ready(worker)
+        return list(self.workers.values())
+
+    def begin(self, worker: SimWorker) -> None:
+        """Let it take its next job, or give back what it has if it is to drain."""
+        if worker.draining:
+            self.deliver(worker)
+            returned = tuple(job.job_id for job in worker.queue)
+            worker.queue.clear()
+            if returned:
+                self.tell(facts.JobsReturned(worker.number, returned))
+        elif worker.queue and worker.in_flight is None:
+            worker.in_flight = worker.queue.pop(0)
+            worker.started_ns = self.now_ns
+
+    def end(self, worker: SimWorker) -> None:
+        """Let it finish its job; the outcome stays with it."""
+        if worker.in_flight is not None and not worker.asking:
+            worker.unheard.append(worker.in_flight)
+            worker.in_flight = None
+            worker.done += 1
+
+    def deliver(self, worker: SimWorker, *, rss_bytes: int = 0, busy_ns: int = 10_000_000) -> None:
+        """Let it send the outcomes it has."""
+        outcomes = tuple(made(job) for job in worker.unheard)
+        worker.unheard.clear()
+        if outcomes:
+            self.tell(
+                facts.OutcomesReceived(worker.number, outcomes, busy_ns * len(outcomes), rss_bytes)
+            )
+
+    def work_off(self, worker: SimWorker, most: int = 10_000) -> None:
+        """Let it do and deliver up to `most` jobs, or die of one."""
+        for _ in range(most):
+            self.begin(worker)
+            if worker.in_flight is not None and worker.in_flight.job_id in self.cursed:
+                self.die(worker)
+                return
+            self.end(worker)
+            self.deliver(worker)
+            if not worker.queue:
+                return
+
+    def ask(self, worker: SimWorker, size_bytes: int) -> None:
+        """Let the job in flight ask for memory."""
+        if worker.in_flight is not None and not worker.asking:
+            self.deliver(worker)
+            worker.asking = True
+            self.tell(facts.MemoryAsked(worker.number, worker.in_flight.job_id, size_bytes))
+
+    def die(self, worker: SimWorker, death: Death = SEGFAULT) -> None:
+        """Let it die here and now."""
+        glance = self.glance(worker)
+        self._gone(worker)
+        self.tell(facts.WorkerDied(worker.number, death, glance, 1000 + worker.number))
+
+    def _gone(self, worker: SimWorker) -> None:
+        del self.workers[worker.number]
+        last = worker.in_flight or (worker.unheard[-1] if worker.unheard else None)
+        if last is not None:
+            self.deaths[last.job_id].append(list(worker.taken))
+
+    def close_pipe(self, worker: SimWorker) -> None:
+        self.tell(facts.PipeClosed(worker.number))
+
+    def tick(self, ns: int = TICK_NS) -> None:
+        """Let `ns` pass in which the shell was not there, then tell the time."""
+        self.now_ns += ns
+        glances = {number: self.glance(worker) for number, worker in self.workers.items()}
+        self.tell(facts.Ticked(glances))
+
+    def pass_time(self, ns: int) -> None:
+        """Let `ns` pass with a tick whenever one is due."""
+        for _ in range(ns // TICK_NS):
+            self.tick()
+
+    @staticmethod
+    def glance(worker: SimWorker) -> Glance:
+        flying = worker.in_flight
+        return Glance(None if flying is None else flying.job_id, worker.started_ns, worker.done)
+
+    # --- what the supervisor orders -----------------------------------------------------------
+
+    def tell(self, fact: Fact) -> None:
+        for order in self.supervisor.handle(fact, self.now_ns):
+            self.obey(order)
+
+    def obey(self, order: Order) -> None:
+        match order:
+            case facts.Emit(outcomes):
+                for outcome in outcomes:
+                    assert outcome.job_id not in self.outcomes, f"a second outcome: {outcome}"
+                    self.outcomes[outcome.job_id] = outcome
+            case facts.Finish():
+                self.finished = True
+            case facts.Fail():
+                self.failed = order
+            case facts.Spawn(number):
+                self.workers[number] = SimWorker(number)
+            case _ if order.worker in self.workers:
+                self.obey_for(self.workers[order.worker], order)
+            case _:
+                pass  # that worker has died; the supervisor is about to learn of it
+
+    def obey_for(self, worker: SimWorker, order: facts.CrewOrder) -> None:
+        match order:
+            case facts.Send(_, jobs):
+                assert jobs
+                worker.queue.extend(jobs)
+                worker.taken.extend(job.job_id for job in jobs)
+            case facts.Grant():
+                worker.asking = False
+            case facts.Drain():
+                worker.draining = True
+            case facts.Quit():
+                assert not worker.owes
+                worker.told_to_quit = True
+            case facts.Terminate():
+                worker.signalled.append("terminate")
+            case facts.Kill():
+                worker.signalled.append("kill")
+            case facts.Abandon():
+                self.abandoned.append(worker.number)
+                self._gone(worker)
+
+    # --- what must be true at any time --------------------------------------------------------
+
+    def check(self) -> None:
+        """Fail if a job is in two places, or blamed for what it did not do."""
+        owed = [job_id for worker in self.workers.values() for job_id in worker.owes]
+        assert len(owed) == len(set(owed)), "a job is in two places"
+        if not self.finished:
+            assert not set(owed) & self.outcomes.keys(), "a job with an outcome is still being done"
+        for outcome in self.outcomes.values():
+            if outcome.kind in {Kind.CRASHED, Kind.OUT_OF_MEMORY, Kind.TIMED_OUT}:
+                died_with = self.deaths[outcome.job_id]
+                assert len(died_with) >= 2, "blamed for one death"
+                assert died_with[-1] == [outcome.job_id], "blamed although it was not alone"
+
+    def run_to_the_end(self) -> None:
+        """From now on nothing goes wrong but the cursed: everything must come to its end."""
+        self.end_feed()
+        for _ in range(10_000):
+            if self.finished or self.failed:
+                return
+            for worker in list(self.workers.values()):
+                if worker.signalled or worker.told_to_quit:
+                    self.die(worker, SIGKILL)
+                elif not worker.ready:
+                    self.ready(worker)
+                else:
+                    self.work_off(worker, most=1)
+            self.tick()
+        raise AssertionError("the run does not come to its end")

@@ -1,0 +1,144 @@
+"""Stopping a run: the first signal drains, the second kills, and nobody is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import entries, pngwalk
+from tests.support.library import many_slow
+from tests.support.program import Running, run_pregen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.xdist_group("timing")]
+
+COUNT = 300
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More work than any test here waits for: some ten seconds on two cores."""
+    folder = tmp_path_factory.mktemp("photos")
+    many_slow(folder, COUNT)
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def start(photos: Path, cache: Path, *more: str) -> Running:
+    return Running("run", "--json", "-v", "--workers", "2", *more, photos, cache=cache)
+
+
+def assert_all_whole(cache: Path) -> None:
+    assert not entries.leftovers(cache)
+    for path in entries.files(cache):
+        if path.suffix == ".png":
+            pngwalk.chunks(path.read_bytes())
+
+
+@pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
+@pytest.mark.parametrize("to_group", [False, True], ids=["program", "group"])
+def test_the_first_signal_lets_work_in_flight_finish(
+    photos: Path, cache: Path, number: signal.Signals, *, to_group: bool
+) -> None:
+    with start(photos, cache) as running:
+        running.wait_for_outcomes()
+        if to_group:
+            running.send_to_group(number)
+        else:
+            running.send(number)
+        done = running.end()
+        assert not running.survivors(5)
+    assert done.code == CODES[number], done
+    kinds = done.summary["kinds"]
+    assert done.summary["exit_code"] == CODES[number]
+    assert 0 < kinds["made"] < COUNT
+    assert set(kinds) <= {"made", "interrupted"}, "nobody was killed in the middle of its work"
+    assert "Traceback" not in done.err
+    assert_all_whole(cache)
+    # One outcome for each source accepted, and both entries of each that was made.
+    made = [path for path, record in done.outcomes.items() if record["kind"] == "made"]
+    assert len(made) == kinds["made"]
+    assert len(list((cache / "thumbnails" / "large").iterdir())) == len(made)
+    assert len(list((cache / "thumbnails" / "normal").iterdir())) == len(made)
+
+
+@pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
+def test_the_second_signal_ends_it_at_once(
+    photos: Path, cache: Path, number: signal.Signals
+) -> None:
+    with start(photos, cache) as running:
+        workers = running.wait_for_workers()
+        # Workers that never finish: a drain would wait for them until their deadline.
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        running.send(number)
+        running.wait_for_stderr("again")
+        assert running.process.poll() is None
+        # Two signals in a row count as one: timeout(1) and some terminals send them doubled.
+        time.sleep(0.3)
+        began = time.monotonic()
+        running.send(number)
+        done = running.end()
+        took_s = time.monotonic() - began
+        assert not running.survivors(5)
+    assert done.code == CODES[number], done
+    assert took_s < 5, "it waited for the work in flight"
+    assert done.summary["kinds"]["interrupted"] >= len(workers)
+    assert_all_whole(cache)
+
+
+def test_a_stopped_run_goes_on_from_there(photos: Path, cache: Path) -> None:
+    with start(photos, cache) as running:
+        running.wait_for_outcomes(3)
+        running.send(signal.SIGINT)
+        first = running.end()
+    sources = [path for path, record in first.outcomes.items() if record["kind"] == "made"]
+    second = run_pregen("run", "--json", "-v", *sources, cache=cache)
+    assert second.summary["kinds"] == {"fresh": len(sources)}
+
+
+def test_a_killed_parent_takes_its_workers_along_and_the_next_run_sweeps(
+    photos: Path, cache: Path
+) -> None:
+    with start(photos, cache) as running:
+        running.wait_for_outcomes()
+        assert len(running.survivors(0)) >= 3, "the program and two workers"
+        running.send(signal.SIGKILL)
+        running.process.wait(10)
+        assert not running.survivors(5)
+    # What a worker killed in the middle of a write leaves is a temp of a process that is gone.
+    few_sources = sorted(photos.iterdir())[:6]
+    again = run_pregen("run", "--json", *few_sources, cache=cache)
+    assert again.code == 0, again
+    assert_all_whole(cache)
+    assert set(again.summary["kinds"]) <= {"made", "fresh"}
+
+
+def test_a_killed_worker_is_replaced_and_its_work_done(photos: Path, cache: Path) -> None:
+    sources = sorted(photos.iterdir())[:150]
+    with Running("run", "--json", "--workers", "2", *sources, cache=cache) as running:
+        os.kill(running.wait_for_workers()[0], signal.SIGKILL)
+        done = running.end()
+    assert done.code == 0, done
+    assert done.summary["kinds"] == {"made": len(sources)}
+    assert_all_whole(cache)
+
+
+def test_progress_is_told_on_request(photos: Path, cache: Path) -> None:
+    with Running("run", "--workers", "2", photos, cache=cache) as running:
+        running.wait_for_stderr("\n")
+        running.send(signal.SIGUSR1)
+        running.wait_for_stderr("/")
+        running.send(signal.SIGINT)
+        assert running.end().code == 130

@@ -1,0 +1,141 @@
+"""What this machine can be used to test, found out by trying, never by a name or a version.
+
+`needs(Capability.TUMBLER)` marks a test; the suite's conftest skips it where the probe fails and
+says at the end how many tests that cost. Probes run once in the process that starts the suite.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import oracles
+from tests.support.pictures import jpeg, put
+from tests.support.program import MODES_COUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Capability(Enum):
+    """Something a test needs and a machine may lack; the value tells people how to get it."""
+
+    GIO = "GIO (Debian: libglib2.0-bin)"
+    GNOME_DESKTOP = "gnome-desktop (Debian: python3-gi gir1.2-gnomedesktop-3.0)"
+    TUMBLER = "tumblerd (Debian: tumbler dbus python3-gi)"
+    CORPUS = "the corpus of real photos (../shared/corpus, or $PREGEN_CORPUS)"
+    FILE_MODES = "a program that file modes bind (not root, or setpriv)"
+    DEVICE_NODES = "making device nodes (root with CAP_MKNOD)"
+    MOUNT = "mounting a tmpfs (root with CAP_SYS_ADMIN)"
+    TMUX = "tmux"
+    SCRIPT = "script (Debian: bsdutils)"
+    JQ = "jq"
+
+    @property
+    def missing(self) -> str:
+        """The reason a test is skipped with; starts the same for all of them."""
+        return f"needs {self.value}"
+
+
+def corpus() -> Path:
+    """Return the folder of real photos; it may not exist."""
+    return Path(_CORPUS_VARIABLE or _ROOT.parent / "shared" / "corpus")
+
+
+#: Read at import: every test runs without the PREGEN_* variables of the person who started it.
+_CORPUS_VARIABLE = os.environ.get("PREGEN_CORPUS", "")
+
+
+def needs(*wanted: Capability) -> pytest.MarkDecorator:
+    """Mark a test as one that needs these capabilities."""
+    return pytest.mark.needs(*(capability.name for capability in wanted))
+
+
+def probe_all() -> dict[str, bool]:
+    """Try everything at once; return what works by the capability's name."""
+    with ThreadPoolExecutor(len(Capability)) as pool:
+        names = [capability.name for capability in Capability]
+        return dict(zip(names, pool.map(_works, Capability), strict=True))
+
+
+def _works(capability: Capability) -> bool:
+    try:
+        return _PROBES[capability]()
+    except (OSError, subprocess.SubprocessError, oracles.OracleError):
+        return False
+
+
+def _ends_well(*command: str) -> bool:
+    done = subprocess.run(command, capture_output=True, timeout=20, check=False)
+    return done.returncode == 0
+
+
+def _asks(question: Callable[[Path, Path], bool]) -> bool:
+    """Put a question to a desktop about a picture and an empty cache."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        return question(folder / "cache", put(folder / "a.jpg", jpeg(150, 150)))
+
+
+def modes_count() -> tuple[str, ...]:
+    """Return what to put before a command so that file modes bind it, root or not."""
+    return MODES_COUNT if os.geteuid() == 0 else ()
+
+
+def _file_modes_bind() -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        closed = put(Path(scratch) / "closed", b"x")
+        readable = _ends_well(*modes_count(), "cat", str(closed))
+        closed.chmod(0)
+        return readable and not _ends_well(*modes_count(), "cat", str(closed))
+
+
+def _makes_device_nodes() -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        os.mknod(Path(scratch) / "null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        return True
+
+
+def _mounts() -> bool:
+    if os.geteuid() != 0:
+        return False
+    with tempfile.TemporaryDirectory() as scratch:
+        if not _ends_well("mount", "-t", "tmpfs", "-o", "size=64k", "pregen-probe", scratch):
+            return False
+        return _ends_well("umount", scratch)
+
+
+def _tmux_works() -> bool:
+    socket = f"pregen-probe-{os.getpid()}"
+    try:
+        return _ends_well("tmux", "-L", socket, "-f", "/dev/null", "new-session", "-d", "cat")
+    finally:
+        if shutil.which("tmux"):
+            subprocess.run(["tmux", "-L", socket, "kill-server"], capture_output=True, check=False)
+
+
+_PROBES: dict[Capability, Callable[[], bool]] = {
+    Capability.GIO: lambda: _asks(lambda cache, file: len(oracles.gio(cache, [file])) == 1),
+    Capability.GNOME_DESKTOP: lambda: _asks(
+        lambda cache, file: oracles.gnome_desktop(cache, "large", [file])[0].path is None
+    ),
+    Capability.TUMBLER: lambda: _asks(lambda cache, _: oracles.tumbler(cache, "normal", []) == []),
+    Capability.CORPUS: (corpus() / "camera").is_dir,
+    Capability.FILE_MODES: _file_modes_bind,
+    Capability.DEVICE_NODES: _makes_device_nodes,
+    Capability.MOUNT: _mounts,
+    Capability.TMUX: _tmux_works,
+    Capability.SCRIPT: lambda: _ends_well("script", "-qec", "true", "/dev/null"),
+    Capability.JQ: lambda: _ends_well("jq", "-n", "1"),
+}

@@ -1,0 +1,44 @@
+"""A Display-P3 ICC profile made from its definition; littleCMS makes only sRGB by itself."""
+
+from __future__ import annotations
+
+import struct
+
+#: XYZ of the primaries, adapted to D50 (SMPTE EG 432-1 primaries, D65 white, Bradford).
+_PRIMARIES = {
+    b"rXYZ": (0.515102, 0.241182, -0.001049),
+    b"gXYZ": (0.291965, 0.692236, 0.041882),
+    b"bXYZ": (0.157153, 0.066582, 0.784379),
+}
+_D50 = (0.964203, 1.0, 0.824905)
+#: sRGB's transfer curve as an ICC parametric curve of type 3: g, a, b, c, d (IEC 61966-2-1).
+_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+
+
+def _fixed(*values: float) -> bytes:
+    """Encode as s15Fixed16Number."""
+    return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode("utf-16-be")
+    return b"mluc" + struct.pack(">IIIHHII", 0, 1, 12, 0x656E, 0x5553, len(encoded), 28) + encoded
+
+
+def display_p3() -> bytes:
+    """Return a matrix profile of version 4 with the Display-P3 primaries and sRGB's curve."""
+    curve = b"para" + struct.pack(">IHH", 0, 3, 0) + _fixed(*_CURVE)
+    tags = {b"desc": _text("Display P3"), b"cprt": _text("public domain")}
+    tags[b"wtpt"] = b"XYZ " + bytes(4) + _fixed(*_D50)
+    tags |= {name: b"XYZ " + bytes(4) + _fixed(*xyz) for name, xyz in _PRIMARIES.items()}
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    offset = 128 + 4 + 12 * len(tags)
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, data in tags.items():
+        padded = data + bytes(-len(data) % 4)
+        table += name + struct.pack(">II", offset + len(body), len(data))
+        body += padded
+    size = offset + len(body)
+    header = struct.pack(">II", size, 0) + b"\x04\x00\x00\x00mntrRGB XYZ "
+    header += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _fixed(*_D50)
+    return header.ljust(128, b"\0") + table + body
