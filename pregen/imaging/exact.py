@@ -44,6 +44,21 @@ def resize(image: pyvips.Image, size: tuple[int, int], extent: tuple[float, floa
     return found
 
 
+def reduce(samples: Samples, size: tuple[int, int], extent: tuple[float, float]) -> Samples:
+    """Reduce four-band `samples` to `size` with Lanczos-3; the result may be written to.
+
+    By libvips where the picture ends with its last pixel, which is three times as fast.
+    """
+    rows, columns, bands = samples.shape
+    if extent != (columns, rows):
+        picture = Image.frombuffer("RGBX", (columns, rows), samples, "raw", "RGBX", 0, 1)
+        return np.array(picture.resize(size, Image.Resampling.LANCZOS, box=(0, 0, *extent)))
+    image = pyvips.Image.new_from_memory(samples.data, columns, rows, bands, "uchar")
+    image = image.resize(size[0] / columns, vscale=size[1] / rows, kernel="lanczos3")
+    small = np.frombuffer(image.write_to_memory(), np.uint8)
+    return small.reshape(size[1], size[0], bands).copy()
+
+
 def without_padding(samples: Samples, extent: Sequence[float]) -> Samples:
     """Replace a last row or column that is mostly the encoder's padding by its neighbour.
 

@@ -12,7 +12,7 @@ import numpy as np
 from isal import isal_zlib
 
 if TYPE_CHECKING:
-    from pregen.imaging.render import Rgba
+    from pregen.imaging.decoders.base import Rgba
 
 _SUB = 1
 _PIXEL_BYTES = 4

@@ -9,19 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pregen.imaging import colour, exact
+from pregen.imaging.decoders.base import Pixels, Plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from pregen.imaging.decoders.base import Pixels
+    from pregen.imaging.decoders.base import Rgba
     from pregen.imaging.runtime import pyvips
     from pregen.model import Flavor
-
-Rgba = NDArray[np.uint8]
-"""Rows x columns x 4, contiguous."""
 
 #: EXIF orientations that turn by a quarter: rows become columns.
 QUARTER_TURNS = frozenset({5, 6, 7, 8})
@@ -45,7 +42,11 @@ def fit(width_px: int, height_px: int, box_px: int) -> Size:
 
 
 def render(
-    pixels: Pixels, width_px: int, height_px: int, orientation: int, flavors: Iterable[Flavor]
+    pixels: Pixels | Plain,
+    width_px: int,
+    height_px: int,
+    orientation: int,
+    flavors: Iterable[Flavor],
 ) -> dict[Flavor, Rgba]:
     """Make the picture of every flavor.
 
@@ -56,15 +57,33 @@ def render(
         orientation: EXIF's, 1 to 8; applied here and nowhere else.
         flavors: in any order.
     """
-    pictures: dict[Flavor, Rgba] = {}
+    sizes = {
+        flavor: fit(width_px, height_px, flavor.box_px)
+        for flavor in sorted(flavors, key=lambda flavor: flavor.box_px, reverse=True)
+    }
+    made = _plain(pixels, sizes) if isinstance(pixels, Plain) else _managed(pixels, sizes)
+    return {flavor: turn(picture, orientation) for flavor, picture in made}
+
+
+def _plain(pixels: Plain, sizes: dict[Flavor, Size]) -> Iterator[tuple[Flavor, Rgba]]:
+    """Reduce a picture that needs nothing else: no colour management, no alpha."""
+    samples, extent = pixels
+    for flavor, size in sizes.items():
+        samples = exact.reduce(samples, size, extent)
+        samples[..., 3] = 255
+        extent = size
+        yield flavor, samples
+
+
+def _managed(pixels: Pixels, sizes: dict[Flavor, Size]) -> Iterator[tuple[Flavor, Rgba]]:
+    """Reduce, then bring what is left to sRGB, with its alpha."""
     image, premultiplied, extent = pixels
     if image.hasalpha() and not premultiplied:
         image, premultiplied = image.premultiply(), True
-    for flavor in sorted(flavors, key=lambda flavor: flavor.box_px, reverse=True):
-        image = _resize(image, fit(width_px, height_px, flavor.box_px), extent)
+    for flavor, size in sizes.items():
+        image = _resize(image, size, extent)
         extent = None
-        pictures[flavor] = turn(_rgba(image, unmultiply=premultiplied), orientation)
-    return pictures
+        yield flavor, _rgba(image, unmultiply=premultiplied)
 
 
 def _resize(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import entries, oracles, pngwalk
 from tests.support.capabilities import Capability, corpus, needs
 from tests.support.program import run_pregen
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_leaks"), needs(Capability.CORPUS)]
 

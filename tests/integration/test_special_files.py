@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 import threading
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries, hostile
+from tests.support import entries, hostile, oracles
 from tests.support.capabilities import Capability, modes_count, needs
 from tests.support.leaks import marked_processes
 from tests.support.library import few, slow_picture
@@ -196,6 +197,26 @@ def test_content_decides_and_not_the_extension(photos: Path) -> None:
     assert kinds["photo.png"] == "made"
     assert kinds["no-extension"] == "made"
     assert kinds["text.jpg"] == "invalid"
+
+
+@needs(Capability.GIO)
+def test_a_fail_record_is_ours_alone_and_private(photos: Path, cache: Path) -> None:
+    broken = put(photos / "broken.jpg", b"\xff\xd8\xff\xe0 broken", 1_700_000_000_123_456_000)
+    assert run(photos).code == 3
+    (path,) = (cache / "thumbnails").glob("fail/*/*.png")
+    assert re.fullmatch(r"pregen-\d+\.\d+", path.parent.name)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.parents[1].stat().st_mode) == 0o700
+    record = entries.Entry(path, path.read_bytes())
+    assert (record.image.size, record.image.mode) == ((1, 1), "RGBA")
+    assert record.text("Thumb::URI") == oracles.glib_uri(broken)
+    assert record.text("Thumb::MTime") == "1700000000"
+    assert record.text("Thumb::Size") == str(broken.stat().st_size)
+    assert path.stem == oracles.entry_path(cache, "large", oracles.glib_uri(broken)).stem
+    # Other programs may still try: one of them may read what pregen cannot.
+    (answer,) = oracles.gio(cache, [broken])
+    assert (answer.valid, answer.failed) == (None, False)
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -108,6 +110,16 @@ def test_a_stopped_run_goes_on_from_there(photos: Path, cache: Path) -> None:
     assert second.summary["kinds"] == {"fresh": len(sources)}
 
 
+#: Dies in the middle of a commit, as a worker does that is killed there.
+HALF_A_COMMIT = """
+import os, pathlib, signal, sys
+from pregen.storage.atomic import temp_name
+half = pathlib.Path(sys.argv[1]) / temp_name("0123456789abcdef0123456789abcdef")
+half.write_bytes(bytes(5000))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def test_a_killed_parent_takes_its_workers_along_and_the_next_run_sweeps(
     photos: Path, cache: Path
 ) -> None:
@@ -117,7 +129,10 @@ def test_a_killed_parent_takes_its_workers_along_and_the_next_run_sweeps(
         running.send(signal.SIGKILL)
         running.process.wait(10)
         assert not running.survivors(5)
-    # What a worker killed in the middle of a write leaves is a temp of a process that is gone.
+    folder = cache / "thumbnails" / "large"
+    subprocess.run([sys.executable, "-c", HALF_A_COMMIT, folder], check=False)
+    assert entries.leftovers(cache)
+
     few_sources = sorted(photos.iterdir())[:6]
     again = run_pregen("run", "--json", *few_sources, cache=cache)
     assert again.code == 0, again

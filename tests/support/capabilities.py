@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,17 +89,18 @@ def _asks(question: Callable[[Path, Path], bool]) -> bool:
         return question(folder / "cache", put(folder / "a.jpg", jpeg(150, 150)))
 
 
+@cache
 def modes_count() -> tuple[str, ...]:
-    """Return what to put before a command so that file modes bind it, root or not."""
-    return MODES_COUNT if os.geteuid() == 0 else ()
+    """Return what to put before a command so that file modes bind it: nothing, unless for root."""
+    return () if _bound_by_modes(()) else MODES_COUNT
 
 
-def _file_modes_bind() -> bool:
+def _bound_by_modes(prefix: tuple[str, ...]) -> bool:
     with tempfile.TemporaryDirectory() as scratch:
         closed = put(Path(scratch) / "closed", b"x")
-        readable = _ends_well(*modes_count(), "cat", str(closed))
+        readable = _ends_well(*prefix, "cat", str(closed))
         closed.chmod(0)
-        return readable and not _ends_well(*modes_count(), "cat", str(closed))
+        return readable and not _ends_well(*prefix, "cat", str(closed))
 
 
 def _makes_device_nodes() -> bool:
@@ -126,13 +128,13 @@ def _tmux_works() -> bool:
 
 
 _PROBES: dict[Capability, Callable[[], bool]] = {
-    Capability.GIO: lambda: _asks(lambda cache, file: len(oracles.gio(cache, [file])) == 1),
+    Capability.GIO: lambda: _asks(lambda empty, file: len(oracles.gio(empty, [file])) == 1),
     Capability.GNOME_DESKTOP: lambda: _asks(
-        lambda cache, file: oracles.gnome_desktop(cache, "large", [file])[0].path is None
+        lambda empty, file: oracles.gnome_desktop(empty, "large", [file])[0].path is None
     ),
-    Capability.TUMBLER: lambda: _asks(lambda cache, _: oracles.tumbler(cache, "normal", []) == []),
+    Capability.TUMBLER: lambda: _asks(lambda empty, _: oracles.tumbler(empty, "normal", []) == []),
     Capability.CORPUS: (corpus() / "camera").is_dir,
-    Capability.FILE_MODES: _file_modes_bind,
+    Capability.FILE_MODES: lambda: _bound_by_modes(modes_count()),
     Capability.DEVICE_NODES: _makes_device_nodes,
     Capability.MOUNT: _mounts,
     Capability.TMUX: _tmux_works,

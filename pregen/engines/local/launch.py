@@ -32,9 +32,12 @@ if TYPE_CHECKING:
     from pregen.engines.base import WorkFactory
     from pregen.engines.local.facts import Death
 
-#: One thread in each worker: the parallelism is over sources. These are read when the libraries
-#: are loaded, so they must be in the environment before.
-ONE_THREAD: Final = {
+#: Read when a worker's libraries are loaded, so they must be in its environment before. One thread
+#: in each worker: the parallelism is over sources. Huge pages for large blocks of memory (glibc
+#: 2.35): a decoder that takes 100 MB for one picture otherwise spends more time in page faults
+#: than in decoding (ARCHITECTURE.md, Decisions).
+WORKER_ENVIRONMENT: Final = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -130,10 +133,10 @@ def _apart() -> Iterator[None]:
       server still busy importing does not die of it.
     * `multiprocessing` would import the program's main module in every worker, and with it the
       command line and the display. It finds an empty one.
-    * `ONE_THREAD`, unless the user has said otherwise.
+    * `WORKER_ENVIRONMENT`, unless the user has said otherwise.
     """
     main = sys.modules["__main__"]
-    added = {name: value for name, value in ONE_THREAD.items() if name not in os.environ}
+    added = {name: value for name, value in WORKER_ENVIRONMENT.items() if name not in os.environ}
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     sys.modules["__main__"] = ModuleType("__main__")
     os.environ.update(added)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pregen.config import Decoder
 from pregen.imaging.runtime import pyvips
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pregen.imaging.formats import Format
+
+Rgba = NDArray[np.uint8]
+"""Rows x columns x 4, contiguous."""
 
 #: Below this a decode needs no leave: every worker may hold that much at any time. A 12 Mpx
 #: picture as 8-bit RGB is 36 MB.
@@ -95,6 +101,15 @@ class Pixels(NamedTuple):
     pixel (ARCHITECTURE.md, Decisions)."""
 
 
+class Plain(NamedTuple):
+    """A decoded picture that is opaque, 8-bit and sRGB already, as most photos are."""
+
+    samples: Rgba
+    """Rows x columns x 4; the fourth band means nothing."""
+    extent: tuple[float, float]
+    """As in `Pixels`."""
+
+
 class Opened(Protocol):
     """A picture whose header has been read."""
 
@@ -107,7 +122,7 @@ class Opened(Protocol):
     pages: int
     """Of a document; 0 where pages make no sense."""
 
-    def decode(self, box_px: int) -> Pixels:
+    def decode(self, box_px: int) -> Pixels | Plain:
         """Decode at a scale that covers a box of `box_px`.
 
         Raises:

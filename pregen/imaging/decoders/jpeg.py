@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from pregen.config import Decoder
 from pregen.imaging import colour, exact, jpeghead, jpegscans
 from pregen.imaging.decoders import vips
-from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
+from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Plain, Request
 from pregen.imaging.runtime import pyvips
 
 Samples = NDArray[np.uint8]
-"""Rows x columns x 1 or 3."""
+"""Rows x columns x 1, 3 or 4."""
 
-_COLOURS = {1: "GRAY", 3: "RGB"}
+_RGB = 3
+_COLOURS = {1: "GRAY", _RGB: "RGB"}
 #: The scales at which libjpeg-turbo has SIMD code.
 _SHRINKS = (8, 4, 2, 1)
 #: The scale at which the first scans of a progressive JPEG are the whole picture.
@@ -42,8 +43,12 @@ class TurboPicture:
         self.width_px = head.width_px
         self.height_px = head.height_px
         self.orientation = head.orientation
+        profile = head.profile
+        self._srgb = not profile or (head.components == _RGB and colour.is_srgb(profile))
+        # The fourth band of a plain picture costs nothing here and saves a copy later.
+        self._space = "RGBA" if self._srgb else _COLOURS[head.components]
 
-    def decode(self, box_px: int) -> Pixels:
+    def decode(self, box_px: int) -> Pixels | Plain:
         """See `base.Opened`."""
         head = self._head
         long_px = max(head.width_px, head.height_px)
@@ -65,14 +70,15 @@ class TurboPicture:
         extent = (head.width_px / shrink, head.height_px / shrink)
         if not (extent[0].is_integer() and extent[1].is_integer()):
             pixels = exact.without_padding(pixels, extent)
-            return Pixels(self._as_image(pixels), extent=extent)
-        return vips.averaged(self._as_image(pixels), box_px)
+        if self._srgb:
+            return Plain(pixels, extent)
+        return Pixels(self._as_image(pixels), extent=extent)
 
     def _decode(self, data: bytes, shrink: int, *, strict: bool) -> Samples:
         head = self._head
         pixels: Samples = simplejpeg.decode_jpeg(
             data,
-            _COLOURS[head.components],
+            self._space,
             min_height=-(-head.height_px // shrink),
             min_width=-(-head.width_px // shrink),
             strict=strict,
@@ -82,10 +88,8 @@ class TurboPicture:
     def _as_image(self, pixels: Samples) -> pyvips.Image:
         rows, columns, bands = pixels.shape
         image = pyvips.Image.new_from_memory(pixels.data, columns, rows, bands, "uchar")
-        grey = bands == 1
-        image = image.copy(interpretation="b-w" if grey else "srgb")
-        if self._head.profile and (grey or not colour.is_srgb(self._head.profile)):
-            colour.attach(image, self._head.profile)
+        image = image.copy(interpretation="srgb" if bands == _RGB else "b-w")
+        colour.attach(image, self._head.profile)
         return image
 
 
