@@ -83,6 +83,8 @@ class WorkConfig:
     """The wanted ones, for a source that changed after it was planned."""
     max_pixels: int = DEFAULT_MAX_PIXELS
     decoder: Decoder = Decoder.AUTO
+    drop_cache: bool = False
+    """Tell the kernel that what was read will not be read again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.errors import CacheError, CacheFullError
 from pregen.imaging import thumbnail
+from pregen.imaging.decoders.base import WHOLE_FILE_BYTES
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
 from pregen.model import ALL_FLAVORS, RECORDED, Action, Kind, Outcome, Stages, Step
 from pregen.storage.cache import Cache
@@ -54,6 +55,18 @@ class Worker:
         self._config = config
         self._cache = Cache(config.cache_root, config.version)
         self._pid = os.getpid()
+        self._next: tuple[bytes, bool] = b"", False
+
+    def prefetch(self, job: Job) -> None:
+        """Have the kernel read the source of a coming job, while another is decoded."""
+        if not any(step.action is Action.MAKE for step in job.steps):
+            return
+        try:
+            with open_source(job.path) as source:
+                self._next = job.path, source.resident()
+                source.read_ahead(WHOLE_FILE_BYTES)
+        except (SourceAccessError, OSError):
+            pass  # the job itself will say what is wrong
 
     def __call__(self, job: Job, ask: Callable[[int], None]) -> Outcome:
         """Do one job. Raises nothing that the source is to blame for.
@@ -66,7 +79,10 @@ class Worker:
         try:
             for _ in range(_TRIES):
                 with open_source(job.path) as source:
+                    keep = not self._config.drop_cache or self._was_resident(source, job.path)
                     outcome = _Attempt(self._config, self._cache, job, source).run(blank, ask)
+                    if not keep:
+                        source.forget()
                 if outcome.kind is not Kind.CHANGED:
                     return outcome
         except SourceAccessError as error:
@@ -81,6 +97,11 @@ class Worker:
                 message="not enough memory to decode it; try again with fewer --workers",
             )
         return blank._replace(message="it was written to while it was read; run again later")
+
+    def _was_resident(self, source: SourceFile, path: bytes) -> bool:
+        """True when somebody else wants the file in memory: it was there before we came."""
+        prefetched, resident = self._next
+        return resident if path == prefetched else source.resident()
 
 
 def make_worker(config: WorkConfig) -> Worker:
@@ -194,7 +215,7 @@ class _Attempt:
 
     def _thumbnails(self, makes: list[Step], ask: Callable[[int], None]) -> thumbnail.Thumbnails:
         if self._source.size_bytes == 0:
-            raise InvalidPicture("the file is empty")
+            raise NotPicture("the file is empty")
         flavors = {step.flavor for step in makes}
         return thumbnail.make(
             self._source.fd,
@@ -242,5 +263,5 @@ class _Attempt:
     def _named(self, fault: Fault) -> Fault:
         """A file that calls itself a picture and is none is damaged, not of another kind."""
         if isinstance(fault, NotPicture) and self._job.path.lower().endswith(_PICTURE_NAMES):
-            return InvalidPicture("its name says picture, its content is none: probably damaged")
+            return InvalidPicture(f"its name says picture, but {fault}: probably damaged")
         return fault

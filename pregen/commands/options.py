@@ -16,6 +16,8 @@ from pregen.commands.style import Option
 from pregen.config import (
     DEFAULT_MAX_PIXELS,
     DEFAULT_TIMEOUT_S,
+    Check,
+    Decoder,
     EngineConfig,
     Order,
     PlanConfig,
@@ -54,6 +56,9 @@ class RunFlags:
     retry_failed: bool
     refit: bool
     realpath_keys: bool
+    check: str
+    decoder: str
+    drop_cache: bool
     dry_run: bool
     workers: int | None
     engine: str
@@ -134,6 +139,14 @@ PANELS: dict[str, tuple[Option, ...]] = {
             help="Rewrite the text of entries that only some desktops accept (default), or not.",
         ),
         Option(
+            ["--check"],
+            type=click.Choice([check.value for check in Check]),
+            default=Check.QUICK.value,
+            show_default=True,
+            help="How to tell fresh entries. quick: by stat, where nothing changed since the last "
+            "look. full: read every entry's header.",
+        ),
+        Option(
             ["--realpath-keys"],
             is_flag=True,
             help="Where links lead to a file, make entries for its real path too (KDE uses it).",
@@ -152,6 +165,19 @@ PANELS: dict[str, tuple[Option, ...]] = {
             default=DEFAULT_ENGINE,
             show_default=True,
             help="local: worker processes. serial: all in this process, for debugging.",
+        ),
+        Option(
+            ["--decoder"],
+            type=click.Choice([decoder.value for decoder in Decoder]),
+            default=Decoder.AUTO.value,
+            show_default=True,
+            help="For JPEGs: libvips, libjpeg-turbo, or (auto) the faster of equals.",
+        ),
+        Option(
+            ["--drop-cache"],
+            is_flag=True,
+            help="Let go of what was read, so that a long run does not push everything else out "
+            "of the system's memory.",
         ),
         Option(
             ["--timeout"],
@@ -236,8 +262,16 @@ def run_config(flags: RunFlags) -> RunConfig:
             retry_failed=flags.retry_failed,
             refit=flags.refit,
             realpath_keys=flags.realpath_keys,
+            check=Check(flags.check),
         ),
-        work=WorkConfig(cache_root=cache_root, version=__version__, max_pixels=flags.max_pixels),
+        work=WorkConfig(
+            cache_root=cache_root,
+            version=__version__,
+            flavors=flags.flavors,
+            max_pixels=flags.max_pixels,
+            decoder=Decoder(flags.decoder),
+            drop_cache=flags.drop_cache,
+        ),
         engine=EngineConfig(
             workers=flags.workers or len(os.sched_getaffinity(0)), timeout_s=flags.timeout
         ),

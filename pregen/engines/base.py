@@ -25,7 +25,8 @@ Ask = Callable[[int], None]
 """Called by work with the bytes a big picture will take; returns when there is room for it."""
 
 Work = Callable[[Job, Ask], Outcome]
-"""Does one job. Never raises for a source."""
+"""Does one job. Never raises for a source. May have a method `prefetch(job)`, called before another
+job is begun; it returns at once, so that the disk works while the processor does."""
 
 WorkFactory = Callable[[WorkConfig], Work]
 """Made in the worker, once. Must be importable by name (it is sent by reference)."""

@@ -19,6 +19,9 @@ _NO_ATIME: int = getattr(os, "O_NOATIME", 0)
 #: O_NONBLOCK: a FIFO that took a photo's place must not hang a worker.
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
+#: Fail rather than read from the disk (Linux 4.14).
+_NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
+
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR})
 #: A socket, or a device without a driver, cannot be opened at all.
 _SPECIAL = frozenset({errno.ENXIO, errno.ENODEV})
@@ -40,6 +43,8 @@ class SourceFacts(NamedTuple):
     mtime_ns: int
     device: int
     inode: int
+    linked: bool
+    """Whether the file has a name still: one that was deleted or replaced has none."""
 
 
 class SourceFile:
@@ -78,12 +83,27 @@ class SourceFile:
             raise _access_error(error) from error
 
     def changed(self) -> bool:
-        """Tell whether the file was written to since it was opened.
+        """Tell whether the file was written to, deleted or replaced since it was opened.
 
         Raises:
             SourceAccessError: As `facts_again`.
         """
         return self.facts_again() != self.facts
+
+    def resident(self) -> bool:
+        """Tell whether the kernel holds the middle of the file in memory, without reading it."""
+        try:
+            return bool(os.preadv(self.fd, [bytearray(1)], self.size_bytes // 2, _NOWAIT))
+        except OSError:
+            return False
+
+    def read_ahead(self, limit_bytes: int) -> None:
+        """Have the kernel begin to read the file, up to a limit; returns at once."""
+        os.posix_fadvise(self.fd, 0, min(self.size_bytes, limit_bytes), os.POSIX_FADV_WILLNEED)
+
+    def forget(self) -> None:
+        """Tell the kernel that the file's content will not be needed again."""
+        os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -139,7 +159,7 @@ def _open(path: bytes) -> int:
 
 
 def _facts(now: os.stat_result) -> SourceFacts:
-    return SourceFacts(now.st_size, now.st_mtime_ns, now.st_dev, now.st_ino)
+    return SourceFacts(now.st_size, now.st_mtime_ns, now.st_dev, now.st_ino, now.st_nlink > 0)
 
 
 def _access_error(error: OSError) -> SourceAccessError:

@@ -80,11 +80,19 @@ def test_a_source_written_to_while_it_is_open_is_changed(
         assert source.facts == before
 
 
-def test_a_removed_source_can_be_read_to_its_end_and_is_unchanged(photo: Path) -> None:
+def test_a_removed_source_can_be_read_to_its_end_and_counts_as_changed(photo: Path) -> None:
     with open_source(bytes(photo)) as source:
         photo.unlink()
         assert os.read(source.fd, 100) == b"picture"
-        assert not source.changed()
+        assert source.changed()
+
+
+def test_a_source_replaced_by_another_file_counts_as_changed(photo: Path) -> None:
+    with open_source(bytes(photo)) as source:
+        other = photo.with_name("other")
+        other.write_bytes(b"another")
+        other.replace(photo)
+        assert source.changed()
 
 
 def test_a_link_to_a_photo_is_a_source(tmp_path: Path, photo: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import resource
+import shutil
 import signal
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -280,3 +282,51 @@ def test_want_of_memory_is_an_outcome(bench: Bench) -> None:
     outcome = bench.worker(bench.job(path), refuse)
     assert outcome.kind is Kind.OUT_OF_MEMORY
     assert bench.files() == []
+
+
+def resident(path: Path) -> bool:
+    """What the kernel holds of a file, as `fincore` of util-linux tells it."""
+    told = subprocess.run(
+        ["fincore", "--noheadings", "--bytes", "--output", "PAGES", str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(told.stdout) > 0
+
+
+def evict(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@pytest.mark.skipif(shutil.which("fincore") is None, reason="fincore (util-linux) is not there")
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_drop_cache_lets_go_of_what_was_read_and_of_nothing_else(
+    prefetch: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    worker = work.make_worker(WorkConfig(os.fsencode(bench.root), "9.8.7", drop_cache=True))
+    cold = bench.source("cold.jpg", pictures.jpeg(900, 600))
+    warm = bench.source("warm.jpg", pictures.jpeg(900, 600))
+    evict(cold)
+    if resident(cold):
+        pytest.skip("this file system keeps its pages (tmpfs)")
+    warm.read_bytes()
+    for path in (cold, warm):
+        if prefetch:
+            worker.prefetch(bench.job(path))
+        assert worker(bench.job(path), nothing).kind is Kind.MADE
+    assert not resident(cold)
+    assert resident(warm)
+
+
+def test_prefetching_what_is_gone_or_needs_no_decode_does_nothing(bench: Bench) -> None:
+    path = bench.source("a.jpg", pictures.jpeg(300, 200))
+    job = bench.job(path)
+    bench.worker.prefetch(bench.job(path, (Action.DELETE, Flavor.X_LARGE)))
+    path.unlink()
+    bench.worker.prefetch(job)
+    assert bench.worker(job, nothing).kind is Kind.VANISHED

@@ -26,6 +26,8 @@ from pregen.engines.local.slot import Slot
 from pregen.engines.local.wire import Tag
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pregen.config import WorkConfig
     from pregen.engines.base import Work, WorkFactory
     from pregen.model import Job
@@ -118,6 +120,7 @@ class _Worker:
         self._pipe = pipe
         self._slot = slot
         self._work = work
+        self._prefetch: Callable[[Job], None] | None = getattr(work, "prefetch", None)
         self._frames = wire.Frames()
         self._queue: deque[Job] = deque()
         self._current = -1
@@ -143,6 +146,8 @@ class _Worker:
     def _do(self, job: Job) -> None:
         began_ns = self._slot.begin(job.job_id)
         self._current = job.job_id
+        if self._prefetch is not None and self._queue:
+            self._prefetch(self._queue[0])
         outcome = attempt(self._work, job, self._ask)
         self._outcomes.append(wire.encode_outcome(outcome))
         self._slot.end()

@@ -1,0 +1,210 @@
+"""What a re-run believes without looking: only what has not changed in any way."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pregen.config import Check, PlanConfig
+from pregen.journal import Journal
+from pregen.model import Flavor, Job, Kind, Known, Skip, Source, Stamp
+from pregen.plan import Planner
+from pregen.recall import Recall, known
+from pregen.storage.cache import Cache
+from pregen.thumbspec.naming import entry_name, key
+from pregen.thumbspec.pngbuild import Facts, assemble, entry_chunks
+from pregen.thumbspec.uri import file_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+SOURCE = Source(b"/photos/2024/a.jpg", 3_000_000, 1_700_000_000_123_456_789)
+URI = file_uri(SOURCE.path)
+WANTED = (Flavor.NORMAL, Flavor.LARGE)
+
+
+class Notebook:
+    """A memory that forgets nothing and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.pages: dict[bytes, dict[bytes, Known]] = {}
+        self.asked = 0
+
+    def recall(self, folder: bytes, _: Sequence[Flavor]) -> dict[bytes, Known]:
+        self.asked += 1
+        return dict(self.pages.get(folder, {}))
+
+    def learn(self, folder: bytes, _: Sequence[Flavor], known: dict[bytes, Known]) -> None:
+        self.pages.setdefault(folder, {}).update(known)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Cache]:
+    with Cache(bytes(tmp_path / "thumbnails"), "1.2.3") as cache:
+        yield cache
+
+
+def put(cache: Cache, flavor: Flavor, source: Source = SOURCE) -> Stamp:
+    """Write a fresh entry of ours; return its stamp."""
+    uri = file_uri(source.path)
+    facts = Facts(uri, source.mtime_ns, source.size_bytes, "image/jpeg", 4000, 3000)
+    png = assemble(flavor.box_px, flavor.box_px * 3 // 4, entry_chunks(facts), bytes(500))
+    return cache.write(flavor, uri, png)
+
+
+def entry(cache: Cache, flavor: Flavor) -> Path:
+    return Path(os.fsdecode(cache.folder(flavor).path)) / entry_name(URI)
+
+
+@pytest.fixture
+def memory(cache: Cache) -> Notebook:
+    """A memory that knows the source, whose entries are there."""
+    notebook = Notebook()
+    recall = Recall(cache, WANTED, notebook)
+    recall.learn(SOURCE, key(URI), [put(cache, flavor) for flavor in WANTED])
+    recall.close()
+    return notebook
+
+
+def fresh(cache: Cache, memory: Notebook, source: Source = SOURCE) -> bool:
+    return Recall(cache, WANTED, memory).fresh(source)
+
+
+def test_what_has_not_changed_is_believed(cache: Cache, memory: Notebook) -> None:
+    assert fresh(cache, memory)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        SOURCE._replace(size_bytes=3_000_001),
+        SOURCE._replace(mtime_ns=SOURCE.mtime_ns - 1),
+        SOURCE._replace(path=b"/photos/2024/b.jpg"),
+        SOURCE._replace(path=b"/photos/2025/a.jpg"),
+    ],
+)
+def test_another_source_is_not(cache: Cache, memory: Notebook, other: Source) -> None:
+    assert not fresh(cache, memory, other)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def rewrite(path: Path) -> None:
+    """The same bytes under the same time, in a new file."""
+    now = path.stat()
+    copy = path.with_suffix(".tmp")
+    copy.write_bytes(path.read_bytes())
+    os.utime(copy, ns=(now.st_atime_ns, now.st_mtime_ns))
+    copy.replace(path)
+
+
+def touch(path: Path) -> None:
+    now = path.stat()
+    os.utime(path, ns=(now.st_atime_ns, now.st_mtime_ns + 1))
+
+
+def shorten(path: Path) -> None:
+    now = path.stat()
+    os.truncate(path, now.st_size - 1)
+    os.utime(path, ns=(now.st_atime_ns, now.st_mtime_ns))
+
+
+def link(path: Path) -> None:
+    kept = path.with_suffix(".kept")
+    path.replace(kept)
+    path.symlink_to(kept)
+
+
+@pytest.mark.parametrize("change", [remove, rewrite, touch, shorten, link])
+@pytest.mark.parametrize("flavor", WANTED)
+def test_any_change_of_an_entry_is_noticed(
+    flavor: Flavor, change: Callable[[Path], None], cache: Cache, memory: Notebook
+) -> None:
+    change(entry(cache, flavor))
+    assert not fresh(cache, memory)
+
+
+def test_an_entry_of_another_flavor_asks_for_a_look(cache: Cache, memory: Notebook) -> None:
+    put(cache, Flavor.X_LARGE)
+    assert not fresh(cache, memory)
+
+
+def test_a_flavor_whose_folder_is_gone_asks_for_a_look(cache: Cache, memory: Notebook) -> None:
+    entry(cache, Flavor.LARGE).unlink()
+    entry(cache, Flavor.LARGE).parent.rmdir()
+    cache.close()
+    assert not fresh(cache, memory)
+
+
+def test_the_memory_is_asked_once_for_each_folder(cache: Cache, memory: Notebook) -> None:
+    recall = Recall(cache, WANTED, memory)
+    memory.asked = 0
+    for folder in (b"/photos/2024", b"/photos/2025"):
+        for name in (b"a.jpg", b"b.jpg", b"c.jpg"):
+            recall.fresh(SOURCE._replace(path=folder + b"/" + name))
+    assert memory.asked == 2
+
+
+def planner(cache: Cache, memory: Notebook | Journal, **config: object) -> Planner:
+    settings = PlanConfig(**config)  # type: ignore[arg-type]  # a test's own keywords
+    return Planner(cache, settings, lambda _: None, count().__next__, memory)
+
+
+def test_the_planner_learns_what_it_judged_and_believes_it_next_time(cache: Cache) -> None:
+    notebook = Notebook()
+    for flavor in WANTED:
+        put(cache, flavor)
+    first = planner(cache, notebook)
+    assert first.plan(SOURCE) == Skip(SOURCE.path, Kind.FRESH)
+    first.close()
+    assert set(notebook.pages[b"/photos/2024"]) == {b"a.jpg"}
+    # A stamp that still agrees is believed although the file would be judged corrupt now.
+    path = entry(cache, Flavor.LARGE)
+    now = path.stat()
+    with path.open("r+b") as file:
+        file.write(b"garbage")
+    os.utime(path, ns=(now.st_atime_ns, now.st_mtime_ns))
+    assert isinstance(planner(cache, notebook).plan(SOURCE), Skip)
+    assert isinstance(planner(cache, notebook, check=Check.FULL).plan(SOURCE), Job)
+    assert isinstance(planner(cache, notebook, force=True).plan(SOURCE), Job)
+
+
+@pytest.mark.parametrize("path", [b"/photos/2024/a;b.jpg", b"/photos/2024/a[1].jpg"])
+def test_sources_with_more_than_one_key_are_looked_at_each_time(path: bytes, cache: Cache) -> None:
+    notebook = Notebook()
+    work = planner(cache, notebook)
+    work.plan(SOURCE._replace(path=path))
+    work.close()
+    assert notebook.pages == {}
+
+
+def test_the_journal_is_a_memory_across_runs(cache: Cache, tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path / "state" / "journal.sqlite3")
+    warnings: list[str] = []
+    for flavor in WANTED:
+        put(cache, flavor)
+    for _ in range(2):
+        journal = Journal.open(path, warnings.append)
+        work = planner(cache, journal)
+        assert isinstance(work.plan(SOURCE), Skip)
+        work.close()
+        journal.close()
+    journal = Journal.open(path, warnings.append)
+    found = journal.recall(b"/photos/2024", WANTED)
+    stamps = [
+        Stamp(s.st_ino, s.st_mtime_ns, s.st_size) for s in (entry(cache, f).stat() for f in WANTED)
+    ]
+    assert found == {b"a.jpg": known(SOURCE.size_bytes, SOURCE.mtime_ns, key(URI), stamps)}
+    assert journal.recall(b"/photos/2024", (Flavor.NORMAL,)) == {}
+    assert journal.recall(b"/photos", WANTED) == {}
+    journal.close()
+    other = Journal.open(path, warnings.append, version="99.0.0")
+    assert other.recall(b"/photos/2024", WANTED) == {}
+    other.close()
+    assert warnings == []
