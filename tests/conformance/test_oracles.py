@@ -7,33 +7,31 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import oracles, pngwalk
+from tests.support import entries, oracles
 from tests.support.capabilities import Capability, needs
-from tests.support.pictures import encode, image, jpeg, put
+from tests.support.pictures import image, jpeg, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-BOX_PX = dict(zip(oracles.FLAVORS, (128, 256, 512, 1024), strict=True))
+pytestmark = pytest.mark.desktop
+
 MTIME_NS = 1_700_000_000_123_456_789
-FRACTIONAL = ("iTXt", "Thumb::MTime", "1700000000.123456")
-WHOLE = ("tEXt", "Thumb::MTime", "1700000000")
+FRACTIONAL = ("iTXt", "Thumb::MTime", "{mtime}.{fraction}")
+URI = ("tEXt", "Thumb::URI", "{uri}")
+WHOLE = ("tEXt", "Thumb::MTime", "{mtime}")
 
 
 @pytest.fixture
 def hand_made(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
     """Return a maker of a source and its entry; it gives the cache and the source."""
 
-    def make(flavor: str, *mtimes: tuple[str, str, str], kind: str = "tEXt") -> tuple[Path, Path]:
+    def make(flavor: str, *texts: tuple[str, str, str]) -> tuple[Path, Path]:
         source = put(tmp_path / "pictures" / "a b.jpg", jpeg(1100, 700), MTIME_NS)
-        uri = oracles.glib_uri(source)
-        picture = image(BOX_PX[flavor], BOX_PX[flavor] // 2).convert("RGBA")
-        wanted = [FRACTIONAL] if FRACTIONAL in mtimes else []
-        wanted += [(kind, "Thumb::URI", uri)]
-        wanted += [mtime for mtime in mtimes if mtime != FRACTIONAL]
-        entry = oracles.entry_path(tmp_path / "cache", flavor, uri)
-        put(entry, pngwalk.with_texts(encode(picture, "PNG"), wanted))
+        box_px = entries.BOX_PX[flavor]
+        picture = image(box_px, box_px // 2).convert("RGBA")
+        entries.foreign(tmp_path / "cache", flavor, source, list(texts), picture)
         return tmp_path / "cache", source
 
     return make
@@ -44,7 +42,7 @@ def hand_made(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
 def test_gio_accepts_a_good_entry_and_refuses_a_wrong_mtime(
     hand_made: Callable[..., tuple[Path, Path]], flavor: str
 ) -> None:
-    cache, source = hand_made(flavor, FRACTIONAL, WHOLE)
+    cache, source = hand_made(flavor, FRACTIONAL, URI, WHOLE)
     (answer,) = oracles.gio_flavor(cache, flavor, [source])
     assert answer.valid
     assert answer.uri == oracles.glib_uri(source)
@@ -58,7 +56,7 @@ def test_gio_accepts_a_good_entry_and_refuses_a_wrong_mtime(
 def test_gio_refuses_text_it_cannot_read_and_says_nothing_without_an_entry(
     hand_made: Callable[..., tuple[Path, Path]], tmp_path: Path
 ) -> None:
-    cache, source = hand_made("normal", ("zTXt", *WHOLE[1:]), kind="zTXt")
+    cache, source = hand_made("normal", *(("zTXt", *text[1:]) for text in (URI, WHOLE)))
     assert oracles.gio(cache, [source])[0].valid is False
     assert oracles.gio(tmp_path / "empty", [source])[0].valid is None
 
@@ -67,7 +65,7 @@ def test_gio_refuses_text_it_cannot_read_and_says_nothing_without_an_entry(
 def test_gio_tells_many_files_apart_whatever_their_names(
     hand_made: Callable[..., tuple[Path, Path]], tmp_path: Path
 ) -> None:
-    cache, source = hand_made("normal", WHOLE)
+    cache, source = hand_made("normal", URI, WHOLE)
     others = [put(tmp_path / "pictures" / name, b"x") for name in ("uri: x\nuri: y", "-v", "ü")]
     answers = oracles.gio(cache, [others[0], source, *others[1:]])
     assert [answer.valid for answer in answers] == [None, True, None, None]
@@ -78,7 +76,7 @@ def test_gio_tells_many_files_apart_whatever_their_names(
 def test_gnome_desktop_finds_a_good_entry_and_not_a_stale_one(
     hand_made: Callable[..., tuple[Path, Path]], flavor: str
 ) -> None:
-    cache, source = hand_made(flavor, FRACTIONAL, WHOLE)
+    cache, source = hand_made(flavor, FRACTIONAL, URI, WHOLE)
     (answer,) = oracles.gnome_desktop(cache, flavor, [source])
     assert answer.path == bytes(oracles.entry_path(cache, flavor, oracles.glib_uri(source)))
 
@@ -92,11 +90,11 @@ def test_gnome_desktop_finds_a_good_entry_and_not_a_stale_one(
 def test_tumbler_leaves_a_good_entry_alone_and_remakes_one_without_microseconds(
     hand_made: Callable[..., tuple[Path, Path]], flavor: str
 ) -> None:
-    cache, source = hand_made(flavor, FRACTIONAL, WHOLE)
+    cache, source = hand_made(flavor, FRACTIONAL, URI, WHOLE)
     (answer,) = oracles.tumbler(cache, flavor, [source])
     assert answer == oracles.TumblerAnswer(ready=True, error="", untouched=True)
 
-    hand_made(flavor, WHOLE)
+    hand_made(flavor, URI, WHOLE)
     (answer,) = oracles.tumbler(cache, flavor, [source])
     assert not answer.untouched
 

@@ -99,7 +99,7 @@ def test_a_dangling_symlink_and_a_loop_of_symlinks_do_not_stop_a_run(photos: Pat
         kinds = done.kinds()
         assert {kinds["00.jpg"], kinds["01.jpg"]} <= {"made", "fresh"}
         assert kinds["dangling.jpg"] == "vanished"
-        assert kinds["loop.jpg"] in {"vanished", "unreadable"}
+        assert kinds["loop.jpg"] == "vanished"
 
 
 def test_special_files_are_never_opened(photos: Path) -> None:
@@ -131,7 +131,7 @@ def test_an_empty_file_fails_without_harm(photos: Path) -> None:
     put(photos / "empty", b"")
     kinds = run(photos).kinds()
     assert kinds["empty.jpg"] == "invalid"
-    assert kinds.get("empty", "not-a-picture") == "not-a-picture"
+    assert kinds["empty"] == "not-a-picture"
 
 
 BOMBS: dict[str, Callable[[], bytes]] = {
@@ -163,7 +163,7 @@ def test_the_pixel_limit_can_be_set(photos: Path) -> None:
 def test_a_text_bomb_is_an_ordinary_picture(photos: Path) -> None:
     put(photos / "text.png", hostile.png_text_bomb())
     kinds = run(photos).kinds()
-    assert kinds["text.png"] in {"made", "invalid"}
+    assert kinds["text.png"] == "made"
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,7 @@ def test_files_of_formats_known_by_their_magic_alone_never_crash_a_run(photos: P
     named = hostile.magic_only()
     for name, data in named.items():
         put(photos / name, data)
-    kinds = run(photos).kinds()
-    for name in named:
-        assert kinds[name] in {"needs-extra", "unsupported", "invalid", "not-a-picture"}, name
-    assert kinds["phone.heic"] == "needs-extra"
-    assert kinds["canon.cr2"] == "needs-extra"
+    assert_made_besides(run(photos), **dict.fromkeys(named, "needs-extra"))
 
 
 def test_content_decides_and_not_the_extension(photos: Path) -> None:
@@ -199,7 +195,8 @@ def test_content_decides_and_not_the_extension(photos: Path) -> None:
     assert kinds["text.jpg"] == "invalid"
 
 
-@needs(Capability.GIO)
+@needs(Capability.GIO, Capability.GNOME_DESKTOP)
+@pytest.mark.desktop
 def test_a_fail_record_is_ours_alone_and_private(photos: Path, cache: Path) -> None:
     broken = put(photos / "broken.jpg", b"\xff\xd8\xff\xe0 broken", 1_700_000_000_123_456_000)
     assert run(photos).code == 3
@@ -217,6 +214,7 @@ def test_a_fail_record_is_ours_alone_and_private(photos: Path, cache: Path) -> N
     # Other programs may still try: one of them may read what pregen cannot.
     (answer,) = oracles.gio(cache, [broken])
     assert (answer.valid, answer.failed) == (None, False)
+    assert not oracles.gnome_desktop(cache, "large", [broken])[0].failed
 
 
 @pytest.fixture
@@ -289,8 +287,7 @@ def test_a_source_replaced_while_it_is_read_gives_no_entry_of_the_old_one(
             # As editors save: a new file takes the name; the open one has not changed at all.
             put(photos / "new.tmp", jpeg(500, 400), mtime_ns + 10**9).replace(slow_source)
         done = running.end()
-    assert "Traceback" not in done.err
-    run(photos)
+    assert_made_besides(done, **{"slow.png": "made"})
     entry = entries.read(cache, "large", slow_source)
     assert entry.original_size == (500, 400)
     assert entry.text("Thumb::MTime") == str((mtime_ns + 10**9) // 10**9)

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from pregen.config import Decoder
 from pregen.imaging import colour, exact, jpeghead, jpegscans
-from pregen.imaging.decoders import vips
+from pregen.imaging.decoders import salvage, vips
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Plain, Request
 from pregen.imaging.runtime import pyvips
 
 Samples = NDArray[np.uint8]
 """Rows x columns x 1, 3 or 4."""
 
+_EOI = b"\xff\xd9"
 _RGB = 3
 _COLOURS = {1: "GRAY", _RGB: "RGB"}
 #: The scales at which libjpeg-turbo has SIMD code.
@@ -57,16 +58,13 @@ class TurboPicture:
         self._request.reserve(
             head.width_px * head.height_px * (6 if head.progressive else 3 // shrink**2)
         )
+        data = data_for(self._request, head, shrink)
         try:
-            pixels = self._decode(data_for(self._request, head, shrink), shrink, strict=True)
+            pixels = self._decode(data, shrink)
         except ValueError:
-            if head.progressive and jpegscans.shows_all_rows(self._request.whole(), head):
-                pixels = self._decode(self._request.whole() + b"\xff\xd9", shrink, strict=False)
-            else:
-                # Complaints that libvips forgives, or a file that ends early, which it salvages.
-                picture = vips.open_picture(self._request)
-                self.loader = picture.loader
-                return picture.decode(box_px)
+            return self._by_vips(box_px)
+        if not self._enough(data, pixels):
+            return self._by_vips(box_px)
         extent = (head.width_px / shrink, head.height_px / shrink)
         if not (extent[0].is_integer() and extent[1].is_integer()):
             pixels = exact.without_padding(pixels, extent)
@@ -74,16 +72,35 @@ class TurboPicture:
             return Plain(pixels, extent)
         return Pixels(self._as_image(pixels), extent=extent)
 
-    def _decode(self, data: bytes, shrink: int, *, strict: bool) -> Samples:
+    def _decode(self, data: bytes, shrink: int) -> Samples:
+        """Decode and forgive what libvips forgives, too: junk between segments, bad restarts."""
         head = self._head
         pixels: Samples = simplejpeg.decode_jpeg(
             data,
             self._space,
             min_height=-(-head.height_px // shrink),
             min_width=-(-head.width_px // shrink),
-            strict=strict,
+            strict=False,
         )
         return pixels
+
+    def _enough(self, data: bytes, pixels: Samples) -> bool:
+        """True when the file does not end early, or most of its rows are there all the same."""
+        if data.rfind(_EOI, self._head.scan_at) >= 0:
+            return True
+        if self._head.progressive:
+            return jpegscans.shows_all_rows(data, self._head)
+        # A decoder out of data repeats the last colour it knew. A picture that is flat at its
+        # end looks the same, so this can only say yes; libvips counts exactly.
+        flat = (pixels == pixels[-1, -1]).all(axis=(1, 2))
+        missing = len(flat) if flat.all() else int(np.argmin(flat[::-1]))
+        return 1 - missing / len(flat) >= salvage.ENOUGH_ROWS
+
+    def _by_vips(self, box_px: int) -> Pixels:
+        """Leave a file with something wrong to libvips, which can salvage it or say what it is."""
+        picture = vips.open_picture(self._request)
+        self.loader = picture.loader
+        return picture.decode(box_px)
 
     def _as_image(self, pixels: Samples) -> pyvips.Image:
         rows, columns, bands = pixels.shape
