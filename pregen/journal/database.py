@@ -68,7 +68,7 @@ def open_database(path: bytes) -> sqlite3.Connection:
 def _make_file(path: bytes) -> None:
     directory = os.path.dirname(path)
     os.makedirs(directory, 0o700, exist_ok=True)
-    _close_to_others(directory, 0o700)
+    _close_to_others(directory)
     try:
         # Never opened when it exists: closing it would drop the locks SQLite holds on it in this
         # process (POSIX advisory locks).
@@ -77,17 +77,19 @@ def _make_file(path: bytes) -> None:
         pass
     else:
         os.close(descriptor)
-    _close_to_others(path, 0o600)
+    _close_to_others(path)
     for place in (directory, path):
         # SQLite would say "unable to open" at best.
         if not os.access(place, os.W_OK, effective_ids=True):
             raise PermissionError(errno.EACCES, "it may not be written")
 
 
-def _close_to_others(path: bytes, mode: int) -> None:
-    if os.stat(path).st_mode & 0o777 != mode:
+def _close_to_others(path: bytes) -> None:
+    """Take all rights from group and others; the owner's are the owner's affair."""
+    mode = os.stat(path).st_mode & 0o777
+    if mode & 0o077:
         with suppress(OSError):  # Another owner's, or read-only: what that means is seen later.
-            os.chmod(path, mode)
+            os.chmod(path, mode & 0o700)
 
 
 def _version(database: sqlite3.Connection) -> int:
@@ -96,9 +98,12 @@ def _version(database: sqlite3.Connection) -> int:
 
 
 def _check_owner(database: sqlite3.Connection) -> None:
+    # One transaction, one state of the file: another run may be making it at this moment.
+    database.execute("BEGIN")
+    [tables] = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     version = _version(database)
     [application] = database.execute("PRAGMA application_id").fetchone()
-    [tables] = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    database.execute("COMMIT")
     if (version or tables) and application != APPLICATION_ID:
         raise UnusableError("it is the database of another program")
     if version > len(MIGRATIONS):

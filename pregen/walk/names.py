@@ -37,7 +37,8 @@ NOT_PICTURES: Final = frozenset(
         b"ppt pptx pps odp epub mobi azw3 djvu chm eml mbox msg vcf ics srt sub ass vtt",
         # settings, data, web pages
         b"json jsonl geojson xml xsl xsd yaml yml toml ini cfg conf properties plist sql sqlite",
-        b"sqlite3 sqlite-journal db db-wal db-shm mdb parquet npy npz pickle pkl h5 hdf5",
+        b"sqlite3 sqlite3-wal sqlite3-shm sqlite-journal db db-wal db-shm mdb parquet npy npz",
+        b"pickle pkl h5 hdf5",
         b"html htm xhtml mhtml css scss sass less url webloc desktop torrent gpx kml kmz",
         # what photo programs keep beside a picture
         b"xmp pp3 dop aae on1 cos cosessiondb lrcat lrdata lrtemplate vrd nksc arp bib3 pto",

@@ -20,6 +20,8 @@ ENOUGH_ROWS = 0.75
 #: How many steps the rows are counted in: libvips reports an error per strip, not per row.
 _STRIPS = 64
 
+#: libvips names the C function that met the error; nobody who has photos knows it.
+_FUNCTION = re.compile(r"^[A-Za-z0-9_]+: +")
 _OUT_OF_MEMORY = re.compile(r"out of memory|unable to allocate|cannot allocate", re.IGNORECASE)
 _NO_DECODER = re.compile(
     r"not configured|not supported|not been built in|not implemented"
@@ -86,6 +88,8 @@ def _share_of_rows(image: pyvips.Image) -> float:
 
 def _words(error: pyvips.Error) -> str:
     """What libvips says, in one line: the last line is the cause, the first only names the call."""
-    lines = [line.strip() for line in f"{error.message}\n{error.detail}".splitlines()]
+    lines = [
+        _FUNCTION.sub("", line.strip()) for line in f"{error.message}\n{error.detail}".splitlines()
+    ]
     told = [line for line in lines if line and not line.startswith("unable to ")]
     return told[-1] if told else "its header is damaged"
