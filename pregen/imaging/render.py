@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 QUARTER_TURNS = frozenset({5, 6, 7, 8})
 
 
+#: A pixel whose alpha is full and whose colours are none.
+_OPAQUE = np.frombuffer(b"\x00\x00\x00\xff", np.uint32)[0]
+
+
 class Size(NamedTuple):
     """Width and height in pixels."""
 
@@ -70,7 +74,9 @@ def _plain(pixels: Plain, sizes: dict[Flavor, Size]) -> Iterator[tuple[Flavor, R
     samples, extent = pixels
     for flavor, size in sizes.items():
         samples = exact.reduce(samples, size, extent)
-        samples[..., 3] = 255
+        # The fourth band was 255 and comes out as that or 254, by rounding. Or-ing whole pixels
+        # takes a third of the time of setting every fourth byte.
+        samples.view(np.uint32)[...] |= _OPAQUE
         extent = size
         yield flavor, samples
 
