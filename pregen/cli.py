@@ -26,6 +26,7 @@ _COMMANDS = {
     "run": "pregen.commands.run:run",
     "show": "pregen.commands.show:show",
     "status": "pregen.commands.status:status",
+    "bench": "pregen.commands.bench:bench",
 }
 
 

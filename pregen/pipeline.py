@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from pregen.progress.state import Snapshot
     from pregen.progress.watch import Watch
 
+#: To count a fresh source on the screen takes as long as to find it fresh.
+_FRESH_AT_ONCE = 100
+
 #: The entry could not be stored: every further source would meet the same.
 _FATAL = {Kind.CACHE_FULL: CacheFullError, Kind.CACHE_ERROR: CacheError}
 
@@ -239,17 +242,29 @@ def _jobs(
     found: Iterable[Source | Skip], planner: Planner, watch: Watch, stop: RunStop
 ) -> Iterator[Job]:
     """Yield a job for every source that needs one, until a stop; count the others."""
+    fresh: list[bytes] = []
+    believes = planner.believes
     for item in found:
         if stop.asked:
-            return
-        planned = item if isinstance(item, Skip) else planner.plan(item)
-        if isinstance(planned, Skip):
-            watch.skipped(planned)
+            break
+        if isinstance(item, Skip):
+            watch.skipped(item)
+        elif believes(item):
+            fresh.append(item.path)
+            if len(fresh) >= _FRESH_AT_ONCE:
+                watch.fresh(fresh)
+                fresh.clear()
         else:
-            watch.planned()
-            yield planned
+            planned = planner.plan(item)
+            if isinstance(planned, Skip):
+                watch.skipped(planned)
+            else:
+                watch.planned()
+                yield planned
+    watch.fresh(fresh)
     planner.close()
-    watch.walk_ended()
+    if not stop.asked:
+        watch.walk_ended()
 
 
 @contextmanager

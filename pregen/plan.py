@@ -167,11 +167,16 @@ class Planner:
         self._recall = Recall(cache, config.flavors, usable) if usable else None
         self._believe = config.check is Check.QUICK
         self._wanted = [ALL_FLAVORS.index(flavor) for flavor in config.flavors]
+        self._as_wanted = [_FRESH if f in config.flavors else _MISSING for f in ALL_FLAVORS]
 
     def close(self) -> None:
         """Hand what was learned to the memory. The walk is over."""
         if self._recall is not None:
             self._recall.close()
+
+    def believes(self, source: Source) -> bool:
+        """Tell whether a source needs no look: nothing changed since it was found fresh."""
+        return self._believe and self._recall is not None and self._recall.fresh(source)
 
     def plan(self, source: Source) -> Job | Skip:
         """Look at every entry a source has and decide.
@@ -180,8 +185,6 @@ class Planner:
             CacheError: The cache cannot be read: out of descriptors, a failing disk.
         """
         recall = self._recall
-        if recall is not None and self._believe and recall.fresh(source):
-            return Skip(source.path, Kind.FRESH)
         if self._until_listing:
             self._until_listing -= 1
             if not self._until_listing:
@@ -190,9 +193,12 @@ class Planner:
         stamps: list[Stamp | None] = []
         entries = [self._look(uri, source, stamps) for uri in uris]
         config = self._config
+        if len(entries) == 1 and entries[0].verdicts == self._as_wanted and not config.force:
+            if recall is not None:
+                wanted = [stamps[index] or NO_STAMP for index in self._wanted]
+                recall.learn(source, key(uris[0]), wanted)
+            return Skip(source.path, Kind.FRESH)
         found = decide(source, entries, config)
-        if recall is not None and len(uris) == 1 and isinstance(found, Skip):
-            self._learn(recall, source, uris[0], entries[0].verdicts, stamps)
         if not config.force and not isinstance(found, Skip) and found[-1].action is _MAKE:
             failed = not config.retry_failed and self._has_failed(uris[0], source)
             found = decide(source, entries, config, failed=failed, hint=self._hints(source))
@@ -212,20 +218,6 @@ class Planner:
             if real != path:
                 uris = tuple(dict.fromkeys(uris + all_uris(real)))
         return uris
-
-    def _learn(
-        self,
-        recall: Recall,
-        source: Source,
-        uri: str,
-        verdicts: Sequence[Verdict],
-        stamps: Sequence[Stamp | None],
-    ) -> None:
-        """Remember a source whose wanted entries are fresh, and the only ones."""
-        for index, verdict in enumerate(verdicts):
-            if verdict is not (_FRESH if index in self._wanted else _MISSING):
-                return
-        recall.learn(source, key(uri), [stamps[index] or NO_STAMP for index in self._wanted])
 
     def _look(self, uri: str, source: Source, stamps: list[Stamp | None]) -> Entries:
         """Judge every flavor's entry by its head, or whole where that does not do.

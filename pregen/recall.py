@@ -75,7 +75,7 @@ class Recall:
             if (now.st_ino, now.st_mtime_ns, now.st_size) != known[at : at + 3]:
                 return False
             at += 3
-        return not any(others.may_hold(entry) for others in self._others)
+        return not (self._others and any(others.may_hold(entry) for others in self._others))
 
     def learn(self, source: Source, key: str, stamps: Sequence[Stamp]) -> None:
         """Remember a source just found fresh, with the stamps of all wanted flavors in order."""

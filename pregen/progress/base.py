@@ -49,6 +49,11 @@ class Printer(Protocol):
         """Seconds between two ticks; None: tick only when asked."""
         ...
 
+    @property
+    def verbose(self) -> bool:
+        """Whether every source is shown, those that need nothing as well."""
+        ...
+
     def start(self) -> None:
         """Begin to show."""
         ...

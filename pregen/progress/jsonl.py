@@ -38,6 +38,11 @@ class JsonPrinter:
         self._verbose = verbose
         self._flushed_s = time.monotonic()
 
+    @property
+    def verbose(self) -> bool:
+        """Whether every source is shown."""
+        return self._verbose
+
     def start(self) -> None:
         """Nothing is shown before the first outcome."""
 

@@ -26,6 +26,11 @@ class PlainPrinter:
         self._output = output
         self._verbose = verbose
 
+    @property
+    def verbose(self) -> bool:
+        """Whether every source is shown."""
+        return self._verbose
+
     def start(self) -> None:
         """Nothing is shown before there is something to say."""
 

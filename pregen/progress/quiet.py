@@ -21,6 +21,11 @@ class QuietPrinter:
     def __init__(self, output: Output) -> None:
         self._output = output
 
+    @property
+    def verbose(self) -> bool:
+        """Whether every source is shown."""
+        return False
+
     def start(self) -> None:
         """Nothing."""
 

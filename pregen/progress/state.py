@@ -121,6 +121,12 @@ class State:
             if skip.kind in FAILURES:
                 self._keep_failure(skip.kind, skip.path, skip.message)
 
+    def fresh(self, number: int) -> None:
+        """Count sources that need no look."""
+        with self._lock:
+            self._skips += number
+            self._kinds[Kind.FRESH] += number
+
     def planned(self) -> None:
         """Count a job on its way to the engine."""
         with self._lock:

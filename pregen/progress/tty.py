@@ -81,6 +81,11 @@ class TtyPrinter:
         self._above: list[Text] = []
         self._ticked_s = time.monotonic()
 
+    @property
+    def verbose(self) -> bool:
+        """Whether every source is shown."""
+        return self._verbose
+
     def start(self) -> None:
         """Nothing is drawn before the first tick."""
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pregen.model import Kind, Skip
 from pregen.progress.base import Printer, Report, View
 from pregen.progress.rate import RateWindow, Sample
 from pregen.progress.state import Snapshot, State
 from pregen.progress.ticker import Ticker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pregen.errors import ExitCode
-    from pregen.model import Outcome, Skip, WorkerView
+    from pregen.model import Outcome, WorkerView
 
 
 class Watch:
@@ -50,6 +51,13 @@ class Watch:
         """A source needs no job."""
         self._state.skipped(skip)
         self._printer.skip(skip)
+
+    def fresh(self, paths: Sequence[bytes]) -> None:
+        """Sources need no job and no look: many at once, because of a million there may be none."""
+        self._state.fresh(len(paths))
+        if self._printer.verbose:
+            for path in paths:
+                self._printer.skip(Skip(path, Kind.FRESH))
 
     def planned(self) -> None:
         """A job is on its way to the engine."""

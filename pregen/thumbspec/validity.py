@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from enum import Enum
+from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -245,16 +246,25 @@ def _is_our_own(data: bytes, flavor: Flavor, uri: str, mtime_ns: int, size_bytes
 
 def _original_edges(data: bytes, at: int) -> tuple[int, int] | None:
     """Read our own texts from byte `at` up to IDAT; None: there is something else."""
+    end = data.find(IDAT, at)
+    return None if end < 0 else _edges_in(data[at : end + len(IDAT)])
+
+
+# The photos of a camera all have one type and one size, and so their entries the same texts.
+@lru_cache(maxsize=256)
+def _edges_in(texts: bytes) -> tuple[int, int] | None:
+    """Read the texts behind the identity, up to the start of IDAT, which must end the bytes."""
     edges: dict[bytes, int] = {}
-    while at + _CHUNK_START.size <= len(data):
-        length, kind = _CHUNK_START.unpack_from(data, at)
+    at = 0
+    while at + _CHUNK_START.size <= len(texts):
+        length, kind = _CHUNK_START.unpack_from(texts, at)
         if length > MAX_LENGTH:
             return None
         if kind == IDAT:
             return edges.get(_WIDTH, 0), edges.get(_HEIGHT, 0)
         end = at + 8 + length
-        content = data[at + 4 : end]
-        if kind != b"tEXt" or zlib.crc32(content).to_bytes(4, "big") != data[end : end + 4]:
+        content = texts[at + 4 : end]
+        if kind != b"tEXt" or zlib.crc32(content).to_bytes(4, "big") != texts[end : end + 4]:
             return None
         key, _, value = content.partition(b"\0")
         if key in _JUDGED or key in edges:
