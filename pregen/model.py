@@ -184,6 +184,9 @@ class Outcome(NamedTuple):
     worker_pid: int = 0
     extra: str = ""
     """With NEEDS_EXTRA: the extra's name, as in `pip install pregen[heic]`."""
+    source_size_bytes: int = -1
+    """As the worker found the source; -1 when it was never opened."""
+    source_mtime_ns: int = 0
     stamps: tuple[Stamp, ...] = ()
     """Of the entries of all wanted flavors, in their order, when this job made every one of them
     for a source that is as it was planned; empty otherwise."""

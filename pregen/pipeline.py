@@ -171,7 +171,11 @@ class _Run:
                     self._heed(outcome)
 
     def _record(self, outcome: Outcome, job: Job, journal: Journal) -> None:
-        journal.record(outcome, job.size_bytes, job.mtime_ns)
+        if outcome.source_size_bytes >= 0:
+            # It may have changed since it was planned: this is what the outcome is about.
+            journal.record(outcome, outcome.source_size_bytes, outcome.source_mtime_ns)
+        else:
+            journal.record(outcome, job.size_bytes, job.mtime_ns)
         if outcome.stamps:
             folder, _, name = job.path.rpartition(b"/")
             fresh = known(job.size_bytes, job.mtime_ns, key(job.uris[0]), outcome.stamps)
@@ -244,27 +248,28 @@ def _jobs(
     """Yield a job for every source that needs one, until a stop; count the others."""
     fresh: list[bytes] = []
     believes = planner.believes
-    for item in found:
-        if stop.asked:
-            break
-        if isinstance(item, Skip):
-            watch.skipped(item)
-        elif believes(item):
-            fresh.append(item.path)
-            if len(fresh) >= _FRESH_AT_ONCE:
-                watch.fresh(fresh)
-                fresh.clear()
-        else:
-            planned = planner.plan(item)
-            if isinstance(planned, Skip):
-                watch.skipped(planned)
+    try:
+        for item in found:
+            if stop.asked:
+                return
+            if isinstance(item, Skip):
+                watch.skipped(item)
+            elif believes(item):
+                fresh.append(item.path)
+                if len(fresh) >= _FRESH_AT_ONCE:
+                    watch.fresh(fresh)
+                    fresh.clear()
             else:
-                watch.planned()
-                yield planned
-    watch.fresh(fresh)
-    planner.close()
-    if not stop.asked:
-        watch.walk_ended()
+                planned = planner.plan(item)
+                if isinstance(planned, Skip):
+                    watch.skipped(planned)
+                else:
+                    watch.planned()
+                    yield planned
+    finally:
+        watch.fresh(fresh)
+        planner.close()
+    watch.walk_ended()
 
 
 @contextmanager

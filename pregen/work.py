@@ -8,6 +8,7 @@ when the source changed in between (DESIGN 3.5).
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,6 +41,14 @@ _PICTURE_NAMES = (
 )  # fmt: skip
 
 
+#: What is not read whole even where it is decoded: only a hint, so a name will do here.
+_READ_IN_PART = (
+    b".heic", b".heif", b".hif", b".mp4", b".mov", b".m4v", b".3gp", b".mts", b".m2ts", b".avi",
+    b".mkv", b".webm", b".mpg", b".wmv", b".pdf", b".cr2", b".cr3", b".nef", b".arw", b".dng",
+    b".orf", b".rw2", b".raf", b".pef", b".srw", b".jxl",
+)  # fmt: skip
+
+
 class _Entry(NamedTuple):
     """A whole PNG and where it goes."""
 
@@ -55,15 +64,16 @@ class Worker:
         self._config = config
         self._cache = Cache(config.cache_root, config.version)
         self._pid = os.getpid()
-        self._next: tuple[bytes, bool] = b"", False
+        self._prefetched: dict[bytes, bool] = {}
+        """Whether a file was in memory before we asked for it."""
 
     def prefetch(self, job: Job) -> None:
         """Have the kernel read the source of a coming job, while another is decoded."""
-        if not any(step.action is Action.MAKE for step in job.steps):
+        if job.steps[-1].action is not Action.MAKE or job.path.lower().endswith(_READ_IN_PART):
             return
         try:
             with open_source(job.path) as source:
-                self._next = job.path, source.resident()
+                self._prefetched[job.path] = source.resident()
                 source.read_ahead(WHOLE_FILE_BYTES)
         except (SourceAccessError, OSError):
             pass  # the job itself will say what is wrong
@@ -76,13 +86,19 @@ class Worker:
             ask: called before a large decode with its size in bytes; returns when there is room.
         """
         blank = Outcome(job.job_id, job.path, Kind.CHANGED, worker_pid=self._pid)
+        wanted_by_others = self._prefetched.pop(job.path, None)
         try:
             for _ in range(_TRIES):
                 with open_source(job.path) as source:
-                    keep = not self._config.drop_cache or self._was_resident(source, job.path)
+                    blank = blank._replace(
+                        source_size_bytes=source.size_bytes, source_mtime_ns=source.mtime_ns
+                    )
+                    if wanted_by_others is None:
+                        wanted_by_others = source.resident()
                     outcome = _Attempt(self._config, self._cache, job, source).run(blank, ask)
-                    if not keep:
-                        source.forget()
+                    if self._config.drop_cache and not wanted_by_others:
+                        with suppress(OSError):
+                            source.forget()
                 if outcome.kind is not Kind.CHANGED:
                     return outcome
         except SourceAccessError as error:
@@ -97,11 +113,6 @@ class Worker:
                 message="not enough memory to decode it; try again with fewer --workers",
             )
         return blank._replace(message="it was written to while it was read; run again later")
-
-    def _was_resident(self, source: SourceFile, path: bytes) -> bool:
-        """True when somebody else wants the file in memory: it was there before we came."""
-        prefetched, resident = self._next
-        return resident if path == prefetched else source.resident()
 
 
 def make_worker(config: WorkConfig) -> Worker:
@@ -123,55 +134,93 @@ class _Attempt:
             self._steps = tuple(self._all_steps())
 
     def run(self, blank: Outcome, ask: Callable[[int], None]) -> Outcome:
-        """Do the job as far as it goes; CHANGED asks for another try."""
+        """Do the job as far as it goes; CHANGED asks for another try.
+
+        What needs no decode comes first: it is done even where the decode fails.
+        """
         try:
-            return self._run(blank, ask)
-        except Fault as fault:
-            fault = self._named(fault)
-            outcome = blank._replace(kind=fault.kind, message=str(fault), mime=fault.mime)
-            if isinstance(fault, NeedsExtra):
-                outcome = outcome._replace(extra=fault.extra)
-            if fault.kind not in RECORDED:
-                return outcome
-            if self._source.changed():
+            done, makes = self._without_decoding(blank)
+            if done is None:
                 return blank
-            self._cache.write_fail(self._job.uris[0], pngbuild.fail_record(self._facts(fault.mime)))
-            return outcome
+            return self._make(done, makes, ask) if makes else done
         except OSError as error:
             words = f"{error.strerror or error}: check its disk or network share"
             return blank._replace(kind=Kind.UNREADABLE, message=words)
 
-    def _run(self, blank: Outcome, ask: Callable[[int], None]) -> Outcome:
+    def _without_decoding(self, blank: Outcome) -> tuple[Outcome | None, list[Step]]:
+        """Refit and tidy; return what came of it and what is left to be made. None: changed."""
         begun_ns = perf_counter_ns()
-        entries, makes = self._refitted()
+        entries: list[_Entry] = []
+        makes: list[Step] = []
+        useless: list[Step] = []
+        for step in self._steps:
+            if step.action is Action.MAKE:
+                makes.append(step)
+            elif step.action is Action.DELETE:
+                if self._is_stale(step):
+                    useless.append(step)
+            elif (png := self._refit(step)) is not None:
+                entries.append(_Entry(step.flavor, step.uri, png))
+            elif step.flavor in self._config.flavors:
+                makes.append(step)
+            else:
+                useless.append(step)
         refit_ns = perf_counter_ns() - begun_ns
+        if (entries or useless) and self._source.changed():
+            return None, []
+        for entry in entries:
+            self._cache.write(*entry)
+        deleted = [self._cache.delete(step.flavor, step.uri) for step in useless]
+        kind = Kind.REFITTED if entries else Kind.TIDIED if any(deleted) else Kind.FRESH
         outcome = blank._replace(
-            kind=Kind.REFITTED if entries else Kind.TIDIED, stages=Stages(encode_ns=refit_ns)
+            kind=kind,
+            entries_written=len(entries),
+            bytes_written=sum(len(entry.png) for entry in entries),
+            stages=Stages(encode_ns=refit_ns),
         )
-        if makes:
+        return outcome, makes
+
+    def _make(self, done: Outcome, makes: list[Step], ask: Callable[[int], None]) -> Outcome:
+        """Decode, and write what is to be made."""
+        try:
             made = self._thumbnails(makes, ask)
-            entries += self._wrapped(made, makes)
-            outcome = outcome._replace(
-                kind=Kind.SMALL if made.small else Kind.MADE,
-                loader=made.loader,
-                mime=made.mime,
-                width_px=made.width_px,
-                height_px=made.height_px,
-                bytes_read=made.bytes_read,
-                stages=Stages(made.read_ns, made.decode_ns, made.resize_ns, made.encode_ns),
-            )
+        except Fault as fault:
+            return self._failed(self._named(fault), done)
+        entries = self._wrapped(made, makes)
         if self._source.changed():
-            return blank
+            return done._replace(kind=Kind.CHANGED)
         committing_ns = perf_counter_ns()
         stamps = {entry.flavor: self._cache.write(*entry) for entry in entries}
-        self._tidy(makes if outcome.kind is Kind.SMALL else [])
+        if made.small:
+            for step in makes:
+                if self._is_stale(step):
+                    self._cache.delete(step.flavor, step.uri)
         self._cache.delete_fail(self._job.uris[0])
-        return outcome._replace(
-            entries_written=len(entries),
+        commit_ns = perf_counter_ns() - committing_ns
+        return done._replace(
+            kind=Kind.SMALL if made.small else Kind.MADE,
+            loader=made.loader,
+            mime=made.mime,
+            width_px=made.width_px,
+            height_px=made.height_px,
+            entries_written=done.entries_written + len(entries),
+            bytes_written=done.bytes_written + sum(len(entry.png) for entry in entries),
+            bytes_read=made.bytes_read,
+            stages=Stages(made.read_ns, made.decode_ns, made.resize_ns, made.encode_ns, commit_ns),
             stamps=self._complete(stamps),
-            bytes_written=sum(len(entry.png) for entry in entries),
-            stages=outcome.stages._replace(commit_ns=perf_counter_ns() - committing_ns),
         )
+
+    def _failed(self, fault: Fault, done: Outcome) -> Outcome:
+        """The outcome of a decode that failed, with a fail record where it is the file's fault."""
+        outcome = done._replace(kind=fault.kind, message=str(fault), mime=fault.mime)
+        if isinstance(fault, NeedsExtra):
+            return outcome._replace(extra=fault.extra)
+        if fault.kind in RECORDED:
+            self._source.probe()
+            if self._source.changed():
+                return done._replace(kind=Kind.CHANGED)
+            self._cache.write_fail(self._job.uris[0], pngbuild.fail_record(self._facts(fault.mime)))
+        return outcome
 
     def _complete(self, stamps: dict[Flavor, Stamp]) -> tuple[Stamp, ...]:
         """The stamps, if they are all there is to know of the entries of this source."""
@@ -187,21 +236,6 @@ class _Attempt:
             for flavor in ALL_FLAVORS:
                 wanted = flavor in self._config.flavors
                 yield Step(Action.MAKE if wanted else Action.DELETE, flavor, uri)
-
-    def _refitted(self) -> tuple[list[_Entry], list[Step]]:
-        """Entries with their texts rewritten, and the steps that need a decode."""
-        entries: list[_Entry] = []
-        makes: list[Step] = []
-        for step in self._steps:
-            if step.action is Action.MAKE:
-                makes.append(step)
-            elif step.action is Action.REFIT:
-                png = self._refit(step)
-                if png is not None:
-                    entries.append(_Entry(step.flavor, step.uri, png))
-                elif step.flavor in self._config.flavors:
-                    makes.append(step)
-        return entries, makes
 
     def _refit(self, step: Step) -> bytes | None:
         """The entry that is there with our texts; None when it cannot be used after all."""
@@ -241,13 +275,10 @@ class _Attempt:
             entries.append(_Entry(step.flavor, step.uri, png))
         return entries
 
-    def _tidy(self, unneeded: list[Step]) -> None:
-        """Remove stale entries of other flavors, and all stale ones of a source grown small."""
-        for step in self._steps:
-            if step.action is Action.DELETE or step in unneeded:
-                old = self._cache.read(step.flavor, step.uri)
-                if old is not None and self._verdict(old, step) in {Verdict.STALE, Verdict.CORRUPT}:
-                    self._cache.delete(step.flavor, step.uri)
+    def _is_stale(self, step: Step) -> bool:
+        """True when there is an entry, and it is not of this source as it is."""
+        old = self._cache.read(step.flavor, step.uri)
+        return old is not None and self._verdict(old, step) in {Verdict.STALE, Verdict.CORRUPT}
 
     def _verdict(self, entry: bytes, step: Step) -> Verdict:
         """Judge a whole entry against the source as it is now."""

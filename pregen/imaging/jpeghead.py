@@ -86,7 +86,7 @@ def read(data: bytes) -> JpegHead | None:
         marker, begin, end = segment
         if marker == _APP1 and orientation == 1 and data.startswith(_EXIF, begin):
             orientation = _orientation(data[begin + len(_EXIF) : end])
-        elif marker == _APP2 and data.startswith(_ICC, begin) and end <= len(data):
+        elif marker == _APP2 and data.startswith(_ICC, begin) and begin + 14 <= end <= len(data):
             number, count = data[begin + 12], data[begin + 13]
             parts[number] = data[begin + 14 : end]
         elif marker in _FRAMES and frame is None:

@@ -26,6 +26,8 @@ _EOI: Final = b"\xff\xd9"
 #: What ends entropy-coded data: any marker but stuffed zeros, restarts and fill (T.81, B.1.1.5).
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TABLE_ENTRIES: Final = 64
+#: What precedes the components in a frame header: precision, height, width, their count.
+_FRAME_BYTES: Final = 5
 #: Identifier, sampling factors, quantisation table (T.81, B.2.2).
 _COMPONENT_BYTES: Final = 3
 #: A segment's length counts these two bytes as well.
@@ -92,6 +94,8 @@ class _Needs:
 
     def take(self, scan: _Scan) -> bool:
         """Note what a scan brings; tell whether it is wanted."""
+        if not scan.components <= self._dc_quantiser.keys():
+            raise ValueError("a scan of a component that the frame has not")
         if scan.first_place == 0:
             self._dc -= scan.components
             self._lost_bits |= dict.fromkeys(scan.components, scan.low_bit)
@@ -157,7 +161,7 @@ def _needs(data: bytes) -> _Needs:
             break
     else:
         raise ValueError("not a progressive JPEG")
-    count = body[5]
+    count = body[5] if len(body) > _FRAME_BYTES else 0
     fields = [body[6 + 3 * n : 9 + 3 * n] for n in range(count)]
     if not fields or len(fields[-1]) < _COMPONENT_BYTES:
         raise ValueError("the frame header is cut short")

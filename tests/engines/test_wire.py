@@ -39,6 +39,8 @@ outcomes = st.builds(
     stages=st.builds(Stages, int64, int64, int64, int64, int64),
     worker_pid=int64,
     extra=text,
+    source_size_bytes=int64,
+    source_mtime_ns=int64,
     stamps=st.lists(st.builds(Stamp, st.integers(0, 2**64 - 1), int64, int64), max_size=4).map(
         tuple
     ),

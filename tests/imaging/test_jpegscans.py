@@ -125,3 +125,18 @@ def test_the_head_says_what_pillow_says() -> None:
     assert (head.width_px, head.height_px, head.components) == (321, 123, 3)
     assert (head.orientation, head.profile, head.progressive) == (6, profile, False)
     assert np.array_equal(eighth(data, head).shape, (16, 41, 3))
+
+
+def test_a_profile_segment_that_ends_at_its_name_is_passed_over() -> None:
+    data = pictures.jpeg(64, 48)
+    stub = b"\xff\xe2\x00\x0eICC_PROFILE\0"
+    assert jpeghead.read(b"\xff\xd8" + stub) is None
+    assert read(data[:2] + stub + data[2:]).profile == b""
+
+
+def test_a_scan_of_a_component_that_is_not_in_the_frame_is_refused() -> None:
+    data = bytearray(progressive(200, 150))
+    head = read(bytes(data))
+    data[head.scan_at + 5] = 9
+    with pytest.raises(ValueError, match="component"):
+        jpegscans.reduced(bytes(data), head)

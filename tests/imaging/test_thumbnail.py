@@ -341,3 +341,24 @@ def test_png_compression_holds_the_pixels() -> None:
     rgba = np.dstack([photo(97, 61), np.full((61, 97), 200, np.uint8)])
     picture = thumbnail.Picture(97, 61, png.compress(rgba))
     assert (pixels_of(picture) == rgba).all()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize("tail", [0, 4096])
+def test_a_jpeg_whose_data_was_never_written_is_truncated(
+    share: float, tail: int, tmp_path: Path
+) -> None:
+    tiles = Image.fromarray(np.tile(photo(400, 300), (6, 6, 1)))
+    data = pictures.encode(tiles, "JPEG", quality=92)
+    begin = int(len(data) * share) // 512 * 512
+    end = (len(data) - tail) // 512 * 512 if tail else len(data)
+    lost = data[:begin] + bytes(end - begin) + data[end:]
+    assert len(lost) == len(data)
+    with pytest.raises(faults.TruncatedPicture):
+        make(tmp_path / "a.jpg", lost)
+
+
+def test_a_sound_jpeg_full_of_zeros_is_a_picture(tmp_path: Path) -> None:
+    white = Image.new("RGB", (6000, 6000), "white")
+    data = pictures.encode(white, "JPEG", quality=95, optimize=True)
+    assert make(tmp_path / "a.jpg", data).pictures

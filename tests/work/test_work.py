@@ -315,9 +315,12 @@ def test_drop_cache_lets_go_of_what_was_read_and_of_nothing_else(
     if resident(cold):
         pytest.skip("this file system keeps its pages (tmpfs)")
     warm.read_bytes()
-    for path in (cold, warm):
-        if prefetch:
-            worker.prefetch(bench.job(path))
+    # As a worker does: the next source is fetched before the current one is begun.
+    for path, following in ((cold, warm), (warm, None)):
+        if prefetch and path == cold:
+            worker.prefetch(bench.job(cold))
+        if prefetch and following is not None:
+            worker.prefetch(bench.job(following))
         assert worker(bench.job(path), nothing).kind is Kind.MADE
     assert not resident(cold)
     assert resident(warm)
@@ -330,3 +333,56 @@ def test_prefetching_what_is_gone_or_needs_no_decode_does_nothing(bench: Bench) 
     path.unlink()
     bench.worker.prefetch(job)
     assert bench.worker(job, nothing).kind is Kind.VANISHED
+
+
+def zipped(bench: Bench, path: Path, flavor: Flavor) -> Path:
+    """Rewrite an entry as Qt would: its texts compressed, which GLib does not read."""
+    entry = bench.entry(path, flavor)
+    said = texts(entry)
+    info = PngInfo()
+    for key in ("Thumb::URI", "Thumb::MTime"):
+        info.add_text(
+            key, said[key].partition(".")[0] if key == "Thumb::MTime" else said[key], zip=True
+        )
+    with Image.open(entry) as image:
+        pixels = image.convert("RGBA")
+    pixels.save(entry, "PNG", pnginfo=info)
+    return entry
+
+
+def test_what_needs_no_decode_is_done_even_where_the_decode_fails(bench: Bench) -> None:
+    path = bench.source("phone.heic", pictures.jpeg(900, 600))
+    bench.run(path, (Action.MAKE, Flavor.LARGE), (Action.MAKE, Flavor.X_LARGE))
+    content = hostile.magic_only()["phone.heic"].ljust(path.stat().st_size, b"\0")
+    path.write_bytes(content[: path.stat().st_size])
+    os.utime(path, ns=(MTIME_NS, MTIME_NS))
+    entry = zipped(bench, path, Flavor.LARGE)
+    x_large = bench.entry(path, Flavor.X_LARGE)
+    x_large.write_bytes(x_large.read_bytes().replace(b"Thumb::Size\0", b"Thumb::Size\x001"))
+    outcome = bench.run(
+        path,
+        (Action.REFIT, Flavor.LARGE),
+        (Action.DELETE, Flavor.X_LARGE),
+        (Action.MAKE, Flavor.NORMAL),
+    )
+    assert (outcome.kind, outcome.entries_written) == (Kind.NEEDS_EXTRA, 1)
+    assert b"tEXtThumb::URI" in entry.read_bytes()
+    assert not x_large.exists()
+
+
+def test_an_unwanted_entry_that_cannot_be_refitted_goes(bench: Bench) -> None:
+    path = bench.source("a.jpg", pictures.jpeg(900, 600))
+    bench.run(path, (Action.MAKE, Flavor.X_LARGE))
+    entry = zipped(bench, path, Flavor.X_LARGE)
+    entry.write_bytes(entry.read_bytes()[:-2000])
+    assert bench.run(path, (Action.REFIT, Flavor.X_LARGE)).kind is Kind.TIDIED
+    assert not entry.exists()
+    assert bench.run(path, (Action.REFIT, Flavor.X_LARGE)).kind is Kind.FRESH
+
+
+def test_an_outcome_says_what_the_source_was_when_it_was_opened(bench: Bench) -> None:
+    path = bench.source("a.png", pictures.encode(pictures.image(100, 80), "PNG"))
+    outcome = bench.run(path, size_bytes=1, mtime_ns=2)
+    assert outcome.kind is Kind.SMALL
+    assert outcome.source_size_bytes == path.stat().st_size
+    assert outcome.source_mtime_ns == MTIME_NS

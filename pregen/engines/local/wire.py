@@ -50,8 +50,10 @@ class Report(NamedTuple):
 
 _HEADER: Final = Struct("<BI")
 _REPORT: Final = Struct("<qqI")
-_NUMBERS: Final = Struct("<12qIIHHHBB")
+_NUMBERS: Final = Struct("<14qIIHHHBB")
 _STAMP: Final = Struct("<Qqq")
+#: Some file systems know years after 2262, which 64 bits of nanoseconds do not hold.
+_MOST: Final = 2**63 - 1
 _TWO: Final = Struct("<qq")
 _ONE: Final = Struct("<q")
 
@@ -139,6 +141,8 @@ def encode_outcome(outcome: Outcome) -> bytes:
         outcome.bytes_read,
         outcome.worker_pid,
         *outcome.stages,
+        outcome.source_size_bytes,
+        max(-_MOST, min(_MOST, outcome.source_mtime_ns)),
         len(path),
         len(message),
         len(mime),
@@ -187,6 +191,8 @@ def _decode_outcome(body: bytes, offset: int) -> tuple[Outcome, int]:
         resize_ns,
         encode_ns,
         commit_ns,
+        source_size_bytes,
+        source_mtime_ns,
         path_size,
         message_size,
         mime_size,
@@ -217,6 +223,8 @@ def _decode_outcome(body: bytes, offset: int) -> tuple[Outcome, int]:
         Stages(read_ns, decode_ns, resize_ns, encode_ns, commit_ns),
         worker_pid,
         body[extra_at:stamps_at].decode("utf-8", "surrogatepass"),
+        source_size_bytes,
+        source_mtime_ns,
         tuple(map(Stamp._make, _STAMP.iter_unpack(body[stamps_at:end]))),
     )
     return outcome, end

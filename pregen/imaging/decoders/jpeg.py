@@ -13,7 +13,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from pregen.config import Decoder
-from pregen.imaging import colour, exact, jpeghead, jpegscans
+from pregen.imaging import colour, exact, holes, jpeghead, jpegscans
 from pregen.imaging.decoders import salvage, vips
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Plain, Request
 from pregen.imaging.runtime import pyvips
@@ -54,17 +54,18 @@ class TurboPicture:
         head = self._head
         long_px = max(head.width_px, head.height_px)
         shrink = next((n for n in _SHRINKS if long_px // n >= box_px), 1)
+        area_px = head.width_px * head.height_px
         # The coefficients of a progressive JPEG are all held until the end, two bytes each.
-        self._request.reserve(
-            head.width_px * head.height_px * (6 if head.progressive else 3 // shrink**2)
-        )
+        self._request.reserve(area_px * 6 if head.progressive else area_px * 4 // shrink**2)
         data = data_for(self._request, head, shrink)
+        if not head.progressive:
+            data = holes.before_the_first(data, head.scan_at)
         try:
             pixels = self._decode(data, shrink)
         except ValueError:
-            return self._by_vips(box_px)
+            return self._by_vips(data, box_px)
         if not self._enough(data, pixels):
-            return self._by_vips(box_px)
+            return self._by_vips(data, box_px)
         extent = (head.width_px / shrink, head.height_px / shrink)
         if not (extent[0].is_integer() and extent[1].is_integer()):
             pixels = exact.without_padding(pixels, extent)
@@ -96,9 +97,9 @@ class TurboPicture:
         missing = len(flat) if flat.all() else int(np.argmin(flat[::-1]))
         return 1 - missing / len(flat) >= salvage.ENOUGH_ROWS
 
-    def _by_vips(self, box_px: int) -> Pixels:
+    def _by_vips(self, data: bytes, box_px: int) -> Pixels:
         """Leave a file with something wrong to libvips, which can salvage it or say what it is."""
-        picture = vips.open_picture(self._request)
+        picture = vips.VipsPicture(self._request, data)
         self.loader = picture.loader
         return picture.decode(box_px)
 

@@ -60,6 +60,7 @@ class PillowPicture:
         except MemoryError:
             raise
         except Exception as error:  # Pillow's plugins raise whatever their parsing runs into
+            _reraise_if_unreadable(error)
             raise _fault_of(error) from error
 
     def decode(self, box_px: int) -> Pixels:
@@ -71,6 +72,7 @@ class PillowPicture:
         except MemoryError:
             raise
         except Exception as error:  # as above
+            _reraise_if_unreadable(error)
             fault = _fault_of(error)
             if not isinstance(fault, TruncatedPicture):
                 raise fault from error
@@ -114,6 +116,12 @@ def open_picture(request: Request) -> PillowPicture:
 def _fault_of(error: Exception) -> Fault | MemoryError:
     """What an exception of Pillow's stands for."""
     return salvage.fault_of_words(str(error) or type(error).__name__)
+
+
+def _reraise_if_unreadable(error: Exception) -> None:
+    """Tell a disk that fails from a file that is wrong: Pillow's own OSErrors have no number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
 
 
 def _refusal(request: Request) -> Fault:
