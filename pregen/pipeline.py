@@ -33,14 +33,15 @@ from pregen.thumbspec.naming import key
 from pregen.walk import WalkCounts, sources_from_list, walk, working_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pregen.config import RunConfig
-    from pregen.model import Job, Outcome, Source
+    from pregen.model import Flavor, Job, Known, Outcome, Source
     from pregen.progress.base import Report
     from pregen.progress.forecast import Experience, Forecast
     from pregen.progress.state import Snapshot
     from pregen.progress.watch import Watch
+    from pregen.recall import Memory
 
 #: To count a fresh source on the screen takes as long as to find it fresh.
 _FRESH_AT_ONCE = 100
@@ -89,7 +90,8 @@ def rehearse(
         Cache(config.work.cache_root, config.work.version) as cache,
         _journal(config, watch, create=False) as journal,
     ):
-        for job in _jobs(found, _planner(config, cache, journal), watch, stop):
+        planner = _planner(config, cache, journal, _LearnsNothing(journal))
+        for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
         return _ending(watch, stop), experience_of(journal.last_runs(RUNS_TO_LEARN_FROM))
 
@@ -210,11 +212,23 @@ class _Noted:
         return self._jobs.pop(outcome.job_id)
 
 
-def _planner(config: RunConfig, cache: Cache, journal: Journal) -> Planner:
+class _LearnsNothing:
+    """The memory of a rehearsal: it may look, and writes nothing."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.recall = memory.recall
+
+    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
+        """Do nothing."""
+
+
+def _planner(
+    config: RunConfig, cache: Cache, journal: Journal, memory: Memory | None = None
+) -> Planner:
     def hints(source: Source) -> Kind | None:
         return journal.hint(*source)
 
-    return Planner(cache, config.plan, hints, count().__next__, journal)
+    return Planner(cache, config.plan, hints, count().__next__, memory or journal)
 
 
 @contextmanager
@@ -267,7 +281,8 @@ def _jobs(
                     watch.planned()
                     yield planned
     finally:
-        watch.fresh(fresh)
+        if fresh:
+            watch.fresh(fresh)
         planner.close()
     watch.walk_ended()
 

@@ -6,12 +6,14 @@ for every wanted flavor the inode, mtime and size of the entry's file (every wri
 renames a new file into place). An entry of another flavor, or anything else unusual, and the
 source is looked at in full. Losing the memory costs time only.
 
-Holds one folder of sources at a time, because the walk comes folder by folder.
+Holds a number of folders at a time: the walk comes folder by folder, other orders do not.
 """
 
 from __future__ import annotations
 
 import os
+import stat
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
 from pregen.model import ALL_FLAVORS, Flavor
@@ -23,9 +25,17 @@ if TYPE_CHECKING:
     from pregen.model import Known, Source, Stamp
     from pregen.storage.cache import Cache
 
-#: A folder of more sources than this is looked at in full every time: remembering it would take
-#: some 300 bytes of memory each while the walk is in it.
-MOST_SOURCES = 50_000
+#: What is held at a time, 300 bytes each. Orders other than the walk's come from many folders.
+MOST_SOURCES = 100_000
+#: A folder that is read for fewer sources than this costs more than looking at them would ...
+_WORTH_SOURCES = 8
+#: ... which is known after so many folders.
+_TRIAL_FOLDERS = 64
+
+#: What was learned is handed over in portions, so that a killed run has not learned in vain.
+_LEARNED_AT_ONCE = 10_000
+#: A regular file that its owner may read.
+_READABLE_FILE = stat.S_IFREG | stat.S_IRUSR
 
 _EMPTY: dict[bytes, Known] = {}
 
@@ -48,13 +58,19 @@ class Recall:
     def __init__(self, cache: Cache, flavors: Sequence[Flavor], memory: Memory) -> None:
         self._memory = memory
         self._flavors = flavors
+        self._cache = cache
         self._folder: bytes | None = None
         self._known: dict[bytes, Known] = _EMPTY
-        self._learned: dict[bytes, Known] = {}
-        self._cache = cache
+        self._held: OrderedDict[bytes, dict[bytes, Known]] = OrderedDict()
+        self._held_sources = 0
+        self._learned: dict[bytes, dict[bytes, Known]] = {}
+        self._learned_sources = 0
+        self._asked = 0
+        self._read_folders = 0
         self._fds: list[int] = []
         self._others: list[KeySet] = []
         self._ready = False
+        self._worth_it = True
 
     def fresh(self, source: Source) -> bool:
         """Tell whether the source and its entries are what they were when all was fresh."""
@@ -62,6 +78,7 @@ class Recall:
         folder, _, name = path.rpartition(b"/")
         if folder != self._folder:
             self._enter(folder)
+        self._asked += 1
         known = self._known.get(name)
         if known is None or known[0] != size_bytes or known[1] != mtime_ns:
             return False
@@ -74,6 +91,8 @@ class Recall:
                 return False
             if (now.st_ino, now.st_mtime_ns, now.st_size) != known[at : at + 3]:
                 return False
+            if now.st_mode & _READABLE_FILE != _READABLE_FILE:
+                return False
             at += 3
         return not (self._others and any(others.may_hold(entry) for others in self._others))
 
@@ -81,24 +100,42 @@ class Recall:
         """Remember a source just found fresh, with the stamps of all wanted flavors in order."""
         path, size_bytes, mtime_ns = source
         folder, _, name = path.rpartition(b"/")
-        if folder != self._folder:
-            self._enter(folder)
-        if len(self._learned) < MOST_SOURCES:
-            self._learned[name] = known(size_bytes, mtime_ns, key, stamps)
+        self._learned.setdefault(folder, {})[name] = known(size_bytes, mtime_ns, key, stamps)
+        self._learned_sources += 1
+        if self._learned_sources >= _LEARNED_AT_ONCE:
+            self.close()
 
     def close(self) -> None:
-        """Hand over what was learned of the last folder."""
-        if self._learned and self._folder is not None:
-            self._memory.learn(self._folder, self._flavors, self._learned)
-        self._folder, self._known, self._learned = None, _EMPTY, {}
+        """Hand over what was learned."""
+        for folder, learned in self._learned.items():
+            self._memory.learn(folder, self._flavors, learned)
+        self._learned, self._learned_sources = {}, 0
 
     def _enter(self, folder: bytes) -> None:
-        self.close()
         self._folder = folder
+        held = self._held.get(folder)
+        if held is not None:
+            self._held.move_to_end(folder)
+            self._known = held
+            return
         if not self._ready:
             self._prepare()
-        if len(self._fds) == len(self._flavors):
+        self._known = _EMPTY
+        if self._worth_it:
             self._known = self._memory.recall(folder, self._flavors)
+            self._read_folders += 1
+            self._hold(folder)
+
+    def _hold(self, folder: bytes) -> None:
+        """Keep a folder for when the order comes back to it; let go of those not asked for long."""
+        self._held[folder] = self._known
+        self._held_sources += len(self._known)
+        while self._held_sources > MOST_SOURCES and len(self._held) > 1:
+            _, gone = self._held.popitem(last=False)
+            self._held_sources -= len(gone)
+        if self._read_folders > _TRIAL_FOLDERS and self._held_sources > MOST_SOURCES // 2:
+            # Folders come back after they were let go: the order is not one to remember by.
+            self._worth_it = self._asked >= _WORTH_SOURCES * self._read_folders
 
     def _prepare(self) -> None:
         """Open the folders of the wanted flavors, and list those that should hold nothing."""
@@ -107,6 +144,7 @@ class Recall:
         self._fds = [fd for fd in fds if fd is not None]
         others = (KeySet(self._cache.list_names(f)) for f in ALL_FLAVORS if f not in self._flavors)
         self._others = [keys for keys in others if keys.count]
+        self._worth_it = len(self._fds) == len(self._flavors)
 
 
 def known(size_bytes: int, mtime_ns: int, key: str, stamps: Sequence[Stamp]) -> Known:

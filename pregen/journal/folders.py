@@ -20,6 +20,11 @@ WRITE: Final = (
     "INSERT OR REPLACE INTO folders (path, version, flavors, names, facts) VALUES (?, ?, ?, ?, ?)"
 )
 
+FORGET: Final = "DELETE FROM folders WHERE path = ?"
+#: A folder of more sources is not remembered: its row is written anew each time something in it
+#: is learned (0.1 s for so many), and its sources are looked at in full.
+MOST_NAMES: Final = 50_000
+
 FolderRow = tuple[bytes, str, str, bytes, bytes]
 
 

@@ -58,6 +58,8 @@ _KEPT_OUTCOMES: Final = 20_000
 _FOLDERS_NS: Final = 10 * BATCH_NS
 #: ... or when this many sources have been learned.
 _FOLDERS_SOURCES: Final = 20_000
+#: While another run writes, so many are kept (30 MB); past that they are not remembered.
+_KEPT_SOURCES: Final = 100_000
 
 #: Remembered for the version that met them only: the next one may do better, or know more formats.
 VERSION_BOUND: Final = REMEMBERED - {Kind.SMALL}
@@ -97,7 +99,8 @@ class Journal:
         self._remembers = False
         self._own_runs: frozenset[int] = frozenset()
         self._learned: dict[tuple[bytes, str], dict[bytes, Known]] = {}
-        self._learned_lock = threading.Lock()
+        self._folders_lock = threading.Lock()
+        self._folders_database: sqlite3.Connection | None = None
         self._learned_count = 0
         self._folders_due_ns = 0
 
@@ -186,37 +189,45 @@ class Journal:
         if many or now >= self._due_ns:
             self._due_ns = now + BATCH_NS
             self._flush(files.BUSY_S)
-        if self._learned_count >= _FOLDERS_SOURCES or now >= self._folders_due_ns:
+        if now >= self._folders_due_ns:
             self._folders_due_ns = now + _FOLDERS_NS
-            self._flush_folders()
+            with self._folders_lock:
+                if self._learned:
+                    self._flush_folders()
 
     def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
-        """Add to what is known of a folder (`recall.Memory`). For any thread; written by `tick`."""
-        if self._database is None:
-            return
-        with self._learned_lock:
+        """Add to what is known of a folder (`recall.Memory`). For any thread."""
+        with self._folders_lock:
+            if self._database is None:
+                return
             place = folder, folders.flavors_text(flavors)
             self._learned.setdefault(place, {}).update(known)
             self._learned_count += len(known)
+            if self._learned_count >= _FOLDERS_SOURCES:
+                self._flush_folders()
 
     def _flush_folders(self) -> None:
-        with self._learned_lock:
-            learned, self._learned = self._learned, {}
-            self._learned_count = 0
-        if learned:
-            self._attempt(lambda database: self._write_folders(database, learned))
+        """Write what was learned, with a connection of its own; holds `_folders_lock`."""
+        try:
+            if self._folders_database is None:
+                self._folders_database = files.connect(self._path, files.BUSY_S)
+            self._write_folders(self._folders_database)
+        except sqlite3.Error as error:
+            if files.is_busy(error) and self._learned_count < _KEPT_SOURCES:
+                return  # another run writes; next time
+        self._learned, self._learned_count = {}, 0
 
-    def _write_folders(
-        self,
-        database: sqlite3.Connection,
-        learned: dict[tuple[bytes, str], dict[bytes, Known]],
-    ) -> None:
+    def _write_folders(self, database: sqlite3.Connection) -> None:
         database.execute("BEGIN IMMEDIATE")
         try:
-            for (folder, flavors), new in learned.items():
+            for (folder, flavors), new in self._learned.items():
                 found = database.execute(folders.READ, (folder,)).fetchone()
                 known = folders.read(found, self._version, flavors) | new
-                database.execute(folders.WRITE, folders.row(folder, self._version, flavors, known))
+                if len(known) > folders.MOST_NAMES:
+                    database.execute(folders.FORGET, (folder,))
+                else:
+                    row = folders.row(folder, self._version, flavors, known)
+                    database.execute(folders.WRITE, row)
             database.execute("COMMIT")
         except sqlite3.Error:
             files.roll_back(database)
@@ -261,7 +272,9 @@ class Journal:
     def close(self) -> None:
         """Write what is left and close the file. Nothing is noted or remembered from then on."""
         self._flush(files.PATIENT_S)
-        self._flush_folders()
+        with self._folders_lock:
+            if self._learned and self._database is not None:
+                self._flush_folders()
         self._close()
 
     # -- reading --------------------------------------------------------------------------------
@@ -355,8 +368,11 @@ class Journal:
             self._reader_error = None
             reader, self._reader = self._reader, None
             database, self._database = self._database, None
+        with self._folders_lock:
+            writer, self._folders_database = self._folders_database, None
+            self._learned, self._learned_count = {}, 0
         self._rows = []
-        for connection in (reader, database):
+        for connection in (reader, writer, database):
             if connection is not None:
                 with suppress(sqlite3.Error):
                     connection.close()

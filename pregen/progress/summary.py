@@ -13,7 +13,7 @@ from pregen.errors import ExitCode
 from pregen.model import FAILURES, Kind
 from pregen.progress import units
 from pregen.progress.text import printable, shown
-from pregen.progress.words import FAILURE_ORDER, WORDS, extra_command
+from pregen.progress.words import EXTRAS_TODO, FAILURE_ORDER, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -140,7 +140,7 @@ def _missing(report: Report) -> Iterator[Line]:
     if extras:
         each = ", ".join(f"{units.count(number)} {name}" for name, number in extras.items())
         yield Line(f"Waiting for an extra: {each}", Style.HEAD)
-        yield Line(f"  {extra_command(tuple(extras))}, then run again", Style.WARN)
+        yield Line(f"  {EXTRAS_TODO}", Style.WARN)
     if unsupported:
         each = ", ".join(
             f"{units.count(number)} {printable(mime)}" for mime, number in unsupported.items()

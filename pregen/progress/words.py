@@ -100,6 +100,6 @@ def label(kind: Kind) -> str:
     return WORDS[kind].label
 
 
-def extra_command(extras: tuple[str, ...]) -> str:
-    """Return the one command that installs `extras`; quoted, as brackets are globs in a shell."""
-    return f"pip install 'pregen[{','.join(sorted(extras))}]'"
+#: What to do about sources that wait for an extra. The decoders of the extras are not written yet:
+#: to send people off to install one would be a lie.
+EXTRAS_TODO = "recognised, but this version of pregen cannot decode them yet"

@@ -56,4 +56,4 @@ def test_the_summary_names_every_failed_file_and_each_extra(tmp_path: Path) -> N
     assert "Traceback" not in told.err
     for path in failed:
         assert os.fsdecode(path) in told.err
-    assert "pregen[heic,video]" in told.err
+    assert "Waiting for an extra: 6 heic, 4 video" in told.err

@@ -32,7 +32,8 @@ def cache(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
-    many_slow(folder, 60)
+    # Slow enough for a screen that is polled: some five seconds on two cores.
+    many_slow(folder, 60, megapixels=24)
     return folder
 
 

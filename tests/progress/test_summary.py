@@ -77,13 +77,13 @@ def test_every_kind_of_failure_has_words_and_a_next_step() -> None:
     assert set(WORDS) == set(Kind)
 
 
-def test_one_command_gets_all_missing_extras() -> None:
+def test_sources_that_wait_for_an_extra_are_counted_by_it() -> None:
     story = Story().jobs(
         *[outcome(Kind.NEEDS_EXTRA, extra="raw")] * 1500, outcome(Kind.NEEDS_EXTRA, extra="heic")
     )
     text = _text(story)
     assert "Waiting for an extra: 1,500 raw, 1 heic" in text
-    assert "pip install 'pregen[heic,raw]'" in text
+    assert "cannot decode them yet" in text
 
 
 def test_unsupported_files_are_told_by_mime() -> None:

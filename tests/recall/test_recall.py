@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,6 +152,34 @@ def test_the_memory_is_asked_once_for_each_folder(cache: Cache, memory: Notebook
     assert memory.asked == 2
 
 
+def test_folders_that_come_in_turns_are_read_once_each(cache: Cache, memory: Notebook) -> None:
+    recall = Recall(cache, WANTED, memory)
+    memory.asked = 0
+    for name in (b"a.jpg", b"b.jpg", b"c.jpg"):
+        for folder in (b"/photos/2024", b"/photos/2025"):
+            recall.fresh(SOURCE._replace(path=folder + b"/" + name))
+    assert memory.asked == 2
+
+
+def test_an_order_that_never_stays_in_a_folder_gives_up_remembering(
+    cache: Cache, memory: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pregen.recall.MOST_SOURCES", 2)
+    recall = Recall(cache, WANTED, memory)
+    known_once = memory.pages[b"/photos/2024"][b"a.jpg"]
+    for n in range(200):
+        memory.pages[b"/photos/%d" % n] = {b"a.jpg": known_once, b"b.jpg": known_once}
+    memory.asked = 0
+    for n in range(1000):
+        recall.fresh(SOURCE._replace(path=b"/photos/%d/a.jpg" % (n % 200)))
+    assert memory.asked < 100
+
+
+def test_an_entry_its_owner_may_not_read_is_looked_at(cache: Cache, memory: Notebook) -> None:
+    entry(cache, Flavor.LARGE).chmod(0)
+    assert not fresh(cache, memory)
+
+
 def planner(cache: Cache, memory: Notebook | Journal, **config: object) -> Planner:
     settings = PlanConfig(**config)  # type: ignore[arg-type]  # a test's own keywords
     return Planner(cache, settings, lambda _: None, count().__next__, memory)
@@ -208,4 +237,24 @@ def test_the_journal_is_a_memory_across_runs(cache: Cache, tmp_path: Path) -> No
     other = Journal.open(path, warnings.append, version="99.0.0")
     assert other.recall(b"/photos/2024", WANTED) == {}
     other.close()
+    assert warnings == []
+
+
+def test_another_run_that_writes_does_not_end_the_journal(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path / "state" / "journal.sqlite3")
+    warnings: list[str] = []
+    journal = Journal.open(path, warnings.append)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    stamps = [Stamp(1, 2, 3)] * 2
+    page = {b"%d" % n: known(1, 2, key(URI), stamps) for n in range(30_000)}
+    journal.learn(b"/photos", WANTED, page)
+    other.execute("ROLLBACK")
+    other.close()
+    journal.close()
+    journal = Journal.open(path, warnings.append)
+    assert len(journal.recall(b"/photos", WANTED)) == 30_000
+    journal.learn(b"/photos", WANTED, {b"x%d" % n: page[b"0"] for n in range(30_000)})
+    assert journal.recall(b"/photos", WANTED) == {}, "too large a folder is not remembered"
+    journal.close()
     assert warnings == []
