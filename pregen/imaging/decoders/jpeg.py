@@ -22,6 +22,7 @@ Samples = NDArray[np.uint8]
 """Rows x columns x 1, 3 or 4."""
 
 _EOI = b"\xff\xd9"
+_OPAQUE = 255
 _RGB = 3
 _COLOURS = {1: "GRAY", _RGB: "RGB"}
 #: The scales at which libjpeg-turbo has SIMD code.
@@ -62,7 +63,7 @@ class TurboPicture:
             data = holes.before_the_first(data, head.scan_at)
         try:
             pixels = self._decode(data, shrink)
-        except ValueError:
+        except (ValueError, pyvips.Error):
             return self._by_vips(data, box_px)
         if not self._enough(data, pixels):
             return self._by_vips(data, box_px)
@@ -111,15 +112,26 @@ class TurboPicture:
         return image
 
 
-class VipsJpeg(vips.VipsPicture):
-    """A JPEG that libvips decodes, with the same short cut for progressive ones."""
+class VipsJpeg(TurboPicture):
+    """A plain JPEG that libvips decodes, for those who want one library for all."""
 
-    def __init__(self, request: Request, head: jpeghead.JpegHead) -> None:
-        super().__init__(request, request.head)
-        self._head = head
+    loader = "vips"
 
-    def _prepare(self, shrink: int) -> None:
-        self.data = data_for(self._request, self._head, shrink)
+    def _decode(self, data: bytes, shrink: int) -> Samples:
+        options = {"shrink": shrink} if shrink > 1 else {}
+        image = pyvips.Image.jpegload_buffer(data, access="sequential", fail_on="none", **options)
+        if self._srgb and image.bands == 1:
+            image = image.bandjoin([image, image])
+        if self._srgb:
+            image = image.bandjoin(_OPAQUE)
+        # libvips leaves out a last row or column that is not all there.
+        columns = -(-self.width_px // shrink)
+        rows = -(-self.height_px // shrink)
+        image = image.copy_memory()
+        if (image.width, image.height) != (columns, rows):
+            image = image.embed(0, 0, columns, rows, extend="copy")
+        samples = np.frombuffer(image.write_to_memory(), np.uint8)
+        return samples.reshape(rows, columns, image.bands).copy()
 
 
 def data_for(request: Request, head: jpeghead.JpegHead, shrink: int) -> bytes:

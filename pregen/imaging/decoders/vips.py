@@ -58,7 +58,6 @@ class VipsPicture:
         """See `base.Opened`."""
         options = self._scale(box_px)
         self._request.reserve(self._decode_bytes())
-        self._prepare(options.get("shrink", 1))
 
         def load(fail_on: str) -> pyvips.Image:
             return self._load(fail_on=fail_on, **options)
@@ -73,9 +72,6 @@ class VipsPicture:
             extent = (self.width_px / shrink, self.height_px / shrink)
             return pixels._replace(image=exact.covering(pixels.image, extent), extent=extent)
         return pixels
-
-    def _prepare(self, shrink: int) -> None:
-        """What is to be done before a decode at this scale."""
 
     def _load(self, **options: Any) -> pyvips.Image:
         loader = _LOADERS[self._request.format.name]
