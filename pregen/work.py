@@ -265,7 +265,11 @@ class _Attempt:
         if made.small:
             return []
         facts = self._facts(made.mime)._replace(
-            width_px=made.width_px, height_px=made.height_px, pages=made.pages
+            width_px=made.width_px,
+            height_px=made.height_px,
+            pages=made.pages,
+            movie_length_s=made.movie_length_s,
+            extra=((pngbuild.FRAMES, str(made.frames)),) if made.frames else (),
         )
         entries: list[_Entry] = []
         for step in makes:

@@ -43,8 +43,9 @@ class NeedsExtra(Fault):
 
     kind = Kind.NEEDS_EXTRA
 
-    def __init__(self, extra: str, mime: str) -> None:
-        super().__init__(f"needs pregen[{extra}]", mime)
+    def __init__(self, extra: str, mime: str, trouble: str = "") -> None:
+        why = f", which is installed but does not load: {trouble}" if trouble else ""
+        super().__init__(f"needs pregen[{extra}]{why}", mime)
         self.extra = extra
 
 

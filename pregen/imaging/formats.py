@@ -12,6 +12,7 @@ class Format(NamedTuple):
     mime: str
     """As shared-mime-info names it."""
     decoder: str = ""
-    """The module of `imaging.decoders` that reads it; empty when none does."""
+    """The module of `imaging.decoders` that reads it; empty when none does. One that belongs to an
+    extra imports its library at its top: where that fails, the source waits for the extra."""
     extra: str = ""
-    """The extra of pregen that brings a decoder; empty when none does."""
+    """The extra of pregen that brings the library; empty when the core does, or none."""

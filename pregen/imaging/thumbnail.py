@@ -16,6 +16,7 @@ from pregen.model import SMALL_BOX_PX, Flavor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from types import ModuleType
 
     from pregen.imaging.formats import Format
 
@@ -42,6 +43,8 @@ class Thumbnails(NamedTuple):
     """Of the original, after orientation."""
     height_px: int
     pages: int
+    frames: int
+    movie_length_s: int
     bytes_read: int
     read_ns: int
     decode_ns: int
@@ -68,6 +71,21 @@ def identify(head: bytes) -> Format:
     if found.extra:
         raise NeedsExtra(found.extra, found.mime)
     raise Unsupported(f"no decoder for {found.mime}", found.mime)
+
+
+def decoder_of(found: Format) -> ModuleType:
+    """Import the module that reads a format, and with it its library.
+
+    Raises:
+        NeedsExtra: the library comes with an extra that is not installed, or does not load.
+    """
+    try:
+        return importlib.import_module(f"pregen.imaging.decoders.{found.decoder}")
+    except ImportError as error:
+        if not found.extra or (error.name or "").partition(".")[0] == "pregen":
+            raise
+        missing = isinstance(error, ModuleNotFoundError)
+        raise NeedsExtra(found.extra, found.mime, "" if missing else str(error)) from error
 
 
 def make(
@@ -105,8 +123,7 @@ def make(
 def _make(
     request: Request, flavors: Collection[Flavor], max_pixels: int, begun_ns: int
 ) -> Thumbnails:
-    module = importlib.import_module(f"pregen.imaging.decoders.{request.format.decoder}")
-    opened: Opened = module.open_picture(request)
+    opened: Opened = decoder_of(request.format).open_picture(request)
     if opened.width_px * opened.height_px > max_pixels:
         raise TooLarge(opened.width_px, opened.height_px, max_pixels)
     read_ns = time.perf_counter_ns()
@@ -131,6 +148,8 @@ def _make(
         width_px=height_px if turned else width_px,
         height_px=width_px if turned else height_px,
         pages=opened.pages,
+        frames=opened.frames,
+        movie_length_s=opened.movie_length_s,
         bytes_read=request.bytes_read,
         read_ns=read_ns - begun_ns,
         decode_ns=decoded_ns - read_ns,

@@ -31,6 +31,8 @@ from pregen.thumbspec.pngtext import PngHead, Text, TextKind, read_head
 SOFTWARE: Final = f"pregen {__version__}"
 #: Holds the Software that made the pixels of an entry whose texts we rewrote.
 REFITTED_FROM: Final = "X-Pregen::Refitted-From"
+#: Number of pictures in an animation. The standard counts pages and seconds, but no frames.
+FRAMES: Final = "X-Pregen::Frames"
 
 #: Keys that an entry of ours holds at most once, from `Facts` alone.
 STANDARD_KEYS: Final = frozenset(

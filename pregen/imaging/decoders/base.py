@@ -111,7 +111,7 @@ class Plain(NamedTuple):
 
 
 class Opened(Protocol):
-    """A picture whose header has been read."""
+    """A picture whose header has been read. To be derived from: the facts have defaults."""
 
     loader: str
     width_px: int
@@ -119,8 +119,12 @@ class Opened(Protocol):
     """As stored, before orientation."""
     orientation: int
     """EXIF's 1 to 8: how the stored picture is to be turned."""
-    pages: int
+    pages: int = 0
     """Of a document; 0 where pages make no sense."""
+    frames: int = 0
+    """Of an animation; 0 where there is one picture only."""
+    movie_length_s: int = 0
+    """Of a video, in whole seconds; 0 where it is not known or makes no sense."""
 
     def decode(self, box_px: int) -> Pixels | Plain:
         """Decode at a scale that covers a box of `box_px`.

@@ -33,11 +33,10 @@ _SCANS_SHRINK = 8
 _READ_GROWTH = 8
 
 
-class TurboPicture:
+class TurboPicture(Opened):
     """A plain JPEG whose segments have been read."""
 
     loader = "turbo"
-    pages = 0
 
     def __init__(self, request: Request, head: jpeghead.JpegHead) -> None:
         self._request = request

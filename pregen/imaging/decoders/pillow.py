@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from pregen.imaging import colour
 from pregen.imaging.decoders import salvage
-from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Pixels, Request
+from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
 from pregen.imaging.decoders.vips import averaged
 from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsupported
 from pregen.imaging.runtime import pyvips
@@ -33,11 +33,10 @@ _MODES: Final = {
 Image.MAX_IMAGE_PIXELS = None
 
 
-class PillowPicture:
+class PillowPicture(Opened):
     """A picture whose header Pillow has read."""
 
     loader = "pillow"
-    pages = 0
 
     def __init__(self, request: Request) -> None:
         self._request = request

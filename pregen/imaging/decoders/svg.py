@@ -6,17 +6,16 @@ By buffer librsvg loads no other file; `unlimited` stays off (formats-and-decode
 from __future__ import annotations
 
 from pregen.imaging.decoders import salvage
-from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Pixels, Request
+from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
 from pregen.imaging.faults import InvalidPicture
 from pregen.imaging.runtime import pyvips
 
 
-class SvgPicture:
+class SvgPicture(Opened):
     """A drawing whose own size is known."""
 
     loader = "vips"
     orientation = 1
-    pages = 0
 
     def __init__(self, request: Request) -> None:
         if request.size_bytes > WHOLE_FILE_BYTES:

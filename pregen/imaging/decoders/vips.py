@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pregen.imaging import exact
 from pregen.imaging.decoders import salvage
-from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Pixels, Request
+from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
 from pregen.imaging.faults import InvalidPicture
 from pregen.imaging.runtime import pyvips
 
@@ -30,7 +30,7 @@ _JPEG_SHRINKS: Final = (8, 4, 2)
 _WEBP_MARGIN: Final = 2
 
 
-class VipsPicture:
+class VipsPicture(Opened):
     """A picture whose header libvips has read."""
 
     loader = "vips"
