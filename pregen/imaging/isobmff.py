@@ -26,7 +26,7 @@ def sniff(head: bytes) -> Format | None:
     """Return the format of an ISO base media file, None when `head` is not the start of one."""
     box = head[4:8]
     if box in _QUICKTIME_BOXES:
-        return Format("video", "video/quicktime", extra="video")
+        return Format("video", "video/quicktime", "video", "video")
     if box != b"ftyp":
         return None
     size_bytes = int.from_bytes(head[:4], "big")
@@ -49,4 +49,4 @@ def _by_brands(major: bytes, brands: list[bytes]) -> Format | None:
     if _HEVC.intersection(brands):
         return HEIC
     mime = _VIDEO_MIMES.get(major, "video/3gpp" if major[:3] == b"3gp" else "video/mp4")
-    return Format("video", mime, extra="video")
+    return Format("video", mime, "video", "video")

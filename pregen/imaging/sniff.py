@@ -32,7 +32,7 @@ PSD = Format("psd", "image/vnd.adobe.photoshop", "pillow")
 JP2 = Format("jp2", "image/jp2", "pillow")
 J2K = Format("j2k", "image/x-jp2-codestream", "pillow")
 QOI = Format("qoi", "image/qoi", "pillow")
-PDF = Format("pdf", "application/pdf", extra="pdf")
+PDF = Format("pdf", "application/pdf", "pdf", "pdf")
 JXL = Format("jxl", "image/jxl", extra="jxl")
 _NETPBM = {
     b"P1": Format("ppm", "image/x-portable-bitmap", "pillow"),
@@ -42,6 +42,11 @@ _NETPBM = {
     b"P5": Format("ppm", "image/x-portable-graymap", "pillow"),
     b"P6": Format("ppm", "image/x-portable-pixmap", "pillow"),
 }
+
+
+def _video(mime: str) -> Format:
+    return Format("video", mime, "video", "video")
+
 
 #: Formats told by how the file begins.
 _PREFIXES: tuple[tuple[bytes, Format], ...] = (
@@ -60,11 +65,10 @@ _PREFIXES: tuple[tuple[bytes, Format], ...] = (
     (b"\x00MRM", Format("raw", "image/x-minolta-mrw", extra="raw")),
     (b"FOVb", Format("raw", "image/x-sigma-x3f", extra="raw")),
     (b"II\x1a\x00\x00\x00HEAPCCDR", Format("raw", "image/x-canon-crw", extra="raw")),
-    (b"\x1aE\xdf\xa3", Format("video", "video/x-matroska", extra="video")),
-    (b"FLV\x01", Format("video", "video/x-flv", extra="video")),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Format("video", "video/x-ms-wmv", extra="video")),
-    (b"\x00\x00\x01\xba", Format("video", "video/mpeg", extra="video")),
-    (b"\x00\x00\x01\xb3", Format("video", "video/mpeg", extra="video")),
+    (b"FLV\x01", _video("video/x-flv")),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _video("video/x-ms-wmv")),
+    (b"\x00\x00\x01\xba", _video("video/mpeg")),
+    (b"\x00\x00\x01\xb3", _video("video/mpeg")),
     (b"gimp xcf ", Format("xcf", "image/x-xcf")),
     (b"8BPS\x00\x02", Format("psb", "image/x-photoshop-large")),
     (b"\x76\x2f\x31\x01", Format("exr", "image/x-exr")),
@@ -77,6 +81,11 @@ _PREFIXES: tuple[tuple[bytes, Format], ...] = (
     (b"P7\n", Format("pam", "image/x-portable-anymap")),
     (b"\xd7\xcd\xc6\x9a", Format("wmf", "image/wmf")),
 )
+
+#: The first page of each stream of an Ogg stands at its beginning (RFC 3533, 4).
+_OGG_BYTES = 1024
+#: The header of a Matroska file names its document type (RFC 8794, 11.2).
+_EBML_BYTES = 64
 
 _SVG_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?svg[\s>]")
 _MARKUP_START = re.compile(rb"\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<(?:[A-Za-z_][\w.-]*:)?svg[\s>])")
@@ -105,8 +114,8 @@ def sniff(head: bytes) -> Format | None:
     start = head[:4]
     if start in tiffhead.MAGICS:
         return tiffhead.raw_format(head) or TIFF
-    if start == b"RIFF":
-        return _riff(head)
+    if start in {b"RIFF", b"\x1aE\xdf\xa3", b"OggS"}:
+        return _container(head)
     if (iso := isobmff.sniff(head)) is not None:
         return iso
     if head[:2] in _NETPBM and head[2:3] in b" \t\r\n#" and len(head) > 3:  # noqa: PLR2004 - past the magic
@@ -114,15 +123,14 @@ def sniff(head: bytes) -> Format | None:
     return _bitmap(head) or _transport_stream(head) or _markup(head)
 
 
-def _riff(head: bytes) -> Format | None:
-    """RIFF holds WebP and AVI, and much that is no picture (WAV)."""
-    match head[8:12]:
-        case b"WEBP":
-            return WEBP
-        case b"AVI ":
-            return Format("video", "video/vnd.avi", extra="video")
-        case _:
-            return None
+def _container(head: bytes) -> Format | None:
+    """Boxes for anything: RIFF holds WebP and AVI, and much that is no picture (WAV)."""
+    if head[:4] == b"RIFF":
+        return {b"WEBP": WEBP, b"AVI ": _video("video/vnd.avi")}.get(head[8:12])
+    if head[:4] == b"OggS":
+        return _video("video/x-theora+ogg") if b"\x80theora" in head[:_OGG_BYTES] else None
+    webm = b"\x42\x82\x84webm" in head[:_EBML_BYTES]
+    return _video("video/webm" if webm else "video/x-matroska")
 
 
 def _bitmap(head: bytes) -> Format | None:
@@ -177,7 +185,7 @@ def _transport_stream(head: bytes) -> Format | None:
     for first, step in ((0, 188), (4, 192)):
         marks = head[first : first + 8 * step : step]
         if len(marks) == 8 and set(marks) == {0x47}:  # noqa: PLR2004 - eight in a row are no accident
-            return Format("video", "video/mp2t", extra="video")
+            return _video("video/mp2t")
     return None
 
 

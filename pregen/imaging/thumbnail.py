@@ -40,7 +40,7 @@ class Thumbnails(NamedTuple):
     mime: str
     loader: str
     width_px: int
-    """Of the original, after orientation."""
+    """Of the original, after orientation; 0 for one that has no pixels of its own."""
     height_px: int
     pages: int
     frames: int
@@ -54,7 +54,7 @@ class Thumbnails(NamedTuple):
     @property
     def small(self) -> bool:
         """True when the original needs no entry (standard, Thumbnail Size)."""
-        return max(self.width_px, self.height_px) <= SMALL_BOX_PX
+        return not self.pictures
 
 
 def identify(head: bytes) -> Format:
@@ -124,14 +124,13 @@ def _make(
     request: Request, flavors: Collection[Flavor], max_pixels: int, begun_ns: int
 ) -> Thumbnails:
     opened: Opened = decoder_of(request.format).open_picture(request)
-    if opened.width_px * opened.height_px > max_pixels:
+    if opened.width_px * opened.height_px > max_pixels and not opened.scalable:
         raise TooLarge(opened.width_px, opened.height_px, max_pixels)
     read_ns = time.perf_counter_ns()
-    turned = opened.orientation in render.QUARTER_TURNS
     width_px, height_px = opened.width_px, opened.height_px
     decoded_ns = resized_ns = encoded_ns = read_ns
     pictures: dict[Flavor, Picture] = {}
-    if max(width_px, height_px) > SMALL_BOX_PX:
+    if opened.always or max(width_px, height_px) > SMALL_BOX_PX:
         pixels = opened.decode(max(flavor.box_px for flavor in flavors))
         decoded_ns = time.perf_counter_ns()
         made = render.render(pixels, width_px, height_px, opened.orientation, flavors)
@@ -141,6 +140,9 @@ def _make(
             for flavor, rgba in made.items()
         }
         encoded_ns = time.perf_counter_ns()
+    turned = opened.orientation in render.QUARTER_TURNS
+    if opened.scalable:
+        width_px = height_px = 0
     return Thumbnails(
         pictures=pictures,
         mime=request.format.mime,

@@ -47,11 +47,11 @@ def test_real_files_of_other_formats_end_as_they_should(library: Library) -> Non
         "exif-at-eof.heic": "needs-extra",
         "iphone.heic": "needs-extra",
         "nikon.nef": "made",  # a JPEG by its content
-        "clip.3gp": "needs-extra",
-        "clip.mov": "needs-extra",
-        "clip.mp4": "needs-extra",
-        "clip.mts": "needs-extra",
-        "tiny-cmyk16.psd": "unsupported",  # 16 bits a channel
+        "clip.3gp": "made",
+        "clip.mov": "made",
+        "clip.mp4": "made",
+        "clip.mts": "made",
+        "tiny-cmyk16.psd": "small",  # and of 16 bits a channel, which are not read
         "tiny-interlaced.png": "small",
         "tiny.bmp": "small",
         "tiny.gif": "small",

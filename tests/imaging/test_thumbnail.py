@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from pregen.config import Decoder
 from pregen.imaging import colour, faults, png, render, thumbnail
 from pregen.imaging.runtime import pyvips
 from pregen.model import Flavor, Kind
-from tests.support import hostile, pictures, profiles
+from tests.support import hostile, pictures, profiles, without
 from tests.support.photo import photo, psnr_db
 
 if TYPE_CHECKING:
@@ -287,7 +288,13 @@ def test_a_huge_interlaced_picture_asks_before_it_takes_memory(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("name", "data"), hostile.magic_only().items())
-def test_formats_of_extras_are_named(name: str, data: bytes, tmp_path: Path) -> None:
+def test_formats_of_extras_are_named(
+    name: str, data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in without.MODULES.values():
+        monkeypatch.setitem(sys.modules, module, None)
+    for decoder in ("heic", "raw", "video", "pdf", "jxl"):
+        monkeypatch.delitem(sys.modules, f"pregen.imaging.decoders.{decoder}", raising=False)
     with pytest.raises(faults.NeedsExtra) as caught:
         make(tmp_path / name, data)
     extra = {"heic": "heic", "mp4": "video", "jxl": "jxl", "pdf": "pdf"}.get(

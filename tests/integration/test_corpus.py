@@ -10,6 +10,7 @@ import pytest
 from tests.support import entries, oracles, pngwalk
 from tests.support.capabilities import Capability, corpus, needs
 from tests.support.program import run_pregen
+from tests.support.without import without
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,4 +57,37 @@ def test_the_summary_names_every_failed_file_and_each_extra(tmp_path: Path) -> N
     assert "Traceback" not in told.err
     for path in failed:
         assert os.fsdecode(path) in told.err
-    assert "Waiting for an extra: 6 heic, 4 video" in told.err
+
+
+def test_without_the_extras_exactly_their_files_wait_and_leave_nothing(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    bare = without(tmp_path)
+    done = run_pregen("run", "--json", corpus() / "formats", cache=cache, env=bare)
+    waiting = {path: record for path, record in done.outcomes.items() if record["extra"]}
+    assert {record["kind"] for record in waiting.values()} == {"needs-extra"}
+    names = {os.fsdecode(path.rpartition(b"/")[2]): r["extra"] for path, r in waiting.items()}
+    assert names == {
+        **dict.fromkeys(("cheers.heic", "exif-at-eof.heic", "iphone.heic"), "heic"),
+        **dict.fromkeys(("clip.3gp", "clip.mov", "clip.mp4", "clip.mts"), "video"),
+    }
+    assert {record["message"] for record in waiting.values()} == {
+        "needs pregen[heic]",
+        "needs pregen[video]",
+    }
+    made = {record["kind"] for path, record in done.outcomes.items() if path not in waiting}
+    assert made == {"made", "small"}
+    keys = {oracles.entry_path(cache, "large", oracles.glib_uri(path)).name for path in waiting}
+    assert not keys & {path.name for path in entries.files(cache)}
+    told = run_pregen("run", corpus() / "formats", cache=tmp_path / "other", env=bare)
+    assert "Waiting for an extra: 4 video, 3 heic" in told.err
+
+
+def test_what_waited_for_an_extra_is_made_once_it_is_there(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    clip = corpus() / "formats" / "clip.mov"
+    for _ in range(2):
+        waiting = run_pregen("run", "--json", clip, cache=cache, env=without(tmp_path))
+        assert waiting.kinds() == {"clip.mov": "needs-extra"}
+        assert waiting.code == 0
+    assert run_pregen("run", "--json", clip, cache=cache).kinds() == {"clip.mov": "made"}
+    assert entries.read(cache, "large", clip).text("Thumb::Movie::Length") == "4"

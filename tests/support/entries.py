@@ -26,6 +26,7 @@ KEYS = (
     "Thumb::Document::Pages",
     "Thumb::Movie::Length",
     "Software",
+    "X-Pregen::Frames",
 )
 
 

@@ -118,13 +118,19 @@ class Opened(Protocol):
     height_px: int
     """As stored, before orientation."""
     orientation: int
-    """EXIF's 1 to 8: how the stored picture is to be turned."""
+    """EXIF's 1 to 8: how the stored picture is to be turned. Asked for after `decode`."""
     pages: int = 0
     """Of a document; 0 where pages make no sense."""
     frames: int = 0
     """Of an animation; 0 where there is one picture only."""
     movie_length_s: int = 0
     """Of a video, in whole seconds; 0 where it is not known or makes no sense."""
+
+    scalable: bool = False
+    """It has no pixels of its own and is drawn at any size: `width_px` and `height_px` are its
+    proportions in large numbers, and its entries tell no size."""
+    always: bool = False
+    """It needs an entry however small it is: no desktop shows it as it is, like a picture."""
 
     def decode(self, box_px: int) -> Pixels | Plain:
         """Decode at a scale that covers a box of `box_px`.

@@ -6,6 +6,7 @@ The format is pinned to what `sniff` found, so that no other parser ever sees th
 from __future__ import annotations
 
 import io
+import struct
 from typing import Final
 
 import numpy as np
@@ -107,9 +108,32 @@ class PillowPicture(Opened):
             ) from fault
 
 
-def open_picture(request: Request) -> PillowPicture:
+class Refused(Opened):
+    """A picture of which only the size can be read: that it is small needs no more."""
+
+    loader = "pillow"
+    orientation = 1
+
+    def __init__(self, width_px: int, height_px: int, fault: Fault) -> None:
+        self.width_px = width_px
+        self.height_px = height_px
+        self._fault = fault
+
+    def decode(self, box_px: int) -> Pixels:  # noqa: ARG002 - `base.Opened`'s signature
+        """Raise why not."""
+        raise self._fault
+
+
+def open_picture(request: Request) -> Opened:
     """Read the header. Raises Fault when Pillow refuses it."""
-    return PillowPicture(request)
+    try:
+        return PillowPicture(request)
+    except Unsupported as fault:
+        if request.format.name != "psd":
+            raise
+        # Adobe, Photoshop File Formats: rows, then columns.
+        height_px, width_px = struct.unpack_from(">II", request.head, 14)
+        return Refused(width_px, height_px, fault)
 
 
 def _fault_of(error: Exception) -> Fault | MemoryError:

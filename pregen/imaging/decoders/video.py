@@ -1,0 +1,302 @@
+"""Video through FFmpeg (PyAV): one telling keyframe, upright, in its true shape and colours.
+
+Keyframes are tried at a tenth of the length and further on, until one is neither black nor flat.
+Only what they need is read. A film without pictures is sound, and no picture.
+"""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+
+import av
+import av.error
+import av.logging
+import numpy as np
+from av.sidedata.sidedata import Type
+from av.stream import Disposition
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+from pregen.imaging import extents, hdr
+from pregen.imaging.decoders.base import Opened, Plain, Request
+from pregen.imaging.decoders.reader import LIMIT_BYTES, Reader
+from pregen.imaging.faults import InvalidPicture, NotPicture, TruncatedPicture, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.sidedata.sidedata import SideDataContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from pregen.imaging.decoders.base import Rgba
+
+    _Skip = Literal["NONKEY", "NONREF", "DEFAULT"]
+
+# FFmpeg has much to say about damaged files; outcomes say what matters.
+av.logging.set_level(av.logging.PANIC)
+
+#: What PyAV raises for files that FFmpeg does not like.
+_ERRORS: Final = (av.error.FFmpegError, ValueError, OverflowError)
+_NO_DECODER: Final = (
+    av.error.DecoderNotFoundError,
+    av.error.DemuxerNotFoundError,
+    av.error.PatchWelcomeError,
+    av.error.NotImplementedError,
+)
+_COVER: Final = Disposition.attached_pic
+#: Anamorphic video has pixels of 1.8 to 1 at most; more is damage.
+_MAX_PIXEL_ASPECT: Final = 8
+#: Where to look, as shares of the length. The very first picture is often black.
+_SHARES: Final = (0.1, 0.3, 0.5, 0.0)
+#: Standard deviation of the luma, in levels of 255, below which a picture shows nothing. Fades and
+#: slates have 0 to 3; the flattest photo of fog in the corpus has 12.
+_FLAT_LEVELS: Final = 6.0
+#: Between keyframes a fade is met half-way; this much of it is over with.
+_FADED_LEVELS: Final = 24.0
+_PROBE_PX: Final = 64
+#: Packets until the picture of a keyframe is out: FFmpeg holds back 16 frames, each in two fields.
+_MAX_DELAY: Final = 40
+#: Packets from a place in the file to the next keyframe: ten seconds of interlaced video.
+_MAX_SEARCH: Final = 600
+#: Without a keyframe that shows anything, every eighth frame is looked at, until so many pixels
+#: were decoded: 300 frames of 720p, which take a second.
+_STEP: Final = 8
+_FURTHER_PX: Final = 300 * 1280 * 720
+#: Twice the box is all that Lanczos-3 needs.
+_MARGIN: Final = 2
+#: Bytes of memory for each pixel of a film: 4:2:0 of 10 bits, and the few frames a decoder holds.
+_BYTES_PER_PX: Final = 12
+#: Unlabelled video is BT.601 below this height, BT.709 from it on: what all players assume.
+_HD_PX: Final = 720
+_MATRICES: Final = {
+    1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020,
+}  # fmt: skip
+#: Signs of the display matrix' a, b, c, d (ISO/IEC 14496-12, 6.2.2) -> EXIF orientation.
+_ORIENTATIONS: Final = {
+    (1, 0, 0, 1): 1, (-1, 0, 0, 1): 2, (-1, 0, 0, -1): 3, (1, 0, 0, -1): 4,
+    (0, 1, 1, 0): 5, (0, 1, -1, 0): 6, (0, -1, -1, 0): 7, (0, -1, 1, 0): 8,
+}  # fmt: skip
+
+
+class _Found(NamedTuple):
+    """A frame that could be shown."""
+
+    frame: VideoFrame
+    levels: float
+    """How much there is to see: the standard deviation of its luma."""
+
+
+class Film(Opened):
+    """A film whose header has been read. What turns it is known once a frame was decoded."""
+
+    loader = "ffmpeg"
+    orientation = 1
+    always = True
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._reader = Reader(request)
+        try:
+            self._container = av.open(self._reader, "r", metadata_errors="ignore")
+        except _ERRORS as error:
+            raise self._fault_of(error) from error
+        self._stream = _pictures_of(self._container)
+        self._stream.codec_context.thread_count = 1
+        self.width_px, self.height_px = _shape(self._stream)
+        if min(self.width_px, self.height_px) < 1:
+            raise self._fault_of(None)
+        self.movie_length_s = _length_s(self._container.duration)
+
+    def decode(self, box_px: int) -> Plain:
+        """See `base.Opened`."""
+        self._request.reserve(self.width_px * self.height_px * _BYTES_PER_PX)
+        frame = self._choose()
+        self.orientation = _orientation(frame)
+        scale = min(1.0, _MARGIN * box_px / max(self.width_px, self.height_px))
+        width_px = max(1, round(self.width_px * scale))
+        height_px = max(1, round(self.height_px * scale))
+        if frame.interlaced_frame:
+            # One row of two fields is the mean of both moments; as they are, they make a comb.
+            height_px = min(height_px, max(1, frame.height // 2))
+        try:
+            samples = _rgbx(frame, width_px, height_px)
+        except _ERRORS as error:
+            raise self._fault_of(error) from error
+        self._container.close()
+        return Plain(samples, (width_px, height_px))
+
+    def _choose(self) -> VideoFrame:
+        """Return the first keyframe that shows something, or else the one that shows most."""
+        best: _Found | None = None
+        trouble: Exception | None = None
+        seen: set[int | None] = set()
+        for share in _SHARES if self._container.duration else (0.0,):
+            try:
+                frame = self._keyframe(share)
+                if frame is None or frame.pts in seen:
+                    continue
+                seen.add(frame.pts)
+                found = _Found(frame, _levels(frame))
+            except _ERRORS as error:
+                trouble = error
+                continue
+            if found.levels >= _FLAT_LEVELS:
+                return frame
+            if best is None or found.levels > best.levels:
+                best = found
+        if best is None:
+            raise self._fault_of(trouble) from trouble
+        try:
+            return self._further(best)
+        except _ERRORS:
+            return best.frame
+
+    def _further(self, best: _Found) -> VideoFrame:
+        """Look between the keyframes, which are all flat or only one: short clips have no other."""
+        self._container.seek(min(0, self._container.start_time or 0))
+        context = self._stream.codec_context
+        context.flush_buffers()
+        context.skip_frame = "NONREF"
+        frames = (one for packet in self._packets() for one in context.decode(packet))
+        last = min(_MAX_SEARCH, _FURTHER_PX // (self.width_px * self.height_px))
+        for frame in islice(frames, _STEP - 1, last, _STEP):
+            found = _Found(frame, _levels(frame))
+            if found.levels >= _FADED_LEVELS:
+                return frame
+            best = max(best, found, key=lambda one: one.levels)
+        return best.frame
+
+    def _keyframe(self, share: float) -> VideoFrame | None:
+        """Return the keyframe at or before a share of the length; None where there is none."""
+        container = self._container
+        start = container.start_time or 0
+        # Transport streams find the beginning only when asked for a time before it.
+        container.seek(start + int((container.duration or 0) * share) if share else min(0, start))
+        packets = self._packets()
+        key = next((one for one in islice(packets, _MAX_SEARCH) if one.is_keyframe), None)
+        if key is None:
+            if share:
+                return None
+            # Cut out of a broadcast, without a keyframe: the first picture that is whole.
+            container.seek(min(0, start))
+            return self._first_of(islice(self._packets(), _MAX_SEARCH), "DEFAULT")
+        frame = self._first_of([key], "NONKEY")
+        if frame is None or frame.interlaced_frame:
+            # Its second field may come as a packet of its own, and not as a keyframe.
+            frame = self._first_of(chain([key], islice(packets, _MAX_DELAY)), "NONREF") or frame
+        return frame
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        return (packet for packet in self._container.demux(self._stream) if packet.size)
+
+    def _first_of(self, packets: Iterable[Packet[VideoStream]], skip: _Skip) -> VideoFrame | None:
+        """Return the first sound frame that packets give, preferably a keyframe's."""
+        context = self._stream.codec_context
+        context.flush_buffers()
+        context.skip_frame = skip
+        found: VideoFrame | None = None
+        for packet in chain(packets, [None]):
+            for frame in context.decode(packet):
+                if frame.is_corrupt:
+                    continue
+                if frame.key_frame or skip == "DEFAULT":
+                    return frame
+                found = found or frame
+        return found
+
+    def _fault_of(self, error: Exception | None) -> Exception:
+        """What an error of FFmpeg's stands for; None: nothing came out, and no error either."""
+        if self._reader.error is not None:
+            return self._reader.error
+        if isinstance(error, MemoryError):
+            return MemoryError(str(error))
+        if isinstance(error, _NO_DECODER):
+            return Unsupported(f"FFmpeg cannot decode this kind of it ({error.strerror})")
+        if self._reader.exhausted:
+            return InvalidPicture(f"there is no picture in {LIMIT_BYTES >> 20} MiB of it")
+        size_bytes = self._request.size_bytes
+        declared = extents.declared_bytes(self._read_at, size_bytes)
+        if declared > size_bytes:
+            return TruncatedPicture(
+                f"the file ends before its film does: {size_bytes / declared:.0%} of it are there"
+            )
+        why = getattr(error, "strerror", None) or str(error or "no picture can be decoded")
+        return InvalidPicture(f"FFmpeg cannot read it ({why})")
+
+    def _read_at(self, offset: int, count: int) -> bytes:
+        self._reader.seek(offset)
+        return self._reader.read(count)
+
+
+def open_picture(request: Request) -> Film:
+    """Read the header. Raises Fault when FFmpeg refuses it, or when there are no pictures."""
+    return Film(request)
+
+
+def _pictures_of(container: InputContainer) -> VideoStream:
+    """Return the stream to show. A cover is no film."""
+    films = [one for one in container.streams.video if not one.disposition & _COVER]
+    if not films:
+        raise NotPicture("it holds sound and no pictures")
+    # PyAV gives a stream whose codec FFmpeg does not know no context.
+    known = [one for one in films if one.codec_context is not None]  # type: ignore[redundant-expr]  # PyAV's stubs promise one
+    if not known:
+        raise Unsupported("FFmpeg has no decoder for its pictures")
+    return known[0]
+
+
+def _shape(stream: VideoStream) -> tuple[int, int]:
+    """Return width and height with square pixels."""
+    width, height = stream.codec_context.width, stream.codec_context.height
+    aspect = float(stream.sample_aspect_ratio or 1)
+    if not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
+        aspect = 1.0
+    return (round(width * aspect), height) if aspect >= 1 else (width, round(height / aspect))
+
+
+def _length_s(duration_us: int | None) -> int:
+    """Return the length of a film; a short one has a second, an unknown one none."""
+    return max(1, round(duration_us / 1e6)) if duration_us and duration_us > 0 else 0
+
+
+def _orientation(frame: VideoFrame) -> int:
+    """Return the display matrix as EXIF's orientation; one that is neither is left alone."""
+    try:
+        # The stubs of PyAV 18 take a frame's side data for a stream's.
+        matrix = cast("SideDataContainer", frame.side_data)[Type.DISPLAYMATRIX]
+    except KeyError:
+        return 1
+    a, b, _, c, d = np.sign(np.frombuffer(bytes(matrix), "=i4")[:5]).tolist()
+    return _ORIENTATIONS.get((a, b, c, d), 1)
+
+
+def _levels(frame: VideoFrame) -> float:
+    small = frame.reformat(_PROBE_PX, _PROBE_PX, "gray", interpolation=Interpolation.AREA)
+    return float(small.to_ndarray().std())
+
+
+def _rgbx(frame: VideoFrame, width_px: int, height_px: int) -> Rgba:
+    """Return the frame in sRGB at a size, rows x columns x 4."""
+    rgb = frame.format.is_rgb
+    hd = frame.height >= _HD_PX
+    usual = Colorspace.ITU709 if hd else Colorspace.ITU601
+    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj") or rgb
+    deep = frame.color_trc in {hdr.PQ, hdr.HLG}
+    small = frame.reformat(
+        width_px,
+        height_px,
+        "rgb48le" if deep else "rgba",
+        src_colorspace=None if rgb else _MATRICES.get(frame.colorspace, usual),
+        src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+        dst_color_range=ColorRange.JPEG,
+        interpolation=Interpolation.AREA,
+    )
+    if not deep:
+        return np.ascontiguousarray(small.to_ndarray(), np.uint8)
+    rgbx = np.full((height_px, width_px, 4), 255, np.uint8)
+    rgbx[..., :3] = hdr.to_srgb(np.asarray(small.to_ndarray(), np.float32) / 65535, frame.color_trc)
+    return rgbx
