@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _COMMANDS = {
     "run": "pregen.commands.run:run",
     "show": "pregen.commands.show:show",
+    "share": "pregen.commands.share:share",
     "status": "pregen.commands.status:status",
     "bench": "pregen.commands.bench:bench",
 }

@@ -52,6 +52,8 @@ class WalkConfig:
     include: tuple[bytes, ...] = ()
     exclude: tuple[bytes, ...] = ()
     hidden: bool = False
+    recursive: bool = True
+    """Also walk the folders below the roots."""
     follow_symlinks: bool = False
     one_file_system: bool = False
     order: Order = Order.WALK
@@ -70,6 +72,8 @@ class PlanConfig:
     refit: bool = True
     realpath_keys: bool = False
     check: Check = Check.QUICK
+    use_shared: bool = False
+    """A source with a fresh entry in the shared repository beside it needs none in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,10 @@ class WorkConfig:
     decoder: Decoder = Decoder.AUTO
     drop_cache: bool = False
     """Tell the kernel that what was read will not be read again."""
+    missing_only: bool = False
+    """Entries that are there stay, also those of a source that changed after it was planned."""
+    shared: bool = False
+    """Entries go to shared repositories beside their sources, none to the cache."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from pregen.model import Kind, Skip
 from pregen.plan import Planner
 from pregen.progress.forecast import RUNS_TO_LEARN_FROM, experience_of
 from pregen.recall import known
+from pregen.sharing import SharedEntries, SharedPlanner
 from pregen.storage.cache import Cache
 from pregen.storage.lock import CacheLock
 from pregen.thumbspec.naming import key
@@ -90,7 +91,7 @@ def rehearse(
         Cache(config.work.cache_root, config.work.version) as cache,
         _journal(config, watch, create=False) as journal,
     ):
-        planner = _planner(config, cache, journal, _LearnsNothing(journal))
+        planner = _planner(config, cache, journal, watch, _LearnsNothing(journal))
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
         return _ending(watch, stop), experience_of(journal.last_runs(RUNS_TO_LEARN_FROM))
@@ -107,6 +108,11 @@ class _Run:
 
     def do(self, found: Iterable[Source | Skip]) -> ExitCode:
         work = self._config.work
+        if work.shared:
+            # Many small caches beside the sources, and no place for a lock: commits are atomic.
+            with Cache(work.cache_root, work.version) as cache:
+                self._work(found, cache)
+            return self._end()
         lock = CacheLock(work.cache_root)
         try:
             self._acquire(lock)
@@ -123,6 +129,9 @@ class _Run:
                 raise
         finally:
             lock.release()
+        return self._end()
+
+    def _end(self) -> ExitCode:
         if self._fatal is not None:
             raise self._fatal
         return _ending(self._watch, self._stop)
@@ -162,7 +171,7 @@ class _Run:
         watch.watch_workers(engine.workers)
         spill_dir = os.fsencode(tempfile.gettempdir())
         with closing(
-            Feed(_jobs(found, _planner(config, cache, journal), watch, stop), spill_dir)
+            Feed(_jobs(found, _planner(config, cache, journal, watch), watch, stop), spill_dir)
         ) as feed:
             jobs = _Noted(feed)
             with closing(engine.run(jobs, stop)) as outcomes:
@@ -178,7 +187,7 @@ class _Run:
             journal.record(outcome, outcome.source_size_bytes, outcome.source_mtime_ns)
         else:
             journal.record(outcome, job.size_bytes, job.mtime_ns)
-        if outcome.stamps:
+        if outcome.stamps and not self._config.work.shared:
             folder, _, name = job.path.rpartition(b"/")
             fresh = known(job.size_bytes, job.mtime_ns, key(job.uris[0]), outcome.stamps)
             journal.learn(folder, self._config.plan.flavors, {name: fresh})
@@ -186,6 +195,8 @@ class _Run:
     def _heed(self, outcome: Outcome) -> None:
         """Stop the run when the cache takes no more entries."""
         error = _FATAL.get(outcome.kind)
+        if error is CacheError and self._config.work.shared:
+            return  # the trouble of one folder of originals
         if error is not None and self._fatal is None:
             self._fatal = error(outcome.message)
             self._stop.raise_to(StopLevel.DRAIN)
@@ -223,12 +234,17 @@ class _LearnsNothing:
 
 
 def _planner(
-    config: RunConfig, cache: Cache, journal: Journal, memory: Memory | None = None
-) -> Planner:
+    config: RunConfig, cache: Cache, journal: Journal, watch: Watch, memory: Memory | None = None
+) -> Planner | SharedPlanner:
     def hints(source: Source) -> Kind | None:
         return journal.hint(*source)
 
-    return Planner(cache, config.plan, hints, count().__next__, memory or journal)
+    if config.work.shared:
+        next_id = count().__next__
+        return SharedPlanner(config.work.version, config.plan, hints, next_id, watch.warn)
+    shared = SharedEntries(config.work.version).fresh if config.plan.use_shared else None
+    known_before = memory or journal
+    return Planner(cache, config.plan, hints, count().__next__, known_before, shared=shared)
 
 
 @contextmanager
@@ -257,7 +273,7 @@ def _cwd() -> bytes:
 
 
 def _jobs(
-    found: Iterable[Source | Skip], planner: Planner, watch: Watch, stop: RunStop
+    found: Iterable[Source | Skip], planner: Planner | SharedPlanner, watch: Watch, stop: RunStop
 ) -> Iterator[Job]:
     """Yield a job for every source that needs one, until a stop; count the others."""
     fresh: list[bytes] = []

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pregen.config import PlanConfig
-    from pregen.model import Source, Stamp
+    from pregen.model import Flavor, Source, Stamp
     from pregen.recall import Memory
     from pregen.storage.cache import Cache
     from pregen.storage.folder import Folder
@@ -76,6 +76,7 @@ def decide(
     *,
     failed: bool = False,
     hint: Kind | None = None,
+    spared: frozenset[Flavor] = frozenset(),
 ) -> tuple[Step, ...] | Skip:
     """Decide what to do about a source; steps that decode nothing come first.
 
@@ -88,13 +89,15 @@ def decide(
         config: The user's wishes. `force` goes before all others.
         failed: There is a fail record of ours for the source as it is now.
         hint: What the journal remembers of the source as it is now (`model.REMEMBERED`).
+        spared: Flavors of which a fresh shared entry does for the cache's.
     """
     cheap: list[Step] = []
     makes: list[Step] = []
     left_alone = False
     for uri, verdicts in entries:
         for flavor, verdict in zip(ALL_FLAVORS, verdicts, strict=True):
-            action = _action(verdict, config, wanted=flavor in config.flavors)
+            wanted = flavor in config.flavors and flavor not in spared
+            action = _action(verdict, config, wanted=wanted)
             if action is _MAKE:
                 makes.append(Step(action, flavor, uri))
             elif action is not None:
@@ -147,6 +150,9 @@ class Planner:
         hints: Asks the journal, and only about sources that would be decoded.
         next_id: Numbers the jobs.
         memory: What earlier runs found fresh; None, and every entry is judged.
+        uris: Names a source in another way than its path does.
+        shared: Tells the flavors that are fresh in the shared repository beside a source; asked
+            only about sources that would be decoded.
     """
 
     def __init__(
@@ -156,10 +162,15 @@ class Planner:
         hints: Callable[[Source], Kind | None],
         next_id: Callable[[], int],
         memory: Memory | None = None,
+        *,
+        uris: Callable[[bytes], tuple[str, ...]] | None = None,
+        shared: Callable[[Source], frozenset[Flavor]] | None = None,
     ) -> None:
         self._config = config
         self._hints = hints
         self._next_id = next_id
+        self._named = uris
+        self._shared = shared
         self._flavors = [(flavor, _Listed(cache.folder(flavor))) for flavor in ALL_FLAVORS]
         self._fails = _Listed(cache.fail_folder)
         self._until_listing = LIST_AFTER_SOURCES
@@ -200,8 +211,10 @@ class Planner:
             return Skip(source.path, Kind.FRESH)
         found = decide(source, entries, config)
         if not config.force and not isinstance(found, Skip) and found[-1].action is _MAKE:
+            spared = self._shared(source) if self._shared else frozenset()
             failed = not config.retry_failed and self._has_failed(uris[0], source)
-            found = decide(source, entries, config, failed=failed, hint=self._hints(source))
+            hint = self._hints(source)
+            found = decide(source, entries, config, failed=failed, hint=hint, spared=spared)
         if isinstance(found, Skip):
             return found
         return Job(self._next_id(), *source, uris, found)
@@ -212,7 +225,7 @@ class Planner:
         self._fails.list()
 
     def _uris(self, path: bytes) -> tuple[str, ...]:
-        uris = all_uris(path)
+        uris = self._named(path) if self._named else all_uris(path)
         if self._config.realpath_keys:
             real = real_path(path)
             if real != path:

@@ -18,6 +18,7 @@ from pregen.imaging.decoders.base import WHOLE_FILE_BYTES
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
 from pregen.model import ALL_FLAVORS, RECORDED, Action, Kind, Outcome, Stages, Step
 from pregen.storage.cache import Cache
+from pregen.storage.shared import SharedRepositories
 from pregen.storage.source import SourceAccessError, open_source
 from pregen.thumbspec import pngbuild
 from pregen.thumbspec.pngchunks import PngError
@@ -62,7 +63,11 @@ class Worker:
 
     def __init__(self, config: WorkConfig) -> None:
         self._config = config
-        self._cache = Cache(config.cache_root, config.version)
+        self._caches = (
+            SharedRepositories(config.version)
+            if config.shared
+            else Cache(config.cache_root, config.version)
+        )
         self._pid = os.getpid()
         self._prefetched: dict[bytes, bool] = {}
         """Whether a file was in memory before we asked for it."""
@@ -95,7 +100,8 @@ class Worker:
                     )
                     if wanted_by_others is None:
                         wanted_by_others = source.resident()
-                    outcome = _Attempt(self._config, self._cache, job, source).run(blank, ask)
+                    cache = self._caches.for_source(job.path, source.fd)
+                    outcome = _Attempt(self._config, cache, job, source).run(blank, ask)
                     if self._config.drop_cache and not wanted_by_others:
                         with suppress(OSError):
                             source.forget()
@@ -129,7 +135,9 @@ class _Attempt:
         self._job = job
         self._source = source
         self._steps = job.steps
-        if (source.size_bytes, source.mtime_ns) != (job.size_bytes, job.mtime_ns):
+        planned = job.size_bytes, job.mtime_ns
+        self._as_planned = (source.size_bytes, source.mtime_ns) == planned
+        if not self._as_planned and not config.missing_only:
             # Planned for another content: nothing that was fresh then is fresh now.
             self._steps = tuple(self._all_steps())
 
@@ -225,8 +233,7 @@ class _Attempt:
     def _complete(self, stamps: dict[Flavor, Stamp]) -> tuple[Stamp, ...]:
         """The stamps, if they are all there is to know of the entries of this source."""
         wanted = self._config.flavors
-        as_planned = self._steps is self._job.steps
-        if as_planned and len(self._job.uris) == 1 and stamps.keys() == set(wanted):
+        if self._as_planned and len(self._job.uris) == 1 and stamps.keys() == set(wanted):
             return tuple(stamps[flavor] for flavor in wanted)
         return ()
 

@@ -12,17 +12,18 @@ from pregen.journal import Journal, journal_path
 from pregen.model import ALL_FLAVORS, Flavor, Source
 from pregen.storage.cache import Cache
 from pregen.storage.folder import Folder
+from pregen.storage.shared import SharedRepository
 from pregen.storage.source import real_path
-from pregen.thumbspec.clients import ClientVerdict, desktop_verdicts
+from pregen.thumbspec.clients import ClientVerdict, desktop_verdicts, shared_verdicts
 from pregen.thumbspec.naming import clean_path, entry_name, key, thumbnails_root
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import PngHead, read_head
-from pregen.thumbspec.uri import all_uris
+from pregen.thumbspec.uri import all_uris, shared_uris
 from pregen.thumbspec.validity import judge, judge_fail_record
 from pregen.walk import working_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pregen.model import Kind
 
@@ -64,13 +65,17 @@ class FileFacts(NamedTuple):
     trouble: str
     """Why there is no source; empty when there is one."""
     uris: tuple[UriFacts, ...]
+    shared: tuple[UriFacts, ...] = ()
+    """What the shared repository beside the file holds of it; nothing where there is no entry."""
     memory: Kind | None = None
     """What the journal remembers of the source as it is now: why there is no entry."""
 
     @property
     def known(self) -> bool:
         """Whether there is anything to tell: a source, an entry or a fail record."""
-        return self.source is not None or any(u.entries or u.fail_records for u in self.uris)
+        return self.source is not None or any(
+            uri.entries or uri.fail_records for uri in (*self.uris, *self.shared)
+        )
 
 
 def inspect_all(files: Iterable[bytes]) -> Iterator[FileFacts]:
@@ -110,7 +115,10 @@ def inspect(path: bytes, cache: Cache) -> FileFacts:
         forms.setdefault(uri, "real path, Qt" if number else "real path")
     look = _Look(cache, source, trouble)
     uris = tuple(look.at(uri, form) for uri, form in forms.items())
-    return FileFacts(path, source, trouble, uris)
+    with SharedRepository(os.path.dirname(path), __version__) as beside:
+        look = _Look(beside, source, trouble, shared_verdicts)
+        shared = tuple(look.at(uri, "shared, beside the file") for uri in shared_uris(path))
+    return FileFacts(path, source, trouble, uris, tuple(facts for facts in shared if facts.entries))
 
 
 def _source(path: bytes) -> tuple[Source | None, str]:
@@ -128,8 +136,15 @@ def _source(path: bytes) -> tuple[Source | None, str]:
 class _Look:
     """Looks for one file, at everything kept under its URIs."""
 
-    def __init__(self, cache: Cache, source: Source | None, trouble: str) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        source: Source | None,
+        trouble: str,
+        verdicts: Callable[..., list[ClientVerdict]] = desktop_verdicts,
+    ) -> None:
         self._cache = cache
+        self._verdicts = verdicts
         self._source = source
         self._trouble = trouble
         self._fail = os.path.join(cache.root, b"fail")
@@ -148,7 +163,7 @@ class _Look:
             return facts
         _, size_bytes, mtime_ns = self._source
         judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
-        desktops = desktop_verdicts(data, flavor, uri, mtime_ns, size_bytes)
+        desktops = self._verdicts(data, flavor, uri, mtime_ns, size_bytes)
         return facts._replace(
             verdict=judged.verdict.value, reason=judged.reason, desktops=tuple(desktops)
         )

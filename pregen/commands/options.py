@@ -56,6 +56,7 @@ class RunFlags:
     retry_failed: bool
     refit: bool
     realpath_keys: bool
+    use_shared: bool
     check: str
     decoder: str
     drop_cache: bool
@@ -151,6 +152,12 @@ PANELS: dict[str, tuple[Option, ...]] = {
             is_flag=True,
             help="Where links lead to a file, make entries for its real path too (KDE uses it).",
         ),
+        Option(
+            ["--use-shared"],
+            is_flag=True,
+            help="Make no entry that is fresh in the .sh_thumbnails beside a file. Only Xfce's "
+            "programs read those.",
+        ),
     ),
     "How": (
         Option(
@@ -240,6 +247,16 @@ def check_flags(flags: RunFlags) -> None:
         raise UsageError("--quiet and --verbose contradict each other: choose one.")
 
 
+def checked_config(flags: RunFlags) -> RunConfig:
+    """Return the settings of a run.
+
+    Raises:
+        UsageError: as `check_flags`.
+    """
+    check_flags(flags)
+    return run_config(flags)
+
+
 def run_config(flags: RunFlags) -> RunConfig:
     """Return the settings of a run."""
     home = os.path.expanduser("~")
@@ -263,6 +280,7 @@ def run_config(flags: RunFlags) -> RunConfig:
             refit=flags.refit,
             realpath_keys=flags.realpath_keys,
             check=Check(flags.check),
+            use_shared=flags.use_shared,
         ),
         work=WorkConfig(
             cache_root=cache_root,
@@ -271,6 +289,7 @@ def run_config(flags: RunFlags) -> RunConfig:
             max_pixels=flags.max_pixels,
             decoder=Decoder(flags.decoder),
             drop_cache=flags.drop_cache,
+            missing_only=flags.missing_only,
         ),
         engine=EngineConfig(
             workers=flags.workers or len(os.sched_getaffinity(0)), timeout_s=flags.timeout

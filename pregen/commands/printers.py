@@ -14,11 +14,11 @@ from pregen.progress.quiet import QuietPrinter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pregen.commands.options import RunFlags
+    from pregen.commands.session import SessionFlags
     from pregen.progress.base import Printer
 
 
-def make_printer(flags: RunFlags, on_results_lost: Callable[[OSError], None]) -> Printer:
+def make_printer(flags: SessionFlags, on_results_lost: Callable[[OSError], None]) -> Printer:
     """Return the printer. Only a terminal's imports rich.
 
     Args:

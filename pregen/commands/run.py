@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pregen.commands.options import OPTIONS, PANELS, PATHS, RunFlags
+from pregen.commands.options import OPTIONS, PANELS, PATHS, RunFlags, checked_config
 from pregen.commands.settings import ConfiguredCommand
 from pregen.errors import ExitCode, UsageError
 
@@ -47,7 +47,8 @@ def _run(**flags: Any) -> ExitCode:
     """
     from pregen.commands.session import run_session  # noqa: PLC0415 - --help needs none of it
 
-    return run_session(RunFlags(**flags))
+    parsed = RunFlags(**flags)
+    return run_session(parsed, lambda: checked_config(parsed))
 
 
 run = RunCommand(

@@ -1,11 +1,10 @@
-"""One call of `pregen run`, from parsed flags to an exit code: printer, signals, pipeline."""
+"""One call of `pregen run` or `pregen share`: printer, signals, pipeline, exit code."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from pregen.commands.options import check_flags, run_config
 from pregen.commands.printers import make_printer
 from pregen.commands.signals import Signals
 from pregen.commands.style import print_lines
@@ -17,16 +16,45 @@ from pregen.progress.output import silence
 from pregen.progress.watch import Watch
 
 if TYPE_CHECKING:
-    from pregen.commands.options import RunFlags
+    from collections.abc import Callable
+
     from pregen.config import RunConfig
+
+
+class SessionFlags(Protocol):
+    """What a session itself wants to know; the rest is in its settings."""
+
+    @property
+    def dry_run(self) -> bool:
+        """Tell what would be done."""
+        ...
+
+    @property
+    def json(self) -> bool:
+        """Write records to standard output."""
+        ...
+
+    @property
+    def quiet(self) -> bool:
+        """Write nothing but what failed."""
+        ...
+
+    @property
+    def verbose(self) -> bool:
+        """Write a line for every file."""
+        ...
 
 
 class ResultsLostError(PregenError):
     """Standard output takes no more: its disk is full. Whoever wanted the records lacks some."""
 
 
-def run_session(flags: RunFlags) -> ExitCode:
+def run_session(flags: SessionFlags, configure: Callable[[], RunConfig]) -> ExitCode:
     """Run, or tell what a run would do. With `--json` the last record is a summary in any case.
+
+    Args:
+        flags: How to show it.
+        configure: Makes the settings; a PregenError it raises is told as any other.
 
     Raises:
         PregenError: what ended the run before its time.
@@ -44,8 +72,7 @@ def run_session(flags: RunFlags) -> ExitCode:
     with Signals(stop, watch) as signals:
         watch.poll(signals.announce)
         try:
-            check_flags(flags)
-            config = run_config(flags)
+            config = configure()
         except PregenError as error:
             watch.finish(error.exit_code, str(error))
             raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pregen.progress.records import VERSION, path_fields
 
 if TYPE_CHECKING:
-    from pregen.commands.inspection import EntryFacts, FileFacts
+    from pregen.commands.inspection import EntryFacts, FileFacts, UriFacts
 
 
 def file_record(facts: FileFacts) -> dict[str, Any]:
@@ -20,16 +20,18 @@ def file_record(facts: FileFacts) -> dict[str, Any]:
         "source": source and {"size": source.size_bytes, "mtime_ns": source.mtime_ns},
         "trouble": facts.trouble or None,
         "remembered": facts.memory and facts.memory.value,
-        "uris": [
-            {
-                "uri": uri.uri,
-                "key": uri.key,
-                "form": uri.form,
-                "entries": [_entry_record(entry) for entry in uri.entries],
-                "fail_records": [_entry_record(record) for record in uri.fail_records],
-            }
-            for uri in facts.uris
-        ],
+        "uris": [_uri_record(uri) for uri in facts.uris],
+        "shared": [_uri_record(uri) for uri in facts.shared],
+    }
+
+
+def _uri_record(uri: UriFacts) -> dict[str, Any]:
+    return {
+        "uri": uri.uri,
+        "key": uri.key,
+        "form": uri.form,
+        "entries": [_entry_record(entry) for entry in uri.entries],
+        "fail_records": [_entry_record(record) for record in uri.fail_records],
     }
 
 

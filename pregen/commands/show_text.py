@@ -32,7 +32,7 @@ def file_lines(facts: FileFacts) -> Iterator[str]:
             words = WORDS[facts.memory]
             why = f": {words.meaning}" if words.meaning else ""
             yield f"  remembered from an earlier run as {words.label}{why}"
-    for uri in facts.uris:
+    for uri in (*facts.uris, *facts.shared):
         yield ""
         yield from _uri_lines(uri)
 

@@ -17,10 +17,14 @@ import os
 import re
 from contextlib import suppress
 from itertools import count
+from typing import TYPE_CHECKING
 
 from pregen.errors import CacheError
 from pregen.model import Stamp
 from pregen.storage.faults import cache_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FILE_MODE = 0o600
 
@@ -66,7 +70,7 @@ def temp_name(key: str) -> str:
     return f".pregen-{HOST}-{os.getpid()}-{next(_numbers)}-{key[:8]}.tmp"
 
 
-def commit(
+def commit(  # noqa: PLR0913 - keywords, of which most callers need none
     dir_fd: int,
     name: str,
     data: bytes,
@@ -74,6 +78,7 @@ def commit(
     *,
     folder: bytes = b"",
     sync: bool = False,
+    give: Callable[[int], None] | None = None,
     system: type[System] = System,
 ) -> Stamp:
     """Put `data` under `name` in the directory, with mode 0600 under any umask.
@@ -88,6 +93,7 @@ def commit(
         key: Hex digits that help people to tell whose temp it is; the first 8 are used.
         folder: The directory's path, for messages.
         sync: Also wait until the data is on the disk (see the module's docstring).
+        give: Gives the open file other rights than 0600 once its data is written.
         system: For tests.
 
     Returns:
@@ -101,7 +107,7 @@ def commit(
     try:
         temp, fd = _open_temp(dir_fd, key, system)
         try:
-            stamp = _fill(fd, data, sync=sync, system=system)
+            stamp = _fill(fd, data, sync=sync, give=give, system=system)
             system.replace(temp, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
         except BaseException:
             _discard(dir_fd, temp, system)
@@ -144,7 +150,14 @@ def _open_temp(dir_fd: int, key: str, system: type[System]) -> tuple[str, int]:
     )
 
 
-def _fill(fd: int, data: bytes, *, sync: bool, system: type[System]) -> Stamp:
+def _fill(
+    fd: int,
+    data: bytes,
+    *,
+    sync: bool,
+    give: Callable[[int], None] | None,
+    system: type[System],
+) -> Stamp:
     """Set the mode, write everything, close. The descriptor is closed in every case, once."""
     try:
         try:
@@ -156,6 +169,8 @@ def _fill(fd: int, data: bytes, *, sync: bool, system: type[System]) -> Stamp:
         written = system.write(fd, data)
         if written != len(data):
             _write_rest(fd, memoryview(data)[written:], system)
+        if give is not None:
+            give(fd)
         if sync:
             system.fsync(fd)
         now = os.fstat(fd)

@@ -34,12 +34,16 @@ class Cache:
     def __init__(self, root: bytes, version: str) -> None:
         self.root = root
         self.version = version
-        self._root = Folder(None, root)
+        self._root = self._root_folder()
+        below = type(self._root)
         self._flavors = {
-            flavor: Folder(self._root, os.fsencode(flavor.directory)) for flavor in ALL_FLAVORS
+            flavor: below(self._root, os.fsencode(flavor.directory)) for flavor in ALL_FLAVORS
         }
-        self._fails = Folder(self._root, _FAIL)
-        self._fail = Folder(self._fails, os.fsencode(fail_program(version)))
+        self._fails = below(self._root, _FAIL)
+        self._fail = below(self._fails, os.fsencode(fail_program(version)))
+
+    def _root_folder(self) -> Folder:
+        return Folder(None, self.root)
 
     def __reduce__(self) -> tuple[type[Cache], tuple[bytes, str]]:
         return Cache, (self.root, self.version)
@@ -54,6 +58,10 @@ class Cache:
         """Let go of all descriptors. The cache can be used again."""
         for folder in (*self._flavors.values(), self._fail, self._fails, self._root):
             folder.close()
+
+    def for_source(self, path: bytes, fd: int) -> Cache:  # noqa: ARG002 - see `storage.shared`
+        """Return the cache that holds the entries of an open source: this one, for every source."""
+        return self
 
     def folder(self, flavor: Flavor) -> Folder:
         """Return the folder of a flavor, for work by file name."""

@@ -19,7 +19,7 @@ from pregen.storage.dirs import DIR_FLAGS, open_ours
 from pregen.storage.faults import FolderGoneError, cache_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: More is no entry: an xx-large of incompressible RGBA has 4 MiB of pixels (1024 x 1024 x 4).
 ENTRY_LIMIT_BYTES = 64 * 1024 * 1024
@@ -39,6 +39,9 @@ NO_ENTRY = b""
 
 class Folder:
     """A directory below `parent`, or, without one, at an absolute path."""
+
+    give: Callable[[int], None] | None = None
+    """Gives a file written here other rights than 0600 (`atomic.commit`)."""
 
     def __init__(self, parent: Folder | None, name: bytes) -> None:
         self.path: bytes = os.path.join(parent.path, name) if parent else name
@@ -169,10 +172,13 @@ class Folder:
             CacheError: As `atomic.commit`.
         """
         try:
-            return atomic.commit(self.writing_fd(), name, data, key, folder=self.path)
+            return self._commit(name, data, key)
         except FolderGoneError:
             self.forget()
-            return atomic.commit(self.writing_fd(), name, data, key, folder=self.path)
+            return self._commit(name, data, key)
+
+    def _commit(self, name: str, data: bytes, key: str) -> Stamp:
+        return atomic.commit(self.writing_fd(), name, data, key, folder=self.path, give=self.give)
 
     def delete(self, name: str) -> bool:
         """Remove a file, or a symlink itself; tell whether there was one.

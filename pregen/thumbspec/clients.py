@@ -68,6 +68,8 @@ class Client(NamedTuple):
     """Why it refuses an entry; empty when it accepts."""
     flavors: tuple[Flavor, ...] = tuple(Flavor)
     qt_uris: bool = False
+    shared: bool = False
+    """It reads shared repositories too."""
     decodes: bool = True
     """It needs the picture to say yes; the others look at texts only."""
 
@@ -175,7 +177,7 @@ CLIENTS: Final = (
     Client("GLib/GIO (Nautilus, Nemo, Caja)", _glib, decodes=False),
     Client("gnome-desktop", _gnome_desktop),
     Client("KIO (Dolphin)", _kio, qt_uris=True),
-    Client("tumbler (Thunar)", _tumbler, decodes=False),
+    Client("tumbler (Thunar)", _tumbler, shared=True, decodes=False),
     Client("libfm-qt (PCManFM-Qt)", _libfm_qt, (Flavor.NORMAL, Flavor.LARGE, Flavor.X_LARGE)),
     Client("Geeqie", _geeqie, (Flavor.NORMAL, Flavor.LARGE)),
     Client("gThumb 4", _gthumb),
@@ -201,14 +203,34 @@ def desktop_verdicts(
         mtime_ns: Of the source.
         size_bytes: Of the source.
     """
-    said, broken = None, "there is no entry"
-    if data is not None:
-        try:
-            said = Said.by(read_head(data, past_image=True))
-        except PngError as error:
-            broken = f"the entry {error}"
+    said, broken = _said(data)
     wanted = Wanted(uri, mtime_ns, size_bytes)
     return [_verdict(client, said, broken, flavor, wanted) for client in CLIENTS]
+
+
+def shared_verdicts(
+    data: bytes | None, flavor: Flavor, uri: str, mtime_ns: int, size_bytes: int
+) -> list[ClientVerdict]:
+    """Return the same of an entry in a shared repository: one of `uri.shared_uris` is its URI."""
+    said, broken = _said(data)
+    wanted = Wanted(uri, mtime_ns, size_bytes)
+    nobody = "it reads no shared thumbnails"
+    return [
+        _judged(client, said, broken, wanted)
+        if client.shared and flavor in client.flavors
+        else ClientVerdict(client.name, accepts=False, reason=nobody, looks_here=False)
+        for client in CLIENTS
+    ]
+
+
+def _said(data: bytes | None) -> tuple[Said | None, str]:
+    """Return what a whole entry says, or why it says nothing."""
+    if data is None:
+        return None, "there is no entry"
+    try:
+        return Said.by(read_head(data, past_image=True)), ""
+    except PngError as error:
+        return None, f"the entry {error}"
 
 
 def _verdict(
@@ -224,6 +246,10 @@ def _verdict(
     if not _asks_by(client, wanted.uri):
         reason = "it asks for this file by another URI"
         return ClientVerdict(client.name, accepts=False, reason=reason, looks_here=False)
+    return _judged(client, said, broken, wanted)
+
+
+def _judged(client: Client, said: Said | None, broken: str, wanted: Wanted) -> ClientVerdict:
     if said is None:
         reason = broken
     elif client.decodes and not said.head.ended:

@@ -61,6 +61,17 @@ def all_uris(path: bytes) -> tuple[str, ...]:
     return (file_uri(path), *qt_uris(path))
 
 
+def shared_uris(path: bytes) -> tuple[str, str]:
+    """Return the URIs by which a shared repository beside `path` knows it; nobody's directory.
+
+    The name in its URI form, with `./` before it (standard, Shared Thumbnail Repositories, and
+    libxfce4util 4.19.4 or newer) and without (the standard up to 0.8, and libxfce4util up to
+    4.19.3, seen in Debian 12). Only Xfce's programs look there, so there is no Qt form.
+    """
+    name = file_uri(path).rpartition("/")[2]
+    return "./" + name, name
+
+
 def path_from_uri(uri: str) -> bytes | None:
     """Return the path a `file:` URI names, or None when it names no file of this machine.
 

@@ -102,8 +102,9 @@ class Tree:
             visit = _Visit(*stack.pop(), [])
             self._bounds.counts.folders += 1
             yield from self._read(visit)
-            visit.subfolders.sort(key=_by_path, reverse=True)
-            stack += visit.subfolders
+            if self._bounds.config.recursive:
+                visit.subfolders.sort(key=_by_path, reverse=True)
+                stack += visit.subfolders
 
     def _read(self, visit: _Visit) -> Iterator[Source | Skip]:
         try:

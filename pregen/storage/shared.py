@@ -1,0 +1,202 @@
+"""Shared repositories: `.sh_thumbnails` beside the originals, for whoever mounts them.
+
+Standard, Shared Thumbnail Repositories. Each is a cache of its own, whose URIs are the names of the
+files beside it (`thumbspec.uri.shared_uris`) and whose files and folders have the rights of the
+originals and of their folder. Folders that are there are taken as they are, whoever made them, and
+never mended; nothing is ever written through a symbolic link, which anybody who may write among
+the originals could have planted. Fail records are not kept: they would be read by nobody.
+
+A repository that cannot be written is the trouble of one folder of originals, not of a run.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from pregen.errors import CacheError, CacheFullError
+from pregen.storage.atomic import TEMP_PATTERN
+from pregen.storage.cache import Cache
+from pregen.storage.dirs import DIR_FLAGS
+from pregen.storage.faults import cache_error, shown
+from pregen.storage.folder import Folder
+from pregen.storage.rights import Rights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pregen.model import Flavor, Stamp
+
+SHARED_NAME = b".sh_thumbnails"
+
+_INSTEAD = "thumbnails for you alone are made by `pregen run`"
+
+
+class _Originals(Folder):
+    """The folder of the originals: read, and written only by what is made in it."""
+
+    def writing_fd(self) -> int:
+        try:
+            if self._fd is None:
+                self._fd = os.open(self.path, DIR_FLAGS)
+        except OSError as error:
+            raise _trouble(error, self.path) from error
+        return self._fd
+
+
+class _SharedFolder(Folder):
+    """A repository, or a flavor in it."""
+
+    def writing_fd(self) -> int:
+        """Return the folder, made with the rights of the one above it if need be.
+
+        Raises:
+            CacheError: It cannot be made or used; the message says what to do.
+        """
+        if self._fd is None or not self._writable:
+            self.close()
+            above = self._parent.writing_fd() if self._parent else None
+            try:
+                self._fd = _open_or_make(self._name, above)
+            except OSError as error:
+                raise _trouble(error, self.path) from error
+            self._writable = True
+            self._sweep()
+        return self._fd
+
+    def _commit(self, name: str, data: bytes, key: str) -> Stamp:
+        try:
+            return super()._commit(name, data, key)
+        except CacheFullError:
+            raise
+        except CacheError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in _FORBIDDEN:
+                raise _trouble(cause, self.path) from cause
+            raise
+
+    def _sweep(self) -> None:
+        """Remove the temps of dead runs, once, before the first write."""
+        if any(map(TEMP_PATTERN.fullmatch, self.names())):
+            from pregen.storage.sweep import sweep  # noqa: PLC0415 - psutil: 30 ms, rarely needed
+
+            sweep(self)
+
+
+class SharedRepository(Cache):
+    """The repository beside the files in `directory`; nothing is made before it is needed."""
+
+    def __init__(self, directory: bytes, version: str) -> None:
+        self.directory = directory
+        super().__init__(os.path.join(directory, SHARED_NAME), version)
+
+    def __reduce__(self) -> tuple[type[Cache], tuple[bytes, str]]:
+        return SharedRepository, (self.directory, self.version)
+
+    def _root_folder(self) -> Folder:
+        return _SharedFolder(_Originals(None, self.directory), SHARED_NAME)
+
+    def give_to_files(self, give: Callable[[int], None]) -> None:
+        """Have `give` set the rights of every file that is written from now on."""
+        for folder in self._flavors.values():
+            folder.give = give
+
+    def write_fail(self, uri: str, data: bytes) -> None:
+        """Keep no fail record: see the module."""
+
+    def obstacle(self, flavors: Iterable[Flavor]) -> str:
+        """Return why entries of these flavors cannot be stored, for people; empty: they can.
+
+        Asks only, so that nothing is decoded in vain; storing may fail all the same.
+        """
+        for flavor in flavors:
+            place = self.directory
+            for path in (place, self.root, self._flavors[flavor].path):
+                try:
+                    facts = os.lstat(path) if path != self.directory else os.stat(path)
+                except FileNotFoundError:
+                    break
+                except OSError as error:
+                    return str(_trouble(error, path))
+                if not stat.S_ISDIR(facts.st_mode):
+                    return str(_trouble(_not_a_folder(facts.st_mode), path))
+                place = path
+            if not os.access(place, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
+                read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+                number = errno.EROFS if read_only else errno.EACCES
+                return str(_trouble(OSError(number, os.strerror(number)), place))
+        return ""
+
+
+class SharedRepositories:
+    """All of them, one open at a time: sources come folder by folder."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+        self._open: SharedRepository | None = None
+
+    def for_source(self, path: bytes, fd: int) -> Cache:
+        """Return the repository beside an open source; what is written there has its rights.
+
+        Raises:
+            CacheError: its rights cannot be read.
+        """
+        directory = os.path.dirname(path)
+        if self._open is None or self._open.directory != directory:
+            if self._open is not None:
+                self._open.close()
+            self._open = SharedRepository(directory, self._version)
+        try:
+            self._open.give_to_files(Rights.of(fd).give)
+        except OSError as error:
+            raise cache_error(error, path) from error
+        return self._open
+
+
+#: Asking as the user we work as matters to set-user-ID programs only; not every system can.
+_EFFECTIVE = os.access in os.supports_effective_ids
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def _open_or_make(name: bytes, above: int | None) -> int:
+    flags = DIR_FLAGS | os.O_NOFOLLOW
+    try:
+        return os.open(name, flags, dir_fd=above)
+    except FileNotFoundError:
+        if above is None:
+            raise
+    rights = Rights.of(above)
+    try:
+        os.mkdir(name, rights.mode & 0o777, dir_fd=above)
+    except FileExistsError:  # another worker was faster, and gives it its rights
+        return os.open(name, flags, dir_fd=above)
+    fd = os.open(name, flags, dir_fd=above)
+    try:
+        rights.give(fd)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _not_a_folder(mode: int) -> OSError:
+    return OSError(errno.ELOOP if stat.S_ISLNK(mode) else errno.ENOTDIR, "")
+
+
+def _trouble(error: OSError, path: bytes) -> CacheError:
+    """Return what to raise, in the words of somebody who shares a folder."""
+    where = shown(path)
+    if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+        return CacheError(
+            f"{where} is a symbolic link or a file, and shared thumbnails are written into folders"
+            " only: remove it and run again"
+        )
+    if error.errno == errno.EROFS:
+        return CacheError(f"{where} is on a file system that is mounted read-only: {_INSTEAD}")
+    if error.errno in _FORBIDDEN:
+        return CacheError(
+            f"{where} cannot be written by user {os.geteuid()}: share it as its owner; {_INSTEAD}"
+        )
+    return cache_error(error, path)
