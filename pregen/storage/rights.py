@@ -51,7 +51,8 @@ class Rights(NamedTuple):
         """
         mode = self.mode
         if not self._give_owner(fd) or not self._give_list(fd):
-            mode &= ~0o2070 | (mode & 0o007) << 3
+            everybodys = (mode & 0o007) << 3
+            mode &= ~0o2070 | everybodys
         with suppress(PermissionError):  # FAT and some network shares keep no modes
             os.fchmod(fd, mode)
 

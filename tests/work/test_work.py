@@ -99,6 +99,20 @@ def test_a_picture_becomes_an_entry_of_each_flavor_that_says_what_it_is_of(bench
         assert said["Thumb::Mimetype"] == "image/jpeg"
 
 
+def test_missing_only_holds_for_a_source_that_changed_after_it_was_planned(bench: Bench) -> None:
+    path = bench.source("a.jpg", pictures.jpeg(900, 600))
+    bench.run(path)
+    bench.entry(path, Flavor.NORMAL).unlink()
+    stale = bench.entry(path, Flavor.LARGE).read_bytes()
+    pictures.put(path, pictures.jpeg(600, 900), MTIME_NS + 10**9)
+    config = WorkConfig(os.fsencode(bench.root), "9.8.7", missing_only=True)
+    bench.worker = work.make_worker(config)
+    outcome = bench.run(path, (Action.MAKE, Flavor.NORMAL), mtime_ns=MTIME_NS)
+    assert (outcome.kind, outcome.stamps) == (Kind.MADE, ())
+    assert texts(bench.entry(path, Flavor.NORMAL))["Thumb::Image::Width"] == "600"
+    assert bench.entry(path, Flavor.LARGE).read_bytes() == stale
+
+
 def test_a_small_picture_needs_no_entry_and_loses_a_stale_one(bench: Bench) -> None:
     path = bench.source("a.png", pictures.encode(pictures.image(500, 400), "PNG"))
     bench.run(path)
