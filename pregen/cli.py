@@ -28,6 +28,7 @@ _COMMANDS = {
     "share": "pregen.commands.share:share",
     "status": "pregen.commands.status:status",
     "bench": "pregen.commands.bench:bench",
+    "formats": "pregen.commands.formats:formats",
 }
 
 

@@ -138,6 +138,8 @@ class Result:
     """What became of the sources of the sample."""
     extras: Mapping[str, int]
     """Sources that wait for an extra, by its name."""
+    install: str
+    """The command that gets them; empty when none is needed."""
     failures: tuple[Troubled, ...]
     groups: tuple[Group, ...]
     """Warm, all workers."""

@@ -10,7 +10,7 @@ from pregen.bench.stats import BUSY_SHARE, Limit
 from pregen.model import Stages
 from pregen.progress import units
 from pregen.progress.text import printable, shown
-from pregen.progress.words import EXTRAS_TODO, WORDS
+from pregen.progress.words import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,7 +227,7 @@ def _troubles(result: Result) -> Table:
     notes = []
     if result.extras:
         each = ", ".join(f"{units.count(n)} {name}" for name, n in sorted(result.extras.items()))
-        notes.append(f"waiting for an extra: {each}; {EXTRAS_TODO}")
+        notes.append(f"waiting for an extra: {each}; get it with: {printable(result.install)}")
     others = Counter(one.kind for one in result.failures)
     if others:
         each = ", ".join(f"{units.count(n)} {WORDS[kind].label}" for kind, n in others.items())

@@ -46,6 +46,7 @@ from pregen.bench.stats import (
 from pregen.bench.verdicts import contest_of, floor_of
 from pregen.engines.factory import make_work
 from pregen.errors import UsageError
+from pregen.installation import install_command
 from pregen.model import FAILURES, Kind, Source
 from pregen.progress import units
 from pregen.progress.words import label
@@ -134,6 +135,7 @@ class _Bench:
         made = firsts(warm)
         jpegs = [i for i in sorted(made) if _is_made_jpeg(made[i])]
         outcomes = [one.outcome for one in found]
+        extras = Counter(each.extra for each in outcomes if each.kind is Kind.NEEDS_EXTRA)
         return Result(
             config=self._config,
             machine=describe(self._config.work.version),
@@ -141,7 +143,8 @@ class _Bench:
             passed_over=passed_over,
             unread=unread,
             kinds=Counter(outcome.kind for outcome in outcomes),
-            extras=Counter(each.extra for each in outcomes if each.kind is Kind.NEEDS_EXTRA),
+            extras=extras,
+            install=install_command(extras) if extras else "",
             failures=tuple(
                 Troubled(outcome.path, outcome.kind, outcome.message)
                 for outcome in outcomes

@@ -17,7 +17,14 @@ _IMAGE = frozenset({b"mif1", b"mif2", b"msf1", b"miaf", b"jpeg", b"j2ki"})
 _AUDIO = frozenset({b"M4A ", b"M4B ", b"M4P "})
 #: What old QuickTime files begin with instead of `ftyp`.
 _QUICKTIME_BOXES = frozenset({b"moov", b"mdat", b"wide", b"pnot"})
+QUICKTIME = Format("video", "video/quicktime", "video", "video")
 _VIDEO_MIMES = {b"qt  ": "video/quicktime", b"M4V ": "video/mp4", b"mj2s": "video/mj2"}
+#: All that `sniff` can answer.
+PICTURES = (HEIC, AVIF, CR3)
+VIDEOS = (
+    QUICKTIME,
+    *(Format("video", f"video/{kind}", "video", "video") for kind in ("mp4", "3gpp", "mj2")),
+)
 #: An `ftyp` lists few brands; a larger box is a lie.
 _MAX_FTYP_BYTES = 1024
 
@@ -26,7 +33,7 @@ def sniff(head: bytes) -> Format | None:
     """Return the format of an ISO base media file, None when `head` is not the start of one."""
     box = head[4:8]
     if box in _QUICKTIME_BOXES:
-        return Format("video", "video/quicktime", "video", "video")
+        return QUICKTIME
     if box != b"ftyp":
         return None
     size_bytes = int.from_bytes(head[:4], "big")

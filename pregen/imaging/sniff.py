@@ -82,6 +82,15 @@ _PREFIXES: tuple[tuple[bytes, Format], ...] = (
     (b"\xd7\xcd\xc6\x9a", Format("wmf", "image/wmf")),
 )
 
+#: All that `sniff` can answer, the frequent ones first.
+FORMATS: tuple[Format, ...] = (
+    JPEG, PNG, GIF, WEBP, TIFF, *isobmff.PICTURES, *tiffhead.FORMATS, JXL, JP2, J2K, PSD, SVG,
+    SVGZ, BMP, ICO, CUR, TGA, PCX, QOI, *_NETPBM.values(), PDF, *isobmff.VIDEOS,
+    *map(_video, ("video/x-matroska", "video/webm", "video/vnd.avi", "video/mp2t",
+                  "video/x-theora+ogg")),
+    *(found for _, found in _PREFIXES),
+)  # fmt: skip
+
 #: The first page of each stream of an Ogg stands at its beginning (RFC 3533, 4).
 _OGG_BYTES = 1024
 #: The header of a Matroska file names its document type (RFC 8794, 11.2).

@@ -50,6 +50,16 @@ _MAKERS = {
     b"Mamiya": "image/x-mamiya-mef",
     b"EPSON": "image/x-epson-erf",
 }
+_DNG = Format("raw", "image/x-adobe-dng", extra="raw")
+_OTHER = Format("raw", "image/x-dcraw", extra="raw")
+#: All that `raw_format` can answer.
+FORMATS = (
+    _DNG,
+    *(Format("raw", mime, extra="raw") for mime in dict.fromkeys(_MAKERS.values())),
+    _RW2,
+    _ORF,
+    _OTHER,
+)
 #: An IFD with more entries than this is damaged; libtiff itself warns from 4096 on.
 _MAX_ENTRIES = 4096
 _ENTRY_BYTES = 12
@@ -66,7 +76,7 @@ def raw_format(head: bytes) -> Format | None:
         return Format("raw", "image/x-canon-cr2", extra="raw")
     tags = first_ifd(head)
     if _DNG_VERSION in tags:
-        return Format("raw", "image/x-adobe-dng", extra="raw")
+        return _DNG
     make = _make(head, tags)
     mime = next((name for maker, name in _MAKERS.items() if make.startswith(maker)), "")
     sensor = tags.get(_PHOTOMETRIC) in _SENSOR or tags.get(_COMPRESSION) in _RAW_COMPRESSIONS
@@ -74,7 +84,7 @@ def raw_format(head: bytes) -> Format | None:
     # the sensor data, in a SubIFD.
     preview_first = tags.get(_NEW_SUBFILE_TYPE) == 1 and _SUB_IFDS in tags
     if sensor or (mime and preview_first):
-        return Format("raw", mime or "image/x-dcraw", extra="raw")
+        return Format("raw", mime, extra="raw") if mime else _OTHER
     return None
 
 

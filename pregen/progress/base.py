@@ -35,6 +35,8 @@ class Report:
     """Why the run ended before its time; empty when it did not."""
     would: Mapping[str, Any] | None = None
     """A dry run: what a run would do (`forecast.forecast_record`)."""
+    install: str = ""
+    """The command that gets the extras some sources wait for; empty when none does."""
 
 
 class Printer(Protocol):

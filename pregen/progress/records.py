@@ -91,6 +91,7 @@ def summary_record(report: Report) -> Record:
         "failed": totals.failed,
         "ns": _stages(totals.stages._asdict()),
         "needs_extra": dict(findings.extras),
+        "install": report.install or None,
         "unsupported": dict(findings.unsupported),
         "slowest": [
             {**path_fields(slow.path), "seconds": round(slow.seconds, 3)}

@@ -13,7 +13,7 @@ from pregen.errors import ExitCode
 from pregen.model import FAILURES, Kind
 from pregen.progress import units
 from pregen.progress.text import printable, shown
-from pregen.progress.words import EXTRAS_TODO, FAILURE_ORDER, WORDS
+from pregen.progress.words import FAILURE_ORDER, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -140,12 +140,18 @@ def _missing(report: Report) -> Iterator[Line]:
     if extras:
         each = ", ".join(f"{units.count(number)} {name}" for name, number in extras.items())
         yield Line(f"Waiting for an extra: {each}", Style.HEAD)
-        yield Line(f"  {EXTRAS_TODO}", Style.WARN)
+        if report.install:
+            yield Line(
+                f"  get {'it' if len(extras) == 1 else 'them'} with: {printable(report.install)}",
+                Style.WARN,
+            )
+            yield Line("  and run again: nothing else is done twice", Style.DIM)
     if unsupported:
         each = ", ".join(
             f"{units.count(number)} {printable(mime)}" for mime, number in unsupported.items()
         )
-        yield Line(f"No decoder for: {each}", Style.DIM)
+        yield Line(f"Unsupported: {each}", Style.DIM)
+        yield Line("  -v says why for each file, `pregen formats` lists what is read", Style.DIM)
 
 
 def _slowest(report: Report) -> Iterator[Line]:

@@ -14,7 +14,7 @@ from pregen.progress.state import Snapshot, State
 from pregen.progress.ticker import Ticker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pregen.errors import ExitCode
     from pregen.model import Outcome, WorkerView
@@ -97,7 +97,9 @@ class Watch:
         self, exit_code: ExitCode, error: str = "", would: Mapping[str, Any] | None = None
     ) -> Report:
         """Stop showing, print the end, return it. Raises what went wrong in the ticker."""
-        report = Report(self._state.snapshot(), self._state.findings(), exit_code, error, would)
+        totals, findings = self._state.snapshot(), self._state.findings()
+        install = _how_to_get(findings.extras) if findings.extras else ""
+        report = Report(totals, findings, exit_code, error, would, install)
         try:
             self._ticker.close()
         finally:
@@ -112,3 +114,9 @@ class Watch:
         eta_s = None if now.walking else self._window.eta_s(now.jobs)
         view = View(now, self._window.rates(), eta_s, tuple(self._workers()))
         self._printer.tick(view, asked=asked)
+
+
+def _how_to_get(extras: Iterable[str]) -> str:
+    from pregen.installation import install_command  # noqa: PLC0415 - seldom needed, and takes 20 ms
+
+    return install_command(extras)

@@ -31,8 +31,8 @@ WORDS: dict[Kind, Words] = {
     Kind.FAILED_BEFORE: Words(
         "failed before", "unchanged since it failed; --retry-failed tries again"
     ),
-    Kind.NEEDS_EXTRA: Words("needs an extra"),
-    Kind.UNSUPPORTED: Words("unsupported"),
+    Kind.NEEDS_EXTRA: Words("needs an extra", "a library that is not installed reads them"),
+    Kind.UNSUPPORTED: Words("unsupported", "known, but nothing here reads this kind of them"),
     Kind.INVALID: Words(
         "invalid",
         "damaged, or not what it claims to be",
@@ -98,8 +98,3 @@ FAILURE_ORDER: tuple[Kind, ...] = tuple(kind for kind in WORDS if kind in FAILUR
 def label(kind: Kind) -> str:
     """Return what stands beside a number of outcomes."""
     return WORDS[kind].label
-
-
-#: What to do about sources that wait for an extra. The decoders of the extras are not written yet:
-#: to send people off to install one would be a lie.
-EXTRAS_TODO = "recognised, but this version of pregen cannot decode them yet"

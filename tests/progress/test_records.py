@@ -130,6 +130,7 @@ def test_the_keys_of_a_summary_are_fixed() -> None:
             "commit": 1_000_000,
         },
         "needs_extra": {"heic": 1},
+        "install": "pip install 'pregen[heic]'",
         "unsupported": {"video/mp4": 1},
         "warnings": 1,
     }

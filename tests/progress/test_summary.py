@@ -82,13 +82,14 @@ def test_sources_that_wait_for_an_extra_are_counted_by_it() -> None:
         *[outcome(Kind.NEEDS_EXTRA, extra="raw")] * 1500, outcome(Kind.NEEDS_EXTRA, extra="heic")
     )
     text = _text(story)
-    assert "Waiting for an extra: 1,500 raw, 1 heic" in text
-    assert "cannot decode them yet" in text
+    assert "Waiting for an extra: 1,500 raw, 1 heic\n  get them with: pip install " in text
+    assert "'pregen[heic,raw]'" in text
+    assert "run again" in text
 
 
 def test_unsupported_files_are_told_by_mime() -> None:
     story = Story().jobs(*[outcome(Kind.UNSUPPORTED, mime="video/mp2t")] * 3)
-    assert "No decoder for: 3 video/mp2t" in _text(story)
+    assert "Unsupported: 3 video/mp2t\n  -v says why" in _text(story)
 
 
 def test_the_slowest_are_named_only_when_they_stand_out() -> None:

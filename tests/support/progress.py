@@ -72,7 +72,15 @@ class Story:
 
     def report(self, exit_code: ExitCode = ExitCode.DONE, error: str = "") -> Report:
         """End the run."""
-        return Report(self.state.snapshot(), self.state.findings(), exit_code, error)
+        findings = self.state.findings()
+        install = f"pip install 'pregen[{','.join(sorted(findings.extras))}]'"
+        return Report(
+            self.state.snapshot(),
+            findings,
+            exit_code,
+            error,
+            install=install if findings.extras else "",
+        )
 
     def view(
         self,

@@ -1,0 +1,94 @@
+"""What this installation reads: each format, by which library, or what it lacks. For people.
+
+Imports every decoder there is, which takes half a second: nothing for a run.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import features
+
+from pregen.imaging import sniff
+from pregen.imaging.faults import NeedsExtra
+from pregen.imaging.runtime import pyvips
+from pregen.imaging.thumbnail import decoder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pregen.imaging.formats import Format
+
+#: Decoder -> the distribution whose version tells what it can.
+_DISTRIBUTIONS = {
+    "jpeg": "simplejpeg",
+    "pillow": "pillow",
+    "heic": "pillow-heif",
+    "raw": "rawpy",
+    "video": "av",
+    "pdf": "pypdfium2",
+    "jxl": "pylibjxl",
+}
+#: What a build of Pillow or libvips may lack, by format.
+_OF_PILLOW = {"avif": "avif", "jp2": "jpg_2000", "j2k": "jpg_2000"}
+_OF_VIPS = {"png": "png", "gif": "gif", "webp": "webp", "tiff": "tiff", "svg": "svg"}
+
+
+class Ability(NamedTuple):
+    """One format, and whether it is read here."""
+
+    name: str
+    mimes: tuple[str, ...]
+    reads: bool
+    library: str = ""
+    """Name and version apart; both empty where it is not read."""
+    version: str = ""
+    extra: str = ""
+    """The extra that it belongs to; empty for what the core reads, or nothing does."""
+    trouble: str = ""
+    """Why it is not read; empty when it is."""
+
+
+def abilities() -> list[Ability]:
+    """Return every format that pregen knows by its content, the frequent ones first."""
+    kinds: dict[tuple[str, str, str], list[Format]] = {}
+    for found in sniff.FORMATS:
+        kinds.setdefault((found.name, found.decoder, found.extra), []).append(found)
+    return [_ability(formats) for formats in kinds.values()]
+
+
+def _ability(formats: list[Format]) -> Ability:
+    first = formats[0]
+    mimes = tuple(dict.fromkeys(each.mime for each in formats))
+    bare = Ability(first.name, mimes, reads=False, extra=first.extra)
+    if not first.decoder:
+        return bare._replace(trouble="nothing reads it" if not first.extra else "not read yet")
+    try:
+        decoder_of(first)
+    except NeedsExtra as needs:
+        return bare._replace(trouble=str(needs))
+    library, version = _library(first.decoder)
+    if _was_left_out(first):
+        return bare._replace(trouble=f"this build of {library} {version} cannot read it")
+    return bare._replace(reads=True, library=library, version=version)
+
+
+def _library(decoder: str) -> tuple[str, str]:
+    if decoder in _DISTRIBUTIONS:
+        name = _DISTRIBUTIONS[decoder]
+        return name, metadata.version(name)
+    return "libvips", ".".join(str(pyvips.version(part)) for part in range(3))
+
+
+def _was_left_out(found: Format) -> bool:
+    if found.decoder == "pillow" and found.name in _OF_PILLOW:
+        return not features.check(_OF_PILLOW[found.name])
+    if found.decoder in {"vips", "svg"} and found.name in _OF_VIPS:
+        return not pyvips.type_find("VipsForeign", f"{_OF_VIPS[found.name]}load")
+    return False
+
+
+def missing_extras(found: Iterable[Ability]) -> list[str]:
+    """Return the extras that would add to what is read."""
+    return sorted({each.extra for each in found if each.extra and not each.reads})

@@ -1,0 +1,152 @@
+"""How this pregen was installed, and the one command that adds an extra to it.
+
+`look` finds out, `command` decides; both know package managers and nothing else of pregen.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+import site
+import sys
+from enum import Enum
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_NAME = "pregen"
+_EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
+
+
+class Manager(Enum):
+    """Who looks after the environment that pregen runs in."""
+
+    PIP = "pip"
+    PIP_USER = "pip --user"
+    UV = "uv"
+    """An environment made by uv, which has no pip (a checkout's .venv, made by scripts/env)."""
+    UV_TOOL = "uv tool"
+    PIPX = "pipx"
+
+
+class Installation(NamedTuple):
+    """What decides how something is added."""
+
+    manager: Manager
+    python: str
+    environment: str = ""
+    """The name pipx knows it by."""
+    origin: str = ""
+    """What pregen was installed from where that was no package index: a folder, a file or an
+    address; empty otherwise."""
+    editable: bool = False
+    requirements: Mapping[str, tuple[str, ...]] = {}
+    """Extra -> the libraries it stands for."""
+    present: tuple[str, ...] = ()
+    """Extras whose libraries are all there."""
+
+
+def install_command(extras: Iterable[str]) -> str:
+    """Return the command that adds these extras to this installation; for a POSIX shell."""
+    return command(look(), extras)
+
+
+def command(found: Installation, extras: Iterable[str]) -> str:
+    """Return the command that adds extras to an installation."""
+    wanted = sorted(set(extras))
+    libraries = [one for extra in wanted for one in found.requirements.get(extra, ())]
+    if found.manager is Manager.PIPX:
+        # Survives `pipx upgrade`, and needs not be told the extras that are there already.
+        return shlex.join(["pipx", "inject", found.environment, *(libraries or wanted)])
+    if found.manager is Manager.UV_TOOL:
+        # A tool is installed anew: what it has already must be named, too.
+        wanted = sorted({*wanted, *found.present})
+    start = {
+        Manager.UV_TOOL: ["uv", "tool", "install"],
+        Manager.UV: ["uv", "pip", "install", "--python", found.python],
+        Manager.PIP_USER: [found.python, "-m", "pip", "install", "--user"],
+        Manager.PIP: [found.python, "-m", "pip", "install"],
+    }[found.manager]
+    return shlex.join([*start, *_what(found, wanted, libraries)])
+
+
+def _what(found: Installation, wanted: list[str], libraries: list[str]) -> list[str]:
+    """Return what is to be installed: pregen with extras, from where it came."""
+    extras = f"[{','.join(wanted)}]"
+    if not found.origin:
+        return [f"{_NAME}{extras}"]
+    if not found.origin.startswith("/"):
+        return [f"{_NAME}{extras} @ {found.origin}"]
+    if not Path(found.origin).exists() and libraries:
+        return libraries  # the folder it was installed from is gone
+    editable = ["--editable"] if found.editable else []
+    return [*editable, f"{found.origin}{extras}"]
+
+
+def look() -> Installation:
+    """Return how the running pregen was installed."""
+    try:
+        distribution = metadata.distribution(_NAME)
+    except metadata.PackageNotFoundError:
+        # Run from its folder: the libraries go where this Python looks for them.
+        return Installation(_manager(""), sys.executable)
+    direct_url = json.loads(distribution.read_text("direct_url.json") or "{}")
+    requirements = _requirements(distribution.requires or ())
+    return Installation(
+        _manager(str(distribution.locate_file(""))),
+        sys.executable,
+        Path(sys.prefix).name,
+        _origin(direct_url),
+        bool(direct_url.get("dir_info", {}).get("editable")),
+        requirements,
+        tuple(extra for extra, libraries in requirements.items() if all(map(_is_there, libraries))),
+    )
+
+
+def _manager(place: str) -> Manager:
+    """Return who looks after the environment; `place` is where pregen lies."""
+    if Path(sys.prefix, "pipx_metadata.json").exists():
+        return Manager.PIPX
+    if Path(sys.prefix, "uv-receipt.toml").exists():
+        return Manager.UV_TOOL
+    if importlib.util.find_spec("pip") is None:
+        return Manager.UV
+    at_home = site.getusersitepackages()
+    return Manager.PIP_USER if at_home and place.startswith(at_home) else Manager.PIP
+
+
+def _origin(direct_url: Mapping[str, dict[str, str] | str]) -> str:
+    """Return a folder's path, or an address as pip takes it (PEP 610)."""
+    url = str(direct_url.get("url", ""))
+    if "dir_info" in direct_url:
+        return unquote(urlsplit(url).path)
+    version_control = direct_url.get("vcs_info")
+    if isinstance(version_control, dict):
+        return f"{version_control['vcs']}+{url}@{version_control['commit_id']}"
+    return url
+
+
+def _requirements(lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the libraries of each extra; extras made of other extras are left out."""
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        requirement, _, marker = line.partition(";")
+        named = _EXTRA.search(marker)
+        if named and not requirement.startswith(_NAME):
+            found.setdefault(named[1], []).append(requirement.replace(" ", ""))
+    return {extra: tuple(libraries) for extra, libraries in found.items()}
+
+
+def _is_there(requirement: str) -> bool:
+    name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
