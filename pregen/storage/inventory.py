@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Final, Self
 from pregen.model import ALL_FLAVORS, Flavor, Stamp
 from pregen.storage.faults import cache_error
 from pregen.storage.folder import ENTRY_LIMIT_BYTES
-from pregen.thumbspec.pngchunks import PngError
+from pregen.thumbspec.pngchunks import IEND, PngError, chunk
 from pregen.thumbspec.pngtext import MTIME, URI, PngHead, read_head
 from pregen.thumbspec.validity import HEAD_BYTES
 
@@ -49,6 +49,8 @@ _NO_ATIME: Final[int] = getattr(os, "O_NOATIME", 0)
 #: Listed together and taken in the order of inodes, which on a disk is about that of the data:
 #: read in the order of their names (hashes), entries make a disk seek for each one.
 _BATCH: Final = 65536
+#: How every PNG ends.
+_END: Final = chunk(IEND, b"")
 _NO_FOLDER: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
@@ -83,6 +85,21 @@ class Item:
         """What tells that nobody has replaced the file."""
         return stamp_of(self.stat)
 
+    @property
+    def identity(self) -> tuple[int, int, int, int, int]:
+        """Device, inode, mtime, ctime (ns) and size: the same file, not written or changed since.
+
+        Reading changes none of it.
+        """
+        facts = self.stat
+        return (
+            facts.st_dev,
+            facts.st_ino,
+            facts.st_mtime_ns,
+            facts.st_ctime_ns,
+            facts.st_size,
+        )
+
     def read(self, limit_bytes: int = ENTRY_LIMIT_BYTES) -> bytes:
         """Return the file's first bytes, up to a limit, leaving its access time as it is.
 
@@ -92,14 +109,7 @@ class Item:
         """
         fd = self._open()
         try:
-            data = os.read(fd, limit_bytes)
-            # A short read is the end of a small file: what was listed with more is read on.
-            while len(data) < min(self.stat.st_size, limit_bytes):
-                more = os.read(fd, limit_bytes - len(data))
-                if not more:
-                    break
-                data += more
-            return data
+            return _read(fd, min(self.stat.st_size, limit_bytes))
         finally:
             os.close(fd)
 
@@ -112,42 +122,42 @@ class Item:
     def head(self) -> PngHead:
         """Return the PNG's header and texts; the file is opened once, later calls are free.
 
-        Reads on where the texts do not fit into the first bytes, or where URI or MTime may stand
-        behind the picture (some programs write them there).
+        Reads the first bytes and the last; reads on where the texts do not fit into the first,
+        or where URI or MTime may stand behind the picture (some programs write them there).
 
         Raises:
-            PngError: It is no PNG, or is damaged or cut off before the texts end: corrupt.
+            PngError: It is no PNG, damaged before its picture, or cut off anywhere: corrupt. What
+                is damaged within the picture passes.
             OSError: As `read`.
         """
         if self._head is None:
-            self._head = self._read_head()
+            fd = self._open()
+            try:
+                self._head = self._read_head(fd)
+            finally:
+                os.close(fd)
         return self._head
 
-    def _read_head(self) -> PngHead:
-        data = self.read(HEAD_BYTES)
-        whole = len(data) < HEAD_BYTES
+    def _read_head(self, fd: int) -> PngHead:
+        size_bytes = self.stat.st_size
+        data = _read(fd, min(size_bytes, HEAD_BYTES))
         head = read_head(data)
-        if not head.complete and not whole:
-            data, whole = self.read(), True
+        if not head.complete and len(data) < size_bytes:
+            data = _read(fd, min(size_bytes, ENTRY_LIMIT_BYTES))
             head = read_head(data)
         if not head.complete:
             raise PngError("is cut off before its picture")
-        if not (head.first(URI) and head.first(MTIME)):
-            head = read_head(data if whole else self.read(), past_image=True)
+        tail = os.pread(fd, len(_END), max(0, size_bytes - len(_END)))
+        if tail != _END or not (head.first(URI) and head.first(MTIME)):
+            head = read_head(_read(fd, min(size_bytes, ENTRY_LIMIT_BYTES)), past_image=True)
             if not head.ended:
                 raise PngError("is cut off within its picture")
         return head
 
     def unchanged(self) -> bool:
         """Tell whether the name still leads to the file that was listed, not written since."""
-        try:
-            now = os.stat(self.name, dir_fd=self.folder.fd, follow_symlinks=False)
-        except OSError:
-            return False
-        return os.path.samestat(now, self.stat) and (
-            (now.st_mtime_ns, now.st_ctime_ns, now.st_size)
-            == (self.stat.st_mtime_ns, self.stat.st_ctime_ns, self.stat.st_size)
-        )
+        now = self.folder.item(self.name)
+        return now is not None and now.identity == self.identity
 
     def remove(self) -> bool:
         """Delete the file if it is unchanged; False: it was not, or is gone already.
@@ -201,6 +211,13 @@ class ItemFolder:
             CacheError: The folder cannot be listed.
         """
         return self._listed(lambda found: not is_entry(found))
+
+    def item(self, name: bytes) -> Item | None:
+        """Look a file up by its name; None: there is none, or it cannot be looked at."""
+        try:
+            return Item(self, name, os.stat(name, dir_fd=self.fd, follow_symlinks=False))
+        except OSError:
+            return None
 
     def _listed(self, wanted: Callable[[os.DirEntry[str]], bool]) -> Iterator[Item]:
         try:
@@ -318,6 +335,14 @@ def is_entry(found: os.DirEntry[str]) -> bool:
 def stamp_of(facts: os.stat_result) -> Stamp:
     """Return the stamp of a file that was looked up."""
     return Stamp(facts.st_ino, facts.st_mtime_ns, facts.st_size)
+
+
+def _read(fd: int, size_bytes: int) -> bytes:
+    """Read from the start; less when the file has become shorter."""
+    data = os.pread(fd, size_bytes, 0)
+    while len(data) < size_bytes and (more := os.pread(fd, size_bytes - len(data), len(data))):
+        data += more
+    return data
 
 
 def _is_folder_link(name: bytes, above: int | None) -> bool:

@@ -148,6 +148,12 @@ def test_texts_behind_the_picture_are_found(tmp_path: Path) -> None:
         assert item.head().first("Thumb::URI") == URI
 
 
+def test_bytes_behind_the_end_are_no_damage(tmp_path: Path) -> None:
+    inventory, item = only_item(tmp_path, entry_bytes() + b"a remark")
+    with inventory:
+        assert item.head().first("Thumb::URI") == URI
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -157,6 +163,8 @@ def test_texts_behind_the_picture_are_found(tmp_path: Path) -> None:
         entry_bytes()[:80],
         picture()[:-12],
         entry_bytes("file:///" + "x" * 5000)[:5000],
+        entry_bytes()[:-1],
+        entry_bytes()[:-20] + bytes(20),
     ],
 )
 def test_damage_is_a_png_error(tmp_path: Path, data: bytes) -> None:
