@@ -27,6 +27,7 @@ _COMMANDS = {
     "show": "pregen.commands.show:show",
     "share": "pregen.commands.share:share",
     "status": "pregen.commands.status:status",
+    "clean": "pregen.commands.clean:clean",
     "bench": "pregen.commands.bench:bench",
     "formats": "pregen.commands.formats:formats",
 }

@@ -13,6 +13,10 @@ import click
 from pregen.model import ALL_FLAVORS, Flavor
 
 _FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+_BYTES = {**_FACTORS, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMGT]|[KMGT]i)?B?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_AGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
 _PIXELS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)")
 
 
@@ -40,3 +44,21 @@ def pixels(text: str | int) -> int:
     if number < 1:
         raise click.BadParameter(f"{text!r} is no number of pixels; write 500M or 500000000.")
     return number
+
+
+def size_bytes(text: str | int) -> int:
+    """Return the bytes of `2G` (decimal, as disks are sold) or `2Gi`."""
+    match = _SIZE.fullmatch(str(text).strip())
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no size; write 2G or 500M.")
+    return int(float(match[1]) * _BYTES[match[2] or ""])
+
+
+def age_s(text: str | float) -> float:
+    """Return the seconds of `30d`, `12h` or `4w`."""
+    if isinstance(text, float):
+        return text  # click converts defaults once more
+    match = _AGE.fullmatch(str(text).strip())
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no time; write 30d, 4w or 12h.")
+    return float(match[1]) * _SECONDS[match[2]]

@@ -86,19 +86,13 @@ class Item:
         return stamp_of(self.stat)
 
     @property
-    def identity(self) -> tuple[int, int, int, int, int]:
-        """Device, inode, mtime, ctime (ns) and size: the same file, not written or changed since.
+    def identity(self) -> tuple[int, int, int, int]:
+        """Device, inode, mtime (ns) and size: the same file, not written since.
 
-        Reading changes none of it.
+        Not ctime: removing one of two names of a file (hard links) changes it for the other.
         """
         facts = self.stat
-        return (
-            facts.st_dev,
-            facts.st_ino,
-            facts.st_mtime_ns,
-            facts.st_ctime_ns,
-            facts.st_size,
-        )
+        return facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size
 
     def read(self, limit_bytes: int = ENTRY_LIMIT_BYTES) -> bytes:
         """Return the file's first bytes, up to a limit, leaving its access time as it is.

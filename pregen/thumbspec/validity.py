@@ -141,8 +141,8 @@ def examine(data: bytes, flavor: Flavor | None, wanted: Wanted, *, whole: bool) 
     except PngError as error:
         return Judgement(Verdict.CORRUPT, f"the entry {error}")
     lacks = _missing_key(head)
-    if contradiction := _contradiction(head, wanted):
-        return Judgement(Verdict.STALE, contradiction, head)
+    if disagreement := contradiction(head, wanted):
+        return Judgement(Verdict.STALE, disagreement, head)
     if not whole and (lacks or not head.complete):
         return Judgement(Verdict.NEED_MORE, "the texts are not all there", head)
     if lacks:
@@ -190,7 +190,7 @@ def _missing_key(head: PngHead) -> str:
     return next((key for key in (URI, MTIME) if key not in keys), "")
 
 
-def _contradiction(head: PngHead, wanted: Wanted) -> str:
+def contradiction(head: PngHead, wanted: Wanted) -> str:
     """Return how the texts disagree with the source: any one of them does, of any type."""
     for text in head.texts:
         if text.key == URI and text.value != wanted.uri:

@@ -22,6 +22,7 @@ import pytest
 from tests.support import oracles
 from tests.support.pictures import jpeg, put
 from tests.support.program import MODES_COUNT
+from tests.support.stuck import StuckMount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ class Capability(Enum):
     FILE_MODES = "a program that file modes bind (not root, or setpriv)"
     DEVICE_NODES = "making device nodes (root with CAP_MKNOD)"
     MOUNT = "mounting a tmpfs (root with CAP_SYS_ADMIN)"
+    STUCK_MOUNT = "mounting with FUSE in a namespace (root with CAP_SYS_ADMIN, /dev/fuse, nsenter)"
     TMUX = "tmux"
     SCRIPT = "script (Debian: bsdutils)"
     JQ = "jq"
@@ -118,6 +120,11 @@ def _mounts() -> bool:
         return _ends_well("umount", scratch)
 
 
+def _mounts_with_fuse() -> bool:
+    with tempfile.TemporaryDirectory() as scratch, StuckMount(Path(scratch)) as stuck:
+        return _ends_well(*stuck.inside, "true")
+
+
 def _tmux_works() -> bool:
     socket = f"pregen-probe-{os.getpid()}"
     try:
@@ -137,6 +144,7 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.FILE_MODES: lambda: _bound_by_modes(modes_count()),
     Capability.DEVICE_NODES: _makes_device_nodes,
     Capability.MOUNT: _mounts,
+    Capability.STUCK_MOUNT: _mounts_with_fuse,
     Capability.TMUX: _tmux_works,
     Capability.SCRIPT: lambda: _ends_well("script", "-qec", "true", "/dev/null"),
     Capability.JQ: lambda: _ends_well("jq", "-n", "1"),

@@ -1,0 +1,169 @@
+"""Mount points, those that are and those that are declared, and what they say about a path. Pure.
+
+Paths are taken by their text: resolving links would touch file systems that may hang.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from pregen.thumbspec.naming import clean_path
+
+#: File systems over a network, as the kernel and FUSE call them. `fuse.` is taken off first.
+_REMOTE: Final = frozenset(
+    (
+        "9p",
+        "acfs",
+        "afs",
+        "auristorfs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "curlftpfs",
+        "davfs",
+        "davfs2",
+        "gcsfuse",
+        "glusterfs",
+        "gpfs",
+        "gvfsd-fuse",
+        "httpfs",
+        "juicefs",
+        "kio-fuse",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "orangefs",
+        "pvfs2",
+        "rclone",
+        "s3fs",
+        "smb",
+        "smb3",
+        "smbfs",
+        "smbnetfs",
+        "sshfs",
+    )
+)
+#: What is mounted from `host:/path` or `//host/share` is remote whatever its type (GNU df's rule).
+_REMOTE_DEVICE: Final = re.compile(rb"//[^/]+/|[^/:]+:/|[^/@:]+@[^/]+:")
+_AUTOFS: Final = "autofs"
+#: What an escape stands for in fstab (fstab(5)): three octal digits.
+_OCTAL: Final = re.compile(rb"\\([0-3][0-7]{2})")
+_FSTAB_FIELDS: Final = 4
+_WHERE: Final = re.compile(rb"^[ \t]*Where[ \t]*=[ \t]*(/[^\r\n]*?)[ \t]*$", re.MULTILINE)
+_ROOT: Final = b"/"
+
+
+class Mount(NamedTuple):
+    """A mount point and what is, or is declared to be, mounted there."""
+
+    point: bytes
+    fstype: str = ""
+    device: bytes = b""
+    removable: bool = False
+    """Declared, but not mounted at start, and not remote: a CD-ROM or a card reader."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether its files come over a network."""
+        name = self.fstype.removeprefix("fuse.")
+        return name in _REMOTE or bool(_REMOTE_DEVICE.match(self.device))
+
+    @property
+    def automatic(self) -> bool:
+        """Whether this is an autofs trigger: what belongs here is mounted when it is asked for."""
+        return self.fstype == _AUTOFS
+
+
+class Mounts:
+    """All mount points of this machine at one moment.
+
+    Args:
+        mounted: In the kernel's order: the last of several on one point is the one to be seen.
+        declared: What fstab and its like promise, mounted or not.
+    """
+
+    def __init__(self, mounted: tuple[Mount, ...], declared: tuple[Mount, ...] = ()) -> None:
+        self._facts = mounted, declared
+        self._mounted = {_ROOT: Mount(_ROOT)} | {mount.point: mount for mount in mounted}
+        self._declared = {mount.point: mount for mount in declared}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mounts) and self._facts == other._facts
+
+    def __hash__(self) -> int:
+        return hash(self._facts)
+
+    @property
+    def points(self) -> frozenset[bytes]:
+        """Every point where something is mounted now."""
+        return frozenset(self._mounted)
+
+    def of(self, path: bytes) -> Mount:
+        """Return the mount on which a path lies, by its text; it is absolute and clean."""
+        return next(self._mounted[above] for above in _upwards(path) if above in self._mounted)
+
+    def absent(self, path: bytes) -> Mount | None:
+        """Return the declared mount on which a path would lie were it mounted; None: there is none.
+
+        What is declared below what is mounted counts, what is declared above it does not.
+        """
+        for above in _upwards(path):
+            if above in self._mounted:
+                return None
+            if above in self._declared:
+                return self._declared[above]
+        return None
+
+    def declared(self, point: bytes) -> Mount | None:
+        """Return what is declared at exactly this point."""
+        return self._declared.get(point)
+
+
+def parse_fstab(text: bytes) -> tuple[Mount, ...]:
+    """Return the mount points of a file in the format of fstab(5); lines that are none are left."""
+    found = []
+    for line in text.split(b"\n"):
+        fields = [_OCTAL.sub(_byte, field) for field in line.split()]
+        if len(fields) < 2 or fields[0].startswith(b"#"):  # noqa: PLR2004 - device and point
+            continue
+        device, point, fstype, options = (fields + [b""] * _FSTAB_FIELDS)[:_FSTAB_FIELDS]
+        if point.startswith(b"/"):
+            mount = Mount(clean_path(point, _ROOT), fstype.decode("ascii", "replace"), device)
+            noauto = b"noauto" in options.split(b",") and not mount.remote
+            found.append(mount._replace(removable=noauto))
+    return tuple(mount for mount in found if mount.point != _ROOT)
+
+
+def parse_unit(text: bytes) -> Mount | None:
+    """Return the mount point of a systemd mount or automount unit (systemd.mount(5), Where=)."""
+    where = _WHERE.search(text)
+    if where is None or b"%" in where[1]:  # a specifier: only systemd knows
+        return None
+    kind = re.search(rb"^[ \t]*Type[ \t]*=[ \t]*(\S+)", text, re.MULTILINE)
+    what = re.search(rb"^[ \t]*What[ \t]*=[ \t]*(\S+)", text, re.MULTILINE)
+    return Mount(
+        clean_path(where[1], _ROOT),
+        kind[1].decode("ascii", "replace") if kind else "",
+        what[1] if what else b"",
+    )
+
+
+def is_below(path: bytes, above: bytes) -> bool:
+    """Tell whether a path is `above` or below it, by their text."""
+    return path == above or path.startswith(above if above.endswith(b"/") else above + b"/")
+
+
+def _upwards(path: bytes) -> list[bytes]:
+    """Return the path and everything above it, the root last."""
+    found = [path]
+    while path != _ROOT:
+        path = path.rpartition(b"/")[0] or _ROOT
+        found.append(path)
+    return found
+
+
+def _byte(escape: re.Match[bytes]) -> bytes:
+    return bytes([int(escape[1], 8)])
