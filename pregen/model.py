@@ -172,7 +172,7 @@ class Outcome(NamedTuple):
     message: str = ""
     """For people: why, and what to do. Empty when all went well."""
     loader: str = ""
-    """The decoder that made the picture: "vips", "turbo", "pillow"."""
+    """The decoder that made the picture: "dc", "turbo", "vips", "pillow"."""
     mime: str = ""
     width_px: int = 0
     """Of the original, after orientation; 0 when never learned."""

@@ -31,11 +31,12 @@ class Contender(NamedTuple):
     decoder: Decoder | None
     """None: not one that a run can be told to use."""
     loader: str
-    """What the outcome must say, or another decoder has done the work."""
+    """What the outcome must say, or another decoder has done the work; empty: any may."""
 
 
 #: In the order of the table; the job's number says whose turn it is.
 CONTENDERS = (
+    Contender("auto", Decoder.AUTO, ""),
     Contender("libjpeg-turbo", Decoder.TURBO, "turbo"),
     Contender("libvips", Decoder.VIPS, "vips"),
     Contender("Pillow", None, "pillow"),

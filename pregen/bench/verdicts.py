@@ -24,7 +24,7 @@ def contest_of(done: Pass) -> Contest | None:
     unfit: set[bytes] = set()
     for _, outcome in done.outcomes:
         contender = contender_of(outcome.job_id)
-        if outcome.kind is not Kind.MADE or outcome.loader != contender.loader:
+        if outcome.kind is not Kind.MADE or contender.loader not in {"", outcome.loader}:
             unfit.add(outcome.path)
         rounds[outcome.path, contender.name].append(outcome.stages)
     pictures = {path for path, _ in rounds} - unfit

@@ -178,7 +178,7 @@ PANELS: dict[str, tuple[Option, ...]] = {
             type=click.Choice([decoder.value for decoder in Decoder]),
             default=Decoder.AUTO.value,
             show_default=True,
-            help="For JPEGs: libvips, libjpeg-turbo, or (auto) the faster of equals.",
+            help="For JPEGs: libvips, libjpeg-turbo, or (auto) the fastest of equals.",
         ),
         Option(
             ["--drop-cache"],

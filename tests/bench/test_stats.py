@@ -107,20 +107,26 @@ def contested(picture: int, ms: tuple[float, ...], **more: Any) -> list[tuple[in
 
 
 def test_decoders_are_compared_over_pictures_that_each_of_them_made() -> None:
-    broken = contested(2, (1, 1, 1))
-    broken[0] = (6, made(6, 1, loader="vips", path=b"/2"))  # turbo handed it over
-    done = one_pass(*contested(0, (10, 12, 20)), *contested(1, (20, 24, 40)), *broken)
+    broken = contested(2, (1, 1, 1, 1))
+    broken[1] = (9, made(9, 1, loader="vips", path=b"/2"))  # turbo handed it over
+    done = one_pass(*contested(0, (5, 10, 12, 20)), *contested(1, (10, 20, 24, 40)), *broken)
     contest = contest_of(done)
     assert contest is not None
     assert contest.pictures == 2
-    assert [one.name for one in contest.decodings] == ["libjpeg-turbo", "libvips", "Pillow"]
-    assert [one.total_s for one in contest.decodings] == pytest.approx([0.015, 0.018, 0.030])
-    assert [one.decode_s for one in contest.decodings] == pytest.approx([0.0075, 0.009, 0.015])
-    assert [one.ratio for one in contest.decodings] == pytest.approx([1.0, 1.2, 2.0])
+    assert [one.name for one in contest.decodings] == [
+        *("auto", "libjpeg-turbo", "libvips", "Pillow")
+    ]
+    assert [one.total_s for one in contest.decodings] == pytest.approx(
+        [0.0075, 0.015, 0.018, 0.030]
+    )
+    assert [one.decode_s for one in contest.decodings] == pytest.approx(
+        [0.00375, 0.0075, 0.009, 0.015]
+    )
+    assert [one.ratio for one in contest.decodings] == pytest.approx([1.0, 2.0, 2.4, 4.0])
 
 
 def test_without_a_picture_for_all_there_is_no_contest() -> None:
-    assert contest_of(one_pass(*contested(0, (1, 1, 1), kind=Kind.INVALID))) is None
+    assert contest_of(one_pass(*contested(0, (1, 1, 1, 1), kind=Kind.INVALID))) is None
 
 
 def test_the_floor_is_set_against_runs_of_the_same_pictures() -> None:

@@ -14,6 +14,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ class Capability(Enum):
     TMUX = "tmux"
     SCRIPT = "script (Debian: bsdutils)"
     JQ = "jq"
+    COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
 
     @property
     def missing(self) -> str:
@@ -135,6 +137,7 @@ def _tmux_works() -> bool:
 
 
 _PROBES: dict[Capability, Callable[[], bool]] = {
+    Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
     Capability.GIO: lambda: _asks(lambda empty, file: len(oracles.gio(empty, [file])) == 1),
     Capability.GNOME_DESKTOP: lambda: _asks(
         lambda empty, file: oracles.gnome_desktop(empty, "large", [file])[0].path is None

@@ -1,9 +1,9 @@
-"""JPEG: libjpeg-turbo where it is faster and as faithful, libvips for all the rest.
+"""JPEG: from the DC alone where 1/8 will do, libjpeg-turbo and libvips for all the rest.
 
-libjpeg-turbo 3 (simplejpeg) needs a tenth less time than libvips' mozjpeg for the same pixels
-(ARCHITECTURE.md, Decisions). It gets plain grey and colour Huffman JPEGs; CMYK, arithmetic
-coding, 12 bit and everything that makes it complain go to libvips, which also salvages files
-that end early.
+At 1/8 `jpegdc` needs half of libjpeg-turbo's time for the same pixels, and libjpeg-turbo 3
+(simplejpeg) a tenth less than libvips' mozjpeg (ARCHITECTURE.md, Decisions). They get plain grey
+and colour Huffman JPEGs; CMYK, arithmetic coding, 12 bit and everything that makes libjpeg-turbo
+complain go to libvips, which also salvages files that end early.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from pregen.config import Decoder
-from pregen.imaging import colour, exact, holes, jpeghead, jpegscans
+from pregen.imaging import colour, exact, holes, jpegdc, jpeghead, jpegscans
 from pregen.imaging.decoders import salvage, vips
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Plain, Request
 from pregen.imaging.runtime import pyvips
@@ -27,8 +27,8 @@ _RGB = 3
 _COLOURS = {1: "GRAY", _RGB: "RGB"}
 #: The scales at which libjpeg-turbo has SIMD code.
 _SHRINKS = (8, 4, 2, 1)
-#: The scale at which the first scans of a progressive JPEG are the whole picture.
-_SCANS_SHRINK = 8
+#: The name of the fourth band says nothing; its count does.
+_BANDS = {"GRAY": 1, "RGB": _RGB, "RGBA": 4}
 #: A progressive JPEG is read in steps until its first scans are there: 64 KiB, 512 KiB, 4 MiB.
 _READ_GROWTH = 8
 
@@ -54,17 +54,14 @@ class TurboPicture(Opened):
         head = self._head
         long_px = max(head.width_px, head.height_px)
         shrink = next((n for n in _SHRINKS if long_px // n >= box_px), 1)
-        area_px = head.width_px * head.height_px
-        # The coefficients of a progressive JPEG are all held until the end, two bytes each.
-        self._request.reserve(area_px * 6 if head.progressive else area_px * 4 // shrink**2)
         data = data_for(self._request, head, shrink)
         if not head.progressive:
             data = holes.before_the_first(data, head.scan_at)
         try:
-            pixels = self._decode(data, shrink)
+            pixels = self._by_blocks(data, shrink)
+            if pixels is None:
+                pixels = self._all_of_it(data, shrink)
         except (ValueError, pyvips.Error):
-            return self._by_vips(data, box_px)
-        if not self._enough(data, pixels):
             return self._by_vips(data, box_px)
         extent = (head.width_px / shrink, head.height_px / shrink)
         if not (extent[0].is_integer() and extent[1].is_integer()):
@@ -72,6 +69,30 @@ class TurboPicture(Opened):
         if self._srgb:
             return Plain(pixels, extent)
         return Pixels(self._as_image(pixels), extent=extent)
+
+    def _by_blocks(self, data: bytes, shrink: int) -> Samples | None:
+        """Decode the DC alone; None where that is not enough, or not possible."""
+        head = self._head
+        if shrink != jpegdc.SHRINK or self._request.decoder is not Decoder.AUTO:
+            return None
+        # The pixels take a 16th of a byte each, the coefficients 3/16 at most.
+        self._request.reserve(head.width_px * head.height_px // 4)
+        bands = _BANDS[self._space]
+        pixels = jpegdc.decode(data, head.width_px, head.height_px, bands)
+        if pixels is not None:
+            self.loader = "dc"
+        return pixels
+
+    def _all_of_it(self, data: bytes, shrink: int) -> Samples:
+        """Decode with a library. ValueError when less than most of the picture is there."""
+        head = self._head
+        area_px = head.width_px * head.height_px
+        # The coefficients of a progressive JPEG are all held until the end, two bytes each.
+        self._request.reserve(area_px * 6 if head.progressive else area_px * 4 // shrink**2)
+        pixels = self._decode(data, shrink)
+        if not self._enough(data, pixels):
+            raise ValueError("the file ends early")
+        return pixels
 
     def _decode(self, data: bytes, shrink: int) -> Samples:
         """Decode and forgive what libvips forgives, too: junk between segments, bad restarts."""
@@ -135,7 +156,7 @@ class VipsJpeg(TurboPicture):
 
 def data_for(request: Request, head: jpeghead.JpegHead, shrink: int) -> bytes:
     """The part of a file that a decode at this scale needs; reads no more than that."""
-    if head.progressive and shrink == _SCANS_SHRINK:
+    if head.progressive and shrink == jpegdc.SHRINK:
         known = len(request.head)
         while True:
             try:

@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def decode(data: Buffer, out: Buffer, width_px: int, height_px: int, bands: int, /) -> bool: ...
