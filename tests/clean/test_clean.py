@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import sys
 import time
@@ -242,12 +243,7 @@ def test_a_mount_that_hangs_costs_its_time_out_once(zoo: Zoo, tmp_path: Path, fl
             zoo, *flags.split(), "--yes", "--json", "--mount-timeout", "2", prefix=stuck.inside
         )
         took_s = time.monotonic() - started_s
-        helpers = [
-            process
-            for process in psutil.process_iter(["cmdline", "status"])
-            if any("originals/child.py" in part for part in process.info["cmdline"] or ())
-            and process.info["status"] == psutil.STATUS_DISK_SLEEP
-        ]
+        helpers = stuck.held("originals/child.py", psutil.STATUS_DISK_SLEEP)
         assert helpers, "nobody was left hanging: the mount did not hang at all"
     assert done.code == 0, done
     assert 2 <= took_s < 60
@@ -259,6 +255,23 @@ def test_a_mount_that_hangs_costs_its_time_out_once(zoo: Zoo, tmp_path: Path, fl
     assert done.summary["hung"] == [{"path": str(hung)}]
     if "--local" not in flags:
         assert done.summary["offline"][0] == {"path": str(hung), "entries": 4500, "hung": True}
+    psutil.wait_procs(helpers, 10)
+
+
+@needs(Capability.STUCK_MOUNT)
+def test_ctrl_c_does_not_wait_for_a_mount_that_hangs(zoo: Zoo, tmp_path: Path) -> None:
+    hung = tmp_path / "hung"
+    hung.mkdir()
+    zoo.entry("hung", f"{oracles.glib_uri(hung)}/a.jpg")
+    arguments = ("clean", "--yes", "--mount-timeout", "600")
+    with (
+        StuckMount(hung) as stuck,
+        Running(*arguments, cache=zoo.cache, prefix=stuck.inside) as running,
+    ):
+        helpers = stuck.wait_for_held("originals/child.py")
+        running.send(signal.SIGINT)
+        assert running.end().code == 130
+    assert zoo.gone() == set()
     psutil.wait_procs(helpers, 10)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from pregen.commands.paramtypes import flavors, pixels, raw_bytes
+from pregen.commands.paramtypes import age_s, flavors, pixels, raw_bytes, size_bytes
 from pregen.model import Flavor
 
 
@@ -37,3 +37,30 @@ def test_bytes_come_as_the_shell_gave_them() -> None:
     assert raw_bytes("caf\udce9 \n.jpg") == b"caf\xe9 \n.jpg"
     with pytest.raises(click.BadParameter, match="empty"):
         raw_bytes("")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("2G", 2 * 10**9), ("500MB", 5 * 10**8), ("1.5k", 1500), ("2Gi", 2**31)],
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert size_bytes(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30d", 30 * 86400), ("12h", 43200), ("1.5m", 90), ("4w", 28 * 86400)]
+)
+def test_ages_are_read(text: str, seconds: float) -> None:
+    assert age_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1", "2 G", "30", "d", "1y"])
+def test_what_is_no_age_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="30d"):
+        age_s(text)
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1", "many", "2X", "2gb"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="2G"):
+        size_bytes(text)

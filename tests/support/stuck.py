@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Self
 
+import psutil
+
+_TIMEOUT_S = 60
 _SERVER = Path(__file__).with_name("stuck_server.py")
 
 
@@ -39,3 +43,29 @@ class StuckMount:
         self._server.wait(10)
         assert self._server.stdout is not None
         self._server.stdout.close()
+
+    def held(self, script: str, *states: str) -> list[psutil.Process]:
+        """Return the processes in our namespace that run a script and are in one of the states."""
+        ours = Path(f"/proc/{self._server.pid}/ns/mnt").readlink()
+        found = []
+        for process in psutil.process_iter(["cmdline", "status"]):
+            try:
+                if (
+                    any(script in part for part in process.info["cmdline"] or ())
+                    and process.info["status"] in states
+                    and Path(f"/proc/{process.pid}/ns/mnt").readlink() == ours
+                ):
+                    found.append(process)
+            except OSError:
+                continue
+        return found
+
+    def wait_for_held(self, script: str) -> list[psutil.Process]:
+        """Wait until a process waits for this mount (and for nothing else: it has the question)."""
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            for process in self.held(script, psutil.STATUS_SLEEPING, psutil.STATUS_DISK_SLEEP):
+                if "request_wait_answer" in Path(f"/proc/{process.pid}/wchan").read_text():
+                    return [process]
+            time.sleep(0.02)
+        raise AssertionError("nobody looked at the mount")
