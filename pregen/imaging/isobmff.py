@@ -18,12 +18,20 @@ _AUDIO = frozenset({b"M4A ", b"M4B ", b"M4P "})
 #: What old QuickTime files begin with instead of `ftyp`.
 _QUICKTIME_BOXES = frozenset({b"moov", b"mdat", b"wide", b"pnot"})
 QUICKTIME = Format("video", "video/quicktime", "video", "video")
-_VIDEO_MIMES = {b"qt  ": "video/quicktime", b"M4V ": "video/mp4", b"mj2s": "video/mj2"}
+_VIDEO_MIMES = {
+    b"qt  ": "video/quicktime",
+    b"M4V ": "video/mp4",
+    b"mj2s": "video/mj2",
+    b"mjp2": "video/mj2",
+}
 #: All that `sniff` can answer.
 PICTURES = (HEIC, AVIF, CR3)
 VIDEOS = (
     QUICKTIME,
-    *(Format("video", f"video/{kind}", "video", "video") for kind in ("mp4", "3gpp", "mj2")),
+    *(
+        Format("video", f"video/{kind}", "video", "video")
+        for kind in ("mp4", "3gpp", "3gpp2", "mj2")
+    ),
 )
 #: An `ftyp` lists few brands; a larger box is a lie.
 _MAX_FTYP_BYTES = 1024
@@ -55,5 +63,6 @@ def _by_brands(major: bytes, brands: list[bytes]) -> Format | None:
         return AVIF
     if _HEVC.intersection(brands):
         return HEIC
-    mime = _VIDEO_MIMES.get(major, "video/3gpp" if major[:3] == b"3gp" else "video/mp4")
+    phone = {b"3gp": "video/3gpp", b"3g2": "video/3gpp2"}.get(major[:3], "video/mp4")
+    mime = _VIDEO_MIMES.get(major, phone)
     return Format("video", mime, "video", "video")

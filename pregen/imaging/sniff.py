@@ -20,7 +20,7 @@ JPEG = Format("jpeg", "image/jpeg", "jpeg")
 PNG = Format("png", "image/png", "vips")
 GIF = Format("gif", "image/gif", "vips")
 WEBP = Format("webp", "image/webp", "vips")
-TIFF = Format("tiff", "image/tiff", "vips")
+TIFF = Format("tiff", "image/tiff", "tiff")
 SVG = Format("svg", "image/svg+xml", "svg")
 SVGZ = Format("svg", "image/svg+xml-compressed", "svg")
 BMP = Format("bmp", "image/bmp", "pillow")
@@ -30,6 +30,8 @@ TGA = Format("tga", "image/x-tga", "pillow")
 PCX = Format("pcx", "image/vnd.zbrush.pcx", "pillow")
 PSD = Format("psd", "image/vnd.adobe.photoshop", "pillow")
 JP2 = Format("jp2", "image/jp2", "pillow")
+JPX = Format("jp2", "image/jpx", "pillow")
+JPM = Format("jpm", "image/jpm")
 J2K = Format("j2k", "image/x-jp2-codestream", "pillow")
 QOI = Format("qoi", "image/qoi", "pillow")
 PDF = Format("pdf", "application/pdf", "pdf", "pdf")
@@ -39,8 +41,8 @@ _NETPBM = {
     b"P2": Format("ppm", "image/x-portable-graymap", "pillow"),
     b"P3": Format("ppm", "image/x-portable-pixmap", "pillow"),
     b"P4": Format("ppm", "image/x-portable-bitmap", "pillow"),
-    b"P5": Format("ppm", "image/x-portable-graymap", "pillow"),
-    b"P6": Format("ppm", "image/x-portable-pixmap", "pillow"),
+    b"P5": Format("ppm", "image/x-portable-graymap", "netpbm"),
+    b"P6": Format("ppm", "image/x-portable-pixmap", "netpbm"),
 }
 
 
@@ -66,11 +68,14 @@ _PREFIXES: tuple[tuple[bytes, Format], ...] = (
     (b"FOVb", Format("raw", "image/x-sigma-x3f", extra="raw")),
     (b"II\x1a\x00\x00\x00HEAPCCDR", Format("raw", "image/x-canon-crw", extra="raw")),
     (b"FLV\x01", _video("video/x-flv")),
+    (b".RMF\x00\x00", _video("application/vnd.rn-realmedia")),
+    (b"\x1f\x07\x00", _video("video/dv")),
+    (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02", _video("application/mxf")),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _video("video/x-ms-wmv")),
     (b"\x00\x00\x01\xba", _video("video/mpeg")),
     (b"\x00\x00\x01\xb3", _video("video/mpeg")),
     (b"gimp xcf ", Format("xcf", "image/x-xcf")),
-    (b"8BPS\x00\x02", Format("psb", "image/x-photoshop-large")),
+    (b"8BPS\x00\x02", Format("psb", "image/vnd.adobe.photoshop")),
     (b"\x76\x2f\x31\x01", Format("exr", "image/x-exr")),
     (b"#?RADIANCE", Format("hdr", "image/vnd.radiance")),
     (b"SIMPLE  =", Format("fits", "image/fits")),
@@ -84,13 +89,15 @@ _PREFIXES: tuple[tuple[bytes, Format], ...] = (
 
 #: All that `sniff` can answer, the frequent ones first.
 FORMATS: tuple[Format, ...] = (
-    JPEG, PNG, GIF, WEBP, TIFF, *isobmff.PICTURES, *tiffhead.FORMATS, JXL, JP2, J2K, PSD, SVG,
-    SVGZ, BMP, ICO, CUR, TGA, PCX, QOI, *_NETPBM.values(), PDF, *isobmff.VIDEOS,
+    JPEG, PNG, GIF, WEBP, TIFF, *isobmff.PICTURES, *tiffhead.FORMATS, JXL, JP2, JPX, J2K, JPM, PSD,
+    SVG, SVGZ, BMP, ICO, CUR, TGA, PCX, QOI, *_NETPBM.values(), PDF, *isobmff.VIDEOS,
     *map(_video, ("video/x-matroska", "video/webm", "video/vnd.avi", "video/mp2t",
                   "video/x-theora+ogg")),
     *(found for _, found in _PREFIXES),
 )  # fmt: skip
 
+#: Major brands of the JPEG 2000 family: JPX is JP2 and more, JPM a document of layers.
+_JP2_BRANDS = {b"jpx ": JPX, b"jpm ": JPM}
 #: The first page of each stream of an Ogg stands at its beginning (RFC 3533, 4).
 _OGG_BYTES = 1024
 #: The header of a Matroska file names its document type (RFC 8794, 11.2).
@@ -119,7 +126,7 @@ def sniff(head: bytes) -> Format | None:
     """
     for prefix, found in _PREFIXES:
         if head.startswith(prefix):
-            return found
+            return _JP2_BRANDS.get(head[20:24], found) if found is JP2 else found
     start = head[:4]
     if start in tiffhead.MAGICS:
         return tiffhead.raw_format(head) or TIFF

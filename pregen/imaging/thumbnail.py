@@ -141,7 +141,7 @@ def _make(
         }
         encoded_ns = time.perf_counter_ns()
     turned = opened.orientation in render.QUARTER_TURNS
-    if opened.scalable:
+    if opened.unsized:
         width_px = height_px = 0
     return Thumbnails(
         pictures=pictures,

@@ -35,6 +35,7 @@ class Capability(Enum):
     """Something a test needs and a machine may lack; the value tells people how to get it."""
 
     GIO = "GIO (Debian: libglib2.0-bin)"
+    MIME = "GIO and its type database (Debian: libglib2.0-bin shared-mime-info)"
     GNOME_DESKTOP = "gnome-desktop (Debian: python3-gi gir1.2-gnomedesktop-3.0)"
     TUMBLER = "tumblerd (Debian: tumbler dbus python3-gi)"
     CORPUS = "the corpus of real photos (../shared/corpus, or $PREGEN_CORPUS)"
@@ -107,6 +108,14 @@ def _bound_by_modes(prefix: tuple[str, ...]) -> bool:
         return readable and not _ends_well(*prefix, "cat", str(closed))
 
 
+def _names_types() -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        file = put(Path(scratch) / "nameless", b"%PDF-1.7\n")
+        asked = ["gio", "info", "-a", "standard::content-type", str(file)]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
+        return "application/pdf" in done.stdout
+
+
 def _makes_device_nodes() -> bool:
     with tempfile.TemporaryDirectory() as scratch:
         os.mknod(Path(scratch) / "null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
@@ -139,6 +148,7 @@ def _tmux_works() -> bool:
 _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
     Capability.GIO: lambda: _asks(lambda empty, file: len(oracles.gio(empty, [file])) == 1),
+    Capability.MIME: _names_types,
     Capability.GNOME_DESKTOP: lambda: _asks(
         lambda empty, file: oracles.gnome_desktop(empty, "large", [file])[0].path is None
     ),

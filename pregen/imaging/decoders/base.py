@@ -127,8 +127,10 @@ class Opened(Protocol):
     """Of a video, in whole seconds; 0 where it is not known or makes no sense."""
 
     scalable: bool = False
-    """It has no pixels of its own and is drawn at any size: `width_px` and `height_px` are its
-    proportions in large numbers, and its entries tell no size."""
+    """It is drawn at the size that is wanted, so it is never too large."""
+    unsized: bool = False
+    """It has no pixels of its own: `width_px` and `height_px` are its proportions in large numbers,
+    and its entries tell no size."""
     always: bool = False
     """It needs an entry however small it is: no desktop shows it as it is, like a picture."""
 

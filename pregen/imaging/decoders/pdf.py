@@ -32,6 +32,7 @@ class PdfPicture(Opened):
     loader = "pdfium"
     orientation = 1
     scalable = True
+    unsized = True
     always = True
 
     def __init__(self, request: Request) -> None:

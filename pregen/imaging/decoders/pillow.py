@@ -20,7 +20,7 @@ from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsup
 from pregen.imaging.runtime import pyvips
 
 _FORMATS: Final = {
-    "avif": "AVIF", "jp2": "JPEG2000", "j2k": "JPEG2000", "bmp": "BMP", "ico": "ICO", "cur": "CUR",
+    "avif": "AVIF", "jp2": "JPEG2000", "j2k": "JPEG2000", "bmp": "BMP", "ico": "ICO", "cur": "ICO",
     "tga": "TGA", "pcx": "PCX", "ppm": "PPM", "psd": "PSD", "qoi": "QOI",
 }  # fmt: skip
 #: Modes that numpy and libvips understand as they are: (numpy type, libvips interpretation).
@@ -29,6 +29,8 @@ _MODES: Final = {
     "RGBA": ("uchar", "srgb"), "CMYK": ("uchar", "cmyk"),
     "I;16": ("ushort", "grey16"), "I;16L": ("ushort", "grey16"), "I;16B": ("ushort", "grey16"),
 }  # fmt: skip
+
+_ICON: Final = b"\x00\x00\x01\x00"
 
 # The limit is `--max-pixels`, checked from the header before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -43,6 +45,8 @@ class PillowPicture(Opened):
         self._request = request
         self._image = self._open()
         self.width_px, self.height_px = self._image.size
+        frames = getattr(self._image, "n_frames", 1) if request.format.name == "avif" else 1
+        self.frames = frames if frames > 1 else 0
         self.orientation = _orientation(self._image)
 
     def _open(self) -> Image.Image:
@@ -52,6 +56,9 @@ class PillowPicture(Opened):
             if request.size_bytes <= WHOLE_FILE_BYTES
             else open(request.fd, "rb", closefd=False)  # noqa: SIM115 - lives as long as the picture
         )
+        if request.format.name == "cur":
+            # A cursor is an icon by another number; Pillow's own reader knows no PNG in it.
+            stream = io.BytesIO(_ICON + request.whole()[len(_ICON) :])
         stream.seek(0)
         try:
             return Image.open(stream, formats=[_FORMATS[request.format.name]])  # type: ignore[arg-type]  # an IO[bytes] in all but name

@@ -16,6 +16,7 @@ class SvgPicture(Opened):
 
     loader = "vips"
     orientation = 1
+    scalable = True
 
     def __init__(self, request: Request) -> None:
         if request.size_bytes > WHOLE_FILE_BYTES:

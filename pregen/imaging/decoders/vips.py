@@ -1,4 +1,4 @@
-"""Pictures through libvips: PNG, WebP, TIFF, GIF, AVIF, and JPEG where nothing faster applies.
+"""Pictures through libvips: PNG, WebP, GIF, TIFF (`tiff`), and JPEG where nothing is faster.
 
 Loaders are named, never searched for: the search would take UltraHDR JPEGs to a slower loader
 and RAWs to the TIFF one (formats-and-decoders, sections 3 and 7).
@@ -24,6 +24,7 @@ _LOADERS: Final = {
 }
 #: Formats whose pages are pages of a document, not frames of an animation.
 _PAGED: Final = frozenset({"tiff"})
+_ANIMATED: Final = frozenset({"gif", "webp"})
 #: JPEG scales that libjpeg offers besides 1/1.
 _JPEG_SHRINKS: Final = (8, 4, 2)
 #: libwebp scales while it decodes, with a plain box; Lanczos-3 does the last halving.
@@ -44,13 +45,14 @@ class VipsPicture(Opened):
         header = self._load(fail_on="none")
         self.width_px: int = header.width
         self.height_px: int = header.height
-        self.orientation = _field(header, "orientation", 1)
+        self.orientation = field(header, "orientation", 1)
         if not 1 <= self.orientation <= 8 or name == "avif":  # noqa: PLR2004 - EXIF 2.3; heifload turns by itself
             self.orientation = 1
-        pages = _field(header, "n-pages", 1)
+        pages = field(header, "n-pages", 1)
         self.pages = pages if name in _PAGED and pages > 1 else 0
+        self.frames = pages if name in _ANIMATED and pages > 1 else 0
         self._interlaced = bool(
-            _field(header, "interlaced", 0) or _field(header, "jpeg-multiscan", 0)
+            field(header, "interlaced", 0) or field(header, "jpeg-multiscan", 0)
         )
         self._sample_bytes = header.bands * (2 if header.format in {"ushort", "short"} else 1)
 
@@ -141,5 +143,6 @@ def averaged(image: pyvips.Image, box_px: int) -> Pixels:
     return Pixels(image.copy_memory(), premultiplied, extent)
 
 
-def _field(image: pyvips.Image, name: str, default: int) -> int:
+def field(image: pyvips.Image, name: str, default: int) -> int:
+    """Return a number of a header, or what stands for its absence."""
     return int(image.get(name)) if image.get_typeof(name) else default

@@ -1,0 +1,95 @@
+"""Binary greymaps and pixmaps (PNM) by numpy; the other kinds of PNM are Pillow's.
+
+Pillow reads samples of 16 bits, and all that do not end at 255, one by one: half a minute for a
+camera's picture (formats-and-decoders, section 3).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from pregen.imaging.decoders import pillow, salvage
+from pregen.imaging.decoders.base import Opened, Pixels, Request
+from pregen.imaging.decoders.vips import averaged
+from pregen.imaging.faults import InvalidPicture, TruncatedPicture
+from pregen.imaging.runtime import pyvips
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Magic, three numbers with white space or comments between them, one white space (netpbm, ppm(5)).
+_GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"
+_HEADER = re.compile(rb"P([56])" + rb"".join([_GAP, rb"(\d{1,9})"] * 3) + rb"\s")
+_MAX_SAMPLE = 65_535
+_BYTE = 255
+_RGB = 3
+
+
+class _Header(NamedTuple):
+    bands: int
+    width_px: int
+    height_px: int
+    largest: int
+    """The sample that means full light."""
+    data_at: int
+
+
+class NetpbmPicture(Opened):
+    """A binary PNM whose header has been read."""
+
+    loader = "numpy"
+    orientation = 1
+
+    def __init__(self, request: Request, header: _Header) -> None:
+        self._request = request
+        self._header = header
+        self.width_px = header.width_px
+        self.height_px = header.height_px
+
+    def decode(self, box_px: int) -> Pixels:
+        """See `base.Opened`."""
+        bands, width_px, height_px, largest, data_at = self._header
+        kind = np.dtype(">u2" if largest > _BYTE else "u1")
+        row_bytes = width_px * bands * kind.itemsize
+        self._request.reserve(row_bytes * height_px * 2)
+        data = self._request.whole()
+        there = min(height_px, (len(data) - data_at) // row_bytes)
+        if there < height_px * salvage.ENOUGH_ROWS:
+            raise TruncatedPicture(
+                f"the file ends early: {there / height_px:.0%} of the rows are there"
+            )
+        samples = np.frombuffer(data, kind, there * width_px * bands, data_at)
+        rows = _full(samples, largest).reshape(there, width_px, bands)
+        deep = largest > _BYTE
+        image = pyvips.Image.new_from_memory(
+            rows.tobytes(), width_px, there, bands, "ushort" if deep else "uchar"
+        )
+        names = ("rgb16" if deep else "srgb") if bands == _RGB else ("grey16" if deep else "b-w")
+        image = image.copy(interpretation=names)
+        if there < height_px:
+            image = image.embed(0, 0, width_px, height_px)
+        return averaged(image, box_px)
+
+
+def open_picture(request: Request) -> Opened:
+    """Read the header. Raises Fault when it makes no sense."""
+    found = _HEADER.match(request.head)
+    if found is None:
+        return pillow.open_picture(request)
+    width_px, height_px, largest = (int(found[index]) for index in (2, 3, 4))
+    if not (width_px and height_px and 0 < largest <= _MAX_SAMPLE):
+        raise InvalidPicture("its PNM header is damaged")
+    bands = _RGB if found[1] == b"6" else 1
+    return NetpbmPicture(request, _Header(bands, width_px, height_px, largest, found.end()))
+
+
+def _full(samples: NDArray[np.unsignedinteger], largest: int) -> NDArray[np.unsignedinteger]:
+    """Stretch samples to the whole range of 8 or 16 bits."""
+    whole = _BYTE if largest <= _BYTE else _MAX_SAMPLE
+    if largest == whole:
+        return samples.astype(samples.dtype.newbyteorder("="))
+    stretched = np.minimum(samples.astype(np.uint32), largest) * whole // largest
+    return stretched.astype(np.uint8 if whole == _BYTE else np.uint16)

@@ -1,0 +1,243 @@
+"""Stills beyond the plain ones: pages, frames, pyramids, deep greymaps, drawings without a size."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import io
+import os
+import struct
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pregen.imaging import faults, sniff
+from pregen.imaging.decoders.base import Request
+from pregen.imaging.runtime import pyvips
+from pregen.model import Flavor
+from tests.support import hostile, pictures
+from tests.support.making import large, make, pixels_of
+from tests.support.photo import photo, psnr_db
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def reduced(picture: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
+    return Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
+
+
+# --- pages and frames -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "AVIF"])
+def test_an_animation_tells_its_frames_and_shows_the_first(file_format: str) -> None:
+    data = (
+        pictures.animation(file_format, frames=4)
+        if file_format != "AVIF"
+        else _moving_avif(frames=4)
+    )
+    made = make(data)
+    assert (made.frames, made.pages) == (4, 0)
+    found = pixels_of(made.pictures[Flavor.LARGE])[..., :3]
+    assert psnr_db(found, reduced(photo(400, 300, 0), (256, 192))) > 24
+
+
+def _moving_avif(frames: int) -> bytes:
+    first, *rest = (pictures.image(400, 300, seed) for seed in range(frames))
+    return pictures.encode(first, "AVIF", save_all=True, append_images=rest, speed=10)
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "AVIF", "PNG", "TIFF"])
+def test_one_picture_tells_neither_pages_nor_frames(file_format: str) -> None:
+    made = make(pictures.encode(pictures.image(300, 200), file_format))
+    assert (made.frames, made.pages) == (0, 0)
+
+
+# --- TIFF -----------------------------------------------------------------------------------------
+
+
+def _pyramid(**options: Any) -> tuple[bytes, pyvips.Image]:
+    """Return a pyramid whose levels can be told apart: each is brighter than the one above."""
+    tiles = np.tile(photo(500, 375), (6, 6, 1))
+    image = pyvips.Image.new_from_array(tiles)
+    data = image.tiffsave_buffer(
+        pyramid=True, tile=True, tile_width=128, tile_height=128, compression="deflate", **options
+    )
+    return bytes(data), image
+
+
+@pytest.mark.parametrize("subifd", [False, True])
+def test_a_pyramid_is_read_at_the_level_that_covers(subifd: bool) -> None:  # noqa: FBT001 - a parameter
+    data, image = _pyramid(subifd=subifd)
+    made = make(data)
+    assert (made.width_px, made.height_px, made.pages) == (3000, 2250, 0)
+    wanted = image.resize(256 / 3000, kernel="lanczos3").numpy()
+    found = pixels_of(made.pictures[Flavor.LARGE])[..., :3]
+    assert psnr_db(found[:190], wanted[:190]) > 30
+    assert _decoded_px(data, "tiff") == 375
+    assert _decoded_px(bytes(image.tiffsave_buffer(tile=True)), "tiff") > 375
+
+
+def _decoded_px(data: bytes, decoder: str) -> int:
+    """Return the width at which a decoder hands a picture on for the large flavor."""
+    module = importlib.import_module(f"pregen.imaging.decoders.{decoder}")
+    fd = os.memfd_create("source")
+    try:
+        os.write(fd, data)
+        found = sniff.sniff(data[: sniff.HEAD_BYTES])
+        assert found is not None
+        request = Request(fd, len(data), data[: sniff.HEAD_BYTES], found, lambda _: None)
+        return int(module.open_picture(request).decode(256).image.width)
+    finally:
+        os.close(fd)
+
+
+def test_pages_that_are_no_pyramid_are_pages() -> None:
+    first = pictures.image(800, 600, 1)
+    half = pictures.image(400, 300, 2)
+    two = pictures.encode(first, "TIFF", save_all=True, append_images=[half])
+    assert make(two).pages == 2
+    odd = pictures.encode(first, "TIFF", save_all=True, append_images=[half, first, half])
+    made = make(odd)
+    assert made.pages == 4
+    assert psnr_db(large(odd)[..., :3], reduced(photo(800, 600, 1), (256, 192))) > 30
+
+
+# --- PNM ------------------------------------------------------------------------------------------
+
+
+def _pnm(magic: bytes, largest: int, samples: NDArray[Any], comment: bytes = b"") -> bytes:
+    height, width = samples.shape[:2]
+    kind = ">u2" if largest > 255 else "u1"
+    head = b"%s\n%s%d %d\n%d\n" % (magic, comment, width, height, largest)
+    return head + samples.astype(kind).tobytes()
+
+
+@pytest.mark.parametrize("largest", [65535, 4095, 255, 100, 1023])
+@pytest.mark.parametrize("magic", [b"P5", b"P6"])
+def test_every_depth_of_a_pnm_is_read(magic: bytes, largest: int) -> None:
+    picture = photo(500, 400, 3)
+    if magic == b"P5":
+        picture = np.repeat(picture[..., 1:2], 3, axis=2)
+    source = picture if magic == b"P6" else picture[..., :1]
+    samples = np.round(source.astype(float) / 255 * largest)
+    found = large(_pnm(magic, largest, samples, b"# a comment\n"))[..., :3]
+    assert psnr_db(found, reduced(picture, (256, 205))) > 32
+
+
+def test_a_deep_pixmap_of_a_camera_takes_no_half_minute() -> None:
+    samples = np.tile(photo(600, 500).astype(np.uint16) * 257, (4, 4, 1))
+    begun = time.process_time()
+    assert make(_pnm(b"P6", 65535, samples)).pictures
+    assert time.process_time() - begun < 4  # Pillow: 7 s for these 5 Mpx
+
+
+def test_a_pnm_that_ends_early_shows_most_of_it_or_nothing() -> None:
+    whole = _pnm(b"P6", 255, photo(500, 400, 3))
+    assert make(hostile.truncated(whole, 0.9)).pictures
+    with pytest.raises(faults.TruncatedPicture):
+        make(hostile.truncated(whole, 0.6))
+
+
+@pytest.mark.parametrize("head", [b"P6 0 5 255 ", b"P5 5 5 0 ", b"P6 5 5 70000 "])
+def test_a_pnm_header_without_sense_is_invalid(head: bytes) -> None:
+    with pytest.raises(faults.Fault):
+        make(head + bytes(500))
+
+
+@pytest.mark.parametrize("magic", [b"P1", b"P2", b"P3", b"P4"])
+def test_the_other_kinds_of_pnm_are_pillows(magic: bytes) -> None:
+    head = magic + b" 160 8" + (b" 255\n" if magic in {b"P2", b"P3"} else b"\n")
+    body = bytes(20 * 8) if magic == b"P4" else b"1 " * (160 * 8 * (3 if magic == b"P3" else 1))
+    made = make(head + body)
+    assert (made.loader, made.width_px, made.height_px) == ("pillow", 160, 8)
+
+
+# --- ICO, CUR, QOI, PSD ---------------------------------------------------------------------------
+
+
+def test_an_icon_shows_its_largest_picture() -> None:
+    data = pictures.encode(pictures.image(256, 256, 3), "ICO", sizes=[(16, 16), (256, 256)])
+    assert make(data).width_px == 256
+    cursor = b"\0\0\2\0" + data[4:]
+    assert make(cursor).width_px in {16, 256}
+
+
+def test_a_psd_pillow_cannot_read_is_unsupported_unless_it_is_small() -> None:
+    def deep(width_px: int, height_px: int) -> bytes:
+        head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, height_px, width_px, 16, 3)
+        return head + bytes(12 + 2 + width_px * height_px * 6)
+
+    assert make(deep(100, 60)).small
+    with pytest.raises(faults.Unsupported, match="16 bits"):
+        make(deep(400, 300))
+
+
+# --- SVG ------------------------------------------------------------------------------------------
+
+
+def _svg(attributes: str) -> bytes:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {attributes}>'
+        '<rect width="100%" height="100%" fill="#204080"/>'
+        '<rect width="50%" height="50%" fill="#e0c020"/></svg>'
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "size"),
+    [
+        ('width="600" height="400"', (600, 400)),
+        ('viewBox="0 0 300 200"', (300, 200)),
+        ('width="100%" height="100%" viewBox="0 0 640 320"', (640, 320)),
+        ('width="300000" height="300000"', (300_000, 300_000)),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_drawing_comes_out_in_its_proportions(
+    attributes: str,
+    size: tuple[int, int],
+    packed: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    data = gzip.compress(_svg(attributes)) if packed else _svg(attributes)
+    made = make(data)
+    assert (made.width_px, made.height_px) == size
+    assert made.mime == ("image/svg+xml-compressed" if packed else "image/svg+xml")
+    pixels = pixels_of(made.pictures[Flavor.LARGE])
+    assert tuple(pixels[10, 10]) == (0xE0, 0xC0, 0x20, 255)
+    assert tuple(pixels[-10, -10]) == (0x20, 0x40, 0x80, 255)
+
+
+def test_an_svg_that_ends_early_or_is_none_is_no_picture() -> None:
+    whole = _svg('width="600" height="400"')
+    with pytest.raises(faults.Fault):
+        make(whole[:-20])
+    with pytest.raises(faults.Fault):
+        make(gzip.compress(whole)[:-30])
+
+
+def test_an_svg_reads_no_other_file(tmp_path: Any) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(pictures.encode(Image.new("RGB", (300, 300), "red"), "PNG"))
+    linked = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'width="300" height="300"><image xlink:href="file://{secret}" width="300" height="300"/>'
+        "</svg>"
+    ).encode()
+    assert large(linked)[..., 3].max() == 0
+
+
+def test_jpeg_2000_is_read_at_a_reduced_resolution() -> None:
+    big = Image.fromarray(np.tile(photo(500, 400), (5, 5, 1)))
+    out = io.BytesIO()
+    big.save(out, "JPEG2000", quality_mode="rates", quality_layers=[20], num_resolutions=6)
+    plain = io.BytesIO()
+    big.save(plain, "JPEG2000", quality_mode="rates", quality_layers=[20], num_resolutions=1)
+    assert _decoded_px(out.getvalue(), "pillow") == 313
+    assert _decoded_px(plain.getvalue(), "pillow") > 313
+    wanted = big.resize((256, 205), Image.Resampling.LANCZOS)
+    assert psnr_db(large(out.getvalue())[..., :3], wanted) > 24
