@@ -10,7 +10,7 @@
  * Anything unusual, damaged or cut short makes decode() return False: it is then libjpeg-turbo's
  * work to forgive or refuse. So every rule below may be strict. Section numbers are those of
  * ITU T.81. No input makes this read outside `data` or write outside its own arrays
- * (tests/imaging/test_jpegdc.py; benchmarks/README.md says how to fuzz it with sanitizers).
+ * (tests/imaging/test_jpegdc.py, and scripts/fuzz-jpegdc under sanitizers).
  */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
