@@ -14,7 +14,7 @@ import sys
 from enum import Enum
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -91,12 +91,13 @@ def _what(found: Installation, wanted: list[str], libraries: list[str]) -> list[
 
 def look() -> Installation:
     """Return how the running pregen was installed."""
-    try:
-        distribution = metadata.distribution(_NAME)
-    except metadata.PackageNotFoundError:
+    # A checkout that was built holds facts of its own; an installer's say where it came from.
+    known = sorted(metadata.distributions(name=_NAME), key=lambda one: not _direct_url(one))
+    if not known:
         # Run from its folder: the libraries go where this Python looks for them.
         return Installation(_manager(""), sys.executable)
-    direct_url = json.loads(distribution.read_text("direct_url.json") or "{}")
+    distribution = known[0]
+    direct_url = _direct_url(distribution)
     requirements = _requirements(distribution.requires or ())
     return Installation(
         _manager(str(distribution.locate_file(""))),
@@ -107,6 +108,11 @@ def look() -> Installation:
         requirements,
         tuple(extra for extra, libraries in requirements.items() if all(map(_is_there, libraries))),
     )
+
+
+def _direct_url(distribution: metadata.Distribution) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(distribution.read_text("direct_url.json") or "{}")
+    return found
 
 
 def _manager(place: str) -> Manager:
@@ -121,13 +127,12 @@ def _manager(place: str) -> Manager:
     return Manager.PIP_USER if at_home and place.startswith(at_home) else Manager.PIP
 
 
-def _origin(direct_url: Mapping[str, dict[str, str] | str]) -> str:
+def _origin(direct_url: Mapping[str, Any]) -> str:
     """Return a folder's path, or an address as pip takes it (PEP 610)."""
-    url = str(direct_url.get("url", ""))
+    url: str = direct_url.get("url", "")
     if "dir_info" in direct_url:
         return unquote(urlsplit(url).path)
-    version_control = direct_url.get("vcs_info")
-    if isinstance(version_control, dict):
+    if version_control := direct_url.get("vcs_info"):
         return f"{version_control['vcs']}+{url}@{version_control['commit_id']}"
     return url
 
