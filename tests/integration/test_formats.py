@@ -1,0 +1,98 @@
+"""What becomes of documents and films: four ways to come to nothing, each with its own words."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pregen.imaging import sniff
+from tests.support import entries, films, hostile, pdfs, pngwalk
+from tests.support.photo import photo
+from tests.support.pictures import animation, put
+from tests.support.program import run_pregen
+from tests.support.without import without
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "documents"
+    paper = pdfs.pdf(pages=50)
+    put(folder / "whole.pdf", paper)
+    put(folder / "cut.pdf", hostile.truncated(paper, 0.5))
+    put(folder / "locked.pdf", pdfs.pdf(encrypted=True))
+    put(folder / "junk.pdf", b"%PDF-1.7\n" + bytes(3000) + b"startxref\n0\n%%EOF\n")
+    put(folder / "clip.mkv", films.film([photo(320, 180, n) for n in range(4)], "matroska"))
+    put(folder / "voice.mkv", films.sound_only("matroska"))
+    return folder
+
+
+def test_the_four_ways_to_come_to_nothing_have_words_of_their_own(
+    folder: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    bare = without(tmp_path, ["video"])
+    done = run_pregen("run", "--json", folder, cache=cache, env=bare)
+    assert done.code == 3
+    assert done.kinds() == {
+        "whole.pdf": "made",
+        "cut.pdf": "truncated",
+        "locked.pdf": "unsupported",
+        "junk.pdf": "invalid",
+        "clip.mkv": "needs-extra",
+        "voice.mkv": "needs-extra",
+    }
+    said = {os.path.basename(path): record["message"] for path, record in done.outcomes.items()}  # noqa: PTH119 - bytes
+    assert "ends before the document" in said[b"cut.pdf"]
+    assert "password" in said[b"locked.pdf"]
+    assert "PDFium cannot read it" in said[b"junk.pdf"]
+    assert said[b"clip.mkv"] == "needs pregen[video]"
+    assert "[video]" in done.summary["install"]
+    assert len(list((cache / "thumbnails").glob("fail/*/*.png"))) == 2  # cut and junk
+    told = run_pregen("run", folder, cache=tmp_path / "other", env=bare)
+    assert "Waiting for an extra: 2 video\n  get it with: " in told.err
+    assert "Unsupported: 1 application/pdf\n" in told.err
+    assert "Truncated (1)" in told.err
+    assert "Invalid (1)" in told.err
+
+
+def test_once_the_extra_is_there_only_what_waited_is_looked_at(
+    folder: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    run_pregen("run", folder, cache=cache, env=without(tmp_path, ["video"]))
+    before = entries.identities(cache)
+    done = run_pregen("run", "--json", "-v", folder, cache=cache)
+    kinds = done.kinds()
+    assert kinds["clip.mkv"] == "made"
+    assert kinds["voice.mkv"] == "not-a-picture"
+    assert kinds["whole.pdf"] == "fresh"
+    assert kinds["cut.pdf"] == kinds["junk.pdf"] == "failed-before"
+    assert done.summary["install"] is None
+    after = entries.identities(cache)
+    assert {path: after[path] for path in before} == before
+    again = run_pregen("run", "--json", "-v", folder, cache=cache)
+    assert again.summary["jobs"] == 1  # the locked one: another version may read it
+    assert again.kinds()["voice.mkv"] == "not-a-picture"
+
+
+def test_entries_tell_pages_and_length(folder: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    moving = put(folder / "a.gif", animation("GIF"))
+    run_pregen("run", folder, cache=cache)
+    paper = entries.read(cache, "large", folder / "whole.pdf")
+    assert paper.text("Thumb::Document::Pages") == "50"
+    assert paper.text("Thumb::Mimetype") == sniff.PDF.mime
+    assert paper.image.size == (256, 171)
+    keys = [text.key for text in pngwalk.texts(paper.data)]
+    assert "Thumb::Image::Width" not in keys
+    film = entries.read(cache, "large", folder / "clip.mkv")
+    assert film.text("Thumb::Movie::Length") == "1"
+    assert film.original_size == (320, 180)
+    assert entries.read(cache, "large", moving).text("X-Pregen::Frames") == "3"
