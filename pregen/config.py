@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from pregen.model import Flavor
 
@@ -44,6 +45,13 @@ class Decoder(Enum):
     TURBO = "turbo"
 
 
+class Shard(NamedTuple):
+    """One machine's share of all sources: number 1 to `count`."""
+
+    number: int
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class WalkConfig:
     """Which files are sources. Globs are matched on bytes."""
@@ -58,6 +66,8 @@ class WalkConfig:
     follow_symlinks: bool = False
     one_file_system: bool = False
     order: Order = Order.WALK
+    shard: Shard | None = None
+    """None: all sources."""
     cache_root: bytes = b""
     """The thumbnails directory in use: never walked into (standard, Thumbnail Directory)."""
 

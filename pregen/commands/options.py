@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pregen import __version__
-from pregen.commands.paramtypes import flavors, pixels, raw_bytes
+from pregen.commands.paramtypes import flavors, pixels, raw_bytes, shard
 from pregen.commands.style import Option
 from pregen.config import (
     DEFAULT_MAX_PIXELS,
@@ -31,6 +31,7 @@ from pregen.journal.place import journal_path
 from pregen.thumbspec.naming import thumbnails_root
 
 if TYPE_CHECKING:
+    from pregen.config import Shard
     from pregen.model import Flavor
 
 #: A machine with more does not exist; a typo does.
@@ -50,6 +51,7 @@ class RunFlags:
     follow_symlinks: bool
     one_file_system: bool
     order: str
+    shard: Shard | None
     flavors: tuple[Flavor, ...]
     force: bool
     missing_only: bool
@@ -118,6 +120,13 @@ PANELS: dict[str, tuple[Option, ...]] = {
             default=Order.WALK.value,
             show_default=True,
             help="Which files come first. Other orders begin when the walk has ended.",
+        ),
+        Option(
+            ["--shard"],
+            metavar="I/N",
+            type=shard,
+            help="Take only the I-th of N shares of all files: one machine, one share. All must "
+            "see the files under the same path.",
         ),
     ),
     "Which entries": (
@@ -270,6 +279,7 @@ def run_config(flags: RunFlags) -> RunConfig:
             follow_symlinks=flags.follow_symlinks,
             one_file_system=flags.one_file_system,
             order=Order(flags.order),
+            shard=flags.shard,
             cache_root=cache_root,
         ),
         plan=PlanConfig(

@@ -10,6 +10,7 @@ import re
 
 import click
 
+from pregen.config import Shard
 from pregen.model import ALL_FLAVORS, Flavor
 
 _FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
@@ -17,6 +18,7 @@ _BYTES = {**_FACTORS, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMGT]|[KMGT]i)?B?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _AGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
+_SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 _PIXELS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)")
 
 
@@ -52,6 +54,16 @@ def size_bytes(text: str | int) -> int:
     if match is None:
         raise click.BadParameter(f"{text!r} is no size; write 2G or 500M.")
     return int(float(match[1]) * _BYTES[match[2] or ""])
+
+
+def shard(text: str | Shard) -> Shard:
+    """Return the share of `2/3`."""
+    if isinstance(text, Shard):
+        return text  # click converts defaults once more
+    match = _SHARD.fullmatch(text.strip())
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise click.BadParameter(f"{text!r} is no share; write 1/3 on the first of three machines.")
+    return Shard(int(match[1]), int(match[2]))
 
 
 def age_s(text: str | float) -> float:

@@ -22,6 +22,7 @@ from pregen.walk.globs import Globs
 from pregen.walk.listed import sources_from_list
 from pregen.walk.order import in_order
 from pregen.walk.roots import Folder, look_at_roots, working_directory
+from pregen.walk.shard import of_shard
 from pregen.walk.tree import Bounds, Tree, WalkCounts
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def walk(
     folders = frozenset(root.path for root in roots if isinstance(root, Folder))
     files = frozenset(root.path for root in roots if not isinstance(root, Folder))
     bounds = Bounds(config, globs, caches, folders, files, counts or WalkCounts())
-    found = chain(_sources(roots, bounds), listed)
+    found: Iterator[Source | Skip] = chain(_sources(roots, bounds), listed)
+    if config.shard is not None:
+        found = of_shard(found, config.shard)
     if config.order is Order.WALK:
         return found
     return in_order(found, config.order, spool_dir or os.fsencode(tempfile.gettempdir()))
