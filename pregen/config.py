@@ -46,10 +46,10 @@ class Decoder(Enum):
 
 
 class Shard(NamedTuple):
-    """One machine's share of all sources: number 1 to `count`."""
+    """One machine's share of all sources: number 1 to `total`."""
 
     number: int
-    count: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,5 +26,5 @@ def shard_of(path: bytes, count: int) -> int:
 def of_shard(found: Iterable[Source | Skip], shard: Shard) -> Iterator[Source | Skip]:
     """Yield what belongs to `shard`. What cannot be read is told by one machine, too."""
     for each in found:
-        if shard_of(each.path, shard.count) == shard.number:
+        if shard_of(each.path, shard.total) == shard.number:
             yield each
