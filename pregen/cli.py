@@ -28,6 +28,7 @@ _COMMANDS = {
     "share": "pregen.commands.share:share",
     "status": "pregen.commands.status:status",
     "clean": "pregen.commands.clean:clean",
+    "doctor": "pregen.commands.doctor:doctor",
     "bench": "pregen.commands.bench:bench",
     "formats": "pregen.commands.formats:formats",
 }
@@ -38,8 +39,9 @@ _COMMANDS = {
     lazy=_COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 2 usage, 3 some files failed, 10 another run holds the lock, "
-    "11 a library is missing, 12 the cache cannot be written, 130 or 143 stopped.",
+    epilog="Exit codes: 0 done, 2 usage, 3 some files failed, 4 doctor found something, "
+    "10 another run holds the lock, 11 a library is missing, 12 the cache cannot be written, "
+    "130 or 143 stopped.",
 )
 @click.version_option(__version__, prog_name="pregen", message="%(prog)s %(version)s")
 @click.pass_context

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[2]
 
 
+_GNOME_KEY = ("org.gnome.desktop.thumbnail-cache", "maximum-size")
+
+
 class Capability(Enum):
     """Something a test needs and a machine may lack; the value tells people how to get it."""
 
@@ -38,6 +41,8 @@ class Capability(Enum):
     MIME = "GIO and its type database (Debian: libglib2.0-bin shared-mime-info)"
     GNOME_DESKTOP = "gnome-desktop (Debian: python3-gi gir1.2-gnomedesktop-3.0)"
     TUMBLER = "tumblerd (Debian: tumbler dbus python3-gi)"
+    GSETTINGS = "GNOME's settings (Debian: libglib2.0-bin gsettings-desktop-schemas)"
+    DCONF = "dconf (Debian: dconf-gsettings-backend dbus, and GNOME's settings)"
     CORPUS = "the corpus of real photos (../shared/corpus, or $PREGEN_CORPUS)"
     FILE_MODES = "a program that file modes bind (not root, or setpriv)"
     DEVICE_NODES = "making device nodes (root with CAP_MKNOD)"
@@ -136,6 +141,15 @@ def _mounts_with_fuse() -> bool:
         return _ends_well(*stuck.inside, "true")
 
 
+def _dconf_keeps() -> bool:
+    """Tell whether a session bus and dconf keep a setting."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = ["dbus-run-session", "--", "gsettings", "set", *_GNOME_KEY, "7"]
+        env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": scratch}
+        subprocess.run(command, env=env, capture_output=True, timeout=20, check=True)
+        return (Path(scratch) / ".config" / "dconf" / "user").is_file()
+
+
 def _tmux_works() -> bool:
     socket = f"pregen-probe-{os.getpid()}"
     try:
@@ -153,6 +167,8 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
         lambda empty, file: oracles.gnome_desktop(empty, "large", [file])[0].path is None
     ),
     Capability.TUMBLER: lambda: _asks(lambda empty, _: oracles.tumbler(empty, "normal", []) == []),
+    Capability.GSETTINGS: lambda: _ends_well("gsettings", "get", *_GNOME_KEY),
+    Capability.DCONF: _dconf_keeps,
     Capability.CORPUS: (corpus() / "camera").is_dir,
     Capability.FILE_MODES: lambda: _bound_by_modes(modes_count()),
     Capability.DEVICE_NODES: _makes_device_nodes,

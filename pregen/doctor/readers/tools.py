@@ -1,0 +1,30 @@
+"""Calls a desktop's own settings tool."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Final
+
+#: A tool answers in milliseconds, or waits for a session bus that is not there.
+_TIMEOUT_S: Final = 5.0
+
+
+def find(*names: str) -> str | None:
+    """Return the first of these programs that is installed."""
+    return next((name for name in names if shutil.which(name)), None)
+
+
+def ask(*command: str) -> str | None:
+    """Return what a tool prints; None: it is not there, fails, or does not answer in time."""
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed programs, found on the user's own PATH
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", "replace")
