@@ -39,6 +39,9 @@ _RSS_EVERY_NS: Final = 250_000_000
 _READ_BYTES: Final = 1 << 16
 #: The first byte a worker finds in its pipe; the descriptor of its slot's memory comes with it.
 SLOT_FOLLOWS: Final = b"\0"
+#: By this the run ends a worker, which first says where it is. Not SIGTERM: systemd sends that to
+#: a whole service, where the first one is to let work in flight finish.
+END_SIGNAL: Final = signal.SIGUSR2
 #: <linux/prctl.h>
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -70,9 +73,8 @@ def main(brief: Brief) -> None:
 
 def _settle(pipe: socket.socket) -> None:
     """Arrange signals, descriptors and the end of this process."""
-    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(ignored, signal.SIG_IGN)  # for the run: they come to the whole group
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     _die_with_parent()
     machine.volunteer_for_oom_kill()
@@ -81,7 +83,7 @@ def _settle(pipe: socket.socket) -> None:
         os.dup2(nowhere, stream)
     os.close(nowhere)
     faulthandler.enable(pipe.fileno(), all_threads=False)
-    faulthandler.register(signal.SIGTERM, pipe.fileno(), all_threads=False, chain=True)
+    faulthandler.register(END_SIGNAL, pipe.fileno(), all_threads=False, chain=True)
 
 
 def _die_with_parent() -> None:

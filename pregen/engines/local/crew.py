@@ -6,12 +6,14 @@ It waits on all pipes and sentinels at once with one selector that lives as long
 
 from __future__ import annotations
 
+import os
 import selectors
 import traceback
+from contextlib import suppress
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Final, assert_never
 
-from pregen.engines.local import facts, post_mortem, wire
+from pregen.engines.local import child, facts, post_mortem, wire
 from pregen.engines.local.facts import CrewOrder, Fact, Glance
 from pregen.engines.local.wire import Tag, WireError
 from pregen.model import WorkerView
@@ -69,7 +71,8 @@ class Crew:
             case facts.Quit():
                 member.pipe.end()
             case facts.Terminate():
-                member.process.terminate()
+                with suppress(ProcessLookupError):
+                    os.kill(member.pid, child.END_SIGNAL)
             case facts.Kill():
                 member.process.kill()
             case facts.Abandon():

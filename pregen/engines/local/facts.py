@@ -170,7 +170,7 @@ class Quit(NamedTuple):
 
 
 class Terminate(NamedTuple):
-    """Send SIGTERM."""
+    """Ask it to say where it is and to end."""
 
     worker: int
 

@@ -129,15 +129,15 @@ def _context(preload: Sequence[str]) -> ForkServerContext | SpawnContext:
 def _apart() -> Iterator[None]:
     """Keep from the new process what is the run's own affair.
 
-    * Ctrl-C comes to the whole group: it stays blocked until the worker ignores it, and a fork
-      server still busy importing does not die of it.
+    * Ctrl-C comes to the whole group, and SIGTERM where a service is ended: both stay blocked until
+      the worker ignores them, and a fork server does not die of them, nor its workers of its death.
     * `multiprocessing` would import the program's main module in every worker, and with it the
       command line and the display. It finds an empty one.
     * `WORKER_ENVIRONMENT`, unless the user has said otherwise.
     """
     main = sys.modules["__main__"]
     added = {name: value for name, value in WORKER_ENVIRONMENT.items() if name not in os.environ}
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     sys.modules["__main__"] = ModuleType("__main__")
     os.environ.update(added)
     try:

@@ -142,7 +142,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
         outcome.worker_pid,
         *outcome.stages,
         outcome.source_size_bytes,
-        max(-_MOST, min(_MOST, outcome.source_mtime_ns)),
+        max(-_MOST - 1, min(_MOST, outcome.source_mtime_ns)),
         len(path),
         len(message),
         len(mime),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pregen.model import Job
 
 S: Final = 1_000_000_000
-#: From SIGTERM to SIGKILL, from the end of a pipe to SIGKILL: dying takes milliseconds.
+#: From the signal to end to SIGKILL, from the end of a pipe to SIGKILL: dying takes milliseconds.
 GRACE_NS: Final = S
 #: From SIGKILL to giving a process up. Only one that hangs in the kernel (a dead network share)
 #: outlives this.
