@@ -18,6 +18,10 @@ DEFAULT_TIMEOUT_S = 60.0
 DEADLINE_BYTES_PER_S = 1_000_000
 
 
+#: A Dask worker says something twice a second in a small cluster, every few seconds among hundreds.
+DEFAULT_NODE_TIMEOUT_S = 30.0
+
+
 class Order(Enum):
     """In which order sources are worked on."""
 
@@ -107,6 +111,23 @@ class WorkConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DaskConfig:
+    """Which cluster, and how it is used. One of the first two is given."""
+
+    scheduler: str = ""
+    """As "tcp://host:8786", or "local:2" for so many nodes within this process."""
+    scheduler_file: str = ""
+    """What `dask scheduler --scheduler-file` wrote."""
+    collect: bool = False
+    """Entries are sent back and stored here: the nodes have no part in the cache."""
+    workers_per_node: int | None = None
+    """None: as many as a Dask worker has threads."""
+    node_timeout_s: float = DEFAULT_NODE_TIMEOUT_S
+    """A node that says nothing for so long is given up."""
+    connect_timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class EngineConfig:
     """How jobs are spread over processes and how those are watched."""
 
@@ -120,6 +141,8 @@ class EngineConfig:
     """A worker is replaced after this many jobs, at a job boundary (leaks)."""
     recycle_growth_bytes: int = field(default=512 * 1024 * 1024)
     """... or when its resident memory has grown by this much."""
+    dask: DaskConfig | None = None
+    """For the engine "dask"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
      +- UsageError              2    the command line or the configuration makes no sense
      +- LockedError            10    another run holds the cache's lock
      +- MissingLibraryError    11    an engine or a library this run needs is not installed
+     +- ClusterError           13    the Dask cluster cannot be used, or was lost
      +- CacheError             12    the cache cannot be written
          +- CacheFullError     12    ... because its disk or quota is full
     SourceError                      ends one source; never leaves a worker
@@ -30,6 +31,7 @@ class ExitCode(IntEnum):
     LOCKED = 10
     MISSING_LIBRARY = 11
     CACHE = 12
+    CLUSTER = 13
     INTERRUPTED = 130
     READER_GONE = 141
     """Whoever read our standard output left (128 + SIGPIPE, as for any program in a pipe)."""
@@ -58,6 +60,12 @@ class MissingLibraryError(PregenError):
     """An engine or a library that this run cannot do without is not installed."""
 
     exit_code = ExitCode.MISSING_LIBRARY
+
+
+class ClusterError(PregenError):
+    """The cluster that was to do the work is not there, is not fit for it, or went away."""
+
+    exit_code = ExitCode.CLUSTER
 
 
 class CacheError(PregenError):

@@ -13,10 +13,12 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from pregen.delivery import unpack
 from pregen.engines.base import Stop, StopLevel
 from pregen.engines.factory import WORK_MODULE, make_work
 from pregen.engines.registry import make_engine
@@ -166,7 +168,12 @@ class _Run:
         """Bring the feed's jobs to the engine, and its outcomes to all who want to know."""
         config, watch, stop = self._config, self._watch, self._stop
         engine = make_engine(
-            config.engine_name, make_work, config.work, config.engine, [WORK_MODULE]
+            config.engine_name,
+            make_work,
+            config.work,
+            config.engine,
+            [WORK_MODULE],
+            partial(unpack, cache),
         )
         watch.watch_workers(engine.workers)
         spill_dir = os.fsencode(tempfile.gettempdir())

@@ -15,8 +15,10 @@ from pregen.commands.paramtypes import flavors, pixels, raw_bytes, shard
 from pregen.commands.style import Option
 from pregen.config import (
     DEFAULT_MAX_PIXELS,
+    DEFAULT_NODE_TIMEOUT_S,
     DEFAULT_TIMEOUT_S,
     Check,
+    DaskConfig,
     Decoder,
     EngineConfig,
     Order,
@@ -65,6 +67,10 @@ class RunFlags:
     dry_run: bool
     workers: int | None
     engine: str
+    scheduler: str | None
+    scheduler_file: str | None
+    collect: bool
+    node_timeout: float
     timeout: float
     max_pixels: int
     wait: bool
@@ -173,14 +179,16 @@ PANELS: dict[str, tuple[Option, ...]] = {
             ["--workers"],
             metavar="NUMBER",
             type=click.IntRange(1, _MAX_WORKERS),
-            help="Processes that decode; by default one for each usable core.",
+            help="Processes that decode, on each machine; by default one for each usable core "
+            "(of a Dask worker: for each of its threads).",
         ),
         Option(
             ["--engine"],
             type=click.Choice(list(ENGINES)),
             default=DEFAULT_ENGINE,
             show_default=True,
-            help="local: worker processes. serial: all in this process, for debugging.",
+            help="local: worker processes. dask: a cluster. serial: all in this process, for "
+            "debugging.",
         ),
         Option(
             ["--decoder"],
@@ -218,6 +226,32 @@ PANELS: dict[str, tuple[Option, ...]] = {
             ["--dry-run"], is_flag=True, help="Tell what would be done, and how long it may take."
         ),
     ),
+    "On a cluster (--engine dask)": (
+        Option(
+            ["--scheduler"],
+            metavar="ADDRESS",
+            help="The Dask scheduler, as tcp://host:8786; local:2 tries two nodes within this "
+            "program.",
+        ),
+        Option(
+            ["--scheduler-file"],
+            metavar="FILE",
+            help="Read the address from what `dask scheduler --scheduler-file` wrote.",
+        ),
+        Option(
+            ["--collect"],
+            is_flag=True,
+            help="Have the entries sent back and stored here, where nodes do not share the cache.",
+        ),
+        Option(
+            ["--node-timeout"],
+            metavar="SECONDS",
+            type=click.FloatRange(1),
+            default=f"{DEFAULT_NODE_TIMEOUT_S:g}",
+            show_default=True,
+            help="Give up a node that says nothing for so long, and do its work elsewhere.",
+        ),
+    ),
     "Output": (
         Option(
             ["--json"],
@@ -252,8 +286,35 @@ def check_flags(flags: RunFlags) -> None:
         )
     if flags.force and flags.missing_only:
         raise UsageError("--force makes all entries and --missing-only hardly any: choose one.")
+    _check_cluster(flags)
     if flags.quiet and flags.verbose:
         raise UsageError("--quiet and --verbose contradict each other: choose one.")
+
+
+def _cluster(flags: RunFlags) -> DaskConfig | None:
+    if flags.engine != "dask":
+        return None
+    return DaskConfig(
+        scheduler=flags.scheduler or "",
+        scheduler_file=flags.scheduler_file or "",
+        collect=flags.collect,
+        workers_per_node=flags.workers,
+        node_timeout_s=flags.node_timeout,
+    )
+
+
+def _check_cluster(flags: RunFlags) -> None:
+    given = [name for name in (flags.scheduler, flags.scheduler_file) if name]
+    if flags.engine == "dask":
+        if not given:
+            raise UsageError(
+                "--engine dask needs the address of its scheduler, for example "
+                "--scheduler tcp://host:8786, or --scheduler local:2 for a try on this machine."
+            )
+        if len(given) > 1:
+            raise UsageError("--scheduler and --scheduler-file both name a scheduler: choose one.")
+    elif given or flags.collect:
+        raise UsageError("--scheduler, --scheduler-file and --collect go with --engine dask.")
 
 
 def checked_config(flags: RunFlags) -> RunConfig:
@@ -302,7 +363,9 @@ def run_config(flags: RunFlags) -> RunConfig:
             missing_only=flags.missing_only,
         ),
         engine=EngineConfig(
-            workers=flags.workers or len(os.sched_getaffinity(0)), timeout_s=flags.timeout
+            workers=flags.workers or len(os.sched_getaffinity(0)),
+            timeout_s=flags.timeout,
+            dask=_cluster(flags),
         ),
         engine_name=flags.engine,
         files_from=flags.files_from,

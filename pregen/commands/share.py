@@ -25,6 +25,7 @@ from pregen.config import (
     WalkConfig,
     WorkConfig,
 )
+from pregen.errors import UsageError
 from pregen.journal.place import journal_path
 from pregen.thumbspec.naming import thumbnails_root
 
@@ -97,6 +98,8 @@ def _share(**flags: Any) -> ExitCode:
     from pregen.commands.session import run_session  # noqa: PLC0415 - --help needs none of it
 
     parsed = ShareFlags(**flags)
+    if parsed.engine == "dask":
+        raise UsageError("pregen share works on one machine: choose --engine local.")
     return run_session(parsed, lambda: share_config(parsed))
 
 

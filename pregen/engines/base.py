@@ -19,6 +19,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from pregen.config import WorkConfig
+from pregen.delivery import Parcel
 from pregen.model import Job, Outcome, WorkerView
 
 Ask = Callable[[int], None]
@@ -49,6 +50,10 @@ class Stop:
     def raise_to(self, level: StopLevel) -> None:
         """Make the stop at least as urgent as `level`."""
         self.level = max(self.level, level)
+
+
+Store = Callable[[Job, Outcome, Parcel], Outcome]
+"""Commits what a job wrote on another machine; returns the outcome as it is with that."""
 
 
 class Engine(Protocol):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pregen.config import EngineConfig, WorkConfig
-    from pregen.engines.base import Engine, WorkFactory
+    from pregen.engines.base import Engine, Store, WorkFactory
 
 
 class Entry(NamedTuple):
@@ -21,9 +21,12 @@ class Entry(NamedTuple):
     maker: str
     extra: str = ""
     """The extra's name, as in `pip install pregen[dask]`; empty when nothing more is needed."""
+    collects: bool = False
+    """It can send entries back, and takes a `Store` for them."""
 
 
 ENGINES: Final[dict[str, Entry]] = {
+    "dask": Entry("pregen.engines.dask.engine", "DaskEngine", "dask", collects=True),
     "local": Entry("pregen.engines.local.engine", "LocalEngine"),
     "serial": Entry("pregen.engines.serial", "SerialEngine"),
 }
@@ -36,6 +39,7 @@ def make_engine(
     work_config: WorkConfig,
     config: EngineConfig,
     preload: Sequence[str] = (),
+    store: Store | None = None,
 ) -> Engine:
     """Return a new engine for one run.
 
@@ -45,6 +49,7 @@ def make_engine(
         work_config: handed to `work_factory`.
         config: how many workers, and their limits.
         preload: modules worth importing once for all workers.
+        store: commits what engines send back that work on machines without this cache.
 
     Raises:
         UsageError: there is no engine of that name.
@@ -64,4 +69,5 @@ def make_engine(
             f"The engine {name!r} needs {missing}, which is not installed. "
             f"Install it with: pip install 'pregen[{entry.extra}]'"
         ) from error
-    return cast("Engine", maker(work_factory, work_config, config, preload))
+    more = {"store": store} if entry.collects else {}
+    return cast("Engine", maker(work_factory, work_config, config, preload, **more))

@@ -1,4 +1,4 @@
-"""Both engines keep the contract."""
+"""Every engine keeps the contract."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pregen.config import EngineConfig
+from pregen.config import DaskConfig, EngineConfig
 from pregen.engines.local.supervisor import MOST_AHEAD
 from pregen.engines.registry import make_engine
 from tests import saboteurs
@@ -56,3 +56,15 @@ class TestLocalWithEightWorkers(_Local):
 
     workers = 8
     most_ahead = workers * MOST_AHEAD
+
+
+@pytest.mark.xdist_group("faults")
+class TestDask(EngineContract):
+    """Two nodes in this process, each with a program of its own."""
+
+    most_ahead = 2 * 2 * 2 * 256  # nodes, threads, depth, batch
+
+    def make(self, factory: WorkFactory, **config: Any) -> Engine:
+        cluster = DaskConfig(scheduler="local:2", collect=True)
+        settings = EngineConfig(dask=cluster, **config)
+        return make_engine("dask", factory, saboteurs.CONFIG, settings, ("tests.saboteurs",))

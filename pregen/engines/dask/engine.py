@@ -1,0 +1,293 @@
+"""The engine for many machines: the shell around `ledger` and `pulse`.
+
+It pulls from the feed, gives batches to a Dask cluster, and gives back what comes home. Journal,
+screen and lock stay with the client; nodes see jobs only.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+from contextlib import ExitStack
+from dataclasses import replace
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final
+
+from pregen import __version__
+from pregen.config import DaskConfig
+from pregen.engines.base import Stop, StopLevel, Store, WorkFactory
+from pregen.engines.dask.brief import Brief, Sample, UnfitError
+from pregen.engines.dask.cluster import LOCAL, Broken, Cluster, Home, Lost, connected
+from pregen.engines.dask.ledger import Ledger
+from pregen.engines.dask.proof import check_answer, probe_file
+from pregen.engines.dask.pulse import Pulse
+from pregen.errors import ClusterError
+from pregen.model import Kind, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from pregen.config import EngineConfig, WorkConfig
+    from pregen.engines.dask.brief import Done
+    from pregen.engines.dask.cluster import Event
+    from pregen.model import Job, WorkerView
+
+#: So many sources are looked up on every node before the first one is worked on.
+_SAMPLES: Final = 8
+#: A feed that has nothing ready is asked again after this long.
+_POLL_S: Final = 0.005
+_IDLE_S: Final = 0.05
+_LOOK_EVERY_S: Final = 2.0
+#: Pulling is interrupted after this long to look after what came home.
+_PULL_S: Final = 0.05
+
+
+class DaskEngine:
+    """Nodes of a Dask cluster, each with a local engine of its own.
+
+    Args:
+        work_factory: made into work on the nodes; a module-level function.
+        work_config: handed to `work_factory`.
+        config: the limits on each node, and which cluster.
+        preload: as for the local engine.
+        store: takes the entries that nodes send back, when they are to.
+    """
+
+    def __init__(
+        self,
+        work_factory: WorkFactory,
+        work_config: WorkConfig,
+        config: EngineConfig,
+        preload: Sequence[str] = (),
+        store: Store | None = None,
+    ) -> None:
+        self._store = store
+        self._dask = config.dask or DaskConfig()
+        self._work_config = work_config
+        self._brief = Brief(
+            token="",
+            version=__version__,
+            work_factory=f"{work_factory.__module__}:{work_factory.__qualname__}",
+            work_config=work_config,
+            engine_config=_for_nodes(config, self._dask),
+            preload=tuple(preload),
+            samples=(),
+            collect=self._dask.collect,
+        )
+        self._cluster: Cluster | None = None
+
+    def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
+        """Do every job and yield one outcome for each.
+
+        Raises:
+            UsageError: the scheduler's address makes no sense.
+            ClusterError: the cluster cannot be reached, cannot do this work, or is lost.
+            CacheError: the cache cannot be written from here.
+        """
+        if stop.level:
+            return
+        with ExitStack() as stack:
+            cluster = self._cluster = stack.enter_context(connected(self._dask))
+            if not self._dask.collect:
+                root = self._work_config.cache_root
+                stack.enter_context(probe_file(root, cluster.token))
+            brief = self._brief._replace(token=cluster.token)
+            run = _Run(cluster, brief, self._dask.node_timeout_s, self._store)
+            try:
+                yield from run.outcomes(jobs, stop)
+            except UnfitError as error:
+                raise ClusterError(str(error)) from error
+
+    def workers(self) -> list[WorkerView]:
+        """What every worker of every node is doing, as last heard. Called from another thread."""
+        return [] if self._cluster is None else self._cluster.views()
+
+
+class _Run:
+    """One run, from the first job to the last outcome."""
+
+    def __init__(
+        self, cluster: Cluster, brief: Brief, node_timeout_s: float, store: Store | None
+    ) -> None:
+        self._cluster = cluster
+        self._brief = brief
+        self._store = store
+        self._ledger = Ledger()
+        self._pulse = Pulse(node_timeout_s)
+        self._node_timeout_s = node_timeout_s
+        self._jobs: dict[int, Job] = {}
+        self._kept: list[Job] = []
+        """Pulled, and not in a batch yet."""
+        self._slots = 0
+        self._next_look_s = 0.0
+        self._nodes_seen_s = monotonic()
+        self._level = StopLevel.RUN
+        self._ended = False
+        self._feed_error: Exception | None = None
+
+    def outcomes(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
+        """Yield the outcomes."""
+        if not self._begin(jobs, stop):
+            return
+        while True:
+            self._heed(stop.level)
+            if self._level is StopLevel.KILL:
+                yield from self._forsake()
+                break
+            if self._level:
+                yield from self._interrupted()
+            waiting = self._send(jobs)
+            if self._ended and not self._ledger.out and not self._kept:
+                break
+            yield from self._receive(_POLL_S if waiting else _IDLE_S)
+            self._look()
+        if self._feed_error is not None:
+            raise self._feed_error
+
+    def _begin(self, jobs: Iterator[Job | None], stop: Stop) -> bool:
+        """Pull the first jobs and have the nodes look at their sources; False: there are none."""
+        while not self._kept and not self._ended and not stop.level:
+            self._pull(jobs, _SAMPLES)
+            if not self._kept and not self._ended:
+                sleep(_POLL_S)
+        if not self._kept:
+            return self._feed_error is not None
+        samples = tuple(
+            Sample(job.path, job.size_bytes, job.mtime_ns) for job in self._kept if _is_here(job)
+        )
+        answers = self._cluster.introduce(self._brief._replace(samples=samples))
+        if not self._brief.collect:
+            for name, answer in answers.items():
+                check_answer(self._brief.work_config.cache_root, name, answer)
+        self._look()
+        return True
+
+    def _heed(self, level: StopLevel) -> None:
+        if level > self._level:
+            self._level = level
+            self._ended = True
+            self._cluster.stop(level)
+
+    def _interrupted(self) -> Generator[Outcome]:
+        """Give back what was pulled and not sent."""
+        kept, self._kept = self._kept, []
+        for job in kept:
+            del self._jobs[job.job_id]
+            yield Outcome(job.job_id, job.path, Kind.INTERRUPTED)
+
+    def _forsake(self) -> Generator[Outcome]:
+        """Give up all that is not home."""
+        yield from self._interrupted()
+        yield from self._ledger.abandon()
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def _send(self, jobs: Iterator[Job | None]) -> bool:
+        """Fill the nodes up; tell whether the feed kept them waiting."""
+        while (room := self._ledger.room(self._slots)) and (self._kept or not self._ended):
+            size = self._ledger.size
+            hungry = self._pull(jobs, size)
+            if not self._kept or (hungry and len(self._kept) < size and room <= self._slots):
+                return hungry  # somebody has work still: a small batch can wait for company
+            batch, self._kept = self._kept[:size], self._kept[size:]
+            self._cluster.submit(self._brief, self._ledger.send(batch))
+        return False
+
+    def _pull(self, jobs: Iterator[Job | None], wanted: int) -> bool:
+        """Keep up to `wanted` jobs; tell whether the feed had nothing ready."""
+        until_s = monotonic() + _PULL_S
+        try:
+            while not self._ended and len(self._kept) < wanted and monotonic() < until_s:
+                job = next(jobs)
+                if job is None:
+                    return True
+                self._kept.append(job)
+                self._jobs[job.job_id] = job
+        except StopIteration:
+            self._ended = True
+        except Exception as error:  # noqa: BLE001 - raised once the work in flight is home
+            self._feed_error = error
+            self._ended = True
+        return False
+
+    # --- home -----------------------------------------------------------------------------------
+
+    def _receive(self, patience_s: float) -> Generator[Outcome]:
+        """Yield what has come home; wait for it when there is nothing."""
+        try:
+            event = self._cluster.events.get(timeout=patience_s)
+            while True:
+                yield from self._take(event)
+                event = self._cluster.events.get_nowait()
+        except queue.Empty:
+            return
+
+    def _take(self, event: Event) -> Generator[Outcome]:
+        match event:
+            case Home(number, done):
+                batch = self._ledger.home(number, done.outcomes, done.busy_s)
+                if batch is not None:
+                    yield from self._unpack(done)
+            case Lost(number, why):
+                verdict = self._ledger.lost(number, why)
+                for batch in verdict.again:
+                    self._cluster.submit(self._brief, batch)
+                for outcome in verdict.outcomes:
+                    del self._jobs[outcome.job_id]
+                    yield outcome
+            case Broken(error):
+                raise error
+
+    def _unpack(self, done: Done) -> Generator[Outcome]:
+        for number, outcome in enumerate(done.outcomes):
+            job = self._jobs.pop(outcome.job_id)
+            if outcome.kind is Kind.VANISHED and _is_here(job):
+                raise ClusterError(
+                    f"A node does not see {job.path.decode(errors='backslashreplace')}, which is "
+                    "here. Look whether its share is mounted on every node, then run again."
+                )
+            if done.parcels and self._store is not None:
+                yield self._store(job, outcome, done.parcels[number])
+            else:
+                yield outcome
+
+    # --- the nodes ------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Count the nodes, and give up those that are silent."""
+        now_s = monotonic()
+        if now_s < self._next_look_s:
+            return
+        self._next_look_s = now_s + _LOOK_EVERY_S
+        nodes = self._cluster.identity()
+        silent = self._pulse.silent(
+            {name: facts["last_seen"] for name, facts in nodes.items()}, now_s
+        )
+        for name in silent:
+            self._cluster.give_up(name)
+            del nodes[name]
+        self._cluster.show_only(nodes)
+        self._slots = sum(facts["nthreads"] for facts in nodes.values())
+        if nodes:
+            self._nodes_seen_s = now_s
+        elif now_s - self._nodes_seen_s > 2 * self._node_timeout_s:
+            raise ClusterError(
+                "All nodes of the Dask cluster have gone. What was made is in the cache; "
+                "run the same command again when they are back."
+            )
+
+
+def _for_nodes(config: EngineConfig, dask: DaskConfig) -> EngineConfig:
+    """Say how many workers a node has; 0 for as many as its Dask worker has threads."""
+    if dask.scheduler.startswith(LOCAL):
+        return replace(config, workers=1)
+    return replace(config, workers=dask.workers_per_node or 0)
+
+
+def _is_here(job: Job) -> bool:
+    """Tell whether a source is as it was planned."""
+    try:
+        facts = os.stat(job.path)
+    except OSError:
+        return False
+    return (facts.st_size, facts.st_mtime_ns) == (job.size_bytes, job.mtime_ns)

@@ -1,0 +1,116 @@
+"""Which batches are out, how large the next one is, and what becomes of those that are lost. Pure.
+
+Every job put in comes out exactly once: as the outcome of the first batch that brings it home, or,
+where nodes die over and over with it, as CRASHED.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pregen.model import Job, Kind, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: A batch is to take this long: the way to a node and back costs about 10 ms.
+TARGET_S: Final = 0.4
+#: A batch that comes home late keeps the run waiting, so the first ones are small.
+FIRST_BATCH: Final = 4
+MOST_BATCH: Final = 256
+#: Batches out for each slot: one that is worked on, one that waits there.
+DEPTH: Final = 2
+#: A batch that was lost this often is divided. It is hardly ever the batch's fault: what a picture
+#: can do, it does to a worker of the node's engine.
+TRIES_TOGETHER: Final = 2
+#: A source alone in its batch is given up after this many losses more.
+TRIES_ALONE: Final = 2
+
+
+class Batch(NamedTuple):
+    """Jobs that travel together."""
+
+    number: int
+    jobs: tuple[Job, ...]
+    tries: int
+    """How often these jobs were lost before."""
+
+
+class Verdict(NamedTuple):
+    """What follows from a loss."""
+
+    again: tuple[Batch, ...]
+    outcomes: tuple[Outcome, ...]
+
+
+class Ledger:
+    """The batches of one run."""
+
+    def __init__(self) -> None:
+        self._out: dict[int, Batch] = {}
+        self._numbers = 0
+        self._size = FIRST_BATCH
+
+    @property
+    def size(self) -> int:
+        """How many jobs the next batch should have."""
+        return self._size
+
+    @property
+    def out(self) -> int:
+        """How many batches have not come home."""
+        return len(self._out)
+
+    def room(self, slots: int) -> int:
+        """Return how many more batches may go out when `slots` of them are worked on at once."""
+        return max(0, slots * DEPTH - len(self._out))
+
+    def send(self, jobs: Sequence[Job], tries: int = 0) -> Batch:
+        """Enter jobs as a new batch."""
+        batch = Batch(self._numbers, tuple(jobs), tries)
+        self._numbers += 1
+        self._out[batch.number] = batch
+        return batch
+
+    def home(self, number: int, outcomes: Sequence[Outcome], busy_s: float) -> Batch | None:
+        """Strike a batch off; None when it is not, or no longer, expected.
+
+        Raises:
+            ValueError: these are not the outcomes of that batch.
+        """
+        batch = self._out.pop(number, None)
+        if batch is None:
+            return None
+        if sorted(outcome.job_id for outcome in outcomes) != sorted(
+            job.job_id for job in batch.jobs
+        ):
+            self._out[number] = batch
+            raise ValueError(f"batch {number} came home with other jobs than it went out with")
+        rate_per_s = len(outcomes) / max(busy_s, 1e-6)
+        wanted = min(int(rate_per_s * TARGET_S), self._size * 2, MOST_BATCH)
+        self._size = max(1, wanted)
+        return batch
+
+    def lost(self, number: int, why: str) -> Verdict:
+        """Decide about a batch whose node is gone."""
+        batch = self._out.pop(number, None)
+        if batch is None:
+            return Verdict((), ())
+        tries = batch.tries + 1
+        if tries < TRIES_TOGETHER:
+            return Verdict((self.send(batch.jobs, tries),), ())
+        if tries < TRIES_TOGETHER + TRIES_ALONE:
+            return Verdict(tuple(self.send([job], tries) for job in batch.jobs), ())
+        message = f"{tries} nodes ended while they had this file, the last one because {why}"
+        return Verdict(
+            (), tuple(Outcome(job.job_id, job.path, Kind.CRASHED, message) for job in batch.jobs)
+        )
+
+    def abandon(self) -> list[Outcome]:
+        """Give up all that is out; return INTERRUPTED for each of its jobs."""
+        batches, self._out = self._out, {}
+        return [
+            Outcome(job.job_id, job.path, Kind.INTERRUPTED)
+            for batch in batches.values()
+            for job in batch.jobs
+        ]
