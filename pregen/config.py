@@ -20,6 +20,8 @@ DEADLINE_BYTES_PER_S = 1_000_000
 
 #: A Dask worker says something twice a second in a small cluster, every few seconds among hundreds.
 DEFAULT_NODE_TIMEOUT_S = 30.0
+#: A scheduler that does not answer within this is not there.
+CONNECT_TIMEOUT_S = 10.0
 
 
 class Order(Enum):
@@ -124,7 +126,7 @@ class DaskConfig:
     """None: as many as a Dask worker has threads."""
     node_timeout_s: float = DEFAULT_NODE_TIMEOUT_S
     """A node that says nothing for so long is given up."""
-    connect_timeout_s: float = 10.0
+    connect_timeout_s: float = CONNECT_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pregen import __version__
 from pregen.commands.paramtypes import flavors, pixels, raw_bytes, shard
 from pregen.commands.style import Option
 from pregen.config import (
+    CONNECT_TIMEOUT_S,
     DEFAULT_MAX_PIXELS,
     DEFAULT_NODE_TIMEOUT_S,
     DEFAULT_TIMEOUT_S,
@@ -300,6 +301,7 @@ def _cluster(flags: RunFlags) -> DaskConfig | None:
         collect=flags.collect,
         workers_per_node=flags.workers,
         node_timeout_s=flags.node_timeout,
+        connect_timeout_s=min(flags.node_timeout, CONNECT_TIMEOUT_S),
     )
 
 

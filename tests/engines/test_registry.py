@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from pregen.config import EngineConfig
+from pregen.engines.dask.engine import DaskEngine
 from pregen.engines.local.engine import LocalEngine
 from pregen.engines.registry import DEFAULT_ENGINE, ENGINES, Entry, make_engine
 from pregen.engines.serial import SerialEngine
@@ -20,12 +21,12 @@ def test_every_name_makes_its_engine() -> None:
         name: type(make_engine(name, saboteurs.make_noop, saboteurs.CONFIG, EngineConfig()))
         for name in ENGINES
     }
-    assert made == {"local": LocalEngine, "serial": SerialEngine}
+    assert made == {"dask": DaskEngine, "local": LocalEngine, "serial": SerialEngine}
     assert DEFAULT_ENGINE in ENGINES
 
 
 def test_an_unknown_name_is_a_usage_error_that_names_the_others() -> None:
-    with pytest.raises(UsageError, match="local, serial"):
+    with pytest.raises(UsageError, match="dask, local, serial"):
         make_engine("cluster", saboteurs.make_noop, saboteurs.CONFIG, EngineConfig())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
 import queue
@@ -9,9 +10,12 @@ import threading
 import uuid
 from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from distributed import Client, LocalCluster
+from distributed.comm.addressing import parse_address, parse_host_port
+from distributed.comm.registry import get_backend
 
 from pregen.engines.dask import node
 from pregen.engines.dask.brief import Brief, Done, NodeViews, UnfitError
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from pregen.model import WorkerView
 
 LOCAL: Final = "local:"
+#: Where `dask scheduler` listens unless it is told otherwise.
+_SCHEDULER_PORT: Final = 8786
 #: Overlapping batches hide the way between them.
 _LOCAL_THREADS: Final = 2
 #: For what the cluster is told at the end of a run; nodes that do not hear it end by themselves.
@@ -207,30 +213,39 @@ def connected(config: DaskConfig) -> Iterator[Cluster]:
 def _client(config: DaskConfig, stack: ExitStack) -> Client:
     if config.scheduler.startswith(LOCAL):
         return _local(config.scheduler, stack)
+    where = config.scheduler or f"the address in {config.scheduler_file}"
+    address = config.scheduler or _address_in(config.scheduler_file)
     try:
-        if config.scheduler_file:
-            client = Client(
-                scheduler_file=config.scheduler_file,
-                timeout=config.connect_timeout_s,
-                set_as_default=False,
-            )
-        else:
-            client = Client(
-                config.scheduler, timeout=config.connect_timeout_s, set_as_default=False
-            )
+        scheme, place = parse_address(address)
+        get_backend(scheme)
+        parse_host_port(place, _SCHEDULER_PORT)
+    except ValueError as error:
+        raise UsageError(
+            f"{address} is no address of a scheduler. It looks like tcp://host:8786, or local:2 "
+            "for a try on this machine."
+        ) from error
+    try:
+        client = Client(address, timeout=config.connect_timeout_s, set_as_default=False)
     except (OSError, TimeoutError) as error:
-        where = config.scheduler or f"the address in {config.scheduler_file}"
         raise ClusterError(
             f"No Dask scheduler answers at {where} within {config.connect_timeout_s:.0f} s. "
             "Start one with `dask scheduler`, or mend the address."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{config.scheduler or config.scheduler_file} is no address of a scheduler. "
-            "It looks like tcp://host:8786, or local:2 for a try on this machine."
-        ) from error
     stack.callback(client.close)
     return client
+
+
+def _address_in(path: str) -> str:
+    """Read what `dask scheduler --scheduler-file` wrote: JSON, the address among other things."""
+    try:
+        return str(json.loads(Path(path).read_text(encoding="utf-8"))["address"])
+    except OSError as error:
+        raise ClusterError(
+            f"{path} cannot be read: {error.strerror}. Start the scheduler with "
+            f"`dask scheduler --scheduler-file {path}`."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} was not written by a Dask scheduler.") from error
 
 
 def _local(name: str, stack: ExitStack) -> Client:
