@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 from pregen.model import Action, Flavor, Job, Kind, Outcome, Stages, Stamp, Step
@@ -47,3 +48,18 @@ def make_noop(config: WorkConfig) -> Work:
         )
 
     return noop
+
+
+#: One worker makes so many thumbnails of camera pictures in a second (benchmarks/README.md).
+PACE_PER_S = 45
+
+
+def make_paced(config: WorkConfig) -> Work:
+    """Work that takes as long as a picture, and no processor time."""
+    quick = make_noop(config)
+
+    def paced(job: Job, ask: Ask) -> Outcome:
+        time.sleep(1 / PACE_PER_S)
+        return quick(job, ask)
+
+    return paced

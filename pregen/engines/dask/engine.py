@@ -225,7 +225,7 @@ class _Run:
     def _take(self, event: Event) -> Generator[Outcome]:
         match event:
             case Home(number, done):
-                batch = self._ledger.home(number, done.outcomes, done.busy_s)
+                batch = self._ledger.home(number, done.outcomes, done.busy_s, self._slots)
                 if batch is not None:
                     yield from self._unpack(done)
             case Lost(number, why):

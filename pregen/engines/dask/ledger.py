@@ -13,8 +13,12 @@ from pregen.model import Job, Kind, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: A batch is to take this long: the way to a node and back costs about 10 ms.
-TARGET_S: Final = 0.4
+#: A batch is to take this long: the way to a node and back costs about 10 ms ...
+LEAST_TARGET_S: Final = 0.4
+#: ... and longer the more of them are on their way, since each costs the scheduler 3 ms of its one
+#: processor (benchmarks.cluster): that is then never busy for more than an eighth of its time.
+_SLOTS_PER_S: Final = 40
+MOST_TARGET_S: Final = 4.0
 #: A batch that comes home late keeps the run waiting, so the first ones are small.
 FIRST_BATCH: Final = 4
 MOST_BATCH: Final = 256
@@ -72,7 +76,9 @@ class Ledger:
         self._out[batch.number] = batch
         return batch
 
-    def home(self, number: int, outcomes: Sequence[Outcome], busy_s: float) -> Batch | None:
+    def home(
+        self, number: int, outcomes: Sequence[Outcome], busy_s: float, slots: int = 1
+    ) -> Batch | None:
         """Strike a batch off; None when it is not, or no longer, expected.
 
         Raises:
@@ -86,8 +92,9 @@ class Ledger:
         ):
             self._out[number] = batch
             raise ValueError(f"batch {number} came home with other jobs than it went out with")
+        target_s = min(max(slots / _SLOTS_PER_S, LEAST_TARGET_S), MOST_TARGET_S)
         rate_per_s = len(outcomes) / max(busy_s, 1e-6)
-        wanted = min(int(rate_per_s * TARGET_S), self._size * 2, MOST_BATCH)
+        wanted = min(int(rate_per_s * target_s), self._size * 2, MOST_BATCH)
         self._size = max(1, wanted)
         return batch
 
