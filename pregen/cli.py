@@ -28,6 +28,7 @@ _COMMANDS = {
     "share": "pregen.commands.share:share",
     "status": "pregen.commands.status:status",
     "clean": "pregen.commands.clean:clean",
+    "verify": "pregen.commands.verify:verify",
     "doctor": "pregen.commands.doctor:doctor",
     "bench": "pregen.commands.bench:bench",
     "formats": "pregen.commands.formats:formats",
@@ -39,7 +40,7 @@ _COMMANDS = {
     lazy=_COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 2 usage, 3 some files failed, 4 doctor found something, "
+    epilog="Exit codes: 0 done, 2 usage, 3 some files failed, 4 verify or doctor found something, "
     "10 another run holds the lock, 11 a library is missing, 12 the cache cannot be written, "
     "130 or 143 stopped.",
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,23 +13,20 @@ import click
 
 from pregen.clean.cleaner import Cleaner
 from pregen.clean.selection import Area, Selection, area_of
+from pregen.commands.cache_session import acquire, told_aloud
 from pregen.commands.clean_record import entry_record, summary_record
 from pregen.commands.clean_text import entry_line, plan_lines, question, result_lines
 from pregen.commands.style import print_lines, print_record
-from pregen.errors import ExitCode, LockedError, UsageError
+from pregen.errors import ExitCode, UsageError
 from pregen.originals.examiner import Examiner
 from pregen.originals.system import read_mounts
-from pregen.progress.output import Output
 from pregen.progress.text import printable
-from pregen.progress.units import count
 from pregen.storage.inventory import Inventory
 from pregen.storage.lock import CacheLock
 from pregen.thumbspec.naming import clean_path, thumbnails_root
 from pregen.walk.roots import working_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from pregen.clean.plan import Doomed, Plan
     from pregen.originals.mounts import Mounts
 
@@ -84,10 +80,10 @@ def clean_session(flags: CleanFlags) -> ExitCode:
     with (
         Inventory(root) as inventory,
         Examiner(_mounts(), flags.mount_timeout) as examiner,
-        _told() as told,
+        told_aloud() as told,
     ):
         if not flags.dry_run:
-            _acquire(lock, wait=flags.wait)
+            acquire(lock, wait=flags.wait)
         try:
             now_ns = int(datetime.now(UTC).timestamp() * 1e9)
             cleaner = Cleaner(inventory, examiner, selection, now_ns)
@@ -101,7 +97,7 @@ def clean_session(flags: CleanFlags) -> ExitCode:
                 lock.release()  # a run need not wait for the answer: all is looked at once more
                 if not click.confirm(question(plan), err=True):
                     return ExitCode.DONE
-                _acquire(lock, wait=flags.wait)
+                acquire(lock, wait=flags.wait)
             return _delete(cleaner, plan, flags)
         finally:
             lock.release()
@@ -159,39 +155,3 @@ def _area(text: bytes) -> Area:
 
 def _mounts() -> Mounts:
     return read_mounts(os.environ)
-
-
-def _acquire(lock: CacheLock, *, wait: bool) -> None:
-    """Take the lock; say so when that means waiting.
-
-    Raises:
-        LockedError: a run holds it, and nobody wants to wait.
-    """
-    try:
-        lock.acquire()
-    except LockedError as error:
-        if not wait:
-            raise
-        click.echo(f"pregen: waiting: {printable(str(error).partition(':')[0])}", err=True)
-        lock.acquire(wait=True)
-    if lock.warning:
-        click.echo(f"pregen: {printable(lock.warning)}", err=True)
-
-
-@contextmanager
-def _told() -> Iterator[Callable[[int], None]]:
-    """Count aloud in one line of people's terminal, which is gone when told a number below zero."""
-    people = Output(sys.stderr)
-    live = sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
-    shown = False
-
-    def told(number: int) -> None:
-        nonlocal shown
-        if live and (number >= 0 or shown):
-            people.write("\r\x1b[K" + (f"{count(number)} entries ..." if number >= 0 else ""))
-            shown = number >= 0
-
-    try:
-        yield told
-    finally:
-        told(-1)

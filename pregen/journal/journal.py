@@ -40,7 +40,7 @@ from pregen.journal.schema import OF_NOTE
 from pregen.model import REMEMBERED, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pregen.journal.rows import Row
     from pregen.model import Flavor, Known, Outcome
@@ -320,6 +320,14 @@ class Journal:
         """Return sources whose last outcome was a failure, by path; `count` of them at most."""
         rows = self._rows_of(f"{_FAILURES} ORDER BY path LIMIT ?", count)
         return [failure_from_row(row) for row in rows]
+
+    def sources(self) -> Iterator[bytes]:
+        """Yield the path of every source that is known, some twice."""
+        for [path] in self._rows_of("SELECT path FROM sources"):
+            yield path
+        for folder, names in self._rows_of("SELECT path, names FROM folders"):
+            for name in names.split(b"\0"):
+                yield folder + b"/" + name
 
     def failure_counts(self) -> dict[Kind, int]:
         """Return how many sources there are whose last outcome was a failure, by kind."""

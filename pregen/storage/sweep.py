@@ -37,7 +37,7 @@ def sweep(folder: Folder) -> int:
     removed = 0
     for name in [name for name in folder.names() if TEMP_PATTERN.fullmatch(name)]:
         fd = folder.reading_fd()
-        if fd is None or not _is_dead(fd, name):
+        if fd is None or not is_dead_temp(fd, name):
             continue
         try:
             removed += folder.delete(name)
@@ -46,7 +46,7 @@ def sweep(folder: Folder) -> int:
     return removed
 
 
-def _is_dead(dir_fd: int, name: str) -> bool:
+def is_dead_temp(dir_fd: int, name: str) -> bool:
     """Tell whether this temp is a regular file of ours whose creator is gone."""
     parts = TEMP_PATTERN.fullmatch(name)
     if not parts:

@@ -35,7 +35,7 @@ _STORED = {
 }
 _EXIF_ORIENTATION = 0x0112
 #: First column, first row, column step, row step of each pass (PNG standard, 8.2).
-_ADAM7 = (
+ADAM7 = (
     (0, 0, 8, 8),
     (4, 0, 8, 8),
     (0, 4, 4, 8),
@@ -105,7 +105,7 @@ def png16(width_px: int = 640, height_px: int = 480, seed: int = 0) -> bytes:
 def interlaced_png(width_px: int = 640, height_px: int = 480, seed: int = 0) -> bytes:
     """Return an Adam7 PNG (Pillow writes none)."""
     pixels = photo(width_px, height_px, seed)
-    passes = [pixels[y::dy, x::dx] for x, y, dx, dy in _ADAM7]
+    passes = [pixels[y::dy, x::dx] for x, y, dx, dy in ADAM7]
     return _rgb_png(width_px, height_px, 8, passes, interlaced=True)
 
 

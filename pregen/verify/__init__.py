@@ -1,0 +1,6 @@
+"""What `pregen verify` does: tell every entry that is not as it should be, and why.
+
+`anatomy` takes a PNG apart by itself, without the code that wrote it; `rules` decides and is pure;
+`checker` looks; `owners` finds whose an entry is that cannot say so; `mending` clears the way for
+a run to make it anew.
+"""
