@@ -52,7 +52,8 @@ def _made() -> Iterator[bytes]:
     yield encode(pictures.rgba(*_EDGES_PX), "PNG")
     yield encode(pictures.rgba(*_EDGES_PX), "WEBP")
     yield encode(pictures.rgba(*_EDGES_PX), "TGA", compression="tga_rle")
-    yield encode(picture, "ICO", sizes=[(128, 96)])
+    yield encode(picture, "ICO", sizes=[_EDGES_PX, (32, 32)])
+    yield encode(picture, "ICO", sizes=[_EDGES_PX], bitmap_format="bmp")
     for kind in ("GIF", "WEBP", "TIFF", "PNG", "AVIF"):
         yield pictures.animation(kind, *_EDGES_PX)
     yield pictures.oriented(picture, 6)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from pregen.imaging import colour
+from pregen.imaging import colour, icohead
 from pregen.imaging.decoders import salvage
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
 from pregen.imaging.decoders.vips import averaged
@@ -31,6 +31,9 @@ _MODES: Final = {
 }  # fmt: skip
 
 _ICON: Final = b"\x00\x00\x01\x00"
+#: Edges up to 256 are the rule, 1024 are seen. Pillow decodes an icon as it opens it, so the limit
+#: of pixels comes too late for a picture that says something else than the directory.
+_MAX_ICON_PX: Final = 2048
 
 # The limit is `--max-pixels`, checked from the header before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -51,6 +54,8 @@ class PillowPicture(Opened):
 
     def _open(self) -> Image.Image:
         request = self._request
+        if request.format.name in {"ico", "cur"}:
+            _check_icon(request)
         stream: io.IOBase = (
             io.BytesIO(request.whole())
             if request.size_bytes <= WHOLE_FILE_BYTES
@@ -152,6 +157,13 @@ def _reraise_if_unreadable(error: Exception) -> None:
     """Tell a disk that fails from a file that is wrong: Pillow's own OSErrors have no number."""
     if isinstance(error, OSError) and error.errno is not None:
         raise error
+
+
+def _check_icon(request: Request) -> None:
+    """Raise InvalidPicture where a picture in an icon says that it is far too large for one."""
+    for width_px, height_px in icohead.frame_sizes(request.first(WHOLE_FILE_BYTES)):
+        if max(width_px, height_px) > _MAX_ICON_PX:
+            raise InvalidPicture(f"it says to hold an icon of {width_px} x {height_px} pixels")
 
 
 def _refusal(request: Request) -> Fault:

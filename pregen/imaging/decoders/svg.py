@@ -5,10 +5,13 @@ By buffer librsvg loads no other file; `unlimited` stays off (formats-and-decode
 
 from __future__ import annotations
 
+import zlib
+
 from pregen.imaging.decoders import salvage
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
-from pregen.imaging.faults import InvalidPicture
+from pregen.imaging.faults import InvalidPicture, TruncatedPicture
 from pregen.imaging.runtime import pyvips
+from pregen.imaging.sniff import SVGZ
 
 
 class SvgPicture(Opened):
@@ -21,7 +24,7 @@ class SvgPicture(Opened):
     def __init__(self, request: Request) -> None:
         if request.size_bytes > WHOLE_FILE_BYTES:
             raise InvalidPicture(f"an SVG of {request.size_bytes / 1e6:.0f} MB is not drawn")
-        self._data = request.whole()
+        self._data = _inflated(request.whole()) if request.format is SVGZ else request.whole()
         try:
             header = pyvips.Image.svgload_buffer(self._data)
         except pyvips.Error as error:
@@ -36,6 +39,20 @@ class SvgPicture(Opened):
             return Pixels(pyvips.Image.svgload_buffer(self._data, scale=scale).copy_memory())
         except pyvips.Error as error:
             raise salvage.fault_of(error) from error
+
+
+def _inflated(data: bytes) -> bytes:
+    """Return what is in a gzipped drawing. librsvg would inflate it to any size."""
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        text = inflater.decompress(data, WHOLE_FILE_BYTES)
+    except zlib.error as error:
+        raise InvalidPicture(f"its compression is damaged ({error})") from error
+    if inflater.unconsumed_tail:
+        raise InvalidPicture(f"an SVG of more than {WHOLE_FILE_BYTES / 1e6:.0f} MB is not drawn")
+    if not inflater.eof:
+        raise TruncatedPicture("the file ends before the drawing does")
+    return text
 
 
 def open_picture(request: Request) -> SvgPicture:
