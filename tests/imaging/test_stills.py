@@ -7,6 +7,8 @@ import importlib
 import io
 import os
 import struct
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +20,13 @@ from pregen.imaging import faults, sniff
 from pregen.imaging.decoders.base import Request
 from pregen.imaging.runtime import pyvips
 from pregen.model import Flavor
-from tests.support import hostile, pictures
+from tests.support import bombs, hostile, pictures
 from tests.support.making import large, make, pixels_of
 from tests.support.photo import photo, psnr_db
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 
@@ -241,3 +245,30 @@ def test_jpeg_2000_is_read_at_a_reduced_resolution() -> None:
     assert _decoded_px(plain.getvalue(), "pillow") > 313
     wanted = big.resize((256, 205), Image.Resampling.LANCZOS)
     assert psnr_db(large(out.getvalue())[..., :3], wanted) > 24
+
+
+def test_a_gzipped_drawing_is_inflated_up_to_a_limit() -> None:
+    drawing = gzip.compress(pictures.svg())
+    assert make(drawing).mime == "image/svg+xml-compressed"
+    with pytest.raises(faults.TruncatedPicture):
+        make(drawing[:-20])
+    with pytest.raises(faults.InvalidPicture, match="more than 67 MB"):
+        make(bombs.svgz_zeros(80_000_000))
+
+
+def test_a_file_larger_than_the_address_space_is_read_in_pieces(tmp_path: Path) -> None:
+    picture = pictures.put(tmp_path / "a.tif", pictures.encode(pictures.image(1300, 1000), "TIFF"))
+    os.truncate(picture, 5 << 30)
+    script = (
+        "import os, resource, sys\n"
+        "from pregen.imaging import thumbnail\n"
+        "from pregen.model import Flavor\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
+        "fd = os.open(sys.argv[1], os.O_RDONLY)\n"
+        "made = thumbnail.make(fd, 5 << 30, {Flavor.LARGE}, 1 << 30, lambda _: None)\n"
+        "print(made.width_px, made.height_px)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, picture], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "1300 1000\n", done.stderr

@@ -6,12 +6,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import psutil
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _TIMEOUT_S = 60
-_SERVER = Path(__file__).with_name("stuck_server.py")
+_SERVERS = Path(__file__).parent
 
 
 class StuckMount:
@@ -21,9 +24,12 @@ class StuckMount:
         OSError: it cannot be mounted here.
     """
 
-    def __init__(self, point: Path) -> None:
+    def __init__(self, point: Path, *, server: Sequence[str] = ("stuck_server.py",)) -> None:
+        """Mount; `server` is a script beside this one and its arguments behind the point."""
+        script, *arguments = server
+        command = [sys.executable, str(_SERVERS / script), str(point), *arguments]
         self._server = subprocess.Popen(
-            ["unshare", "-m", "--propagation", "private", sys.executable, _SERVER, point],
+            ["unshare", "-m", "--propagation", "private", *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )

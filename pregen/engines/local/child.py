@@ -16,7 +16,7 @@ import socket
 import sys
 import traceback
 from collections import deque
-from multiprocessing import forkserver, parent_process
+from multiprocessing import forkserver, parent_process, resource_tracker
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -77,6 +77,7 @@ def _settle(pipe: socket.socket) -> None:
         signal.signal(ignored, signal.SIG_IGN)  # for the run: they come to the whole group
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     _die_with_parent()
+    _leave_resource_tracker()
     machine.volunteer_for_oom_kill()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -102,6 +103,19 @@ def _die_with_parent() -> None:
     parent = parent_process()
     if parent is not None and not parent.is_alive():
         os._exit(1)
+
+
+def _leave_resource_tracker() -> None:
+    """Let go of the helper that `multiprocessing` starts beside the fork server.
+
+    It holds the run's own output and lives until the last holder of its pipe has ended. A worker
+    that waits for a dead server cannot be ended, and nor could then whoever reads that output.
+    """
+    tracker = vars(resource_tracker._resource_tracker)  # noqa: SLF001 - there is no public way to that pipe
+    pipe = tracker.get("_fd")
+    if pipe is not None:
+        tracker["_fd"] = tracker["_pid"] = None
+        os.close(pipe)
 
 
 def _slot(pipe: socket.socket) -> Slot:

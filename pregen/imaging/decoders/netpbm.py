@@ -55,7 +55,7 @@ class NetpbmPicture(Opened):
         kind = np.dtype(">u2" if largest > _BYTE else "u1")
         row_bytes = width_px * bands * kind.itemsize
         self._request.reserve(row_bytes * height_px * 2)
-        data = self._request.whole()
+        data = self._request.first(data_at + row_bytes * height_px)
         there = min(height_px, (len(data) - data_at) // row_bytes)
         if there < height_px * salvage.ENOUGH_ROWS:
             raise TruncatedPicture(

@@ -1,0 +1,47 @@
+"""File systems that answer late, or never: the run goes on, and ends."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import entries
+from tests.support.capabilities import Capability, needs
+from tests.support.library import few
+from tests.support.pictures import jpeg, put
+from tests.support.program import run_pregen
+from tests.support.stuck import StuckMount
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [needs(Capability.STUCK_MOUNT), pytest.mark.slow, pytest.mark.xdist_group("faults")]
+
+
+@pytest.mark.parametrize("seconds", ["1", "never"])
+def test_a_file_that_delivers_a_byte_a_second_or_none_costs_itself_only(
+    tmp_path: Path, seconds: str
+) -> None:
+    photos, cache = tmp_path / "photos", tmp_path / "cache"
+    few(photos, 6)
+    content = put(tmp_path / "content.jpg", jpeg(300, 200))
+    point = photos / "mounted"
+    point.mkdir()
+    server = ("slow_server.py", str(content), seconds)
+    with StuckMount(point, server=server) as mount:
+        begun_s = time.monotonic()
+        done = run_pregen(
+            "run", "--json", "-v", "--workers", "2", "--timeout", "2", photos,
+            cache=cache, prefix=mount.inside,
+        )  # fmt: skip
+        took_s = time.monotonic() - begun_s
+    kinds = done.kinds()
+    assert kinds.pop("slow.jpg") == "timed-out", done
+    assert set(kinds.values()) == {"made"}
+    assert done.code == 3
+    assert "Traceback" not in done.err
+    assert not entries.leftovers(cache)
+    # Two tries of two seconds, and what it takes to give a worker up that cannot be killed.
+    assert took_s < 80
