@@ -29,6 +29,7 @@ _COMMANDS = {
     "status": "pregen.commands.status:status",
     "clean": "pregen.commands.clean:clean",
     "verify": "pregen.commands.verify:verify",
+    "failures": "pregen.commands.failures:failures",
     "doctor": "pregen.commands.doctor:doctor",
     "bench": "pregen.commands.bench:bench",
     "formats": "pregen.commands.formats:formats",

@@ -72,6 +72,7 @@ _FAILURES: Final = f"SELECT {FAILURE_COLUMNS} {_FROM_NOTED} {FAILURE_LIST}"
 _MARKS = ", ".join("?" for _ in SOURCE_COLUMNS.split(","))
 _RECORD: Final = f"INSERT OR REPLACE INTO sources ({SOURCE_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - constants
 _LAST_RUNS: Final = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT ?"  # noqa: S608 - likewise
+_FORGET: Final = "DELETE FROM sources WHERE path = ?"
 _END: Final = (
     "UPDATE runs SET ended_at_ns = ?, exit_code = ?, counts = ?, bytes_read = ?,"
     " bytes_written = ?, entries_written = ?, wall_ns = ? WHERE id = ?"
@@ -321,6 +322,18 @@ class Journal:
         rows = self._rows_of(f"{_FAILURES} ORDER BY path LIMIT ?", count)
         return [failure_from_row(row) for row in rows]
 
+    def outcomes(self, kinds: frozenset[Kind]) -> list[Failure]:
+        """Return sources whose last outcome was of one of these kinds, by path.
+
+        Those of which there are many (`schema.OF_NOTE`) are not found.
+        """
+        query = f"SELECT {FAILURE_COLUMNS} {_FROM_NOTED} {in_list(kinds)} ORDER BY path"
+        return [failure_from_row(row) for row in self._rows_of(query)]
+
+    def forget(self, paths: Sequence[bytes]) -> int:
+        """Forget the last outcomes of these sources; return how many there were."""
+        return self._attempt(lambda database: _forget(database, paths)) or 0
+
     def sources(self) -> Iterator[bytes]:
         """Yield the path of every source that is known, some twice."""
         for [path] in self._rows_of("SELECT path FROM sources"):
@@ -384,6 +397,17 @@ class Journal:
             if connection is not None:
                 with suppress(sqlite3.Error):
                     connection.close()
+
+
+def _forget(database: sqlite3.Connection, paths: Sequence[bytes]) -> int:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        many = database.executemany(_FORGET, [(path,) for path in paths])
+        database.execute("COMMIT")
+    except sqlite3.Error:
+        files.roll_back(database)
+        raise
+    return many.rowcount
 
 
 def _state(row: Row) -> RunState:
