@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _COMMANDS = {
     "run": "pregen.commands.run:run",
     "show": "pregen.commands.show:show",
+    "watch": "pregen.commands.watch:watch",
     "share": "pregen.commands.share:share",
     "status": "pregen.commands.status:status",
     "clean": "pregen.commands.clean:clean",
@@ -43,7 +44,7 @@ _COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 2 usage, 3 some files failed, 4 verify or doctor found something, "
     "10 another run holds the lock, 11 a library is missing, 12 the cache cannot be written, "
-    "130 or 143 stopped.",
+    "13 the cluster cannot be used, 130 or 143 stopped.",
 )
 @click.version_option(__version__, prog_name="pregen", message="%(prog)s %(version)s")
 @click.pass_context

@@ -58,6 +58,15 @@ class Shard(NamedTuple):
     total: int
 
 
+class Only(NamedTuple):
+    """The part of a tree to be walked; the folders above it are read on the way."""
+
+    folders: frozenset[bytes]
+    """Without those below them."""
+    trees: frozenset[bytes]
+    """With all below them."""
+
+
 @dataclass(frozen=True, slots=True)
 class WalkConfig:
     """Which files are sources. Globs are matched on bytes."""
@@ -74,6 +83,8 @@ class WalkConfig:
     order: Order = Order.WALK
     shard: Shard | None = None
     """None: all sources."""
+    only: Only | None = None
+    """None: the whole of every root."""
     cache_root: bytes = b""
     """The thumbnails directory in use: never walked into (standard, Thumbnail Directory)."""
 
@@ -160,6 +171,8 @@ class RunConfig:
     """A file that names sources; b"-" is standard input."""
     delimiter: bytes = b"\n"
     """Ends each name in `files_from`."""
+    sweep: bool = True
+    """Look for temps of dead runs, which lists the whole cache, before and after."""
     wait: bool = False
     """Wait for another run on the same cache instead of refusing."""
     journal_path: bytes = b""

@@ -120,12 +120,14 @@ class _Run:
             self._acquire(lock)
             with Cache(work.cache_root, work.version) as cache:
                 cache.prepare(self._config.plan.flavors)
-                cache.sweep_all()
+                if self._config.sweep:
+                    cache.sweep_all()
                 try:
                     self._work(found, cache)
                 finally:
                     with suppress(CacheError):
-                        cache.sweep_all()
+                        if self._config.sweep:
+                            cache.sweep_all()
         except LockedError:
             if not self._stop.asked:
                 raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from pregen.clean.facts import facts_of, used_ns
 from pregen.clean.plan import Doomed, Plan, Tally, over_size
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pregen.clean.selection import Selection
     from pregen.originals.examiner import Examiner
     from pregen.originals.mounts import Mounts
-    from pregen.storage.inventory import Inventory, Item
+    from pregen.storage.inventory import Item
 
 #: Entries looked at together: enough to keep the helpers busy, few enough to count aloud.
 _CHUNK: Final = 4096
@@ -30,6 +30,16 @@ _CHUNK: Final = 4096
 _DELETE_CHUNK: Final = 512
 
 _T = TypeVar("_T")
+
+
+class Items(Protocol):
+    """What is looked through: an inventory, or a part of one."""
+
+    links: list[bytes]
+
+    def items(self) -> Iterator[Item]:
+        """Yield entries and fail records."""
+        ...
 
 
 class _Judged(NamedTuple):
@@ -50,7 +60,7 @@ class Cleaner:
     """
 
     def __init__(
-        self, inventory: Inventory, examiner: Examiner, selection: Selection, now_ns: int
+        self, inventory: Items, examiner: Examiner, selection: Selection, now_ns: int
     ) -> None:
         self._inventory = inventory
         self._examiner = examiner

@@ -71,6 +71,8 @@ class ShareFlags:
 class ShareCommand(Command):
     """A command whose flags, where `run` has them too, have the defaults that `run` has."""
 
+    same: tuple[str, ...] = _SAME
+
     def make_context(
         self,
         info_name: str | None,
@@ -81,7 +83,7 @@ class ShareCommand(Command):
         """Read the configuration file, which is that of `run`, then parse."""
         if not {"-h", "--help"} & set(args):
             defaults = load_defaults(config_path(os.environ), run)
-            extra["default_map"] = {name: defaults[name] for name in _SAME if name in defaults}
+            extra["default_map"] = {name: defaults[name] for name in self.same if name in defaults}
         return super().make_context(info_name, args, parent, **extra)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.model import Kind, Skip, Source
 from pregen.walk.names import NO_MEDIA, NOT_PICTURES, PRUNED, cannot_be_picture
+from pregen.walk.within import Within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +87,7 @@ class Tree:
         config = bounds.config
         self._know_devices = config.follow_symlinks or config.one_file_system
         self._device = 0
+        self._only = Within(config.only) if config.only is not None else None
 
     def __iter__(self) -> Iterator[Source | Skip]:
         lineage: Lineage | None = None
@@ -219,7 +221,8 @@ class Tree:
         """Tell whether the rules for names keep the walk out of a folder."""
         bounds = self._bounds
         return (
-            name in PRUNED
+            (self._only is not None and not self._only.enters(path))
+            or name in PRUNED
             or path in bounds.folders
             or (bounds.globs.any_for_folders and not bounds.globs.enters(path, self._below, name))
             or bounds.caches.named(path)

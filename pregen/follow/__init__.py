@@ -1,0 +1,1 @@
+"""`pregen watch`: changes in a library, followed as they happen."""
