@@ -83,7 +83,7 @@ class Cache:
         """
         for flavor in flavors:
             self._flavors[flavor].probe()
-        for folder in (*self._flavors.values(), self._fail):
+        for folder in (*self._flavors.values(), self._fails, self._fail):
             if folder.exists():
                 folder.writing_fd()
 
