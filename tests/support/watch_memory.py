@@ -56,6 +56,15 @@ class MemoryWatch:
             self.most_of_limit = max(self.most_of_limit, share)
 
 
+def peak_resident_bytes(pid: int) -> int:
+    """Return the most memory a process had so far; 0 when it has ended."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) * _KIB if found else 0
+
+
 def _below(pid: int) -> list[int]:
     """Return all descendants of a process."""
     found: list[int] = []
