@@ -125,8 +125,10 @@ def probe(dir_fd: int, *, folder: bytes = b"") -> None:
     """
     try:
         temp, fd = _open_temp(dir_fd, "00000000", System)
-        os.close(fd)
-        os.unlink(temp, dir_fd=dir_fd)
+        try:
+            os.close(fd)
+        finally:
+            os.unlink(temp, dir_fd=dir_fd)
     except OSError as error:
         raise cache_error(error, folder) from error
 

@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 
 from pregen.errors import CacheError
-from pregen.storage.faults import shown
+from pregen.storage.faults import let_go, shown
 
 DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 DIR_MODE = 0o700
@@ -39,7 +39,7 @@ def open_ours(name: bytes, above: int | None, path: bytes) -> int:
     try:
         _check(fd, name, above, path)
     except BaseException:
-        os.close(fd)
+        let_go(fd)
         raise
     return fd
 

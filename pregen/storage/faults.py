@@ -6,6 +6,8 @@ Does not know sources: what goes wrong with one of those is a value, see `pregen
 from __future__ import annotations
 
 import errno
+import os
+from contextlib import suppress
 
 from pregen.errors import CacheError, CacheFullError
 
@@ -18,6 +20,12 @@ _TOO_MANY_OPEN = frozenset({errno.EMFILE, errno.ENFILE})
 
 class FolderGoneError(CacheError):
     """The folder was removed under our feet, or somebody removed the temp from it."""
+
+
+def let_go(fd: int) -> None:
+    """Close what nothing was written to: whatever close says, it is closed, and nothing is lost."""
+    with suppress(OSError):
+        os.close(fd)
 
 
 def shown(path: bytes) -> str:

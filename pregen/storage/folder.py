@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from pregen.model import Stamp
 from pregen.storage import atomic
 from pregen.storage.dirs import DIR_FLAGS, open_ours
-from pregen.storage.faults import FolderGoneError, cache_error
+from pregen.storage.faults import FolderGoneError, cache_error, let_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ class Folder:
     def close(self) -> None:
         """Let go of the descriptor. The folder can be used again."""
         if self._fd is not None:
-            os.close(self._fd)
+            let_go(self._fd)
         self._fd, self._writable = None, False
 
     def forget(self) -> None:
@@ -142,7 +142,7 @@ class Folder:
         except OSError as error:
             return self._no_entry(error), NO_STAMP
         finally:
-            os.close(fd)
+            let_go(fd)
 
     def read(self, name: str) -> bytes | None:
         """Return a whole file; as `read_head`, and `NO_ENTRY` past `ENTRY_LIMIT_BYTES`.
@@ -163,7 +163,7 @@ class Folder:
         except OSError as error:
             return self._no_entry(error)
         finally:
-            os.close(fd)
+            let_go(fd)
 
     def write(self, name: str, data: bytes, key: str) -> Stamp:
         """Commit a file (`atomic.commit`); a folder that was removed meanwhile is made again.
@@ -213,7 +213,7 @@ class Folder:
                     for entry in entries:
                         yield entry.name
             finally:
-                os.close(listed)
+                let_go(listed)
         except OSError as error:
             if error.errno not in _NOT_THERE:
                 raise cache_error(error, self.path) from error

@@ -28,7 +28,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from pregen.model import ALL_FLAVORS, Flavor, Stamp
-from pregen.storage.faults import cache_error
+from pregen.storage.faults import cache_error, let_go
 from pregen.storage.folder import ENTRY_LIMIT_BYTES
 from pregen.thumbspec.pngchunks import IEND, PngError, chunk
 from pregen.thumbspec.pngtext import MTIME, URI, PngHead, read_head
@@ -105,7 +105,7 @@ class Item:
         try:
             return _read(fd, min(self.stat.st_size, limit_bytes))
         finally:
-            os.close(fd)
+            let_go(fd)
 
     def _open(self) -> int:
         try:
@@ -129,7 +129,7 @@ class Item:
             try:
                 self._head = self._read_head(fd)
             finally:
-                os.close(fd)
+                let_go(fd)
         return self._head
 
     def _read_head(self, fd: int) -> PngHead:
@@ -232,7 +232,7 @@ class ItemFolder:
         except OSError as error:
             raise cache_error(error, self.path) from error
         finally:
-            os.close(listed)
+            let_go(listed)
 
     def _looked_up(self, batch: list[tuple[int, bytes]]) -> Iterator[Item]:
         batch.sort()
@@ -266,7 +266,7 @@ class Inventory:
     def close(self) -> None:
         """Let go of all descriptors: folders and items are of no use any more."""
         while self._fds:
-            os.close(self._fds.pop())
+            let_go(self._fds.pop())
 
     def folders(self) -> Iterator[ItemFolder]:
         """Yield the folders that are there: flavors, small to large, then fail records by program.

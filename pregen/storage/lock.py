@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 
 from pregen.errors import LockedError
 from pregen.storage.atomic import FILE_MODE, HOST
-from pregen.storage.faults import cache_error, shown
+from pregen.storage.faults import cache_error, let_go, shown
 from pregen.storage.folder import Folder
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class CacheLock:
     def release(self) -> None:
         """Free the lock; the file stays."""
         if self._fd is not None:
-            os.close(self._fd)
+            let_go(self._fd)
             self._fd = None
 
     def _try(self, *, trusting: bool) -> bytes | None:
@@ -110,7 +110,7 @@ class CacheLock:
             raise cache_error(error, self._path) from error
         finally:
             if self._fd is None:
-                os.close(fd)
+                let_go(fd)
         return None
 
     def _flock(self, fd: int) -> bool:

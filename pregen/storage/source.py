@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple, Self
 
 from pregen.model import Kind
+from pregen.storage.faults import let_go
 
 #: Reading a library must not wear it: no access times, where that is allowed (owner only).
 _NO_ATIME: int = getattr(os, "O_NOATIME", 0)
@@ -120,7 +121,7 @@ class SourceFile:
         """Close the file; a second time does nothing."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            os.close(fd)
+            let_go(fd)
 
 
 def open_source(path: bytes) -> SourceFile:
@@ -137,10 +138,10 @@ def open_source(path: bytes) -> SourceFile:
     try:
         now = os.fstat(fd)
     except OSError as error:
-        os.close(fd)
+        let_go(fd)
         raise _access_error(error) from error
     if not stat.S_ISREG(now.st_mode):
-        os.close(fd)
+        let_go(fd)
         raise SourceAccessError(Kind.SPECIAL, "not a regular file")
     return SourceFile(fd, _facts(now))
 

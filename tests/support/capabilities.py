@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -52,6 +53,7 @@ class Capability(Enum):
     SCRIPT = "script (Debian: bsdutils)"
     JQ = "jq"
     COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
+    PRELOAD = "a C compiler and a libc that obeys LD_PRELOAD"
 
     @property
     def missing(self) -> str:
@@ -159,6 +161,16 @@ def _tmux_works() -> bool:
             subprocess.run(["tmux", "-L", socket, "kill-server"], capture_output=True, check=False)
 
 
+def _preloads() -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        source = put(Path(scratch) / "probe.c", b"int pregen_probe(void) { return 7; }\n")
+        built = source.with_suffix(".so")
+        if not _ends_well("cc", "-shared", "-fPIC", "-o", str(built), str(source)):
+            return False
+        asked = "import ctypes, sys; sys.exit(ctypes.CDLL(None).pregen_probe() != 7)"
+        return _ends_well("env", f"LD_PRELOAD={built}", sys.executable, "-c", asked)
+
+
 _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
     Capability.GIO: lambda: _asks(lambda empty, file: len(oracles.gio(empty, [file])) == 1),
@@ -176,5 +188,6 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.STUCK_MOUNT: _mounts_with_fuse,
     Capability.TMUX: _tmux_works,
     Capability.SCRIPT: lambda: _ends_well("script", "-qec", "true", "/dev/null"),
+    Capability.PRELOAD: _preloads,
     Capability.JQ: lambda: _ends_well("jq", "-n", "1"),
 }

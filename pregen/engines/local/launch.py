@@ -10,11 +10,13 @@ import array
 import fcntl
 import multiprocessing
 import os
+import select
 import signal
 import socket
 import sys
 import termios
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing import process as mp_process
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
@@ -46,6 +48,9 @@ WORKER_ENVIRONMENT: Final = {
 #: `multiprocessing` reports this when the fork server died before it could pass on a status, and
 #: when a worker ended itself with 255.
 _STATUS_LOST: Final = 255
+#: How long a fork server that was killed may take to be gone. It may also be well, and what it
+#: forked dead.
+_SERVER_END_S: Final = 1.0
 
 
 class Member:
@@ -107,7 +112,7 @@ class Launcher:
                 target=child.main, args=(brief,), name=f"pregen-worker-{number}", daemon=True
             )
             with _apart():
-                process.start()
+                _start(process)
         except BaseException:
             ours.close()
             raise
@@ -147,6 +152,33 @@ def _apart() -> Iterator[None]:
             del os.environ[name]
         sys.modules["__main__"] = main
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _start(process: BaseProcess) -> None:
+    """Start a process, by a new fork server where the old one is just ending.
+
+    A killed one drops and refuses connections some milliseconds before it can be waited for, and
+    `multiprocessing` replaces it only after that: tries in a row would all fail.
+    """
+    try:
+        process.start()
+    except (ConnectionError, EOFError):
+        server: int | None = vars(forkserver._forkserver)["_forkserver_pid"]  # noqa: SLF001 - as in child
+        if server is None:
+            raise
+        with _watched(server) as ending:
+            select.select([ending], [], [], _SERVER_END_S)
+        process.start()
+
+
+@contextmanager
+def _watched(pid: int) -> Iterator[int]:
+    """A descriptor that is readable once a child has ended (Linux 5.3)."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _is_empty(descriptor: int) -> bool:
