@@ -27,6 +27,7 @@ _COMMANDS = {
     "show": "pregen.commands.show:show",
     "watch": "pregen.commands.watch:watch",
     "share": "pregen.commands.share:share",
+    "report": "pregen.commands.report:report",
     "status": "pregen.commands.status:status",
     "clean": "pregen.commands.clean:clean",
     "verify": "pregen.commands.verify:verify",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import oracles
+from tests.support import browser, oracles
 from tests.support.pictures import jpeg, put
 from tests.support.program import MODES_COUNT
 from tests.support.stuck import StuckMount
@@ -52,6 +52,7 @@ class Capability(Enum):
     TMUX = "tmux"
     SCRIPT = "script (Debian: bsdutils)"
     JQ = "jq"
+    CHROMIUM = "a headless browser (Debian: chromium)"
     COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
     PRELOAD = "a C compiler and a libc that obeys LD_PRELOAD"
 
@@ -189,5 +190,6 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.TMUX: _tmux_works,
     Capability.SCRIPT: lambda: _ends_well("script", "-qec", "true", "/dev/null"),
     Capability.PRELOAD: _preloads,
+    Capability.CHROMIUM: lambda: browser.version() != "",
     Capability.JQ: lambda: _ends_well("jq", "-n", "1"),
 }

@@ -1,0 +1,1 @@
+"""`pregen report`: one page about one run, to be looked at the morning after."""

@@ -1,0 +1,120 @@
+"""Charts as SVG that takes its colours from the page, for light and dark alike.
+
+matplotlib draws with stand-ins, which are replaced by the page's variables afterwards. Text stays
+text: it can be searched, and read aloud.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+#: No page is likely to have these of its own.
+_INK: Final = "#0a0b0c"
+_FAINT: Final = "#0d0e0f"
+_SERIES: Final = ("#01a1b1", "#02a2b2", "#03a3b3", "#04a4b4", "#05a5b5")
+_VARIABLES: Final = {
+    _INK: "var(--ink)",
+    _FAINT: "var(--faint)",
+    **{colour: f"var(--series-{number})" for number, colour in enumerate(_SERIES, 1)},
+}
+_STYLE: Final[dict[Any, Any]] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "pregen",
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "text.color": _INK,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": _FAINT,
+    "grid.linewidth": 0.5,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "legend.frameon": False,
+}
+_WIDTH_IN: Final = 6.4
+_PROLOGUE: Final = re.compile(r"\A.*?(?=<svg)", re.DOTALL)
+_METADATA: Final = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
+_SIZE: Final = re.compile(r'(<svg[^>]*?) width="[^"]*"')
+_HEIGHT: Final = re.compile(r'(<svg[^>]*?) height="[^"]*"')
+
+
+class Series(NamedTuple):
+    """Numbers of one name."""
+
+    name: str
+    values: Sequence[float]
+
+
+def over_time(seconds: Sequence[float], images: Series, megabytes: Series) -> str:
+    """Draw two rates over time, one above the other: their units differ."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH_IN, 3.6), layout="constrained")
+        axes = figure.subplots(2, 1, sharex=True)
+        for axis, series, colour in zip(axes, (images, megabytes), _SERIES, strict=False):
+            axis.fill_between(seconds, series.values, color=colour, alpha=0.25, linewidth=0)
+            axis.plot(seconds, series.values, color=colour, linewidth=1.5)
+            axis.set_ylabel(series.name)
+            axis.set_ylim(bottom=0)
+        axes[-1].set_xlabel("time since the start")
+        axes[-1].xaxis.set_major_formatter(lambda value, _position: _clock(value))
+        return _svg(figure, "images and megabytes a second over time")
+
+
+def stacked(rows: Sequence[str], parts: Sequence[Series], unit: str, title: str) -> str:
+    """Draw one bar for each row, made of parts."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH_IN, 0.9 + 0.36 * len(rows)), layout="constrained")
+        axis = figure.subplots()
+        left = [0.0] * len(rows)
+        places = range(len(rows) - 1, -1, -1)
+        for part, colour in zip(parts, _SERIES, strict=False):
+            bars = axis.barh(
+                places, part.values, left=left, color=colour, label=part.name, height=0.7
+            )
+            if len(parts) == 1:
+                axis.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=10)
+            left = [before + value for before, value in zip(left, part.values, strict=True)]
+        axis.margins(x=0.12)
+        _rows(axis, rows, unit)
+        if len(parts) > 1:
+            figure.legend(loc="outside upper left", ncols=len(parts), fontsize=10)
+        return _svg(figure, title)
+
+
+def _rows(axis: Axes, rows: Sequence[str], unit: str) -> None:
+    axis.set_yticks(range(len(rows) - 1, -1, -1), rows, parse_math=False)
+    axis.grid(visible=False, axis="y")
+    axis.set_xlabel(unit)
+
+
+def _svg(figure: Figure, title: str) -> str:
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    text = _METADATA.sub("", _PROLOGUE.sub("", out.getvalue()), count=1)
+    text = _HEIGHT.sub(r"\1", _SIZE.sub(r"\1", text, count=1), count=1)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
+    label = f'<svg role="img" aria-label="{title}"'
+    return text.replace("<svg", label, 1)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
