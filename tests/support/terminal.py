@@ -60,6 +60,10 @@ class Terminal:
         """Return what is on the screen now."""
         return self._tmux("capture-pane", "-p")
 
+    def ansi(self) -> str:
+        """Return what is on the screen now, with its colours."""
+        return self._tmux("capture-pane", "-p", "-e")
+
     def history(self) -> str:
         """Return everything that scrolled by, and the screen."""
         return self._tmux("capture-pane", "-p", "-S", "-")
