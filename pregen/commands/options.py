@@ -78,6 +78,7 @@ class RunFlags:
     json: bool
     quiet: bool
     verbose: bool
+    metrics_file: str | None
 
 
 PATHS = click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1)
@@ -265,6 +266,11 @@ PANELS: dict[str, tuple[Option, ...]] = {
             ["-v", "--verbose"],
             is_flag=True,
             help="A line for every file as it is done, with its decoder.",
+        ),
+        Option(
+            ["--metrics-file"],
+            metavar="FILE",
+            help="Keep the figures of the run in FILE for Prometheus (node_exporter's text files).",
         ),
     ),
 }

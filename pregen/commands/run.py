@@ -48,7 +48,7 @@ def _run(**flags: Any) -> ExitCode:
     from pregen.commands.session import run_session  # noqa: PLC0415 - --help needs none of it
 
     parsed = RunFlags(**flags)
-    return run_session(parsed, lambda: checked_config(parsed))
+    return run_session(parsed, lambda: checked_config(parsed), parsed.metrics_file)
 
 
 run = RunCommand(

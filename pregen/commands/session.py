@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from pregen.commands.printers import make_printer
 from pregen.commands.signals import Signals
 from pregen.commands.style import print_lines
 from pregen.engines.base import StopLevel
-from pregen.errors import ExitCode, PregenError
+from pregen.errors import ExitCode, MissingLibraryError, PregenError, UsageError
 from pregen.pipeline import RunStop, rehearse, run
 from pregen.progress.forecast import Forecast, forecast_lines, forecast_record
 from pregen.progress.output import silence
 from pregen.progress.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pregen.config import RunConfig
+    from pregen.progress.metrics import MetricsFile
 
 
 class SessionFlags(Protocol):
@@ -49,12 +51,15 @@ class ResultsLostError(PregenError):
     """Standard output takes no more: its disk is full. Whoever wanted the records lacks some."""
 
 
-def run_session(flags: SessionFlags, configure: Callable[[], RunConfig]) -> ExitCode:
+def run_session(
+    flags: SessionFlags, configure: Callable[[], RunConfig], metrics_file: str | None = None
+) -> ExitCode:
     """Run, or tell what a run would do. With `--json` the last record is a summary in any case.
 
     Args:
         flags: How to show it.
         configure: Makes the settings; a PregenError it raises is told as any other.
+        metrics_file: Where the run's figures are kept for Prometheus.
 
     Raises:
         PregenError: what ended the run before its time.
@@ -69,8 +74,14 @@ def run_session(flags: SessionFlags, configure: Callable[[], RunConfig]) -> Exit
         stop.raise_to(StopLevel.DRAIN)
 
     watch = Watch(make_printer(flags, on_results_lost))
-    with Signals(stop, watch) as signals:
-        watch.poll(signals.announce)
+    with Signals(stop, watch) as signals, _metrics(metrics_file, watch) as metrics:
+
+        def poll() -> None:
+            signals.announce()
+            if metrics is not None:
+                metrics.look(watch.warn)
+
+        watch.poll(poll)
         try:
             config = configure()
         except PregenError as error:
@@ -80,6 +91,8 @@ def run_session(flags: SessionFlags, configure: Callable[[], RunConfig]) -> Exit
             code = _rehearse(config, watch, stop, json=flags.json)
         else:
             code = run(config, watch, stop).exit_code
+        if metrics is not None:
+            metrics.ended_with(code)
     if lost:
         silence(sys.stdout)
         if isinstance(lost[0], BrokenPipeError):
@@ -89,6 +102,39 @@ def run_session(flags: SessionFlags, configure: Callable[[], RunConfig]) -> Exit
             "The run was stopped; the same command goes on from here."
         )
     return code
+
+
+@contextmanager
+def _metrics(path: str | None, watch: Watch) -> Iterator[MetricsFile | None]:
+    """Have a file of metrics that tells the end of the run, too, however it ends."""
+    if path is None:
+        yield None
+        return
+    try:
+        from pregen.progress.metrics import MetricsFile  # noqa: PLC0415 - may be missing
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "pregen":
+            raise
+        from pregen.installation import install_command  # noqa: PLC0415 - seldom needed
+
+        raise MissingLibraryError(
+            f"--metrics-file needs {error.name}. Get it with: {install_command(['metrics'])}"
+        ) from error
+    metrics = MetricsFile(path, watch.view)
+    try:
+        metrics.write()
+    except OSError as error:
+        raise UsageError(
+            f"--metrics-file {path} cannot be written: {error.strerror}. "
+            "Name a file in a folder that is there and yours."
+        ) from error
+    try:
+        yield metrics
+    except PregenError as error:
+        metrics.ended_with(error.exit_code)
+        raise
+    finally:
+        metrics.finish(watch.warn)
 
 
 def _rehearse(config: RunConfig, watch: Watch, stop: RunStop, *, json: bool) -> ExitCode:

@@ -71,6 +71,7 @@ def progress_record(view: View) -> Record:
         **_head("progress"),
         **_counters(view.now),
         "walking": view.now.walking,
+        "ns": _stages(view.now.stages._asdict()),
         "images_per_s": round(view.rates.images_per_s, 2),
         "bytes_read_per_s": round(view.rates.bytes_per_s),
         "pixels_per_s": round(view.rates.pixels_per_s),

@@ -106,14 +106,17 @@ class Watch:
             self._printer.finish(report)
         return report
 
-    def _tick(self, asked: bool) -> None:  # noqa: FBT001 - the ticker's one argument
+    def view(self) -> View:
+        """Return the run at this moment; between `start` and `finish` for the ticker's thread."""
         now = self._state.snapshot()
         self._window.add(
             now.elapsed_s, Sample(now.jobs_done, now.images, now.bytes_read, now.pixels)
         )
         eta_s = None if now.walking else self._window.eta_s(now.jobs)
-        view = View(now, self._window.rates(), eta_s, tuple(self._workers()))
-        self._printer.tick(view, asked=asked)
+        return View(now, self._window.rates(), eta_s, tuple(self._workers()))
+
+    def _tick(self, asked: bool) -> None:  # noqa: FBT001 - the ticker's one argument
+        self._printer.tick(self.view(), asked=asked)
 
 
 def _how_to_get(extras: Iterable[str]) -> str:
