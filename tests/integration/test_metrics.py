@@ -77,7 +77,7 @@ def test_a_folder_that_goes_away_in_mid_run_costs_the_metrics_only(tmp_path: Pat
     few(tmp_path / "photos", 3)
     folder = tmp_path / "metrics"
     folder.mkdir()
-    arguments = ["run", "--metrics-file", folder / "x.prom", tmp_path / "photos"]
+    arguments = ["run", "--metrics-file", str(folder / "x.prom"), str(tmp_path / "photos")]
     with Running(*arguments, cache=tmp_path / "cache") as running:
         while not (folder / "x.prom").exists():
             assert running.process.poll() is None

@@ -82,6 +82,13 @@ def test_the_keys_of_progress_are_fixed() -> None:
         "bytes_written": 120_000,
         "pixels": 12_000_000,
         "walking": True,
+        "ns": {
+            "read": 1_000_000,
+            "decode": 10_000_000,
+            "resize": 4_000_000,
+            "encode": 2_000_000,
+            "commit": 1_000_000,
+        },
         "images_per_s": 10.0,
         "bytes_read_per_s": 1_000_000,
         "pixels_per_s": 2_000_000,
