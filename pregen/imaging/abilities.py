@@ -5,7 +5,7 @@ Imports every decoder there is, which takes half a second: nothing for a run.
 
 from __future__ import annotations
 
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import features
@@ -69,6 +69,11 @@ def _ability(formats: list[Format]) -> Ability:
         decoder_of(first)
     except NeedsExtra as needs:
         return bare._replace(trouble=str(needs))
+    if first.decoder == "raw":
+        try:
+            import_module("pregen.imaging.decoders.libraw")
+        except ImportError:
+            return bare._replace(trouble="embedded previews only; needs pregen[raw] for the rest")
     library, version = _library(first.decoder)
     if _was_left_out(first):
         return bare._replace(trouble=f"this build of {library} {version} cannot read it")

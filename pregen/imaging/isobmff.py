@@ -9,7 +9,7 @@ from pregen.imaging.formats import Format
 
 AVIF = Format("avif", "image/avif", "pillow")
 HEIC = Format("heic", "image/heif", extra="heic")
-CR3 = Format("raw", "image/x-canon-cr3", extra="raw")
+CR3 = Format("raw", "image/x-canon-cr3", "raw", "raw")
 
 _AVIF = frozenset({b"avif", b"avis"})
 _HEVC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})

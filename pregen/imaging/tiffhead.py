@@ -11,8 +11,8 @@ from typing import Literal
 
 from pregen.imaging.formats import Format
 
-_RW2 = Format("raw", "image/x-panasonic-rw2", extra="raw")
-_ORF = Format("raw", "image/x-olympus-orf", extra="raw")
+_RW2 = Format("raw", "image/x-panasonic-rw2", "raw", "raw")
+_ORF = Format("raw", "image/x-olympus-orf", "raw", "raw")
 
 #: Byte order and version of classic TIFF, BigTIFF and the RAWs that changed the version.
 MAGICS = frozenset(
@@ -23,6 +23,13 @@ MAGICS = frozenset(
 )  # fmt: skip
 _BIG = frozenset({b"II+\x00", b"MM\x00+"})
 _OWN_MAGIC = {b"IIU\x00": _RW2, b"IIRO": _ORF, b"IIRS": _ORF, b"MMOR": _ORF}
+
+#: What some makers write right behind the TIFF header.
+_BEHIND = {
+    b"CR": Format("raw", "image/x-canon-cr2", "raw", "raw"),
+    b"IIII": Format("raw", "image/x-phaseone-iiq", "raw", "raw"),
+    b"MMMM": Format("raw", "image/x-phaseone-iiq", "raw", "raw"),
+}
 
 _NEW_SUBFILE_TYPE = 0x00FE
 _COMPRESSION = 0x0103
@@ -50,12 +57,12 @@ _MAKERS = {
     b"Mamiya": "image/x-mamiya-mef",
     b"EPSON": "image/x-epson-erf",
 }
-_DNG = Format("raw", "image/x-adobe-dng", extra="raw")
-_OTHER = Format("raw", "image/x-dcraw", extra="raw")
+_DNG = Format("raw", "image/x-adobe-dng", "raw", "raw")
+_OTHER = Format("raw", "image/x-dcraw", "raw", "raw")
 #: All that `raw_format` can answer.
 FORMATS = (
     _DNG,
-    *(Format("raw", mime, extra="raw") for mime in dict.fromkeys(_MAKERS.values())),
+    *(Format("raw", mime, "raw", "raw") for mime in dict.fromkeys(_MAKERS.values())),
     _RW2,
     _ORF,
     _OTHER,
@@ -72,8 +79,8 @@ def raw_format(head: bytes) -> Format | None:
         return _OWN_MAGIC[magic]
     if magic in _BIG:
         return None
-    if head[8:10] == b"CR":
-        return Format("raw", "image/x-canon-cr2", extra="raw")
+    if (behind := _BEHIND.get(head[8:12], _BEHIND.get(head[8:10]))) is not None:
+        return behind
     tags = first_ifd(head)
     if _DNG_VERSION in tags:
         return _DNG
@@ -84,7 +91,7 @@ def raw_format(head: bytes) -> Format | None:
     # the sensor data, in a SubIFD.
     preview_first = tags.get(_NEW_SUBFILE_TYPE) == 1 and _SUB_IFDS in tags
     if sensor or (mime and preview_first):
-        return Format("raw", mime, extra="raw") if mime else _OTHER
+        return Format("raw", mime, "raw", "raw") if mime else _OTHER
     return None
 
 

@@ -293,7 +293,7 @@ def test_formats_of_extras_are_named(
 ) -> None:
     for module in without.MODULES.values():
         monkeypatch.setitem(sys.modules, module, None)
-    for decoder in ("heic", "raw", "video", "pdf", "jxl"):
+    for decoder in ("heic", "raw", "libraw", "video", "pdf", "jxl"):
         monkeypatch.delitem(sys.modules, f"pregen.imaging.decoders.{decoder}", raising=False)
     with pytest.raises(faults.NeedsExtra) as caught:
         make(tmp_path / name, data)

@@ -28,9 +28,10 @@ from pregen.imaging import (
 )
 from pregen.imaging.decoders import pillow, salvage
 from pregen.imaging.faults import Fault
+from pregen.imaging.previews import choice, cr3, layout, raf, tiffraw
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
-from tests.support import making, pictures, pngwalk
+from tests.support import making, pictures, pngwalk, raws
 from tests.support.pictures import encode, image
 
 if TYPE_CHECKING:
@@ -137,6 +138,30 @@ def _tiffhead(data: bytes) -> None:
     for tag, value in tiffhead.first_ifd(data).items():
         assert 0 <= tag <= 0xFFFF
         assert 0 <= value <= 0xFFFFFFFF
+
+
+def _previews(find: Callable[[layout.Source], layout.Layout]) -> Callable[[bytes], None]:
+    def run(data: bytes) -> None:
+        def read_at(at: int, count: int) -> bytes:
+            assert 0 <= at < len(data)
+            assert 0 < count <= 8192
+            return data[at : at + count]
+
+        for head in (b"", data[:64]):
+            try:
+                found = find(layout.Source(read_at, len(data), head))
+            except layout.DamagedError:
+                continue
+            assert 0 <= found.orientation <= 8
+            assert found.width_px >= 0 <= found.height_px
+            for preview in found.previews:
+                assert 0 < preview.offset <= preview.offset + preview.size_bytes <= len(data)
+                assert not preview.rgb or preview.size_bytes == 3 * (
+                    preview.width_px * preview.height_px
+                )
+            choice.choose(found, 256)
+
+    return run
 
 
 def _sniff(data: bytes) -> None:
@@ -353,6 +378,16 @@ PARSERS: dict[str, Parser] = {
     "jpeghead": Parser(_jpeghead, cache(_jpegs)),
     "jpegscans": Parser(_jpegscans, cache(_jpegs)),
     "jpegdc": Parser(_jpegdc, cache(_jpegs)),
+    "previews-tiff": Parser(
+        _previews(tiffraw.find),
+        cache(lambda: [raws.dng([image(*_SMALL_PX)] * 2, (8, 4), 6), *_tiffs()]),
+    ),
+    "previews-cr3": Parser(
+        _previews(cr3.find), cache(lambda: [raws.cr3(image(*_SMALL_PX))[:2000], *_boxes()])
+    ),
+    "previews-raf": Parser(
+        _previews(raf.find), cache(lambda: [raws.raf(image(*_SMALL_PX))[:4000]])
+    ),
     "tiffhead": Parser(_tiffhead, cache(_tiffs)),
     "sniff": Parser(_sniff, cache(lambda: _heads() + _boxes())),
     "extents": Parser(_extents, cache(_boxes)),

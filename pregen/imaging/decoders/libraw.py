@@ -1,0 +1,90 @@
+"""RAWs that have no preview we can use, through LibRaw (rawpy): its own preview, or half the size.
+
+LibRaw shows a grey picture where data are missing; whoever calls judges that first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import rawpy
+
+from pregen.imaging.decoders import embedded
+from pregen.imaging.decoders.base import Opened, Pixels, Plain, Request
+from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsupported
+from pregen.imaging.previews.choice import same_shape
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: LibRaw's flip -> EXIF's orientation.
+_TURNS: Final = {0: 1, 3: 3, 5: 8, 6: 6}
+#: Half size keeps 16-bit sensor data, four colours of a quarter of them, and the result.
+_BYTES_PER_PIXEL: Final = 6
+
+
+class LibrawPicture(Opened):
+    """A RAW whose metadata LibRaw has read."""
+
+    loader = "libraw"
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        request.bytes_read = request.size_bytes
+        try:
+            # By descriptor, so that it reads what it needs; a name is never handed on.
+            self._raw = rawpy.imread(f"/proc/self/fd/{request.fd}")
+        except rawpy.LibRawError as error:
+            raise _fault(error) from error
+        sizes = self._raw.sizes
+        self.width_px, self.height_px = sizes.width, sizes.height
+        self.orientation = _TURNS.get(sizes.flip, 1)
+        if min(self.width_px, self.height_px) < 1:
+            raise InvalidPicture("the header says it has no pixels")
+
+    def decode(self, box_px: int) -> Pixels | Plain:
+        """See `base.Opened`."""
+        with self._raw:
+            found = self._preview(box_px)
+            return found if found is not None else self._half()
+
+    def _preview(self, box_px: int) -> Pixels | Plain | None:
+        try:
+            thumb = self._raw.extract_thumb()
+            if thumb.format != rawpy.ThumbFormat.JPEG:
+                return None
+            inner = embedded.jpeg_of(self._request, bytes(thumb.data))
+            size = inner.width_px, inner.height_px
+            if max(size) < box_px or not same_shape(size, (self.width_px, self.height_px)):
+                return None
+            pixels = inner.decode(box_px)
+        except (rawpy.LibRawError, Fault):
+            return None
+        self.loader = "libraw-preview"
+        return pixels
+
+    def _half(self) -> Plain:
+        self._request.reserve(self.width_px * self.height_px * _BYTES_PER_PIXEL)
+        try:
+            rgb: NDArray[np.uint8] = self._raw.postprocess(
+                half_size=True, use_camera_wb=True, user_flip=0, output_bps=8
+            )
+        except rawpy.LibRawError as error:
+            raise _fault(error) from error
+        pixels = np.full((*rgb.shape[:2], 4), 255, np.uint8)
+        pixels[..., :3] = rgb
+        return Plain(pixels, (rgb.shape[1], rgb.shape[0]))
+
+
+def _fault(error: rawpy.LibRawError) -> Fault | MemoryError:
+    words = str(error.args[0].decode() if isinstance(error.args[0], bytes) else error)
+    match type(error).__name__:
+        case "LibRawFileUnsupportedError" | "LibRawNotImplementedError":
+            return Unsupported(f"LibRaw cannot read this camera's file: {words}")
+        case "LibRawIOError" | "LibRawInputClosedError":
+            return TruncatedPicture(f"the file ends too early: {words}")
+        case "LibRawUnsufficientMemoryError":
+            return MemoryError(words)
+        case _:
+            return InvalidPicture(f"LibRaw: {words}")
