@@ -41,11 +41,14 @@ def to_srgb(signal: Light, transfer: int) -> NDArray[np.uint8]:
 
     Args:
         signal: rows x columns x 3.
-        transfer: `PQ` or `HLG`.
+        transfer: `PQ`, `HLG`, or any other for a signal that is not HDR; then sRGB's is taken.
     """
     signal = np.clip(signal, 0.0, 1.0)
-    light = _from_pq(signal) if transfer == PQ else _from_hlg(signal)
-    light = np.clip(_rolled_off(light) @ _TO_709.T, 0.0, 1.0)
+    if transfer in {PQ, HLG}:
+        light = _rolled_off(_from_pq(signal) if transfer == PQ else _from_hlg(signal))
+    else:
+        light = np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004 - IEC 61966-2-1
+    light = np.clip(light @ _TO_709.T, 0.0, 1.0)
     coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004 - IEC 61966-2-1
     return np.asarray(coded * 255 + 0.5, np.uint8)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pregen.imaging.formats import Format
 
 AVIF = Format("avif", "image/avif", "pillow")
-HEIC = Format("heic", "image/heif", extra="heic")
+HEIC = Format("heic", "image/heif", "heic", "heic")
 CR3 = Format("raw", "image/x-canon-cr3", "raw", "raw")
 
 _AVIF = frozenset({b"avif", b"avis"})

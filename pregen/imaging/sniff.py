@@ -35,7 +35,7 @@ JPM = Format("jpm", "image/jpm")
 J2K = Format("j2k", "image/x-jp2-codestream", "pillow")
 QOI = Format("qoi", "image/qoi", "pillow")
 PDF = Format("pdf", "application/pdf", "pdf", "pdf")
-JXL = Format("jxl", "image/jxl", extra="jxl")
+JXL = Format("jxl", "image/jxl", "jxl", "jxl")
 _NETPBM = {
     b"P1": Format("ppm", "image/x-portable-bitmap", "pillow"),
     b"P2": Format("ppm", "image/x-portable-graymap", "pillow"),

@@ -133,6 +133,8 @@ def _make(
     if opened.always or max(width_px, height_px) > SMALL_BOX_PX:
         pixels = opened.decode(max(flavor.box_px for flavor in flavors))
         decoded_ns = time.perf_counter_ns()
+        # What a decoder found wrong in the header it has set right.
+        width_px, height_px = opened.width_px, opened.height_px
         made = render.render(pixels, width_px, height_px, opened.orientation, flavors)
         resized_ns = time.perf_counter_ns()
         pictures = {

@@ -43,9 +43,9 @@ def test_real_files_of_other_formats_end_as_they_should(library: Library) -> Non
         "multipage.tif": "made",
         "photo.avif": "made",
         "scan-v800.tif": "made",
-        "cheers.heic": "needs-extra",
-        "exif-at-eof.heic": "needs-extra",
-        "iphone.heic": "needs-extra",
+        "cheers.heic": "made",
+        "exif-at-eof.heic": "made",
+        "iphone.heic": "made",
         "nikon.nef": "made",  # a JPEG by its content
         "clip.3gp": "made",
         "clip.mov": "made",

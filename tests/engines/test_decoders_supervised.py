@@ -6,6 +6,7 @@ import pkgutil
 from itertools import count, product
 from typing import TYPE_CHECKING
 
+import pylibjxl
 import pytest
 
 from pregen import __version__
@@ -15,7 +16,7 @@ from pregen.engines.local.engine import LocalEngine
 from pregen.imaging import decoders, sniff
 from pregen.model import Action, Flavor, Job, Kind, Step
 from pregen.storage.cache import Cache
-from tests.support import films, pdfs, pictures
+from tests.support import films, heifs, pdfs, pictures
 from tests.support.crew import workers_left
 from tests.support.photo import photo
 from tests.support.sabotage import make_sabotaged
@@ -47,6 +48,8 @@ def _samples() -> dict[str, bytes]:
         "netpbm": pictures.encode(picture, "PPM"),
         "pdf": pdfs.pdf(),
         "video": films.film([photo(320, 240, seed) for seed in range(3)]),
+        "heic": heifs.heic(picture),
+        "jxl": bytes(pylibjxl.encode(photo(300, 200))),
     }
 
 

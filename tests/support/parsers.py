@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pregen
 from pregen.imaging import (
+    boxes,
     extents,
+    heifitem,
+    heifmeta,
     holes,
     icohead,
     isobmff,
@@ -31,7 +34,7 @@ from pregen.imaging.faults import Fault
 from pregen.imaging.previews import choice, cr3, layout, raf, tiffraw
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
-from tests.support import making, pictures, pngwalk, raws
+from tests.support import heifs, making, pictures, pngwalk, raws
 from tests.support.pictures import encode, image
 
 if TYPE_CHECKING:
@@ -180,6 +183,25 @@ def _extents(data: bytes) -> None:
     assert extents.declared_bytes(read_at, len(data)) >= 0
 
 
+def _heif(data: bytes) -> None:
+    def read_at(at: int, count: int) -> bytes:
+        assert 0 <= at <= len(data)
+        assert 0 <= count <= max(16, len(data))
+        return data[at : at + count]
+
+    with contextlib.suppress(boxes.BoxError):
+        meta = heifmeta.read(read_at, len(data))
+        for item in meta.items.values():
+            shown = heifitem.shown_size(item)
+            assert shown is None or min(shown) > 0
+            assert heifitem.orientation(item) in {None, *range(1, 9)}
+            assert len(heifitem.colour(item).profile) <= len(data)
+            heifitem.as_file(item, b"", b"heic")
+        for number in (meta.primary, *list(meta.items)[:8]):
+            assert 0 <= heifitem.share_present(meta, number, len(data)) <= 1
+            meta.has_alpha(number)
+
+
 def _holes(data: bytes) -> None:
     for begin in (0, len(data) // 3, len(data)):
         left = holes.before_the_first(data, begin)
@@ -322,6 +344,16 @@ def _heads() -> list[bytes]:
     ]
 
 
+def _heifs() -> list[bytes]:
+    picture = image(*_SMALL_PX)
+    return [
+        heifs.heic(picture, quality=10)[:2000],
+        heifs.turned(picture, irot=True, quality=10)[:2000],
+        encode(picture, "AVIF", exif=pictures.exif(6))[:2000],
+        encode(pictures.rgba(*_SMALL_PX), "AVIF")[:2000],
+    ]
+
+
 def _holed() -> list[bytes]:
     noise = bytes(range(1, 256)) * 20
     return [
@@ -391,6 +423,7 @@ PARSERS: dict[str, Parser] = {
     "tiffhead": Parser(_tiffhead, cache(_tiffs)),
     "sniff": Parser(_sniff, cache(lambda: _heads() + _boxes())),
     "extents": Parser(_extents, cache(_boxes)),
+    "heif": Parser(_heif, cache(_heifs)),
     "holes": Parser(_holes, cache(_holed)),
     "icohead": Parser(_icohead, cache(_icons)),
     "salvage": Parser(_salvage, cache(_words)),

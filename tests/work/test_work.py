@@ -140,7 +140,7 @@ def test_a_broken_picture_leaves_a_fail_record_and_success_removes_it(bench: Ben
         ("a.jpg", b"", Kind.INVALID),
         ("a.jpg", bytes(5000), Kind.INVALID),
         ("a.bin", bytes(5000), Kind.NOT_PICTURE),
-        ("a.heic", hostile.magic_only()["phone.heic"], Kind.NEEDS_EXTRA),
+        ("a.heic", hostile.magic_only()["phone.heic"], Kind.INVALID),
         ("a.xcf", b"gimp xcf file\0" + bytes(100), Kind.UNSUPPORTED),
         ("a.png", hostile.png_header_bomb(), Kind.TOO_LARGE),
     ],
@@ -379,7 +379,7 @@ def test_what_needs_no_decode_is_done_even_where_the_decode_fails(bench: Bench) 
         (Action.DELETE, Flavor.X_LARGE),
         (Action.MAKE, Flavor.NORMAL),
     )
-    assert (outcome.kind, outcome.entries_written) == (Kind.NEEDS_EXTRA, 1)
+    assert (outcome.kind, outcome.entries_written) == (Kind.INVALID, 1)
     assert b"tEXtThumb::URI" in entry.read_bytes()
     assert not x_large.exists()
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from pregen.imaging import colour, icohead
+from pregen.imaging import avifhead, cicp, colour, heifitem, icohead
 from pregen.imaging.decoders import salvage
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
 from pregen.imaging.decoders.vips import averaged
@@ -93,7 +93,13 @@ class PillowPicture(Opened):
             if not isinstance(fault, TruncatedPicture):
                 raise fault from error
             self._salvage(fault)
-        return averaged(_to_vips(self._image), box_px)
+        return cicp.managed(averaged(_to_vips(self._image), box_px), self._colour())
+
+    def _colour(self) -> heifitem.Colour:
+        """What an AVIF says of its colours by numbers, which Pillow does not tell."""
+        if self._request.format.name != "avif" or self._image.info.get("icc_profile"):
+            return heifitem.Colour()
+        return avifhead.colour(self._request.whole())
 
     def _reduce(self, box_px: int) -> None:
         """JPEG 2000 holds smaller pictures of itself: take the smallest that covers the box."""
@@ -179,6 +185,10 @@ def _refusal(request: Request) -> Fault:
             return Unsupported(
                 f"PSD with {depth} bits per channel: only 8 are read", request.format.mime
             )
+    if name == "AVIF" and avifhead.ends_early(request.whole()):
+        return TruncatedPicture(
+            "the file ends before the picture does; copy it again from its origin if you can"
+        )
     return InvalidPicture(f"its {name} header is damaged")
 
 

@@ -1,0 +1,255 @@
+"""HEIC through pillow-heif (libheif): an embedded thumbnail where it will do, else the picture.
+
+Our own walk over the boxes finds size, orientation and thumbnails without reading the file. Where
+it makes no sense of them, libheif reads the whole file and decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pillow_heif
+
+from pregen.imaging import boxes, cicp, heifitem, heifmeta, tiffhead
+from pregen.imaging.decoders import salvage
+from pregen.imaging.decoders.base import Opened, Pixels, Request
+from pregen.imaging.decoders.reader import Reader
+from pregen.imaging.decoders.vips import averaged
+from pregen.imaging.faults import (
+    Fault,
+    InvalidPicture,
+    NeedsExtra,
+    TruncatedPicture,
+    Unsupported,
+)
+from pregen.imaging.runtime import pyvips
+from pregen.model import SMALL_BOX_PX
+
+if TYPE_CHECKING:
+    from pregen.imaging.heifitem import Colour
+    from pregen.imaging.heifmeta import Item, Meta
+
+# Decoding happens in the worker's own thread: workers are the parallelism.
+pillow_heif.options.DECODE_THREADS = 0
+# Of all that libheif could bring up, only pictures are wanted.
+pillow_heif.options.DEPTH_IMAGES = False
+pillow_heif.options.AUX_IMAGES = False
+
+#: libheif reads a file whole. One of 500 Mpx at 8 bits a pixel, far more than any camera makes.
+_MAX_BYTES: Final = 512 * 1024 * 1024
+#: Thumbnails have 5 to 60 KB, those of 1616 x 1080 pixels 200.
+_MAX_THUMBNAIL_BYTES: Final = 8 * 1024 * 1024
+_MAX_EXIF_BYTES: Final = 64 * 1024
+_ORIENTATION_TAG: Final = 0x0112
+#: A thumbnail whose aspect is further away is letterboxed or of another picture (issue C, 3).
+_ASPECT_TOLERANCE: Final = 0.02
+#: Item types that libheif reads, HEVC and what puts pictures together (ISO/IEC 23008-12, 6.6).
+_KNOWN_KINDS: Final = frozenset({b"hvc1", b"av01", b"jpeg", b"grid", b"iovl", b"iden", b"tmap"})
+#: Planes as decoded and as RGB: 85 MB were measured for 12 Mpx.
+_BYTES_PER_PIXEL: Final = 8
+#: pillow-heif's modes -> (numpy type, libvips' name of it, interpretation, bands).
+_MODES: Final = {
+    "L": (np.uint8, "uchar", "b-w", 1), "LA": (np.uint8, "uchar", "b-w", 2),
+    "RGB": (np.uint8, "uchar", "srgb", 3), "RGBA": (np.uint8, "uchar", "srgb", 4),
+    "RGBa": (np.uint8, "uchar", "srgb", 4), "I;16": (np.uint16, "ushort", "grey16", 1),
+}  # fmt: skip
+
+
+class HeicPicture(Opened):
+    """A picture whose boxes have been read, by us or by libheif."""
+
+    loader = "heif"
+
+    def __init__(self, request: Request, meta: Meta | None, reader: Reader) -> None:
+        self._request = request
+        self._reader = reader
+        self._library: Any = None
+        self._meta = meta
+        self._thumbnails: list[Item] = []
+        main = meta.items.get(meta.primary) if meta else None
+        size = heifitem.shown_size(main) if main else None
+        if meta is None or main is None or size is None:
+            self._open_library()
+            return
+        self.width_px, self.height_px = size
+        turned = heifitem.orientation(main) is not None
+        self.orientation = 1 if turned else self._exif_orientation(meta)
+        self._thumbnails = _usable(meta, main, size)
+        if heifitem.share_present(meta, main.number, request.size_bytes) < salvage.ENOUGH_ROWS:
+            raise TruncatedPicture(
+                "the file ends before the picture does; copy it again from its origin if you can"
+            )
+        if not self._thumbnails:
+            self._open_library()
+
+    def decode(self, box_px: int) -> Pixels:
+        """See `base.Opened`."""
+        for item in self._thumbnails:
+            size = heifitem.size(item)
+            if size is not None and max(size) >= box_px:
+                # libheif refuses some that cameras write (padded ones), and then takes the main.
+                with contextlib.suppress(Fault):
+                    return self._thumbnail(item, box_px)
+        self._open_library()
+        self._request.reserve(self.width_px * self.height_px * _BYTES_PER_PIXEL)
+        return _pixels(self._library, box_px)
+
+    def _thumbnail(self, item: Item, box_px: int) -> Pixels:
+        data = b"".join(self._read(extent.offset, extent.size_bytes) for extent in item.extents)
+        one = _open(heifitem.as_file(item, data, b"heic"))
+        told = None
+        if self._meta is not None and heifitem.colour(item) == heifitem.Colour():
+            told = heifitem.colour(self._meta.items[self._meta.primary])
+        return _pixels(one, box_px, told)
+
+    def _read(self, offset: int, count: int) -> bytes:
+        self._reader.seek(offset)
+        data = self._reader.read(count)
+        if self._reader.error is not None:
+            raise self._reader.error
+        return data
+
+    def _open_library(self) -> None:
+        """Have libheif read the file; what it says of size and turning then counts."""
+        if self._library is not None:
+            return
+        if self._request.size_bytes > _MAX_BYTES:
+            raise InvalidPicture(f"a HEIC of {self._request.size_bytes / 1e6:.0f} MB is not read")
+        one = self._library = _open(self._request.whole())
+        self.width_px, self.height_px = one.size
+        if self._meta is None or self._meta.primary not in self._meta.items:
+            # A private field, for files only that our own walk cannot read. libheif has turned
+            # the pixels and leaves EXIF as it was.
+            turned = getattr(one._c_image, "transformations", ((),)) != ()  # noqa: SLF001 - said above
+            self.orientation = 1 if turned else _orientation(one.info.get("exif") or b"")
+
+    def _exif_orientation(self, meta: Meta) -> int:
+        """EXIF's orientation, which counts where HEIF's own is absent (photos from old iPhones)."""
+        for item in meta.referring(b"cdsc", meta.primary):
+            if item.kind == b"Exif" and item.extents:
+                offset, count = item.extents[0]
+                data = self._read(offset, min(count or _MAX_EXIF_BYTES, _MAX_EXIF_BYTES))
+                # ISO/IEC 23008-12, A.2.1: how far the TIFF header is away.
+                return _orientation(data[4 + int.from_bytes(data[:4], "big") :])
+        return 1
+
+
+def open_picture(request: Request) -> Opened:
+    """Read the boxes. Raises Fault when neither they nor libheif give a picture."""
+    reader = Reader(request)
+
+    def read_at(offset: int, count: int) -> bytes:
+        reader.seek(offset)
+        return reader.read(count)
+
+    meta: Meta | None = None
+    ends_early = False
+    try:
+        meta = heifmeta.read(read_at, request.size_bytes)
+    except boxes.BoxError as error:
+        ends_early = isinstance(error, boxes.EndsEarlyError)
+    if reader.error is not None:
+        raise reader.error
+    if meta is not None and not meta.primary and meta.film:
+        return _sequence(request)
+    try:
+        return HeicPicture(request, meta, reader)
+    except (InvalidPicture, TruncatedPicture) as fault:
+        if meta is not None and (codecs := _foreign(meta)):
+            raise Unsupported(f"its pictures are coded as {codecs}") from fault
+        if ends_early:
+            raise TruncatedPicture(
+                "the file ends before the list of its pictures does; copy it again from its origin"
+                " if you can"
+            ) from fault
+        raise
+
+
+def _foreign(meta: Meta) -> str:
+    """Name the codecs of the main picture that are neither HEVC nor a way to put parts together."""
+    kinds = {item.kind for item in meta.parts(meta.primary)} - _KNOWN_KINDS
+    return ", ".join(sorted(repr(kind.decode("latin-1")) for kind in kinds))
+
+
+def _sequence(request: Request) -> Opened:
+    """Open a sequence without a still, which libheif does not read, as the film it is."""
+    try:
+        from pregen.imaging.decoders import video  # noqa: PLC0415 - of another extra
+    except ImportError as error:
+        raise NeedsExtra("video", request.format.mime) from error
+    return video.open_picture(request)
+
+
+def _usable(meta: Meta, main: Item, size: tuple[int, int]) -> list[Item]:
+    """Return the thumbnails that show what the main picture does, smallest first."""
+    if meta.has_alpha(main.number):
+        return []  # thumbnails have none
+    found = []
+    for item in meta.referring(b"thmb", main.number):
+        shown = heifitem.shown_size(item)
+        if (
+            item.kind == b"hvc1"
+            and shown is not None
+            and max(shown) > SMALL_BOX_PX
+            and item.extents
+            and all(extent.size_bytes for extent in item.extents)
+            and sum(extent.size_bytes for extent in item.extents) <= _MAX_THUMBNAIL_BYTES
+            # One that says less of its turning than the main picture cannot be trusted.
+            and heifitem.orientation(item) == heifitem.orientation(main)
+            and abs(shown[0] * size[1] / (shown[1] * size[0]) - 1) <= _ASPECT_TOLERANCE
+        ):
+            found.append((max(shown), item))
+    return [item for _, item in sorted(found, key=lambda each: each[0])]
+
+
+def _open(data: bytes) -> Any:
+    """Return the main picture of a file as pillow-heif has it."""
+    try:
+        opened = pillow_heif.open_heif(data)
+        return opened[opened.primary_index]
+    except MemoryError:
+        raise
+    except Exception as error:  # libheif's errors come as ValueError, RuntimeError, EOFError, ...
+        raise salvage.fault_of_words(str(error) or type(error).__name__) from error
+
+
+def _pixels(one: Any, box_px: int, told: Colour | None = None) -> Pixels:
+    """Decode; `told` is for a picture that does not say how its colours are meant."""
+    try:
+        one.load()
+        kind, form, interpretation, bands = _MODES[one.mode]
+        width_px, height_px = one.size
+        rows = np.frombuffer(one.data, np.uint8)[: one.stride * height_px]
+        samples = np.ascontiguousarray(
+            rows.reshape(height_px, -1).view(kind)[:, : width_px * bands]
+        )
+    except MemoryError:
+        raise
+    except Exception as error:  # as above
+        raise salvage.fault_of_words(str(error) or type(error).__name__) from error
+    image = pyvips.Image.new_from_memory(samples.data, width_px, height_px, bands, form).copy(
+        interpretation=interpretation
+    )
+    if one.mode == "RGBa":
+        image = image.unpremultiply().cast("uchar")
+    pixels = averaged(image, box_px)
+    if pixels.image is image:
+        pixels = Pixels(image.copy_memory())
+    return cicp.managed(pixels, told or _colour(one.info))
+
+
+def _colour(info: dict[str, Any]) -> Colour:
+    numbers = info.get("nclx_profile")
+    return heifitem.Colour(
+        info.get("icc_profile") or b"",
+        heifitem.Cicp(int(numbers["color_primaries"]), int(numbers["transfer_characteristics"]))
+        if numbers
+        else None,
+    )
+
+
+def _orientation(exif: bytes) -> int:
+    value = tiffhead.first_ifd(exif.removeprefix(b"Exif\0\0")).get(_ORIENTATION_TAG, 1)
+    return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.3
