@@ -16,7 +16,7 @@ from pregen.engines.local.engine import LocalEngine
 from pregen.imaging import decoders, sniff
 from pregen.model import Action, Flavor, Job, Kind, Step
 from pregen.storage.cache import Cache
-from tests.support import films, heifs, pdfs, pictures
+from tests.support import films, heifs, pdfs, pictures, raws
 from tests.support.crew import workers_left
 from tests.support.photo import photo
 from tests.support.sabotage import make_sabotaged
@@ -49,6 +49,7 @@ def _samples() -> dict[str, bytes]:
         "pdf": pdfs.pdf(),
         "video": films.film([photo(320, 240, seed) for seed in range(3)]),
         "heic": heifs.heic(picture),
+        "raw": raws.dng(size=(1200, 800)),
         "jxl": bytes(pylibjxl.encode(photo(300, 200))),
     }
 
