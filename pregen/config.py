@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.model import Flavor
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 #: 500 Mpx: twice the largest camera sensor sold (200 Mpx phones) plus room for panoramas; more
 #: is nearly always a decompression bomb (issue A, imaging).
@@ -159,6 +162,21 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GovernorConfig:
+    """When a run pauses, and when it ends before it is done."""
+
+    max_load: float | None = None
+    pause_on_battery: bool = False
+    limit: int | None = None
+    """Sources to be decoded."""
+    max_time_s: float | None = None
+    until: datetime | None = None
+    """With a time zone."""
+    min_free_bytes: int | None = None
+    """Of the disk of the cache."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunConfig:
     """A whole run."""
 
@@ -171,6 +189,8 @@ class RunConfig:
     """A file that names sources; b"-" is standard input."""
     delimiter: bytes = b"\n"
     """Ends each name in `files_from`."""
+    governor: GovernorConfig | None = None
+    """None: it never pauses, and ends when it is done."""
     sweep: bool = True
     """Look for temps of dead runs, which lists the whole cache, before and after."""
     wait: bool = False

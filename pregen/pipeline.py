@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import count
@@ -24,6 +25,8 @@ from pregen.engines.factory import WORK_MODULE, make_work
 from pregen.engines.registry import make_engine
 from pregen.errors import CacheError, CacheFullError, ExitCode, LockedError, PregenError, UsageError
 from pregen.feed import Feed
+from pregen.governor.rules import Do, Verdict
+from pregen.governor.watcher import Governor
 from pregen.journal import Journal, RunTotals
 from pregen.model import Kind, Skip
 from pregen.plan import Planner
@@ -36,7 +39,7 @@ from pregen.thumbspec.naming import key
 from pregen.walk import WalkCounts, sources_from_list, walk, working_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pregen.config import RunConfig
     from pregen.model import Flavor, Job, Known, Outcome, Source
@@ -48,6 +51,10 @@ if TYPE_CHECKING:
 
 #: To count a fresh source on the screen takes as long as to find it fresh.
 _FRESH_AT_ONCE = 100
+
+#: A run that waits for a power supply shall not empty the battery by asking for it; workers are
+#: looked after this often all the same.
+_PAUSE_S = 0.05
 
 #: The entry could not be stored: every further source would meet the same.
 _FATAL = {Kind.CACHE_FULL: CacheFullError, Kind.CACHE_ERROR: CacheError}
@@ -182,13 +189,23 @@ class _Run:
         with closing(
             Feed(_jobs(found, _planner(config, cache, journal, watch), watch, stop), spill_dir)
         ) as feed:
-            jobs = _Noted(feed)
+            governor = None
+            if config.governor is not None:
+                governor = Governor(config.governor, config.work.cache_root, watch.paused)
+            jobs = _Noted(feed, governor, self._halt)
             with closing(engine.run(jobs, stop)) as outcomes:
                 for outcome in outcomes:
                     # the entry is on disk by now: first the deed, then the record
                     self._record(outcome, jobs.done(outcome), journal)
                     watch.finished(outcome)
                     self._heed(outcome)
+
+    def _halt(self, verdict: Verdict) -> None:
+        """End the run before it is done, for a reason that is no failure, or for a full disk."""
+        if verdict.do is Do.FULL:
+            self._fatal = self._fatal or CacheFullError(verdict.why)
+        else:
+            self._watch.ends_because(verdict.why)
 
     def _record(self, outcome: Outcome, job: Job, journal: Journal) -> None:
         if outcome.source_size_bytes >= 0:
@@ -214,17 +231,31 @@ class _Run:
 class _Noted:
     """The feed, with what was planned for the jobs in flight kept for the journal."""
 
-    def __init__(self, feed: Feed[Job]) -> None:
+    def __init__(
+        self, feed: Feed[Job], governor: Governor | None, halted: Callable[[Verdict], None]
+    ) -> None:
         self._feed = feed
         self._jobs: dict[int, Job] = {}
+        self._governor = governor
+        self._halted = halted
 
     def __iter__(self) -> Iterator[Job | None]:
         return self
 
     def __next__(self) -> Job | None:
+        if self._governor is not None:
+            verdict = self._governor.ask()
+            if verdict.do is Do.PAUSE:
+                time.sleep(_PAUSE_S)
+                return None
+            if verdict.do is not Do.GO:
+                self._halted(verdict)
+                raise StopIteration
         job = next(self._feed)
         if job is not None:
             self._jobs[job.job_id] = job
+            if self._governor is not None:
+                self._governor.begun(job)
         return job
 
     def done(self, outcome: Outcome) -> Job:

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
 
-from pregen import __version__
-from pregen.commands.paramtypes import flavors, pixels, raw_bytes, shard
+from pregen.commands.paramtypes import (
+    age_s,
+    flavors,
+    next_time,
+    pixels,
+    raw_bytes,
+    shard,
+    size_bytes,
+)
 from pregen.commands.style import Option
 from pregen.config import (
-    CONNECT_TIMEOUT_S,
     DEFAULT_MAX_PIXELS,
     DEFAULT_NODE_TIMEOUT_S,
     DEFAULT_TIMEOUT_S,
     Check,
-    DaskConfig,
     Decoder,
-    EngineConfig,
     Order,
-    PlanConfig,
-    RunConfig,
-    WalkConfig,
-    WorkConfig,
 )
 from pregen.engines.registry import DEFAULT_ENGINE, ENGINES
-from pregen.errors import UsageError
-from pregen.journal.place import journal_path
-from pregen.thumbspec.naming import thumbnails_root
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pregen.config import Shard
     from pregen.model import Flavor
 
@@ -79,6 +76,16 @@ class RunFlags:
     quiet: bool
     verbose: bool
     metrics_file: str | None
+    nice: int | None
+    idle: bool
+    max_load: float | None
+    memory_limit: int | None
+    limit: int | None
+    max_time: float | None
+    until: datetime | None
+    min_free: int | None
+    pause_on_battery: bool
+    log: str | None
 
 
 PATHS = click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1)
@@ -228,6 +235,57 @@ PANELS: dict[str, tuple[Option, ...]] = {
             ["--dry-run"], is_flag=True, help="Tell what would be done, and how long it may take."
         ),
     ),
+    "Overnight, and beside other work": (
+        Option(
+            ["--nice"],
+            metavar="NUMBER",
+            type=click.IntRange(1, 19),
+            help="Give way to other programs, as nice(1) does; 19 most.",
+        ),
+        Option(
+            ["--idle"],
+            is_flag=True,
+            help="Take processor and disk only when nobody else wants them. Deadlines are ten "
+            "times as long then.",
+        ),
+        Option(
+            ["--max-load"],
+            metavar="LOAD",
+            type=click.FloatRange(0, min_open=True),
+            help="Begin no file while the load average is this high, as make -l does; the run's "
+            "own workers count.",
+        ),
+        Option(
+            ["--memory-limit"],
+            metavar="SIZE",
+            type=size_bytes,
+            help="Take about this much memory in all (2G); fewer workers where it is little.",
+        ),
+        Option(
+            ["--limit"],
+            metavar="NUMBER",
+            type=click.IntRange(1),
+            help="End after so many files were decoded; what is fresh does not count.",
+        ),
+        Option(["--max-time"], metavar="TIME", type=age_s, help="End after this time (90m, 8h)."),
+        Option(
+            ["--until"], metavar="HH:MM", type=next_time, help="End at this time of day (06:30)."
+        ),
+        Option(
+            ["--min-free"],
+            metavar="SIZE",
+            type=size_bytes,
+            help="Stop with exit code 12 before the disk of the cache has less than this (2G).",
+        ),
+        Option(
+            ["--pause-on-battery"], is_flag=True, help="Wait while the machine is on its battery."
+        ),
+        Option(
+            ["--log"],
+            metavar="FILE",
+            help="Also write what is said to FILE, with times; at 10 MB it is put aside as FILE.1.",
+        ),
+    ),
     "On a cluster (--engine dask)": (
         Option(
             ["--scheduler"],
@@ -276,109 +334,3 @@ PANELS: dict[str, tuple[Option, ...]] = {
 }
 
 OPTIONS: tuple[Option, ...] = tuple(chain.from_iterable(PANELS.values()))
-
-
-def check_flags(flags: RunFlags) -> None:
-    """Refuse flags that contradict each other.
-
-    Raises:
-        UsageError: with what to write instead.
-    """
-    if not flags.paths and flags.files_from is None:
-        raise UsageError("name the folders or files to work on, for example: pregen run ~/Pictures")
-    if flags.null and flags.files_from is None:
-        raise UsageError(
-            "-0 tells how the list of --files-from is written; name the list too, for example: "
-            "find ~/Pictures -name '*.jpg' -print0 | pregen run --files-from - -0"
-        )
-    if flags.force and flags.missing_only:
-        raise UsageError("--force makes all entries and --missing-only hardly any: choose one.")
-    _check_cluster(flags)
-    if flags.quiet and flags.verbose:
-        raise UsageError("--quiet and --verbose contradict each other: choose one.")
-
-
-def _cluster(flags: RunFlags) -> DaskConfig | None:
-    if flags.engine != "dask":
-        return None
-    return DaskConfig(
-        scheduler=flags.scheduler or "",
-        scheduler_file=flags.scheduler_file or "",
-        collect=flags.collect,
-        workers_per_node=flags.workers,
-        node_timeout_s=flags.node_timeout,
-        connect_timeout_s=min(flags.node_timeout, CONNECT_TIMEOUT_S),
-    )
-
-
-def _check_cluster(flags: RunFlags) -> None:
-    given = [name for name in (flags.scheduler, flags.scheduler_file) if name]
-    if flags.engine == "dask":
-        if not given:
-            raise UsageError(
-                "--engine dask needs the address of its scheduler, for example "
-                "--scheduler tcp://host:8786, or --scheduler local:2 for a try on this machine."
-            )
-        if len(given) > 1:
-            raise UsageError("--scheduler and --scheduler-file both name a scheduler: choose one.")
-    elif given or flags.collect:
-        raise UsageError("--scheduler, --scheduler-file and --collect go with --engine dask.")
-
-
-def checked_config(flags: RunFlags) -> RunConfig:
-    """Return the settings of a run.
-
-    Raises:
-        UsageError: as `check_flags`.
-    """
-    check_flags(flags)
-    return run_config(flags)
-
-
-def run_config(flags: RunFlags) -> RunConfig:
-    """Return the settings of a run."""
-    home = os.path.expanduser("~")
-    cache_root = thumbnails_root(os.environ, home)
-    return RunConfig(
-        walk=WalkConfig(
-            roots=flags.paths,
-            include=flags.include,
-            exclude=flags.exclude,
-            hidden=flags.hidden,
-            follow_symlinks=flags.follow_symlinks,
-            one_file_system=flags.one_file_system,
-            order=Order(flags.order),
-            shard=flags.shard,
-            cache_root=cache_root,
-        ),
-        plan=PlanConfig(
-            flavors=flags.flavors,
-            force=flags.force,
-            missing_only=flags.missing_only,
-            retry_failed=flags.retry_failed,
-            refit=flags.refit,
-            realpath_keys=flags.realpath_keys,
-            check=Check(flags.check),
-            use_shared=flags.use_shared,
-        ),
-        work=WorkConfig(
-            cache_root=cache_root,
-            version=__version__,
-            flavors=flags.flavors,
-            max_pixels=flags.max_pixels,
-            decoder=Decoder(flags.decoder),
-            drop_cache=flags.drop_cache,
-            missing_only=flags.missing_only,
-        ),
-        engine=EngineConfig(
-            workers=flags.workers or len(os.sched_getaffinity(0)),
-            timeout_s=flags.timeout,
-            dask=_cluster(flags),
-        ),
-        engine_name=flags.engine,
-        files_from=flags.files_from,
-        delimiter=b"\0" if flags.null else b"\n",
-        wait=flags.wait,
-        journal_path=journal_path(os.environ, home),
-        arguments=tuple(sys.argv[1:]),
-    )

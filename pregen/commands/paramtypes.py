@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import datetime, timedelta
 
 import click
 
@@ -19,6 +20,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMGT]|[KMGT]i)?B?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _AGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _PIXELS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)")
 
 
@@ -74,3 +76,18 @@ def age_s(text: str | float) -> float:
     if match is None:
         raise click.BadParameter(f"{text!r} is no time; write 30d, 4w or 12h.")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def next_time(text: str | datetime) -> datetime:
+    """Return the next moment at which clocks here show `06:30`."""
+    if isinstance(text, datetime):
+        return text  # click converts defaults once more
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no time of day; write 06:30 or 23:00.")
+    now = datetime.now().astimezone()
+    moment = now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
+    if moment <= now:
+        moment += timedelta(days=1)
+    # the clock may be set by an hour in between: what counts is what it shows then
+    return moment.replace(tzinfo=None).astimezone()

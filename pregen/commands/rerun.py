@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from pregen.commands.options import RunFlags, run_config
+from pregen.commands.options import RunFlags
 from pregen.commands.run import run as run_command
+from pregen.commands.run_settings import run_config
 from pregen.commands.session import run_session
 from pregen.commands.signals import Signals
 from pregen.config import Decoder

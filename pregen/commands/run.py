@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from pregen.commands.options import OPTIONS, PANELS, PATHS, RunFlags, checked_config
+from pregen.commands.options import OPTIONS, PANELS, PATHS, RunFlags
+from pregen.commands.run_settings import checked_config
 from pregen.commands.settings import ConfiguredCommand
 from pregen.errors import ExitCode, UsageError
 
@@ -45,10 +46,11 @@ def _run(**flags: Any) -> ExitCode:
 
     Run it again at any time: entries that are up to date are left alone.
     """
-    from pregen.commands.session import run_session  # noqa: PLC0415 - --help needs none of it
+    from pregen.commands.session import Extras, run_session  # noqa: PLC0415 - --help needs none of it
 
     parsed = RunFlags(**flags)
-    return run_session(parsed, lambda: checked_config(parsed), parsed.metrics_file)
+    extras = Extras(parsed.metrics_file, parsed.log, parsed.nice, parsed.idle)
+    return run_session(parsed, lambda: checked_config(parsed), extras)
 
 
 run = RunCommand(

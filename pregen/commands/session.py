@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pregen.commands.printers import make_printer
 from pregen.commands.signals import Signals
 from pregen.commands.style import print_lines
 from pregen.engines.base import StopLevel
 from pregen.errors import ExitCode, MissingLibraryError, PregenError, UsageError
+from pregen.governor.manners import be_nice
 from pregen.pipeline import RunStop, rehearse, run
 from pregen.progress.forecast import Forecast, forecast_lines, forecast_record
 from pregen.progress.output import silence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pregen.config import RunConfig
+    from pregen.progress.base import Printer
     from pregen.progress.metrics import MetricsFile
 
 
@@ -47,24 +49,36 @@ class SessionFlags(Protocol):
         ...
 
 
+class Extras(NamedTuple):
+    """What `pregen run` can do besides."""
+
+    metrics_file: str | None = None
+    """Where the run's figures are kept for Prometheus."""
+    log: str | None = None
+    nice: int | None = None
+    idle: bool = False
+
+
 class ResultsLostError(PregenError):
     """Standard output takes no more: its disk is full. Whoever wanted the records lacks some."""
 
 
 def run_session(
-    flags: SessionFlags, configure: Callable[[], RunConfig], metrics_file: str | None = None
+    flags: SessionFlags, configure: Callable[[], RunConfig], extras: Extras | None = None
 ) -> ExitCode:
     """Run, or tell what a run would do. With `--json` the last record is a summary in any case.
 
     Args:
         flags: How to show it.
         configure: Makes the settings; a PregenError it raises is told as any other.
-        metrics_file: Where the run's figures are kept for Prometheus.
+        extras: What only `pregen run` has.
 
     Raises:
         PregenError: what ended the run before its time.
         BrokenPipeError: whoever read standard output is gone.
     """
+    extras = extras or Extras()
+    be_nice(extras.nice, idle=extras.idle)
     stop = RunStop()
     lost: list[OSError] = []
 
@@ -73,8 +87,8 @@ def run_session(
         stop.code = ExitCode.READER_GONE
         stop.raise_to(StopLevel.DRAIN)
 
-    watch = Watch(make_printer(flags, on_results_lost))
-    with Signals(stop, watch) as signals, _metrics(metrics_file, watch) as metrics:
+    watch = Watch(_logged(make_printer(flags, on_results_lost), extras.log))
+    with Signals(stop, watch) as signals, _metrics(extras.metrics_file, watch) as metrics:
 
         def poll() -> None:
             signals.announce()
@@ -102,6 +116,21 @@ def run_session(
             "The run was stopped; the same command goes on from here."
         )
     return code
+
+
+def _logged(printer: Printer, path: str | None) -> Printer:
+    if path is None:
+        return printer
+    from pregen.progress.tee import LogStream, TeePrinter  # noqa: PLC0415 - seldom needed
+
+    try:
+        stream = LogStream(path)
+    except OSError as error:
+        raise UsageError(
+            f"--log {path} cannot be written: {error.strerror}. "
+            "Name a file in a folder that is there and yours."
+        ) from error
+    return TeePrinter(printer, stream)
 
 
 @contextmanager

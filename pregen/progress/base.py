@@ -37,6 +37,8 @@ class Report:
     """A dry run: what a run would do (`forecast.forecast_record`)."""
     install: str = ""
     """The command that gets the extras some sources wait for; empty when none does."""
+    ended_because: str = ""
+    """Why the run ended before it was done, as it was asked to; empty when it was done."""
 
 
 class Printer(Protocol):

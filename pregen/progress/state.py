@@ -69,6 +69,8 @@ class Snapshot:
     stages: Stages
     passed_over: int
     """Files and folders that rules left out unseen: hidden, of another kind by their name."""
+    paused: str = ""
+    """What the run waits for; empty when it does not."""
 
     def count(self, kind: Kind) -> int:
         """Return how many sources became `kind`."""
@@ -105,6 +107,7 @@ class State:
         self._entries = self._bytes_read = self._bytes_written = self._pixels = 0
         self._stages = [0] * len(Stages._fields)
         self._walking = True
+        self._paused = ""
         self._passed_over = 0
         self._failures: dict[Kind, list[Failure]] = {}
         self._extras: Counter[str] = Counter()
@@ -136,6 +139,11 @@ class State:
         """Note that the number of jobs is final."""
         with self._lock:
             self._walking = False
+
+    def paused(self, why: str) -> None:
+        """Note that the run waits, and for what; empty: it goes on."""
+        with self._lock:
+            self._paused = why
 
     def passed_over(self, number: int) -> None:
         """Note how much the walk left out by rules."""
@@ -191,6 +199,7 @@ class State:
                 pixels=self._pixels,
                 stages=Stages(*self._stages),
                 passed_over=self._passed_over,
+                paused=self._paused,
             )
 
     def findings(self) -> Findings:

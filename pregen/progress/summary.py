@@ -83,6 +83,9 @@ def _headline(report: Report) -> Line:
         return Line(f"Stopped after {took}. The same command goes on from here.", Style.WARN)
     if report.exit_code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
         return Line(f"Ended before its time, after {took}.", Style.BAD)
+    if report.ended_because:
+        why = report.ended_because
+        return Line(f"Ended after {took}: {why}. The same command goes on from here.", Style.WARN)
     if not totals.found:
         return Line("Found no files here. Hidden ones are skipped without --hidden.", Style.WARN)
     speed = f": {speeds(totals)}" if totals.images else ""

@@ -27,6 +27,7 @@ class Watch:
         self._printer = printer
         self._state = state or State()
         self._window = RateWindow(self._state.snapshot().elapsed_s)
+        self._ended_because = ""
         self._workers: Callable[[], list[WorkerView]] = list
         self._ticker = Ticker(self._tick, printer.interval_s)
 
@@ -85,6 +86,15 @@ class Watch:
         """A person should know this now."""
         self._printer.note(message)
 
+    def paused(self, why: str) -> None:
+        """The run waits, or, with an empty text, goes on."""
+        self._state.paused(why)
+        self._printer.note(f"paused: {why}" if why else "going on")
+
+    def ends_because(self, why: str) -> None:
+        """The run ends before it is done, as it was asked to."""
+        self._ended_because = why
+
     def ask(self) -> None:
         """Show a line of progress now. Safe in a signal handler."""
         self._ticker.ask()
@@ -99,7 +109,7 @@ class Watch:
         """Stop showing, print the end, return it. Raises what went wrong in the ticker."""
         totals, findings = self._state.snapshot(), self._state.findings()
         install = _how_to_get(findings.extras) if findings.extras else ""
-        report = Report(totals, findings, exit_code, error, would, install)
+        report = Report(totals, findings, exit_code, error, would, install, self._ended_because)
         try:
             self._ticker.close()
         finally:

@@ -82,6 +82,7 @@ def test_the_keys_of_progress_are_fixed() -> None:
         "bytes_written": 120_000,
         "pixels": 12_000_000,
         "walking": True,
+        "paused": None,
         "ns": {
             "read": 1_000_000,
             "decode": 10_000_000,
@@ -117,6 +118,7 @@ def test_the_keys_of_a_summary_are_fixed() -> None:
         "type": "summary",
         "exit_code": 3,
         "error": None,
+        "ended_because": None,
         "elapsed_s": 4.0,
         "found": 4,
         "passed_over": 0,

@@ -52,6 +52,7 @@ class Capability(Enum):
     TMUX = "tmux"
     SCRIPT = "script (Debian: bsdutils)"
     JQ = "jq"
+    SYSTEMD = "systemd-analyze (Debian: systemd)"
     CHROMIUM = "a headless browser (Debian: chromium)"
     COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
     PRELOAD = "a C compiler and a libc that obeys LD_PRELOAD"
@@ -190,6 +191,7 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.TMUX: _tmux_works,
     Capability.SCRIPT: lambda: _ends_well("script", "-qec", "true", "/dev/null"),
     Capability.PRELOAD: _preloads,
+    Capability.SYSTEMD: lambda: _ends_well("systemd-analyze", "--version"),
     Capability.CHROMIUM: lambda: browser.version() != "",
     Capability.JQ: lambda: _ends_well("jq", "-n", "1"),
 }
