@@ -272,3 +272,18 @@ def test_a_file_larger_than_the_address_space_is_read_in_pieces(tmp_path: Path) 
         [sys.executable, "-c", script, picture], capture_output=True, text=True, check=False
     )
     assert done.stdout == "1300 1000\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("interpretation", "bands"), [("srgb", 5), ("srgb", 35), ("b-w", 7), ("cmyk", 9)]
+)
+def test_a_tiff_of_many_samples_shows_its_colours(interpretation: str, bands: int) -> None:
+    colours = {"b-w": 1, "cmyk": 4}.get(interpretation, 3)
+    levels = [40, 90, 140, 20][:colours] + [255] + [0] * (bands - colours - 1)
+    flat = pyvips.Image.black(300, 200, bands=bands) + levels
+    data = flat.cast("uchar").copy(interpretation=interpretation).tiffsave_buffer()
+    found = large(data)
+    assert found.shape[2] == 4
+    assert (found[..., 3] == 255).all()
+    if interpretation == "srgb":
+        assert (abs(found[..., :3].astype(int) - levels[:3]) <= 1).all()

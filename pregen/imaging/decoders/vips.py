@@ -29,6 +29,8 @@ _ANIMATED: Final = frozenset({"gif", "webp"})
 _JPEG_SHRINKS: Final = (8, 4, 2)
 #: libwebp scales while it decodes, with a plain box; Lanczos-3 does the last halving.
 _WEBP_MARGIN: Final = 2
+#: How many bands are colours, where it is not three. One more is the alpha.
+_COLOUR_BANDS: Final = {"b-w": 1, "grey16": 1, "cmyk": 4}
 
 
 class VipsPicture(Opened):
@@ -121,6 +123,10 @@ def open_picture(request: Request) -> VipsPicture:
 
 def into_memory(image: pyvips.Image, box_px: int) -> Pixels:
     """Run a lazy decode: `averaged`, and in memory in any case."""
+    kept = _COLOUR_BANDS.get(image.interpretation, 3) + 1
+    if image.bands > kept:
+        # A TIFF may have any number of samples beside the colours and the alpha.
+        image = image.extract_band(0, n=kept)
     pixels = averaged(image, box_px)
     return Pixels(image.copy_memory()) if pixels.image is image else pixels
 
