@@ -158,3 +158,11 @@ def test_items_built_on_each_other_in_a_ring_end() -> None:
     meta = heifmeta.Meta(1, ring)
     assert len(meta.parts(1)) == 2
     assert heifitem.share_present(meta, 1, 100) == 1
+
+
+def test_a_picture_that_tells_no_size_is_invalid() -> None:
+    # libheif opens it all the same, as one of 0 x 0 pixels.
+    data = heic(image(300, 200))
+    assert b"ispe" in data
+    with pytest.raises(faults.InvalidPicture, match="no pixels"):
+        make(data.replace(b"ispe", b"xspe"))

@@ -70,6 +70,8 @@ class HeicPicture(Opened):
         self._thumbnails: list[Item] = []
         main = meta.items.get(meta.primary) if meta else None
         size = heifitem.shown_size(main) if main else None
+        self._unknown = meta is None or main is None or size is None
+        """Our own walk makes no sense of it."""
         if meta is None or main is None or size is None:
             self._open_library()
             return
@@ -119,7 +121,9 @@ class HeicPicture(Opened):
             raise InvalidPicture(f"a HEIC of {self._request.size_bytes / 1e6:.0f} MB is not read")
         one = self._library = _open(self._request.whole())
         self.width_px, self.height_px = one.size
-        if self._meta is None or self._meta.primary not in self._meta.items:
+        if min(one.size) < 1:
+            raise InvalidPicture("the header says it has no pixels")
+        if self._unknown:
             # A private field, for files only that our own walk cannot read. libheif has turned
             # the pixels and leaves EXIF as it was.
             turned = getattr(one._c_image, "transformations", ((),)) != ()  # noqa: SLF001 - said above
