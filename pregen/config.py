@@ -102,6 +102,8 @@ class PlanConfig:
     retry_failed: bool = False
     refit: bool = True
     realpath_keys: bool = False
+    reuse: bool = True
+    """A moved or copied source gets the pictures its content has already."""
     check: Check = Check.QUICK
     use_shared: bool = False
     """A source with a fresh entry in the shared repository beside it needs none in the cache."""

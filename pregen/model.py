@@ -64,6 +64,15 @@ class Step(NamedTuple):
     uri: str
 
 
+class Kin(NamedTuple):
+    """Entries that were made of a source of the same size and time, maybe of the same content."""
+
+    key: str
+    """32 hex digits."""
+    fingerprint: str
+    """What their pictures were made of (`thumbspec.fingerprint`)."""
+
+
 class Job(NamedTuple):
     """What the parent asks a worker to do for one source. Crosses the process boundary."""
 
@@ -76,6 +85,8 @@ class Job(NamedTuple):
     uris: tuple[str, ...]
     """Every URI this source is known by, GLib's form first (keys of fail records too)."""
     steps: tuple[Step, ...]
+    kin: tuple[Kin, ...] = ()
+    """Entries that may hold the picture of this very content, best first."""
 
 
 class Kind(Enum):
@@ -85,6 +96,8 @@ class Kind(Enum):
     REFITTED = "refitted"
     TIDIED = "tidied"
     """Its wanted entries were fresh; a stale one of another flavor was removed."""
+    REUSED = "reused"
+    """Moved, renamed or copied: it got the pictures that were made under another name."""
     FRESH = "fresh"
     SMALL = "small"
     FAILED_BEFORE = "failed-before"
@@ -190,6 +203,8 @@ class Outcome(NamedTuple):
     stamps: tuple[Stamp, ...] = ()
     """Of the entries of all wanted flavors, in their order, when this job made every one of them
     for a source that is as it was planned; empty otherwise."""
+    fingerprint: str = ""
+    """What the pictures were made of (`thumbspec.fingerprint`); empty when none was made."""
 
     @property
     def failed(self) -> bool:

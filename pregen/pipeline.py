@@ -28,6 +28,7 @@ from pregen.feed import Feed
 from pregen.governor.rules import Do, Verdict
 from pregen.governor.watcher import Governor
 from pregen.journal import Journal, RunTotals
+from pregen.kinship import Kinship
 from pregen.model import Kind, Skip
 from pregen.plan import Planner
 from pregen.progress.forecast import RUNS_TO_LEARN_FROM, experience_of
@@ -210,7 +211,8 @@ class _Run:
     def _record(self, outcome: Outcome, job: Job, journal: Journal) -> None:
         if outcome.source_size_bytes >= 0:
             # It may have changed since it was planned: this is what the outcome is about.
-            journal.record(outcome, outcome.source_size_bytes, outcome.source_mtime_ns)
+            named = "" if self._config.work.shared else key(job.uris[0])
+            journal.record(outcome, outcome.source_size_bytes, outcome.source_mtime_ns, named)
         else:
             journal.record(outcome, job.size_bytes, job.mtime_ns)
         if outcome.stamps and not self._config.work.shared:
@@ -284,7 +286,10 @@ def _planner(
         return SharedPlanner(config.work.version, config.plan, hints, next_id, watch.warn)
     shared = SharedEntries(config.work.version).fresh if config.plan.use_shared else None
     known_before = memory or journal
-    return Planner(cache, config.plan, hints, count().__next__, known_before, shared=shared)
+    kin = Kinship(cache, config.plan.flavors, journal).of if memory is None else None
+    return Planner(
+        cache, config.plan, hints, count().__next__, known_before, shared=shared, kin=kin
+    )
 
 
 @contextmanager

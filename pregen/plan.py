@@ -3,9 +3,8 @@
 `decide` is the decision: pure, from verdicts to steps. `Planner` reads the cache for it. Nothing
 here writes, so `--dry-run` plans like any other run; and nothing here opens a source.
 
-Not done: when a flavor is fresh under one URI of a source and missing under another, the picture
-is decoded again rather than copied with other texts. That takes a step that names two keys, and
-pays only for libraries that gain keys (`--realpath-keys`) or that move.
+Where a source is to be decoded, the job names the entries that may hold its picture already
+(`kinship`): those of its former name, or of another of its URIs.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pregen.config import PlanConfig
-    from pregen.model import Flavor, Source, Stamp
+    from pregen.model import Flavor, Kin, Source, Stamp
     from pregen.recall import Memory
     from pregen.storage.cache import Cache
     from pregen.storage.folder import Folder
@@ -153,9 +152,10 @@ class Planner:
         uris: Names a source in another way than its path does.
         shared: Tells the flavors that are fresh in the shared repository beside a source; asked
             only about sources that would be decoded.
+        kin: Names the entries that may be of the same content; asked likewise.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, of which most callers need none
         self,
         cache: Cache,
         config: PlanConfig,
@@ -165,7 +165,9 @@ class Planner:
         *,
         uris: Callable[[bytes], tuple[str, ...]] | None = None,
         shared: Callable[[Source], frozenset[Flavor]] | None = None,
+        kin: Callable[[Source], tuple[Kin, ...]] | None = None,
     ) -> None:
+        self._kin = kin if config.reuse and not config.force else None
         self._config = config
         self._hints = hints
         self._next_id = next_id
@@ -217,7 +219,8 @@ class Planner:
             found = decide(source, entries, config, failed=failed, hint=hint, spared=spared)
         if isinstance(found, Skip):
             return found
-        return Job(self._next_id(), *source, uris, found)
+        kin = self._kin(source) if self._kin and found[-1].action is _MAKE else ()
+        return Job(self._next_id(), *source, uris, found, kin)
 
     def _list(self) -> None:
         for _, listed in self._flavors:

@@ -17,10 +17,11 @@ from pregen.imaging import thumbnail
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
 from pregen.model import ALL_FLAVORS, RECORDED, Action, Kind, Outcome, Stages, Step
+from pregen.reuse import Reuse
 from pregen.storage.cache import Cache
 from pregen.storage.shared import SharedRepositories
 from pregen.storage.source import SourceAccessError, open_source
-from pregen.thumbspec import pngbuild
+from pregen.thumbspec import fingerprint, pngbuild
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.validity import Verdict, judge
 
@@ -137,6 +138,7 @@ class _Attempt:
         self._steps = job.steps
         planned = job.size_bytes, job.mtime_ns
         self._as_planned = (source.size_bytes, source.mtime_ns) == planned
+        self._reuse = Reuse(cache, source, job.kin if self._as_planned else ())
         if not self._as_planned and not config.missing_only:
             # Planned for another content: nothing that was fresh then is fresh now.
             self._steps = tuple(self._all_steps())
@@ -156,35 +158,42 @@ class _Attempt:
             return blank._replace(kind=Kind.UNREADABLE, message=words)
 
     def _without_decoding(self, blank: Outcome) -> tuple[Outcome | None, list[Step]]:
-        """Refit and tidy; return what came of it and what is left to be made. None: changed."""
+        """Refit, reuse and tidy; return what came of it and what is left to be made.
+
+        None for the outcome: the source changed.
+        """
         begun_ns = perf_counter_ns()
         entries: list[_Entry] = []
         makes: list[Step] = []
         useless: list[Step] = []
         for step in self._steps:
-            if step.action is Action.MAKE:
-                makes.append(step)
-            elif step.action is Action.DELETE:
+            if step.action is Action.DELETE:
                 if self._is_stale(step):
                     useless.append(step)
-            elif (png := self._refit(step)) is not None:
+            elif (png := self._at_hand(step)) is not None:
                 entries.append(_Entry(step.flavor, step.uri, png))
-            elif step.flavor in self._config.flavors:
+            elif step.action is Action.MAKE or step.flavor in self._config.flavors:
                 makes.append(step)
             else:
                 useless.append(step)
         refit_ns = perf_counter_ns() - begun_ns
         if (entries or useless) and self._source.changed():
             return None, []
-        for entry in entries:
-            self._cache.write(*entry)
+        stamps = {entry.flavor: self._cache.write(*entry) for entry in entries}
+        if self._reuse.fingerprint:
+            self._cache.delete_fail(self._job.uris[0])
         deleted = [self._cache.delete(step.flavor, step.uri) for step in useless]
-        kind = Kind.REFITTED if entries else Kind.TIDIED if any(deleted) else Kind.FRESH
+        kind = Kind.TIDIED if any(deleted) else Kind.FRESH
+        if entries:
+            kind = Kind.REUSED if self._reuse.fingerprint else Kind.REFITTED
         outcome = blank._replace(
             kind=kind,
             entries_written=len(entries),
             bytes_written=sum(len(entry.png) for entry in entries),
+            bytes_read=self._reuse.bytes_read,
             stages=Stages(encode_ns=refit_ns),
+            stamps=self._complete(stamps),
+            fingerprint=self._reuse.fingerprint,
         )
         return outcome, makes
 
@@ -213,9 +222,10 @@ class _Attempt:
             height_px=made.height_px,
             entries_written=done.entries_written + len(entries),
             bytes_written=done.bytes_written + sum(len(entry.png) for entry in entries),
-            bytes_read=made.bytes_read,
+            bytes_read=done.bytes_read + made.bytes_read,
             stages=Stages(made.read_ns, made.decode_ns, made.resize_ns, made.encode_ns, commit_ns),
             stamps=self._complete(stamps),
+            fingerprint=made.fingerprint,
         )
 
     def _failed(self, fault: Fault, done: Outcome) -> Outcome:
@@ -243,6 +253,14 @@ class _Attempt:
             for flavor in ALL_FLAVORS:
                 wanted = flavor in self._config.flavors
                 yield Step(Action.MAKE if wanted else Action.DELETE, flavor, uri)
+
+    def _at_hand(self, step: Step) -> bytes | None:
+        """An entry for which nothing has to be decoded; None when there is none."""
+        if step.action is Action.REFIT:
+            return self._refit(step)
+        if not self._job.kin:
+            return None
+        return self._reuse.entry(step.flavor, self._facts()._replace(uri=step.uri))
 
     def _refit(self, step: Step) -> bytes | None:
         """The entry that is there with our texts; None when it cannot be used after all."""
@@ -276,7 +294,14 @@ class _Attempt:
             height_px=made.height_px,
             pages=made.pages,
             movie_length_s=made.movie_length_s,
-            extra=((pngbuild.FRAMES, str(made.frames)),) if made.frames else (),
+            extra=tuple(
+                (key, said)
+                for key, said in (
+                    (pngbuild.FRAMES, str(made.frames or "")),
+                    (fingerprint.KEY, made.fingerprint),
+                )
+                if said
+            ),
         )
         entries: list[_Entry] = []
         for step in makes:

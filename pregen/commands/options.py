@@ -57,6 +57,7 @@ class RunFlags:
     missing_only: bool
     retry_failed: bool
     refit: bool
+    reuse: bool
     realpath_keys: bool
     use_shared: bool
     check: str
@@ -162,6 +163,12 @@ PANELS: dict[str, tuple[Option, ...]] = {
             ["--refit/--no-refit"],
             default=True,
             help="Rewrite the text of entries that only some desktops accept (default), or not.",
+        ),
+        Option(
+            ["--reuse/--no-reuse"],
+            default=True,
+            help="Take over the pictures of files that were moved, renamed or copied with their "
+            "times (default), or decode them again.",
         ),
         Option(
             ["--check"],

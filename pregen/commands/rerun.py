@@ -92,7 +92,15 @@ def _flags(name: str, *arguments: str) -> RunFlags:
     )
     flags = RunFlags(**context.params)
     return replace(
-        flags, paths=(), shard=None, dry_run=False, missing_only=False, json=False, use_shared=False
+        flags,
+        paths=(),
+        shard=None,
+        dry_run=False,
+        missing_only=False,
+        json=False,
+        use_shared=False,
+        # What is made anew because it was wrong must not come back from a copy of it.
+        reuse=False,
     )
 
 

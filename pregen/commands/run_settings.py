@@ -139,6 +139,7 @@ def run_config(flags: RunFlags) -> RunConfig:
             missing_only=flags.missing_only,
             retry_failed=flags.retry_failed,
             refit=flags.refit,
+            reuse=flags.reuse,
             realpath_keys=flags.realpath_keys,
             check=Check(flags.check),
             use_shared=flags.use_shared,

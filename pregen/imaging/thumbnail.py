@@ -46,6 +46,8 @@ class Thumbnails(NamedTuple):
     frames: int
     movie_length_s: int
     bytes_read: int
+    fingerprint: str
+    """Of what was looked at; empty where that is not known."""
     read_ns: int
     decode_ns: int
     resize_ns: int
@@ -155,6 +157,7 @@ def _make(
         frames=opened.frames,
         movie_length_s=opened.movie_length_s,
         bytes_read=request.bytes_read,
+        fingerprint=request.fingerprint if pictures else "",
         read_ns=read_ns - begun_ns,
         decode_ns=decoded_ns - read_ns,
         resize_ns=resized_ns - decoded_ns,

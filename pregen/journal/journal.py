@@ -20,7 +20,7 @@ import psutil
 
 from pregen import __version__
 from pregen.journal import database as files
-from pregen.journal import folders
+from pregen.journal import fingerprints, folders
 from pregen.journal.rows import (
     FAILURE_COLUMNS,
     FAILURE_LIST,
@@ -40,10 +40,10 @@ from pregen.journal.schema import OF_NOTE
 from pregen.model import REMEMBERED, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pregen.journal.rows import Row
-    from pregen.model import Flavor, Known, Outcome
+    from pregen.model import Flavor, Kin, Known, Outcome
 
 T = TypeVar("T")
 
@@ -92,6 +92,7 @@ class Journal:
         self._database: sqlite3.Connection | None = None
         self._run_id = 0
         self._rows: list[Row] = []
+        self._prints: list[fingerprints.PrintRow] = []
         self._due_ns = 0
         self._locked_out = False
         self._reader: sqlite3.Connection | None = None
@@ -173,14 +174,19 @@ class Journal:
         self._due_ns = time.monotonic_ns() + BATCH_NS
         return cursor.lastrowid or 0
 
-    def record(self, outcome: Outcome, size_bytes: int, mtime_ns: int) -> None:
+    def record(self, outcome: Outcome, size_bytes: int, mtime_ns: int, key: str = "") -> None:
         """Note what became of a source; `size_bytes` and `mtime_ns` are those of its job.
+
+        With the `key` of its entries, what they were made of is noted too.
 
         An interrupted source is not noted: nothing new is known of it.
         """
         if self._database is None or outcome.kind is Kind.INTERRUPTED:
             return
         self._rows.append(outcome_row(outcome, size_bytes, mtime_ns, self._run_id, time.time_ns()))
+        if key and outcome.fingerprint:
+            found = key, outcome.fingerprint, size_bytes, mtime_ns
+            self._prints.append(fingerprints.row(*found, self._run_id))
         self.tick()
 
     def tick(self) -> None:
@@ -244,6 +250,7 @@ class Journal:
             database.execute(f"PRAGMA busy_timeout = {round(timeout_s * 1000)}")
             database.execute("BEGIN IMMEDIATE")
             database.executemany(_RECORD, rows)
+            database.executemany(fingerprints.WRITE, self._prints)
             database.execute("COMMIT")
         except sqlite3.Error as error:
             files.roll_back(database)
@@ -252,7 +259,7 @@ class Journal:
                 self._give_up(error)
         else:
             self._locked_out = False
-            self._rows = []
+            self._rows, self._prints = [], []
 
     def end_run(self, exit_code: int, totals: RunTotals) -> None:
         """Note how the run ended, after all its outcomes."""
@@ -297,20 +304,42 @@ class Journal:
         found = self._read(folders.READ, folder)
         return folders.read(found, self._version, folders.flavors_text(flavors))
 
-    def _read(self, query: str, path: bytes) -> Row | None:
-        """Look one row up with the reader's connection; None when that cannot be done either."""
+    def kin(self, size_bytes: int, mtime_ns: int) -> tuple[Kin, ...]:
+        """Return entries of sources of this size and time, the latest first. For any thread."""
+        place = (*fingerprints.place(size_bytes, mtime_ns), fingerprints.MOST_KIN)
+        return fingerprints.kin(self._read_all(fingerprints.READ, place))
+
+    def surveyed(self, cache_root: bytes) -> bool:
+        """Tell whether all is known that this cache's entries say. For any thread."""
+        return self._read(fingerprints.SURVEYED, cache_root) is not None
+
+    def survey(self, cache_root: bytes, rows: Iterable[fingerprints.PrintRow]) -> None:
+        """Note what all entries of a cache say, now or never. For any thread."""
+        with self._folders_lock:
+            if self._database is None:
+                return
+            with suppress(sqlite3.Error):  # the entries stay as they are: next time
+                fingerprints.write_survey(self._path, cache_root, rows)
+
+    def _read(self, query: str, value: bytes) -> Row | None:
+        """Look one row up; as `_read_all`."""
+        rows = self._read_all(query, (value,))
+        return rows[0] if rows else None
+
+    def _read_all(self, query: str, values: tuple[Any, ...]) -> list[Row]:
+        """Look rows up with the reader's connection; none when that cannot be done either."""
         with self._reader_lock:
             if self._database is None or self._reader_error is not None:
-                return None
+                return []
             try:
                 if self._reader is None:
                     self._reader = files.connect(self._path, files.BUSY_S)
-                row: Row | None = self._reader.execute(query, (path,)).fetchone()
+                rows: list[Row] = self._reader.execute(query, values).fetchall()
             except sqlite3.Error as error:
                 self._remembers = False
                 self._reader_error = None if files.is_busy(error) else error
-                return None
-            return row
+                return []
+            return rows
 
     def last_runs(self, count: int) -> list[Run]:
         """Return the newest runs, newest first."""
@@ -392,7 +421,7 @@ class Journal:
         with self._folders_lock:
             writer, self._folders_database = self._folders_database, None
             self._learned, self._learned_count = {}, 0
-        self._rows = []
+        self._rows, self._prints = [], []
         for connection in (reader, writer, database):
             if connection is not None:
                 with suppress(sqlite3.Error):

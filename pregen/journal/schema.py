@@ -16,7 +16,7 @@ APPLICATION_ID: Final = 0x5067656E
 
 #: Outcomes of which there are many and nobody asks for by kind. The index leaves them out, and a
 #: query that shall use the index must repeat this condition to the letter.
-OF_NOTE: Final = "kind NOT IN ('made', 'refitted', 'tidied')"
+OF_NOTE: Final = "kind NOT IN ('made', 'refitted', 'reused', 'tidied')"
 
 _VERSION_1: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -63,7 +63,7 @@ CREATE TABLE sources (
     seen_at_ns INTEGER NOT NULL
 ) WITHOUT ROWID;
 
-CREATE INDEX sources_of_note ON sources (kind) WHERE {OF_NOTE};
+CREATE INDEX sources_of_note ON sources (kind) WHERE kind NOT IN ('made', 'refitted', 'tidied');
 """
 
 #: One row for each folder: a re-run over 100,000 sources asks 100 times instead of 100,000.
@@ -77,4 +77,24 @@ CREATE TABLE folders (
 );
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2)
+#: What entries are made of. Whole seconds: copies lose the rest on many file systems.
+_VERSION_3: Final = f"""
+CREATE TABLE fingerprints (
+    size_bytes INTEGER NOT NULL,
+    mtime_s INTEGER NOT NULL,
+    run_id INTEGER NOT NULL,      -- to find the latest first
+    key BLOB NOT NULL,            -- 16 bytes: the md5 of the entries' URI
+    fingerprint TEXT NOT NULL,    -- as the entries say it, see thumbspec/fingerprint.py
+    PRIMARY KEY (size_bytes, mtime_s, run_id, key)
+) WITHOUT ROWID;
+
+-- The caches whose entries have been asked for what the table does not know.
+CREATE TABLE surveys (
+    cache BLOB NOT NULL PRIMARY KEY
+) WITHOUT ROWID;
+
+DROP INDEX sources_of_note;
+CREATE INDEX sources_of_note ON sources (kind) WHERE {OF_NOTE};
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pregen.progress.base import View
     from pregen.progress.machine import Load
 
+_DONE = (Kind.MADE, Kind.REFITTED, Kind.REUSED, Kind.TIDIED)
 #: A worker this long at one file is looked at first, and shown in another colour.
 _LONG_S = 3.0
 #: More rows than this say nothing more.
@@ -119,7 +120,7 @@ def _speed_parts(view: View, load: Load, cores: int) -> list[Part]:
 def _count_parts(view: View) -> list[Part]:
     """Return the counts: what was done, then what failed (it must not fall off), then the rest."""
     now = view.now
-    done = [kind for kind in (Kind.MADE, Kind.REFITTED, Kind.TIDIED) if now.count(kind)]
+    done = [kind for kind in _DONE if now.count(kind)]
     rest = [kind for kind in WORDS if kind not in {*done, *FAILURES} and now.count(kind)]
     parts = [Part(f"{units.count(now.count(kind))} {label(kind)}", "green") for kind in done]
     if now.failed:

@@ -23,7 +23,7 @@ _KEPT_PER_KIND = 50
 _KEPT_WARNINGS = 20
 _KEPT_SLOWEST = 5
 #: Outcomes whose source got what it needed: what "images/s" counts.
-_IMAGES = frozenset({Kind.MADE, Kind.REFITTED})
+_IMAGES = frozenset({Kind.MADE, Kind.REFITTED, Kind.REUSED})
 
 
 class Failure(NamedTuple):

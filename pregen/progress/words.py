@@ -21,6 +21,7 @@ class Words(NamedTuple):
 WORDS: dict[Kind, Words] = {
     Kind.MADE: Words("made"),
     Kind.REFITTED: Words("refitted", "text rewritten for every desktop, nothing decoded"),
+    Kind.REUSED: Words("reused", "moved or copied: their pictures were there, nothing decoded"),
     Kind.TIDIED: Words("tidied", "a stale entry of another flavor was removed"),
     Kind.FRESH: Words("fresh"),
     Kind.SMALL: Words("small", "fit in 128x128 and need no entry"),

@@ -18,9 +18,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.journal import Journal, RunState, RunTotals, journal, journal_path, state_dir
-from pregen.journal.schema import OF_NOTE
-from pregen.model import FAILURES, REMEMBERED, Kind, Outcome, Stages
+from pregen.journal import (
+    Journal,
+    RunState,
+    RunTotals,
+    fingerprints,
+    journal,
+    journal_path,
+    state_dir,
+)
+from pregen.journal.schema import MIGRATIONS, OF_NOTE
+from pregen.model import FAILURES, REMEMBERED, Kin, Kind, Outcome, Stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -454,3 +462,45 @@ def test_a_run_killed_in_mid_transaction_leaves_what_was_written(
     found.close()
     assert stored(tmp_path, "SELECT count(*) FROM sources") == [(500,)]
     assert stored(tmp_path, "PRAGMA integrity_check") == [("ok",)]
+
+
+# -- fingerprints -------------------------------------------------------------------------------
+
+
+def test_a_journal_of_the_version_before_is_brought_on_with_all_it_knew(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "journal.sqlite3")
+    for script in MIGRATIONS[:2]:
+        old.executescript(script)
+    old.execute("PRAGMA user_version = 2")
+    marks = ", ".join(["1"] * 19)
+    old.execute(f"INSERT INTO sources VALUES (CAST('/a' AS BLOB), {marks})")  # noqa: S608 - ones
+    old.execute("UPDATE sources SET kind = 'crashed'")
+    old.commit()
+    old.close()
+    now = opened(tmp_path)
+    assert [failure.path for failure in now.failures()] == [b"/a"]
+    now.record(outcome(b"/b", Kind.MADE)._replace(fingerprint="f:1"), *FACTS, "ab" * 16)
+    now.close()
+    assert opened(tmp_path).kin(*FACTS) == (Kin("ab" * 16, "f:1"),)
+
+
+def test_the_latest_of_many_with_one_size_and_time_are_told(tmp_path: Path) -> None:
+    for number in range(20):
+        found = opened(tmp_path)
+        found.begin_run(b"/", [])
+        made = outcome(b"/%d" % number, Kind.MADE)._replace(fingerprint=f"f:{number}")
+        found.record(made, *FACTS, f"{number:032x}")
+        found.close()
+    found = opened(tmp_path)
+    assert [kin.key for kin in found.kin(*FACTS)] == [f"{n:032x}" for n in range(19, 3, -1)]
+    assert found.kin(FACTS[0], FACTS[1] + 10**9) == ()
+    assert len(found.kin(FACTS[0], FACTS[1] + 1000)) == 16
+
+
+def test_a_cache_is_surveyed_once(tmp_path: Path) -> None:
+    found = opened(tmp_path)
+    assert not found.surveyed(b"/cache")
+    found.survey(b"/cache", [fingerprints.row("cd" * 16, "f:2", *FACTS)])
+    assert found.surveyed(b"/cache")
+    assert not found.surveyed(b"/other")
+    assert found.kin(*FACTS) == (Kin("cd" * 16, "f:2"),)

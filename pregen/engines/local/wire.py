@@ -50,7 +50,7 @@ class Report(NamedTuple):
 
 _HEADER: Final = Struct("<BI")
 _REPORT: Final = Struct("<qqI")
-_NUMBERS: Final = Struct("<14qIIHHHBB")
+_NUMBERS: Final = Struct("<14qIIHHHHBB")
 _STAMP: Final = Struct("<Qqq")
 #: Some file systems know years after 2262, which 64 bits of nanoseconds do not hold.
 _MOST: Final = 2**63 - 1
@@ -132,6 +132,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
     mime = _encode_text(outcome.mime)
     loader = _encode_text(outcome.loader)
     extra = _encode_text(outcome.extra)
+    fingerprint = _encode_text(outcome.fingerprint)
     numbers = _NUMBERS.pack(
         outcome.job_id,
         outcome.width_px,
@@ -148,11 +149,12 @@ def encode_outcome(outcome: Outcome) -> bytes:
         len(mime),
         len(loader),
         len(extra),
+        len(fingerprint),
         _NUMBER_OF_KIND[outcome.kind],
         len(outcome.stamps),
     )
     stamps = b"".join([_STAMP.pack(*stamp) for stamp in outcome.stamps])
-    return b"".join((numbers, path, message, mime, loader, extra, stamps))
+    return b"".join((numbers, path, message, mime, loader, extra, fingerprint, stamps))
 
 
 def report_frame(busy_ns: int, rss_bytes: int, outcomes: Sequence[bytes]) -> bytes:
@@ -198,6 +200,7 @@ def _decode_outcome(body: bytes, offset: int) -> tuple[Outcome, int]:
         mime_size,
         loader_size,
         extra_size,
+        fingerprint_size,
         kind,
         stamp_count,
     ) = _NUMBERS.unpack_from(body, offset)
@@ -206,7 +209,8 @@ def _decode_outcome(body: bytes, offset: int) -> tuple[Outcome, int]:
     mime_at = message_at + message_size
     loader_at = mime_at + mime_size
     extra_at = loader_at + loader_size
-    stamps_at = extra_at + extra_size
+    fingerprint_at = extra_at + extra_size
+    stamps_at = fingerprint_at + fingerprint_size
     end = stamps_at + stamp_count * _STAMP.size
     outcome = Outcome(
         job_id,
@@ -222,10 +226,11 @@ def _decode_outcome(body: bytes, offset: int) -> tuple[Outcome, int]:
         bytes_read,
         Stages(read_ns, decode_ns, resize_ns, encode_ns, commit_ns),
         worker_pid,
-        body[extra_at:stamps_at].decode("utf-8", "surrogatepass"),
+        body[extra_at:fingerprint_at].decode("utf-8", "surrogatepass"),
         source_size_bytes,
         source_mtime_ns,
         tuple(map(Stamp._make, _STAMP.iter_unpack(body[stamps_at:end]))),
+        body[fingerprint_at:stamps_at].decode("utf-8", "surrogatepass"),
     )
     return outcome, end
 

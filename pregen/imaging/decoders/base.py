@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pregen.config import Decoder
 from pregen.imaging.runtime import pyvips
+from pregen.thumbspec.fingerprint import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ class Request:
         ask: Callable[[int], None],
         decoder: Decoder = Decoder.AUTO,
     ) -> None:
-        self.fd = fd
+        self._fd = fd
         self.size_bytes = size_bytes
         self.format = found
         self.decoder = decoder
@@ -54,6 +55,8 @@ class Request:
         """For the record: what a network share had to deliver."""
         self._ask = ask
         self._known = head
+        self._seen = Seen()
+        self._all_told = True
         self._stream: pyvips.Source | None = None
         """Kept for libvips, which calls back into it as long as it decodes."""
 
@@ -61,6 +64,33 @@ class Request:
     def head(self) -> bytes:
         """The first bytes; all of them when the file is shorter than `sniff.HEAD_BYTES`."""
         return self._known
+
+    @property
+    def fd(self) -> int:
+        """For libraries that read by themselves: what they look at is not known then."""
+        self._all_told = False
+        return self._fd
+
+    @property
+    def fingerprint(self) -> str:
+        """What was looked at, so far; empty where that is not known (`thumbspec.fingerprint`)."""
+        return self._seen.fingerprint(self._known) if self._all_told else ""
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """`count` bytes from anywhere, fewer at the end of the file.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        data = os.pread(self._fd, count, offset)
+        count = min(count, self.size_bytes - offset)
+        while len(data) < count and (
+            more := os.pread(self._fd, count - len(data), offset + len(data))
+        ):
+            data += more
+        self.bytes_read += len(data)
+        self._seen.add(offset, data)
+        return data
 
     def reserve(self, size_bytes: int) -> None:
         """Wait for room when a decode takes more memory than every worker may hold anyway."""
@@ -79,8 +109,8 @@ class Request:
         """
         count = min(count, self.size_bytes)
         if len(self._known) < count:
-            data = os.pread(self.fd, count, 0)
-            while len(data) < count and (more := os.pread(self.fd, count - len(data), len(data))):
+            data = os.pread(self._fd, count, 0)
+            while len(data) < count and (more := os.pread(self._fd, count - len(data), len(data))):
                 data += more
             self.bytes_read += len(data) - len(self._known)
             self._known = data
@@ -89,10 +119,11 @@ class Request:
     def streamed(self) -> pyvips.Source:
         """The source as libvips reads it piece by piece, for what is too large to hold."""
         self.bytes_read = self.size_bytes
+        self._all_told = False
         self._stream = (
-            pyvips.Source.new_from_descriptor(self.fd)
-            if _can_be_mapped(self.fd)
-            else _in_pieces(self.fd, self.size_bytes)
+            pyvips.Source.new_from_descriptor(self._fd)
+            if _can_be_mapped(self._fd)
+            else _in_pieces(self._fd, self.size_bytes)
         )
         return self._stream
 

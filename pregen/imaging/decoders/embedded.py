@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,13 +20,7 @@ def read_at(request: Request, offset: int, count: int) -> bytes:
     head = request.head
     if 0 <= offset <= offset + count <= len(head):
         return head[offset : offset + count]
-    data = os.pread(request.fd, count, offset)
-    while len(data) < count and (
-        more := os.pread(request.fd, count - len(data), offset + len(data))
-    ):
-        data += more
-    request.bytes_read += len(data)
-    return data
+    return request.read_at(offset, count)
 
 
 def opened(request: Request, preview: Preview) -> Opened:

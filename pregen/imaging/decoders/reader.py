@@ -99,12 +99,11 @@ class Reader(io.RawIOBase):
             self.exhausted = self.exhausted or self._left_bytes <= 0
             return b""
         try:
-            data = os.pread(self._request.fd, BLOCK_BYTES, number * BLOCK_BYTES)
+            data = self._request.read_at(number * BLOCK_BYTES, BLOCK_BYTES)
         except OSError as error:
             self.error = error
             return b""
         self._left_bytes -= len(data)
-        self._request.bytes_read += len(data)
         self._blocks[number] = data
         if len(self._blocks) > _KEPT_BLOCKS:
             self._blocks.popitem(last=False)

@@ -1,0 +1,62 @@
+"""What entries were made of, as rows: found by size and time of a source, the latest first.
+
+A row is a hint. The entry says itself what it was made of, and may have gone or changed since.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final
+
+from pregen.journal import database as files
+from pregen.model import Kin
+from pregen.thumbspec import mtime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Files of one size and second are few, or uncompressed pictures from one program by the thousand:
+#: to try them all would take longer than to decode.
+MOST_KIN: Final = 16
+#: The run of entries that were found in a cache: before all that are known.
+_NO_RUN: Final = 0
+
+WRITE: Final = (
+    "INSERT OR REPLACE INTO fingerprints (size_bytes, mtime_s, run_id, key, fingerprint)"
+    " VALUES (?, ?, ?, ?, ?)"
+)
+READ: Final = (
+    "SELECT key, fingerprint FROM fingerprints WHERE size_bytes = ? AND mtime_s = ?"
+    " ORDER BY run_id DESC, key DESC LIMIT ?"
+)
+SURVEYED: Final = "SELECT 1 FROM surveys WHERE cache = ?"
+_NOTE_SURVEY: Final = "INSERT OR REPLACE INTO surveys (cache) VALUES (?)"
+FORGET_SURVEY: Final = "DELETE FROM surveys WHERE cache = ?"
+
+PrintRow = tuple[int, int, int, bytes, str]
+
+
+def row(
+    key: str, fingerprint: str, size_bytes: int, mtime_ns: int, run_id: int = _NO_RUN
+) -> PrintRow:
+    """Return a row for `WRITE`."""
+    return (*place(size_bytes, mtime_ns), run_id, bytes.fromhex(key), fingerprint)
+
+
+def place(size_bytes: int, mtime_ns: int) -> tuple[int, int]:
+    """Return what rows are found by."""
+    return size_bytes, mtime.whole_s(mtime_ns)
+
+
+def kin(rows: Iterable[tuple[Any, ...]]) -> tuple[Kin, ...]:
+    """Return what rows of `READ` say."""
+    return tuple(Kin(key.hex(), fingerprint) for key, fingerprint in rows)
+
+
+def write_survey(path: bytes, cache_root: bytes, rows: Iterable[PrintRow]) -> None:
+    """Write what the entries of a cache say, all at once. Raises sqlite3.Error."""
+    with closing(files.connect(path, files.PATIENT_S)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        database.executemany(WRITE, rows)
+        database.execute(_NOTE_SURVEY, (cache_root,))
+        database.execute("COMMIT")
