@@ -62,7 +62,7 @@ def test_a_touched_source_alone_is_redone_whichever_way_its_time_moved(
     again = run(photos, cache)
     assert again.kinds() == {
         "00.jpg": "fresh",
-        # Within a second it may be a copy that lost the fraction: the pictures can be told to be its.
+        # Within a second it may be a copy that lost the fraction: a picture is looked for.
         "01.jpg": "reused" if abs(shift_ns) < 10**9 else "made",
         "02.jpg": "fresh",
         "03.jpg": "fresh",
