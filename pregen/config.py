@@ -102,6 +102,8 @@ class PlanConfig:
     retry_failed: bool = False
     refit: bool = True
     realpath_keys: bool = False
+    publish: tuple[tuple[bytes, str], ...] = ()
+    """Folders, absolute and clean, and what they are called elsewhere (`thumbspec.published`)."""
     reuse: bool = True
     """A moved or copied source gets the pictures its content has already."""
     check: Check = Check.QUICK

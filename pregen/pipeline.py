@@ -37,6 +37,7 @@ from pregen.sharing import SharedEntries, SharedPlanner
 from pregen.storage.cache import Cache
 from pregen.storage.lock import CacheLock
 from pregen.thumbspec.naming import key
+from pregen.thumbspec.published import Published
 from pregen.walk import WalkCounts, sources_from_list, walk, working_directory
 
 if TYPE_CHECKING:
@@ -218,7 +219,8 @@ class _Run:
         if outcome.stamps and not self._config.work.shared:
             folder, _, name = job.path.rpartition(b"/")
             fresh = known(job.size_bytes, job.mtime_ns, key(job.uris[0]), outcome.stamps)
-            journal.learn(folder, self._config.plan.flavors, {name: fresh})
+            place = Published(self._config.plan.publish).place(folder)
+            journal.learn(place, self._config.plan.flavors, {name: fresh})
 
     def _heed(self, outcome: Outcome) -> None:
         """Stop the run when the cache takes no more entries."""
@@ -265,6 +267,22 @@ class _Noted:
         return self._jobs.pop(outcome.job_id)
 
 
+class _PublishedMemory:
+    """The memory of folders by the names they have elsewhere: other keys, other entries."""
+
+    def __init__(self, memory: Memory, published: Published) -> None:
+        self._memory = memory
+        self._place = published.place
+
+    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
+        """Return what is known of the sources in a folder."""
+        return self._memory.recall(self._place(folder), flavors)
+
+    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
+        """Add to that."""
+        self._memory.learn(self._place(folder), flavors, known)
+
+
 class _LearnsNothing:
     """The memory of a rehearsal: it may look, and writes nothing."""
 
@@ -285,10 +303,14 @@ def _planner(
         next_id = count().__next__
         return SharedPlanner(config.work.version, config.plan, hints, next_id, watch.warn)
     shared = SharedEntries(config.work.version).fresh if config.plan.use_shared else None
-    known_before = memory or journal
+    known_before: Memory = memory or journal
+    uris = None
+    if config.plan.publish:
+        published = Published(config.plan.publish)
+        known_before, uris = _PublishedMemory(known_before, published), published.uris
     kin = Kinship(cache, config.plan.flavors, journal).of if memory is None else None
     return Planner(
-        cache, config.plan, hints, count().__next__, known_before, shared=shared, kin=kin
+        cache, config.plan, hints, count().__next__, known_before, shared=shared, kin=kin, uris=uris
     )
 
 

@@ -13,6 +13,7 @@ from pregen.commands.paramtypes import (
     flavors,
     next_time,
     pixels,
+    publication,
     raw_bytes,
     shard,
     size_bytes,
@@ -57,6 +58,8 @@ class RunFlags:
     missing_only: bool
     retry_failed: bool
     refit: bool
+    publish: tuple[tuple[bytes, str], ...]
+    cache: bytes | None
     reuse: bool
     realpath_keys: bool
     use_shared: bool
@@ -182,6 +185,20 @@ PANELS: dict[str, tuple[Option, ...]] = {
             ["--realpath-keys"],
             is_flag=True,
             help="Where links lead to a file, make entries for its real path too (KDE uses it).",
+        ),
+        Option(
+            ["--publish"],
+            metavar="DIR=URI",
+            type=publication,
+            multiple=True,
+            help="Make the entries of the files in DIR for machines that know it as URI, for "
+            "example /srv/photos=smb://nas/photos; may be repeated.",
+        ),
+        Option(
+            ["--cache"],
+            metavar="DIR",
+            type=raw_bytes,
+            help="Fill this thumbnails folder (with normal, large, ... in it) instead of yours.",
         ),
         Option(
             ["--use-shared"],

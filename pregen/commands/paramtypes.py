@@ -13,6 +13,7 @@ import click
 
 from pregen.config import Shard
 from pregen.model import ALL_FLAVORS, Flavor
+from pregen.thumbspec.published import prefix_of
 
 _FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _BYTES = {**_FACTORS, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -21,6 +22,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _AGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+#: The first "=" that a URI follows: a folder's name may hold others.
+_PUBLICATION = re.compile(r"(.+?)=([A-Za-z][A-Za-z0-9+.-]*:.*)", re.DOTALL)
 _PIXELS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)")
 
 
@@ -66,6 +69,20 @@ def shard(text: str | Shard) -> Shard:
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise click.BadParameter(f"{text!r} is no share; write 1/3 on the first of three machines.")
     return Shard(int(match[1]), int(match[2]))
+
+
+def publication(text: str | tuple[bytes, str]) -> tuple[bytes, str]:
+    """Return folder and prefix of `/srv/photos=smb://nas/photos`."""
+    if isinstance(text, tuple):
+        return text  # click converts defaults once more
+    match = _PUBLICATION.fullmatch(text)
+    prefix = prefix_of(match[2]) if match else None
+    if match is None or prefix is None:
+        raise click.BadParameter(
+            f"{text!r} is not DIR=URI; write /srv/photos=smb://nas/photos, with what a URI cannot "
+            "hold escaped (%20 for a space)."
+        )
+    return os.fsencode(match[1]), prefix
 
 
 def age_s(text: str | float) -> float:

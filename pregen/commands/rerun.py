@@ -101,6 +101,8 @@ def _flags(name: str, *arguments: str) -> RunFlags:
         use_shared=False,
         # What is made anew because it was wrong must not come back from a copy of it.
         reuse=False,
+        publish=(),
+        cache=None,
     )
 
 

@@ -23,7 +23,9 @@ from pregen.config import (
 from pregen.errors import UsageError
 from pregen.governor.manners import IDLE_PATIENCE
 from pregen.journal.place import journal_path
-from pregen.thumbspec.naming import thumbnails_root
+from pregen.progress.text import printable
+from pregen.thumbspec.naming import clean_path, thumbnails_root
+from pregen.walk import working_directory
 
 if TYPE_CHECKING:
     from pregen.commands.options import RunFlags
@@ -50,8 +52,30 @@ def check_flags(flags: RunFlags) -> None:
     if flags.force and flags.missing_only:
         raise UsageError("--force makes all entries and --missing-only hardly any: choose one.")
     _check_cluster(flags)
+    if flags.publish and flags.realpath_keys:
+        raise UsageError(
+            "--realpath-keys names files by their real path on this machine, --publish as another "
+            "machine does: choose one, or run twice."
+        )
     if flags.quiet and flags.verbose:
         raise UsageError("--quiet and --verbose contradict each other: choose one.")
+
+
+def _published(flags: RunFlags) -> tuple[tuple[bytes, str], ...]:
+    """Return the published folders as the walk names them.
+
+    Raises:
+        UsageError: one is no folder here.
+    """
+    here = working_directory(os.environ) if flags.publish else b""
+    clean = tuple((clean_path(folder, here), prefix) for folder, prefix in flags.publish)
+    for folder, _ in clean:
+        if not os.path.isdir(folder):
+            raise UsageError(
+                f"--publish: {printable(os.fsdecode(folder))} is no folder here; write first the "
+                "folder of this machine, then its URI elsewhere: /srv/photos=smb://nas/photos"
+            )
+    return clean
 
 
 def _workers(flags: RunFlags) -> int:
@@ -121,6 +145,8 @@ def run_config(flags: RunFlags) -> RunConfig:
     """Return the settings of a run."""
     home = os.path.expanduser("~")
     cache_root = thumbnails_root(os.environ, home)
+    if flags.cache is not None:
+        cache_root = clean_path(flags.cache, working_directory(os.environ))
     return RunConfig(
         walk=WalkConfig(
             roots=flags.paths,
@@ -139,6 +165,7 @@ def run_config(flags: RunFlags) -> RunConfig:
             missing_only=flags.missing_only,
             retry_failed=flags.retry_failed,
             refit=flags.refit,
+            publish=_published(flags),
             reuse=flags.reuse,
             realpath_keys=flags.realpath_keys,
             check=Check(flags.check),

@@ -72,6 +72,8 @@ _FAILURES: Final = f"SELECT {FAILURE_COLUMNS} {_FROM_NOTED} {FAILURE_LIST}"
 _MARKS = ", ".join("?" for _ in SOURCE_COLUMNS.split(","))
 _RECORD: Final = f"INSERT OR REPLACE INTO sources ({SOURCE_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - constants
 _LAST_RUNS: Final = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT ?"  # noqa: S608 - likewise
+#: Not those that other machines call by another name.
+_OWN_FOLDERS: Final = "SELECT path, names FROM folders WHERE substr(path, 1, 1) = x'2f'"
 _FORGET: Final = "DELETE FROM sources WHERE path = ?"
 _END: Final = (
     "UPDATE runs SET ended_at_ns = ?, exit_code = ?, counts = ?, bytes_read = ?,"
@@ -367,7 +369,7 @@ class Journal:
         """Yield the path of every source that is known, some twice."""
         for [path] in self._rows_of("SELECT path FROM sources"):
             yield path
-        for folder, names in self._rows_of("SELECT path, names FROM folders"):
+        for folder, names in self._rows_of(_OWN_FOLDERS):
             for name in names.split(b"\0"):
                 yield folder + b"/" + name
 
