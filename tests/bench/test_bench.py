@@ -13,6 +13,7 @@ from pregen import __version__
 from tests.support.library import few, many_slow
 from tests.support.pictures import encode, image, put
 from tests.support.program import Running, run_pregen
+from tests.support.without import without
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict
     assert run_pregen("run", photos / "00.jpg", cache=cache).code == 0
     before = snapshot(base)
     saved = base / "saved.json"
-    done = run_pregen("bench", "--json", "--workers", "2", "--save", saved, photos, cache=cache)
+    arguments = ["bench", "--json", "--workers", "2", "--save", str(saved), str(photos)]
+    absent = without(tmp_path_factory.mktemp("absent"), ["heic"])
+    done = run_pregen(*arguments, cache=cache, env=absent)
     assert done.code == 0, done
     assert done.err == ""
     after = snapshot(base)
@@ -177,10 +180,11 @@ def test_a_folder_without_pictures_is_refused(
     (tmp_path / "photos").mkdir()
     for name, data in names.items():
         put(tmp_path / "photos" / name, data)
-    done = run_pregen("bench", tmp_path / "photos", cache=tmp_path / "cache")
+    env = without(tmp_path, ["heic"])
+    done = run_pregen("bench", tmp_path / "photos", cache=tmp_path / "cache", env=env)
     assert done.code == 2, done
     assert told in done.err
-    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["absent", "photos"]
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def test_files_of_formats_known_by_their_magic_alone_never_crash_a_run(photos: P
     for name, data in named.items():
         put(photos / name, data)
     kinds = run(photos).kinds()
-    assert {kinds[name] for name in named} <= {"needs-extra", "invalid", "truncated", "made"}
+    assert {kinds[name] for name in named} <= {"invalid", "truncated", "unsupported", "made"}
     assert kinds["paper.pdf"] == "truncated"
     assert kinds["clip.mp4"] == "invalid"
 

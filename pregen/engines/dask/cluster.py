@@ -258,7 +258,8 @@ def _local(name: str, stack: ExitStack) -> Client:
         n_workers=int(number),
         threads_per_worker=_LOCAL_THREADS,
         processes=False,
-        dashboard_address=None,
+        # without one it takes port 8787 all the same, on all interfaces, and warns where it cannot
+        dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
     )
     stack.callback(own.close)

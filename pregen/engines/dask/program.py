@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 #: Long enough to outlast a pause of the client, short enough not to litter a cluster.
 _IDLE_S: Final = 60.0
 _VIEWS_EVERY_S: Final = 0.3
+#: A run of a second is to show its workers, too.
+_FIRST_VIEW_S: Final = 0.02
 
 
 class _Open:
@@ -165,8 +167,10 @@ def _show(
     pipe: Connection, lock: threading.Lock, engine: LocalEngine, ended: threading.Event
 ) -> None:
     shown = None
-    while not ended.wait(_VIEWS_EVERY_S):
+    while not ended.wait(_VIEWS_EVERY_S if shown else _FIRST_VIEW_S):
         views = tuple(engine.workers())
+        if not shown and not any(view.path for view in views):
+            continue
         if views != shown:
             shown = views
             with suppress(OSError), lock:
