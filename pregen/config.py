@@ -54,6 +54,16 @@ class Decoder(Enum):
     TURBO = "turbo"
 
 
+class Sandbox(Enum):
+    """Whether workers give up what they do not need once they have started."""
+
+    AUTO = "auto"
+    """As far as the kernel can."""
+    REQUIRE = "require"
+    """Altogether, or the run does not begin."""
+    OFF = "off"
+
+
 class Shard(NamedTuple):
     """One machine's share of all sources: number 1 to `total`."""
 
@@ -128,6 +138,8 @@ class WorkConfig:
     """Entries that are there stay, also those of a source that changed after it was planned."""
     shared: bool = False
     """Entries go to shared repositories beside their sources, none to the cache."""
+    folders: tuple[bytes, ...] = ()
+    """Below these a confined worker opens sources itself; absolute. Others the run opens for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +175,8 @@ class EngineConfig:
     """... or when its resident memory has grown by this much."""
     dask: DaskConfig | None = None
     """For the engine "dask"."""
+    sandbox: Sandbox = Sandbox.OFF
+    """Engines without worker processes have none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@
      +- LockedError            10    another run holds the cache's lock
      +- MissingLibraryError    11    an engine or a library this run needs is not installed
      +- ClusterError           13    the Dask cluster cannot be used, or was lost
+     +- SandboxError           11    the sandbox this run was to have cannot be had
      +- CacheError             12    the cache cannot be written
          +- CacheFullError     12    ... because its disk or quota is full
     SourceError                      ends one source; never leaves a worker
@@ -66,6 +67,12 @@ class ClusterError(PregenError):
     """The cluster that was to do the work is not there, is not fit for it, or went away."""
 
     exit_code = ExitCode.CLUSTER
+
+
+class SandboxError(PregenError):
+    """The sandbox was required, and this system has none, or not a whole one."""
+
+    exit_code = ExitCode.MISSING_LIBRARY
 
 
 class CacheError(PregenError):

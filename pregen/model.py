@@ -232,3 +232,13 @@ class WorkerView(NamedTuple):
     path: bytes | None
     busy_s: float
     done: int
+
+
+class Places(NamedTuple):
+    """Where confined work has to do. Absolute paths, each with all that is below it."""
+
+    reads: tuple[bytes, ...]
+    writes: tuple[bytes, ...]
+    """Folders. For one that is made after this was asked, it takes a new worker."""
+    gives_rights: bool = False
+    """It changes owner and mode of what it writes, and makes folders."""

@@ -14,6 +14,7 @@ import os
 import tempfile
 import time
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -38,7 +39,7 @@ from pregen.storage.cache import Cache
 from pregen.storage.lock import CacheLock
 from pregen.thumbspec.naming import key
 from pregen.thumbspec.published import Published
-from pregen.walk import WalkCounts, sources_from_list, walk, working_directory
+from pregen.walk import WalkCounts, below, sources_from_list, walk, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -181,11 +182,12 @@ class _Run:
         engine = make_engine(
             config.engine_name,
             make_work,
-            config.work,
+            replace(config.work, folders=_folders(config)),
             config.engine,
             [WORK_MODULE],
             partial(unpack, cache),
         )
+        watch.remark(f"sandbox: {engine.sandbox}")
         watch.watch_workers(engine.workers)
         spill_dir = os.fsencode(tempfile.gettempdir())
         with closing(
@@ -320,6 +322,14 @@ def _journal(config: RunConfig, watch: Watch, *, create: bool = True) -> Iterato
     journal = Journal.open(config.journal_path, watch.warn, version=version, create=create)
     with closing(journal):
         yield journal
+
+
+def _folders(config: RunConfig) -> tuple[bytes, ...]:
+    """Return the folders in which confined workers open sources, and write shared thumbnails."""
+    shared = config.work.shared
+    if shared and config.walk.follow_symlinks:
+        return (b"/",)  # thumbnails go beside originals, wherever links lead
+    return below(config.walk.roots, _cwd() or b"/", of_files=shared)
 
 
 def _totals(totals: Snapshot) -> RunTotals:

@@ -16,7 +16,7 @@ from pregen.errors import CacheError, CacheFullError
 from pregen.imaging import thumbnail
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
-from pregen.model import ALL_FLAVORS, RECORDED, Action, Kind, Outcome, Stages, Step
+from pregen.model import ALL_FLAVORS, RECORDED, Action, Kind, Outcome, Places, Stages, Step
 from pregen.reuse import Reuse
 from pregen.storage.cache import Cache
 from pregen.storage.shared import SharedRepositories
@@ -70,15 +70,35 @@ class Worker:
             else Cache(config.cache_root, config.version)
         )
         self._pid = os.getpid()
+        self._open_elsewhere: Callable[[int], int] | None = None
         self._prefetched: dict[bytes, bool] = {}
         """Whether a file was in memory before we asked for it."""
+
+    def confine(self, open_elsewhere: Callable[[int], int]) -> Places:
+        """Say where this work has to do (an `engines.base.Confine`).
+
+        Raises:
+            CacheError: the cache cannot be written.
+        """
+        self._open_elsewhere = open_elsewhere
+        config = self._config
+        if isinstance(self._caches, SharedRepositories):
+            # Beside any original: the kernel's rules know no names.
+            return Places(config.folders, config.folders, gives_rights=True)
+        return Places(
+            (*config.folders, self._caches.root), self._caches.folders_to_write(config.flavors)
+        )
+
+    def _open(self, job: Job) -> SourceFile:
+        ask = self._open_elsewhere
+        return open_source(job.path, None if ask is None else lambda: ask(job.job_id))
 
     def prefetch(self, job: Job) -> None:
         """Have the kernel read the source of a coming job, while another is decoded."""
         if job.steps[-1].action is not Action.MAKE or job.path.lower().endswith(_READ_IN_PART):
             return
         try:
-            with open_source(job.path) as source:
+            with self._open(job) as source:
                 self._prefetched[job.path] = source.resident()
                 source.read_ahead(WHOLE_FILE_BYTES)
         except (SourceAccessError, OSError):
@@ -95,7 +115,7 @@ class Worker:
         wanted_by_others = self._prefetched.pop(job.path, None)
         try:
             for _ in range(_TRIES):
-                with open_source(job.path) as source:
+                with self._open(job) as source:
                     blank = blank._replace(
                         source_size_bytes=source.size_bytes, source_mtime_ns=source.mtime_ns
                     )

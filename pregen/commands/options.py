@@ -26,6 +26,7 @@ from pregen.config import (
     Check,
     Decoder,
     Order,
+    Sandbox,
 )
 from pregen.engines.registry import DEFAULT_ENGINE, ENGINES
 
@@ -75,6 +76,7 @@ class RunFlags:
     node_timeout: float
     timeout: float
     max_pixels: int
+    sandbox: str
     wait: bool
     json: bool
     quiet: bool
@@ -253,6 +255,14 @@ PANELS: dict[str, tuple[Option, ...]] = {
             help="Refuse larger pictures before decoding them; 1G is a thousand million.",
         ),
         Option(
+            ["--sandbox"],
+            type=click.Choice([sandbox.value for sandbox in Sandbox]),
+            default=Sandbox.AUTO.value,
+            show_default=True,
+            help="Decoders may read pictures and write thumbnails, nothing else. auto: as far as "
+            "this kernel can; -v tells. require: altogether, or end with 11.",
+        ),
+        Option(
             ["--wait"], is_flag=True, help="When another run fills this cache, wait for its end."
         ),
         Option(
@@ -358,3 +368,4 @@ PANELS: dict[str, tuple[Option, ...]] = {
 }
 
 OPTIONS: tuple[Option, ...] = tuple(chain.from_iterable(PANELS.values()))
+    Sandbox,

@@ -17,6 +17,7 @@ from pregen.config import (
     Order,
     PlanConfig,
     RunConfig,
+    Sandbox,
     WalkConfig,
     WorkConfig,
 )
@@ -186,6 +187,7 @@ def run_config(flags: RunFlags) -> RunConfig:
             memory_bytes=_memory(flags),
             worker_memory_bytes=_memory(flags),
             dask=_cluster(flags),
+            sandbox=Sandbox(flags.sandbox),
         ),
         governor=_governor(flags),
         engine_name=flags.engine,

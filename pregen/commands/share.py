@@ -22,6 +22,7 @@ from pregen.config import (
     Order,
     PlanConfig,
     RunConfig,
+    Sandbox,
     WalkConfig,
     WorkConfig,
 )
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 #: Flags of `run` that mean the same here.
 _WALK = ("include", "exclude", "hidden", "follow_symlinks", "one_file_system", "order")
 _ENTRIES = ("flavors", "retry_failed")
-_HOW = ("workers", "engine", "decoder", "drop_cache", "timeout", "max_pixels", "dry_run")
+_HOW = ("workers", "engine", "decoder", "drop_cache", "timeout", "max_pixels", "sandbox", "dry_run")
 _OUTPUT = ("json", "quiet", "verbose")
 _SAME = (*_WALK, *_ENTRIES, *_HOW, *_OUTPUT)
 
@@ -62,6 +63,7 @@ class ShareFlags:
     drop_cache: bool
     timeout: float
     max_pixels: int
+    sandbox: str
     dry_run: bool
     json: bool
     quiet: bool
@@ -138,7 +140,9 @@ def share_config(flags: ShareFlags) -> RunConfig:
             shared=True,
         ),
         engine=EngineConfig(
-            workers=flags.workers or len(os.sched_getaffinity(0)), timeout_s=flags.timeout
+            workers=flags.workers or len(os.sched_getaffinity(0)),
+            timeout_s=flags.timeout,
+            sandbox=Sandbox(flags.sandbox),
         ),
         engine_name=flags.engine,
         journal_path=journal_path(os.environ, home),

@@ -20,14 +20,24 @@ from typing import Protocol
 
 from pregen.config import WorkConfig
 from pregen.delivery import Parcel
-from pregen.model import Job, Outcome, WorkerView
+from pregen.model import Job, Outcome, Places, WorkerView
 
 Ask = Callable[[int], None]
 """Called by work with the bytes a big picture will take; returns when there is room for it."""
 
 Work = Callable[[Job, Ask], Outcome]
 """Does one job. Never raises for a source. May have a method `prefetch(job)`, called before another
-job is begun; it returns at once, so that the disk works while the processor does."""
+job is begun; it returns at once, so that the disk works while the processor does. Work that can be
+confined has a method `confine(open_elsewhere)` (`Confine`)."""
+
+OpenElsewhere = Callable[[int], int]
+"""Has the run open the source of a job in hand, by the job's id; returns the descriptor, which is
+the caller's. Raises OSError in the words of the run's own attempt."""
+
+
+Confine = Callable[[OpenElsewhere], Places]
+"""Called once, before the first job: from then on work may use nothing but its places, and opens
+sources that are elsewhere by asking."""
 
 WorkFactory = Callable[[WorkConfig], Work]
 """Made in the worker, once. Must be importable by name (it is sent by reference)."""
@@ -58,6 +68,11 @@ Store = Callable[[Job, Outcome, Parcel], Outcome]
 
 class Engine(Protocol):
     """Does jobs. One run per instance."""
+
+    @property
+    def sandbox(self) -> str:
+        """What its workers are confined by, for people."""
+        ...
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield one outcome for each (contract: module docstring)."""

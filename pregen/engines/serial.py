@@ -10,7 +10,9 @@ import os
 from time import monotonic_ns, sleep
 from typing import TYPE_CHECKING, Final
 
+from pregen.config import Sandbox
 from pregen.engines.attempt import attempt
+from pregen.errors import SandboxError
 from pregen.model import Job, Outcome, WorkerView
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ class SerialEngine:
     Args:
         work_factory: makes the work function.
         work_config: handed to `work_factory`.
-        config: not used: there is one worker, and nobody to watch it.
+        config: not used but for the sandbox, which cannot be had: there is one worker, and nobody
+            to watch it.
         preload: not used: there is nothing to start.
     """
 
@@ -40,11 +43,21 @@ class SerialEngine:
         config: EngineConfig,
         preload: Sequence[str] = (),
     ) -> None:
-        del config, preload
+        if config.sandbox is Sandbox.REQUIRE:
+            raise SandboxError(
+                "The serial engine decodes in the run's own process, which cannot be confined: "
+                "leave out --engine serial, or --sandbox require."
+            )
+        del preload
         self._work_factory = work_factory
         self._work_config = work_config
         self._now = WorkerView(os.getpid(), None, 0.0, 0)
         self._started_ns = 0
+
+    @property
+    def sandbox(self) -> str:
+        """There is none."""
+        return "none, everything happens in one process"
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield its outcome; `stop` is honoured between jobs.

@@ -95,6 +95,11 @@ class Watch:
         """The run ends before it is done, as it was asked to."""
         self._ended_because = why
 
+    def remark(self, message: str) -> None:
+        """Someone who wants to know everything should know this."""
+        if self._printer.verbose:
+            self._printer.note(message)
+
     def ask(self) -> None:
         """Show a line of progress now. Safe in a signal handler."""
         self._ticker.ask()

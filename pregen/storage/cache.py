@@ -87,6 +87,20 @@ class Cache:
             if folder.exists():
                 folder.writing_fd()
 
+    def folders_to_write(self, flavors: Iterable[Flavor]) -> tuple[bytes, ...]:
+        """Create the folders of these flavors and of fail records; return where entries may be.
+
+        The folders of the other flavors are among them, there or not: what is stale in them is
+        deleted.
+
+        Raises:
+            CacheError: The cache cannot be written.
+        """
+        for flavor in flavors:
+            self._flavors[flavor].writing_fd()
+        self._fail.writing_fd()
+        return (*(folder.path for folder in self._flavors.values()), self._fail.path)
+
     def sweep_all(self) -> int:
         """Remove the temps of dead runs everywhere in the cache; return how many.
 

@@ -16,7 +16,7 @@ from pregen.model import Kind
 from pregen.storage.faults import let_go
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: Reading a library must not wear it: no access times, where that is allowed (owner only).
 _NO_ATIME: int = getattr(os, "O_NOATIME", 0)
@@ -144,15 +144,19 @@ class SourceFile:
             let_go(fd)
 
 
-def open_source(path: bytes) -> SourceFile:
+def open_source(path: bytes, elsewhere: Callable[[], int] | None = None) -> SourceFile:
     """Open a source without touching its access time, if that is allowed.
+
+    Args:
+        path: where it is.
+        elsewhere: asked for an open descriptor where this process may not open it; raises OSError.
 
     Raises:
         SourceAccessError: VANISHED: not there, or a dangling link. SPECIAL: not a regular file.
             UNREADABLE: no permission, a disk or a server that fails, too many open files.
     """
     try:
-        fd = _open(path)
+        fd = _open(path, elsewhere)
     except OSError as error:
         raise _access_error(error) from error
     try:
@@ -178,11 +182,16 @@ def _real_folder(path: bytes) -> bytes:
     return os.path.realpath(path)
 
 
-def _open(path: bytes) -> int:
+def _open(path: bytes, elsewhere: Callable[[], int] | None) -> int:
     try:
         return os.open(path, _FLAGS | _NO_ATIME)
     except PermissionError:
-        return os.open(path, _FLAGS)
+        try:
+            return os.open(path, _FLAGS)
+        except PermissionError:
+            if elsewhere is None:
+                raise
+            return elsewhere()
     except BlockingIOError:
         # Somebody holds a lease (Samba's oplocks do): a blocking open makes the kernel recall it.
         if not stat.S_ISREG(os.stat(path).st_mode):

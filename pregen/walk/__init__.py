@@ -21,7 +21,7 @@ from pregen.walk.caches import Caches
 from pregen.walk.globs import Globs
 from pregen.walk.listed import sources_from_list
 from pregen.walk.order import in_order
-from pregen.walk.roots import Folder, look_at_roots, working_directory
+from pregen.walk.roots import Folder, below, look_at_roots, working_directory
 from pregen.walk.shard import of_shard
 from pregen.walk.tree import Bounds, Tree, WalkCounts
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pregen.config import WalkConfig
     from pregen.model import Skip, Source
 
-__all__ = ["WalkCounts", "sources_from_list", "walk", "working_directory"]
+__all__ = ["WalkCounts", "below", "sources_from_list", "walk", "working_directory"]
 
 
 def walk(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Of many missing roots, so many are named.
 _SHOWN = 5
+#: Nobody names more by hand, and every worker opens each at its start.
+_MOST_FOLDERS = 1000
 IN_CACHE = "in a thumbnail cache: there are no thumbnails of thumbnails"
 
 
@@ -78,6 +80,26 @@ def look_at_roots(
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise UsageError(f"No such file or folder: {names}{more}. Check the spelling, or mount it.")
     return found
+
+
+def below(roots: Iterable[bytes], cwd: bytes, *, of_files: bool = False) -> tuple[bytes, ...]:
+    """Return the roots that are folders, absolute, the first `_MOST_FOLDERS` of them.
+
+    Args:
+        roots: As the user gave them.
+        cwd: Where relative ones start.
+        of_files: Also the folders of those that are files.
+    """
+    found: dict[bytes, None] = {}
+    for root in roots:
+        path = clean_path(root, cwd)
+        if os.path.isdir(path):
+            found[path] = None
+        elif of_files:
+            found[os.path.dirname(path)] = None
+        if len(found) >= _MOST_FOLDERS:
+            break
+    return tuple(found)
 
 
 def look_at(path: bytes, caches: Caches) -> Folder | Source | Skip:

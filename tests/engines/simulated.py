@@ -45,6 +45,8 @@ class SimWorker:
     taken: list[int] = field(default_factory=list)
     """Every job it was ever sent."""
     asking: bool = False
+    handed: list[bytes] = field(default_factory=list)
+    """The sources opened for it."""
     draining: bool = False
     told_to_quit: bool = False
     signalled: list[str] = field(default_factory=list)
@@ -209,6 +211,8 @@ class World:
                 worker.taken.extend(job.job_id for job in jobs)
             case facts.Grant():
                 worker.asking = False
+            case facts.HandOver(_, path):
+                worker.handed.append(path)
             case facts.Drain():
                 worker.draining = True
             case facts.Quit():

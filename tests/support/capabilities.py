@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pregen.engines.local.sandbox import walls
 from tests.support import browser, oracles
 from tests.support.pictures import jpeg, put
 from tests.support.program import MODES_COUNT
@@ -54,6 +55,7 @@ class Capability(Enum):
     JQ = "jq"
     SYSTEMD = "systemd-analyze (Debian: systemd)"
     CHROMIUM = "a headless browser (Debian: chromium)"
+    SANDBOX = "Landlock and seccomp (Linux 5.13, lsm=landlock; x86-64 or arm64)"
     COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
     PRELOAD = "a C compiler and a libc that obeys LD_PRELOAD"
 
@@ -193,5 +195,6 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.PRELOAD: _preloads,
     Capability.SYSTEMD: lambda: _ends_well("systemd-analyze", "--version"),
     Capability.CHROMIUM: lambda: browser.version() != "",
+    Capability.SANDBOX: lambda: walls.probe().whole,
     Capability.JQ: lambda: _ends_well("jq", "-n", "1"),
 }

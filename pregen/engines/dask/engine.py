@@ -75,6 +75,12 @@ class DaskEngine:
             collect=self._dask.collect,
         )
         self._cluster: Cluster | None = None
+        self._sandbox = config.sandbox
+
+    @property
+    def sandbox(self) -> str:
+        """What its workers are confined by, for people."""
+        return f"{self._sandbox.value}, on each node"
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield one outcome for each.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import faulthandler
 import importlib
 import os
@@ -20,16 +21,21 @@ from multiprocessing import forkserver, parent_process, resource_tracker
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pregen.config import DEADLINE_BYTES_PER_S
 from pregen.engines.attempt import attempt
-from pregen.engines.local import machine, wire
+from pregen.engines.local import door, machine, wire
+from pregen.engines.local.post_mortem import PLACES_MOVED
+from pregen.engines.local.sandbox import limits, walls
+from pregen.engines.local.sandbox.settled import Settled
 from pregen.engines.local.slot import Slot
 from pregen.engines.local.wire import Tag
+from pregen.model import Kind, Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pregen.config import WorkConfig
-    from pregen.engines.base import Work, WorkFactory
+    from pregen.engines.base import Confine, Work, WorkFactory
     from pregen.model import Job
 
 #: Outcomes wait this long for company: 500 messages a second from each worker at most.
@@ -55,6 +61,10 @@ class Brief(NamedTuple):
     work_config: WorkConfig
     growth_bytes: int
     """By how much the address space may grow."""
+    timeout_s: float
+    """How long a small job may take."""
+    outside: socket.socket | None
+    """Through this come sources that a confined worker cannot open (`door`); None: no walls."""
 
 
 def main(brief: Brief) -> None:
@@ -64,7 +74,10 @@ def main(brief: Brief) -> None:
     try:
         work = _factory(brief.factory)(brief.work_config)
         machine.limit_growth(brief.growth_bytes)
-        _Worker(brief.pipe, slot, work).serve()
+        worker = _Worker(brief, slot, work)
+        if brief.outside is not None:
+            worker.confine()
+        worker.serve()
     except (Exception, SystemExit):  # noqa: BLE001 - the run reports it, if it can be told
         with contextlib.suppress(OSError):
             brief.pipe.sendall(wire.frame(Tag.FAILED, traceback.format_exc().encode()))
@@ -132,8 +145,12 @@ def _factory(name: str) -> WorkFactory:
 
 
 class _Worker:
-    def __init__(self, pipe: socket.socket, slot: Slot, work: Work) -> None:
-        self._pipe = pipe
+    def __init__(self, brief: Brief, slot: Slot, work: Work) -> None:
+        self._pipe = brief.pipe
+        self._outside = brief.outside
+        self._timeout_s = brief.timeout_s
+        self._settled: Settled | None = None
+        self._size = machine.OwnSize()
         self._slot = slot
         self._work = work
         self._prefetch: Callable[[Job], None] | None = getattr(work, "prefetch", None)
@@ -147,6 +164,13 @@ class _Worker:
         self._flush_now = False
         self._rss_bytes = 0
         self._rss_ns = 0
+
+    def confine(self) -> None:
+        """Give up what this work does not need."""
+        confine: Confine | None = getattr(self._work, "confine", None)
+        allowed = confine(self._open_elsewhere) if confine is not None else Places((), ())
+        self._settled = Settled(allowed)
+        walls.confine(allowed)
 
     def serve(self) -> None:
         """Do jobs until the pipe ends."""
@@ -164,7 +188,12 @@ class _Worker:
         self._current = job.job_id
         if self._prefetch is not None and self._queue:
             self._prefetch(self._queue[0])
+        if self._settled is not None:
+            limits.allow_cpu(self._timeout_s + max(0, job.size_bytes) / DEADLINE_BYTES_PER_S)
         outcome = attempt(self._work, job, self._ask)
+        if outcome.kind is Kind.CACHE_ERROR and self._settled is not None and self._settled.moved():
+            self._flush(monotonic_ns())
+            os._exit(PLACES_MOVED)
         self._outcomes.append(wire.encode_outcome(outcome))
         self._slot.end()
         now_ns = monotonic_ns()
@@ -197,6 +226,17 @@ class _Worker:
                 os._exit(1)  # the run is gone; the job is to leave no outcome
         self._flush_now = True  # its end gives the memory back
 
+    def _open_elsewhere(self, job_id: int) -> int:
+        """Have the run open the source of a job (an `engines.base.OpenElsewhere`)."""
+        self._pipe.sendall(wire.open_frame(job_id))
+        try:
+            descriptor = None if self._outside is None else door.receive(self._outside)
+        except EOFError:
+            os._exit(1)  # the run is gone
+        if descriptor is None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return descriptor
+
     def _listen(self) -> bool:
         """Wait for something from the run and take note of it; False when the pipe has ended."""
         data = self._pipe.recv(_READ_BYTES)
@@ -210,5 +250,4 @@ class _Worker:
     def _look_at_rss(self, now_ns: int) -> None:
         if now_ns - self._rss_ns >= _RSS_EVERY_NS:
             self._rss_ns = now_ns
-            with contextlib.suppress(ValueError):
-                _, self._rss_bytes = machine.process_size()
+            self._rss_bytes = self._size.rss_bytes()

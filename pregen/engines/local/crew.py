@@ -56,7 +56,7 @@ class Crew:
         self._selector.register(member.sentinel, _READ, member)
         return []
 
-    def obey(self, order: CrewOrder) -> None:
+    def obey(self, order: CrewOrder) -> None:  # noqa: C901 - one case per order, nothing else
         """Carry out `order`."""
         member = self._members.get(order.worker)
         if member is None:
@@ -66,6 +66,9 @@ class Crew:
                 self._write(member, wire.jobs_frame(jobs))
             case facts.Grant():
                 self._write(member, wire.frame(Tag.GRANT))
+            case facts.HandOver(_, path):
+                if member.door is not None:
+                    member.door.hand_over(path)
             case facts.Drain():
                 member.slot.drain()
             case facts.Quit():
@@ -192,6 +195,8 @@ def _understood(member: Member, frames: Iterable[tuple[Tag, bytes]]) -> Iterator
                     yield facts.WorkerReady(number, *wire.read_numbers(tag, body))
                 case Tag.ASK:
                     yield facts.MemoryAsked(number, *wire.read_numbers(tag, body))
+                case Tag.OPEN:
+                    yield facts.SourceAsked(number, *wire.read_numbers(tag, body))
                 case Tag.RETURNED:
                     yield facts.JobsReturned(number, wire.read_returned(body))
                 case Tag.FAILED:

@@ -10,13 +10,15 @@ from collections import deque
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
+from pregen.config import Sandbox
 from pregen.engines.base import Stop, StopLevel, WorkFactory
 from pregen.engines.local import facts, machine
 from pregen.engines.local.crew import Crew
 from pregen.engines.local.launch import Launcher
+from pregen.engines.local.sandbox import walls
 from pregen.engines.local.supervisor import TICK_NS, Supervisor
 from pregen.engines.local.worker import Rules, S
-from pregen.errors import MissingLibraryError, PregenError
+from pregen.errors import MissingLibraryError, PregenError, SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -55,7 +57,15 @@ class LocalEngine:
         growth_bytes = config.worker_memory_bytes
         if growth_bytes is None:
             growth_bytes = max(machine.LEAST_WORKER_BYTES, budget_bytes)
-        self._launcher = Launcher(work_factory, work_config, growth_bytes, preload)
+        self._confined = _confined(config.sandbox)
+        self._launcher = Launcher(
+            work_factory,
+            work_config,
+            growth_bytes,
+            config.timeout_s,
+            preload,
+            confined=self._confined,
+        )
         self._rules = Rules(
             workers=max(1, config.workers),
             timeout_ns=int(config.timeout_s * S),
@@ -64,6 +74,11 @@ class LocalEngine:
             recycle_growth_bytes=config.recycle_growth_bytes,
         )
         self._run: _Run | None = None
+
+    @property
+    def sandbox(self) -> str:
+        """What its workers are confined by, for people."""
+        return walls.probe().words() if self._confined else "off"
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield one outcome for each.
@@ -78,6 +93,21 @@ class LocalEngine:
     def workers(self) -> list[WorkerView]:
         """What every worker is doing now. Called from another thread."""
         return [] if self._run is None else self._run.workers()
+
+
+def _confined(wanted: Sandbox) -> bool:
+    """Tell whether workers put up walls.
+
+    Raises:
+        SandboxError: they must, and the kernel lacks some.
+    """
+    if wanted is Sandbox.REQUIRE and not (found := walls.probe()).whole:
+        raise SandboxError(
+            f"--sandbox require cannot be had here ({found.words()}). It takes Linux 5.13 with "
+            "Landlock switched on (lsm=landlock,... on the kernel's command line; a container "
+            "may forbid it) on x86-64 or arm64. --sandbox auto makes do with what there is."
+        )
+    return wanted is not Sandbox.OFF
 
 
 class _Run:

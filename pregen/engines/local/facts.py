@@ -93,6 +93,13 @@ class MemoryAsked(NamedTuple):
     size_bytes: int
 
 
+class SourceAsked(NamedTuple):
+    """A confined worker cannot open the source of a job it has."""
+
+    worker: int
+    job_id: int
+
+
 class PipeClosed(NamedTuple):
     """Nothing more will be heard of a worker: its pipe is closed, or carries nonsense."""
 
@@ -128,6 +135,7 @@ Fact = (
     | OutcomesReceived
     | JobsReturned
     | MemoryAsked
+    | SourceAsked
     | PipeClosed
     | WorkerDied
     | Ticked
@@ -155,6 +163,13 @@ class Grant(NamedTuple):
     """Let the job that asked for memory go on."""
 
     worker: int
+
+
+class HandOver(NamedTuple):
+    """Open this source for a worker."""
+
+    worker: int
+    path: bytes
 
 
 class Drain(NamedTuple):
@@ -205,7 +220,7 @@ class Fail(NamedTuple):
     """No worker ever got ready: most likely something is not installed."""
 
 
-CrewOrder = Send | Grant | Drain | Quit | Terminate | Kill | Abandon
+CrewOrder = Send | Grant | HandOver | Drain | Quit | Terminate | Kill | Abandon
 """What concerns one worker that is there."""
 
 Order = CrewOrder | Spawn | Emit | Finish | Fail

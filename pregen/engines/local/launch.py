@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from pregen.engines.local import child, post_mortem
+from pregen.engines.local.door import Door
 from pregen.engines.local.pipe import Pipe
 from pregen.engines.local.slot import Slot, new_memory
 
@@ -56,8 +57,11 @@ _SERVER_END_S: Final = 1.0
 class Member:
     """One worker process, seen from the run."""
 
-    def __init__(self, number: int, process: BaseProcess, pipe: Pipe, slot: Slot) -> None:
+    def __init__(
+        self, number: int, process: BaseProcess, pipe: Pipe, slot: Slot, door: Door | None
+    ) -> None:
         self.number = number
+        self.door = door
         self.process = process
         self.pipe = pipe
         self.slot = slot
@@ -74,52 +78,85 @@ class Member:
 
     def close(self) -> None:
         """Free everything of a process that is dead."""
-        self.pipe.close()
+        self._close_ends()
         self.process.join()
         self.process.close()
 
     def abandon(self) -> None:
         """Forget a process that cannot be ended; Python's exit is not to wait for it either."""
-        self.pipe.close()
+        self._close_ends()
         getattr(mp_process, "_children", set()).discard(self.process)
+
+    def _close_ends(self) -> None:
+        self.pipe.close()
+        if self.door is not None:
+            self.door.close()
 
 
 class Launcher:
-    """Starts workers of one kind."""
+    """Starts workers of one kind.
+
+    Args:
+        work_factory: a module-level function.
+        work_config: handed to it.
+        growth_bytes: by how much a worker's address space may grow.
+        timeout_s: how long a small job may take.
+        preload: modules the fork server imports once for all.
+        confined: workers are to put up the walls there are.
+    """
 
     def __init__(
         self,
         work_factory: WorkFactory,
         work_config: WorkConfig,
         growth_bytes: int,
+        timeout_s: float,
         preload: Sequence[str],
+        *,
+        confined: bool,
     ) -> None:
         self._factory = f"{work_factory.__module__}:{work_factory.__qualname__}"
         self._work_config = work_config
         self._growth_bytes = growth_bytes
+        self._timeout_s = timeout_s
+        self._confined = confined
         self._context = _context(preload)
 
     def start(self, number: int) -> Member:
         """Start worker `number`. Raises OSError or EOFError when that is not possible."""
         ours, theirs = socket.socketpair()
+        door, outside = socket.socketpair() if self._confined else (None, None)
         memory = new_memory()
         try:
             slot = Slot(memory)
             slot.clear()
             socket.send_fds(ours, [child.SLOT_FOLLOWS], [memory])
-            brief = child.Brief(theirs, self._factory, self._work_config, self._growth_bytes)
+            brief = child.Brief(
+                theirs,
+                self._factory,
+                self._work_config,
+                self._growth_bytes,
+                self._timeout_s,
+                outside,
+            )
             process = self._context.Process(
                 target=child.main, args=(brief,), name=f"pregen-worker-{number}", daemon=True
             )
             with _apart():
                 _start(process)
         except BaseException:
-            ours.close()
+            _close(ours, door)
             raise
         finally:
-            theirs.close()
+            _close(theirs, outside)
             os.close(memory)
-        return Member(number, process, Pipe(ours), slot)
+        return Member(number, process, Pipe(ours), slot, Door(door) if door else None)
+
+
+def _close(*ends: socket.socket | None) -> None:
+    for end in ends:
+        if end is not None:
+            end.close()
 
 
 def _context(preload: Sequence[str]) -> ForkServerContext | SpawnContext:

@@ -20,6 +20,9 @@ _CURRENT: Final = re.compile(rb"^(?:Current thread|Stack \(most recent call firs
 #: Signals other people send to end a program: the job in flight has nothing to do with it.
 _FROM_OUTSIDE: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 
+#: With this a confined worker makes room for one that may write in the folders there are now.
+PLACES_MOVED: Final = 75
+
 SERVER_LOST: Final = Death(
     Kind.CRASHED, "the process that starts the workers was killed", innocent=True
 )
@@ -33,12 +36,16 @@ def cause_of(exitcode: int, last_words: bytes = b"") -> Death:
         last_words: what faulthandler wrote, may be empty.
     """
     where = innermost(last_words)
+    if exitcode == PLACES_MOVED:
+        return Death(Kind.CRASHED, "the cache's folders were replaced over and over", innocent=True)
     if exitcode >= 0:
         return Death(Kind.CRASHED, f"it ended itself with exit status {exitcode}", where=where)
     number = -exitcode
     if number == signal.SIGKILL:
         words = "killed by SIGKILL, most likely the kernel's out-of-memory killer"
         return Death(Kind.OUT_OF_MEMORY, words)
+    if number == signal.SIGXCPU:
+        return Death(Kind.TIMED_OUT, "no end after twice its time on the processor", where=where)
     return Death(Kind.CRASHED, signal_words(number), innocent=number in _FROM_OUTSIDE, where=where)
 
 

@@ -104,7 +104,7 @@ class Supervisor:
         orders, self._orders = self._orders, []
         return orders
 
-    def _note(self, fact: facts.Fact) -> None:  # noqa: C901 - one case per fact, nothing else
+    def _note(self, fact: facts.Fact) -> None:  # noqa: C901, PLR0912 - one case per fact, no more
         match fact:
             case facts.OutcomesReceived():
                 self._outcomes(fact)
@@ -122,6 +122,8 @@ class Supervisor:
                 self._returned(number, job_ids)
             case facts.MemoryAsked():
                 self._asked(fact)
+            case facts.SourceAsked(number, job_id):
+                self._source_asked(number, job_id)
             case facts.PipeClosed(number):
                 self._pipe_closed(number)
             case facts.WorkerDied(number, death, last, pid):
@@ -221,6 +223,13 @@ class Supervisor:
 
     def _interrupt(self, jobs: Iterable[Job]) -> None:
         self._emitted.extend(Outcome(job.job_id, job.path, Kind.INTERRUPTED) for job in jobs)
+
+    def _source_asked(self, number: int, job_id: int) -> None:
+        """Have a source opened, if it is that of a job the worker has: of no other."""
+        worker = self._workers.get(number)
+        job = None if worker is None else worker.open.get(job_id)
+        if job is not None:
+            self._orders.append(facts.HandOver(number, job.path))
 
     # --- memory -------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ class Tag(IntEnum):
     OUTCOMES = 5
     RETURNED = 6
     ASK = 7
+    OPEN = 8
 
 
 class WireError(Exception):
@@ -261,14 +262,19 @@ def ask_frame(job_id: int, size_bytes: int) -> bytes:
     return frame(Tag.ASK, _TWO.pack(job_id, size_bytes))
 
 
+def open_frame(job_id: int) -> bytes:
+    """Return the frame that asks the run to open the source of a job (`door`)."""
+    return frame(Tag.OPEN, _ONE.pack(job_id))
+
+
 def ready_frame(rss_bytes: int) -> bytes:
     """Return the frame of a worker that waits for its first job."""
     return frame(Tag.READY, _ONE.pack(rss_bytes))
 
 
 def read_numbers(tag: Tag, body: bytes) -> tuple[int, ...]:
-    """Read the body of READY or ASK. Raises WireError."""
-    shape = _ONE if tag is Tag.READY else _TWO
+    """Read the body of READY, OPEN or ASK. Raises WireError."""
+    shape = _TWO if tag is Tag.ASK else _ONE
     if len(body) != shape.size:
         raise WireError(f"a {tag.name} of {len(body)} bytes")
     return shape.unpack(body)

@@ -1,0 +1,89 @@
+"""How a confined worker gets a source that its walls hide: the run opens it and hands it over.
+
+Linked pictures, folders behind links, files from a list, files named one by one: these may lie
+anywhere, and a worker that may read anywhere is not confined. So it asks for the source of a job
+it has been given, by the job's id, and gets an open descriptor or the reason why there is none.
+
+Opening may take forever (a dead network share), so it is done in a thread of the worker's own. The
+job's clock goes on meanwhile: should it run out, the worker is ended as always, and the thread
+with whatever it waits for is abandoned.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+from contextlib import suppress
+from queue import SimpleQueue
+from struct import Struct
+from typing import Final
+
+_ANSWER: Final = Struct("<i")
+#: As `storage.source` opens: nothing that took a photo's place hangs a reader, and no access times.
+_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+_NO_ATIME: Final[int] = getattr(os, "O_NOATIME", 0)
+
+
+class Door:
+    """The run's side, for one worker."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._asked: SimpleQueue[bytes | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def hand_over(self, path: bytes) -> None:
+        """Open `path` and send it, soon. Returns at once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="pregen-door", daemon=True)
+            self._thread.start()
+        self._asked.put(path)
+
+    def close(self) -> None:
+        """Let go of a worker that is gone."""
+        if self._thread is None:
+            self._end.close()
+        else:
+            self._asked.put(None)
+
+    def _serve(self) -> None:
+        while (path := self._asked.get()) is not None:
+            with suppress(OSError):  # the worker is gone
+                self._answer(path)
+        self._end.close()
+
+    def _answer(self, path: bytes) -> None:
+        try:
+            source = _open(path)
+        except OSError as error:
+            self._end.sendall(_ANSWER.pack(error.errno or errno.EIO))
+            return
+        try:
+            socket.send_fds(self._end, [_ANSWER.pack(0)], [source])
+        finally:
+            os.close(source)
+
+
+def receive(end: socket.socket) -> int:
+    """Wait for what was asked for; return its descriptor. The worker's side.
+
+    Raises:
+        OSError: it cannot be opened.
+        EOFError: the run is gone.
+    """
+    data, descriptors, _, _ = socket.recv_fds(end, _ANSWER.size, 1, socket.MSG_CMSG_CLOEXEC)
+    if not data:
+        raise EOFError
+    (code,) = _ANSWER.unpack(data)
+    if code or not descriptors:
+        raise OSError(code, os.strerror(code))
+    return descriptors[0]
+
+
+def _open(path: bytes) -> int:
+    try:
+        return os.open(path, _FLAGS | _NO_ATIME)
+    except PermissionError:
+        return os.open(path, _FLAGS)
