@@ -368,4 +368,3 @@ PANELS: dict[str, tuple[Option, ...]] = {
 }
 
 OPTIONS: tuple[Option, ...] = tuple(chain.from_iterable(PANELS.values()))
-    Sandbox,
