@@ -71,6 +71,8 @@ def verify_session(flags: VerifyFlags) -> ExitCode:
         try:
             result = session.look(told)
         except StoppedError as stopped:
+            if flags.json:
+                print_record(summary_record(Verified(root, ()), stopped.code))
             return stopped.code
         told(-1)
         code = ExitCode.BAD_ENTRIES if result.bad else ExitCode.DONE

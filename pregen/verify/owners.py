@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pregen.thumbspec.naming import key
+from pregen.thumbspec.naming import clean_path, key
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import URI
 from pregen.thumbspec.uri import all_uris, path_from_uri
@@ -46,5 +46,5 @@ def by_siblings(keys: set[str], folders: Iterable[ItemFolder]) -> dict[str, byte
                 continue
             paths = [path_from_uri(uri) for uri in uris if key(uri) == name]
             if paths and paths[0] is not None:
-                found[name] = paths[0]
+                found[name] = clean_path(paths[0], b"/")
     return found

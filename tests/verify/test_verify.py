@@ -101,11 +101,29 @@ def test_every_kind_of_damage_is_found_and_nothing_else_and_repaired(tmp_path: P
     assert not done.summary["not_made"]
     done = verify(cache, "--deep")
     assert (done.code, found(done)) == (0, {}), done
-    # ... and nothing is missing: each source has the entries it had, right for GIO, too.
+    # ... and nothing is missing: each source has the entries it had.
     for source in sources:
         for flavor in ("normal", "large"):
             assert max(entries.read(cache, flavor, source).image.size) == entries.BOX_PX[flavor]
     assert len(list(entries.files(cache))) == 2 * len(sources) + 1  # the lock
+
+
+@needs(Capability.GIO)
+def test_what_was_repaired_is_accepted_by_gio_and_has_the_flavors_it_had(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    one, other, sound = library(tmp_path / "photos", 3)
+    both, large = "--flavors=normal,x-large", "--flavors=large"
+    assert run_pregen("run", both, one, cache=cache).code == 0
+    assert run_pregen("run", large, other, sound, cache=cache).code == 0
+    before = set(entries.files(cache))
+    Entry(oracles.entry_path(cache, "x-large", oracles.glib_uri(one)), one).put(b"")
+    hurt = Entry(oracles.entry_path(cache, "large", oracles.glib_uri(other)), other)
+    DAMAGES["another MTime"].plant(hurt)
+    assert [answer.valid for answer in oracles.gio(cache, [one, other, sound])][1:] == [False, True]
+    done = run_pregen("verify", "--repair", cache=cache)
+    assert done.code == 0, done
+    assert set(entries.files(cache)) == before
+    assert all(answer.valid for answer in oracles.gio(cache, [one, other, sound]))
 
 
 def test_what_other_programs_do_differently_is_not_called_bad(tmp_path: Path) -> None:
