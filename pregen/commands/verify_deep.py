@@ -67,7 +67,9 @@ def compare(
         wanted = sorted((one for one in flavors if one), key=lambda one: one.box_px)
         with tempfile.TemporaryDirectory(prefix="pregen-verify-") as scratch:
             cache = os.fsencode(scratch)
-            code, _ = run_unseen(batch, flavors_flag(wanted), "--retry-failed", cache=cache)
+            code, _ = run_unseen(
+                batch, flavors_flag(wanted), "--retry-failed", "--no-reuse", cache=cache
+            )
             if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
                 raise StoppedError(code)
             for each in entries:

@@ -201,7 +201,8 @@ class _Session:
             lock.release()
         not_made: list[NotMade] = []
         for flavors, sources in groups.items():
-            flags = [flavors_flag(flavors), "--retry-failed"]
+            # Not the pixels of a copy's entry: those may be as wrong, and nobody has compared them.
+            flags = [flavors_flag(flavors), "--retry-failed", "--no-reuse"]
             if self._flags.json:
                 code, failed = run_unseen(sources, *flags)
                 not_made += failed

@@ -208,7 +208,16 @@ def test_every_kind_that_can_fail_is_explained(tmp_path: Path) -> None:
         expected[source.name] = kind.value
     journal.end_run(3, RunTotals({}))
     journal.close()
-    fine = {"made", "refitted", "tidied", "fresh", "small", "failed-before", "not-a-picture"}
+    fine = {
+        "made",
+        "refitted",
+        "reused",
+        "tidied",
+        "fresh",
+        "small",
+        "failed-before",
+        "not-a-picture",
+    }
     fine |= {"excluded", "special", "interrupted"}
     wanted = {name: kind for name, kind in expected.items() if kind not in fine}
     assert kinds(failures(cache, "--json")) == wanted
