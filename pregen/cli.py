@@ -32,6 +32,8 @@ _COMMANDS = {
     "clean": "pregen.commands.clean:clean",
     "verify": "pregen.commands.verify:verify",
     "failures": "pregen.commands.failures:failures",
+    "export": "pregen.commands.transfer:export",
+    "import": "pregen.commands.transfer:import_",
     "doctor": "pregen.commands.doctor:doctor",
     "bench": "pregen.commands.bench:bench",
     "formats": "pregen.commands.formats:formats",

@@ -5,7 +5,9 @@ A row is a hint. The entry says itself what it was made of, and may have gone or
 
 from __future__ import annotations
 
-from contextlib import closing
+import os
+import sqlite3
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pregen.journal import database as files
@@ -31,7 +33,7 @@ READ: Final = (
 )
 SURVEYED: Final = "SELECT 1 FROM surveys WHERE cache = ?"
 _NOTE_SURVEY: Final = "INSERT OR REPLACE INTO surveys (cache) VALUES (?)"
-FORGET_SURVEY: Final = "DELETE FROM surveys WHERE cache = ?"
+_FORGET_SURVEY: Final = "DELETE FROM surveys WHERE cache = ?"
 
 PrintRow = tuple[int, int, int, bytes, str]
 
@@ -51,6 +53,14 @@ def place(size_bytes: int, mtime_ns: int) -> tuple[int, int]:
 def kin(rows: Iterable[tuple[Any, ...]]) -> tuple[Kin, ...]:
     """Return what rows of `READ` say."""
     return tuple(Kin(key.hex(), fingerprint) for key, fingerprint in rows)
+
+
+def forget_survey(path: bytes, cache_root: bytes) -> None:
+    """Have a cache asked once more what its entries say: others came. Nothing where that fails."""
+    if not os.path.lexists(path):
+        return
+    with suppress(sqlite3.Error), closing(files.connect(path, files.PATIENT_S)) as database:
+        database.execute(_FORGET_SURVEY, (cache_root,))
 
 
 def write_survey(path: bytes, cache_root: bytes, rows: Iterable[PrintRow]) -> None:
