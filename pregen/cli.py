@@ -37,6 +37,7 @@ _COMMANDS = {
     "doctor": "pregen.commands.doctor:doctor",
     "bench": "pregen.commands.bench:bench",
     "formats": "pregen.commands.formats:formats",
+    "completion": "pregen.commands.completion:completion",
 }
 
 

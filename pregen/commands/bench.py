@@ -98,6 +98,7 @@ bench = BenchCommand(
     callback=_bench,
     params=[PATHS, *(_shared[name] for name in _SHARED), *_OWN, *_OUTPUT],
     help=_bench.__doc__,
+    epilog="Example: pregen bench ~/Pictures",
 )
 bench.panels = {
     "Which files": (*(_shared[name] for name in _WALK), *_OWN),

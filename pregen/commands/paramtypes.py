@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 import re
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pregen.config import Shard
 from pregen.model import ALL_FLAVORS, Flavor
 from pregen.thumbspec.published import prefix_of
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _BYTES = {**_FACTORS, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -27,11 +31,32 @@ _PUBLICATION = re.compile(r"(.+?)=([A-Za-z][A-Za-z0-9+.-]*:.*)", re.DOTALL)
 _PIXELS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)")
 
 
-def raw_bytes(text: str) -> bytes:
-    """Return a path or a pattern as the bytes the shell gave; nothing is looked up."""
-    if not text:
-        raise click.BadParameter("must not be empty.")
-    return os.fsencode(text)
+class _RawBytes(click.ParamType):  # type: ignore[type-arg] # generic in new versions of click only
+    """A path or a pattern as the bytes the shell gave; nothing is looked up."""
+
+    name = "path"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> bytes:
+        """Return the bytes; BadParameter when there are none."""
+        if not value:
+            self.fail("must not be empty.", param, ctx)
+        return os.fsencode(value)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002 - likewise
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Leave it to the shell, which knows files and quoting better."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - no run needs it
+
+        return [CompletionItem(incomplete, type="file")]
+
+
+raw_bytes = _RawBytes()
 
 
 def flavors(text: str) -> tuple[Flavor, ...]:

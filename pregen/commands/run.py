@@ -61,6 +61,7 @@ run = RunCommand(
     epilog="Each flag can be set in the environment (--max-pixels is PREGEN_MAX_PIXELS) and in "
     '$XDG_CONFIG_HOME/pregen/config.toml (max-pixels = "1G"). The command line goes before the '
     "environment, the environment before the file. Several globs in a variable are separated by "
-    "spaces.",
+    "spaces.\n\nExamples: `pregen run ~/Pictures`; `pregen run ~/Pictures --dry-run`; "
+    "`pregen run /mnt/nas --order newest --workers 8`.",
 )
 run.panels = PANELS

@@ -40,4 +40,5 @@ show = Command(
         Option(["--json"], is_flag=True, help="Write a JSON object for each FILE."),
     ],
     help=_show.__doc__,
+    epilog="Example: pregen show ~/Pictures/cat.jpg",
 )

@@ -45,4 +45,5 @@ status = Command(
         Option(["--json"], is_flag=True, help="Write one JSON object."),
     ],
     help=_status.__doc__,
+    epilog="Example: pregen status --runs 20",
 )

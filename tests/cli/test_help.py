@@ -1,0 +1,73 @@
+"""The help of every verb, and the man page that is made from it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from pregen.cli import program
+from tests.support.program import run_pregen
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "man" / "pregen.1"
+CONTEXT = click.Context(program, info_name="pregen")
+VERBS = program.list_commands(CONTEXT)
+
+
+def command(verb: str) -> click.Command:
+    found = program.get_command(CONTEXT, verb)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_an_example_of_itself(verb: str) -> None:
+    text = f"{command(verb).help}\n{command(verb).epilog}"
+    _, word, examples = text.rpartition("Example")
+    assert word, text
+    assert f"pregen {verb}" in examples
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_flag_is_without_help(verb: str) -> None:
+    options = [each for each in command(verb).params if isinstance(each, click.Option)]
+    assert [each.opts for each in options if not each.help] == []
+    assert run_pregen(verb, "--help").code == 0
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="not a checkout")
+def test_the_man_page_is_what_the_script_makes() -> None:
+    made = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "man", "-"], capture_output=True, check=True, timeout=60
+    )
+    assert made.stdout == PAGE.read_bytes(), "run scripts/man and commit man/pregen.1"
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="no groff here")
+def test_groff_renders_the_man_page_without_a_warning() -> None:
+    shown = subprocess.run(
+        ["groff", "-man", "-Tascii", "-P-cbou", "-ww", PAGE],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert shown.stderr == ""
+    lines = shown.stdout.splitlines()
+    for verb in VERBS:
+        assert f"   {verb}" in lines
+        for option in command(verb).params:
+            if isinstance(option, click.Option) and not option.hidden:
+                assert re.search(rf"{re.escape(option.opts[0])}\b", shown.stdout), option.opts
+
+
+@pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="not a checkout")
+def test_the_readme_names_every_verb() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [verb for verb in VERBS if f"pregen {verb}" not in text] == []
