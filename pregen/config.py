@@ -64,6 +64,15 @@ class Sandbox(Enum):
     OFF = "off"
 
 
+class Previews(Enum):
+    """Whether a camera's own preview may stand for a JPEG."""
+
+    NEVER = "never"
+    """The main picture is the truth."""
+    AUTO = "auto"
+    """Where one covers the largest wanted flavor and shows the same."""
+
+
 class Shard(NamedTuple):
     """One machine's share of all sources: number 1 to `total`."""
 
@@ -132,6 +141,7 @@ class WorkConfig:
     """The wanted ones, for a source that changed after it was planned."""
     max_pixels: int = DEFAULT_MAX_PIXELS
     decoder: Decoder = Decoder.AUTO
+    previews: Previews = Previews.NEVER
     drop_cache: bool = False
     """Tell the kernel that what was read will not be read again."""
     missing_only: bool = False

@@ -12,6 +12,7 @@ from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
+from pregen.config import Previews
 from pregen.errors import CacheError, CacheFullError
 from pregen.imaging import thumbnail
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES
@@ -303,6 +304,7 @@ class _Attempt:
             self._config.max_pixels,
             ask,
             self._config.decoder,
+            previews=self._config.previews is Previews.AUTO,
         )
 
     def _wrapped(self, made: thumbnail.Thumbnails, makes: list[Step]) -> list[_Entry]:

@@ -26,6 +26,7 @@ from pregen.config import (
     Check,
     Decoder,
     Order,
+    Previews,
     Sandbox,
 )
 from pregen.engines.registry import DEFAULT_ENGINE, ENGINES
@@ -66,6 +67,7 @@ class RunFlags:
     use_shared: bool
     check: str
     decoder: str
+    previews: str
     drop_cache: bool
     dry_run: bool
     workers: int | None
@@ -231,6 +233,14 @@ PANELS: dict[str, tuple[Option, ...]] = {
             default=Decoder.AUTO.value,
             show_default=True,
             help="For JPEGs: libvips, libjpeg-turbo, or (auto) the fastest of equals.",
+        ),
+        Option(
+            ["--previews"],
+            type=click.Choice([previews.value for previews in Previews]),
+            default=Previews.NEVER.value,
+            show_default=True,
+            help="auto: make do with the preview that a camera stored in a JPEG, where it is large "
+            "enough and shows the same. Reads far less; shows what the camera made.",
         ),
         Option(
             ["--drop-cache"],

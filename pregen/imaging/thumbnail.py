@@ -97,6 +97,8 @@ def make(
     max_pixels: int,
     ask: Callable[[int], None],
     decoder: Decoder = Decoder.AUTO,
+    *,
+    previews: bool = False,
 ) -> Thumbnails:
     """Decode a source once and make the picture of every flavor.
 
@@ -107,6 +109,7 @@ def make(
         max_pixels: a larger picture is TooLarge, told from its header.
         ask: called before a large decode, with its size in bytes; returns when there is room.
         decoder: for JPEGs.
+        previews: a JPEG's own preview will do where it shows the same.
 
     Raises:
         Fault: the source cannot become a picture.
@@ -114,7 +117,7 @@ def make(
     """
     begun_ns = time.perf_counter_ns()
     head = os.pread(fd, sniff.HEAD_BYTES, 0)
-    request = Request(fd, size_bytes, head, identify(head), ask, decoder)
+    request = Request(fd, size_bytes, head, identify(head), ask, decoder, previews=previews)
     try:
         return _make(request, flavors, max_pixels, begun_ns)
     except Fault as fault:

@@ -32,10 +32,12 @@ from pregen.imaging import (
 from pregen.imaging.decoders import pillow, salvage
 from pregen.imaging.faults import Fault
 from pregen.imaging.previews import choice, cr3, layout, raf, tiffraw
+from pregen.imaging.previews import jpeg as previews_jpeg
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
 from tests.support import heifs, making, pictures, pngwalk, raws
 from tests.support.pictures import encode, image
+from tests.support.previewed import UNDEFINED, VGA, with_ifd1, with_mpf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,6 +167,17 @@ def _previews(find: Callable[[layout.Source], layout.Layout]) -> Callable[[bytes
             choice.choose(found, 256)
 
     return run
+
+
+def _of_jpeg(source: layout.Source) -> layout.Layout:
+    data = source.get(0, min(source.size_bytes, layout.MAX_PIECE_BYTES))
+    head = jpeghead.read(data)
+    return layout.Layout() if head is None else previews_jpeg.layout(source, data, head)
+
+
+def _previewed() -> list[bytes]:
+    small = encode(image(*_SMALL_PX), "JPEG")
+    return [with_ifd1(small, small), with_mpf(small, [(VGA, small), (UNDEFINED, small)])]
 
 
 def _sniff(data: bytes) -> None:
@@ -420,6 +433,7 @@ PARSERS: dict[str, Parser] = {
     "previews-raf": Parser(
         _previews(raf.find), cache(lambda: [raws.raf(image(*_SMALL_PX))[:4000]])
     ),
+    "previews-jpeg": Parser(_previews(_of_jpeg), cache(_previewed)),
     "tiffhead": Parser(_tiffhead, cache(_tiffs)),
     "sniff": Parser(_sniff, cache(lambda: _heads() + _boxes())),
     "extents": Parser(_extents, cache(_boxes)),

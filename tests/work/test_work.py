@@ -171,8 +171,8 @@ def changing(monkeypatch: pytest.MonkeyPatch, path: Path, times: int) -> list[in
     """Let `path` be written to during the first `times` decodes."""
     real, calls = thumbnail.make, [0]
 
-    def make(*args: Any) -> thumbnail.Thumbnails:
-        made = real(*args)
+    def make(*args: Any, **more: Any) -> thumbnail.Thumbnails:
+        made = real(*args, **more)
         calls[0] += 1
         if calls[0] <= times:
             path.write_bytes(pictures.jpeg(700, 500, seed=calls[0]))

@@ -45,12 +45,16 @@ class Request:
         found: Format,
         ask: Callable[[int], None],
         decoder: Decoder = Decoder.AUTO,
+        *,
+        previews: bool = False,
     ) -> None:
         self._fd = fd
         self.size_bytes = size_bytes
         self.format = found
         self.decoder = decoder
         """The user's choice between decoders of the same format."""
+        self.previews = previews
+        """A JPEG's own preview will do."""
         self.bytes_read = len(head)
         """For the record: what a network share had to deliver."""
         self._ask = ask

@@ -12,6 +12,8 @@ from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Plain
 from pregen.imaging.faults import InvalidPicture, TruncatedPicture
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pregen.imaging.previews.layout import Preview
 
 
@@ -37,6 +39,15 @@ def jpeg_of(request: Request, data: bytes) -> Opened:
     """Read the header of a JPEG that lay in a source. Raises Fault when it makes no sense."""
     inner = Request(-1, len(data), data, sniff.JPEG, request.reserve, request.decoder)
     return jpeg.open_picture(inner)
+
+
+def samples_of(pixels: Pixels | Plain) -> NDArray[np.uint8]:
+    """Return decoded pixels as rows x columns x bands."""
+    if isinstance(pixels, Plain):
+        return pixels.samples
+    image = pixels.image
+    samples = np.frombuffer(image.write_to_memory(), np.uint8)
+    return samples.reshape(image.height, image.width, image.bands)
 
 
 class Samples(Opened):

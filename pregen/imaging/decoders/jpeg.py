@@ -175,12 +175,21 @@ def open_picture(request: Request) -> Opened:
     if request.size_bytes > WHOLE_FILE_BYTES:
         return vips.open_picture(request)
     head = jpeghead.read(request.head)
+    if request.previews and (head is None or head.scan_at < 0):
+        # A thumbnail in the EXIF pushes the scan out of the first 64 KiB.
+        head = jpeghead.read(request.first(_READ_GROWTH * len(request.head) // 2))
     if head is None or head.scan_at < 0:
         head = jpeghead.read(request.whole())
     if head is None or not _plain(head):
         return vips.open_picture(request)
     if request.decoder is Decoder.VIPS:
         return VipsJpeg(request, head)
+    if request.previews:
+        from pregen.imaging.decoders import previewed  # noqa: PLC0415 - which needs this module
+
+        found = previewed.open_preview(request, head)
+        if found is not None:
+            return found
     if not head.progressive:
         request.whole()
     return TurboPicture(request, head)

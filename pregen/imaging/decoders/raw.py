@@ -14,6 +14,7 @@ from pregen.imaging.decoders.base import Opened, Pixels, Plain, Request
 from pregen.imaging.faults import Fault, NeedsExtra, TruncatedPicture
 from pregen.imaging.previews import cr3, raf, tiffraw
 from pregen.imaging.previews.choice import choose
+from pregen.imaging.previews.doubt import is_doubtful
 from pregen.imaging.previews.layout import DamagedError, Layout, Source
 
 if TYPE_CHECKING:
@@ -43,8 +44,13 @@ class RawPicture(Opened):
             except Fault:
                 pass  # LibRaw develops the picture itself
             else:
+                if is_doubtful(embedded.samples_of(pixels)):
+                    return self._develop(box_px)
                 self.orientation = self._layout.orientation or inner.orientation
                 return pixels
+        return self._develop(box_px)
+
+    def _develop(self, box_px: int) -> Pixels | Plain:
         developed = _developed(self._request)
         pixels = developed.decode(box_px)
         self.loader = developed.loader
