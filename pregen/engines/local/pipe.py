@@ -7,6 +7,7 @@ killed in the middle of one would take the run with it.
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pregen.engines.local.wire import Frames, Tag, WireError
@@ -60,6 +61,9 @@ class Pipe:
             pass
         except OSError:
             self._backlog.clear()
+            # Should the worker be there all the same, it would wait for jobs that never come.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def receive(self) -> list[tuple[Tag, bytes]]:
         """Read once; return the frames that are whole now."""
