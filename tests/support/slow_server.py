@@ -3,8 +3,9 @@
     python slow_server.py MOUNT_POINT FILE SECONDS
 
 The mount point shows one file, `slow.jpg`, with the content of FILE; each read is answered after so
-many seconds with one byte. With "never" a read waits until the server is killed. Speaks the
-kernel's protocol itself, as `stuck_server` does.
+many seconds with one byte. With "never" a read waits until the server is killed, with "eio" it
+fails as on a dying disk, and so does everything that would change something. Speaks the kernel's
+protocol itself, as `stuck_server` does.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _INIT_OUT = struct.Struct("<IIIIHHIIHHI28x")
 #: ino, size, blocks, three times, three fractions, mode, links, uid, gid, rdev, block size, flags
 _ATTR = struct.Struct("<QQQQQQIIIIIIIIII")
 _DIRECT_IO = 1
-_ENOSYS, _ENOENT = 38, 2
+_ENOSYS, _ENOENT, _EIO = 38, 2, 5
 _ROOT, _FILE = 1, 2
 _NAME = b"slow.jpg"
 
@@ -41,12 +42,15 @@ def _attr(node: int, size_bytes: int) -> bytes:
 
 
 class _Server:
-    def __init__(self, content: bytes, wait_s: float | None) -> None:
+    def __init__(self, content: bytes, wait_s: float | None, *, broken: bool) -> None:
         self._content = content
         self._wait_s = wait_s
+        self._broken = broken
 
     def answer(self, opcode: int, node: int, body: bytes) -> bytes | int | None:
         """Return what a request gets; a number is an error, None no answer at all."""
+        if opcode == _READ and self._broken:
+            return _EIO
         if opcode == _READ:
             return self._read(struct.unpack_from("<QQ", body)[1])
         attr = _attr(_FILE, len(self._content))
@@ -64,7 +68,7 @@ class _Server:
             _OPENDIR: struct.pack("<QII", 1, 0, 0),
             _READDIR: b"" if at_end else name.ljust(-(-len(name) // 8) * 8, b"\0"),
             **dict.fromkeys(_DONE, b""),
-        }.get(opcode, _ENOSYS)
+        }.get(opcode, _EIO if self._broken else _ENOSYS)
 
     def _read(self, offset: int) -> bytes | None:
         if self._wait_s is None:
@@ -80,7 +84,9 @@ def main(point: str, file: str, seconds: str) -> None:
     options = f"fd={device},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()},allow_other"
     if libc.mount(b"slow", os.fsencode(point), b"fuse.slow", 0, options.encode()):
         raise OSError(ctypes.get_errno(), "mount")
-    server = _Server(Path(file).read_bytes(), None if seconds == "never" else float(seconds))
+    waits = not seconds.isalpha()
+    content = Path(file).read_bytes()
+    server = _Server(content, float(seconds) if waits else None, broken=seconds == "eio")
     while request := os.read(device, 1 << 17):
         _, opcode, unique, node, *_ = _IN_HEADER.unpack_from(request)
         answer = (
