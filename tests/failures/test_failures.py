@@ -98,7 +98,7 @@ def test_what_failed_when_and_why(cache: Path) -> None:
 
 def test_a_slow_file_is_told_with_the_flag_that_helps(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    put(tmp_path / "slow.png", png_zip_bomb(8000, 8000), MTIME_NS)
+    put(tmp_path / "slow.png", png_zip_bomb(16_000, 16_000), MTIME_NS)
     done = run_pregen("run", "--timeout=0.05", tmp_path / "slow.png", cache=cache)
     assert done.code == 3, done
     assert kinds(failures(cache, "--json")) == {"slow.png": "timed-out"}

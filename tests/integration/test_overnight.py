@@ -104,7 +104,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_it_stops_before_the_disk_is_full(small_disk: Path, tmp_path: Path) -> None:
     many_slow(tmp_path / "photos", 200, megapixels=1)
     cache = small_disk / "cache"
-    flags = ["--min-free", "14M", "--flavors", "xx-large"]
+    flags = ["--min-free", "12M", "--flavors", "large"]
     done = run_pregen("run", "--json", *flags, tmp_path / "photos", cache=cache)
     assert done.code == 12, done
     assert "--min-free" in done.err
