@@ -50,7 +50,7 @@ class _SharedFolder(Folder):
     """A repository, or a flavor in it."""
 
     def writing_fd(self) -> int:
-        """Return the folder, made with the rights of the one above it if need be.
+        """Return the folder, made with the rights of the originals' folder if need be.
 
         Raises:
             CacheError: It cannot be made or used; the message says what to do.
@@ -59,12 +59,19 @@ class _SharedFolder(Folder):
             self.close()
             above = self._parent.writing_fd() if self._parent else None
             try:
-                self._fd = _open_or_make(self._name, above)
+                self._fd = _open_or_make(self._name, above, self._originals_fd())
             except OSError as error:
                 raise _trouble(error, self.path) from error
             self._writable = True
             self._sweep()
         return self._fd
+
+    def _originals_fd(self) -> int | None:
+        """The folder whose rights are given: the one above may just be made by another worker."""
+        top = self._parent
+        while top is not None and top._parent is not None:  # noqa: SLF001 - of its own kind
+            top = top._parent  # noqa: SLF001 - likewise
+        return top.writing_fd() if top else None
 
     def _commit(self, name: str, data: bytes, key: str) -> Stamp:
         try:
@@ -160,14 +167,14 @@ _EFFECTIVE = os.access in os.supports_effective_ids
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
-def _open_or_make(name: bytes, above: int | None) -> int:
+def _open_or_make(name: bytes, above: int | None, like: int | None) -> int:
     flags = DIR_FLAGS | os.O_NOFOLLOW
     try:
         return os.open(name, flags, dir_fd=above)
     except FileNotFoundError:
-        if above is None:
+        if above is None or like is None:
             raise
-    rights = Rights.of(above)
+    rights = Rights.of(like)
     try:
         os.mkdir(name, rights.mode & 0o777, dir_fd=above)
     except FileExistsError:  # another worker was faster, and gives it its rights

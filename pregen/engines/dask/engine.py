@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from time import monotonic, sleep
@@ -22,7 +23,7 @@ from pregen.engines.dask.ledger import Ledger
 from pregen.engines.dask.proof import check_answer, probe_file
 from pregen.engines.dask.pulse import Pulse
 from pregen.errors import ClusterError
-from pregen.model import Kind, Outcome
+from pregen.model import Kind, Outcome, WorkerView
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
     from pregen.config import EngineConfig, WorkConfig
     from pregen.engines.dask.brief import Done
     from pregen.engines.dask.cluster import Event
-    from pregen.model import Job, WorkerView
+    from pregen.model import Job
 
 #: So many sources are looked up on every node before the first one is worked on.
 _SAMPLES: Final = 8
+#: Workers whose work is counted for the display; those that were replaced are among them.
+_MOST_WORKERS: Final = 1000
 #: A feed that has nothing ready is asked again after this long.
 _POLL_S: Final = 0.005
 _IDLE_S: Final = 0.05
@@ -75,6 +78,7 @@ class DaskEngine:
             collect=self._dask.collect,
         )
         self._cluster: Cluster | None = None
+        self._done: Counter[int] = Counter()
         self._sandbox = config.sandbox
 
     @property
@@ -100,13 +104,22 @@ class DaskEngine:
             brief = self._brief._replace(token=cluster.token)
             run = _Run(cluster, brief, self._dask.node_timeout_s, self._store)
             try:
-                yield from run.outcomes(jobs, stop)
+                for outcome in run.outcomes(jobs, stop):
+                    if outcome.worker_pid and len(self._done) < _MOST_WORKERS:
+                        self._done[outcome.worker_pid] += 1
+                    yield outcome
             except UnfitError as error:
                 raise ClusterError(str(error)) from error
 
     def workers(self) -> list[WorkerView]:
         """What every worker of every node is doing, as last heard. Called from another thread."""
-        return [] if self._cluster is None else self._cluster.views()
+        if self._cluster is None:
+            return []
+        done = dict(self._done)
+        views = {view.pid: view for view in self._cluster.views()}
+        idle = {pid: WorkerView(pid, None, 0.0, 0) for pid in done}
+        # Nodes tell what they do now and then; what is done is known here exactly.
+        return [view._replace(done=done.get(pid, 0)) for pid, view in (idle | views).items()]
 
 
 class _Run:
