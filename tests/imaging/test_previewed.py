@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,6 +100,45 @@ def test_black_and_bars_inside_the_right_shape_are_no_picture(bars: str, tmp_pat
             pixels[:] = 5
     data = with_mpf(main(), [(VGA, encode(Image.fromarray(pixels), "JPEG"))])
     assert made(data, tmp_path).loader != "preview"
+
+
+@pytest.mark.parametrize("quality", [20, 30, 60, 75, 95])
+@pytest.mark.parametrize(("size_px", "bar_px"), [((320, 240), 13), ((512, 384), 21)])
+def test_bars_are_told_however_badly_the_preview_is_compressed(
+    size_px: tuple[int, int], bar_px: int, quality: int, tmp_path: Path
+) -> None:
+    """3:2 in 4:3: the narrowest bars that cameras make."""
+    pixels = np.array(picture(*MAIN_PX).resize(size_px))
+    pixels[:bar_px] = pixels[-bar_px:] = 0
+    small = encode(Image.fromarray(pixels), "JPEG", quality=quality)
+    assert made(with_mpf(main(), [(VGA, small)]), tmp_path).loader != "preview"
+
+
+def zeroed(data: bytes) -> bytes:
+    begin, end = len(data) * 2 // 5, len(data) * 3 // 5
+    return data[:begin] + bytes(end - begin) + data[end:]
+
+
+def said_to_be(data: bytes, width_px: int, height_px: int) -> bytes:
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + struct.pack(">HH", height_px, width_px) + data[at + 4 :]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        preview()[: len(preview()) * 4 // 5],
+        preview()[: len(preview()) * 99 // 100],
+        zeroed(preview()),
+        said_to_be(preview(), 1280, 960),
+        said_to_be(preview(), 65500, 49125),
+    ],
+    ids=["a fifth missing", "a hundredth missing", "zeroed", "too large", "far too large"],
+)
+def test_a_preview_that_would_have_to_be_salvaged_gives_way(damaged: bytes, tmp_path: Path) -> None:
+    found = made(with_mpf(main(), [(VGA, damaged)]), tmp_path)
+    assert found.loader != "preview"
+    assert found.pictures == made(main(), tmp_path).pictures
 
 
 def test_a_picture_with_a_profile_of_its_own_is_decoded_itself(tmp_path: Path) -> None:

@@ -94,6 +94,18 @@ def test_a_preview_of_another_shape_is_passed_over(size: tuple[int, int]) -> Non
     assert large(raws.dng([picture, shown(MEDIUM)], (1200, 800)))[..., :3].mean() > 40
 
 
+@pytest.mark.parametrize("bar_px", [30, 128], ids=["bars", "black"])
+def test_a_black_or_barred_preview_is_developed_instead(bar_px: int) -> None:
+    """LibRaw, which would give the same preview, is not asked for it."""
+    pytest.importorskip("rawpy")
+    pixels = np.array(shown((384, 256)))
+    pixels[:bar_px] = pixels[-bar_px:] = 0
+    data = raws.dng([Image.fromarray(pixels)], (1200, 800))
+    assert make(data).loader == "libraw"
+    assert large(data)[..., :3].mean(axis=(1, 2)).min() > 40
+    assert make(raws.dng([shown((384, 256))], (1200, 800))).loader == "preview"
+
+
 def test_a_preview_that_is_damaged_costs_no_picture() -> None:
     pytest.importorskip("rawpy")
     data = raws.dng([shown(SMALL)], (1200, 800))

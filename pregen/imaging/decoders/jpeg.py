@@ -180,7 +180,7 @@ def open_picture(request: Request) -> Opened:
         head = jpeghead.read(request.first(_READ_GROWTH * len(request.head) // 2))
     if head is None or head.scan_at < 0:
         head = jpeghead.read(request.whole())
-    if head is None or not _plain(head):
+    if head is None or not is_plain(head):
         return vips.open_picture(request)
     if request.decoder is Decoder.VIPS:
         return VipsJpeg(request, head)
@@ -195,7 +195,8 @@ def open_picture(request: Request) -> Opened:
     return TurboPicture(request, head)
 
 
-def _plain(head: jpeghead.JpegHead) -> bool:
+def is_plain(head: jpeghead.JpegHead) -> bool:
+    """Tell whether `TurboPicture` takes it."""
     return (
         head.huffman
         and head.sample_bits == 8  # noqa: PLR2004 - 12-bit JPEG needs another build of the library

@@ -14,6 +14,7 @@ from pregen.imaging.decoders import embedded
 from pregen.imaging.decoders.base import Opened, Pixels, Plain, Request
 from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsupported
 from pregen.imaging.previews.choice import same_shape
+from pregen.imaging.previews.doubt import is_doubtful
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +61,8 @@ class LibrawPicture(Opened):
                 return None
             pixels = inner.decode(box_px)
         except (rawpy.LibRawError, Fault):
+            return None
+        if is_doubtful(embedded.samples_of(pixels)):
             return None
         self.loader = "libraw-preview"
         return pixels

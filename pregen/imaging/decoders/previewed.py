@@ -8,21 +8,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pregen.imaging import colour
+import simplejpeg
+
+from pregen.imaging import colour, jpeghead, sniff
 from pregen.imaging.decoders import embedded
-from pregen.imaging.decoders.jpeg import TurboPicture
-from pregen.imaging.faults import Fault
+from pregen.imaging.decoders.base import Request
+from pregen.imaging.decoders.jpeg import TurboPicture, is_plain
+from pregen.imaging.faults import Fault, InvalidPicture
 from pregen.imaging.previews import choice, doubt, jpeg
 from pregen.imaging.previews.layout import DamagedError, Source
 from pregen.imaging.runtime import pyvips
 
 if TYPE_CHECKING:
-    from pregen.imaging.decoders.base import Pixels, Plain, Request
+    from pregen.imaging.decoders.base import Pixels, Plain
+    from pregen.imaging.decoders.jpeg import Samples
     from pregen.imaging.jpeghead import JpegHead
     from pregen.imaging.previews.layout import Layout, Preview
 
+_EOI: Final = b"\xff\xd9"
 #: More than this and the main picture is as cheap: a full-size "preview" of a screen-sized photo.
 _WORTH: Final = 0.5
+
+
+class WholePicture(TurboPicture):
+    """A preview that has to be whole: there is a better picture than a salvaged one."""
+
+    def _decode(self, data: bytes, shrink: int) -> Samples:
+        """Decode, and raise ValueError for all that the decoder has to say."""
+        head = self._head
+        pixels: Samples = simplejpeg.decode_jpeg(
+            data,
+            self._space,
+            min_height=-(-head.height_px // shrink),
+            min_width=-(-head.width_px // shrink),
+            strict=True,
+        )
+        return pixels
+
+    def _enough(self, data: bytes, pixels: Samples) -> bool:
+        del pixels
+        return data.rfind(_EOI, self._head.scan_at) >= 0
+
+    def _by_vips(self, data: bytes, box_px: int) -> Pixels:
+        del data, box_px
+        raise InvalidPicture("the preview is damaged")
 
 
 class PreviewedPicture(TurboPicture):
@@ -47,19 +76,25 @@ class PreviewedPicture(TurboPicture):
     def _preview(self, preview: Preview, box_px: int) -> Pixels | Plain | None:
         """Decode a preview; None when it does not show a picture."""
         try:
-            opened = embedded.opened(self._request, preview)
-            size = opened.width_px, opened.height_px
-            if max(size) < box_px or not choice.same_shape(size, self._size()):
-                return None
-            pixels = opened.decode(box_px)
+            pixels = self._whole(preview).decode(box_px)
             if doubt.is_doubtful(embedded.samples_of(pixels)):
                 return None
         except (Fault, ValueError, MemoryError, pyvips.Error):
             return None
         return pixels
 
-    def _size(self) -> tuple[int, int]:
-        return self._head.width_px, self._head.height_px
+    def _whole(self, preview: Preview) -> WholePicture:
+        """Read a preview. Raises Fault when it is not ordinary, or larger than the picture."""
+        if preview.long_px > max(self._head.width_px, self._head.height_px):
+            raise InvalidPicture("the preview says that it is larger than the picture")
+        data = embedded.read_at(self._request, preview.offset, preview.size_bytes)
+        head = jpeghead.read(data)
+        if head is None or not is_plain(head):
+            raise InvalidPicture("the preview is no ordinary JPEG")
+        request = self._request
+        return WholePicture(
+            Request(-1, len(data), data, sniff.JPEG, request.reserve, request.decoder), head
+        )
 
 
 def open_preview(request: Request, head: JpegHead) -> PreviewedPicture | None:
