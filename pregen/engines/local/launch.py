@@ -16,7 +16,7 @@ import socket
 import sys
 import termios
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing import process as mp_process
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
@@ -179,6 +179,8 @@ def _apart() -> Iterator[None]:
     """
     main = sys.modules["__main__"]
     added = {name: value for name, value in WORKER_ENVIRONMENT.items() if name not in os.environ}
+    # It unblocks both signals when it starts, right before the fork server would inherit the mask.
+    resource_tracker.ensure_running()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     sys.modules["__main__"] = ModuleType("__main__")
     os.environ.update(added)
