@@ -93,7 +93,7 @@ def test_a_signal_to_everybody_below_the_run_ends_nobody(
         # Whoever died of it was missed or replaced before the run has told its progress twice.
         told = len(progress(running.wait_for_records(bool)))
         records = running.wait_for_records(lambda records: len(progress(records)) >= told + 2)
-        assert {worker["pid"] for worker in progress(records)[-1]["workers"]} == workers
+        assert {worker["pid"] for worker in progress(records)[-1]["workers"]} >= workers
         assert all(process.status() != psutil.STATUS_ZOMBIE for process in below)
         running.send(signal.SIGINT)
         done = running.end()
