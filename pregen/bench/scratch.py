@@ -10,9 +10,8 @@ from contextlib import suppress
 from itertools import count
 from typing import Self
 
-import psutil
-
 from pregen.errors import CacheError
+from pregen.processes import born_s
 from pregen.storage.atomic import HOST
 
 _NAME = re.compile(rb"\.pregen-bench-(?P<host>.+)-(?P<pid>[0-9]{1,9})-[^-]*")
@@ -90,6 +89,6 @@ def _sweep(parent: bytes) -> None:
                 parts
                 and parts["host"] == os.fsencode(HOST)
                 and entry.is_dir(follow_symlinks=False)
-                and not psutil.pid_exists(int(parts["pid"]))
+                and born_s(int(parts["pid"])) is None
             ):
                 remove(entry.path)

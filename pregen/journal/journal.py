@@ -16,8 +16,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import psutil
-
 from pregen import __version__
 from pregen.journal import database as files
 from pregen.journal import fingerprints, folders
@@ -38,6 +36,7 @@ from pregen.journal.rows import (
 )
 from pregen.journal.schema import OF_NOTE
 from pregen.model import REMEMBERED, Kind
+from pregen.processes import born_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -448,9 +447,7 @@ def _state(row: Row) -> RunState:
         return RunState.ENDED
     if host != socket.gethostname():
         return RunState.ELSEWHERE
-    try:
-        born_s = psutil.Process(pid).create_time()
-    except (psutil.Error, OSError, ValueError):
-        return RunState.KILLED
+    born = born_s(pid)
     # A process that began after the run did has only inherited its number.
-    return RunState.RUNNING if born_s <= started_at_ns / 1e9 + _CLOCK_SLACK_S else RunState.KILLED
+    runs = born is not None and born <= started_at_ns / 1e9 + _CLOCK_SLACK_S
+    return RunState.RUNNING if runs else RunState.KILLED

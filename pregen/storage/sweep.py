@@ -1,7 +1,8 @@
 """Removes the temps of dead runs. Touches nothing else, whatever it looks like.
 
-Run at the start of a run, under the cache's lock. Should a temp of a living run be taken all the
-same (two machines of one name on one network home), its commit is repeated by `Folder.write`.
+Run at the start and the end of a run, under the cache's lock. Should a temp of a living run be
+taken all the same (two machines of one name on one network home), its commit is repeated by
+`Folder.write`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ import stat
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import psutil
-
 from pregen.errors import CacheError
+from pregen.processes import born_s
 from pregen.storage.atomic import HOST, TEMP_PATTERN
 
 if TYPE_CHECKING:
@@ -64,11 +64,5 @@ def is_dead_temp(dir_fd: int, name: str) -> bool:
 
 def _may_be_alive(pid: int, written_s: float) -> bool:
     """Tell whether the process that has this pid can be the one that wrote at `written_s`."""
-    try:
-        return written_s >= psutil.Process(pid).create_time() - _CLOCK_SLACK_S
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True
-    except (OverflowError, ValueError):
-        return False  # no system has numbers that large
+    born = born_s(pid)
+    return born is not None and written_s >= born - _CLOCK_SLACK_S

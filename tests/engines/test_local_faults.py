@@ -19,6 +19,7 @@ import pytest
 from pregen.config import EngineConfig
 from pregen.engines.base import Stop, StopLevel
 from pregen.engines.local.engine import LocalEngine
+from pregen.engines.local.launch import see_out
 from pregen.errors import MissingLibraryError
 from pregen.model import Kind
 from tests import saboteurs
@@ -148,6 +149,17 @@ def test_no_worker_outlives_a_killed_run() -> None:
         run.kill()
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []
+
+
+def test_a_process_that_was_reported_dead_is_waited_for() -> None:
+    """Its pipes end first; then it lives on for as long as the kernel takes to clear it away."""
+    program = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        see_out(process.pid)
+        assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+    see_out(process.pid)  # there is nobody: no error
 
 
 # --- start-up -----------------------------------------------------------------------------------

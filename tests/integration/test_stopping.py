@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -12,16 +13,20 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from pregen.storage.atomic import HOST
 from tests.support import entries, pngwalk
 from tests.support.library import many_slow
 from tests.support.program import Running, run_pregen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.xdist_group("timing")]
 
 COUNT = 2000
+#: <linux/prctl.h>
+PR_SET_CHILD_SUBREAPER = 36
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -175,9 +180,49 @@ def test_a_killed_worker_is_replaced_and_its_work_done(photos: Path, cache: Path
     assert_all_whole(cache)
 
 
+@pytest.fixture
+def orphans_stay() -> Iterator[None]:
+    """Orphans come to this process, which does not look after them until the end of the test.
+
+    So they do below a first process that is slow to look, or never does.
+    """
+    before = {process.pid for process in psutil.Process().children()}
+    adopt_orphans(yes=True)
+    try:
+        yield
+    finally:
+        adopt_orphans(yes=False)
+        for process in psutil.Process().children():
+            if process.pid not in before and process.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(process.pid, 0)
+
+
+def adopt_orphans(*, yes: bool) -> None:
+    """Be the one to whom orphans among our descendants come, or no more."""
+    assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0) == 0
+
+
+@pytest.mark.usefixtures("orphans_stay")
+def test_a_run_sweeps_at_its_end_what_workers_left_that_nobody_has_buried(
+    photos: Path, cache: Path
+) -> None:
+    sources = sorted(photos.iterdir())[:150]
+    with Running("run", "--json", "--workers", "2", *sources, cache=cache) as running:
+        worker = psutil.Process(running.wait_for_workers()[0])
+        half = f".pregen-{HOST}-{worker.pid}-12345-01234567.tmp"
+        (cache / "thumbnails" / "large" / half).touch()
+        os.kill(worker.ppid(), signal.SIGKILL)  # the fork server
+        done = running.end()
+    assert worker.status() == psutil.STATUS_ZOMBIE
+    assert done.code == 0, done
+    assert done.summary["kinds"] == {"made": len(sources)}
+    assert_all_whole(cache)
+
+
 def test_progress_is_told_on_request(photos: Path, cache: Path) -> None:
     with Running("run", "--workers", "2", photos, cache=cache) as running:
-        running.wait_for_stderr("\n")
+        while running.process.poll() is None and not any(cache.glob("thumbnails/large/*.png")):
+            time.sleep(0.01)
         running.send(signal.SIGUSR1)
         running.wait_for_stderr("/")
         running.send(signal.SIGINT)

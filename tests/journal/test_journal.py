@@ -377,6 +377,21 @@ def test_a_run_whose_number_another_process_has_now_was_killed(tmp_path: Path) -
     found.close()
 
 
+def test_a_run_that_was_killed_is_known_as_such_before_its_parent_notices(tmp_path: Path) -> None:
+    found = opened(tmp_path)
+    found.begin_run(b"/", [])
+    found.close()
+    with subprocess.Popen([sys.executable, "-c", ""]) as run:
+        os.waitid(os.P_PID, run.pid, os.WEXITED | os.WNOWAIT)
+        database = sqlite3.connect(tmp_path / "journal.sqlite3")
+        with database:
+            database.execute("UPDATE runs SET pid = ?", (run.pid,))
+        database.close()
+        found = opened(tmp_path)
+        assert [run.state for run in found.last_runs(1)] == [RunState.KILLED]
+        found.close()
+
+
 def test_a_run_on_another_machine_may_go_on(tmp_path: Path) -> None:
     found = opened(tmp_path)
     found.begin_run(b"/", [])

@@ -47,8 +47,16 @@ def living_pid() -> Iterator[int]:
         yield process.pid
 
 
+@pytest.fixture(scope="module")
+def zombie_pid() -> Iterator[int]:
+    """The number of a process that has ended, and whose parent has not noticed yet."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        yield process.pid
+
+
 class Case(NamedTuple):
-    """A file in the folder: its name (with {dead} and {alive} numbers), its age, its fate."""
+    """A file in the folder: its name (with numbers in braces), its age, its fate."""
 
     what: str
     name: str
@@ -63,6 +71,7 @@ def ours(pid: str, host: str = HOST, tail: str = "7-01234567.tmp") -> str:
 DAY = timedelta(days=1).total_seconds()
 CASES = [
     Case("a dead process", ours("{dead}"), 0, swept=True),
+    Case("a dead process nobody has waited for", ours("{zombie}"), 0, swept=True),
     Case("a number no process has", ours(str(NO_PID)), 0, swept=True),
     Case("a number too large for any system", ours("9999999999"), 0, swept=True),
     Case("a living process", ours("{alive}"), 0, swept=False),
@@ -87,9 +96,14 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=[case.what for case in CASES])
 def test_only_temps_of_dead_runs_are_swept(
-    tmp_path: Path, folder: Folder, case: Case, dead_pid: int, living_pid: int
+    tmp_path: Path,
+    folder: Folder,
+    case: Case,
+    dead_pid: int,
+    living_pid: int,
+    zombie_pid: int,
 ) -> None:
-    path = tmp_path / case.name.format(dead=dead_pid, alive=living_pid)
+    path = tmp_path / case.name.format(dead=dead_pid, alive=living_pid, zombie=zombie_pid)
     path.write_bytes(b"half a picture")
     then = datetime.now(UTC).timestamp() - case.age_s
     os.utime(path, (then, then))

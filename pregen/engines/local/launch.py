@@ -15,13 +15,13 @@ import signal
 import socket
 import sys
 import termios
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing import process as mp_process
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from pregen.engines.local import child, post_mortem
+from pregen.engines.local import child, machine, post_mortem
 from pregen.engines.local.door import Door
 from pregen.engines.local.pipe import Pipe
 from pregen.engines.local.slot import Slot, new_memory
@@ -81,6 +81,7 @@ class Member:
         self._close_ends()
         self.process.join()
         self.process.close()
+        see_out(self.pid)
 
     def abandon(self) -> None:
         """Forget a process that cannot be ended; Python's exit is not to wait for it either."""
@@ -210,9 +211,20 @@ def _start(process: BaseProcess) -> None:
         process.start()
 
 
+def see_out(pid: int) -> None:
+    """Wait for a process to end that was reported dead.
+
+    When the fork server is killed, its pipes end before its workers are killed. What one of them
+    was writing is to be there, whole or not, when the run sweeps.
+    """
+    if machine.is_linux():
+        with suppress(OSError), _watched(pid) as ending:  # most were waited for: there is none
+            select.select([ending], [], [], _SERVER_END_S)
+
+
 @contextmanager
 def _watched(pid: int) -> Iterator[int]:
-    """A descriptor that is readable once a child has ended (Linux 5.3)."""
+    """A descriptor that is readable once a process has ended (Linux 5.3)."""
     descriptor = os.pidfd_open(pid)
     try:
         yield descriptor
