@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pillow_heif
 import pylibjxl
-from PIL import TiffImagePlugin, TiffTags
 
 from pregen.imaging import sniff
-from tests.support import films, pdfs, pictures
+from tests.support import films, pdfs, pictures, raws
 from tests.support.capabilities import corpus
 from tests.support.films import Look
 from tests.support.photo import photo
@@ -68,6 +67,7 @@ def _made() -> Iterator[bytes]:
         yield films.film([photo(*_EDGES_PX, 1)] * 3, container, codec, Look(pix_fmt))
     for make in _EXTRAS:
         yield make(picture)
+    yield from _raws()
 
 
 #: Most of what librsvg has code for.
@@ -133,16 +133,16 @@ def _jxl(picture: Image.Image) -> bytes:
     return bytes(pylibjxl.encode(np.asarray(picture), effort=1))
 
 
-def _dng(picture: Image.Image) -> bytes:
-    """Return what calls itself a DNG and holds a picture and no sensor data."""
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
-    tags[_DNG_VERSION] = b"\1\4\0\0"
-    tags.tagtype[_DNG_VERSION] = TiffTags.BYTE
-    return encode(picture, "TIFF", tiffinfo=tags)
+def _raws() -> Iterator[bytes]:
+    """A RAW for each walker there is, and one that LibRaw has to develop."""
+    small, medium = image(192, 128, seed=4), image(384, 256, seed=5)
+    yield raws.dng((), (320, 240))
+    yield raws.dng((small, medium), (320, 240), orientation=6)
+    yield raws.cr3(medium)
+    yield raws.raf(medium)
 
 
-_DNG_VERSION = 50706
-_EXTRAS: tuple[Callable[[Image.Image], bytes], ...] = (_heic, _jxl, _dng)
+_EXTRAS: tuple[Callable[[Image.Image], bytes], ...] = (_heic, _jxl)
 
 
 def _from_corpus() -> Iterator[bytes]:
