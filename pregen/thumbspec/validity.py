@@ -12,7 +12,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.thumbspec import mtime
+from pregen.thumbspec import fingerprint, mtime
 from pregen.thumbspec.clients import Wanted, refusals, shown
 from pregen.thumbspec.pngbuild import identity_texts, leading_chunks, number
 from pregen.thumbspec.pngchunks import (
@@ -81,6 +81,7 @@ _FORMAT_AT: Final = 24
 _JUDGED: Final = frozenset({b"tEXt" + key.encode() for key in (URI, MTIME, SIZE)})
 _WIDTH: Final = b"tEXt" + IMAGE_WIDTH.encode()
 _HEIGHT: Final = b"tEXt" + IMAGE_HEIGHT.encode()
+_FINGERPRINT: Final = b"tEXt" + fingerprint.KEY.encode() + b"\0"
 
 
 def judge(
@@ -246,22 +247,32 @@ def _is_our_own(data: bytes, flavor: Flavor, uri: str, mtime_ns: int, size_bytes
 
 def _original_edges(data: bytes, at: int) -> tuple[int, int] | None:
     """Read our own texts from byte `at` up to IDAT; None: there is something else."""
-    end = data.find(IDAT, at)
-    return None if end < 0 else _edges_in(data[at : end + len(IDAT)])
+    picture = data.find(IDAT, at) - 4
+    if picture < at or int.from_bytes(data[picture : picture + 4], "big") > MAX_LENGTH:
+        return None
+    # The last text is another one for every picture, and `_edges_in` can remember the rest.
+    end = data.rfind(_FINGERPRINT, at, picture) - 4
+    if end < at:
+        return _edges_in(data[at:picture])
+    check = picture - 4
+    if (
+        int.from_bytes(data[end : end + 4], "big") != check - end - 8
+        or zlib.crc32(data[end + 4 : check]).to_bytes(4, "big") != data[check:picture]
+    ):
+        return None
+    return _edges_in(data[at:end])
 
 
 # The photos of a camera all have one type and one size, and so their entries the same texts.
 @lru_cache(maxsize=256)
 def _edges_in(texts: bytes) -> tuple[int, int] | None:
-    """Read the texts behind the identity, up to the start of IDAT, which must end the bytes."""
+    """Read the texts behind the identity, which must be whole chunks to their end."""
     edges: dict[bytes, int] = {}
     at = 0
-    while at + _CHUNK_START.size <= len(texts):
-        length, kind = _CHUNK_START.unpack_from(texts, at)
-        if length > MAX_LENGTH:
+    while at < len(texts):
+        if at + _CHUNK_START.size > len(texts):
             return None
-        if kind == IDAT:
-            return edges.get(_WIDTH, 0), edges.get(_HEIGHT, 0)
+        length, kind = _CHUNK_START.unpack_from(texts, at)
         end = at + 8 + length
         content = texts[at + 4 : end]
         if kind != b"tEXt" or zlib.crc32(content).to_bytes(4, "big") != texts[end : end + 4]:
@@ -272,4 +283,4 @@ def _edges_in(texts: bytes) -> tuple[int, int] | None:
         if key in {_WIDTH, _HEIGHT}:
             edges[key] = number(value.decode("latin-1"))
         at = end + 4
-    return None
+    return edges.get(_WIDTH, 0), edges.get(_HEIGHT, 0)

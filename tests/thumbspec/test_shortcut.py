@@ -7,7 +7,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pregen.model import Flavor
-from pregen.thumbspec import validity
+from pregen.thumbspec import fingerprint, validity
 from pregen.thumbspec.clients import Wanted
 from pregen.thumbspec.validity import Verdict, judge
 from tests.support import pngwalk
@@ -27,8 +27,11 @@ _USUAL_TEXTS = st.sampled_from(
         ("tEXt", "Thumb::Image::Width", "100"),
         ("tEXt", "Thumb::Image::Height", "80"),
         ("tEXt", "Software", "pregen 0.1.0"),
+        ("tEXt", "X-Pregen::Fingerprint", f"{7:032x}:65536"),
     ]
 )
+#: Within a text, what would be the fingerprint's chunk if it stood outside of one.
+_NESTED = "\0\0\0\x20tEXtX-Pregen::Fingerprint\x001"
 _ODD_TEXTS = st.tuples(
     st.sampled_from(["tEXt", "zTXt", "iTXt"]),
     st.sampled_from(
@@ -39,9 +42,12 @@ _ODD_TEXTS = st.tuples(
             "Thumb::Image::Width",
             "Thumb::Image::Height",
             "X-Other",
+            "X-Pregen::Fingerprint",
         ]
     ),
-    st.sampled_from([URI, "1700000000", "1700000000.123456", "4123456", "300", "256", "0", "x"]),
+    st.sampled_from(
+        [URI, "1700000000", "1700000000.123456", "4123456", "300", "256", "0", "x", _NESTED]
+    ),
 )
 _ODD_EDGES_PX = st.sampled_from([0, 1, 128, 192, 257, 300])
 _ODD_FORMS = st.sampled_from([(8, 2, 0, 0, 0), (8, 6, 0, 0, 1), (8, 3, 0, 0, 0), (8, 6, 1, 0, 0)])
@@ -113,3 +119,14 @@ def test_no_height_at_all_is_corrupt_however_well_it_begins() -> None:
 def test_the_short_cut_is_taken_for_our_own_entries() -> None:
     assert _judge(samples.own()).head is None
     assert _judge(samples.foreign(IDENTITY)[:-12], whole=False).head is None
+
+
+def test_what_differs_from_photo_to_photo_is_not_what_is_remembered() -> None:
+    """Otherwise no two entries have texts in common, and all are taken apart again."""
+    for number in range(3):
+        facts = samples.FACTS._replace(
+            mime="image/x-test", extra=((fingerprint.KEY, f"{number:032x}:65536"),)
+        )
+        known = validity._edges_in.cache_info().hits
+        assert _judge(samples.own(facts, idat=bytes(10 + number))).head is None
+        assert validity._edges_in.cache_info().hits == known + (number > 0)
