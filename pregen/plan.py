@@ -37,7 +37,7 @@ LIST_AFTER_SOURCES = 1000
 
 # Members of an enum cost ten times a global in Python 3.11, and these are asked for every entry.
 _FRESH, _MISSING, _REFIT = Verdict.FRESH, Verdict.MISSING, Verdict.REFIT
-_NEED_MORE = Verdict.NEED_MORE
+_NEED_MORE, _STALE = Verdict.NEED_MORE, Verdict.STALE
 _MAKE = Action.MAKE
 #: Tuples, not sets: an enum's hash is a call.
 _GOOD = (_FRESH, _MISSING, _REFIT)
@@ -138,6 +138,15 @@ def _barred(path: bytes, config: PlanConfig, *, failed: bool, hint: Kind | None)
     if hint in _WHY_BARRED and not (hint in _FAILED and config.retry_failed):
         return Skip(path, *_WHY_BARRED[hint])
     return None
+
+
+def _is_before(stamp: Stamp, mtime_ns: int) -> bool:
+    """Tell whether an entry was stored in the second of its source's MTime, but before it.
+
+    Texts of whole seconds cannot tell that it is of a version that was replaced in this second;
+    given the fraction, it would be taken for the new one by those who look for it.
+    """
+    return mtime_ns // 10**9 * 10**9 <= stamp.mtime_ns < mtime_ns
 
 
 class Planner:
@@ -253,6 +262,8 @@ class Planner:
                 if verdict is _NEED_MORE:
                     data = listed.folder.read(name)
                     verdict = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True).verdict
+                if verdict is _REFIT and _is_before(stamp, mtime_ns):
+                    verdict = _STALE
             verdicts.append(verdict)
             stamps.append(stamp)
         return Entries(uri, verdicts)

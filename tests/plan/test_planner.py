@@ -177,6 +177,23 @@ def test_an_entry_as_qt_writes_it_is_refitted(
     assert kind(plan(config=PlanConfig(refit=False))) is Kind.FRESH
 
 
+@pytest.mark.parametrize(
+    ("before_ns", "action"),
+    [(1, MAKE), (123_456_789, MAKE), (123_456_790, REFIT), (0, REFIT), (-1, REFIT)],
+)
+def test_an_entry_that_is_older_than_its_source_by_less_than_texts_tell_is_made_anew(
+    cache: Cache, plan: Callable[..., Job | Skip], before_ns: int, action: Action
+) -> None:
+    """The source was replaced within one second, by a file of the same size."""
+    fill(cache)
+    seconds = str(SOURCE.mtime_ns // 10**9)
+    texts = [("tEXt", "Thumb::URI", URI), ("tEXt", "Thumb::MTime", seconds)]
+    cache.write(LARGE, URI, pngwalk.with_texts(encode(image(256, 192), "PNG"), texts))
+    entry = cache.folder(LARGE).path + b"/" + os.fsencode(entry_name(URI))
+    os.utime(entry, ns=(0, SOURCE.mtime_ns - before_ns))
+    assert actions(plan()) == [(action, LARGE)]
+
+
 def test_text_behind_a_long_profile_is_found(cache: Cache, plan: Callable[..., Job | Skip]) -> None:
     """Only the first page is read at first; this entry needs all of it."""
     fill(cache)

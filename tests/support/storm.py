@@ -5,9 +5,12 @@ For `scripts/soak kills`, and in short for the suite. Half of the kills end the 
 tumblerd makes entries of the same files, a second program writes entries (of these files and of its
 own), and files are replaced by other pictures. After that one run has to bring everything in order:
 every entry whole, of the picture that is there now, none missing, those of others as they were, no
-stray file, and a sound journal.
+stray file, and a sound journal. `pregen verify` is asked, too, and no source may have been blamed
+for what the storm did (`blame`): the last run does not retry, so it could not hide that.
 
-Each version of a source has a colour of its own, so that pixels of another version are told.
+Each version of a source has a colour of its own, so that pixels of another version are told, and a
+size of its own: two versions of one second and one size are the same to the standard, and nobody
+can tell of which one an entry is that another program began with the old and stored with the new.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import closing
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -31,9 +36,10 @@ import psutil
 from PIL import Image, PngImagePlugin
 
 from tests.support import entries, oracles, pngwalk
+from tests.support.blame import Blame
 from tests.support.leaks import wait_until_gone
 from tests.support.pictures import put
-from tests.support.program import PREGEN, environment
+from tests.support.program import PREGEN, environment, run_pregen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +48,8 @@ if TYPE_CHECKING:
 _SPREAD = 1.4
 #: ... and this, where it is the next of one run.
 _SPREAD_NEXT = 0.5
+#: So many kills come at any moment of a run, its end included, for which it takes this much time.
+_LATE, _SPREAD_LATE = 0.3, 1.2
 _ONE_PROCESS = 0.6
 #: Flat pictures: JPEG and reduction move a sample by so much at most.
 _TOLERANCE = 4
@@ -50,13 +58,18 @@ _REPLACED_AT_ONCE = 40
 _LOOK_EVERY = 50
 _OWN_ENTRIES = 20
 _IN_A_FOLDER = 50
+_SOME_FAILED = 3
+#: More than a picture takes, less than a comment in a JPEG holds.
+_SIZES = range(5_000, 65_000)
 
 
-def _picture(rng: random.Random) -> bytes:
+def _picture(rng: random.Random, size_bytes: int) -> bytes:
     colour = (rng.randrange(256), rng.randrange(256), rng.randrange(256))
     out = io.BytesIO()
     Image.new("RGB", (480, 360), colour).save(out, "JPEG", quality=95)
-    return out.getvalue()
+    data = out.getvalue()
+    comment = bytes(size_bytes - len(data) - 4)
+    return data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
 
 
 def _colour(picture: Image.Image) -> tuple[int, ...]:
@@ -153,26 +166,31 @@ class Storm:
 
     def __init__(self, folder: Path, sources: int, seed: int) -> None:
         self._rng = random.Random(seed)  # noqa: S311 - to be the same again
+        self._sizes = cycle(_SIZES)
         self.cache, self.library = folder / "cache", folder / "photos"
-        self.state = folder / "cache-state"
+        self._journal = folder / "cache-state" / "pregen" / "journal.sqlite3"
+        self._blame = Blame(self.cache, self._journal)
+        self._kills_in_run = 0
         self.sources = [
-            put(self.library / f"{n // _IN_A_FOLDER}" / f"{n:04}.jpg", _picture(self._rng))
+            put(self.library / f"{n // _IN_A_FOLDER}" / f"{n:04}.jpg", self._picture())
             for n in range(sources)
         ]
-        self.own = [
-            put(folder / "own" / f"{n}.jpg", _picture(self._rng)) for n in range(_OWN_ENTRIES)
-        ]
+        self.own = [put(folder / "own" / f"{n}.jpg", self._picture()) for n in range(_OWN_ENTRIES)]
         self._mark = ("TEST_STORM", f"{os.getpid()}-{id(self)}")
         self.tally: Counter[str] = Counter()
         self.torn: list[str] = []
         """What was found wrong on the way."""
         self._seen: set[Path] = set()
-        self._first_entry_s = 1.0
+        self._first_entry_s = self._whole_run_s = 1.0
+
+    def _picture(self) -> bytes:
+        return _picture(self._rng, next(self._sizes))
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a run in a process group of its own."""
         env = {"PYTHONDONTWRITEBYTECODE": "", self._mark[0]: self._mark[1]}
         self.tally["runs"] += 1
+        self._kills_in_run = 0
         return subprocess.Popen(
             [*PREGEN, "run", "-q", *arguments, str(self.library)],
             stdin=subprocess.DEVNULL,
@@ -183,13 +201,14 @@ class Storm:
         )
 
     def measure(self) -> None:
-        """Make all entries once, and learn how long a run takes to the first of them."""
+        """Make all entries once, and learn how long a run takes, and how long to the first."""
         began_s = time.monotonic()
         with self.start() as run:
             while run.poll() is None and not any(self.cache.glob("thumbnails/normal/*.png")):
                 time.sleep(0.01)
             self._first_entry_s = time.monotonic() - began_s
             _, errors = run.communicate()
+            self._whole_run_s = time.monotonic() - began_s
         assert run.returncode == 0, errors
 
     def rage(self, kills: int, trouble_every: int = 2) -> None:
@@ -197,13 +216,16 @@ class Storm:
         run, spread = self.start(), _SPREAD
         while self.tally["kills"] < kills:
             self._change_some(trouble_every)
-            time.sleep(self._rng.uniform(0, spread * self._first_entry_s))
+            late = self._rng.random() < _LATE
+            most_s = _SPREAD_LATE * self._whole_run_s if late else spread * self._first_entry_s
+            time.sleep(self._rng.uniform(0, most_s))
             spread = _SPREAD
             if run.poll() is not None:
                 self._ended(run)
                 run = self.start(*self._rng.choice([(), ("--force",), ("--workers", "3")]))
             elif self._rng.random() < _ONE_PROCESS and self._kill_one(run.pid):
                 spread = _SPREAD_NEXT
+                self._kills_in_run += 1
                 self.tally["one process"] += 1
                 self.tally["kills"] += 1
             else:
@@ -227,6 +249,10 @@ class Storm:
             self.torn.append(f"a run ended with {run.returncode}: {said}")
         if wait_until_gone(self._mark, 10):
             self.torn.append("processes outlived their run")
+        before = self._blame.found
+        self.torn += self._blame.look(self._kills_in_run)
+        if run.returncode == _SOME_FAILED and self._blame.found == before:
+            self.torn.append("a run ended with 3, and its journal knows no failure")
 
     def _kill_one(self, pid: int) -> bool:
         try:
@@ -240,7 +266,7 @@ class Storm:
     def _change_some(self, one_in: int) -> None:
         if self._rng.randrange(one_in) == 0:
             for path in self._rng.sample(self.sources, min(_REPLACED_AT_ONCE, len(self.sources))):
-                _replace(path, _picture(self._rng))
+                _replace(path, self._picture())
                 self.tally["files replaced"] += 1
 
     def look(self) -> None:
@@ -267,10 +293,10 @@ class Storm:
             for what in flaws(entry, source, box_px)
         ]
 
-    def verify(self, writer: OtherWriter) -> list[str]:
-        """Have one run bring all in order; return what is not."""
-        _, errors = (run := self.start("--retry-failed", "--check", "full")).communicate()
-        wrong = [*self.torn]
+    def verify(self, writer: OtherWriter, *how: str) -> list[str]:
+        """Have one run bring all in order; return what is not. `how`: options for `verify`."""
+        _, errors = (run := self.start("--check", "full")).communicate()
+        wrong = [*self.torn, *self._blame.look(0)]
         if run.returncode:
             wrong.append(f"the last run ended with {run.returncode}: {errors.decode()}")
         known = {*writer.kept, *(e for path in self.sources for e, _ in self._entries_of(path))}
@@ -284,15 +310,23 @@ class Storm:
         wrong += [
             f"stray: {path}" for path in entries.files(self.cache) if path not in {*known, lock}
         ]
-        journal = self.state / "pregen" / "journal.sqlite3"
-        wrong += [f"set aside: {path}" for path in journal.parent.glob("*corrupt*")]
-        with sqlite3.connect(journal) as database:
+        wrong += [f"set aside: {path}" for path in self._journal.parent.glob("*corrupt*")]
+        with closing(sqlite3.connect(self._journal)) as database:
             [answer] = database.execute("PRAGMA integrity_check").fetchone()
-        database.close()
         if answer != "ok":
             wrong.append(f"journal: {answer}")
         self.tally["entries at the end"] = len(known)
-        return wrong
+        self.tally |= self._blame.tally
+        return [*wrong, *self._verified(len(known), how)]
+
+    def _verified(self, expected: int, how: tuple[str, ...]) -> Iterator[str]:
+        """Yield what `pregen verify` finds, or does not look at."""
+        done = run_pregen("verify", "--json", *how, cache=self.cache)
+        if done.code:
+            yield f"pregen verify: {done}"
+        states = done.summary["source_states"]
+        if done.summary["entries"] != expected or states != {"there": expected}:
+            yield f"pregen verify looked at {done.summary}, not at {expected} entries"
 
 
 def _broken(entry: Path) -> Iterator[str]:
@@ -340,7 +374,7 @@ def main(kills: int, seed: int, folder: str | None) -> int:
     tumbler = Tumbler(storm.cache, storm.sources, seed + 1)
     with OtherWriter(storm.cache, storm.sources, storm.own, seed + 2) as writer, tumbler:
         storm.rage(kills)
-    wrong = storm.verify(writer)
+    wrong = storm.verify(writer, "--deep")
     storm.tally |= Counter({"written by another program": writer.written})
     storm.tally |= Counter({"rounds of tumblerd": tumbler.rounds, "refused": tumbler.refused})
     sys.stdout.writelines(f"{count:8} {name}\n" for name, count in sorted(storm.tally.items()))
