@@ -135,8 +135,9 @@ class _Run:
                 try:
                     self._work(found, cache)
                 finally:
-                    with suppress(CacheError):
-                        if self._config.sweep:
+                    # Without a job no worker was there that could have left a temp.
+                    if self._config.sweep and self._watch.totals().jobs:
+                        with suppress(CacheError):
                             cache.sweep_all()
         except LockedError:
             if not self._stop.asked:

@@ -36,8 +36,9 @@ _NAME_TRIES = 100
 #: What chmod says on file systems that keep no modes (FAT, some network shares).
 _NO_MODES = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
+TEMP_PREFIX = ".pregen-"
 TEMP_PATTERN = re.compile(
-    rf"\.pregen-(?P<host>[A-Za-z0-9._]{{1,{_HOST_CHARS}}})-(?P<pid>[1-9][0-9]{{0,9}})"
+    rf"{re.escape(TEMP_PREFIX)}(?P<host>[A-Za-z0-9._]{{1,{_HOST_CHARS}}})-(?P<pid>[1-9][0-9]{{0,9}})"
     r"-[0-9]{1,20}-[0-9a-f]{8}\.tmp",
     re.ASCII,
 )
@@ -67,7 +68,7 @@ HOST = host_label(os.uname().nodename)
 
 def temp_name(key: str) -> str:
     """Return a name no other commit of this or any other live process uses."""
-    return f".pregen-{HOST}-{os.getpid()}-{next(_numbers)}-{key[:8]}.tmp"
+    return f"{TEMP_PREFIX}{HOST}-{os.getpid()}-{next(_numbers)}-{key[:8]}.tmp"
 
 
 def commit(  # noqa: PLR0913 - keywords, of which most callers need none
