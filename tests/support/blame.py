@@ -13,11 +13,14 @@ import tempfile
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _DONE = ("made", "refitted", "tidied", "reused", "fresh")
-_FAILED = f"SELECT run_id, path, kind, message FROM sources WHERE kind NOT IN {_DONE}"  # noqa: S608 - constants
-_BLAMED_FOR = 2
+_FAILED = f"SELECT run_id, path, kind, message, worker_pid FROM sources WHERE kind NOT IN {_DONE}"  # noqa: S608 - constants
+_KILLS_EACH = 2
 
 
 class _Failure(NamedTuple):
@@ -27,6 +30,7 @@ class _Failure(NamedTuple):
     path: bytes
     kind: str
     message: str
+    worker_pid: int
 
 
 class Blame:
@@ -40,29 +44,27 @@ class Blame:
         self.found = 0
         """Failures so far, with and without a reason."""
 
-    def look(self, kills: int) -> list[str]:
+    def look(self, killed: Sequence[int]) -> list[str]:
         """Return what is wrong with the failures of the run that has just ended.
 
         Args:
-            kills: how many of its processes were killed one by one.
+            killed: its workers that were killed one by one, in that order.
         """
         wrong = []
+        kills_left = len(killed)
         for failure in self._failures():
             self._seen.add(failure[:2])
             self.found += 1
             if failure.kind == "changed":
                 self.tally["sources replaced while they were read"] += 1
-            elif (
-                failure.kind == "out-of-memory"
-                and "SIGKILL" in failure.message
-                and kills >= _BLAMED_FOR
-            ):
+            elif _met_twice(failure, killed) and kills_left >= _KILLS_EACH:
+                kills_left -= _KILLS_EACH
                 self.tally["sources that two kills met"] += 1
             else:
                 self.tally["sources wrongly blamed"] += 1
                 wrong.append(
-                    f"blamed after {kills} kills: {os.fsdecode(failure.path)}: {failure.kind}:"
-                    f" {failure.message}"
+                    f"blamed, and {len(killed)} workers killed:"
+                    f" {os.fsdecode(failure.path)}: {failure.kind}: {failure.message}"
                 )
         records = {*self._cache.glob("thumbnails/fail/pregen-*/*.png")} - self._records
         self._records |= records
@@ -77,3 +79,9 @@ class Blame:
             with closing(sqlite3.connect(Path(folder) / self._journal.name)) as database:
                 rows = [_Failure(*row) for row in database.execute(_FAILED)]
         return [row for row in rows if row[:2] not in self._seen]
+
+
+def _met_twice(failure: _Failure, killed: Sequence[int]) -> bool:
+    """Tell whether a kill was the last of two: it is not the first, and it hit the worker named."""
+    named = failure.kind == "out-of-memory" and "SIGKILL" in failure.message
+    return named and failure.worker_pid in killed[1:]

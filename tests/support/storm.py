@@ -170,7 +170,8 @@ class Storm:
         self.cache, self.library = folder / "cache", folder / "photos"
         self._journal = folder / "cache-state" / "pregen" / "journal.sqlite3"
         self._blame = Blame(self.cache, self._journal)
-        self._kills_in_run = 0
+        self._killed: list[int] = []
+        """Workers of this run that were killed one by one."""
         self.sources = [
             put(self.library / f"{n // _IN_A_FOLDER}" / f"{n:04}.jpg", self._picture())
             for n in range(sources)
@@ -190,7 +191,7 @@ class Storm:
         """Start a run in a process group of its own."""
         env = {"PYTHONDONTWRITEBYTECODE": "", self._mark[0]: self._mark[1]}
         self.tally["runs"] += 1
-        self._kills_in_run = 0
+        self._killed = []
         return subprocess.Popen(
             [*PREGEN, "run", "-q", *arguments, str(self.library)],
             stdin=subprocess.DEVNULL,
@@ -225,7 +226,6 @@ class Storm:
                 run = self.start(*self._rng.choice([(), ("--force",), ("--workers", "3")]))
             elif self._rng.random() < _ONE_PROCESS and self._kill_one(run.pid):
                 spread = _SPREAD_NEXT
-                self._kills_in_run += 1
                 self.tally["one process"] += 1
                 self.tally["kills"] += 1
             else:
@@ -250,18 +250,22 @@ class Storm:
         if wait_until_gone(self._mark, 10):
             self.torn.append("processes outlived their run")
         before = self._blame.found
-        self.torn += self._blame.look(self._kills_in_run)
+        self.torn += self._blame.look(self._killed)
         if run.returncode == _SOME_FAILED and self._blame.found == before:
             self.torn.append("a run ended with 3, and its journal knows no failure")
 
     def _kill_one(self, pid: int) -> bool:
         try:
             below = psutil.Process(pid).children(recursive=True)
-            if below:
-                self._rng.choice(below).kill()
-            return bool(below)
+            if not below:
+                return False
+            chosen = self._rng.choice(below)
+            if chosen.ppid() != pid:  # no worker: the fork server, or what serves it
+                self._killed.append(chosen.pid)
+            chosen.kill()
         except psutil.NoSuchProcess:
             return False
+        return True
 
     def _change_some(self, one_in: int) -> None:
         if self._rng.randrange(one_in) == 0:
@@ -296,7 +300,7 @@ class Storm:
     def verify(self, writer: OtherWriter, *how: str) -> list[str]:
         """Have one run bring all in order; return what is not. `how`: options for `verify`."""
         _, errors = (run := self.start("--check", "full")).communicate()
-        wrong = [*self.torn, *self._blame.look(0)]
+        wrong = [*self.torn, *self._blame.look(())]
         if run.returncode:
             wrong.append(f"the last run ended with {run.returncode}: {errors.decode()}")
         known = {*writer.kept, *(e for path in self.sources for e, _ in self._entries_of(path))}
