@@ -117,6 +117,8 @@ class Kind(Enum):
     CRASHED = "crashed"
     TIMED_OUT = "timed-out"
     OUT_OF_MEMORY = "out-of-memory"
+    DISTURBED = "disturbed"
+    """Workers ended over and over while they had it, from outside or each of another cause."""
     ERROR = "error"
     """An unexpected exception: a bug of pregen's; the message holds the last traceback line."""
     CACHE_FULL = "cache-full"
@@ -138,6 +140,7 @@ FAILURES = frozenset(
         Kind.CRASHED,
         Kind.TIMED_OUT,
         Kind.OUT_OF_MEMORY,
+        Kind.DISTURBED,
         Kind.ERROR,
         Kind.CACHE_FULL,
         Kind.CACHE_ERROR,

@@ -245,6 +245,21 @@ def _wait_for_file(job: Job, _ask: Ask) -> Outcome:
     return made(job)
 
 
+def _hang_twice(job: Job, _ask: Ask) -> Outcome:
+    """Hang the first two times; how often it was tried is the size of its first URI's file."""
+    with Path(job.uris[0]).open("ab") as tries:
+        tries.write(b"x")
+        count = tries.tell()
+    if count <= 2:
+        time.sleep(1000)
+    return made(job)
+
+
+def _hang_twice_and_crash(job: Job, ask: Ask) -> Outcome:
+    _hang_twice(job, ask)
+    return _segfault(job, ask)
+
+
 _LEAKED: list[bytearray] = []
 
 SABOTAGE: dict[str, Callable[[Job, Ask], Outcome]] = {
@@ -256,6 +271,8 @@ SABOTAGE: dict[str, Callable[[Job, Ask], Outcome]] = {
     "close-pipe-and-stay": _close_pipe_and_stay,
     "exit": _exit,
     "exit-at-once": _exit_at_once,
+    "hang-twice": _hang_twice,
+    "hang-twice-and-crash": _hang_twice_and_crash,
     "hog": _hog,
     "hold": _hold,
     "hold-long": _hold_long,

@@ -73,7 +73,7 @@ _CONTEST_ROUNDS = 3
 _JPEG = "image/jpeg"
 _TROUBLES = FAILURES | {Kind.UNSUPPORTED}
 #: These end their worker, or keep it for a minute: once is enough.
-_ONCE = frozenset({Kind.CRASHED, Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.VANISHED})
+_ONCE = frozenset({Kind.CRASHED, Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DISTURBED, Kind.VANISHED})
 
 
 def bench(config: BenchConfig, stop: BenchStop, say: Say) -> Result:

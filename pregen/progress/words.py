@@ -74,6 +74,11 @@ WORDS: dict[Kind, Words] = {
         "needs more memory than there is",
         "close other programs or use fewer --workers, then run again",
     ),
+    Kind.DISTURBED: Words(
+        "disturbed",
+        "their workers were ended over and over, from outside or each time otherwise",
+        "find out what ends processes here, then run again",
+    ),
     Kind.ERROR: Words(
         "error",
         "a bug in pregen",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pregen.engines.local import facts, post_mortem
+from pregen.engines.local.blame import MOST_DEATHS
 from pregen.engines.local.facts import Glance
 from pregen.engines.local.supervisor import TICK_NS, Supervisor
 from pregen.engines.local.worker import Rules
@@ -50,6 +51,8 @@ class SimWorker:
     draining: bool = False
     told_to_quit: bool = False
     signalled: list[str] = field(default_factory=list)
+    hung: int | None = None
+    """The job because of which it was told to end."""
 
     @property
     def owes(self) -> list[int]:
@@ -71,6 +74,8 @@ class World:
         self.outcomes: dict[int, Outcome] = {}
         self.deaths: dict[int, list[list[int]]] = defaultdict(list)
         """For each job: what the workers had ever been sent that died with it."""
+        self.causes: dict[int, list[object]] = defaultdict(list)
+        """For each job: what these died of; None for what was not its own doing."""
         self.abandoned: list[int] = []
         self.finished = False
         self.failed: facts.Fail | None = None
@@ -152,14 +157,24 @@ class World:
     def die(self, worker: SimWorker, death: Death = SEGFAULT) -> None:
         """Let it die here and now."""
         glance = self.glance(worker)
-        self._gone(worker)
+        self._gone(worker, death)
         self.tell(facts.WorkerDied(worker.number, death, glance, 1000 + worker.number))
 
-    def _gone(self, worker: SimWorker) -> None:
+    def _gone(self, worker: SimWorker, death: Death = SIGKILL) -> None:
         del self.workers[worker.number]
         last = worker.in_flight or (worker.unheard[-1] if worker.unheard else None)
         if last is not None:
             self.deaths[last.job_id].append(list(worker.taken))
+            self.causes[last.job_id].append(self._cause(worker, last.job_id, death))
+
+    @staticmethod
+    def _cause(worker: SimWorker, job_id: int, death: Death) -> object:
+        """Tell what this death says about the job: seen from here, not by the supervisor."""
+        if "terminate" in worker.signalled:
+            return facts.Cause.TIME if worker.hung == job_id else None
+        if "kill" in worker.signalled:
+            return facts.Cause.LEFT
+        return None if death.innocent else death.cause
 
     def close_pipe(self, worker: SimWorker) -> None:
         self.tell(facts.PipeClosed(worker.number))
@@ -220,6 +235,7 @@ class World:
                 worker.told_to_quit = True
             case facts.Terminate():
                 worker.signalled.append("terminate")
+                worker.hung = worker.in_flight.job_id if worker.in_flight else None
             case facts.Kill():
                 worker.signalled.append("kill")
             case facts.Abandon():
@@ -239,6 +255,11 @@ class World:
                 died_with = self.deaths[outcome.job_id]
                 assert len(died_with) >= 2, "blamed for one death"
                 assert died_with[-1] == [outcome.job_id], "blamed although it was not alone"
+                *before, last = self.causes[outcome.job_id]
+                assert last is not None, "blamed for what came from outside"
+                assert last in before, "blamed for deaths of different causes"
+        for job_id, died_with in self.deaths.items():
+            assert len(died_with) <= MOST_DEATHS, f"job {job_id} goes on for ever"
 
     def run_to_the_end(self) -> None:
         """From now on nothing goes wrong but the cursed: everything must come to its end."""

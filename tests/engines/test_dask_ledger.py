@@ -67,7 +67,7 @@ def test_a_job_whose_nodes_all_die_is_given_up_and_the_others_are_not() -> None:
             assert ledger.home(batch.number, outcomes(batch.jobs), 0.1)
             home.extend(batch.jobs)
     assert [each.job_id for each in crashed] == [2]
-    assert crashed[0].kind is Kind.CRASHED
+    assert crashed[0].kind is Kind.DISTURBED
     assert "4 nodes" in crashed[0].message
     assert sorted(each.job_id for each in home) == [1, 3]
 

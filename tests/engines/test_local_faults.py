@@ -21,7 +21,7 @@ from pregen.engines.base import Stop, StopLevel
 from pregen.engines.local.engine import LocalEngine
 from pregen.engines.local.launch import see_out
 from pregen.errors import MissingLibraryError
-from pregen.model import Kind
+from pregen.model import REMEMBERED, Kind
 from tests import saboteurs
 from tests.saboteurs import job
 from tests.support.crew import open_descriptors, worker_processes, workers_left
@@ -132,6 +132,29 @@ def test_signals_that_come_to_the_whole_group_cost_no_job(number: signal.Signals
     thread.join()
     assert Counter(outcome.job_id for outcome in outcomes) == Counter(range(100))
     assert {outcome.kind for outcome in outcomes} == {Kind.MADE}
+
+
+@pytest.mark.parametrize(
+    ("how", "kind"), [(b"hang-twice", Kind.MADE), (b"hang-twice-and-crash", Kind.DISTURBED)]
+)
+def test_a_kill_from_outside_and_one_hang_are_no_verdict(
+    tmp_path: Path, how: bytes, kind: Kind
+) -> None:
+    tries = tmp_path / "tries"
+    watched = engine(workers=1, timeout_s=1.5)
+
+    def kill_once() -> None:
+        while not tries.exists():
+            time.sleep(0.005)
+        (view,) = watched.workers()
+        os.kill(view.pid, signal.SIGKILL)  # well before its deadline
+
+    thread = during(watched, kill_once)
+    (outcome,) = watched.run(iter([job(0, how)._replace(uris=(str(tries),))]), Stop())
+    thread.join()
+    assert tries.stat().st_size == 3
+    assert outcome.kind is kind
+    assert kind not in REMEMBERED
 
 
 # --- the death of the run -----------------------------------------------------------------------

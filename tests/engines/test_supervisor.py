@@ -8,9 +8,10 @@ import pytest
 
 from pregen.engines.base import StopLevel
 from pregen.engines.local import facts, post_mortem
-from pregen.engines.local.supervisor import FIRST_STARTS, MOST_AHEAD, SPARED
+from pregen.engines.local.blame import MIXED, MOST_DEATHS, SPARED, STRIKES
+from pregen.engines.local.supervisor import FIRST_STARTS, MOST_AHEAD
 from pregen.engines.local.worker import ABANDON_NS, GRACE_NS, LEAVE_NS, START_NS
-from pregen.model import Kind
+from pregen.model import FAILURES, RECORDED, REMEMBERED, Kind
 from tests.engines.simulated import RULES, SEGFAULT, SIGKILL, S, SimWorker, World
 from tests.saboteurs import job, made
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pregen.model import Job
 
 SIGTERM = post_mortem.cause_of(-15)
+ABORT = post_mortem.cause_of(-6)
+CPU_TIME = post_mortem.cause_of(-24)
 
 
 def one_worker_with(count: int, **rules: int) -> tuple[World, SimWorker]:
@@ -152,16 +155,88 @@ def test_a_signal_from_outside_is_not_the_jobs_fault() -> None:
     assert world.outcomes[0].kind is Kind.MADE
 
 
-def test_a_job_that_sends_itself_a_signal_from_outside_does_not_go_on_forever() -> None:
-    world, worker = one_worker_with(1)
-    for _ in range(SPARED + 3):
+def die_of(*deaths: Death) -> World:
+    """Have a job's worker die so often, if it is tried so often; then let all go well."""
+    world, worker = one_worker_with(3)
+    for death in deaths:
+        world.begin(worker)
+        assert worker.in_flight is not None
+        assert worker.in_flight.job_id == 0
+        world.die(worker, death)
         if 0 in world.outcomes:
             break
-        world.begin(worker)
-        world.die(worker, SIGTERM)
         world.all_ready()
-        worker = next(iter(world.workers.values()), worker)
-    assert world.outcomes[0].kind is Kind.CRASHED
+        worker = only(world)
+    world.run_to_the_end()
+    world.check()
+    assert sorted(world.outcomes) == world.arrived
+    return world
+
+
+@pytest.mark.parametrize("death", [SIGTERM, post_mortem.SERVER_LOST], ids=["SIGTERM", "server"])
+def test_deaths_from_outside_that_go_on_end_in_an_outcome_that_is_not_remembered(
+    death: Death,
+) -> None:
+    world = die_of(*[death] * MOST_DEATHS)
+    assert len(world.deaths[0]) == SPARED + 1
+    assert world.outcomes[0].kind is Kind.DISTURBED
+    assert death.words in world.outcomes[0].message
+    assert Kind.DISTURBED in FAILURES - REMEMBERED - RECORDED
+
+
+OTHERWISE = [
+    pytest.param([SIGKILL, ABORT], Kind.MADE, id="two causes, then it works"),
+    pytest.param([SIGTERM, SIGTERM, SEGFAULT], Kind.MADE, id="one of its own among those outside"),
+    pytest.param([SEGFAULT, ABORT], Kind.CRASHED, id="faults are one cause"),
+    pytest.param([post_mortem.cause_of(1), post_mortem.cause_of(2)], Kind.CRASHED, id="exits too"),
+    pytest.param([SEGFAULT, SIGTERM, SEGFAULT], Kind.CRASHED, id="twice, with one from outside"),
+    pytest.param([SIGKILL, SEGFAULT, SEGFAULT], Kind.CRASHED, id="a stray SIGKILL, then twice"),
+    pytest.param([SIGKILL, CPU_TIME, CPU_TIME], Kind.TIMED_OUT, id="the same with time"),
+    pytest.param([SEGFAULT, SIGKILL, CPU_TIME], Kind.DISTURBED, id="each time otherwise"),
+]
+
+
+@pytest.mark.parametrize(("deaths", "kind"), OTHERWISE)
+def test_only_two_deaths_of_one_cause_are_a_verdict(deaths: list[Death], kind: Kind) -> None:
+    assert die_of(*deaths).outcomes[0].kind is kind
+
+
+def test_no_job_sees_more_deaths_than_promised() -> None:
+    mixed = [SEGFAULT, SIGKILL, CPU_TIME]
+    assert len(mixed) == MIXED > STRIKES
+    world = die_of(*[SIGTERM] * SPARED, *mixed)
+    assert len(world.deaths[0]) == MOST_DEATHS
+    assert world.outcomes[0].kind is Kind.DISTURBED
+
+
+def test_a_kill_from_outside_and_a_hang_are_no_verdict() -> None:
+    world, worker = one_worker_with(1)
+    world.begin(worker)
+    world.die(worker, SIGKILL)
+    (alone,) = world.all_ready()
+    world.begin(alone)
+    world.pass_time(11 * S)
+    assert alone.signalled[0] == "terminate"
+    world.die(alone, SIGKILL)
+    assert not world.outcomes
+    world.run_to_the_end()
+    assert world.outcomes[0].kind is Kind.MADE
+
+
+def test_a_job_that_begins_in_a_worker_about_to_be_ended_for_another_is_not_blamed() -> None:
+    world, worker = one_worker_with(5)
+    world.begin(worker)
+    world.pass_time(11 * S)
+    assert worker.hung == 0
+    world.work_off(worker, most=1)  # it comes to its end just before the signal
+    world.begin(worker)
+    world.die(worker, SIGKILL)
+    world.all_ready()
+    world.begin(only(world))
+    world.die(only(world))
+    world.run_to_the_end()
+    assert world.causes[1] == [None, facts.Cause.FAULT]
+    assert world.outcomes[1].kind is Kind.MADE
 
 
 def test_several_suspects_are_each_tried_alone() -> None:

@@ -14,6 +14,8 @@ from tests.engines.simulated import RULES, SEGFAULT, SIGKILL, S, SimWorker, Worl
 DEATHS = [
     SEGFAULT,
     SIGKILL,
+    post_mortem.cause_of(-6),
+    post_mortem.cause_of(-10),
     post_mortem.cause_of(0),
     post_mortem.cause_of(-15),
     post_mortem.SERVER_LOST,

@@ -43,11 +43,11 @@ _GRACE_S = 15.0
 _EXPECTED = frozenset(
     {
         "made", "small", "not-a-picture", "needs-extra", "unsupported", "invalid", "truncated",
-        "too-large", "crashed", "timed-out", "out-of-memory",
+        "too-large", "crashed", "timed-out", "out-of-memory", "disturbed",
     }
 )  # fmt: skip
 #: Outcomes that are allowed, and that somebody should look at.
-_REMARKABLE = frozenset({"crashed", "timed-out", "out-of-memory", "error"})
+_REMARKABLE = frozenset({"crashed", "timed-out", "out-of-memory", "disturbed", "error"})
 
 
 @dataclass

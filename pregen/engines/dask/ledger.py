@@ -1,7 +1,8 @@
 """Which batches are out, how large the next one is, and what becomes of those that are lost. Pure.
 
 Every job put in comes out exactly once: as the outcome of the first batch that brings it home, or,
-where nodes die over and over with it, as CRASHED.
+where nodes die over and over with it, as DISTURBED: the next run
+tries it again.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class Ledger:
             return Verdict(tuple(self.send([job], tries) for job in batch.jobs), ())
         message = f"{tries} nodes ended while they had this file, the last one because {why}"
         return Verdict(
-            (), tuple(Outcome(job.job_id, job.path, Kind.CRASHED, message) for job in batch.jobs)
+            (), tuple(Outcome(job.job_id, job.path, Kind.DISTURBED, message) for job in batch.jobs)
         )
 
     def abandon(self) -> list[Outcome]:

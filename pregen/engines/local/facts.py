@@ -6,6 +6,7 @@ process a number stands for.
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -26,6 +27,24 @@ class Glance(NamedTuple):
     """Jobs this worker has finished, whether their outcomes have been received or not."""
 
 
+class Cause(Enum):
+    """What one bug would do again: two deaths of the same cause are the same death twice."""
+
+    FAULT = auto()
+    """A signal that the kernel or libc raises in the process itself; the same damage to memory
+    comes out as one or another."""
+    LEFT = auto()
+    """It ended itself, or hung up."""
+    SIGNAL = auto()
+    """Another signal."""
+    KILLED = auto()
+    """SIGKILL: the kernel for want of memory, or anybody."""
+    TIME = auto()
+    """It took too long, by the clock or on the processor."""
+    UNTOLD = auto()
+    """From outside."""
+
+
 class Death(NamedTuple):
     """How a worker ended, in so far as its exit status tells."""
 
@@ -37,6 +56,8 @@ class Death(NamedTuple):
     """The cause lies outside: its job is not to blame."""
     where: str = ""
     """The innermost Python line at that moment, as faulthandler saw it."""
+    cause: Cause = Cause.UNTOLD
+    """Never UNTOLD where the job may be to blame."""
 
 
 # --- facts ------------------------------------------------------------------------------------

@@ -71,6 +71,9 @@ class Member:
     def cause_of_death(self) -> Death:
         """Describe how the process, which is dead, ended."""
         lost = _is_empty(self.sentinel)
+        if self.process.exitcode is None:
+            # One that was spawned closes its sentinel before it can be waited for.
+            see_out(self.pid)
         exitcode = self.process.exitcode
         if exitcode is None or (exitcode == _STATUS_LOST and lost):
             return post_mortem.SERVER_LOST

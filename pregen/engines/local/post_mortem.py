@@ -10,7 +10,7 @@ import signal
 from pathlib import PurePosixPath
 from typing import Final
 
-from pregen.engines.local.facts import Death
+from pregen.engines.local.facts import Cause, Death
 from pregen.model import Kind
 
 #: 'File "/a/b.py", line 12 in name', innermost first, the thread that died marked "Current".
@@ -19,6 +19,19 @@ _CURRENT: Final = re.compile(rb"^(?:Current thread|Stack \(most recent call firs
 
 #: Signals other people send to end a program: the job in flight has nothing to do with it.
 _FROM_OUTSIDE: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+
+#: Signals of a process that did something impossible.
+_FAULTS: Final = frozenset(
+    {
+        signal.SIGSEGV,
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGILL,
+        signal.SIGFPE,
+        signal.SIGTRAP,
+        signal.SIGSYS,
+    }
+)
 
 #: With this a confined worker makes room for one that may write in the folders there are now.
 PLACES_MOVED: Final = 75
@@ -39,14 +52,20 @@ def cause_of(exitcode: int, last_words: bytes = b"") -> Death:
     if exitcode == PLACES_MOVED:
         return Death(Kind.CRASHED, "the cache's folders were replaced over and over", innocent=True)
     if exitcode >= 0:
-        return Death(Kind.CRASHED, f"it ended itself with exit status {exitcode}", where=where)
+        words = f"it ended itself with exit status {exitcode}"
+        return Death(Kind.CRASHED, words, where=where, cause=Cause.LEFT)
     number = -exitcode
     if number == signal.SIGKILL:
         words = "killed by SIGKILL, most likely the kernel's out-of-memory killer"
-        return Death(Kind.OUT_OF_MEMORY, words)
+        return Death(Kind.OUT_OF_MEMORY, words, cause=Cause.KILLED)
     if number == signal.SIGXCPU:
-        return Death(Kind.TIMED_OUT, "no end after twice its time on the processor", where=where)
-    return Death(Kind.CRASHED, signal_words(number), innocent=number in _FROM_OUTSIDE, where=where)
+        words = "no end after twice its time on the processor"
+        return Death(Kind.TIMED_OUT, words, where=where, cause=Cause.TIME)
+    words = signal_words(number)
+    if number in _FROM_OUTSIDE:
+        return Death(Kind.CRASHED, words, innocent=True, where=where)
+    cause = Cause.FAULT if number in _FAULTS else Cause.SIGNAL
+    return Death(Kind.CRASHED, words, where=where, cause=cause)
 
 
 def signal_words(number: int) -> str:

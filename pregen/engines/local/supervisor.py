@@ -7,7 +7,7 @@ The rules:
 
 * Every job that arrives gets exactly one outcome, whatever dies.
 * The job in flight when a worker dies gets a strike; the rest of the batch goes back free. A
-  struck job is tried once more, alone in a fresh worker. Only a second death is its own.
+  struck job is tried again, alone in a fresh worker. What it comes to is for `blame` to say.
 * A job that outlives its deadline has its worker ended, and is judged like a death.
 * Memory is promised by `budget`; waiting for it stops the job's clock.
 * Workers leave at job boundaries, after so many jobs or so much growth.
@@ -35,10 +35,6 @@ TICK_NS: Final = S // 20
 #: A tick later than this means that the run itself was stopped (Ctrl-Z, a frozen container, a
 #: consumer busy with a slow disk); no worker is to blame for that time.
 LATE_NS: Final = S
-#: The second death is the job's own (it was alone).
-STRIKES: Final = 2
-#: Deaths with another cause that a job in flight survives without a strike.
-SPARED: Final = 3
 #: Start-ups that may fail in a row before any has succeeded.
 FIRST_STARTS: Final = 3
 #: Later, this many workers may die one after the other without having begun anything.
@@ -59,8 +55,7 @@ class Supervisor:
         self._pending: deque[Job] = deque()
         self._suspects: deque[Job] = deque()
         self._open = 0
-        self._strikes: dict[int, int] = {}
-        self._spared: dict[int, int] = {}
+        self._ledger = blame.Ledger()
         self._budget = Budget(rules.memory_bytes)
         self._pace = Pace()
         self._level = StopLevel.RUN
@@ -204,8 +199,7 @@ class Supervisor:
         worker.heard()
         for outcome in fact.outcomes:
             if self._take(worker, outcome.job_id) is not None:
-                self._strikes.pop(outcome.job_id, None)
-                self._spared.pop(outcome.job_id, None)
+                self._ledger.forget(outcome.job_id)
                 self._emitted.append(outcome)
         self._barren = 0
         self._pace.saw(len(fact.outcomes), fact.busy_ns)
@@ -313,20 +307,22 @@ class Supervisor:
             return
         self._doom(worker)
         self._open -= len(worker.open)
-        fate = worker.fate or death
-        if worker.fate:
-            fate = worker.fate._replace(where=death.where)
-        blamed = self._whose(worker, last)
-        if blamed is not None and fate.innocent:
-            self._spared[blamed.job_id] = spared = self._spared.get(blamed.job_id, 0) + 1
-            blamed = None if spared <= SPARED else blamed
-        rest = [job for job in worker.open.values() if job is not blamed]
+        struck = self._whose(worker, last)
+        fate = worker.died_of(death, struck)
+        verdict = None if struck is None else self._ledger.charge(struck, fate, pid)
+        if verdict is None and fate.innocent:
+            struck = None
+        rest = [job for job in worker.open.values() if job is not struck]
         if self._level:
             self._interrupt(rest)
         else:
             (self._suspects if worker.alone else self._pending).extendleft(reversed(rest))
-        if blamed is not None:
-            self._strike(blamed, fate, pid)
+        if verdict is not None:
+            self._emitted.append(verdict)
+        elif struck is not None and self._level:
+            self._interrupt([struck])
+        elif struck is not None:
+            self._suspects.append(struck)
         elif not worker.delivered and not worker.told_to_quit and not self._level:
             self._barren += 1
             self._last_words = self._last_words or fate.words
@@ -341,17 +337,6 @@ class Supervisor:
         if last.job_id is None and 0 < unheard <= len(worker.open):
             return list(worker.open.values())[unheard - 1]
         return None
-
-    def _strike(self, job: Job, death: facts.Death, pid: int) -> None:
-        strikes = self._strikes.pop(job.job_id, 0) + 1
-        if strikes >= STRIKES:
-            self._spared.pop(job.job_id, None)
-            self._emitted.append(blame.verdict(job, death, pid))
-        elif self._level:
-            self._interrupt([job])
-        else:
-            self._strikes[job.job_id] = strikes
-            self._suspects.append(job)
 
     # --- time and stop ------------------------------------------------------------------------
 

@@ -70,6 +70,8 @@ class Worker:
     told_to_quit: bool = False
     fate: facts.Death | None = None
     """Why we are ending it."""
+    accused: int | None = None
+    """The job that has taken too long."""
     _blows: deque[tuple[int, Blow]] = field(default_factory=deque)
     """What is done, and when, should it still be there."""
     _asked_ns: int | None = None
@@ -136,10 +138,21 @@ class Worker:
             credit_ns = self._credit_ns if self._credit_job == job.job_id else 0
             limit_ns = rules.limit_ns(job)
             late = now_ns - glance.started_ns - credit_ns > limit_ns
-            return blame.hung(limit_ns / S) if late else None
+            if not late:
+                return None
+            self.accused = job.job_id
+            return blame.hung(limit_ns / S)
         if self._idle_ns is None:
             self._idle_ns = now_ns
         return blame.SILENT if now_ns - self._idle_ns > rules.timeout_ns else None
+
+    def died_of(self, death: facts.Death, job: Job | None) -> facts.Death:
+        """Return why it really ended while it had `job`, where its process ended by `death`."""
+        if self.fate is None:
+            return death
+        # It may have ended the job that hung, and begun another, before the signal came.
+        other = self.accused is not None and job is not None and job.job_id != self.accused
+        return self.fate._replace(where=death.where, innocent=other or self.fate.innocent)
 
     def _credit(self, job_id: int, extra_ns: int) -> None:
         if self._credit_job != job_id:
