@@ -156,13 +156,12 @@ def open_source(path: bytes, elsewhere: Callable[[], int] | None = None) -> Sour
             UNREADABLE: no permission, a disk or a server that fails, too many open files.
     """
     try:
-        fd = _open(path, elsewhere)
+        fd, now = _open_and_look(path, elsewhere)
+        if not now.st_nlink and not _is_at(path, now):
+            # Replaced since it was opened: no later look could tell.
+            let_go(fd)
+            fd, now = _open_and_look(path, elsewhere)
     except OSError as error:
-        raise _access_error(error) from error
-    try:
-        now = os.fstat(fd)
-    except OSError as error:
-        let_go(fd)
         raise _access_error(error) from error
     if not stat.S_ISREG(now.st_mode):
         let_go(fd)
@@ -180,6 +179,23 @@ def real_path(path: bytes) -> bytes:
 @lru_cache(maxsize=1024)
 def _real_folder(path: bytes) -> bytes:
     return os.path.realpath(path)
+
+
+def _open_and_look(path: bytes, elsewhere: Callable[[], int] | None) -> tuple[int, os.stat_result]:
+    fd = _open(path, elsewhere)
+    try:
+        return fd, os.fstat(fd)
+    except OSError:
+        let_go(fd)
+        raise
+
+
+def _is_at(path: bytes, facts: os.stat_result) -> bool:
+    """Tell whether this is the file at the path: some file systems count no names."""
+    try:
+        return os.path.samestat(os.stat(path), facts)
+    except OSError:
+        return False
 
 
 def _open(path: bytes, elsewhere: Callable[[], int] | None) -> int:

@@ -47,8 +47,16 @@ if TYPE_CHECKING:
 _PRELOADED = (pipeline, work, jpeg, vips)
 ERRORS = ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "EMFILE", "EINTR", "ESTALE")
 KILLS = ("kill-before", "kill-after")
-CHANGES = ("replaced", "rewritten")
+#: What others do to a source right before a call, "-soon": within the second of its time, which is
+#: all that most desktops compare.
+CHANGES = tuple(
+    what + when for what in ("replaced", "rewritten", "touched") for when in ("", "-soon")
+)
+#: The same when a call has read a part.
+AMID = tuple(f"{change}-mid" for change in CHANGES)
 _TRANSFERS = frozenset({"read", "write", "send", "recv"})
+#: The first and the last step of a commit, when the source has been looked at for the last time.
+_AFTER_DECODING = frozenset({("open", "temp"), ("rename", "temp")})
 _TIMEOUT_S = 60
 _OLD_NS, _NEW_NS = 1_600_000_000_123_456_789, 1_700_000_000_987_654_321
 _BOX_PX = 128
@@ -175,6 +183,7 @@ class Bed:
             FAULT_ONCE=str(once),
             FAULT_SWAP_FROM=str(self._folder / "swap.jpg"),
             FAULT_SWAP_TO=str(self.sources[0]),
+            FAULT_SWAP_S=str(_NEW_NS // 10**9),
         )
         wrong = [] if once.exists() else ["the fault never came"]
         # With workers the killed one may be the fork server, without which the run goes on.
@@ -198,8 +207,7 @@ class Bed:
                 # Where a temp cannot be removed it stays, for the next run.
                 if not path.endswith(".tmp") or (ended and cell.call != "unlink"):
                     yield f"stray: {path}"
-            # An entry of the version that was replaced tells the truth, and is known to be stale.
-            elif data != old.get(path) and (cell.fault == "rewritten" or data != new[path]):
+            elif data != old.get(path) and (data != new[path] or not _may_be_stale(cell)):
                 source = next(s for s in self.sources if self._entry(s) == self.cache / path)
                 yield from (f"{path}: {what}" for what in self._flaws(source))
         for path in old.keys() - self.entries().keys():
@@ -211,7 +219,7 @@ class Bed:
             yield f"at last there are {sorted(found)}, not {sorted(new)}"
         for source in self.sources:
             yield from (f"at last, {source.name}: {what}" for what in self._flaws(source))
-        if cell.fault not in CHANGES and found != new:
+        if not _changes(cell) and found != new:
             yield "at last an entry is not as without a fault"
         try:
             outcomes = self.outcomes()
@@ -220,7 +228,7 @@ class Bed:
             return
         # An entry whose outcome was not noted is fresh for the next run, which notes no such thing.
         allowed = {*self.known[cell.scene], *self.before[cell.scene]}
-        if cell.fault not in CHANGES and not allowed.issuperset(outcomes):
+        if not _changes(cell) and not allowed.issuperset(outcomes):
             yield f"the journal knows {outcomes}"
         if aside := list(self.state.glob("pregen/*corrupt*")):
             yield f"a journal was set aside: {aside}"
@@ -230,6 +238,18 @@ class Bed:
 
     def _flaws(self, source: Path) -> Iterable[str]:
         return flaws(self._entry(source), source, _BOX_PX)
+
+
+def _changes(cell: Cell) -> bool:
+    return cell.fault in CHANGES or cell.fault in AMID
+
+
+def _may_be_stale(cell: Cell) -> bool:
+    """Whether an entry of the version before the change is as it should be: its MTime tells.
+
+    After the last look at the source nobody can do better.
+    """
+    return not _changes(cell) or cell.file != "source"
 
 
 def _flat(colour: str) -> bytes:
@@ -275,9 +295,9 @@ def cells(bed: Bed, engine: str, role: str, *, every: bool) -> Iterator[Cell]:
             for fault in faults:
                 yield Cell(scene, engine, role, call, file, nth, fault)
         # What happens to a source after its commit is for the next run.
-        if file == "source" and call != "close":
+        if (file == "source" and call != "close") or (call, file) in _AFTER_DECODING:
             for nth in range(1, count + 1):
-                for fault in CHANGES:
+                for fault in (*CHANGES, *(AMID if call == "read" else ())):
                     yield Cell(scene, engine, role, call, file, nth, fault)
 
 

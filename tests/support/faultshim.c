@@ -19,10 +19,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 static char plan_call[32], plan_class[32], plan_fault[32], log_path[512], once_path[512];
 static char swap_from[512], swap_to[512];
+static long swap_s;
 static int plan_nth, seen, armed, only_workers;
 static pid_t first_pid;
 static __thread int inside;
@@ -39,6 +41,8 @@ __attribute__((visibility("default"))) void fault_arm(void) {
   take(once_path, sizeof once_path, "FAULT_ONCE");
   take(swap_from, sizeof swap_from, "FAULT_SWAP_FROM");
   take(swap_to, sizeof swap_to, "FAULT_SWAP_TO");
+  const char *second = getenv("FAULT_SWAP_S");
+  swap_s = second ? atol(second) : 0;
   seen = 0;
   armed = sscanf(plan, "%31s %31s %d %31s", plan_call, plan_class, &plan_nth, plan_fault) == 4;
   const char *role = getenv("FAULT_ROLE");
@@ -125,7 +129,21 @@ static const struct { const char *name; int number; } ERRORS[] = {
   {"EMFILE", EMFILE}, {"EINTR", EINTR}, {"ESTALE", ESTALE},
 };
 
-enum { GO, FAIL, SHORT, DIE_AFTER };
+/* Do to the source what others may do at any moment. "-soon": its time stays in the second it was
+ * (FAULT_SWAP_S). swap_from is another version of it. */
+static void change(void) {
+  int soon = strstr(plan_fault, "-soon") != NULL;
+  struct timespec times[2] = {{0, UTIME_OMIT}, {swap_s, 100000000}};
+  if (!strncmp(plan_fault, "replaced", 8))
+    syscall(SYS_renameat2, AT_FDCWD, swap_from, AT_FDCWD, swap_to, 0);
+  else if (!strncmp(plan_fault, "rewritten", 9))
+    copy(swap_from, swap_to);
+  else if (strncmp(plan_fault, "touched", 7))
+    return;
+  syscall(SYS_utimensat, AT_FDCWD, swap_to, soon ? times : NULL, 0);
+}
+
+enum { GO, FAIL, SHORT, DIE_AFTER, CHANGE_MID };
 
 /* Decide what this call gets; sets errno for FAIL. */
 static int verdict(const char *call, const char *class) {
@@ -148,9 +166,8 @@ static int verdict(const char *call, const char *class) {
       if (!strcmp(plan_fault, "kill-before")) syscall(SYS_kill, getpid(), SIGKILL);
       if (!strcmp(plan_fault, "kill-after")) answer = DIE_AFTER;
       if (!strcmp(plan_fault, "short")) answer = SHORT;
-      if (!strcmp(plan_fault, "replaced"))
-        syscall(SYS_renameat2, AT_FDCWD, swap_from, AT_FDCWD, swap_to, 0);
-      if (!strcmp(plan_fault, "rewritten")) copy(swap_from, swap_to);
+      if (strstr(plan_fault, "-mid")) answer = CHANGE_MID;
+      else change();
       for (size_t i = 0; i < sizeof ERRORS / sizeof *ERRORS; i++)
         if (!strcmp(plan_fault, ERRORS[i].name)) { saved = ERRORS[i].number; answer = FAIL; }
     }
@@ -169,12 +186,15 @@ static int verdict(const char *call, const char *class) {
   type result = (type)(expression); \
   if (what == DIE_AFTER) syscall(SYS_kill, getpid(), SIGKILL); \
   return result
-/* `size` is halved for a call that is to fall short. */
+/* `size` is halved for a call that is to fall short; less than any picture has comes before what
+ * happens in the middle. */
+#define MID 700
 #define TRANSFER(call, class, expression) \
   int what = verdict(call, class); \
   if (what == FAIL) return -1; \
-  if (what == SHORT && size > 1) size /= 2; \
+  if ((what == SHORT || what == CHANGE_MID) && size > 1) size = what == SHORT ? size / 2 : MID; \
   ssize_t result = expression; \
+  if (what == CHANGE_MID) change(); \
   if (what == DIE_AFTER) syscall(SYS_kill, getpid(), SIGKILL); \
   return result
 
