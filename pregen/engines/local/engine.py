@@ -87,7 +87,14 @@ class LocalEngine:
             MissingLibraryError: no worker was able to start; the message holds its traceback.
             PregenError: workers die over and over without having begun anything.
         """
-        self._run = _Run(Crew(self._launcher), Supervisor(self._rules))
+        try:
+            crew = Crew(self._launcher)
+        except OSError as error:
+            message = (
+                f"No worker can be started: {error.strerror}. Allow more open files (ulimit -n)."
+            )
+            raise MissingLibraryError(message) from error
+        self._run = _Run(crew, Supervisor(self._rules))
         yield from self._run.outcomes(jobs, stop)
 
     def workers(self) -> list[WorkerView]:
