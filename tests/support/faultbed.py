@@ -61,6 +61,7 @@ _TIMEOUT_S = 60
 _OLD_NS, _NEW_NS = 1_600_000_000_123_456_789, 1_700_000_000_987_654_321
 _BOX_PX = 128
 #: done, some files failed, locked, the engine cannot start, the cache cannot be written
+_HELPERS = ("multiprocessing/forkserver.py", "multiprocessing/resource_tracker.py")
 _CODES = frozenset({0, 3, 10, 11, 12})
 
 
@@ -191,8 +192,8 @@ class Bed:
         codes = {-signal.SIGKILL} if killed and cell.engine == "serial" else _CODES
         if code not in codes and not (killed and code == -signal.SIGKILL):
             wrong.append(f"it ended with {code}: {errors}")
-        # What Python's own fork server says when it is hit is not ours to say otherwise.
-        if "Traceback" in errors and "multiprocessing/forkserver.py" not in errors:
+        # What Python's own helper processes say when they are hit is not ours to say otherwise.
+        if "Traceback" in errors and not any(helper in errors for helper in _HELPERS):
             wrong.append(errors)
         wrong += self._halfway(cell, ended=cell.fault not in KILLS)
         code, errors = self.run(cell.engine)
