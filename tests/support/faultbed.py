@@ -60,8 +60,8 @@ _AFTER_DECODING = frozenset({("open", "temp"), ("rename", "temp")})
 _TIMEOUT_S = 60
 _OLD_NS, _NEW_NS = 1_600_000_000_123_456_789, 1_700_000_000_987_654_321
 _BOX_PX = 128
-#: done, some files failed, locked, the engine cannot start, the cache cannot be written
 _HELPERS = ("multiprocessing/forkserver.py", "multiprocessing/resource_tracker.py")
+#: done, some files failed, locked, the engine cannot start, the cache cannot be written
 _CODES = frozenset({0, 3, 10, 11, 12})
 
 
