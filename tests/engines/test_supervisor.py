@@ -401,6 +401,27 @@ def test_a_start_that_fails_now_and_then_does_not_end_the_run() -> None:
     assert sorted(world.outcomes) == world.arrived
 
 
+def test_a_fork_server_that_ends_under_all_its_first_workers_does_not_end_the_run() -> None:
+    world = World(RULES._replace(workers=2 * FIRST_STARTS))
+    world.arrive(100)
+    world.end_feed()
+    for worker in list(world.workers.values()):
+        world.die(worker, post_mortem.SERVER_LOST)
+    world.run_to_the_end()
+    assert world.failed is None
+    assert sorted(world.outcomes) == world.arrived
+
+
+def test_a_fork_server_that_always_ends_ends_the_run_after_a_while() -> None:
+    world = World(RULES._replace(workers=2))
+    world.arrive(1)
+    for _ in range(1000):
+        if world.failed:
+            break
+        world.die(only(world), post_mortem.SERVER_LOST)
+    assert world.failed == facts.Fail(post_mortem.SERVER_LOST.words, missing=True)
+
+
 def test_workers_that_always_die_idle_end_the_run_after_a_while() -> None:
     world = World(RULES._replace(workers=1))
     world.arrive(1)

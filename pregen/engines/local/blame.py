@@ -25,7 +25,7 @@ MOST_DEATHS: Final = SPARED + MIXED
 
 CLOSED_PIPE: Final = Death(Kind.CRASHED, "it closed its connection to the run", cause=Cause.LEFT)
 SILENT: Final = Death(Kind.CRASHED, "it stopped answering between two jobs", innocent=True)
-NEVER_STARTED: Final = Death(Kind.CRASHED, "it never finished starting", innocent=True)
+NEVER_STARTED: Final = Death(Kind.CRASHED, "it never finished starting", cause=Cause.TIME)
 
 
 def hung(limit_s: float) -> Death:

@@ -35,9 +35,9 @@ TICK_NS: Final = S // 20
 #: A tick later than this means that the run itself was stopped (Ctrl-Z, a frozen container, a
 #: consumer busy with a slow disk); no worker is to blame for that time.
 LATE_NS: Final = S
-#: Start-ups that may fail in a row before any has succeeded.
+#: Start-ups that may fail in a row, each by itself, before any has succeeded.
 FIRST_STARTS: Final = 3
-#: Later, this many workers may die one after the other without having begun anything.
+#: In any case, this many workers may die one after the other without having begun anything.
 BARREN_FOR_EACH: Final = 10
 #: Jobs pulled ahead for each worker, in batches: two sent, two in reserve to share at the end.
 BATCHES_AHEAD: Final = 4
@@ -63,7 +63,7 @@ class Supervisor:
         self._over = False
         self._next_worker = 0
         self._ever_ready = False
-        self._barren = 0
+        self._barren = self._failed_starts = 0
         self._last_words = ""
         self._last_tick_ns: int | None = None
         self._now_ns = 0
@@ -243,8 +243,8 @@ class Supervisor:
         """Start workers for the jobs in sight, and a fresh one for every suspect."""
         if self._level or not self._in_sight:
             return
-        limit = BARREN_FOR_EACH * self._rules.workers if self._ever_ready else FIRST_STARTS
-        if self._barren >= limit:
+        useless = not self._ever_ready and self._failed_starts >= FIRST_STARTS
+        if useless or self._barren >= BARREN_FOR_EACH * self._rules.workers:
             if not self._open:
                 self._over = True
                 self._orders.append(facts.Fail(self._last_words, missing=not self._ever_ready))
@@ -325,6 +325,8 @@ class Supervisor:
             self._suspects.append(struck)
         elif not worker.delivered and not worker.told_to_quit and not self._level:
             self._barren += 1
+            # The end of the fork server takes all that are starting, and says nothing about them.
+            self._failed_starts += not fate.innocent
             self._last_words = self._last_words or fate.words
         self._feed_hungry()
 
