@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ _LOOKS = frozenset({"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIB
 
 def pytest_configure(config: pytest.Config) -> None:
     """Probe the machine once; workers of xdist are handed the answers."""
+    # Ignored where the suite was started in the background; programs started here inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers", "needs(*capabilities): skipped where a probe finds them missing"
     )
