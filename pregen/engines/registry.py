@@ -65,9 +65,11 @@ def make_engine(
         missing = error.name or "a library"
         if not entry.extra or missing.partition(".")[0] == "pregen":
             raise
+        from pregen.installation import install_command  # noqa: PLC0415 - seldom needed
+
         raise MissingLibraryError(
             f"The engine {name!r} needs {missing}, which is not installed. "
-            f"Install it with: pip install 'pregen[{entry.extra}]'"
+            f"Get it with: {install_command([entry.extra])}"
         ) from error
     more = {"store": store} if entry.collects else {}
     return cast("Engine", maker(work_factory, work_config, config, preload, **more))
