@@ -1,8 +1,7 @@
 """Which batches are out, how large the next one is, and what becomes of those that are lost. Pure.
 
 Every job put in comes out exactly once: as the outcome of the first batch that brings it home, or,
-where nodes die over and over with it, as DISTURBED: the next run
-tries it again.
+where nodes die over and over with it, as DISTURBED: the next run tries it again.
 """
 
 from __future__ import annotations

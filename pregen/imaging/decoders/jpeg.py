@@ -37,6 +37,8 @@ class TurboPicture(Opened):
     """A plain JPEG whose segments have been read."""
 
     loader = "turbo"
+    strict = False
+    """All has to be there and sound. Off, what libvips forgives is forgiven: junk, bad restarts."""
 
     def __init__(self, request: Request, head: jpeghead.JpegHead) -> None:
         self._request = request
@@ -95,21 +97,22 @@ class TurboPicture(Opened):
         return pixels
 
     def _decode(self, data: bytes, shrink: int) -> Samples:
-        """Decode and forgive what libvips forgives, too: junk between segments, bad restarts."""
+        """Decode; ValueError for what is not forgiven."""
         head = self._head
         pixels: Samples = simplejpeg.decode_jpeg(
             data,
             self._space,
             min_height=-(-head.height_px // shrink),
             min_width=-(-head.width_px // shrink),
-            strict=False,
+            strict=self.strict,
         )
         return pixels
 
     def _enough(self, data: bytes, pixels: Samples) -> bool:
-        """True when the file does not end early, or most of its rows are there all the same."""
-        if data.rfind(_EOI, self._head.scan_at) >= 0:
-            return True
+        """True when the file does not end early, or (not `strict`) most of its rows are there."""
+        whole = data.rfind(_EOI, self._head.scan_at) >= 0
+        if whole or self.strict:
+            return whole
         if self._head.progressive:
             return jpegscans.shows_all_rows(data, self._head)
         # A decoder out of data repeats the last colour it knew. A picture that is flat at its

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import simplejpeg
-
 from pregen.imaging import colour, jpeghead, sniff
 from pregen.imaging.decoders import embedded
 from pregen.imaging.decoders.base import Request
@@ -21,11 +19,9 @@ from pregen.imaging.runtime import pyvips
 
 if TYPE_CHECKING:
     from pregen.imaging.decoders.base import Pixels, Plain
-    from pregen.imaging.decoders.jpeg import Samples
     from pregen.imaging.jpeghead import JpegHead
     from pregen.imaging.previews.layout import Layout, Preview
 
-_EOI: Final = b"\xff\xd9"
 #: More than this and the main picture is as cheap: a full-size "preview" of a screen-sized photo.
 _WORTH: Final = 0.5
 
@@ -33,21 +29,7 @@ _WORTH: Final = 0.5
 class WholePicture(TurboPicture):
     """A preview that has to be whole: there is a better picture than a salvaged one."""
 
-    def _decode(self, data: bytes, shrink: int) -> Samples:
-        """Decode, and raise ValueError for all that the decoder has to say."""
-        head = self._head
-        pixels: Samples = simplejpeg.decode_jpeg(
-            data,
-            self._space,
-            min_height=-(-head.height_px // shrink),
-            min_width=-(-head.width_px // shrink),
-            strict=True,
-        )
-        return pixels
-
-    def _enough(self, data: bytes, pixels: Samples) -> bool:
-        del pixels
-        return data.rfind(_EOI, self._head.scan_at) >= 0
+    strict = True
 
     def _by_vips(self, data: bytes, box_px: int) -> Pixels:
         del data, box_px
