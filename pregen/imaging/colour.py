@@ -20,6 +20,8 @@ _PROFILE: Final = "icc-profile-data"
 _SRGB_8: Final = frozenset({"srgb", "rgb", "multiband"})
 #: A transform that moves no patch by more than this many levels is not worth running.
 _SAME_LEVELS: Final = 1
+#: What makes 8 bits of an alpha of this format. TIFF's floating point runs from 0 to 1.
+_ALPHA_SCALES: Final = {"ushort": 1 / 257, "float": 255.0}
 
 
 def attach(image: pyvips.Image, profile: bytes) -> None:
@@ -44,8 +46,13 @@ def _by_profile(image: pyvips.Image, bands: int) -> pyvips.Image:
     """Transform with the embedded profile; fall back on the interpretation when it is unusable."""
     alpha = image[bands] if image.hasalpha() else None
     colours = image.extract_band(0, n=bands) if alpha is not None else image
+    # libvips transforms from 8 or 16 bits: 0 to 1 would be taken for the darkest of 8.
+    samples = (colours * 65535).cast("ushort") if colours.format == "float" else colours
     try:
-        colours = colours.icc_transform("srgb", embedded=True, intent="relative").copy_memory()
+        # Without a depth 16 bits stay 16 bits, of which a cast keeps what is below 256.
+        colours = samples.icc_transform(
+            "srgb", embedded=True, intent="relative", depth=8
+        ).copy_memory()
     except pyvips.Error:
         # A damaged profile, or one for another number of bands, must not cost the picture.
         colours = colours.copy()
@@ -54,7 +61,7 @@ def _by_profile(image: pyvips.Image, bands: int) -> pyvips.Image:
     if alpha is None:
         return colours
     if alpha.format != "uchar":
-        alpha = (alpha / 257).cast("uchar")
+        alpha = (alpha * _ALPHA_SCALES.get(alpha.format, 1.0)).rint().cast("uchar")
     return colours.bandjoin(alpha)
 
 

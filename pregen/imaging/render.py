@@ -26,6 +26,8 @@ QUARTER_TURNS = frozenset({5, 6, 7, 8})
 
 #: A pixel whose alpha is full and whose colours are none.
 _OPAQUE = np.frombuffer(b"\x00\x00\x00\xff", np.uint32)[0]
+#: The formats that interpretations had before their alpha was multiplied in, where not 8 bits.
+_DEPTHS = {"rgb16": "ushort", "grey16": "ushort", "scrgb": "float"}
 
 
 class Size(NamedTuple):
@@ -107,8 +109,7 @@ def _resize(
 
 def _rgba(image: pyvips.Image, *, unmultiply: bool) -> Rgba:
     if unmultiply:
-        depth = "ushort" if image.interpretation in {"rgb16", "grey16"} else "uchar"
-        image = image.unpremultiply().cast(depth)
+        image = image.unpremultiply().cast(_DEPTHS.get(image.interpretation, "uchar"))
     image = colour.to_srgb(image)
     pixels: Rgba = image.numpy()
     if pixels.shape[2] == 4:  # noqa: PLR2004 - there is an alpha already

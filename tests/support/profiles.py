@@ -1,4 +1,4 @@
-"""A Display-P3 ICC profile made from its definition; littleCMS makes only sRGB by itself."""
+"""ICC profiles made from their definitions; littleCMS makes only sRGB by itself."""
 
 from __future__ import annotations
 
@@ -25,13 +25,27 @@ def _text(text: str) -> bytes:
     return b"mluc" + struct.pack(">IIIHHII", 0, 1, 12, 0x656E, 0x5553, len(encoded), 28) + encoded
 
 
-def display_p3() -> bytes:
-    """Return a matrix profile of version 4 with the Display-P3 primaries and sRGB's curve."""
+def display_p3(*, linear: bool = False) -> bytes:
+    """Return a matrix profile with the Display-P3 primaries, and sRGB's curve or none."""
     curve = b"para" + struct.pack(">IHH", 0, 3, 0) + _fixed(*_CURVE)
-    tags = {b"desc": _text("Display P3"), b"cprt": _text("public domain")}
-    tags[b"wtpt"] = b"XYZ " + bytes(4) + _fixed(*_D50)
-    tags |= {name: b"XYZ " + bytes(4) + _fixed(*xyz) for name, xyz in _PRIMARIES.items()}
-    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    if linear:
+        curve = b"curv" + struct.pack(">II", 0, 0)
+    tags = {name: b"XYZ " + bytes(4) + _fixed(*xyz) for name, xyz in _PRIMARIES.items()}
+    return _profile(b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
+
+
+def grey() -> bytes:
+    """Return a profile of one channel with a gamma of 1.8, which sRGB is far from."""
+    return _profile(b"GRAY", {b"kTRC": b"curv" + struct.pack(">IIH", 0, 1, round(1.8 * 256))})
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """Assemble a monitor's profile of version 4."""
+    tags = {
+        b"desc": _text("made here"),
+        b"cprt": _text("public domain"),
+        b"wtpt": b"XYZ " + bytes(4) + _fixed(*_D50),
+    } | tags
     offset = 128 + 4 + 12 * len(tags)
     table, body = struct.pack(">I", len(tags)), b""
     for name, data in tags.items():
@@ -39,6 +53,6 @@ def display_p3() -> bytes:
         table += name + struct.pack(">II", offset + len(body), len(data))
         body += padded
     size = offset + len(body)
-    header = struct.pack(">II", size, 0) + b"\x04\x00\x00\x00mntrRGB XYZ "
+    header = struct.pack(">II", size, 0) + b"\x04\x00\x00\x00mntr" + space + b"XYZ "
     header += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _fixed(*_D50)
     return header.ljust(128, b"\0") + table + body
