@@ -35,6 +35,10 @@ _ICON: Final = b"\x00\x00\x01\x00"
 #: of pixels comes too late for a picture that says something else than the directory.
 _MAX_ICON_PX: Final = 2048
 
+#: JPEG 2000: a codestream's first two markers, and that of its number of resolutions.
+_CODESTREAM: Final = b"\xff\x4f\xff\x51"
+_CODING_STYLE: Final = b"\xff\x52"
+
 # The limit is `--max-pixels`, checked from the header before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 #: Pillow reads an AVIF whole. One of 500 Mpx at 8 bits a pixel, far more than any camera takes.
@@ -109,7 +113,12 @@ class PillowPicture(Opened):
         while max(self.width_px, self.height_px) >> (reduce + 1) >= box_px:
             reduce += 1
         # Each stored resolution halves the last one; asking for more than there are fails.
-        self._image.reduce = min(reduce, _resolutions(self._request.head))  # type: ignore[assignment, method-assign]  # the plugin's documented attribute hides a method
+        reduce = min(reduce, _resolutions(self._request.head))
+        # They round up (ISO 15444-1, B-15). Pillow rounds to the nearest, and then refuses what
+        # does not fit; of a multiple it makes the same as the standard.
+        rest = (1 << reduce) - 1
+        self._image._size = ((self.width_px + rest) & ~rest, (self.height_px + rest) & ~rest)  # noqa: SLF001 - there is no setter
+        self._image.reduce = reduce  # type: ignore[assignment, method-assign]  # the plugin's documented attribute hides a method
 
     def _salvage(self, fault: Fault) -> None:
         """Take what is there of a picture that ends early, if that is most of its rows."""
@@ -202,9 +211,19 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _resolutions(head: bytes) -> int:
-    """Number of decomposition levels a JPEG 2000 codestream declares (ISO 15444-1, A.6.1)."""
-    at = head.find(b"\xff\x52")
-    return head[at + 9] if 0 <= at < len(head) - 9 else 0
+    """How often Pillow can halve a JPEG 2000 picture (ISO 15444-1, A.5.1 and A.6.1).
+
+    As often as the codestream declares, but never a part of a larger grid: Pillow compares reduced
+    coordinates of the parts with the origin as it was.
+    """
+    start = head.find(_CODESTREAM)
+    if start < 0 or len(head) < start + 24:
+        return 0
+    size_bytes, left, top = struct.unpack_from(">H10xII", head, start + 4)
+    at = head.find(_CODING_STYLE, start + 4 + size_bytes)
+    if left or top or not 0 <= at < len(head) - 9:
+        return 0
+    return head[at + 9]
 
 
 def _to_vips(image: Image.Image) -> pyvips.Image:
