@@ -70,8 +70,8 @@ def command(found: Installation, extras: Iterable[str]) -> str:
     start = {
         Manager.UV_TOOL: ["uv", "tool", "install"],
         Manager.UV: ["uv", "pip", "install", "--python", found.python],
-        Manager.PIP_USER: [found.python, "-m", "pip", "install", "--user"],
-        Manager.PIP: [found.python, "-m", "pip", "install"],
+        Manager.PIP_USER: [found.python, "-P", "-m", "pip", "install", "--user"],
+        Manager.PIP: [found.python, "-P", "-m", "pip", "install"],
     }[found.manager]
     return shlex.join([*start, *_what(found, wanted, libraries)])
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pregen import safepath
 from pregen.errors import ExitCode, PregenError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def run_s(
     with open(said, "xb") as output:
         begun_ns = time.perf_counter_ns()
         process = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-m", "pregen", *arguments],
+            [*safepath.command(), "-m", "pregen", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -19,10 +19,10 @@ PLAIN = Installation(Manager.PIP, PYTHON, "photos", requirements=LIBRARIES)
 @pytest.mark.parametrize(
     ("found", "wanted"),
     [
-        (PLAIN, f"{PYTHON} -m pip install 'pregen[heic,raw]'"),
+        (PLAIN, f"{PYTHON} -P -m pip install 'pregen[heic,raw]'"),
         (
             PLAIN._replace(manager=Manager.PIP_USER),
-            f"{PYTHON} -m pip install --user 'pregen[heic,raw]'",
+            f"{PYTHON} -P -m pip install --user 'pregen[heic,raw]'",
         ),
         (
             PLAIN._replace(manager=Manager.UV),
@@ -38,11 +38,11 @@ PLAIN = Installation(Manager.PIP, PYTHON, "photos", requirements=LIBRARIES)
         ),
         (
             PLAIN._replace(origin="git+https://example.org/pregen@abc"),
-            f"{PYTHON} -m pip install 'pregen[heic,raw] @ git+https://example.org/pregen@abc'",
+            f"{PYTHON} -P -m pip install 'pregen[heic,raw] @ git+https://example.org/pregen@abc'",
         ),
         (
             PLAIN._replace(origin="/gone/pregen"),
-            f"{PYTHON} -m pip install 'pillow-heif>=1.1' 'rawpy>=0.25'",
+            f"{PYTHON} -P -m pip install 'pillow-heif>=1.1' 'rawpy>=0.25'",
         ),
     ],
 )
@@ -105,7 +105,7 @@ def test_an_environment_with_pip_is_told_to_use_it(tmp_path: Path) -> None:
     site = next((python.parents[1] / "lib").glob("python*/site-packages"))
     (site / "pip").mkdir()
     (site / "pip" / "__init__.py").touch()
-    assert asked(python) == f"{python} -m pip install 'pregen[heic]'"
+    assert asked(python) == f"{python} -P -m pip install 'pregen[heic]'"
 
 
 def test_where_it_came_from_is_read_from_its_own_record(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import pickle
 import queue
 import socket
 import subprocess
-import sys
 import threading
 from collections import deque
 from contextlib import suppress
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from distributed import get_worker
 
+from pregen import safepath
 from pregen.engines.dask.brief import Brief, Done, NodeDiedError, NodeViews, UnfitError
 from pregen.engines.dask.proof import prove
 from pregen.engines.local import machine
@@ -110,7 +110,7 @@ class _Program:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "pregen.engines.dask.program", str(theirs.fileno())],
+                [*safepath.command(), "-m", "pregen.engines.dask.program", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )

@@ -16,18 +16,19 @@ import socket
 import sys
 import termios
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing import process as mp_process
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
+from pregen import safepath
 from pregen.engines.local import child, machine, post_mortem
 from pregen.engines.local.door import Door
 from pregen.engines.local.pipe import Pipe
 from pregen.engines.local.slot import Slot, new_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from multiprocessing.context import ForkServerContext, SpawnContext
     from multiprocessing.process import BaseProcess
 
@@ -180,21 +181,50 @@ def _apart() -> Iterator[None]:
     * `multiprocessing` would import the program's main module in every worker, and with it the
       command line and the display. It finds an empty one.
     * `WORKER_ENVIRONMENT`, unless the user has said otherwise.
+    * The current folder, as a place of modules.
     """
     main = sys.modules["__main__"]
     added = {name: value for name, value in WORKER_ENVIRONMENT.items() if name not in os.environ}
-    # It unblocks both signals when it starts, right before the fork server would inherit the mask.
-    resource_tracker.ensure_running()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    sys.modules["__main__"] = ModuleType("__main__")
-    os.environ.update(added)
+    with _environment(added | safepath.environment()), _safe_flags():
+        # It unblocks both signals when it starts, right before the fork server would inherit the
+        # mask.
+        resource_tracker.ensure_running()
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
     try:
         yield
     finally:
-        for name in added:
-            del os.environ[name]
-        sys.modules["__main__"] = main
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _safe_flags() -> Iterator[None]:
+    """Have `multiprocessing` add -P where it hands on -E: Python ignores the environment then."""
+    names, name = vars(util), "_args_from_interpreter_flags"
+    if not (sys.flags.ignore_environment and safepath.is_wanted()):
+        yield
+        return
+    given: Callable[[], list[str]] = names[name]
+    names[name] = lambda: [*given(), "-P"]
+    try:
+        yield
+    finally:
+        names[name] = given
 
 
 def _start(process: BaseProcess) -> None:
