@@ -27,7 +27,7 @@ import psutil
 from benchmarks.harness import noop
 from pregen.config import DaskConfig, EngineConfig, WorkConfig
 from pregen.engines.base import Stop
-from pregen.engines.dask import ledger
+from pregen.engines.dask import batches
 from pregen.engines.dask.engine import DaskEngine
 from pregen.model import Job
 
@@ -90,7 +90,7 @@ def feed(count: int, nodes: int, threads: int) -> None:
             _feed(cluster, noop.make_noop, count, watched)
             _feed(cluster, noop.make_paced, count // 10, watched)
             # batches as long as a large cluster gets them
-            vars(ledger)["LEAST_TARGET_S"] = ledger.MOST_TARGET_S
+            vars(batches)["LEAST_TARGET_S"] = batches.MOST_TARGET_S
             _feed(cluster, noop.make_paced, count // 5, watched)
         finally:
             for program in (*workers, scheduler):

@@ -14,30 +14,30 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from pregen import __version__
-from pregen.commands.style import LazyGroup
+from pregen.commandline import LazyGroup
+from pregen.display.output import silence
+from pregen.display.text import printable
 from pregen.errors import ExitCode, PregenError
-from pregen.progress.output import silence
-from pregen.progress.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _COMMANDS = {
-    "run": "pregen.commands.run:run",
-    "show": "pregen.commands.show:show",
-    "watch": "pregen.commands.watch:watch",
-    "share": "pregen.commands.share:share",
-    "report": "pregen.commands.report:report",
-    "status": "pregen.commands.status:status",
-    "clean": "pregen.commands.clean:clean",
-    "verify": "pregen.commands.verify:verify",
-    "failures": "pregen.commands.failures:failures",
-    "export": "pregen.commands.transfer:export",
-    "import": "pregen.commands.transfer:import_",
-    "doctor": "pregen.commands.doctor:doctor",
-    "bench": "pregen.commands.bench:bench",
-    "formats": "pregen.commands.formats:formats",
-    "completion": "pregen.commands.completion:completion",
+    "run": "pregen.verbs.run:run",
+    "show": "pregen.verbs.show:show",
+    "watch": "pregen.verbs.watch.command:watch",
+    "share": "pregen.verbs.share:share",
+    "report": "pregen.verbs.report.command:report",
+    "status": "pregen.verbs.status:status",
+    "clean": "pregen.verbs.clean.command:clean",
+    "verify": "pregen.verbs.verify.command:verify",
+    "failures": "pregen.verbs.failures.command:failures",
+    "export": "pregen.verbs.transfer.command:export",
+    "import": "pregen.verbs.transfer.command:import_",
+    "doctor": "pregen.verbs.doctor.command:doctor",
+    "bench": "pregen.verbs.bench.command:bench",
+    "formats": "pregen.verbs.formats:formats",
+    "completion": "pregen.verbs.completion:completion",
 }
 
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from pregen.cache.store import Cache
 from pregen.errors import CacheError, CacheFullError
 from pregen.model import ALL_FLAVORS, Action, Flavor, Kind
-from pregen.storage.cache import Cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -17,19 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen import __version__
+from pregen.cache.lock import CacheLock
+from pregen.cache.store import Cache
 from pregen.config import EngineConfig, PlanConfig, WorkConfig
-from pregen.engines.base import Stop, StopLevel
-from pregen.engines.factory import WORK_MODULE, make_work
-from pregen.engines.registry import make_engine
+from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.model import ALL_FLAVORS, Flavor, Kind, Outcome, Skip, Source
 from pregen.plan import Planner
-from pregen.storage.cache import Cache
-from pregen.storage.lock import CacheLock
 from pregen.thumbspec import naming
 from pregen.thumbspec.uri import all_uris, file_uri
-from pregen.thumbspec.validity import Verdict, judge
-from pregen.walk.caches import Caches
-from pregen.walk.roots import Folder, look_at, working_directory
+from pregen.thumbspec.validity import Freshness, judge
+from pregen.walk.filters import Caches
+from pregen.walk.roots import FolderRoot, look_at, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -98,7 +96,7 @@ def lookup(
                 judged = judge(
                     data, flavor, name, facts.st_mtime_ns, facts.st_size, whole=True
                 ).verdict
-                if judged in {Verdict.FRESH, Verdict.REFIT}:
+                if judged in {Freshness.FRESH, Freshness.REFIT}:
                     entry = naming.entry_path(root, flavor, name)
                     return Thumbnail(Path(os.fsdecode(entry)), flavor, name)
     return None
@@ -143,13 +141,13 @@ def thumbnails(
         with Cache(root, __version__) as store:
             store.prepare(wanted)
             store.sweep_all()
-            session = _Session(paths, Planner(store, plan, lambda _: None, count().__next__))
+            session = _EngineThread(paths, Planner(store, plan, lambda _: None, count().__next__))
             yield from session.outcomes(work, engine)
     finally:
         lock.release()
 
 
-class _Session:
+class _EngineThread:
     """The engine in a thread of its own, its outcomes in a queue."""
 
     def __init__(self, paths: Iterable[AnyPath], planner: Planner) -> None:
@@ -210,7 +208,7 @@ class _Session:
 def _source(path: AnyPath, caches: Caches) -> Source | Skip:
     clean = _clean(path)
     found = look_at(clean, caches)
-    if isinstance(found, Folder):
+    if isinstance(found, FolderRoot):
         return Skip(clean, Kind.EXCLUDED, "a folder; name the files in it")
     return found
 

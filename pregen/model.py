@@ -237,7 +237,7 @@ class WorkerView(NamedTuple):
     done: int
 
 
-class Places(NamedTuple):
+class AllowedFolders(NamedTuple):
     """Where confined work has to do. Absolute paths, each with all that is below it."""
 
     reads: tuple[bytes, ...]

@@ -20,37 +20,33 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from pregen.cache.lock import CacheLock
+from pregen.cache.store import Cache
 from pregen.delivery import unpack
-from pregen.engines.base import Stop, StopLevel
-from pregen.engines.factory import WORK_MODULE, make_work
-from pregen.engines.registry import make_engine
+from pregen.display.forecast import RUNS_TO_LEARN_FROM, experience_of
+from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.errors import CacheError, CacheFullError, ExitCode, LockedError, PregenError, UsageError
 from pregen.feed import Feed
-from pregen.governor.rules import Do, Verdict
-from pregen.governor.watcher import Governor
 from pregen.journal import Journal, RunTotals
-from pregen.kinship import Kinship
+from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import Kind, Skip
 from pregen.plan import Planner
-from pregen.progress.forecast import RUNS_TO_LEARN_FROM, experience_of
-from pregen.recall import known
+from pregen.reuse.index import Kinship
+from pregen.reuse.memory import known
 from pregen.sharing import SharedEntries, SharedPlanner
-from pregen.storage.cache import Cache
-from pregen.storage.lock import CacheLock
-from pregen.thumbspec.naming import key
-from pregen.thumbspec.published import Published
+from pregen.thumbspec.naming import Published, key
 from pregen.walk import WalkCounts, below, sources_from_list, walk, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pregen.config import RunConfig
+    from pregen.display.forecast import Experience, Forecast
+    from pregen.display.listener import Watch
+    from pregen.display.printer import RunReport
+    from pregen.display.state import Snapshot
     from pregen.model import Flavor, Job, Known, Outcome, Source
-    from pregen.progress.base import Report
-    from pregen.progress.forecast import Experience, Forecast
-    from pregen.progress.state import Snapshot
-    from pregen.progress.watch import Watch
-    from pregen.recall import Memory
+    from pregen.reuse.memory import Memory
 
 #: To count a fresh source on the screen takes as long as to find it fresh.
 _FRESH_AT_ONCE = 100
@@ -76,14 +72,14 @@ class RunStop(Stop):
         return self.level is not StopLevel.RUN
 
 
-def run(config: RunConfig, watch: Watch, stop: RunStop) -> Report:
+def run(config: RunConfig, watch: Watch, stop: RunStop) -> RunReport:
     """Do a whole run; return how it ended. The end is shown also when this raises.
 
     Raises:
         PregenError: what ended the run before its time.
     """
     with _shown(watch), _found(config, watch) as found:
-        code = _Run(config, watch, stop).do(found)
+        code = _PipelineRun(config, watch, stop).do(found)
     return watch.finish(code)
 
 
@@ -109,7 +105,7 @@ def rehearse(
         return _ending(watch, stop), experience_of(journal.last_runs(RUNS_TO_LEARN_FROM))
 
 
-class _Run:
+class _PipelineRun:
     """One run, from the lock to the last sweep."""
 
     def __init__(self, config: RunConfig, watch: Watch, stop: RunStop) -> None:
@@ -205,7 +201,7 @@ class _Run:
                     watch.finished(outcome)
                     self._heed(outcome)
 
-    def _halt(self, verdict: Verdict) -> None:
+    def _halt(self, verdict: LimitDecision) -> None:
         """End the run before it is done, for a reason that is no failure, or for a full disk."""
         if verdict.do is Do.FULL:
             self._fatal = self._fatal or CacheFullError(verdict.why)
@@ -239,7 +235,7 @@ class _Noted:
     """The feed, with what was planned for the jobs in flight kept for the journal."""
 
     def __init__(
-        self, feed: Feed[Job], governor: Governor | None, halted: Callable[[Verdict], None]
+        self, feed: Feed[Job], governor: Governor | None, halted: Callable[[LimitDecision], None]
     ) -> None:
         self._feed = feed
         self._jobs: dict[int, Job] = {}

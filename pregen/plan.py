@@ -11,24 +11,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pregen.cache.folder import NO_STAMP
+from pregen.cache.keyset import KeySet
 from pregen.config import Check
 from pregen.model import ALL_FLAVORS, Action, Job, Kind, Skip, Step
-from pregen.recall import Recall
-from pregen.storage.folder import NO_STAMP
-from pregen.storage.keyset import KeySet
-from pregen.storage.source import real_path
+from pregen.reuse.memory import Recall
+from pregen.source_file import real_path
 from pregen.thumbspec.naming import entry_name, key
 from pregen.thumbspec.uri import all_uris
-from pregen.thumbspec.validity import HEAD_BYTES, Verdict, judge, judge_fail_record
+from pregen.thumbspec.validity import HEAD_BYTES, Freshness, judge, judge_fail_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pregen.cache.folder import Folder
+    from pregen.cache.store import Cache
     from pregen.config import PlanConfig
     from pregen.model import Flavor, Kin, Source, Stamp
-    from pregen.recall import Memory
-    from pregen.storage.cache import Cache
-    from pregen.storage.folder import Folder
+    from pregen.reuse.memory import Memory
 
 #: From this source on the cache's folders are listed once, so that absent entries cost nothing
 #: (otherwise some microseconds each, a disk seek or a round trip to a server when cold). Listing
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 LIST_AFTER_SOURCES = 1000
 
 # Members of an enum cost ten times a global in Python 3.11, and these are asked for every entry.
-_FRESH, _MISSING, _REFIT = Verdict.FRESH, Verdict.MISSING, Verdict.REFIT
-_NEED_MORE, _STALE = Verdict.NEED_MORE, Verdict.STALE
+_FRESH, _MISSING, _REFIT = Freshness.FRESH, Freshness.MISSING, Freshness.REFIT
+_NEED_MORE, _STALE = Freshness.NEED_MORE, Freshness.STALE
 _MAKE = Action.MAKE
 #: Tuples, not sets: an enum's hash is a call.
 _GOOD = (_FRESH, _MISSING, _REFIT)
@@ -64,7 +64,7 @@ class Entries(NamedTuple):
     """What the cache holds for a source under one of its URIs."""
 
     uri: str
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[Freshness]
     """For every flavor, in the order of `ALL_FLAVORS`; never NEED_MORE."""
 
 
@@ -114,7 +114,7 @@ def decide(
     return Skip(source.path, Kind.FRESH)
 
 
-def _action(verdict: Verdict, config: PlanConfig, *, wanted: bool) -> Action | None:
+def _action(verdict: Freshness, config: PlanConfig, *, wanted: bool) -> Action | None:
     """Decide about one entry, all else left out."""
     if config.force and wanted:
         return _MAKE

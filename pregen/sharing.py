@@ -11,11 +11,11 @@ import os
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
+from pregen.cache.shared import SharedRepository
 from pregen.model import ALL_FLAVORS, Job, Kind, Skip
 from pregen.plan import Planner
-from pregen.storage.shared import SharedRepository
 from pregen.thumbspec.uri import shared_uris
-from pregen.thumbspec.validity import Verdict, judge
+from pregen.thumbspec.validity import Freshness, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,10 +61,10 @@ class SharedEntries:
 def _is_fresh(repository: SharedRepository, flavor: Flavor, uri: str, source: Source) -> bool:
     data = repository.read(flavor, uri)
     judged = judge(data, flavor, uri, source.mtime_ns, source.size_bytes, whole=True)
-    return judged.verdict is Verdict.FRESH
+    return judged.verdict is Freshness.FRESH
 
 
-class _Place(NamedTuple):
+class _SharedFolder(NamedTuple):
     """A folder of originals."""
 
     repository: SharedRepository
@@ -97,7 +97,7 @@ class SharedPlanner:
         self._hints = hints
         self._next_id = next_id
         self._warn = warn
-        self._places: OrderedDict[bytes, _Place] = OrderedDict()
+        self._places: OrderedDict[bytes, _SharedFolder] = OrderedDict()
         self._left_alone = 0
 
     def close(self) -> None:
@@ -135,14 +135,14 @@ class SharedPlanner:
             return planned._replace(message=_LEFT_ALONE)
         return planned
 
-    def _place(self, directory: bytes) -> _Place:
+    def _place(self, directory: bytes) -> _SharedFolder:
         place = self._places.get(directory)
         if place is None:
             repository = SharedRepository(directory, self._version)
             planner = Planner(
                 repository, self._config, self._hints, self._next_id, uris=shared_uris
             )
-            place = _Place(repository, planner, repository.obstacle(self._config.flavors))
+            place = _SharedFolder(repository, planner, repository.obstacle(self._config.flavors))
             self._places[directory] = place
             if len(self._places) > _OPEN_FOLDERS:
                 self._places.popitem(last=False)[1].repository.close()

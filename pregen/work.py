@@ -12,26 +12,26 @@ from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
+from pregen.cache.shared import SharedRepositories
+from pregen.cache.store import Cache
 from pregen.config import Previews
 from pregen.errors import CacheError, CacheFullError
 from pregen.imaging import thumbnail
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
-from pregen.model import ALL_FLAVORS, RECORDED, Action, Kind, Outcome, Places, Stages, Step
-from pregen.reuse import Reuse
-from pregen.storage.cache import Cache
-from pregen.storage.shared import SharedRepositories
-from pregen.storage.source import SourceAccessError, open_source
+from pregen.model import ALL_FLAVORS, RECORDED, Action, AllowedFolders, Kind, Outcome, Stages, Step
+from pregen.reuse.match import Reuse
+from pregen.source_file import SourceAccessError, open_source
 from pregen.thumbspec import fingerprint, pngbuild
 from pregen.thumbspec.pngchunks import PngError
-from pregen.thumbspec.validity import Verdict, judge
+from pregen.thumbspec.validity import Freshness, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pregen.config import WorkConfig
     from pregen.model import Flavor, Job, Stamp
-    from pregen.storage.source import SourceFile
+    from pregen.source_file import SourceFile
 
 #: How often a source that changes while it is read is tried (DESIGN 3.5: one retry).
 _TRIES = 2
@@ -60,7 +60,7 @@ class _Entry(NamedTuple):
     png: bytes
 
 
-class Worker:
+class JobWorker:
     """Does jobs one after the other; keeps the cache's descriptors open between them."""
 
     def __init__(self, config: WorkConfig) -> None:
@@ -75,7 +75,7 @@ class Worker:
         self._prefetched: dict[bytes, bool] = {}
         """Whether a file was in memory before we asked for it."""
 
-    def confine(self, open_elsewhere: Callable[[int], int]) -> Places:
+    def confine(self, open_elsewhere: Callable[[int], int]) -> AllowedFolders:
         """Say where this work has to do (an `engines.base.Confine`).
 
         Raises:
@@ -85,8 +85,8 @@ class Worker:
         config = self._config
         if isinstance(self._caches, SharedRepositories):
             # Beside any original: the kernel's rules know no names.
-            return Places(config.folders, config.folders, gives_rights=True)
-        return Places(
+            return AllowedFolders(config.folders, config.folders, gives_rights=True)
+        return AllowedFolders(
             (*config.folders, self._caches.root), self._caches.folders_to_write(config.flavors)
         )
 
@@ -143,9 +143,9 @@ class Worker:
         return blank._replace(message="it was written to while it was read; run again later")
 
 
-def make_worker(config: WorkConfig) -> Worker:
+def make_worker(config: WorkConfig) -> JobWorker:
     """Return the function that does jobs (an `engines.base.WorkFactory`)."""
-    return Worker(config)
+    return JobWorker(config)
 
 
 class _Attempt:
@@ -286,7 +286,7 @@ class _Attempt:
     def _refit(self, step: Step) -> bytes | None:
         """The entry that is there with our texts; None when it cannot be used after all."""
         old = self._cache.read(step.flavor, step.uri)
-        if not old or self._verdict(old, step) not in {Verdict.FRESH, Verdict.REFIT}:
+        if not old or self._verdict(old, step) not in {Freshness.FRESH, Freshness.REFIT}:
             return None
         try:
             return pngbuild.retext(old, self._facts()._replace(uri=step.uri))
@@ -336,18 +336,18 @@ class _Attempt:
     def _is_stale(self, step: Step) -> bool:
         """True when there is an entry, and it is not of this source as it is."""
         old = self._cache.read(step.flavor, step.uri)
-        return old is not None and self._verdict(old, step) in {Verdict.STALE, Verdict.CORRUPT}
+        return old is not None and self._verdict(old, step) in {Freshness.STALE, Freshness.CORRUPT}
 
-    def _verdict(self, entry: bytes, step: Step) -> Verdict:
+    def _verdict(self, entry: bytes, step: Step) -> Freshness:
         """Judge a whole entry against the source as it is now."""
         source = self._source
         return judge(
             entry, step.flavor, step.uri, source.mtime_ns, source.size_bytes, whole=True
         ).verdict
 
-    def _facts(self, mime: str = "") -> pngbuild.Facts:
+    def _facts(self, mime: str = "") -> pngbuild.SourceFacts:
         source = self._source
-        return pngbuild.Facts(self._job.uris[0], source.mtime_ns, source.size_bytes, mime)
+        return pngbuild.SourceFacts(self._job.uris[0], source.mtime_ns, source.size_bytes, mime)
 
     def _named(self, fault: Fault) -> Fault:
         """A file that calls itself a picture and is none is damaged, not of another kind."""

@@ -224,7 +224,7 @@ class _Watcher:
 
 def _proc_status(pid: int) -> int:
     """The kernel's own high-water mark of a process's resident size, bytes."""
-    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as lines:  # noqa: PTH123 - called 50 times a second per process
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as lines:
         for line in lines:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024

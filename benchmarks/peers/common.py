@@ -58,7 +58,7 @@ def files(tree: str) -> Iterator[str]:
 
 def picture(path: str) -> Picture:
     """Look at the source once for what its entry has to say."""
-    facts = os.stat(path)  # noqa: PTH116 - a Path object per file costs more than the stat
+    facts = os.stat(path)
     uri = "file://" + quote(path, safe=_GLIB_SAFE)
     name = hashlib.md5(uri.encode(), usedforsecurity=False).hexdigest() + ".png"
     return Picture(path, uri, name, int(facts.st_mtime), facts.st_size)
@@ -67,4 +67,4 @@ def picture(path: str) -> Picture:
 def make_folders(thumbnails: str) -> None:
     """Make the folders of both flavors."""
     for flavor in BOXES_PX:
-        os.makedirs(f"{thumbnails}/{flavor}", mode=0o700, exist_ok=True)  # noqa: PTH103 - as above
+        os.makedirs(f"{thumbnails}/{flavor}", mode=0o700, exist_ok=True)

@@ -14,13 +14,24 @@ Contract, held by every engine (`tests/contract/`):
 
 from __future__ import annotations
 
+import importlib
+import os
+import traceback
 from collections.abc import Callable, Generator, Iterator
 from enum import IntEnum
-from typing import Protocol
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 from pregen.config import WorkConfig
 from pregen.delivery import Parcel
-from pregen.model import Job, Outcome, Places, WorkerView
+from pregen.errors import MissingLibraryError, UsageError
+from pregen.model import AllowedFolders, Job, Kind, Outcome, WorkerView
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pregen.config import EngineConfig
+
 
 Ask = Callable[[int], None]
 """Called by work with the bytes a big picture will take; returns when there is room for it."""
@@ -35,7 +46,7 @@ OpenElsewhere = Callable[[int], int]
 the caller's. Raises OSError in the words of the run's own attempt."""
 
 
-Confine = Callable[[OpenElsewhere], Places]
+Confine = Callable[[OpenElsewhere], AllowedFolders]
 """Called once, before the first job: from then on work may use nothing but its places, and opens
 sources that are elsewhere by asking."""
 
@@ -81,3 +92,131 @@ class Engine(Protocol):
     def workers(self) -> list[WorkerView]:
         """What every worker is doing now. Called from another thread."""
         ...
+
+
+# --- One job, done so that nothing it raises gets any further. Every engine does its jobs this
+# way
+
+
+def attempt(work: Work, job: Job, ask: Ask) -> Outcome:
+    """Return what `work` makes of `job`.
+
+    Memory that ran out is the outcome OUT_OF_MEMORY. Any other exception, `sys.exit` among them,
+    and an outcome for another job are bugs: the outcome ERROR, whose message says where.
+    """
+    try:
+        outcome = work(job, ask)
+        if outcome.job_id == job.job_id:
+            return outcome
+        message = f"the outcome of job {outcome.job_id} came back for job {job.job_id}"
+        kind = Kind.ERROR
+    except MemoryError:
+        kind = Kind.OUT_OF_MEMORY
+        message = "it needs more memory than one worker may use"
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad source must not end a run
+        kind = Kind.ERROR
+        message = last_line(error)
+    return Outcome(job.job_id, job.path, kind, message, worker_pid=os.getpid())
+
+
+def last_line(error: BaseException) -> str:
+    """Return the last line of the traceback of `error`, and where it was raised."""
+    words = traceback.format_exception_only(error)[-1].strip()
+    frames = traceback.extract_tb(error.__traceback__, limit=-1)
+    if not frames:
+        return words
+    frame = frames[-1]
+    return f"{words} ({PurePath(frame.filename).name}:{frame.lineno}, in {frame.name})"
+
+
+# --- The engines by name. Each is imported only when it is asked for
+
+
+class Entry(NamedTuple):
+    """Where an engine is, and what has to be installed for it."""
+
+    module: str
+    maker: str
+    extra: str = ""
+    """The extra's name, as in `pip install pregen[dask]`; empty when nothing more is needed."""
+    collects: bool = False
+    """It can send entries back, and takes a `Store` for them."""
+
+
+ENGINES: Final[dict[str, Entry]] = {
+    "dask": Entry("pregen.engines.dask.engine", "DaskEngine", "dask", collects=True),
+    "local": Entry("pregen.engines.local.engine", "LocalEngine"),
+    "serial": Entry("pregen.engines.serial", "SerialEngine"),
+}
+DEFAULT_ENGINE: Final = "local"
+
+
+def make_engine(
+    name: str,
+    work_factory: WorkFactory,
+    work_config: WorkConfig,
+    config: EngineConfig,
+    preload: Sequence[str] = (),
+    store: Store | None = None,
+) -> Engine:
+    """Return a new engine for one run.
+
+    Args:
+        name: a key of `ENGINES`.
+        work_factory: makes the work function; a module-level function.
+        work_config: handed to `work_factory`.
+        config: how many workers, and their limits.
+        preload: modules worth importing once for all workers.
+        store: commits what engines send back that work on machines without this cache.
+
+    Raises:
+        UsageError: there is no engine of that name.
+        MissingLibraryError: a library it needs is not installed.
+    """
+    entry = ENGINES.get(name)
+    if entry is None:
+        known = ", ".join(sorted(ENGINES))
+        raise UsageError(f"There is no engine called {name!r}. Choose one of: {known}.")
+    try:
+        maker = getattr(importlib.import_module(entry.module), entry.maker)
+    except ModuleNotFoundError as error:
+        missing = error.name or "a library"
+        if not entry.extra or missing.partition(".")[0] == "pregen":
+            raise
+        from pregen.installation import install_command  # noqa: PLC0415 - seldom needed
+
+        raise MissingLibraryError(
+            f"The engine {name!r} needs {missing}, which is not installed. "
+            f"Get it with: {install_command([entry.extra])}"
+        ) from error
+    more = {"store": store} if entry.collects else {}
+    return cast("Engine", maker(work_factory, work_config, config, preload, **more))
+
+
+# --- The work of a real run, named without being imported: the parent of workers has no use for
+# it
+#
+# The picture libraries take a quarter of a second and 60 MB, which a run that finds everything
+# fresh should not pay.
+
+
+#: What `make_work` imports.
+WORK_MODULE = "pregen.work"
+
+
+def make_work(config: WorkConfig) -> Work:
+    """Return the function that does jobs (an `engines.base.WorkFactory`).
+
+    Raises:
+        MissingLibraryError: a picture library is not installed.
+    """
+    try:
+        from pregen.work import make_worker  # noqa: PLC0415 - see the module
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "pregen":
+            raise
+        raise MissingLibraryError(
+            f"The library {error.name} is not installed. Install pregen with all it needs: "
+            "pip install pregen"
+        ) from error
+    return make_worker(config)

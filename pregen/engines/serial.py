@@ -11,7 +11,7 @@ from time import monotonic_ns, sleep
 from typing import TYPE_CHECKING, Final
 
 from pregen.config import Sandbox
-from pregen.engines.attempt import attempt
+from pregen.engines.base import attempt
 from pregen.errors import SandboxError
 from pregen.model import Job, Outcome, WorkerView
 

@@ -10,7 +10,7 @@ import re
 import zlib
 from typing import NamedTuple
 
-from pregen.imaging import isobmff, tiffhead
+from pregen.imaging.containers import isobmff, tiff
 from pregen.imaging.formats import Format
 
 #: As much of the file as `sniff` wants to see: the IFDs of camera RAWs lie within it.
@@ -89,7 +89,7 @@ _PREFIXES: tuple[tuple[bytes, Format], ...] = (
 
 #: All that `sniff` can answer, the frequent ones first.
 FORMATS: tuple[Format, ...] = (
-    JPEG, PNG, GIF, WEBP, TIFF, *isobmff.PICTURES, *tiffhead.FORMATS, JXL, JP2, JPX, J2K, JPM, PSD,
+    JPEG, PNG, GIF, WEBP, TIFF, *isobmff.PICTURES, *tiff.FORMATS, JXL, JP2, JPX, J2K, JPM, PSD,
     SVG, SVGZ, BMP, ICO, CUR, TGA, PCX, QOI, *_NETPBM.values(), PDF, *isobmff.VIDEOS,
     *map(_video, ("video/x-matroska", "video/webm", "video/vnd.avi", "video/mp2t",
                   "video/x-theora+ogg")),
@@ -128,8 +128,8 @@ def sniff(head: bytes) -> Format | None:
         if head.startswith(prefix):
             return _JP2_BRANDS.get(head[20:24], found) if found is JP2 else found
     start = head[:4]
-    if start in tiffhead.MAGICS:
-        return tiffhead.raw_format(head) or TIFF
+    if start in tiff.MAGICS:
+        return tiff.raw_format(head) or TIFF
     if start in {b"RIFF", b"\x1aE\xdf\xa3", b"OggS"}:
         return _container(head)
     if (iso := isobmff.sniff(head)) is not None:

@@ -8,9 +8,10 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.config import Decoder
-from pregen.imaging import png, render, sniff
+from pregen.imaging import sniff
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import Fault, NeedsExtra, NotPicture, TooLarge, Unsupported
+from pregen.imaging.pixels import render
 from pregen.imaging.runtime import quiet
 from pregen.model import SMALL_BOX_PX, Flavor
 
@@ -143,7 +144,7 @@ def _make(
         made = render.render(pixels, width_px, height_px, opened.orientation, flavors)
         resized_ns = time.perf_counter_ns()
         pictures = {
-            flavor: Picture(rgba.shape[1], rgba.shape[0], png.compress(rgba))
+            flavor: Picture(rgba.shape[1], rgba.shape[0], render.compress(rgba))
             for flavor, rgba in made.items()
         }
         encoded_ns = time.perf_counter_ns()

@@ -20,7 +20,7 @@ _SOURCES: Final = f"SELECT {SOURCE_COLUMNS} FROM sources WHERE run_id = ?"  # no
 _KINDS: Final = {kind.value: kind for kind in Kind}
 
 
-class Seen(NamedTuple):
+class SourceHistory(NamedTuple):
     """What became of a source, and when."""
 
     path: bytes
@@ -38,7 +38,7 @@ class Seen(NamedTuple):
     seen_at_ns: int
 
 
-def sources_of(journal_path: bytes, run_id: int) -> Iterator[Seen]:
+def sources_of(journal_path: bytes, run_id: int) -> Iterator[SourceHistory]:
     """Yield the sources of which this run was the last to say something, in no order.
 
     Raises:
@@ -48,7 +48,7 @@ def sources_of(journal_path: bytes, run_id: int) -> Iterator[Seen]:
         for row in database.execute(_SOURCES, (run_id,)):
             kind = _KINDS.get(row[3])
             if kind is not None:  # else a newer pregen's
-                yield Seen(
+                yield SourceHistory(
                     path=row[0],
                     size_bytes=row[1],
                     kind=kind,

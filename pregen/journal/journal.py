@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pregen import __version__
 from pregen.journal import database as files
 from pregen.journal import fingerprints, folders
+from pregen.journal.database import OF_NOTE
 from pregen.journal.rows import (
     FAILURE_COLUMNS,
     FAILURE_LIST,
     RUN_COLUMNS,
     SOURCE_COLUMNS,
-    Failure,
-    Run,
+    RecordedFailure,
+    RecordedRun,
     RunState,
     RunTotals,
     failure_from_row,
@@ -34,7 +35,6 @@ from pregen.journal.rows import (
     outcome_row,
     run_from_row,
 )
-from pregen.journal.schema import OF_NOTE
 from pregen.model import REMEMBERED, Kind
 from pregen.processes import born_s
 
@@ -342,17 +342,17 @@ class Journal:
                 return []
             return rows
 
-    def last_runs(self, count: int) -> list[Run]:
+    def last_runs(self, count: int) -> list[RecordedRun]:
         """Return the newest runs, newest first."""
         rows = self._rows_of(_LAST_RUNS, count)
         return [run_from_row(row, _state(row)) for row in rows]
 
-    def failures(self, count: int = -1) -> list[Failure]:
+    def failures(self, count: int = -1) -> list[RecordedFailure]:
         """Return sources whose last outcome was a failure, by path; `count` of them at most."""
         rows = self._rows_of(f"{_FAILURES} ORDER BY path LIMIT ?", count)
         return [failure_from_row(row) for row in rows]
 
-    def outcomes(self, kinds: frozenset[Kind]) -> list[Failure]:
+    def outcomes(self, kinds: frozenset[Kind]) -> list[RecordedFailure]:
         """Return sources whose last outcome was of one of these kinds, by path.
 
         Those of which there are many (`schema.OF_NOTE`) are not found.

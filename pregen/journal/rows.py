@@ -86,7 +86,7 @@ class RunState(Enum):
     """On another machine, and not ended as far as is known here."""
 
 
-class Run(NamedTuple):
+class RecordedRun(NamedTuple):
     """A run as the journal remembers it."""
 
     run_id: int
@@ -107,9 +107,9 @@ class Run(NamedTuple):
     wall_ns: int
 
 
-def run_from_row(row: Row, state: RunState) -> Run:
+def run_from_row(row: Row, state: RunState) -> RecordedRun:
     """Return the run of a row of `RUN_COLUMNS`."""
-    return Run(
+    return RecordedRun(
         run_id=row[0],
         state=state,
         started_at_ns=row[1],
@@ -128,7 +128,7 @@ def run_from_row(row: Row, state: RunState) -> Run:
     )
 
 
-class Failure(NamedTuple):
+class RecordedFailure(NamedTuple):
     """A source whose last outcome was a failure."""
 
     path: bytes
@@ -140,10 +140,10 @@ class Failure(NamedTuple):
     seen_at_ns: int
 
 
-def failure_from_row(row: Row) -> Failure:
+def failure_from_row(row: Row) -> RecordedFailure:
     """Return the failure of a row of `FAILURE_COLUMNS`."""
     path, kind, *rest = row
-    return Failure(path, Kind(kind), *rest)
+    return RecordedFailure(path, Kind(kind), *rest)
 
 
 def in_list(kinds: frozenset[Kind]) -> str:

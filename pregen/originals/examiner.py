@@ -7,18 +7,96 @@ TIMED_OUT, now and for as long as the examiner lives.
 from __future__ import annotations
 
 import errno
+import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
-from pregen.originals import child
-from pregen.originals.helper import Helper
-from pregen.originals.sight import Look, Sight
+from pregen.originals import helper
+from pregen.originals.helper import Answer
+from pregen.originals.status import Look, Sight
 from pregen.thumbspec.naming import clean_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pregen.originals.mounts import Mount, Mounts
+
+
+# --- One helper process (`pregen.originals.helper`), seen from the program that asks it
+#
+# It can be abandoned at any time: a process that waits in the kernel for a dead server cannot be
+# killed before the server is back (state D), so nothing of ours may depend on its end. It shares no
+# stream with us but its own socket, holds no lock, and leaves when the socket ends.
+
+
+#: Paths asked about at once: few enough that a question is read as fast as it is written.
+_BATCH: Final = 512
+_READ_BYTES: Final = 1 << 16
+#: A killed process that waits for nothing is gone after this long, and can be reaped.
+_GONE_S: Final = 0.05
+
+
+class Helper:
+    """A process that looks at the files of one mount. Nothing is touched here but its socket."""
+
+    def __init__(self, own: bytes, points: frozenset[bytes], timeout_s: float) -> None:
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(timeout_s)
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own script, by our own Python
+                [sys.executable, "-I", "-S", helper.__file__],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,  # ours may be a pipe that others wait on
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is for us
+            )
+        self._greeting = b"\0".join((own, *points, b"", b""))
+
+    def look(self, paths: Sequence[bytes]) -> list[Answer]:
+        """Return the answers so far as they came; fewer than paths when it hangs or ended.
+
+        A helper that gave fewer is of no more use: abandon it.
+        """
+        answers: list[Answer] = []
+        for start in range(0, len(paths), _BATCH):
+            batch = paths[start : start + _BATCH]
+            answers += self._ask(batch)
+            if len(answers) < start + len(batch):
+                break
+        return answers
+
+    def _ask(self, paths: Sequence[bytes]) -> list[Answer]:
+        question = self._greeting + b"\0".join((*paths, b"", b""))
+        self._greeting = b""
+        texts: list[bytes] = []
+        cut = b""
+        wanted = len(paths) * len(Answer._fields)
+        with suppress(OSError):  # a time-out is one
+            self._socket.sendall(question)
+            while len(texts) < wanted and (data := self._socket.recv(_READ_BYTES)):
+                *whole, cut = (cut + data).split(b"\0")
+                texts += whole
+        width = len(Answer._fields)
+        return [
+            Answer(*texts[at : at + width]) for at in range(0, len(texts) // width * width, width)
+        ]
+
+    def abandon(self) -> None:
+        """Let go of the process, whatever it does. Wakes a thread that waits in `look`."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GONE_S)
+
+
+# --- Looks at many originals on many mounts at once; a mount that hangs costs its time-out, once
+
 
 #: How long a mount may take for an answer: a sleeping disk of a server needs up to 10 s to turn.
 DEFAULT_TIMEOUT_S: Final = 15.0
@@ -61,7 +139,7 @@ class Examiner:
         """Look at paths, absolute and clean; return what each gave."""
         found: dict[bytes, Sight] = {}
         asked = {path: path for path in paths}
-        for _ in range(child.MAX_LINKS):
+        for _ in range(helper.MAX_LINKS):
             if not asked:
                 return found
             asked = self._round(asked, found)
@@ -83,7 +161,7 @@ class Examiner:
         for point, answers in self._ask(groups).items():
             pairs = groups[point]
             for (path, real), answer in zip(pairs, answers, strict=False):
-                if answer.kind == child.ELSEWHERE:
+                if answer.kind == helper.ELSEWHERE:
                     elsewhere[path] = answer.path
                 else:
                     found[path] = _sight(real, answer)
@@ -97,12 +175,12 @@ class Examiner:
 
     def _ask(
         self, groups: Mapping[bytes, Sequence[tuple[bytes, bytes]]]
-    ) -> dict[bytes, list[child.Answer]]:
+    ) -> dict[bytes, list[helper.Answer]]:
         for point in groups:
             if point not in self._helpers:
                 self._helpers[point] = Helper(point, self.mounts.points, self._timeout_s)
 
-        def look(point: bytes) -> list[child.Answer]:
+        def look(point: bytes) -> list[helper.Answer]:
             return self._helpers[point].look([real for _, real in groups[point]])
 
         if len(groups) == 1:
@@ -115,10 +193,10 @@ class Examiner:
                 raise
 
 
-def _sight(real: bytes, answer: child.Answer) -> Sight:
-    if answer.kind == child.FOUND:
+def _sight(real: bytes, answer: helper.Answer) -> Sight:
+    if answer.kind == helper.FOUND:
         return Sight(Look.FOUND, real, int(answer.first), int(answer.second))
-    if answer.kind == child.FAILED:
+    if answer.kind == helper.FAILED:
         return Sight(Look.FAILED, real, errno=int(answer.first))
     return Sight(
         Look.MISSING,

@@ -5,10 +5,19 @@ Paths are taken by their text: resolving links would touch file systems that may
 
 from __future__ import annotations
 
+import glob
+import os
 import re
-from typing import Final, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import psutil
 
 from pregen.thumbspec.naming import clean_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 
 #: File systems over a network, as the kernel and FUSE call them. `fuse.` is taken off first.
 _REMOTE: Final = frozenset(
@@ -167,3 +176,73 @@ def _upwards(path: bytes) -> list[bytes]:
 
 def _byte(escape: re.Match[bytes]) -> bytes:
     return bytes([int(escape[1], 8)])
+
+
+# --- Places where file systems come and go, known by where desktops and admins put them. Pure
+#
+# (standard, Deleting Thumbnails, rule 3: "heuristics which can be used")
+
+
+#: A medium has its folder here, and that folder goes with it. `/media/LABEL` and
+#: `/media/USER/LABEL` (udisks in Debian), `/run/media/USER/LABEL` (udisks elsewhere), `/mnt/NAME`
+#: by habit (FHS 3.0, 3.12: "temporarily mounted"), the rest from the fstab of older systems.
+_REMOVABLE: Final = re.compile(
+    rb"""(?: /(?:run/)?media(?:/[^/]+){0,2} | /mnt(?:/[^/]+)? | /(?:cdrom|floppy|zip|dvd) )
+    (?=/|\Z)""",
+    re.VERBOSE,
+)
+
+#: Folders in which a share or a device shows up while it is connected, and the share's own folder
+#: in them: gvfs (also its old place), KIO's, autofs' customary maps, cells of AFS.
+_SHARES: Final = re.compile(
+    rb"""(?P<share>
+        /run/user/[0-9]+/[^/]+/[^/]+
+      | /(?:home|root)(?:/[^/]+)?/\.gvfs/[^/]+
+      | /(?:net|misc|afs)/[^/]+
+    )(?=/|\Z)""",
+    re.VERBOSE,
+)
+
+
+def medium_of(path: bytes) -> bytes | None:
+    """Return the folder of the medium on which a file lies, were one there; None: not a place."""
+    found = _REMOVABLE.match(path.rpartition(b"/")[0])
+    return found[0] if found else None
+
+
+def share_of(path: bytes) -> bytes | None:
+    """Return the folder that stands for a connected share or device on this path, or None."""
+    found = _SHARES.match(path)
+    return found["share"] if found else None
+
+
+# --- Reads this system's mount points: those the kernel has and those that are declared
+#
+# Touches no mounted file system; files of /proc and /etc only.
+
+
+#: As libmount calls the variable that names another fstab (mount(8), Environment).
+FSTAB_VARIABLE: Final = "LIBMOUNT_FSTAB"
+_FSTAB: Final = "/etc/fstab"
+#: Units of the administrator and of generators; those of the distribution name no user's files.
+_UNITS: Final = ("/etc/systemd/system", "/run/systemd/system")
+
+
+def read_mounts(environ: Mapping[str, str]) -> Mounts:
+    """Return the mount points as they are now. What cannot be read declares nothing."""
+    mounted = tuple(
+        Mount(os.fsencode(part.mountpoint), part.fstype, os.fsencode(part.device))
+        for part in psutil.disk_partitions(all=True)
+    )
+    return Mounts(mounted, tuple(_declared(environ.get(FSTAB_VARIABLE) or _FSTAB)))
+
+
+def _declared(fstab: str) -> Iterator[Mount]:
+    with suppress(OSError), open(fstab, "rb") as file:
+        yield from parse_fstab(file.read())
+    for folder in _UNITS:
+        for path in sorted(glob.glob(f"{folder}/*.mount")):
+            with suppress(OSError), open(path, "rb") as file:
+                unit = parse_unit(file.read())
+                if unit:
+                    yield unit

@@ -6,16 +6,74 @@ Rules only: no client is started, no file is read. The whole table with versions
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.model import Flavor
-from pregen.thumbspec import cnumbers, mtime
+from pregen.thumbspec import mtime
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import MTIME, SIZE, URI, PngHead, TextKind, read_head
 from pregen.thumbspec.uri import path_from_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+# --- Numbers as the clients' own libraries read them from text: C, Qt and Vala differ
+#
+# Nothing here is about thumbnails.
+
+
+_LONG_MAX: Final = 2**63 - 1
+_LONG_MIN: Final = -(2**63)
+_UNSIGNED_MAX: Final = 2**64 - 1
+_INTEGER: Final = re.compile(r"\s*([+-]?)([0-9]+)", re.ASCII)
+_DOUBLE: Final = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+#: A 64-bit number has no more; leading zeros do not count.
+_MAX_DIGITS: Final = 20
+
+
+def strtol(text: str) -> int:
+    """Read as C's strtol and atol: the number that leads the text, 0 for none, held in a long."""
+    found = _INTEGER.match(text)
+    return 0 if found is None else max(_LONG_MIN, min(_value(found), _LONG_MAX))
+
+
+def strtod(text: str) -> float:
+    """Read as g_ascii_strtod: the decimal number that leads the text, 0 for none."""
+    found = _DOUBLE.match(text)
+    return 0.0 if found is None else float(found[0])
+
+
+def qt_signed(text: str) -> int:
+    """Read as QString::toLongLong: all of the text, blanks aside, or 0."""
+    return _qt_number(text, _LONG_MIN, _LONG_MAX)
+
+
+def qt_unsigned(text: str) -> int:
+    """Read as QString::toULongLong: all of the text, blanks aside, or 0."""
+    return _qt_number(text, 0, _UNSIGNED_MAX)
+
+
+def vala_int64(text: str) -> int | None:
+    """Read as Vala's int64.try_parse: all of the text, or None."""
+    return strtol(text) if _INTEGER.fullmatch(text) else None
+
+
+def _qt_number(text: str, smallest: int, largest: int) -> int:
+    found = _INTEGER.fullmatch(text.strip())
+    value = 0 if found is None else _value(found)
+    return value if smallest <= value <= largest else 0
+
+
+def _value(found: re.Match[str]) -> int:
+    """Convert; a number of too many digits becomes one that is just as far out of range."""
+    sign, digits = found[1], found[2].lstrip("0")
+    return int(f"{sign}{digits or 0}") if len(digits) <= _MAX_DIGITS else int(f"{sign}1{'0' * 20}")
+
+
+# --- What each desktop makes of an entry: one function per client, with the source of its rule
+
 
 #: Longer values are cut in messages.
 _SHOWN_CHARS: Final = 80
@@ -31,7 +89,7 @@ class Wanted(NamedTuple):
     size_bytes: int
 
 
-class Said(NamedTuple):
+class EntryTexts(NamedTuple):
     """What an entry says, as the different readers pick it from duplicates of a key."""
 
     head: PngHead
@@ -39,7 +97,7 @@ class Said(NamedTuple):
     last: dict[str, str]
 
     @classmethod
-    def by(cls, head: PngHead) -> Said:
+    def by(cls, head: PngHead) -> EntryTexts:
         """Pick from an entry's texts."""
         texts = head.texts
         return cls(
@@ -64,7 +122,7 @@ class Client(NamedTuple):
     """A program, or a library of many programs, that reads the cache."""
 
     name: str
-    refusal: Callable[[Said, Wanted], str]
+    refusal: Callable[[EntryTexts, Wanted], str]
     """Why it refuses an entry; empty when it accepts."""
     flavors: tuple[Flavor, ...] = tuple(Flavor)
     qt_uris: bool = False
@@ -79,7 +137,7 @@ def shown(value: str) -> str:
     return repr(value if len(value) <= _SHOWN_CHARS else value[:_SHOWN_CHARS] + "...")
 
 
-def _glib(said: Said, wanted: Wanted) -> str:
+def _glib(said: EntryTexts, wanted: Wanted) -> str:
     """GLib 2.89 gio/thumbnail-verify.c: tEXt only, exact bytes, every duplicate must match.
 
     The scan ends at the first other chunk once URI and MTime matched. We see text chunks and the
@@ -106,12 +164,12 @@ def _glib(said: Said, wanted: Wanted) -> str:
     return f"it reads tEXt only, and there is no {' and no '.join(absent)} in one" if absent else ""
 
 
-def _gnome_desktop(said: Said, wanted: Wanted) -> str:
+def _gnome_desktop(said: EntryTexts, wanted: Wanted) -> str:
     """gnome-desktop lookup(): gdk-pixbuf keeps the first of any type; URI equal, atol() equal."""
     return _first_uri(said, wanted) or _first_integer(said, wanted)
 
 
-def _geeqie(said: Said, wanted: Wanted) -> str:
+def _geeqie(said: EntryTexts, wanted: Wanted) -> str:
     """Geeqie thumb-standard.cc: as gdk-pixbuf; strtol() equal; an edge of just 128 or 256 px."""
     width_px, height_px = said.head.width_px, said.head.height_px
     if width_px not in _GEEQIE_EDGES_PX and height_px not in _GEEQIE_EDGES_PX:
@@ -119,7 +177,7 @@ def _geeqie(said: Said, wanted: Wanted) -> str:
     return _first_uri(said, wanted) or _first_integer(said, wanted)
 
 
-def _kio(said: Said, wanted: Wanted) -> str:
+def _kio(said: EntryTexts, wanted: Wanted) -> str:
     """KIO 5.103 to 2025, previewjob.cpp: Qt keeps the last; a missing MTime reads as 0.
 
     Not told here: the version check on entries whose Software is KDE's own, and the user's
@@ -128,15 +186,15 @@ def _kio(said: Said, wanted: Wanted) -> str:
     texts = said.last
     if texts.get(URI) != wanted.uri:
         return f"the last {URI} is {shown(texts.get(URI, ''))}"
-    if cnumbers.qt_signed(texts.get(MTIME, "")) != mtime.whole_s(wanted.mtime_ns):
+    if qt_signed(texts.get(MTIME, "")) != mtime.whole_s(wanted.mtime_ns):
         return f"the last {MTIME}, {shown(texts.get(MTIME, ''))}, is not the source's integer"
     size = texts.get(SIZE)
-    if size and cnumbers.qt_unsigned(size) != wanted.size_bytes:
+    if size and qt_unsigned(size) != wanted.size_bytes:
         return f"the last {SIZE} is {shown(size)}"
     return ""
 
 
-def _tumbler(said: Said, wanted: Wanted) -> str:
+def _tumbler(said: EntryTexts, wanted: Wanted) -> str:
     """Tumbler 4.17 and later, xdg-cache-cache.c: png_read_info, so text before IDAT only.
 
     The first MTime of any type must be the double of GIO's seconds and microseconds; 0 never
@@ -147,28 +205,28 @@ def _tumbler(said: Said, wanted: Wanted) -> str:
         return "it reads text before the picture only, and there is no " + (
             MTIME if URI in texts else URI
         )
-    if cnumbers.strtod(texts[MTIME]) != mtime.tumbler_s(wanted.mtime_ns):
+    if strtod(texts[MTIME]) != mtime.tumbler_s(wanted.mtime_ns):
         return f"the first {MTIME}, {shown(texts[MTIME])}, is not the time to the microsecond"
     return (
         "" if mtime.tumbler_s(wanted.mtime_ns) else "it takes a source of 1970-01-01 00:00 for none"
     )
 
 
-def _libfm_qt(said: Said, wanted: Wanted) -> str:
+def _libfm_qt(said: EntryTexts, wanted: Wanted) -> str:
     """libfm-qt thumbnailjob.cpp: the last MTime, toULongLong() equal and not empty; no URI."""
     text = said.last.get(MTIME, "")
-    if text and cnumbers.qt_unsigned(text) == mtime.unsigned_s(wanted.mtime_ns):
+    if text and qt_unsigned(text) == mtime.unsigned_s(wanted.mtime_ns):
         return ""
     return f"the last {MTIME}, {shown(text)}, is not the source's integer"
 
 
-def _gthumb(said: Said, wanted: Wanted) -> str:
+def _gthumb(said: EntryTexts, wanted: Wanted) -> str:
     """Follow gThumb 4: the last of each key; URI equal, int64.try_parse equal."""
     texts = said.last
     if texts.get(URI) != wanted.uri:
         return f"the last {URI} is {shown(texts.get(URI, ''))}"
     text = texts.get(MTIME, "")
-    if cnumbers.vala_int64(text) == mtime.whole_s(wanted.mtime_ns):
+    if vala_int64(text) == mtime.whole_s(wanted.mtime_ns):
         return ""
     return f"the last {MTIME}, {shown(text)}, is not the source's integer"
 
@@ -186,7 +244,7 @@ CLIENTS: Final = (
 
 def refusals(head: PngHead, wanted: Wanted) -> dict[str, str]:
     """Return why each client that refuses does so, by name. Flavors and keys are left aside."""
-    said = Said.by(head)
+    said = EntryTexts.by(head)
     reasons = {client.name: client.refusal(said, wanted) for client in CLIENTS}
     return {name: reason for name, reason in reasons.items() if reason}
 
@@ -223,18 +281,18 @@ def shared_verdicts(
     ]
 
 
-def _said(data: bytes | None) -> tuple[Said | None, str]:
+def _said(data: bytes | None) -> tuple[EntryTexts | None, str]:
     """Return what a whole entry says, or why it says nothing."""
     if data is None:
         return None, "there is no entry"
     try:
-        return Said.by(read_head(data, past_image=True)), ""
+        return EntryTexts.by(read_head(data, past_image=True)), ""
     except PngError as error:
         return None, f"the entry {error}"
 
 
 def _verdict(
-    client: Client, said: Said | None, broken: str, flavor: Flavor, wanted: Wanted
+    client: Client, said: EntryTexts | None, broken: str, flavor: Flavor, wanted: Wanted
 ) -> ClientVerdict:
     if flavor not in client.flavors:
         return ClientVerdict(
@@ -249,7 +307,7 @@ def _verdict(
     return _judged(client, said, broken, wanted)
 
 
-def _judged(client: Client, said: Said | None, broken: str, wanted: Wanted) -> ClientVerdict:
+def _judged(client: Client, said: EntryTexts | None, broken: str, wanted: Wanted) -> ClientVerdict:
     if said is None:
         reason = broken
     elif client.decodes and not said.head.ended:
@@ -277,15 +335,15 @@ def _is_utf8(path: bytes) -> bool:
     return True
 
 
-def _first_uri(said: Said, wanted: Wanted) -> str:
+def _first_uri(said: EntryTexts, wanted: Wanted) -> str:
     uri = said.first.get(URI, "")
     return "" if uri == wanted.uri else f"the first {URI} is {shown(uri)}"
 
 
-def _first_integer(said: Said, wanted: Wanted) -> str:
+def _first_integer(said: EntryTexts, wanted: Wanted) -> str:
     text = said.first.get(MTIME)
     if text is None:
         return f"there is no {MTIME}"
-    if cnumbers.strtol(text) == mtime.whole_s(wanted.mtime_ns):
+    if strtol(text) == mtime.whole_s(wanted.mtime_ns):
         return ""
     return f"the first {MTIME}, {shown(text)}, does not begin with the source's seconds"

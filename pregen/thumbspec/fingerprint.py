@@ -45,7 +45,7 @@ class Looked(NamedTuple):
     """And elsewhere, by offset."""
 
 
-class Seen:
+class ReadRanges:
     """Gathers what a decoder reads apart from the beginning of its file."""
 
     def __init__(self) -> None:

@@ -60,7 +60,7 @@ _MAX_DIGITS: Final = 10
 _Said = tuple[TextKind, str, str]
 
 
-class Facts(NamedTuple):
+class SourceFacts(NamedTuple):
     """What an entry says about its source. Zero and empty mean unknown: nothing is written."""
 
     uri: str
@@ -91,7 +91,7 @@ def leading_chunks(uri: str, mtime_ns: int, size_bytes: int) -> bytes:
     return _encode(_leading(uri, mtime_ns, size_bytes))
 
 
-def entry_chunks(facts: Facts) -> bytes:
+def entry_chunks(facts: SourceFacts) -> bytes:
     """Return every text chunk of an entry, in the order of DESIGN 3.3.
 
     `facts.extra` follows as `tEXt`, or as `iTXt` behind all of them where Latin-1 does not do.
@@ -133,12 +133,12 @@ def assemble(width_px: int, height_px: int, text_chunks: bytes, idat: bytes) -> 
     )
 
 
-def fail_record(facts: Facts) -> bytes:
+def fail_record(facts: SourceFacts) -> bytes:
     """Return a fail record: one transparent pixel with the texts of an entry (DESIGN 3.8)."""
     return assemble(1, 1, entry_chunks(facts), _TRANSPARENT_PIXEL)
 
 
-def retext(png: bytes, facts: Facts) -> bytes:
+def retext(png: bytes, facts: SourceFacts) -> bytes:
     """Return the same picture with the texts of `facts`; every other chunk stays byte for byte.
 
     What `facts` does not know (size of the original, type, pages, length) is taken over from the
@@ -157,7 +157,7 @@ def retext(png: bytes, facts: Facts) -> bytes:
     return b"".join((png[:HEADER_BYTES], entry_chunks(_completed(facts, old)), *kept))
 
 
-def _completed(facts: Facts, old: PngHead) -> Facts:
+def _completed(facts: SourceFacts, old: PngHead) -> SourceFacts:
     """Fill what `facts` leaves open from the texts that were there."""
     mime = old.first(pngtext.MIMETYPE)
     return facts._replace(
@@ -170,7 +170,7 @@ def _completed(facts: Facts, old: PngHead) -> Facts:
     )
 
 
-def _kept_extra(facts: Facts, old: PngHead) -> tuple[tuple[str, str], ...]:
+def _kept_extra(facts: SourceFacts, old: PngHead) -> tuple[tuple[str, str], ...]:
     """Return the extra of `facts`, then what the old entry says under other keys."""
     given = {key for key, _ in facts.extra}
     kept = [(text.key, text.value) for text in old.texts if text.key not in given]

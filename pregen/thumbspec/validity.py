@@ -15,22 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pregen.thumbspec import fingerprint, mtime
 from pregen.thumbspec.clients import Wanted, refusals, shown
 from pregen.thumbspec.pngbuild import identity_texts, leading_chunks, number
-from pregen.thumbspec.pngchunks import (
-    HEADER_BYTES,
-    IDAT,
-    MAX_LENGTH,
-    START,
-    PngError,
-)
-from pregen.thumbspec.pngtext import (
-    IMAGE_HEIGHT,
-    IMAGE_WIDTH,
-    MTIME,
-    SIZE,
-    URI,
-    PngHead,
-    read_head,
-)
+from pregen.thumbspec.pngchunks import HEADER_BYTES, IDAT, MAX_LENGTH, START, PngError
+from pregen.thumbspec.pngtext import IMAGE_HEIGHT, IMAGE_WIDTH, MTIME, SIZE, URI, PngHead, read_head
 
 if TYPE_CHECKING:
     from pregen.model import Flavor
@@ -40,7 +26,7 @@ if TYPE_CHECKING:
 HEAD_BYTES: Final = 4096
 
 
-class Verdict(Enum):
+class Freshness(Enum):
     """What an entry is worth."""
 
     FRESH = "fresh"
@@ -61,7 +47,7 @@ class Verdict(Enum):
 class Judgement(NamedTuple):
     """A verdict and how it came about."""
 
-    verdict: Verdict
+    verdict: Freshness
     reason: str = ""
     """For people; empty when fresh."""
     head: PngHead | None = None
@@ -69,8 +55,8 @@ class Judgement(NamedTuple):
     by its bytes, without being taken apart."""
 
 
-_MISSING: Final = Judgement(Verdict.MISSING, "there is no entry")
-_FRESH: Final = Judgement(Verdict.FRESH)
+_MISSING: Final = Judgement(Freshness.MISSING, "there is no entry")
+_FRESH: Final = Judgement(Freshness.FRESH)
 
 _CHUNK_START: Final = Struct(">I4s")
 _EDGES: Final = Struct(">II")
@@ -122,7 +108,7 @@ def judge_fail_record(
     its writer reads it.
     """
     if data is None:
-        return Judgement(Verdict.MISSING, "there is no fail record")
+        return Judgement(Freshness.MISSING, "there is no fail record")
     return examine(data, None, Wanted(uri, mtime_ns, size_bytes), whole=whole)
 
 
@@ -136,19 +122,19 @@ def examine(data: bytes, flavor: Flavor | None, wanted: Wanted, *, whole: bool) 
         whole: As for `judge`.
     """
     if not whole and len(data) < HEADER_BYTES and data and START.startswith(data[: len(START)]):
-        return Judgement(Verdict.NEED_MORE, "the header is not all there")
+        return Judgement(Freshness.NEED_MORE, "the header is not all there")
     try:
         head = _read(data, whole=whole)
     except PngError as error:
-        return Judgement(Verdict.CORRUPT, f"the entry {error}")
+        return Judgement(Freshness.CORRUPT, f"the entry {error}")
     lacks = _missing_key(head)
     if disagreement := contradiction(head, wanted):
-        return Judgement(Verdict.STALE, disagreement, head)
+        return Judgement(Freshness.STALE, disagreement, head)
     if not whole and (lacks or not head.complete):
-        return Judgement(Verdict.NEED_MORE, "the texts are not all there", head)
+        return Judgement(Freshness.NEED_MORE, "the texts are not all there", head)
     if lacks:
-        return Judgement(Verdict.STALE, f"there is no {lacks}", head)
-    return Judgement(Verdict.FRESH, head=head) if flavor is None else _fit(head, flavor, wanted)
+        return Judgement(Freshness.STALE, f"there is no {lacks}", head)
+    return Judgement(Freshness.FRESH, head=head) if flavor is None else _fit(head, flavor, wanted)
 
 
 def _read(data: bytes, *, whole: bool) -> PngHead:
@@ -173,7 +159,7 @@ def _fit(head: PngHead, flavor: Flavor, wanted: Wanted) -> Judgement:
     """Judge an entry whose texts agree with the source: its dimensions, and every desktop."""
     original = number(head.first(IMAGE_WIDTH)), number(head.first(IMAGE_HEIGHT))
     if fault := _wrong_dimensions((head.width_px, head.height_px), original, flavor):
-        return Judgement(Verdict.STALE, fault, head)
+        return Judgement(Freshness.STALE, fault, head)
     refused = refusals(head, wanted)
     if refused:
         # What the best texts cannot mend is no reason to rewrite them, now and at every run: a
@@ -181,8 +167,8 @@ def _fit(head: PngHead, flavor: Flavor, wanted: Wanted) -> Judgement:
         ours = refusals(head._replace(texts=identity_texts(*wanted)), wanted)
         avoidable = [f"{name}: {why}" for name, why in refused.items() if name not in ours]
         if avoidable:
-            return Judgement(Verdict.REFIT, "; ".join(avoidable), head)
-    return Judgement(Verdict.FRESH, head=head)
+            return Judgement(Freshness.REFIT, "; ".join(avoidable), head)
+    return Judgement(Freshness.FRESH, head=head)
 
 
 def _missing_key(head: PngHead) -> str:

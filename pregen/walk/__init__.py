@@ -17,12 +17,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from pregen.config import Order
-from pregen.walk.caches import Caches
-from pregen.walk.globs import Globs
-from pregen.walk.listed import sources_from_list
-from pregen.walk.order import in_order
-from pregen.walk.roots import Folder, below, look_at_roots, working_directory
-from pregen.walk.shard import of_shard
+from pregen.walk.filters import Caches, Globs
+from pregen.walk.order import in_order, of_shard
+from pregen.walk.roots import FolderRoot, below, look_at_roots, sources_from_list, working_directory
 from pregen.walk.tree import Bounds, Tree, WalkCounts
 
 if TYPE_CHECKING:
@@ -63,8 +60,8 @@ def walk(
     relative = any(not root.startswith(b"/") for root in config.roots)
     start = cwd or (working_directory(os.environ) if relative else b"/")
     roots = look_at_roots(config.roots, start, caches)
-    folders = frozenset(root.path for root in roots if isinstance(root, Folder))
-    files = frozenset(root.path for root in roots if not isinstance(root, Folder))
+    folders = frozenset(root.path for root in roots if isinstance(root, FolderRoot))
+    files = frozenset(root.path for root in roots if not isinstance(root, FolderRoot))
     bounds = Bounds(config, globs, caches, folders, files, counts or WalkCounts())
     found: Iterator[Source | Skip] = chain(_sources(roots, bounds), listed)
     if config.shard is not None:
@@ -74,9 +71,9 @@ def walk(
     return in_order(found, config.order, spool_dir or os.fsencode(tempfile.gettempdir()))
 
 
-def _sources(roots: list[Folder | Source | Skip], bounds: Bounds) -> Iterator[Source | Skip]:
+def _sources(roots: list[FolderRoot | Source | Skip], bounds: Bounds) -> Iterator[Source | Skip]:
     for root in roots:
-        if isinstance(root, Folder):
+        if isinstance(root, FolderRoot):
             yield from Tree(root.path, bounds)
         else:
             yield root

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pregen.errors import UsageError
 from pregen.model import Kind, Skip, Source
 from pregen.thumbspec.naming import clean_path
+from pregen.walk.filters import Caches
 from pregen.walk.tree import fault, source_or_special
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from pregen.walk.caches import Caches
 
 #: Of many missing roots, so many are named.
 _SHOWN = 5
@@ -23,7 +23,7 @@ _MOST_FOLDERS = 1000
 IN_CACHE = "in a thumbnail cache: there are no thumbnails of thumbnails"
 
 
-class Folder(NamedTuple):
+class FolderRoot(NamedTuple):
     """A root to be walked."""
 
     path: bytes
@@ -56,7 +56,7 @@ def working_directory(environ: Mapping[str, str]) -> bytes:
 
 def look_at_roots(
     roots: Iterable[bytes], cwd: bytes, caches: Caches
-) -> list[Folder | Source | Skip]:
+) -> list[FolderRoot | Source | Skip]:
     """Return what each root is, each path once, in the order given.
 
     Raises:
@@ -67,7 +67,7 @@ def look_at_roots(
         if not root:
             raise UsageError("A path is empty. Name the folders or files to work on.")
         paths[clean_path(root, cwd)] = None
-    found: list[Folder | Source | Skip] = []
+    found: list[FolderRoot | Source | Skip] = []
     missing: list[bytes] = []
     for path in paths:
         item = look_at(path, caches)
@@ -102,7 +102,7 @@ def below(roots: Iterable[bytes], cwd: bytes, *, of_files: bool = False) -> tupl
     return tuple(found)
 
 
-def look_at(path: bytes, caches: Caches) -> Folder | Source | Skip:
+def look_at(path: bytes, caches: Caches) -> FolderRoot | Source | Skip:
     """Return what is at a path the user named. It may be hidden and have any extension."""
     try:
         status = os.stat(path)
@@ -114,5 +114,58 @@ def look_at(path: bytes, caches: Caches) -> Folder | Source | Skip:
     if caches.holds(path if is_folder else os.path.dirname(path)):
         return Skip(path, Kind.EXCLUDED, IN_CACHE)
     if is_folder:
-        return Folder(path)
+        return FolderRoot(path)
     return source_or_special(path, status)
+
+
+# --- `--files-from`: sources from a list, one path after the other, as they come
+
+
+_BLOCK_BYTES = 64 * 1024
+#: Sixteen times the longest path Linux takes: no list, or the wrong delimiter.
+_LONGEST_BYTES = 64 * 1024
+#: Paths remembered to drop doubles: 15 MB. A double further apart is looked at twice, no harm done.
+_REMEMBERED = 100_000
+
+
+def sources_from_list(
+    stream: BinaryIO, delimiter: bytes, cwd: bytes, cache_root: bytes = b""
+) -> Iterator[Source | Skip]:
+    """Yield the sources a list names; relative paths start from `cwd`.
+
+    They were named, so no rule for hidden files, extensions or patterns applies. A missing one is
+    a skip: lists age. A folder is a skip too: lists of `find` name folders along with their files.
+
+    Raises:
+        UsageError: what the stream gives is no list with this delimiter.
+    """
+    caches = Caches(cache_root)
+    seen: set[bytes] = set()
+    for item in _items(stream, delimiter):
+        path = clean_path(item, cwd)
+        if path in seen:
+            continue
+        if len(seen) >= _REMEMBERED:
+            seen.clear()
+        seen.add(path)
+        found = look_at(path, caches)
+        if isinstance(found, FolderRoot):
+            yield Skip(path, Kind.EXCLUDED, "a folder in a list of files; name it as an argument")
+        else:
+            yield found
+
+
+def _items(stream: BinaryIO, delimiter: bytes) -> Iterator[bytes]:
+    # read1 gives what a pipe holds now; read would wait until the block is full.
+    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+    rest = b""
+    while block := read(_BLOCK_BYTES):
+        *items, rest = (rest + block).split(delimiter)
+        if len(rest) > _LONGEST_BYTES:
+            raise UsageError(
+                f"The list of files has no delimiter {delimiter!r} for {len(rest)} bytes. "
+                "Lists made with -print0 or -z need -0, others must not have it."
+            )
+        yield from filter(None, items)
+    if rest:
+        yield rest

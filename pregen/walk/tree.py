@@ -20,15 +20,13 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.model import Kind, Skip, Source
-from pregen.walk.names import NO_MEDIA, NOT_PICTURES, PRUNED, cannot_be_picture
-from pregen.walk.within import Within
+from pregen.walk.filters import NO_MEDIA, NOT_PICTURES, PRUNED, Within, cannot_be_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pregen.config import WalkConfig
-    from pregen.walk.caches import Caches
-    from pregen.walk.globs import Globs
+    from pregen.walk.filters import Caches, Globs
 
     Entry = os.DirEntry[bytes]
     #: The (device, inode) of a folder and of those above it. Only kept when symlinks are followed.

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.bench.measure import BenchStop, Course, measure
-from pregen.bench.model import StoppedError
-from pregen.bench.pagecache import drop, resident_share
-from pregen.bench.program import run_s
 from pregen.config import EngineConfig, WorkConfig
-from pregen.engines.base import StopLevel
-from pregen.engines.factory import make_work
+from pregen.engines.base import StopLevel, make_work
 from pregen.errors import CacheError, ExitCode, PregenError
 from pregen.model import Kind, Source
+from pregen.verbs.bench.environment import drop, resident_share
+from pregen.verbs.bench.measure import BenchStop, Course, measure, run_s
+from pregen.verbs.bench.model import BenchStoppedError
 from tests.support import pngwalk
 from tests.support.library import few, many_slow
 from tests.support.pictures import put
@@ -84,7 +82,7 @@ def test_a_stop_ends_a_pass(tmp_path: Path, work: WorkConfig) -> None:
     def end() -> None:
         stop.raise_to(StopLevel.KILL)
 
-    with pytest.raises(StoppedError) as raised:
+    with pytest.raises(BenchStoppedError) as raised:
         measure(Course(slow, 1, slow[:1]), make_work, work, TWO, stop, end)
     assert raised.value.exit_code is ExitCode.INTERRUPTED
 
@@ -132,7 +130,7 @@ def test_a_stop_ends_the_program_and_its_workers(tmp_path: Path, work: WorkConfi
     watcher = threading.Thread(target=end_it_once_it_works)
     watcher.start()
     try:
-        with pytest.raises(StoppedError):
+        with pytest.raises(BenchStoppedError):
             run_s(slow, bytes(folder), work, TWO, stop)
     finally:
         over.set()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.bench.predict import Estimate, Measured, Run, estimate, library_s
-from pregen.bench.sample import Stratum, Totals
+from pregen.verbs.bench.sample import Stratum, Totals
+from pregen.verbs.bench.stats import Estimate, Measured, WholeRun, estimate, library_s
 
 SMALL, LARGE = Stratum("jpg", 10), Stratum("jpg", 12)
 PNG = Stratum("png", 12)
@@ -58,20 +58,20 @@ def test_a_stratum_nobody_was_drawn_from_goes_by_bytes() -> None:
 def test_a_sample_that_is_the_library_predicts_its_own_run(
     wall_s: float, startup_s: float, tail_s: float, cost_s: float
 ) -> None:
-    run = Run(wall_s, min(startup_s, wall_s), tail_s)
+    run = WholeRun(wall_s, min(startup_s, wall_s), tail_s)
     found = library_s(run, cost_s, Estimate(cost_s, 0.0))
     assert found.total == pytest.approx(wall_s)
     assert found.spread == 0
 
 
 def test_start_up_and_tail_come_once_however_large_the_library_is() -> None:
-    run = Run(wall_s=3.0, startup_s=0.5, tail_s=0.5)
+    run = WholeRun(wall_s=3.0, startup_s=0.5, tail_s=0.5)
     found = library_s(run, 4.0, Estimate(4000.0, 400.0))
     assert found.total == pytest.approx(0.5 + 2.0 * 1000 + 0.5)
     assert found.spread == pytest.approx(200.0)
 
 
 def test_cold_files_slow_the_work_and_not_the_start_up() -> None:
-    run = Run(wall_s=2.5, startup_s=0.5, tail_s=0.0)
+    run = WholeRun(wall_s=2.5, startup_s=0.5, tail_s=0.0)
     assert library_s(run, 1.0, Estimate(10.0, 0.0), slowdown=3.0).total == pytest.approx(60.5)
     assert library_s(run, 1.0, Estimate(10.0, 0.0), slowdown=0.5).total == pytest.approx(20.5)

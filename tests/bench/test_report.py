@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pregen.bench import compare
-from pregen.bench.report import Table
-from pregen.commands.bench_tables import _print_rich, plain_lines
+from pregen.verbs.bench import record
+from pregen.verbs.bench.command import _print_rich, plain_lines
+from pregen.verbs.bench.tables import Table
 
 TABLE = Table(
     "A title",
@@ -46,12 +46,12 @@ def test_rich_tables_hold_the_same_and_take_no_text_for_markup(
 @pytest.mark.parametrize(
     ("row", "gain"),
     [
-        (compare.Row("images/s", 10.0, 20.0, speed=True), 2.0),
-        (compare.Row("ms", 10.0, 20.0, speed=False), 0.5),
-        (compare.Row("ms", 10.0, 10.0, speed=False), 1.0),
+        (record.Row("images/s", 10.0, 20.0, speed=True), 2.0),
+        (record.Row("ms", 10.0, 20.0, speed=False), 0.5),
+        (record.Row("ms", 10.0, 10.0, speed=False), 1.0),
     ],
 )
 def test_twice_the_speed_is_better_and_twice_the_time_is_worse(
-    row: compare.Row, gain: float
+    row: record.Row, gain: float
 ) -> None:
     assert row.gain == gain

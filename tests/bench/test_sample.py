@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.bench.sample import Stratum, Totals, allocate, draw, stratum_of
 from pregen.model import Source
+from pregen.verbs.bench.sample import Stratum, Totals, allocate, draw, stratum_of
 
 sources = st.lists(
     st.builds(

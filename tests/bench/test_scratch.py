@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.bench.scratch import Scratch, beside
+from pregen.cache.atomic import HOST
 from pregen.errors import CacheError
-from pregen.storage.atomic import HOST
+from pregen.verbs.bench.environment import Scratch, beside
 
 if TYPE_CHECKING:
     from pathlib import Path

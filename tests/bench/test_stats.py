@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.bench.contest import CONTENDERS
-from pregen.bench.rounds import MOST_REPEATS, PART_S, part, repeats, worker_steps
-from pregen.bench.stats import Limit, Pass, costs_s, groups, limit, median, overall, scaling
-from pregen.bench.verdicts import contest_of, floor_of
 from pregen.model import Kind, Outcome, Stages
+from pregen.verbs.bench.contest import CONTENDERS, contest_of, floor_of
+from pregen.verbs.bench.passes import MOST_REPEATS, PART_S, part, repeats, worker_steps
+from pregen.verbs.bench.stats import Limit, Pass, costs_s, groups, limit, median, overall, scaling
 
 MS = 1_000_000
 

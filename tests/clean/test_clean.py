@@ -243,7 +243,7 @@ def test_a_mount_that_hangs_costs_its_time_out_once(zoo: Zoo, tmp_path: Path, fl
             zoo, *flags.split(), "--yes", "--json", "--mount-timeout", "2", prefix=stuck.inside
         )
         took_s = time.monotonic() - started_s
-        helpers = stuck.held("originals/child.py", psutil.STATUS_DISK_SLEEP)
+        helpers = stuck.held("originals/helper.py", psutil.STATUS_DISK_SLEEP)
         assert helpers, "nobody was left hanging: the mount did not hang at all"
     assert done.code == 0, done
     assert 2 <= took_s < 60
@@ -268,7 +268,7 @@ def test_ctrl_c_does_not_wait_for_a_mount_that_hangs(zoo: Zoo, tmp_path: Path) -
         StuckMount(hung) as stuck,
         Running(*arguments, cache=zoo.cache, prefix=stuck.inside) as running,
     ):
-        helpers = stuck.wait_for_held("originals/child.py")
+        helpers = stuck.wait_for_held("originals/helper.py")
         running.send(signal.SIGINT)
         assert running.end().code == 130
     assert zoo.gone() == set()

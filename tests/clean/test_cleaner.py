@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.clean.cleaner import Cleaner
-from pregen.clean.selection import Kept, Reason, Selection
+from pregen.cache.inventory import Inventory
 from pregen.originals.examiner import Examiner
-from pregen.originals.mounts import Mount, Mounts
-from pregen.originals.system import read_mounts
-from pregen.storage.inventory import Inventory
+from pregen.originals.mounts import Mount, Mounts, read_mounts
+from pregen.verbs.clean.cleaner import Cleaner
+from pregen.verbs.clean.selection import CleanReason, Kept, Selection
 from tests.support.library import MTIME_NS
 from tests.support.pictures import put
 from tests.support.zoo import Zoo
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pregen.clean.plan import Tally
+    from pregen.verbs.clean.cleaner import CleanTally
 
 NOW_NS = 2 * MTIME_NS
 
@@ -46,7 +45,7 @@ def delete_after(
     meanwhile: Callable[[], object],
     selection: Selection | None = None,
     mounts: Callable[[], Mounts] = now,
-) -> Tally:
+) -> CleanTally:
     """Plan, have something happen, delete."""
     with Inventory(bytes(zoo.thumbnails)) as inventory, Examiner(now()) as examiner:
         cleaner = Cleaner(inventory, examiner, selection or Selection(missing=True), NOW_NS)
@@ -57,7 +56,7 @@ def delete_after(
 
 
 def test_undisturbed_it_goes(zoo: Zoo) -> None:
-    assert delete_after(zoo, lambda: None).entries == {Reason.MISSING: 1}
+    assert delete_after(zoo, lambda: None).entries == {CleanReason.MISSING: 1}
     assert zoo.gone() == {"deleted"}
 
 
@@ -111,5 +110,5 @@ def test_two_names_of_one_file_go_both(zoo: Zoo) -> None:
     with Inventory(bytes(zoo.thumbnails)) as inventory, Examiner(now()) as examiner:
         cleaner = Cleaner(inventory, examiner, Selection(missing=True), NOW_NS)
         tally = cleaner.delete(cleaner.plan(), now)
-    assert tally.entries == {Reason.MISSING: 2}
+    assert tally.entries == {CleanReason.MISSING: 2}
     assert not twin.exists()

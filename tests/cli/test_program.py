@@ -41,7 +41,7 @@ def test_every_command_has_help(verb: str, home: Path) -> None:
 
 
 def test_help_lists_every_flag_of_run() -> None:
-    from pregen.commands.options import OPTIONS  # noqa: PLC0415 - imports the command line
+    from pregen.options import OPTIONS  # noqa: PLC0415 - imports the command line
 
     done = run_pregen("run", "--help", env={"COLUMNS": "100"})
     for option in OPTIONS:
@@ -160,7 +160,7 @@ def test_a_reader_that_left_is_no_traceback() -> None:
 
 def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
     put(tmp_path / "photos" / "a.jpg", jpeg(300, 200))
-    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device, for a descriptor
+    with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [*PREGEN, "run", "--json", tmp_path / "photos"],
             stdout=full,
@@ -199,7 +199,7 @@ def _modules(*arguments: str) -> set[str]:
 def test_the_version_imports_no_command() -> None:
     modules = _modules("--version")
     assert not modules & {"rich", "rich_click", "psutil", "pyvips", "PIL", "numpy", "sqlite3"}
-    assert "pregen.commands.run" not in modules
+    assert "pregen.verbs.run" not in modules
 
 
 def test_a_piped_run_imports_neither_rich_nor_picture_libraries(tmp_path: Path) -> None:

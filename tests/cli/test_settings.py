@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from pregen.commands.options import RunFlags
-from pregen.commands.run import run
-from pregen.commands.settings import config_path, load_defaults
 from pregen.errors import UsageError
 from pregen.model import Flavor
+from pregen.options import RunFlags, config_path, load_defaults
+from pregen.verbs.run import run
 
 if TYPE_CHECKING:
     from pathlib import Path

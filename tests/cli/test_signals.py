@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.commands import signals as module
-from pregen.commands.signals import Signals
+from pregen import session as module
+from pregen.display.listener import Watch
+from pregen.display.output import Output
+from pregen.display.plain import PlainPrinter
 from pregen.engines.base import StopLevel
 from pregen.errors import ExitCode
 from pregen.model import WorkerView
 from pregen.pipeline import RunStop
-from pregen.progress.output import Output
-from pregen.progress.plain import PlainPrinter
-from pregen.progress.watch import Watch
+from pregen.session import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

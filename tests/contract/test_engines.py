@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pregen.config import DaskConfig, EngineConfig
+from pregen.engines.base import make_engine
 from pregen.engines.local.supervisor import MOST_AHEAD
-from pregen.engines.registry import make_engine
 from tests import saboteurs
 from tests.contract.engine_contract import EngineContract
 

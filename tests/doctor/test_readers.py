@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.doctor.facts import Kde, LxFileManager, Thunar, TumblerPlugin
-from pregen.doctor.readers import desktops, gsettings, inifile, places, tools
-from pregen.doctor.readers.gvdb import read_gvdb
+from pregen.verbs.doctor.facts import Kde, LxFileManager, Thunar, TumblerPlugin
+from pregen.verbs.doctor.readers import desktops, gsettings, machine
+from pregen.verbs.doctor.readers.gsettings import read_gvdb
 from tests.support.capabilities import Capability, needs
 from tests.support.pictures import put
 
@@ -143,7 +143,7 @@ def test_values_in_the_text_format_of_gvariant(text: str, value: str | int | Non
 def test_a_tool_that_hangs_or_fails_gives_way_to_the_files(
     bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools, "_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(desktops, "_TIMEOUT_S", 0.2)
     put(tmp_path / "c" / "kdeglobals", b"[PreviewSettings]\nMaximumRemoteSize=77\n")
     config = desktops.Config({"XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_CONFIG_DIRS": "/x"}, "/")
     for script in ("exec /bin/sleep 60", "exit 3"):
@@ -231,7 +231,7 @@ def test_the_files_of_pcmanfm_and_pcmanfm_qt(tmp_path: Path) -> None:
 
 @given(st.text(max_size=300))
 def test_any_text_is_a_settings_file(text: str) -> None:
-    groups = inifile.parse(text)
+    groups = desktops.parse(text)
     assert all(isinstance(value, str) for values in groups.values() for value in values.values())
 
 
@@ -249,7 +249,7 @@ def test_caches_of_sandboxes_are_found_unless_they_are_the_one_in_use(tmp_path: 
     linked.mkdir(parents=True)
     (linked / "thumbnails").symlink_to(root)
     (tmp_path / ".var" / "app" / "org.x.None" / "cache").mkdir(parents=True)
-    assert places.read_sandboxes(str(tmp_path), bytes(root)) == (
+    assert machine.read_sandboxes(str(tmp_path), bytes(root)) == (
         ("snap", "gimp", bytes(snap)),
         ("flatpak", "org.x.Y", bytes(flatpak)),
     )
@@ -264,9 +264,9 @@ def test_a_desktop_program_with_another_cache_is_found(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
-        found = places.read_session(str(tmp_path), b"/elsewhere/thumbnails")
+        found = machine.read_session(str(tmp_path), b"/elsewhere/thumbnails")
         assert ("nautilus", bytes(tmp_path / "big" / "thumbnails")) in found
-        same = places.read_session(str(tmp_path), bytes(tmp_path / "big" / "thumbnails"))
+        same = machine.read_session(str(tmp_path), bytes(tmp_path / "big" / "thumbnails"))
         assert ("nautilus", bytes(tmp_path / "big" / "thumbnails")) not in same
         process.communicate(b"\n")
 
@@ -286,6 +286,6 @@ def test_files_that_set_the_environment_of_a_session(
     tmp_path: Path, line: str, cache_home: str | None
 ) -> None:
     path = put(tmp_path / ".config" / "environment.d" / "60-cache.conf", f"{line}\n".encode())
-    found = [each for each in places._declared(str(tmp_path)) if each.what == str(path)]
+    found = [each for each in machine._declared(str(tmp_path)) if each.what == str(path)]
     wanted = cache_home and cache_home.format(home=tmp_path)
     assert [each.root for each in found] == ([f"{wanted}/thumbnails".encode()] if wanted else [])

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pregen.doctor.facts import (
+from pregen.verbs.doctor.facts import (
     CacheFacts,
     Disk,
-    Facts,
     FailRecords,
     FolderFacts,
     Kde,
     LxFileManager,
+    MachineFacts,
     OtherRoot,
     SeenSource,
     SessionRoot,
@@ -23,9 +23,8 @@ from pregen.doctor.facts import (
     Tumbler,
     TumblerPlugin,
 )
-from pregen.doctor.findings import Finding, Severity
-from pregen.doctor.rules import diagnose
-from pregen.doctor.rules.phrases import quoted
+from pregen.verbs.doctor.findings import Finding, Severity, quoted
+from pregen.verbs.doctor.rules import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,24 +39,24 @@ DISK = Disk("ext4", remote=False, free_bytes=10**12, free_inodes=10**7)
 CACHE = CacheFacts(ROOT, 1000, DISK, (FolderFacts(ROOT, 1000, 0o700),))
 LOCAL = SeenSource(b"/home/ann/a.jpg", 8 * MB, remote=False)
 REMOTE = SeenSource(b"/mnt/nas/b.jpg", 8 * MB, remote=True)
-HEALTHY = Facts(CACHE, home=b"/home/ann", sources=(LOCAL,))
+HEALTHY = MachineFacts(CACHE, home=b"/home/ann", sources=(LOCAL,))
 
 
-def cache(**changes: Any) -> Facts:
+def cache(**changes: Any) -> MachineFacts:
     return replace(HEALTHY, cache=replace(CACHE, **changes))
 
 
-def disk(**changes: Any) -> Facts:
+def disk(**changes: Any) -> MachineFacts:
     return cache(disk=DISK._replace(**changes))
 
 
-def gsettings(schema: str, **values: str | int | bool) -> Facts:
+def gsettings(schema: str, **values: str | int | bool) -> MachineFacts:
     settings: Mapping[str, str | int | bool]
     settings = {key.replace("_", "-"): value for key, value in values.items()}
     return replace(HEALTHY, gsettings={schema: settings})
 
 
-def tumbler(*plugins: TumblerPlugin) -> Facts:
+def tumbler(*plugins: TumblerPlugin) -> MachineFacts:
     path = b"/home/ann/.config/tumbler/tumbler.rc"
     return replace(HEALTHY, tumbler=Tumbler(path, path, plugins))
 
@@ -66,11 +65,11 @@ def both(**limits: Any) -> tuple[TumblerPlugin, TumblerPlugin]:
     return TumblerPlugin("JPEGThumbnailer", **limits), TumblerPlugin("PixbufThumbnailer", **limits)
 
 
-def at(severity: Severity, facts: Facts) -> list[str]:
+def at(severity: Severity, facts: MachineFacts) -> list[str]:
     return [finding.code for finding in diagnose(facts) if finding.severity is severity]
 
 
-def only(facts: Facts) -> Finding:
+def only(facts: MachineFacts) -> Finding:
     (finding,) = diagnose(facts)
     return finding
 
@@ -237,7 +236,7 @@ NOTES = {
     ],
 )
 def test_one_thing_wrong_is_one_finding_with_a_sentence_and_a_command(
-    severity: Severity, facts: Facts, code: str
+    severity: Severity, facts: MachineFacts, code: str
 ) -> None:
     finding = only(facts)
     assert (finding.severity, finding.code) == (severity, code)
@@ -262,7 +261,7 @@ SILENT = {
 
 
 @pytest.mark.parametrize("facts", SILENT.values(), ids=SILENT.keys())
-def test_what_hides_nothing_is_no_finding(facts: Facts) -> None:
+def test_what_hides_nothing_is_no_finding(facts: MachineFacts) -> None:
     assert diagnose(facts) == []
 
 

@@ -6,17 +6,17 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pregen.engines.local import facts, post_mortem
-from pregen.engines.local.blame import MOST_DEATHS
-from pregen.engines.local.facts import Glance
+from pregen.engines.local import deaths, events
+from pregen.engines.local.deaths import MOST_DEATHS
+from pregen.engines.local.events import SlotReading
 from pregen.engines.local.supervisor import TICK_NS, Supervisor
-from pregen.engines.local.worker import Rules
+from pregen.engines.local.worker_state import Rules
 from pregen.model import Kind, Outcome
 from tests.saboteurs import job, made
 
 if TYPE_CHECKING:
     from pregen.engines.base import StopLevel
-    from pregen.engines.local.facts import Death, Fact, Order
+    from pregen.engines.local.events import Death, Fact, Order
     from pregen.model import Job
 
 S = 1_000_000_000
@@ -27,8 +27,8 @@ RULES = Rules(
     recycle_jobs=20_000,
     recycle_growth_bytes=1 << 20,
 )
-SEGFAULT = post_mortem.cause_of(-11)
-SIGKILL = post_mortem.cause_of(-9)
+SEGFAULT = deaths.cause_of(-11)
+SIGKILL = deaths.cause_of(-9)
 
 
 @dataclass
@@ -78,7 +78,7 @@ class World:
         """For each job: what these died of; None for what was not its own doing."""
         self.abandoned: list[int] = []
         self.finished = False
-        self.failed: facts.Fail | None = None
+        self.failed: events.Fail | None = None
 
     # --- what happens -------------------------------------------------------------------------
 
@@ -87,18 +87,18 @@ class World:
         first = len(self.arrived)
         new = tuple(job(number) for number in range(first, first + count))
         self.arrived.extend(job.job_id for job in new)
-        self.tell(facts.JobsArrived(new))
+        self.tell(events.JobsArrived(new))
 
     def end_feed(self) -> None:
-        self.tell(facts.FeedEnded())
+        self.tell(events.FeedEnded())
 
     def stop(self, level: StopLevel) -> None:
-        self.tell(facts.StopRaised(level))
+        self.tell(events.StopRaised(level))
 
     def ready(self, worker: SimWorker) -> None:
         """Let it finish its start."""
         worker.ready = True
-        self.tell(facts.WorkerReady(worker.number, 0))
+        self.tell(events.WorkerReady(worker.number, 0))
 
     def all_ready(self) -> list[SimWorker]:
         """Let all finish their start."""
@@ -114,7 +114,7 @@ class World:
             returned = tuple(job.job_id for job in worker.queue)
             worker.queue.clear()
             if returned:
-                self.tell(facts.JobsReturned(worker.number, returned))
+                self.tell(events.JobsReturned(worker.number, returned))
         elif worker.queue and worker.in_flight is None:
             worker.in_flight = worker.queue.pop(0)
             worker.started_ns = self.now_ns
@@ -132,7 +132,7 @@ class World:
         worker.unheard.clear()
         if outcomes:
             self.tell(
-                facts.OutcomesReceived(worker.number, outcomes, busy_ns * len(outcomes), rss_bytes)
+                events.OutcomesReceived(worker.number, outcomes, busy_ns * len(outcomes), rss_bytes)
             )
 
     def work_off(self, worker: SimWorker, most: int = 10_000) -> None:
@@ -152,13 +152,13 @@ class World:
         if worker.in_flight is not None and not worker.asking:
             self.deliver(worker)
             worker.asking = True
-            self.tell(facts.MemoryAsked(worker.number, worker.in_flight.job_id, size_bytes))
+            self.tell(events.MemoryAsked(worker.number, worker.in_flight.job_id, size_bytes))
 
     def die(self, worker: SimWorker, death: Death = SEGFAULT) -> None:
         """Let it die here and now."""
         glance = self.glance(worker)
         self._gone(worker, death)
-        self.tell(facts.WorkerDied(worker.number, death, glance, 1000 + worker.number))
+        self.tell(events.WorkerDied(worker.number, death, glance, 1000 + worker.number))
 
     def _gone(self, worker: SimWorker, death: Death = SIGKILL) -> None:
         del self.workers[worker.number]
@@ -171,19 +171,19 @@ class World:
     def _cause(worker: SimWorker, job_id: int, death: Death) -> object:
         """Tell what this death says about the job: seen from here, not by the supervisor."""
         if "terminate" in worker.signalled:
-            return facts.Cause.TIME if worker.hung == job_id else None
+            return events.Cause.TIME if worker.hung == job_id else None
         if "kill" in worker.signalled:
-            return facts.Cause.LEFT
+            return events.Cause.LEFT
         return None if death.innocent else death.cause
 
     def close_pipe(self, worker: SimWorker) -> None:
-        self.tell(facts.PipeClosed(worker.number))
+        self.tell(events.PipeClosed(worker.number))
 
     def tick(self, ns: int = TICK_NS) -> None:
         """Let `ns` pass in which the shell was not there, then tell the time."""
         self.now_ns += ns
         glances = {number: self.glance(worker) for number, worker in self.workers.items()}
-        self.tell(facts.Ticked(glances))
+        self.tell(events.Ticked(glances))
 
     def pass_time(self, ns: int) -> None:
         """Let `ns` pass with a tick whenever one is due."""
@@ -191,9 +191,11 @@ class World:
             self.tick()
 
     @staticmethod
-    def glance(worker: SimWorker) -> Glance:
+    def glance(worker: SimWorker) -> SlotReading:
         flying = worker.in_flight
-        return Glance(None if flying is None else flying.job_id, worker.started_ns, worker.done)
+        return SlotReading(
+            None if flying is None else flying.job_id, worker.started_ns, worker.done
+        )
 
     # --- what the supervisor orders -----------------------------------------------------------
 
@@ -203,42 +205,42 @@ class World:
 
     def obey(self, order: Order) -> None:
         match order:
-            case facts.Emit(outcomes):
+            case events.Emit(outcomes):
                 for outcome in outcomes:
                     assert outcome.job_id not in self.outcomes, f"a second outcome: {outcome}"
                     self.outcomes[outcome.job_id] = outcome
-            case facts.Finish():
+            case events.Finish():
                 self.finished = True
-            case facts.Fail():
+            case events.Fail():
                 self.failed = order
-            case facts.Spawn(number):
+            case events.Spawn(number):
                 self.workers[number] = SimWorker(number)
             case _ if order.worker in self.workers:
                 self.obey_for(self.workers[order.worker], order)
             case _:
                 pass  # that worker has died; the supervisor is about to learn of it
 
-    def obey_for(self, worker: SimWorker, order: facts.CrewOrder) -> None:
+    def obey_for(self, worker: SimWorker, order: events.CrewOrder) -> None:
         match order:
-            case facts.Send(_, jobs):
+            case events.Send(_, jobs):
                 assert jobs
                 worker.queue.extend(jobs)
                 worker.taken.extend(job.job_id for job in jobs)
-            case facts.Grant():
+            case events.Grant():
                 worker.asking = False
-            case facts.HandOver(_, path):
+            case events.HandOver(_, path):
                 worker.handed.append(path)
-            case facts.Drain():
+            case events.Drain():
                 worker.draining = True
-            case facts.Quit():
+            case events.Quit():
                 assert not worker.owes
                 worker.told_to_quit = True
-            case facts.Terminate():
+            case events.Terminate():
                 worker.signalled.append("terminate")
                 worker.hung = worker.in_flight.job_id if worker.in_flight else None
-            case facts.Kill():
+            case events.Kill():
                 worker.signalled.append("kill")
-            case facts.Abandon():
+            case events.Abandon():
                 self.abandoned.append(worker.number)
                 self._gone(worker)
 

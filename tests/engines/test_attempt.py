@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.engines.attempt import attempt
+from pregen.engines.base import attempt
 from pregen.model import Kind
 from tests.saboteurs import job, made
 

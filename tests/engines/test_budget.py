@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.engines.local.budget import Budget
+from pregen.engines.local.worker_state import Budget
 
 
 def test_what_fits_is_granted_in_order() -> None:

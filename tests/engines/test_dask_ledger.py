@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.engines.dask.ledger import DEPTH, FIRST_BATCH, MOST_BATCH, Batch, Ledger
-from pregen.engines.dask.pulse import Pulse
+from pregen.engines.dask.batches import DEPTH, FIRST_BATCH, MOST_BATCH, Batch, BatchLedger, Pulse
 from pregen.model import Job, Kind, Outcome
 from tests.saboteurs import job
 
@@ -23,7 +22,7 @@ def outcomes(jobs: tuple[Job, ...]) -> list[Outcome]:
     fates=st.lists(st.sampled_from(["home", "lost", "late"]), max_size=300),
 )
 def test_every_job_comes_out_exactly_once(count: int, fates: list[str]) -> None:
-    ledger = Ledger()
+    ledger = BatchLedger()
     waiting = [job(number) for number in range(count)]
     out: list[Batch] = []
     seen: Counter[int] = Counter()
@@ -52,7 +51,7 @@ def test_every_job_comes_out_exactly_once(count: int, fates: list[str]) -> None:
 
 
 def test_a_job_whose_nodes_all_die_is_given_up_and_the_others_are_not() -> None:
-    ledger = Ledger()
+    ledger = BatchLedger()
     guilty = job(2)
     out = [ledger.send([job(1), guilty, job(3)])]
     crashed: list[Outcome] = []
@@ -73,7 +72,7 @@ def test_a_job_whose_nodes_all_die_is_given_up_and_the_others_are_not() -> None:
 
 
 def test_batches_grow_with_the_speed_of_the_nodes_and_shrink_with_it() -> None:
-    ledger = Ledger()
+    ledger = BatchLedger()
     assert ledger.size == FIRST_BATCH
     for _ in range(20):
         batch = ledger.send([job(number) for number in range(ledger.size)])
@@ -85,7 +84,7 @@ def test_batches_grow_with_the_speed_of_the_nodes_and_shrink_with_it() -> None:
 
 
 def test_room_is_bounded_by_the_slots() -> None:
-    ledger = Ledger()
+    ledger = BatchLedger()
     for number in range(3 * DEPTH):
         assert ledger.room(3) == 3 * DEPTH - number
         ledger.send([job(number)])
@@ -94,14 +93,14 @@ def test_room_is_bounded_by_the_slots() -> None:
 
 
 def test_a_batch_with_other_jobs_than_it_went_with_is_refused() -> None:
-    ledger = Ledger()
+    ledger = BatchLedger()
     batch = ledger.send([job(1), job(2)])
     with pytest.raises(ValueError, match="other jobs"):
         ledger.home(batch.number, outcomes((job(1), job(3))), 0.1)
 
 
 def test_what_is_out_is_given_up_at_the_end() -> None:
-    ledger = Ledger()
+    ledger = BatchLedger()
     ledger.send([job(1), job(2)])
     assert {outcome.kind for outcome in ledger.abandon()} == {Kind.INTERRUPTED}
     assert ledger.abandon() == []

@@ -10,12 +10,12 @@ import pylibjxl
 import pytest
 
 from pregen import __version__
+from pregen.cache.store import Cache
 from pregen.config import EngineConfig, WorkConfig
 from pregen.engines.base import Stop
 from pregen.engines.local.engine import LocalEngine
 from pregen.imaging import decoders, sniff
 from pregen.model import Action, Flavor, Job, Kind, Step
-from pregen.storage.cache import Cache
 from tests.support import films, heifs, pdfs, pictures, raws
 from tests.support.crew import workers_left
 from tests.support.photo import photo

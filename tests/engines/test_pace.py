@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pregen.engines.local.pace import BATCH_NS, MEMORY_JOBS, MOST_PER_BATCH, Pace
+from pregen.engines.local.worker_state import BATCH_NS, MEMORY_JOBS, MOST_PER_BATCH, Pace
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from pregen.engines.local.post_mortem import cause_of, innermost, signal_words
+from pregen.engines.local.deaths import cause_of, innermost, signal_words
 from pregen.model import Kind
 
 DUMP = b"""Fatal Python error: Segmentation fault

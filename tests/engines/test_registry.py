@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from pregen.config import EngineConfig
+from pregen.engines.base import DEFAULT_ENGINE, ENGINES, Entry, make_engine
 from pregen.engines.dask.engine import DaskEngine
 from pregen.engines.local.engine import LocalEngine
-from pregen.engines.registry import DEFAULT_ENGINE, ENGINES, Entry, make_engine
 from pregen.engines.serial import SerialEngine
 from pregen.errors import MissingLibraryError, UsageError
 from tests import saboteurs
@@ -38,7 +38,7 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
 
 def test_asking_for_names_imports_no_engine() -> None:
     program = (
-        "import sys, pregen.engines.registry\n"
+        "import sys, pregen.engines.base\n"
         "print([name for name in sys.modules if 'multiprocessing' in name or 'local' in name])\n"
     )
     ran = subprocess.run(

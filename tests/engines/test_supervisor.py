@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from pregen.engines.base import StopLevel
-from pregen.engines.local import facts, post_mortem
-from pregen.engines.local.blame import MIXED, MOST_DEATHS, SPARED, STRIKES
+from pregen.engines.local import deaths as post_mortem
+from pregen.engines.local import events
+from pregen.engines.local.deaths import MIXED, MOST_DEATHS, SPARED, STRIKES
 from pregen.engines.local.supervisor import FIRST_STARTS, MOST_AHEAD
-from pregen.engines.local.worker import ABANDON_NS, GRACE_NS, LEAVE_NS, START_NS
+from pregen.engines.local.worker_state import ABANDON_NS, GRACE_NS, LEAVE_NS, START_NS
 from pregen.model import FAILURES, RECORDED, REMEMBERED, Kind
 from tests.engines.simulated import RULES, SEGFAULT, SIGKILL, S, SimWorker, World
 from tests.saboteurs import job, made
 
 if TYPE_CHECKING:
-    from pregen.engines.local.facts import Death
+    from pregen.engines.local.events import Death
     from pregen.model import Job
 
 SIGTERM = post_mortem.cause_of(-15)
@@ -235,7 +236,7 @@ def test_a_job_that_begins_in_a_worker_about_to_be_ended_for_another_is_not_blam
     world.begin(only(world))
     world.die(only(world))
     world.run_to_the_end()
-    assert world.causes[1] == [None, facts.Cause.FAULT]
+    assert world.causes[1] == [None, events.Cause.FAULT]
     assert world.outcomes[1].kind is Kind.MADE
 
 
@@ -385,9 +386,9 @@ def test_workers_that_never_start_end_the_run_with_their_traceback() -> None:
     for _ in range(FIRST_STARTS):
         assert world.failed is None
         worker = next(iter(world.workers.values()))
-        world.tell(facts.GaveUp(worker.number, "ImportError: no module named x"))
+        world.tell(events.GaveUp(worker.number, "ImportError: no module named x"))
         world.die(worker, post_mortem.cause_of(1))
-    assert world.failed == facts.Fail("ImportError: no module named x", missing=True)
+    assert world.failed == events.Fail("ImportError: no module named x", missing=True)
 
 
 def test_a_start_that_fails_now_and_then_does_not_end_the_run() -> None:
@@ -419,7 +420,7 @@ def test_a_fork_server_that_always_ends_ends_the_run_after_a_while() -> None:
         if world.failed:
             break
         world.die(only(world), post_mortem.SERVER_LOST)
-    assert world.failed == facts.Fail(post_mortem.SERVER_LOST.words, missing=True)
+    assert world.failed == events.Fail(post_mortem.SERVER_LOST.words, missing=True)
 
 
 def test_workers_that_always_die_idle_end_the_run_after_a_while() -> None:
@@ -651,5 +652,5 @@ def test_jobs_that_arrive_after_a_drain_are_interrupted() -> None:
 
 def test_an_outcome_nobody_asked_for_is_ignored() -> None:
     world, worker = one_worker_with(1)
-    world.tell(facts.OutcomesReceived(worker.number, (made(job(77)),), 1, 0))
+    world.tell(events.OutcomesReceived(worker.number, (made(job(77)),), 1, 0))
     assert 77 not in world.outcomes

@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pregen.engines.base import StopLevel
-from pregen.engines.local import facts, post_mortem
+from pregen.engines.local import deaths, events
 from pregen.model import Kind
 from tests.engines.simulated import RULES, SEGFAULT, SIGKILL, S, SimWorker, World
 
 DEATHS = [
     SEGFAULT,
     SIGKILL,
-    post_mortem.cause_of(-6),
-    post_mortem.cause_of(-10),
-    post_mortem.cause_of(0),
-    post_mortem.cause_of(-15),
-    post_mortem.SERVER_LOST,
+    deaths.cause_of(-6),
+    deaths.cause_of(-10),
+    deaths.cause_of(0),
+    deaths.cause_of(-15),
+    deaths.SERVER_LOST,
 ]
 choice = st.integers(min_value=0, max_value=1000)
 
@@ -86,7 +86,7 @@ class AnythingHappens(RuleBasedStateMachine):
 
     @precondition(some_worker)
     @rule(which=choice, death=st.sampled_from(DEATHS))
-    def worker_dies(self, which: int, death: facts.Death) -> None:
+    def worker_dies(self, which: int, death: events.Death) -> None:
         self.world.die(self.pick(which), death)
 
     @precondition(some_worker)

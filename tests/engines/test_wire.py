@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.engines.local import wire
-from pregen.engines.local.wire import Frames, Tag, WireError
+from pregen.engines.local import protocol
+from pregen.engines.local.protocol import Frames, Tag, WireError
 from pregen.model import Action, Flavor, Job, Kind, Outcome, Stages, Stamp, Step
 
 int64 = st.integers(min_value=-(2**63), max_value=2**63 - 1)
@@ -54,43 +54,43 @@ def only_frame(data: bytes) -> tuple[Tag, bytes]:
 
 @given(st.lists(jobs, max_size=5))
 def test_jobs_arrive_as_they_were_sent(sent: list[Job]) -> None:
-    tag, body = only_frame(wire.jobs_frame(sent))
+    tag, body = only_frame(protocol.jobs_frame(sent))
     assert tag is Tag.JOBS
-    assert wire.read_jobs(body) == sent
+    assert protocol.read_jobs(body) == sent
 
 
 @given(st.lists(outcomes, max_size=5), int64, int64)
 def test_outcomes_arrive_as_they_were_sent(
     sent: list[Outcome], busy_ns: int, rss_bytes: int
 ) -> None:
-    encoded = [wire.encode_outcome(outcome) for outcome in sent]
-    tag, body = only_frame(wire.report_frame(busy_ns, rss_bytes, encoded))
+    encoded = [protocol.encode_outcome(outcome) for outcome in sent]
+    tag, body = only_frame(protocol.report_frame(busy_ns, rss_bytes, encoded))
     assert tag is Tag.OUTCOMES
-    assert wire.read_report(body) == (busy_ns, rss_bytes, tuple(sent))
+    assert protocol.read_report(body) == (busy_ns, rss_bytes, tuple(sent))
 
 
 def test_a_long_message_is_cut_between_characters() -> None:
-    sent = Outcome(1, b"/x", Kind.ERROR, "ä" * wire.MOST_TEXT_BYTES + "x")
-    _, body = only_frame(wire.report_frame(0, 0, [wire.encode_outcome(sent)]))
-    (received,) = wire.read_report(body).outcomes
-    assert received.message == "ä" * (wire.MOST_TEXT_BYTES // 2)
+    sent = Outcome(1, b"/x", Kind.ERROR, "ä" * protocol.MOST_TEXT_BYTES + "x")
+    _, body = only_frame(protocol.report_frame(0, 0, [protocol.encode_outcome(sent)]))
+    (received,) = protocol.read_report(body).outcomes
+    assert received.message == "ä" * (protocol.MOST_TEXT_BYTES // 2)
 
 
 @given(st.lists(int64))
 def test_returned_jobs_arrive_as_they_were_sent(job_ids: list[int]) -> None:
-    tag, body = only_frame(wire.returned_frame(job_ids))
+    tag, body = only_frame(protocol.returned_frame(job_ids))
     assert tag is Tag.RETURNED
-    assert wire.read_returned(body) == tuple(job_ids)
+    assert protocol.read_returned(body) == tuple(job_ids)
 
 
 @given(int64, int64)
 def test_numbers_arrive_as_they_were_sent(one: int, two: int) -> None:
     for data, expected in (
-        (wire.ask_frame(one, two), (Tag.ASK, (one, two))),
-        (wire.ready_frame(one), (Tag.READY, (one,))),
+        (protocol.ask_frame(one, two), (Tag.ASK, (one, two))),
+        (protocol.ready_frame(one), (Tag.READY, (one,))),
     ):
         tag, body = only_frame(data)
-        assert (tag, wire.read_numbers(tag, body)) == expected
+        assert (tag, protocol.read_numbers(tag, body)) == expected
 
 
 @given(
@@ -100,7 +100,7 @@ def test_numbers_arrive_as_they_were_sent(one: int, two: int) -> None:
 def test_frames_are_found_however_the_bytes_are_cut(
     sent: list[tuple[Tag, bytes]], cuts: list[int]
 ) -> None:
-    data = b"".join(wire.frame(tag, body) for tag, body in sent)
+    data = b"".join(protocol.frame(tag, body) for tag, body in sent)
     frames = Frames()
     found: list[tuple[Tag, bytes]] = []
     for cut in cuts:
@@ -113,7 +113,7 @@ def test_frames_are_found_however_the_bytes_are_cut(
 
 def test_last_words_follow_the_last_frame() -> None:
     frames = Frames()
-    data = wire.frame(Tag.GRANT) + b"Fatal Python error: Segmentation fault\n"
+    data = protocol.frame(Tag.GRANT) + b"Fatal Python error: Segmentation fault\n"
     found: list[tuple[Tag, bytes]] = []
     with pytest.raises(WireError):
         found.extend(frames.feed(data))
@@ -127,16 +127,16 @@ def test_endless_nonsense_is_not_kept() -> None:
     with pytest.raises(WireError):
         list(frames.feed(b"\xff" * 10))
     for _ in range(10):
-        assert not list(frames.feed(b"\xff" * wire.MOST_REST_BYTES))
-    assert len(frames.rest) <= wire.MOST_REST_BYTES
+        assert not list(frames.feed(b"\xff" * protocol.MOST_REST_BYTES))
+    assert len(frames.rest) <= protocol.MOST_REST_BYTES
 
 
 @given(st.binary(max_size=400))
 def test_no_bytes_from_a_worker_do_more_than_raise_wire_error(body: bytes) -> None:
     for read in (
-        lambda: wire.read_report(body),
-        lambda: wire.read_returned(body),
-        lambda: wire.read_numbers(Tag.ASK, body),
+        lambda: protocol.read_report(body),
+        lambda: protocol.read_returned(body),
+        lambda: protocol.read_numbers(Tag.ASK, body),
         lambda: list(Frames().feed(body)),
     ):
         try:
@@ -147,12 +147,12 @@ def test_no_bytes_from_a_worker_do_more_than_raise_wire_error(body: bytes) -> No
 
 @given(outcomes, st.data())
 def test_a_damaged_report_is_a_report_or_an_error(outcome: Outcome, data: st.DataObject) -> None:
-    _, body = only_frame(wire.report_frame(1, 2, [wire.encode_outcome(outcome)]))
+    _, body = only_frame(protocol.report_frame(1, 2, [protocol.encode_outcome(outcome)]))
     where = data.draw(st.integers(min_value=0, max_value=len(body) - 1))
     damaged = bytearray(body)
     damaged[where] ^= data.draw(st.integers(min_value=1, max_value=255))
     try:
-        report = wire.read_report(bytes(damaged))
+        report = protocol.read_report(bytes(damaged))
     except WireError:
         return
     assert all(isinstance(outcome.kind, Kind) for outcome in report.outcomes)

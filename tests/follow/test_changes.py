@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.config import Only
-from pregen.follow.changes import Change, places_of
-from pregen.walk.within import Within
+from pregen.verbs.watch.changes import Change, places_of
+from pregen.walk.filters import Within
 
 MANY = 1000
 

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.commands.paramtypes import next_time
+from pregen.commandline import next_time
 from pregen.config import GovernorConfig
-from pregen.governor.rules import Do, Now, decide
+from pregen.limits import Do, MachineLoad, decide
 
 CLOCK = datetime(2026, 3, 1, 5, 0, tzinfo=UTC)
 GB = 10**9
 
 
-def now(**more: Any) -> Now:
-    return Now(elapsed_s=100.0, clock=CLOCK, decoded=50)._replace(**more)
+def now(**more: Any) -> MachineLoad:
+    return MachineLoad(elapsed_s=100.0, clock=CLOCK, decoded=50)._replace(**more)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def now(**more: Any) -> Now:
         (GovernorConfig(min_free_bytes=2 * GB), now(free_bytes=None), Do.GO, ""),
     ],
 )
-def test_each_limit(config: GovernorConfig, seen: Now, do: Do, word: str) -> None:
+def test_each_limit(config: GovernorConfig, seen: MachineLoad, do: Do, word: str) -> None:
     verdict = decide(config, seen)
     assert verdict.do is do
     assert word in verdict.why

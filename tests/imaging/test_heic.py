@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pregen.imaging import boxes, faults, heifitem, heifmeta
+from pregen.imaging import faults
+from pregen.imaging.containers import heif, isobmff
 from pregen.imaging.runtime import pyvips
 from pregen.model import Flavor
 from tests.support import hostile, pictures
@@ -44,8 +45,8 @@ def _like(found: list[tuple[int, ...]], wanted: list[tuple[int, int, int]]) -> b
     )
 
 
-def _meta(data: bytes) -> heifmeta.Meta:
-    return heifmeta.read(lambda at, count: data[at : at + count], len(data))
+def _meta(data: bytes) -> heif.Meta:
+    return heif.read(lambda at, count: data[at : at + count], len(data))
 
 
 def test_a_picture_without_a_thumbnail_is_decoded_itself() -> None:
@@ -132,7 +133,7 @@ def test_what_our_walk_does_not_understand_libheif_may() -> None:
     free = struct.pack(">I4s", 8, b"free") * 1001
     moved = struct.pack(">I", offset + len(free))
     spoiled = data[:at] + free + data[at:].replace(struct.pack(">I", offset), moved, 1)
-    with pytest.raises(boxes.BoxError):
+    with pytest.raises(isobmff.BoxError):
         _meta(spoiled)
     assert _like(_quarters(large(spoiled)), [RED, GREEN, BLUE, WHITE])
 
@@ -152,12 +153,12 @@ def test_a_phone_photo_is_shown_from_its_first_64_kib() -> None:
 
 def test_items_built_on_each_other_in_a_ring_end() -> None:
     ring = {
-        number: heifmeta.Item(number, b"grid", references=((b"dimg", (3 - number,)),))
+        number: heif.HeifItem(number, b"grid", references=((b"dimg", (3 - number,)),))
         for number in (1, 2)
     }
-    meta = heifmeta.Meta(1, ring)
+    meta = heif.Meta(1, ring)
     assert len(meta.parts(1)) == 2
-    assert heifitem.share_present(meta, 1, 100) == 1
+    assert heif.share_present(meta, 1, 100) == 1
 
 
 def test_a_picture_that_tells_no_size_is_invalid() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pregen.imaging import icohead
+from pregen.imaging.decoders import pillow
 from pregen.imaging.faults import InvalidPicture
 from tests.support import bombs, making
 from tests.support.pictures import encode, image
@@ -14,13 +14,13 @@ from tests.support.pictures import encode, image
 def test_every_picture_of_an_icon_tells_its_size(bitmap_format: str) -> None:
     sizes = [(256, 192), (64, 48), (16, 12)]
     data = encode(image(256, 192), "ICO", sizes=sizes, bitmap_format=bitmap_format)
-    assert sorted(icohead.frame_sizes(data), reverse=True) == sizes
+    assert sorted(pillow.frame_sizes(data), reverse=True) == sizes
 
 
 def test_an_icon_cut_off_tells_what_is_there() -> None:
     data = encode(image(256, 192), "ICO", sizes=[(256, 192), (16, 12)])
-    assert list(icohead.frame_sizes(data[:20])) == []
-    assert len(list(icohead.frame_sizes(data[:100]))) == 1
+    assert list(pillow.frame_sizes(data[:20])) == []
+    assert len(list(pillow.frame_sizes(data[:100]))) == 1
 
 
 @pytest.mark.parametrize("number", [b"\1", b"\2"], ids=["icon", "cursor"])

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.config import Decoder
-from pregen.imaging import jpegdc, jpeghead, jpegscans
+from pregen.imaging.containers import jpeg, jpeg_scans
+from pregen.imaging.decoders import jpegdc
 from tests.support import pictures
 from tests.support.capabilities import Capability, needs
 from tests.support.making import BOTH, make, pixels_of
@@ -90,9 +91,9 @@ def test_a_progressive_jpeg_has_the_pixels_of_its_first_scans(
     data = pictures.jpeg(
         1601, 1203, seed=8, progressive=True, subsampling=subsampling, quality=quality
     )
-    head = jpeghead.read(data)
+    head = jpeg.read(data)
     assert head is not None
-    cut = jpegscans.reduced(data, head)
+    cut = jpeg_scans.reduced(data, head)
     found = jpegdc.decode(cut, 1601, 1203, 3)
     assert found is not None
     assert farthest(found, by_turbo(cut, 1601, 1203)) <= 2

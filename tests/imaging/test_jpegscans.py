@@ -10,7 +10,7 @@ import simplejpeg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.imaging import jpeghead, jpegscans
+from pregen.imaging.containers import jpeg, jpeg_scans
 from tests.support import pictures
 from tests.support.photo import Pixels, psnr_db
 
@@ -19,15 +19,15 @@ def progressive(width_px: int = 1600, height_px: int = 1200, **options: object) 
     return pictures.jpeg(width_px, height_px, seed=9, progressive=True, **options)
 
 
-def eighth(data: bytes, head: jpeghead.JpegHead) -> Pixels:
+def eighth(data: bytes, head: jpeg.JpegHead) -> Pixels:
     pixels: Pixels = simplejpeg.decode_jpeg(
         data, "RGB", min_height=-(-head.height_px // 8), min_width=-(-head.width_px // 8)
     )
     return pixels
 
 
-def read(data: bytes) -> jpeghead.JpegHead:
-    head = jpeghead.read(data)
+def read(data: bytes) -> jpeg.JpegHead:
+    head = jpeg.read(data)
     assert head is not None
     return head
 
@@ -38,7 +38,7 @@ def test_the_first_scans_decode_to_the_pixels_of_the_whole(subsampling: str, qua
     data = progressive(subsampling=subsampling, quality=quality)
     head = read(data)
     assert head.progressive
-    cut = jpegscans.reduced(data, head)
+    cut = jpeg_scans.reduced(data, head)
     assert len(cut) < len(data) / 2
     assert psnr_db(eighth(cut, head), eighth(data, head)) > 45
 
@@ -47,31 +47,31 @@ def test_without_the_unused_quantiser_the_decoder_would_smooth() -> None:
     # The reason for the zero quantiser: if this fails, the trick is not needed any more.
     data = progressive(quality=60)
     head = read(data)
-    cut = bytearray(jpegscans.reduced(data, head))
-    for marker, begin, end in jpeghead.segments(bytes(cut)):
+    cut = bytearray(jpeg_scans.reduced(data, head))
+    for marker, begin, end in jpeg.segments(bytes(cut)):
         if marker == 0xDB:
             for at in range(begin, end, 65):
                 assert cut[at + 1 + 3] == 0
                 cut[at + 1 + 3] = 10
     smoothed = eighth(bytes(cut), head)
     assert psnr_db(smoothed, eighth(data, head)) < psnr_db(
-        eighth(jpegscans.reduced(data, head), head), eighth(data, head)
+        eighth(jpeg_scans.reduced(data, head), head), eighth(data, head)
     )
 
 
 def test_a_beginning_that_holds_the_scans_gives_the_same_as_the_whole() -> None:
     data = progressive(quality=70, subsampling="4:4:4")
     head = read(data)
-    whole = jpegscans.reduced(data, head)
+    whole = jpeg_scans.reduced(data, head)
     least = next(n for n in range(head.scan_at, len(data), 97) if not _incomplete(data[:n], head))
     assert least < len(data)
-    assert jpegscans.reduced(data[:least], head) == whole
+    assert jpeg_scans.reduced(data[:least], head) == whole
 
 
-def _incomplete(data: bytes, head: jpeghead.JpegHead) -> bool:
+def _incomplete(data: bytes, head: jpeg.JpegHead) -> bool:
     try:
-        jpegscans.reduced(data, head)
-    except jpegscans.Incomplete:
+        jpeg_scans.reduced(data, head)
+    except jpeg_scans.Incomplete:
         return True
     return False
 
@@ -79,18 +79,18 @@ def _incomplete(data: bytes, head: jpeghead.JpegHead) -> bool:
 def test_a_baseline_jpeg_is_refused() -> None:
     data = pictures.jpeg(640, 480)
     with pytest.raises(ValueError, match="progressive"):
-        jpegscans.reduced(data, read(data))
+        jpeg_scans.reduced(data, read(data))
 
 
 def test_a_file_cut_after_its_dc_shows_all_rows_and_one_cut_within_does_not() -> None:
     data = progressive()
     head = read(data)
-    assert jpegscans.shows_all_rows(data[: len(data) * 9 // 10], head)
-    assert not jpegscans.shows_all_rows(data[: head.scan_at + 300], head)
+    assert jpeg_scans.shows_all_rows(data[: len(data) * 9 // 10], head)
+    assert not jpeg_scans.shows_all_rows(data[: head.scan_at + 300], head)
 
 
 DATA = progressive(200, 150)
-HEAD = jpeghead.read(DATA)
+HEAD = jpeg.read(DATA)
 
 
 @given(
@@ -104,17 +104,17 @@ def test_damaged_files_raise_their_own_errors_only(
     for at, value in changes:
         data[at] = value
     damaged = bytes(data[:end])
-    head = jpeghead.read(damaged)
+    head = jpeg.read(damaged)
     if head is None or head.scan_at < 0:
         return
-    with contextlib.suppress(jpegscans.Incomplete, ValueError):
-        assert jpegscans.reduced(damaged, head).endswith(b"\xff\xd9")
-    assert jpegscans.shows_all_rows(damaged, head) in {True, False}
+    with contextlib.suppress(jpeg_scans.Incomplete, ValueError):
+        assert jpeg_scans.reduced(damaged, head).endswith(b"\xff\xd9")
+    assert jpeg_scans.shows_all_rows(damaged, head) in {True, False}
 
 
 @given(st.binary(max_size=300))
 def test_the_head_of_arbitrary_bytes_is_read_without_an_error(tail: bytes) -> None:
-    head = jpeghead.read(b"\xff\xd8\xff" + tail)
+    head = jpeg.read(b"\xff\xd8\xff" + tail)
     assert head is None or 1 <= head.orientation <= 8
 
 
@@ -130,7 +130,7 @@ def test_the_head_says_what_pillow_says() -> None:
 def test_a_profile_segment_that_ends_at_its_name_is_passed_over() -> None:
     data = pictures.jpeg(64, 48)
     stub = b"\xff\xe2\x00\x0eICC_PROFILE\0"
-    assert jpeghead.read(b"\xff\xd8" + stub) is None
+    assert jpeg.read(b"\xff\xd8" + stub) is None
     assert read(data[:2] + stub + data[2:]).profile == b""
 
 
@@ -139,4 +139,4 @@ def test_a_scan_of_a_component_that_is_not_in_the_frame_is_refused() -> None:
     head = read(bytes(data))
     data[head.scan_at + 5] = 9
     with pytest.raises(ValueError, match="component"):
-        jpegscans.reduced(bytes(data), head)
+        jpeg_scans.reduced(bytes(data), head)

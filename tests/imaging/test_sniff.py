@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.imaging import extents, sniff
+from pregen.imaging import sniff
+from pregen.imaging.containers import isobmff
 from tests.support import films, hostile, pdfs, pictures
 from tests.support.capabilities import Capability, needs
 from tests.support.films import Look
@@ -150,12 +151,12 @@ def test_declared_lengths_are_numbers_and_found_in_few_steps(data: bytes) -> Non
         reads.append(offset)
         return data[offset : offset + count]
 
-    assert extents.declared_bytes(read_at, len(data)) >= 0
+    assert isobmff.declared_bytes(read_at, len(data)) >= 0
     assert len(reads) <= len(data) // 8 + 5
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.3gp", "a.mkv", "a.avi"])
 def test_a_whole_film_declares_its_own_length(name: str) -> None:
     data = TABLE[name][0]
-    declared = extents.declared_bytes(lambda at, count: data[at : at + count], len(data))
+    declared = isobmff.declared_bytes(lambda at, count: data[at : at + count], len(data))
     assert declared == len(data)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from pregen.config import Decoder
-from pregen.imaging import colour, faults, png, render, thumbnail
+from pregen.imaging import faults, thumbnail
+from pregen.imaging.pixels import colour, render
 from pregen.imaging.runtime import pyvips
 from pregen.model import Flavor, Kind
 from tests.support import hostile, pictures, profiles, without
@@ -346,7 +347,7 @@ def test_fit_keeps_the_aspect_and_never_enlarges(
 
 def test_png_compression_holds_the_pixels() -> None:
     rgba = np.dstack([photo(97, 61), np.full((61, 97), 200, np.uint8)])
-    picture = thumbnail.Picture(97, 61, png.compress(rgba))
+    picture = thumbnail.Picture(97, 61, render.compress(rgba))
     assert (pixels_of(picture) == rgba).all()
 
 

@@ -48,7 +48,7 @@ def test_the_four_ways_to_come_to_nothing_have_words_of_their_own(
         "clip.mkv": "needs-extra",
         "voice.mkv": "needs-extra",
     }
-    said = {os.path.basename(path): record["message"] for path, record in done.outcomes.items()}  # noqa: PTH119 - bytes
+    said = {os.path.basename(path): record["message"] for path, record in done.outcomes.items()}
     assert "ends before the document" in said[b"cut.pdf"]
     assert "password" in said[b"locked.pdf"]
     assert "PDFium cannot read it" in said[b"junk.pdf"]

@@ -129,7 +129,7 @@ def test_a_file_of_two_kinds_is_what_it_begins_as(photos: Path) -> None:
         put(photos / name, data)
     done = run(photos)
     found = {
-        os.path.basename(path).decode(): record["mime"]  # noqa: PTH119 - paths of bytes
+        os.path.basename(path).decode(): record["mime"]
         for path, record in done.outcomes.items()
         if record["kind"] == "made"
     }

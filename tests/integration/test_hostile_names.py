@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen import __version__
+from pregen.cache.store import Cache
 from pregen.errors import CacheError
 from pregen.model import Flavor
-from pregen.storage.cache import Cache
 from tests.support import entries, oracles
 from tests.support.library import few
 from tests.support.pictures import encode, image, jpeg, put
@@ -49,13 +49,13 @@ def evil(tmp_path: Path) -> Path:
     """A folder of folders with such names; in each a picture, and one that is damaged."""
     root = os.fsencode(tmp_path / "photos")
     for number, name in enumerate(_EVIL):
-        folder = os.path.join(root, name)  # noqa: PTH118 - names are bytes
-        os.makedirs(folder)  # noqa: PTH103 - likewise
+        folder = os.path.join(root, name)
+        os.makedirs(folder)
         for file, data in (
             (b"%d.jpg", jpeg(200, 150, seed=number)),
             (b"bad%d.png", b"\x89PNG\x1b"),
         ):
-            with open(os.path.join(folder, name + file % number), "wb") as out:  # noqa: PTH118, PTH123 - likewise
+            with open(os.path.join(folder, name + file % number), "wb") as out:
                 out.write(data)
     bad = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><\x1b]0;t\x07/></svg>'
     put(tmp_path / "photos" / "words.svg", bad)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.thumbspec.published import Published, prefix_of
+from pregen.thumbspec.naming import Published, prefix_of
 from tests.support import entries, oracles
 from tests.support.capabilities import Capability, needs
 from tests.support.library import MTIME_NS, few

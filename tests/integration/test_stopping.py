@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from pregen.storage.atomic import HOST
+from pregen.cache.atomic import HOST
 from tests.support import entries, pngwalk
 from tests.support.library import many_slow
 from tests.support.program import Running, run_pregen
@@ -143,7 +143,7 @@ def test_a_stopped_run_goes_on_from_there(photos: Path, cache: Path) -> None:
 #: Dies in the middle of a commit, as a worker does that is killed there.
 HALF_A_COMMIT = """
 import os, pathlib, signal, sys
-from pregen.storage.atomic import temp_name
+from pregen.cache.atomic import temp_name
 half = pathlib.Path(sys.argv[1]) / temp_name("0123456789abcdef0123456789abcdef")
 half.write_bytes(bytes(5000))
 os.kill(os.getpid(), signal.SIGKILL)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen.journal import Journal, RunTotals, database, journal
-from pregen.journal.schema import MIGRATIONS
+from pregen.journal.database import MIGRATIONS
 from pregen.model import Kind, Outcome
 from tests.support.capabilities import Capability, needs
 

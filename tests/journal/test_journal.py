@@ -27,7 +27,7 @@ from pregen.journal import (
     journal_path,
     state_dir,
 )
-from pregen.journal.schema import MIGRATIONS, OF_NOTE
+from pregen.journal.database import MIGRATIONS, OF_NOTE
 from pregen.model import FAILURES, REMEMBERED, Kin, Kind, Outcome, Stages
 
 if TYPE_CHECKING:

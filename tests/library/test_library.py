@@ -14,7 +14,7 @@ import pytest
 
 import pregen
 from pregen import Flavor, Kind, LockedError
-from pregen.storage.lock import CacheLock
+from pregen.cache.lock import CacheLock
 from tests.support.library import few, many_slow
 from tests.support.pictures import jpeg, put
 

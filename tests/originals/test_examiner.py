@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pregen.originals.child import ELSEWHERE, MISSING, Looker
 from pregen.originals.examiner import Examiner
-from pregen.originals.mounts import Mount, Mounts
-from pregen.originals.sight import Look
-from pregen.originals.system import read_mounts
+from pregen.originals.helper import ELSEWHERE, MISSING, Looker
+from pregen.originals.mounts import Mount, Mounts, read_mounts
+from pregen.originals.status import Look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +43,7 @@ def test_what_is_there_is_found_with_its_facts(tmp_path: Path, examiner: Examine
     linked = [bytes(tmp_path / "link.jpg"), bytes(tmp_path / "folder/../1/1.jpg")]
     found = examiner.look([*paths, strange, linked[0], bytes(tmp_path / "folder" / "1.jpg")])
     for path, sight in found.items():
-        facts = os.stat(path)  # noqa: PTH116 - a path of bytes
+        facts = os.stat(path)
         assert (sight.look, sight.size_bytes, sight.mtime_ns) == (
             Look.FOUND,
             facts.st_size,
@@ -141,6 +140,6 @@ def test_a_helper_that_dies_makes_nothing_gone(tmp_path: Path, examiner: Examine
     path = bytes(tmp_path / "none.jpg")
     assert examiner.look([path])[path].look is Look.MISSING
     for child in psutil.Process().children():
-        if any("child.py" in part for part in child.cmdline()):
+        if any("originals/helper.py" in part for part in child.cmdline()):
             child.kill()
     assert examiner.look([path])[path].look is Look.TIMED_OUT

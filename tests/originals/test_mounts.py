@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.originals import places
+from pregen.originals import mounts
 from pregen.originals.mounts import Mount, Mounts, is_below, parse_fstab, parse_unit
 
 FSTAB = rb"""
@@ -129,7 +129,7 @@ def test_below_is_by_whole_names() -> None:
     ],
 )
 def test_places_of_media_are_known(path: bytes, medium: bytes | None) -> None:
-    assert places.medium_of(path) == medium
+    assert mounts.medium_of(path) == medium
 
 
 @pytest.mark.parametrize(
@@ -147,4 +147,4 @@ def test_places_of_media_are_known(path: bytes, medium: bytes | None) -> None:
     ],
 )
 def test_places_of_shares_are_known(path: bytes, share: bytes | None) -> None:
-    assert places.share_of(path) == share
+    assert mounts.share_of(path) == share

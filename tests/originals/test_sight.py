@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from pregen.originals.mounts import Mount, Mounts
-from pregen.originals.sight import Look, Original, Sight, State, judge, of_other_scheme
+from pregen.originals.status import Look, Original, OriginalState, Sight, judge, of_other_scheme
 
 MADE_NS = 1_000
 MOUNTED = (
@@ -48,46 +48,64 @@ DENIED: dict[str, object] = {"look": Look.FAILED, "errno": errno.EACCES}
 @pytest.mark.parametrize(
     ("path", "facts", "state", "remote", "removable"),
     [
-        (b"/home/me/a.jpg", FOUND, State.THERE, False, False),
-        (b"/home/me/nas/a.jpg", FOUND, State.THERE, True, False),
-        (b"/home/me/a.jpg", missing(b"/home/me"), State.GONE, False, False),
-        (b"/home/me/nas/a.jpg", missing(b"/home/me/nas"), State.GONE, True, False),
-        (b"/home/me/a.jpg", DENIED, State.UNREADABLE, False, False),
-        (b"/home/me/nas/a.jpg", {"look": Look.TIMED_OUT}, State.TIMED_OUT, True, False),
-        (b"/auto/nas/a.jpg", {"look": Look.UNTOUCHED}, State.OFFLINE, None, False),
-        (b"/srv/nas/a.jpg", missing(b"/srv/nas", empty=True), State.OFFLINE, True, False),
-        (b"/srv/nas/a.jpg", missing(b"/srv"), State.OFFLINE, True, False),
-        (b"/srv/nas/a.jpg", FOUND, State.OFFLINE, True, False),
-        (b"/srv/disk/a.jpg", missing(b"/srv"), State.OFFLINE, False, False),
-        (b"/srv/card/a.jpg", missing(b"/srv/card"), State.OFFLINE, False, True),
-        (b"/media/me/OTHER/a.jpg", missing(b"/media/me"), State.OFFLINE, None, True),
-        (b"/media/me/STICK/a.jpg", missing(b"/media/me/STICK"), State.OFFLINE, None, True),
-        (b"/media/me/STICK/a.jpg", FOUND, State.THERE, False, True),
-        (b"/mnt/folder/a.jpg", missing(b"/mnt/folder"), State.OFFLINE, None, True),
-        (b"/mnt/share/a.jpg", missing(b"/mnt/share"), State.GONE, True, False),
-        (b"/mnt/disk/a.jpg", missing(b"/mnt/disk"), State.GONE, False, False),
+        (b"/home/me/a.jpg", FOUND, OriginalState.THERE, False, False),
+        (b"/home/me/nas/a.jpg", FOUND, OriginalState.THERE, True, False),
+        (b"/home/me/a.jpg", missing(b"/home/me"), OriginalState.GONE, False, False),
+        (b"/home/me/nas/a.jpg", missing(b"/home/me/nas"), OriginalState.GONE, True, False),
+        (b"/home/me/a.jpg", DENIED, OriginalState.UNREADABLE, False, False),
+        (b"/home/me/nas/a.jpg", {"look": Look.TIMED_OUT}, OriginalState.TIMED_OUT, True, False),
+        (b"/auto/nas/a.jpg", {"look": Look.UNTOUCHED}, OriginalState.OFFLINE, None, False),
+        (b"/srv/nas/a.jpg", missing(b"/srv/nas", empty=True), OriginalState.OFFLINE, True, False),
+        (b"/srv/nas/a.jpg", missing(b"/srv"), OriginalState.OFFLINE, True, False),
+        (b"/srv/nas/a.jpg", FOUND, OriginalState.OFFLINE, True, False),
+        (b"/srv/disk/a.jpg", missing(b"/srv"), OriginalState.OFFLINE, False, False),
+        (b"/srv/card/a.jpg", missing(b"/srv/card"), OriginalState.OFFLINE, False, True),
+        (b"/media/me/OTHER/a.jpg", missing(b"/media/me"), OriginalState.OFFLINE, None, True),
+        (b"/media/me/STICK/a.jpg", missing(b"/media/me/STICK"), OriginalState.OFFLINE, None, True),
+        (b"/media/me/STICK/a.jpg", FOUND, OriginalState.THERE, False, True),
+        (b"/mnt/folder/a.jpg", missing(b"/mnt/folder"), OriginalState.OFFLINE, None, True),
+        (b"/mnt/share/a.jpg", missing(b"/mnt/share"), OriginalState.GONE, True, False),
+        (b"/mnt/disk/a.jpg", missing(b"/mnt/disk"), OriginalState.GONE, False, False),
         (
             b"/run/user/1000/gvfs/smb-share:x/a.jpg",
             missing(b"/run/user/1000/gvfs"),
-            State.OFFLINE,
+            OriginalState.OFFLINE,
             True,
             False,
         ),
         (
             b"/run/user/1000/gvfs/smb-share:x/a.jpg",
             missing(b"/run/user/1000/gvfs/smb-share:x"),
-            State.GONE,
+            OriginalState.GONE,
             True,
             False,
         ),
         # An empty folder that has not changed since the entry was made never held the original.
-        (b"/x/a.jpg", missing(b"/x", empty=True, changed_ns=999), State.OFFLINE, None, False),
-        (b"/x/a.jpg", missing(b"/x", empty=True, changed_ns=1_000), State.GONE, False, False),
-        (b"/x/a.jpg", missing(b"/x", empty=False, changed_ns=999), State.GONE, False, False),
+        (
+            b"/x/a.jpg",
+            missing(b"/x", empty=True, changed_ns=999),
+            OriginalState.OFFLINE,
+            None,
+            False,
+        ),
+        (
+            b"/x/a.jpg",
+            missing(b"/x", empty=True, changed_ns=1_000),
+            OriginalState.GONE,
+            False,
+            False,
+        ),
+        (
+            b"/x/a.jpg",
+            missing(b"/x", empty=False, changed_ns=999),
+            OriginalState.GONE,
+            False,
+            False,
+        ),
     ],
 )
 def test_originals_are_judged(
-    path: bytes, facts: dict[str, object], state: State, remote: object, removable: object
+    path: bytes, facts: dict[str, object], state: OriginalState, remote: object, removable: object
 ) -> None:
     found = judged(path, facts)
     assert (found.state, found.remote, found.removable) == (state, remote, removable)
@@ -95,8 +113,8 @@ def test_originals_are_judged(
 
 def test_where_a_link_leads_counts_too() -> None:
     link = b"/home/me/photos/a.jpg"
-    assert judged(link, missing(b"/srv"), b"/srv/nas/a.jpg").state is State.OFFLINE
-    assert judged(link, missing(b"/media"), b"/media/me/STICK/a.jpg").state is State.OFFLINE
+    assert judged(link, missing(b"/srv"), b"/srv/nas/a.jpg").state is OriginalState.OFFLINE
+    assert judged(link, missing(b"/media"), b"/media/me/STICK/a.jpg").state is OriginalState.OFFLINE
     assert judged(link, FOUND, b"/home/me/nas/a.jpg").remote is True
 
 
@@ -118,4 +136,4 @@ def test_an_absent_place_is_named() -> None:
     ],
 )
 def test_other_schemes_are_remote_unless_known(uri: str, remote: object) -> None:
-    assert of_other_scheme(uri) == Original(State.OTHER_SCHEME, remote=bool(remote))
+    assert of_other_scheme(uri) == Original(OriginalState.OTHER_SCHEME, remote=bool(remote))

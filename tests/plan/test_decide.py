@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from pregen.config import PlanConfig
 from pregen.model import ALL_FLAVORS, Action, Flavor, Kind, Skip, Source, Step
 from pregen.plan import Entries, decide
-from pregen.thumbspec.validity import Verdict
+from pregen.thumbspec.validity import Freshness
 
 SOURCE = Source(b"/photos/a;b.jpg", 1234, 10**18)
 GLIB, QT = "file:///photos/a%3Bb.jpg", "file:///photos/a;b.jpg"
 NORMAL, LARGE, X_LARGE, XX_LARGE = ALL_FLAVORS
 #: f: fresh, r: refit, s: stale, c: corrupt, -: missing.
 LETTERS = {
-    "f": Verdict.FRESH,
-    "r": Verdict.REFIT,
-    "s": Verdict.STALE,
-    "c": Verdict.CORRUPT,
-    "-": Verdict.MISSING,
+    "f": Freshness.FRESH,
+    "r": Freshness.REFIT,
+    "s": Freshness.STALE,
+    "c": Freshness.CORRUPT,
+    "-": Freshness.MISSING,
 }
 MAKE, REFIT, DELETE = Action.MAKE, Action.REFIT, Action.DELETE
 
@@ -180,7 +180,7 @@ CONFIGS = st.builds(
 HINTS = st.none() | st.sampled_from(Kind)
 
 
-def verdict_of(held: list[Entries], step: Step) -> Verdict:
+def verdict_of(held: list[Entries], step: Step) -> Freshness:
     (row,) = (row for row in held if row.uri == step.uri)
     return row.verdicts[ALL_FLAVORS.index(step.flavor)]
 
@@ -201,13 +201,13 @@ def test_no_decision_breaks_a_rule(
     assert len({(step.flavor, step.uri) for step in found}) == len(found), "one step an entry"
     for step in found:
         verdict, wanted = verdict_of(held, step), step.flavor in config.flavors
-        bad = verdict in {Verdict.STALE, Verdict.CORRUPT}
+        bad = verdict in {Freshness.STALE, Freshness.CORRUPT}
         match step.action:
             case Action.MAKE:
                 assert wanted
-                assert verdict is not Verdict.FRESH or config.force
+                assert verdict is not Freshness.FRESH or config.force
             case Action.REFIT:
-                assert verdict is Verdict.REFIT
+                assert verdict is Freshness.REFIT
                 assert config.refit
             case Action.DELETE:
                 assert not wanted
@@ -228,13 +228,13 @@ def test_what_is_wanted_and_not_fresh_gets_exactly_one_step_under_each_key(
             continue
         if config.force:
             assert action is Action.MAKE
-        elif verdict is Verdict.FRESH:
+        elif verdict is Freshness.FRESH:
             assert action is None
-        elif verdict is Verdict.MISSING:
+        elif verdict is Freshness.MISSING:
             assert action is Action.MAKE
         elif config.missing_only:
             assert action is None
-        elif verdict is Verdict.REFIT:
+        elif verdict is Freshness.REFIT:
             assert action is (Action.REFIT if config.refit else None)
         else:
             assert action is Action.MAKE
@@ -253,7 +253,7 @@ def test_nothing_bad_survives_an_ordinary_plan_unless_decoding_is_barred(
     steps = set() if isinstance(found, Skip) else {(s.uri, s.flavor) for s in found}
     barred = failed or hint in {Kind.SMALL, Kind.NOT_PICTURE, Kind.CRASHED, Kind.TIMED_OUT}
     for row, (index, flavor) in product(held, enumerate(ALL_FLAVORS)):
-        if row.verdicts[index] in {Verdict.STALE, Verdict.CORRUPT}:
+        if row.verdicts[index] in {Freshness.STALE, Freshness.CORRUPT}:
             assert (row.uri, flavor) in steps or (barred and flavor in config.flavors)
 
 
@@ -268,9 +268,9 @@ def test_carrying_out_a_plan_leaves_nothing_to_do(held: list[Entries], config: P
             row.uri,
             [
                 {
-                    Action.MAKE: Verdict.FRESH,
-                    Action.REFIT: Verdict.FRESH,
-                    Action.DELETE: Verdict.MISSING,
+                    Action.MAKE: Freshness.FRESH,
+                    Action.REFIT: Freshness.FRESH,
+                    Action.DELETE: Freshness.MISSING,
                     None: verdict,
                 }[done.get((row.uri, flavor))]
                 for flavor, verdict in zip(ALL_FLAVORS, row.verdicts, strict=True)

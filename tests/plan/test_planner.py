@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen import plan as plan_module
+from pregen.cache.store import Cache
 from pregen.config import PlanConfig
 from pregen.model import ALL_FLAVORS, Action, Flavor, Job, Kind, Skip, Source, Step
 from pregen.plan import Planner
-from pregen.storage.cache import Cache
 from pregen.thumbspec.naming import entry_name
-from pregen.thumbspec.pngbuild import Facts, assemble, entry_chunks, fail_record
+from pregen.thumbspec.pngbuild import SourceFacts, assemble, entry_chunks, fail_record
 from pregen.thumbspec.uri import all_uris, file_uri
 from tests.support import pngwalk
 from tests.support.pictures import encode, image
@@ -59,14 +59,16 @@ def plan(cache: Cache) -> Callable[..., Job | Skip]:
     return run
 
 
-def png(facts: Facts, long_px: int) -> bytes:
+def png(facts: SourceFacts, long_px: int) -> bytes:
     """Return an entry as ours are, with a picture no planner looks at."""
     return assemble(long_px, max(1, long_px * 3 // 4), entry_chunks(facts), bytes(5000))
 
 
-def facts_of(source: Source, uri: str, original_px: int = 4000) -> Facts:
+def facts_of(source: Source, uri: str, original_px: int = 4000) -> SourceFacts:
     height_px = original_px * 3 // 4
-    return Facts(uri, source.mtime_ns, source.size_bytes, "image/jpeg", original_px, height_px)
+    return SourceFacts(
+        uri, source.mtime_ns, source.size_bytes, "image/jpeg", original_px, height_px
+    )
 
 
 def fill(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pregen.display.forecast import Experience, Forecast, forecast_lines, forecast_record
+from pregen.display.summary import plain_text, summary
 from pregen.model import Action, Flavor, Job, Kind, Skip, Step
-from pregen.progress.forecast import Experience, Forecast, forecast_lines, forecast_record
-from pregen.progress.summary import plain_text, summary
 from tests.support.progress import Story
 
 

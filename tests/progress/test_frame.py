@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.progress.frame import Frame, FrameLine
-from pregen.progress.output import Output
+from pregen.display.output import Output
+from pregen.display.tty import Frame, FrameLine
 from tests.support.vt import Vt
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from pregen.progress.machine import NOTHING, LoadMeter
+from pregen.display.screen import NOTHING, LoadMeter
 from tests.support.progress import Clock
 
 

@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from pregen.display.jsonl import JsonPrinter
+from pregen.display.output import Output
+from pregen.display.plain import PlainPrinter, QuietPrinter
+from pregen.display.printer import Rates
+from pregen.display.tty import TtyPrinter
 from pregen.errors import ExitCode
 from pregen.model import Kind, Skip, WorkerView
-from pregen.progress.jsonl import JsonPrinter
-from pregen.progress.output import Output
-from pregen.progress.plain import PlainPrinter
-from pregen.progress.quiet import QuietPrinter
-from pregen.progress.rate import Rates
-from pregen.progress.tty import TtyPrinter
 from tests.support.progress import Story, outcome
 from tests.support.vt import Vt
 
 if TYPE_CHECKING:
-    from pregen.progress.base import Printer
+    from pregen.display.printer import Printer
 
 _RATES = Rates(312.4, 312.4, 980e6, 3650e6)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pregen.progress.rate import MIN_SPAN_S, WINDOW_S, Rates, RateWindow, Sample
+from pregen.display.printer import MIN_SPAN_S, WINDOW_S, RatePoint, Rates, RateWindow
 
 
 def _feed(window: RateWindow, until_s: float, per_s: float, start_s: float = 0.0) -> None:
@@ -12,7 +12,7 @@ def _feed(window: RateWindow, until_s: float, per_s: float, start_s: float = 0.0
     for tick in range(round(start_s * 10) + 1, round(until_s * 10) + 1):
         now_s = tick / 10
         done = int(per_s * now_s)
-        window.add(now_s, Sample(done, done, done * 1000, done * 12_000_000))
+        window.add(now_s, RatePoint(done, done, done * 1000, done * 12_000_000))
 
 
 def test_an_even_pace_is_seen_as_it_is() -> None:
@@ -34,7 +34,7 @@ def test_nothing_is_said_before_there_is_enough_to_say() -> None:
 def test_what_is_older_than_the_window_is_forgotten() -> None:
     window = RateWindow(0.0)
     _feed(window, 100, 1000)
-    stalled = Sample(100_000, 100_000, 0, 0)
+    stalled = RatePoint(100_000, 100_000, 0, 0)
     for second in range(101, 101 + int(WINDOW_S) + 2):
         window.add(float(second), stalled)
     assert window.rates().done_per_s == 0
@@ -44,7 +44,7 @@ def test_a_stall_is_seen_while_it_lasts() -> None:
     window = RateWindow(0.0)
     _feed(window, 20, 100)
     before = window.rates().done_per_s
-    window.add(25.0, Sample(2000, 2000, 0, 0))
+    window.add(25.0, RatePoint(2000, 2000, 0, 0))
     assert 0 < window.rates().done_per_s < before
 
 
@@ -57,7 +57,7 @@ def test_the_estimate_counts_what_is_left() -> None:
 
 def test_no_estimate_is_made_of_two_files() -> None:
     window = RateWindow(0.0)
-    window.add(5.0, Sample(2, 2, 0, 0))
+    window.add(5.0, RatePoint(2, 2, 0, 0))
     assert window.eta_s(100) is None
 
 
@@ -70,6 +70,6 @@ def test_memory_is_bounded_by_the_window() -> None:
 def test_the_time_workers_take_to_start_does_not_count() -> None:
     window = RateWindow(0.0)
     for second in range(1, 11):
-        window.add(float(second), Sample(0, 0, 0, 0))
-    window.add(12.0, Sample(20, 20, 0, 0))
+        window.add(float(second), RatePoint(0, 0, 0, 0))
+    window.add(12.0, RatePoint(20, 20, 0, 0))
     assert window.rates().done_per_s == pytest.approx(10)

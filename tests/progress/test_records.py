@@ -8,10 +8,10 @@ import os
 
 import pytest
 
+from pregen.display import records
+from pregen.display.printer import Rates
 from pregen.errors import ExitCode
 from pregen.model import Kind, Skip, WorkerView
-from pregen.progress import records
-from pregen.progress.rate import Rates
 from tests.support.progress import Story, outcome
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pregen.display.printer import Rates
+from pregen.display.screen import ASCII, Load, screen
+from pregen.display.text import cells
 from pregen.model import Kind, Skip, WorkerView
-from pregen.progress.machine import Load
-from pregen.progress.rate import Rates
-from pregen.progress.screen import ASCII, screen
-from pregen.progress.text import cells
 from tests.support.progress import Story, outcome
 
 _RATES = Rates(312.4, 312.4, 980e6, 3650e6)

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from pregen.display.summary import FAILURE_LINES, failure_lines, plain_text, summary
+from pregen.display.words import WORDS
 from pregen.errors import ExitCode
 from pregen.model import FAILURES, Kind, Outcome, Skip, Stages
-from pregen.progress.summary import FAILURE_LINES, failure_lines, plain_text, summary
-from pregen.progress.words import WORDS
 from tests.support.progress import Story, outcome
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.progress.text import cells, printable, shorten, shown
+from pregen.display.text import cells, printable, shorten, shown
 
 
 @pytest.mark.parametrize(

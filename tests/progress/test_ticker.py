@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pregen.progress.ticker import Ticker
+from pregen.display.listener import Ticker
 
 
 def test_it_ticks_by_itself_until_it_is_closed() -> None:

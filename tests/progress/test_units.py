@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pregen.progress import units
+from pregen.display import text as units
 
 
 @pytest.mark.parametrize(

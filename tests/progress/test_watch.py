@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pregen.display.listener import Watch
+from pregen.display.output import Output
+from pregen.display.plain import QuietPrinter
 from pregen.errors import ExitCode
 from pregen.model import Kind, Skip, WorkerView
-from pregen.progress.output import Output
-from pregen.progress.quiet import QuietPrinter
-from pregen.progress.watch import Watch
 from tests.support.progress import outcome
 
 if TYPE_CHECKING:
-    from pregen.progress.base import Report, View
+    from pregen.display.printer import RunReport, View
 
 
 class Notes(QuietPrinter):
@@ -27,14 +27,14 @@ class Notes(QuietPrinter):
     def __init__(self) -> None:
         super().__init__(Output(io.StringIO()))
         self.views: list[View] = []
-        self.reports: list[Report] = []
+        self.reports: list[RunReport] = []
         self.seen = threading.Event()
 
     def tick(self, view: View, *, asked: bool) -> None:  # noqa: ARG002 - both alike
         self.views.append(view)
         self.seen.set()
 
-    def finish(self, report: Report) -> None:
+    def finish(self, report: RunReport) -> None:
         self.reports.append(report)
 
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pregen.cache.store import Cache
 from pregen.config import Check, PlanConfig
 from pregen.journal import Journal
 from pregen.model import Flavor, Job, Kind, Known, Skip, Source, Stamp
 from pregen.plan import Planner
-from pregen.recall import Recall, known
-from pregen.storage.cache import Cache
+from pregen.reuse.memory import Recall, known
 from pregen.thumbspec.naming import entry_name, key
-from pregen.thumbspec.pngbuild import Facts, assemble, entry_chunks
+from pregen.thumbspec.pngbuild import SourceFacts, assemble, entry_chunks
 from pregen.thumbspec.uri import file_uri
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def cache(tmp_path: Path) -> Iterator[Cache]:
 def put(cache: Cache, flavor: Flavor, source: Source = SOURCE) -> Stamp:
     """Write a fresh entry of ours; return its stamp."""
     uri = file_uri(source.path)
-    facts = Facts(uri, source.mtime_ns, source.size_bytes, "image/jpeg", 4000, 3000)
+    facts = SourceFacts(uri, source.mtime_ns, source.size_bytes, "image/jpeg", 4000, 3000)
     png = assemble(flavor.box_px, flavor.box_px * 3 // 4, entry_chunks(facts), bytes(500))
     return cache.write(flavor, uri, png)
 
@@ -164,7 +164,7 @@ def test_folders_that_come_in_turns_are_read_once_each(cache: Cache, memory: Not
 def test_an_order_that_never_stays_in_a_folder_gives_up_remembering(
     cache: Cache, memory: Notebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pregen.recall.MOST_SOURCES", 2)
+    monkeypatch.setattr("pregen.reuse.memory.MOST_SOURCES", 2)
     recall = Recall(cache, WANTED, memory)
     known_once = memory.pages[b"/photos/2024"][b"a.jpg"]
     for n in range(200):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from pregen.imaging.glance import glance
-from pregen.journal.history import Seen
+from pregen.imaging.review import glance
+from pregen.journal.history import SourceHistory
 from pregen.model import Kind, Stages
-from pregen.report.figures import MOST_PATHS, MOST_PATHS_IN_ALL, SLOWEST, Figures
-from pregen.report.sheet import doubt
+from pregen.verbs.report.contact_sheet import doubt
+from pregen.verbs.report.figures import MOST_PATHS, MOST_PATHS_IN_ALL, SLOWEST, Figures
 from tests.support.pictures import encode, image
 
 S = 1_000_000_000
 
 
-def seen(number: int, kind: Kind = Kind.MADE, **more: Any) -> Seen:
+def seen(number: int, kind: Kind = Kind.MADE, **more: Any) -> SourceHistory:
     facts: dict[str, Any] = {
         "path": b"/p/%06d.jpg" % number,
         "size_bytes": 1000,
@@ -30,7 +30,7 @@ def seen(number: int, kind: Kind = Kind.MADE, **more: Any) -> Seen:
         "worker_pid": 7,
         "seen_at_ns": number * S // 10,
     }
-    return Seen(**{**facts, **more})
+    return SourceHistory(**{**facts, **more})
 
 
 def test_every_made_picture_is_at_its_time() -> None:

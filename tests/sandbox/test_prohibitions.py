@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen import __version__
+from pregen.cache.store import Cache
 from pregen.config import EngineConfig, Sandbox, WorkConfig
 from pregen.engines.base import Stop
 from pregen.engines.local.engine import LocalEngine
 from pregen.model import Action, Flavor, Job, Kind, Step
-from pregen.storage.cache import Cache
 from tests.support import pictures
 from tests.support.capabilities import Capability, needs
 from tests.support.jailbreak import (

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pregen.cache.atomic import HOST, TEMP_PATTERN, System, commit, host_label, probe, temp_name
+from pregen.cache.errors import FolderGoneError
 from pregen.errors import CacheError, CacheFullError
-from pregen.storage.atomic import HOST, TEMP_PATTERN, System, commit, host_label, probe, temp_name
-from pregen.storage.faults import FolderGoneError
 from tests.support.capabilities import Capability, needs
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def test_a_probe_leaves_nothing(tmp_path: Path, dir_fd: int) -> None:
 
 def python(code: str, *args: object) -> subprocess.Popen[bytes]:
     """Start a program that has imported the module under test."""
-    head = "import os, sys\nfrom pregen.storage.atomic import System, commit\n"
+    head = "import os, sys\nfrom pregen.cache.atomic import System, commit\n"
     head += "fd = os.open(sys.argv[1], os.O_RDONLY)\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + code, *map(str, args)],

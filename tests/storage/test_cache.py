@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pregen.cache.folder import ENTRY_LIMIT_BYTES, NO_ENTRY
+from pregen.cache.store import Cache
 from pregen.errors import CacheError
 from pregen.model import ALL_FLAVORS, Flavor
-from pregen.storage.cache import Cache
-from pregen.storage.folder import ENTRY_LIMIT_BYTES, NO_ENTRY
 from pregen.thumbspec.naming import entry_name
 from pregen.thumbspec.validity import HEAD_BYTES
 from tests.support.capabilities import Capability, modes_count, needs
@@ -47,9 +47,7 @@ def cache(root: Path) -> Iterator[Cache]:
 
 def bound_by_modes(code: str, root: Path) -> subprocess.CompletedProcess[bytes]:
     """Run code that uses `cache` in a program that file modes bind, also when we are root."""
-    head = (
-        "import os, sys\nfrom pregen.model import Flavor\nfrom pregen.storage.cache import Cache\n"
-    )
+    head = "import os, sys\nfrom pregen.model import Flavor\nfrom pregen.cache.store import Cache\n"
     head += "cache = Cache(os.fsencode(sys.argv[1]), '1.2.3')\n"
     return subprocess.run(
         [*modes_count(), sys.executable, "-c", head + code, root],

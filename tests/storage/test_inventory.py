@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pregen.cache.inventory import Inventory, Item
 from pregen.model import ALL_FLAVORS
-from pregen.storage.inventory import Inventory, Item
 from pregen.thumbspec.pngchunks import PngError
 from tests.support import pngwalk
 
@@ -175,7 +175,7 @@ def test_damage_is_a_png_error(tmp_path: Path, data: bytes) -> None:
 
 def test_a_file_that_went_away_is_no_damage(tmp_path: Path) -> None:
     inventory, item = only_item(tmp_path, entry_bytes())
-    os.unlink(item.path)  # noqa: PTH108 - a path of bytes
+    os.unlink(item.path)
     with inventory, pytest.raises(FileNotFoundError):
         item.head()
 
@@ -185,7 +185,7 @@ def test_reading_does_not_count_as_use(tmp_path: Path) -> None:
     os.utime(item.path, ns=(1, 2))
     with inventory:
         item.head()
-    assert os.stat(item.path).st_atime_ns == 1  # noqa: PTH116 - a path of bytes
+    assert os.stat(item.path).st_atime_ns == 1
 
 
 def test_removing_takes_the_file_that_was_listed(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_removing_leaves_what_took_its_place(tmp_path: Path, what: str) -> None:
 
 
 def test_descriptors_are_given_back(root: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count
+    before = len(os.listdir("/proc/self/fd"))
     with Inventory(bytes(root)) as inventory:
         next(inventory.items())
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - a count
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.storage.keyset import KeySet
+from pregen.cache.keyset import KeySet
 
 KEYS = st.text("0123456789abcdef", min_size=32, max_size=32)
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pregen.cache.lock import LOCK_NAME, CacheLock
 from pregen.errors import CacheError, ExitCode, LockedError
-from pregen.storage.lock import LOCK_NAME, CacheLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """
 import os, sys
-from pregen.storage.lock import CacheLock
+from pregen.cache.lock import CacheLock
 lock = CacheLock(os.fsencode(sys.argv[1]))
 lock.acquire(wait=True)
 print("held", flush=True)

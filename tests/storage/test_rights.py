@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.storage.rights import Rights
+from pregen.cache.shared import Rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen.model import Kind
-from pregen.storage.source import SourceAccessError, open_source, real_path
+from pregen.source_file import SourceAccessError, open_source, real_path
 from tests.support.capabilities import Capability, modes_count, needs
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_a_source_tells_its_facts_and_its_bytes(photo: Path) -> None:
 )
 def test_any_name_can_be_opened(tmp_path: Path, name: bytes) -> None:
     path = bytes(tmp_path) + b"/" + name
-    with open(path, "wb") as file:  # noqa: PTH123 - a name that is no text
+    with open(path, "wb") as file:
         file.write(b"picture")
     with open_source(path) as source:
         assert source.size_bytes == 7
@@ -167,7 +167,7 @@ def test_a_source_that_may_not_be_read_is_unreadable(photo: Path) -> None:
     photo.chmod(0)
     code = (
         "import os, sys\n"
-        "from pregen.storage.source import SourceAccessError, open_source\n"
+        "from pregen.source_file import SourceAccessError, open_source\n"
         "try: open_source(os.fsencode(sys.argv[1]))\n"
         "except SourceAccessError as error: print(error.kind.value, error)"
     )
@@ -191,7 +191,7 @@ def test_a_source_of_somebody_else_is_opened_without_noatime(photo: Path) -> Non
     photo.chmod(0o644)
     code = (
         "import os, sys\n"
-        "from pregen.storage.source import open_source\n"
+        "from pregen.source_file import open_source\n"
         "print(open_source(os.fsencode(sys.argv[1])).size_bytes)"
     )
     # Without CAP_FOWNER only the owner may ask for O_NOATIME.

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 import pytest
 
+from pregen.cache.atomic import HOST, System, temp_name
+from pregen.cache.folder import Folder
+from pregen.cache.store import Cache, sweep
 from pregen.model import Flavor
-from pregen.storage.atomic import HOST, System, temp_name
-from pregen.storage.cache import Cache
-from pregen.storage.folder import Folder
-from pregen.storage.sweep import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.engines.local.sandbox import walls
+from pregen.sandbox import confinement
 from tests.support import browser, oracles
 from tests.support.pictures import jpeg, put
 from tests.support.program import MODES_COUNT
@@ -195,6 +195,6 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.PRELOAD: _preloads,
     Capability.SYSTEMD: lambda: _ends_well("systemd-analyze", "--version"),
     Capability.CHROMIUM: lambda: browser.version() != "",
-    Capability.SANDBOX: lambda: walls.probe().whole,
+    Capability.SANDBOX: lambda: confinement.probe().whole,
     Capability.JQ: lambda: _ends_well("jq", "-n", "1"),
 }

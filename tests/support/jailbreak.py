@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pregen.engines.base import Ask
     from pregen.imaging.decoders.base import Request
     from pregen.imaging.formats import Format
-    from pregen.model import Job, Outcome, Places
+    from pregen.model import AllowedFolders, Job, Outcome
 
 
 class Targets(NamedTuple):
@@ -306,7 +306,7 @@ class _Jailbreaker:
     def __init__(self, config: WorkConfig) -> None:
         self._worker = work.make_worker(config)
 
-    def confine(self, open_elsewhere: Callable[[int], int]) -> Places:
+    def confine(self, open_elsewhere: Callable[[int], int]) -> AllowedFolders:
         return self._worker.confine(open_elsewhere)
 
     def __call__(self, job: Job, ask: Ask) -> Outcome:

@@ -15,24 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pregen
-from pregen.imaging import (
-    boxes,
-    extents,
-    heifitem,
-    heifmeta,
-    holes,
-    icohead,
-    isobmff,
-    jpegdc,
-    jpeghead,
-    jpegscans,
-    sniff,
-    tiffhead,
-)
-from pregen.imaging.decoders import pillow, salvage
+from pregen.imaging import sniff
+from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, tiff
+from pregen.imaging.decoders import jpegdc, pillow, vips
 from pregen.imaging.faults import Fault
-from pregen.imaging.previews import choice, cr3, layout, raf, tiffraw
-from pregen.imaging.previews import jpeg as previews_jpeg
+from pregen.imaging.previews import jpeg_previews as previews_jpeg
+from pregen.imaging.previews import layout, raw
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
 from tests.support import heifs, making, pictures, pngwalk, raws
@@ -108,9 +96,9 @@ _MTIME_NS = 1_700_000_000_123_456_789
 
 
 def _jpeghead(data: bytes) -> None:
-    for segment in jpeghead.segments(data):
+    for segment in jpeg.segments(data):
         assert 0 < segment.begin <= segment.end
-    head = jpeghead.read(data)
+    head = jpeg.read(data)
     if head is not None:
         assert 1 <= head.orientation <= 8
         assert -1 <= head.scan_at < len(data)
@@ -119,16 +107,16 @@ def _jpeghead(data: bytes) -> None:
 
 
 def _jpegscans(data: bytes) -> None:
-    head = jpeghead.read(data)
+    head = jpeg.read(data)
     if head is None or head.scan_at < 0:
         return
-    with contextlib.suppress(jpegscans.Incomplete, ValueError):
-        assert len(jpegscans.reduced(data, head)) <= len(data) + 2
-    jpegscans.shows_all_rows(data, head)
+    with contextlib.suppress(jpeg_scans.Incomplete, ValueError):
+        assert len(jpeg_scans.reduced(data, head)) <= len(data) + 2
+    jpeg_scans.shows_all_rows(data, head)
 
 
 def _jpegdc(data: bytes) -> None:
-    head = jpeghead.read(data)
+    head = jpeg.read(data)
     if head is None or not 0 < head.width_px * head.height_px <= 1 << 22:
         return
     for bands in (1, 3, 4):
@@ -138,14 +126,14 @@ def _jpegdc(data: bytes) -> None:
 
 
 def _tiffhead(data: bytes) -> None:
-    found = tiffhead.raw_format(data)
+    found = tiff.raw_format(data)
     assert found is None or found.mime
-    for tag, value in tiffhead.first_ifd(data).items():
+    for tag, value in tiff.first_ifd(data).items():
         assert 0 <= tag <= 0xFFFF
         assert 0 <= value <= 0xFFFFFFFF
 
 
-def _previews(find: Callable[[layout.Source], layout.Layout]) -> Callable[[bytes], None]:
+def _previews(find: Callable[[layout.ByteSource], layout.Layout]) -> Callable[[bytes], None]:
     def run(data: bytes) -> None:
         def read_at(at: int, count: int) -> bytes:
             assert 0 <= at < len(data)
@@ -154,7 +142,7 @@ def _previews(find: Callable[[layout.Source], layout.Layout]) -> Callable[[bytes
 
         for head in (b"", data[:64]):
             try:
-                found = find(layout.Source(read_at, len(data), head))
+                found = find(layout.ByteSource(read_at, len(data), head))
             except layout.DamagedError:
                 continue
             assert 0 <= found.orientation <= 8
@@ -164,14 +152,14 @@ def _previews(find: Callable[[layout.Source], layout.Layout]) -> Callable[[bytes
                 assert not preview.rgb or preview.size_bytes == 3 * (
                     preview.width_px * preview.height_px
                 )
-            choice.choose(found, 256)
+            layout.choose(found, 256)
 
     return run
 
 
-def _of_jpeg(source: layout.Source) -> layout.Layout:
+def _of_jpeg(source: layout.ByteSource) -> layout.Layout:
     data = source.get(0, min(source.size_bytes, layout.MAX_PIECE_BYTES))
-    head = jpeghead.read(data)
+    head = jpeg.read(data)
     return layout.Layout() if head is None else previews_jpeg.layout(source, data, head)
 
 
@@ -193,7 +181,7 @@ def _extents(data: bytes) -> None:
         assert 0 <= count <= 1024
         return data[at : at + count]
 
-    assert extents.declared_bytes(read_at, len(data)) >= 0
+    assert isobmff.declared_bytes(read_at, len(data)) >= 0
 
 
 def _heif(data: bytes) -> None:
@@ -202,34 +190,34 @@ def _heif(data: bytes) -> None:
         assert 0 <= count <= max(16, len(data))
         return data[at : at + count]
 
-    with contextlib.suppress(boxes.BoxError):
-        meta = heifmeta.read(read_at, len(data))
+    with contextlib.suppress(isobmff.BoxError):
+        meta = heif.read(read_at, len(data))
         for item in meta.items.values():
-            shown = heifitem.shown_size(item)
+            shown = heif.shown_size(item)
             assert shown is None or min(shown) > 0
-            assert heifitem.orientation(item) in {None, *range(1, 9)}
-            assert len(heifitem.colour(item).profile) <= len(data)
-            heifitem.as_file(item, b"", b"heic")
+            assert heif.orientation(item) in {None, *range(1, 9)}
+            assert len(heif.colour(item).profile) <= len(data)
+            heif.as_file(item, b"", b"heic")
         for number in (meta.primary, *list(meta.items)[:8]):
-            assert 0 <= heifitem.share_present(meta, number, len(data)) <= 1
+            assert 0 <= heif.share_present(meta, number, len(data)) <= 1
             meta.has_alpha(number)
 
 
 def _holes(data: bytes) -> None:
     for begin in (0, len(data) // 3, len(data)):
-        left = holes.before_the_first(data, begin)
+        left = jpeg.before_the_first(data, begin)
         assert data.startswith(left)
         assert len(left) >= min(begin, len(data))
 
 
 def _icohead(data: bytes) -> None:
-    sizes = list(icohead.frame_sizes(data))
+    sizes = list(pillow.frame_sizes(data))
     assert len(sizes) <= len(data) // 16
     assert all(width_px >= 0 <= height_px for width_px, height_px in sizes)
 
 
 def _salvage(data: bytes) -> None:
-    found = salvage.fault_of_words(data.decode(errors="replace"))
+    found = vips.fault_of_words(data.decode(errors="replace"))
     assert isinstance(found, (Fault, MemoryError))
 
 
@@ -264,7 +252,7 @@ def _pngtext(data: bytes) -> None:
 
 
 def _pngbuild(data: bytes) -> None:
-    facts = pngbuild.Facts("file:///a", _MTIME_NS, 1000, "")
+    facts = pngbuild.SourceFacts("file:///a", _MTIME_NS, 1000, "")
     with contextlib.suppress(pngchunks.PngError):
         again = pngbuild.retext(data, facts)
         assert pngtext.read_head(again, past_image=True).ended
@@ -424,14 +412,14 @@ PARSERS: dict[str, Parser] = {
     "jpegscans": Parser(_jpegscans, cache(_jpegs)),
     "jpegdc": Parser(_jpegdc, cache(_jpegs)),
     "previews-tiff": Parser(
-        _previews(tiffraw.find),
+        _previews(raw.find_tiff),
         cache(lambda: [raws.dng([image(*_SMALL_PX)] * 2, (8, 4), 6), *_tiffs()]),
     ),
     "previews-cr3": Parser(
-        _previews(cr3.find), cache(lambda: [raws.cr3(image(*_SMALL_PX))[:2000], *_boxes()])
+        _previews(raw.find_cr3), cache(lambda: [raws.cr3(image(*_SMALL_PX))[:2000], *_boxes()])
     ),
     "previews-raf": Parser(
-        _previews(raf.find), cache(lambda: [raws.raf(image(*_SMALL_PX))[:4000]])
+        _previews(raw.find_raf), cache(lambda: [raws.raf(image(*_SMALL_PX))[:4000]])
     ),
     "previews-jpeg": Parser(_previews(_of_jpeg), cache(_previewed)),
     "tiffhead": Parser(_tiffhead, cache(_tiffs)),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pregen.display.printer import Rates, RunReport, View
+from pregen.display.state import RunCounts
 from pregen.errors import ExitCode
 from pregen.model import Kind, Outcome, Skip, Stages, WorkerView
-from pregen.progress.base import Report, View
-from pregen.progress.rate import Rates
-from pregen.progress.state import State
 
 MS_NS = 1_000_000
 
@@ -45,7 +44,7 @@ class Story:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.state = State(self.clock)
+        self.state = RunCounts(self.clock)
 
     def jobs(self, *outcomes: Outcome) -> Story:
         """Plan and finish jobs."""
@@ -70,11 +69,11 @@ class Story:
         self.state.walk_ended()
         return self
 
-    def report(self, exit_code: ExitCode = ExitCode.DONE, error: str = "") -> Report:
+    def report(self, exit_code: ExitCode = ExitCode.DONE, error: str = "") -> RunReport:
         """End the run."""
         findings = self.state.findings()
         install = f"pip install 'pregen[{','.join(sorted(findings.extras))}]'"
-        return Report(
+        return RunReport(
             self.state.snapshot(),
             findings,
             exit_code,

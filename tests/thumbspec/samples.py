@@ -19,7 +19,7 @@ URI = "file:///home/jens/photos/me.png"
 MTIME_NS = 1_700_000_000_123_456_789
 WHOLE_MTIME_NS = 1_700_000_000_000_000_000
 SIZE_BYTES = 4_123_456
-FACTS = pngbuild.Facts(URI, MTIME_NS, SIZE_BYTES, "image/jpeg", 4032, 3024)
+FACTS = pngbuild.SourceFacts(URI, MTIME_NS, SIZE_BYTES, "image/jpeg", 4032, 3024)
 
 #: What an entry says in DESIGN 3.3 before the optional keys, as (kind, key, value).
 Said = tuple[str, str, str]
@@ -38,7 +38,10 @@ def rows(width_px: int, height_px: int) -> bytes:
 
 
 def own(
-    facts: pngbuild.Facts = FACTS, width_px: int = 256, height_px: int = 192, idat: bytes = b""
+    facts: pngbuild.SourceFacts = FACTS,
+    width_px: int = 256,
+    height_px: int = 192,
+    idat: bytes = b"",
 ) -> bytes:
     """Return an entry as pregen writes it."""
     texts = pngbuild.entry_chunks(facts)
@@ -105,9 +108,9 @@ FLAVORS = st.sampled_from(Flavor)
 
 
 @st.composite
-def facts(draw: st.DrawFn, mtimes_ns: st.SearchStrategy[int] = MTIMES_NS) -> pngbuild.Facts:
+def facts(draw: st.DrawFn, mtimes_ns: st.SearchStrategy[int] = MTIMES_NS) -> pngbuild.SourceFacts:
     """Facts of any source."""
-    return pngbuild.Facts(
+    return pngbuild.SourceFacts(
         draw(URIS),
         draw(mtimes_ns),
         draw(SIZES_BYTES),

@@ -42,7 +42,9 @@ def test_every_desktop_accepts_our_own_entry_where_it_looks() -> None:
 
 
 @given(samples.facts(samples.ORDINARY_MTIMES_NS))
-def test_every_desktop_accepts_the_texts_of_any_ordinary_source(facts: pngbuild.Facts) -> None:
+def test_every_desktop_accepts_the_texts_of_any_ordinary_source(
+    facts: pngbuild.SourceFacts,
+) -> None:
     wanted = Wanted(*facts[:3])
     assert refusals(read_head(samples.own(facts, 256, 2)), wanted) == {}
 

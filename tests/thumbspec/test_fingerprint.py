@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.thumbspec import fingerprint
-from pregen.thumbspec.fingerprint import LEAST_FIRST_BYTES, Piece, Seen, looked_at
+from pregen.thumbspec.fingerprint import LEAST_FIRST_BYTES, Piece, ReadRanges, looked_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def of(text: str, data: bytes) -> str | None:
 
 
 def seen(first: int, pieces: list[tuple[int, int]]) -> str:
-    found = Seen()
+    found = ReadRanges()
     for offset, count in pieces:
         found.add(offset, DATA[offset : offset + count])
     return found.fingerprint(DATA[:first])

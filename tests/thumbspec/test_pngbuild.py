@@ -51,7 +51,7 @@ def test_the_texts_stand_in_the_order_every_desktop_needs() -> None:
 
 
 def test_what_is_unknown_is_not_written_and_whole_seconds_are_said_once() -> None:
-    assert _said(samples.own(pngbuild.Facts(URI, WHOLE_MTIME_NS, 0))) == [
+    assert _said(samples.own(pngbuild.SourceFacts(URI, WHOLE_MTIME_NS, 0))) == [
         ("tEXt", "Thumb::URI", URI),
         ("tEXt", "Thumb::MTime", "1700000000"),
         ("tEXt", "Thumb::Size", "0"),
@@ -83,7 +83,7 @@ def test_the_software_never_starts_as_kdes_does() -> None:
 
 
 @given(samples.facts())
-def test_what_is_written_is_read_back_by_two_other_readers(facts: pngbuild.Facts) -> None:
+def test_what_is_written_is_read_back_by_two_other_readers(facts: pngbuild.SourceFacts) -> None:
     png = samples.own(facts, 3, 2)
     walked = _said(png)
     assert [(str(text.kind), text.key, text.value) for text in read_head(png).texts] == walked
@@ -95,7 +95,9 @@ def test_what_is_written_is_read_back_by_two_other_readers(facts: pngbuild.Facts
 
 
 @given(samples.facts())
-def test_all_text_chunks_are_side_by_side_right_behind_the_header(facts: pngbuild.Facts) -> None:
+def test_all_text_chunks_are_side_by_side_right_behind_the_header(
+    facts: pngbuild.SourceFacts,
+) -> None:
     kinds = [kind for kind, _ in pngwalk.chunks(samples.own(facts, 3, 2))]
     plain = [at for at, kind in enumerate(kinds) if kind == b"tEXt"]
     assert plain == list(range(plain[0], plain[-1] + 1))
@@ -105,7 +107,7 @@ def test_all_text_chunks_are_side_by_side_right_behind_the_header(facts: pngbuil
 
 
 @given(samples.facts())
-def test_the_identity_is_what_an_entry_begins_with(facts: pngbuild.Facts) -> None:
+def test_the_identity_is_what_an_entry_begins_with(facts: pngbuild.SourceFacts) -> None:
     png = samples.own(facts, 3, 2)
     texts = pngbuild.identity_texts(*facts[:3])
     assert png[33:].startswith(pngbuild.leading_chunks(*facts[:3]))
@@ -198,7 +200,7 @@ def test_facts_left_open_are_taken_over_from_the_old_texts() -> None:
             ("tEXt", "Thumb::Movie::Length", "12.5"),
         ]
     )
-    said = _said(pngbuild.retext(old, pngbuild.Facts(URI, MTIME_NS, SIZE_BYTES)))
+    said = _said(pngbuild.retext(old, pngbuild.SourceFacts(URI, MTIME_NS, SIZE_BYTES)))
     assert said == [
         *samples.IDENTITY,
         ("tEXt", "Thumb::Mimetype", "image/x-canon-cr2"),
@@ -220,20 +222,22 @@ def test_nonsense_in_the_old_texts_is_not_taken_over() -> None:
             ("iTXt", "Thumb::Mimetype", "\u5199"),
         ]
     )
-    facts = pngbuild.Facts(URI, MTIME_NS, SIZE_BYTES)
+    facts = pngbuild.SourceFacts(URI, MTIME_NS, SIZE_BYTES)
     assert _said(pngbuild.retext(old, facts)) == _said(samples.own(facts))
 
 
 @given(samples.facts(), samples.facts())
 def test_new_texts_on_our_own_entry_are_the_texts_of_a_new_one(
-    old: pngbuild.Facts, new: pngbuild.Facts
+    old: pngbuild.SourceFacts, new: pngbuild.SourceFacts
 ) -> None:
     bare = old._replace(mime="", width_px=0, height_px=0, pages=0, movie_length_s=0, extra=())
     assert pngbuild.retext(samples.own(bare, 3, 2), new) == samples.own(new, 3, 2)
 
 
 @given(samples.facts(), samples.facts())
-def test_doing_it_twice_changes_nothing(old: pngbuild.Facts, new: pngbuild.Facts) -> None:
+def test_doing_it_twice_changes_nothing(
+    old: pngbuild.SourceFacts, new: pngbuild.SourceFacts
+) -> None:
     foreign = samples.own(old._replace(software="GNOME::ThumbnailFactory"), 3, 2)
     once = pngbuild.retext(foreign, new)
     assert pngbuild.retext(once, new) == once

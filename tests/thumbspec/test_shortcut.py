@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pregen.model import Flavor
 from pregen.thumbspec import fingerprint, validity
 from pregen.thumbspec.clients import Wanted
-from pregen.thumbspec.validity import Verdict, judge
+from pregen.thumbspec.validity import Freshness, judge
 from tests.support import pngwalk
 from tests.thumbspec import samples
 from tests.thumbspec.samples import IDENTITY, MTIME_NS, SIZE_BYTES, URI
@@ -93,17 +93,17 @@ def test_the_short_cut_for_our_own_entries_never_changes_a_verdict(
 @pytest.mark.parametrize(
     ("form", "more", "verdict"),
     [
-        ((8, 6, 0, 0, 0), [], Verdict.FRESH),
-        ((8, 2, 0, 0, 0), [], Verdict.FRESH),
-        ((8, 6, 1, 0, 0), [], Verdict.CORRUPT),
-        ((8, 3, 0, 0, 0), [], Verdict.CORRUPT),
-        ((8, 6, 0, 0, 0), [("Width", "100"), ("Height", "80")], Verdict.STALE),
-        ((8, 6, 0, 0, 0), [("Width", "500"), ("Height", "80"), ("Width", "100")], Verdict.FRESH),
-        ((8, 6, 0, 0, 0), [("Width", "100"), ("Height", "80"), ("Width", "500")], Verdict.STALE),
+        ((8, 6, 0, 0, 0), [], Freshness.FRESH),
+        ((8, 2, 0, 0, 0), [], Freshness.FRESH),
+        ((8, 6, 1, 0, 0), [], Freshness.CORRUPT),
+        ((8, 3, 0, 0, 0), [], Freshness.CORRUPT),
+        ((8, 6, 0, 0, 0), [("Width", "100"), ("Height", "80")], Freshness.STALE),
+        ((8, 6, 0, 0, 0), [("Width", "500"), ("Height", "80"), ("Width", "100")], Freshness.FRESH),
+        ((8, 6, 0, 0, 0), [("Width", "100"), ("Height", "80"), ("Width", "500")], Freshness.STALE),
     ],
 )
 def test_beginning_as_ours_do_excuses_nothing(
-    form: tuple[int, ...], more: list[tuple[str, str]], verdict: Verdict
+    form: tuple[int, ...], more: list[tuple[str, str]], verdict: Freshness
 ) -> None:
     said = IDENTITY + [("tEXt", f"Thumb::Image::{edge}", value) for edge, value in more]
     parts = [(b"IHDR", samples.ihdr(256, 192, *form)), *(samples.text_part(*one) for one in said)]
@@ -113,7 +113,7 @@ def test_beginning_as_ours_do_excuses_nothing(
 def test_no_height_at_all_is_corrupt_however_well_it_begins() -> None:
     parts = [(b"IHDR", samples.ihdr(256, 0)), *(samples.text_part(*one) for one in IDENTITY)]
     png = pngwalk.build([*parts, (b"IDAT", b""), (b"IEND", b"")])
-    assert _judge(png, whole=False).verdict is Verdict.CORRUPT
+    assert _judge(png, whole=False).verdict is Freshness.CORRUPT
 
 
 def test_the_short_cut_is_taken_for_our_own_entries() -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pregen.imaging import second
-from pregen.verify.anatomy import dissect
+from pregen.imaging import review
+from pregen.verbs.verify.anatomy import dissect
 from tests.support import pngwalk
 from tests.support.photo import photo
 from tests.support.pictures import encode, every_format, interlaced_png, png16
@@ -50,7 +50,7 @@ def test_whole_pngs_of_every_kind_are_sound() -> None:
     made += [data for name, data in every_format().items() if name.endswith(".png")]
     assert len(made) > 10
     assert [dissect(data).findings for data in made] == [()] * len(made)
-    assert [second.refusal(data) for data in made] == [""] * len(made)
+    assert [review.refusal(data) for data in made] == [""] * len(made)
 
 
 def test_its_texts_are_those_that_are_there() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.errors import UsageError
-from pregen.walk.globs import Globs
+from pregen.walk.filters import Globs
 
 ROOT = b"/r/"
 

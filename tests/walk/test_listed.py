@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pregen.errors import UsageError
 from pregen.model import Kind, Skip, Source
-from pregen.walk import listed, sources_from_list
+from pregen.walk import roots, sources_from_list
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,21 +81,21 @@ def test_the_same_file_is_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name in "abc":
         (tmp_path / name).touch()
     assert len(read(b"a\nb\na\n./a\nc\nb\n", tmp_path)) == 3
-    monkeypatch.setattr(listed, "_REMEMBERED", 1)
+    monkeypatch.setattr(roots, "_REMEMBERED", 1)
     assert len(read(b"a\na\na\nb\nb\n", tmp_path)) == 2
     # What is remembered is bounded.
     assert len(read(b"a\nb\na\n", tmp_path)) == 3
 
 
 def test_what_is_no_list_is_refused_and_not_read_to_its_end(tmp_path: Path) -> None:
-    with open("/dev/zero", "rb") as endless, pytest.raises(UsageError, match="-0"):  # noqa: PTH123 - read1
+    with open("/dev/zero", "rb") as endless, pytest.raises(UsageError, match="-0"):
         list(sources_from_list(endless, b"\n", os.fsencode(tmp_path)))
 
 
 def test_a_pipe_is_followed_as_it_is_written(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     out, into = os.pipe()
-    with open(out, "rb") as stream, open(into, "wb", buffering=0) as writer:  # noqa: PTH123 - fds
+    with open(out, "rb") as stream, open(into, "wb", buffering=0) as writer:
         found = sources_from_list(stream, b"\n", os.fsencode(tmp_path))
         writer.write(b"a\nb")
         assert next(found).path.endswith(b"/a")
@@ -116,4 +116,4 @@ def test_a_list_in_any_pieces_is_the_same_list(
             return super().read(piece)
 
     stream: BinaryIO = Pieces(b"\0".join(names) + b"\0" * ends)
-    assert list(listed._items(stream, b"\0")) == [name for name in names if name]
+    assert list(roots._items(stream, b"\0")) == [name for name in names if name]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.walk.names import NOT_PICTURES, PRUNED, cannot_be_picture, in_named_cache
+from pregen.walk.filters import NOT_PICTURES, PRUNED, cannot_be_picture, in_named_cache
 
 #: Every ending under which the formats pregen or one of its extras decodes are found.
 PICTURES = (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pregen.config import Shard, WalkConfig
 from pregen.model import Kind, Skip, Source
 from pregen.walk import walk
-from pregen.walk.shard import of_shard, shard_of
+from pregen.walk.order import of_shard, shard_of
 from tests.support.pictures import jpeg, put
 from tests.support.program import run_pregen
 

@@ -49,7 +49,7 @@ class Bench:
         uris = all_uris(os.fsencode(path))
         wanted = actions or tuple((Action.MAKE, flavor) for flavor in BOTH)
         steps = tuple(Step(action, flavor, uri) for uri in uris for action, flavor in wanted)
-        now = path.stat() if path.exists() else os.stat(self.folder)  # noqa: PTH116 - any facts
+        now = path.stat() if path.exists() else os.stat(self.folder)
         size_bytes = facts.get("size_bytes", now.st_size)
         mtime_ns = facts.get("mtime_ns", now.st_mtime_ns)
         return Job(7, os.fsencode(path), size_bytes, mtime_ns, uris, steps)

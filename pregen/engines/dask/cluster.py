@@ -18,7 +18,7 @@ from distributed.comm.addressing import parse_address, parse_host_port
 from distributed.comm.registry import get_backend
 
 from pregen.engines.dask import node
-from pregen.engines.dask.brief import Brief, Done, NodeViews, UnfitError
+from pregen.engines.dask.messages import Done, NodeSetup, NodeViews, UnfitError
 from pregen.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pregen.config import DaskConfig
     from pregen.engines.base import StopLevel
-    from pregen.engines.dask.ledger import Batch
+    from pregen.engines.dask.batches import Batch
     from pregen.model import WorkerView
 
 LOCAL: Final = "local:"
@@ -92,7 +92,7 @@ class Cluster:
             "run the same command again when it is back."
         )
 
-    def introduce(self, brief: Brief) -> dict[str, bytes]:
+    def introduce(self, brief: NodeSetup) -> dict[str, bytes]:
         """Have every node prove that it can do the run's work; return their answers.
 
         Raises:
@@ -113,7 +113,7 @@ class Cluster:
         self._client.subscribe_topic(node.topic(brief.token), self._see)
         return dict(answers)
 
-    def submit(self, brief: Brief, batch: Batch) -> None:
+    def submit(self, brief: NodeSetup, batch: Batch) -> None:
         """Give a batch to whichever node Dask chooses; it comes back in `events`."""
         future = self._client.submit(
             node.do_batch,

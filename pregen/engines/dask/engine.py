@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Final
 from pregen import __version__
 from pregen.config import DaskConfig
 from pregen.engines.base import Stop, StopLevel, Store, WorkFactory
-from pregen.engines.dask.brief import Brief, Sample, UnfitError
+from pregen.engines.dask.batches import BatchLedger, Pulse
 from pregen.engines.dask.cluster import LOCAL, Broken, Cluster, Home, Lost, connected
-from pregen.engines.dask.ledger import Ledger
-from pregen.engines.dask.proof import check_answer, probe_file
-from pregen.engines.dask.pulse import Pulse
+from pregen.engines.dask.messages import NodeSetup, ProbeSource, UnfitError
+from pregen.engines.dask.node_check import check_answer, probe_file
 from pregen.errors import ClusterError
 from pregen.model import Kind, Outcome, WorkerView
 
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from pregen.config import EngineConfig, WorkConfig
-    from pregen.engines.dask.brief import Done
     from pregen.engines.dask.cluster import Event
+    from pregen.engines.dask.messages import Done
     from pregen.model import Job
 
 #: So many sources are looked up on every node before the first one is worked on.
@@ -67,7 +66,7 @@ class DaskEngine:
         self._store = store
         self._dask = config.dask or DaskConfig()
         self._work_config = work_config
-        self._brief = Brief(
+        self._brief = NodeSetup(
             token="",
             version=__version__,
             work_factory=f"{work_factory.__module__}:{work_factory.__qualname__}",
@@ -102,7 +101,7 @@ class DaskEngine:
                 root = self._work_config.cache_root
                 stack.enter_context(probe_file(root, cluster.token))
             brief = self._brief._replace(token=cluster.token)
-            run = _Run(cluster, brief, self._dask.node_timeout_s, self._store)
+            run = _ClusterRun(cluster, brief, self._dask.node_timeout_s, self._store)
             try:
                 for outcome in run.outcomes(jobs, stop):
                     if outcome.worker_pid and len(self._done) < _MOST_WORKERS:
@@ -122,16 +121,16 @@ class DaskEngine:
         return [view._replace(done=done.get(pid, 0)) for pid, view in (idle | views).items()]
 
 
-class _Run:
+class _ClusterRun:
     """One run, from the first job to the last outcome."""
 
     def __init__(
-        self, cluster: Cluster, brief: Brief, node_timeout_s: float, store: Store | None
+        self, cluster: Cluster, brief: NodeSetup, node_timeout_s: float, store: Store | None
     ) -> None:
         self._cluster = cluster
         self._brief = brief
         self._store = store
-        self._ledger = Ledger()
+        self._ledger = BatchLedger()
         self._pulse = Pulse(node_timeout_s)
         self._node_timeout_s = node_timeout_s
         self._jobs: dict[int, Job] = {}
@@ -172,7 +171,9 @@ class _Run:
         if not self._kept:
             return self._feed_error is not None
         samples = tuple(
-            Sample(job.path, job.size_bytes, job.mtime_ns) for job in self._kept if _is_here(job)
+            ProbeSource(job.path, job.size_bytes, job.mtime_ns)
+            for job in self._kept
+            if _is_here(job)
         )
         answers = self._cluster.introduce(self._brief._replace(samples=samples))
         if not self._brief.collect:

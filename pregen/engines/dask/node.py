@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Final
 from distributed import get_worker
 
 from pregen import safepath
-from pregen.engines.dask.brief import Brief, Done, NodeDiedError, NodeViews, UnfitError
-from pregen.engines.dask.proof import prove
-from pregen.engines.local import machine
+from pregen.engines.dask.messages import Done, NodeDiedError, NodeSetup, NodeViews, UnfitError
+from pregen.engines.dask.node_check import prove
+from pregen.engines.local import resources
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -42,7 +42,7 @@ _programs: dict[tuple[str, str], _Program] = {}
 _ended: deque[str] = deque(maxlen=64)
 
 
-async def introduce(brief: Brief, neighbours: dict[str, int], dask_worker: Worker) -> bytes:
+async def introduce(brief: NodeSetup, neighbours: dict[str, int], dask_worker: Worker) -> bytes:
     """Prove that this node can do the run's work, and start its program; return the answer.
 
     Args:
@@ -59,7 +59,7 @@ async def introduce(brief: Brief, neighbours: dict[str, int], dask_worker: Worke
     return answer
 
 
-def do_batch(brief: Brief, jobs: bytes) -> bytes:
+def do_batch(brief: NodeSetup, jobs: bytes) -> bytes:
     """Do pickled jobs; return a pickled `Done`.
 
     Raises:
@@ -100,7 +100,7 @@ def topic(token: str) -> str:
 class _Program:
     """The program of one Dask worker for one run, seen from there."""
 
-    def __init__(self, worker: Worker, brief: Brief) -> None:
+    def __init__(self, worker: Worker, brief: NodeSetup) -> None:
         self._topic = topic(brief.token)
         self._worker = worker
         self._boxes: dict[int, queue.SimpleQueue[Done | str]] = {}
@@ -110,7 +110,12 @@ class _Program:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [*safepath.command(), "-m", "pregen.engines.dask.program", str(theirs.fileno())],
+                [
+                    *safepath.command(),
+                    "-m",
+                    "pregen.engines.dask.node_program",
+                    str(theirs.fileno()),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
@@ -175,7 +180,7 @@ class _Program:
                 box.put(self._last_words)
 
 
-def _program(worker: Worker, brief: Brief, neighbours: dict[str, int]) -> _Program:
+def _program(worker: Worker, brief: NodeSetup, neighbours: dict[str, int]) -> _Program:
     """Return the program of this worker for this run; start it if there is none."""
     with _lock:
         if brief.token in _ended:
@@ -195,12 +200,12 @@ def _of_run(token: str, worker: Worker) -> _Program | None:
     return program if program is not None and program.alive else None
 
 
-def _fitted(worker: Worker, brief: Brief, neighbours: dict[str, int]) -> Brief:
+def _fitted(worker: Worker, brief: NodeSetup, neighbours: dict[str, int]) -> NodeSetup:
     """Fit the run's limits to this node: its threads, and its part of the host's memory."""
     config = brief.engine_config
     if not config.workers:
         config = replace(config, workers=worker.state.nthreads)
     if config.memory_bytes is None:
         share = max(1, neighbours.get(worker.ip, 1))
-        config = replace(config, memory_bytes=machine.memory_budget_bytes() // share)
+        config = replace(config, memory_bytes=resources.memory_budget_bytes() // share)
     return brief._replace(engine_config=config)

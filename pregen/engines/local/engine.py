@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from pregen.config import Sandbox
 from pregen.engines.base import Stop, StopLevel, WorkFactory
-from pregen.engines.local import facts, machine
-from pregen.engines.local.crew import Crew
+from pregen.engines.local import events, resources
 from pregen.engines.local.launch import Launcher
-from pregen.engines.local.sandbox import walls
 from pregen.engines.local.supervisor import TICK_NS, Supervisor
-from pregen.engines.local.worker import Rules, S
+from pregen.engines.local.worker_state import Rules, S
+from pregen.engines.local.workers import Crew
 from pregen.errors import MissingLibraryError, PregenError, SandboxError
+from pregen.sandbox import confinement
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -53,10 +53,10 @@ class LocalEngine:
     ) -> None:
         budget_bytes = config.memory_bytes
         if budget_bytes is None:
-            budget_bytes = machine.memory_budget_bytes()
+            budget_bytes = resources.memory_budget_bytes()
         growth_bytes = config.worker_memory_bytes
         if growth_bytes is None:
-            growth_bytes = max(machine.LEAST_WORKER_BYTES, budget_bytes)
+            growth_bytes = max(resources.LEAST_WORKER_BYTES, budget_bytes)
         self._confined = _confined(config.sandbox)
         self._launcher = Launcher(
             work_factory,
@@ -73,12 +73,12 @@ class LocalEngine:
             recycle_jobs=max(1, config.recycle_jobs),
             recycle_growth_bytes=config.recycle_growth_bytes,
         )
-        self._run: _Run | None = None
+        self._run: _LocalRun | None = None
 
     @property
     def sandbox(self) -> str:
         """What its workers are confined by, for people."""
-        return walls.probe().words() if self._confined else "off"
+        return confinement.probe().words() if self._confined else "off"
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield one outcome for each.
@@ -94,7 +94,7 @@ class LocalEngine:
                 f"No worker can be started: {error.strerror}. Allow more open files (ulimit -n)."
             )
             raise MissingLibraryError(message) from error
-        self._run = _Run(crew, Supervisor(self._rules))
+        self._run = _LocalRun(crew, Supervisor(self._rules))
         yield from self._run.outcomes(jobs, stop)
 
     def workers(self) -> list[WorkerView]:
@@ -108,7 +108,7 @@ def _confined(wanted: Sandbox) -> bool:
     Raises:
         SandboxError: they must, and the kernel lacks some.
     """
-    if wanted is Sandbox.REQUIRE and not (found := walls.probe()).whole:
+    if wanted is Sandbox.REQUIRE and not (found := confinement.probe()).whole:
         raise SandboxError(
             f"--sandbox require cannot be had here ({found.words()}). It takes Linux 5.13 with "
             "Landlock switched on (lsm=landlock,... on the kernel's command line; a container "
@@ -117,7 +117,7 @@ def _confined(wanted: Sandbox) -> bool:
     return wanted is not Sandbox.OFF
 
 
-class _Run:
+class _LocalRun:
     """One run of the engine, from the first job to the last outcome."""
 
     def __init__(self, crew: Crew, supervisor: Supervisor) -> None:
@@ -158,7 +158,7 @@ class _Run:
     def _heed(self, level: StopLevel) -> None:
         if level > self._level:
             self._level = level
-            self._tell(facts.StopRaised(level))
+            self._tell(events.StopRaised(level))
 
     def _pull(self, jobs: Iterator[Job | None]) -> None:
         """Take from the feed what is wanted and ready."""
@@ -167,7 +167,7 @@ class _Run:
         if not wanted or now_ns < self._next_pull_ns:
             return
         pulled: list[Job] = []
-        end: facts.Fact | None = None
+        end: events.Fact | None = None
         try:
             for job in jobs:
                 if job is None:
@@ -177,13 +177,13 @@ class _Run:
                 if len(pulled) >= wanted or monotonic_ns() - now_ns > _PULL_NS:
                     break
             else:
-                end = facts.FeedEnded()
+                end = events.FeedEnded()
         except Exception as error:  # noqa: BLE001 - raised by `run` once the work in flight is home
             self._feed_error = error
-            end = facts.StopRaised(StopLevel.DRAIN)
+            end = events.StopRaised(StopLevel.DRAIN)
         if pulled:
             self._paths.update((job.job_id, job.path) for job in pulled)
-            self._tell(facts.JobsArrived(tuple(pulled)))
+            self._tell(events.JobsArrived(tuple(pulled)))
         if end is not None:
             self._tell(end)
 
@@ -206,23 +206,23 @@ class _Run:
         now_ns = monotonic_ns()
         if now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
-            self._tell(facts.Ticked(self._crew.glances()))
+            self._tell(events.Ticked(self._crew.glances()))
 
-    def _tell(self, fact: facts.Fact) -> None:
+    def _tell(self, fact: events.Fact) -> None:
         for order in self._supervisor.handle(fact, monotonic_ns()):
             self._carry_out(order)
 
-    def _carry_out(self, order: facts.Order) -> None:
+    def _carry_out(self, order: events.Order) -> None:
         match order:
-            case facts.Emit(outcomes):
+            case events.Emit(outcomes):
                 for outcome in outcomes:
                     self._paths.pop(outcome.job_id, None)
                 self._outcomes.extend(outcomes)
-            case facts.Spawn(worker):
+            case events.Spawn(worker):
                 self._to_start.append(worker)
-            case facts.Finish():
+            case events.Finish():
                 self._finished = True
-            case facts.Fail(why, missing):
+            case events.Fail(why, missing):
                 self._fail(why, missing=missing)
             case _:
                 self._crew.obey(order)

@@ -22,10 +22,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from pregen import safepath
-from pregen.engines.local import child, machine, post_mortem
-from pregen.engines.local.door import Door
-from pregen.engines.local.pipe import Pipe
-from pregen.engines.local.slot import Slot, new_memory
+from pregen.engines.local import deaths, resources, worker
+from pregen.engines.local.broker import Door
+from pregen.engines.local.channel import Pipe, Slot, new_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     from pregen.config import WorkConfig
     from pregen.engines.base import WorkFactory
-    from pregen.engines.local.facts import Death
+    from pregen.engines.local.events import Death
 
 #: Read when a worker's libraries are loaded, so they must be in its environment before. One thread
 #: in each worker: the parallelism is over sources. Huge pages for large blocks of memory (glibc
@@ -77,8 +76,8 @@ class Member:
             see_out(self.pid)
         exitcode = self.process.exitcode
         if exitcode is None or (exitcode == _STATUS_LOST and lost):
-            return post_mortem.SERVER_LOST
-        return post_mortem.cause_of(exitcode, self.pipe.last_words)
+            return deaths.SERVER_LOST
+        return deaths.cause_of(exitcode, self.pipe.last_words)
 
     def close(self) -> None:
         """Free everything of a process that is dead."""
@@ -135,8 +134,8 @@ class Launcher:
         try:
             slot = Slot(memory)
             slot.clear()
-            socket.send_fds(ours, [child.SLOT_FOLLOWS], [memory])
-            brief = child.Brief(
+            socket.send_fds(ours, [worker.SLOT_FOLLOWS], [memory])
+            brief = worker.WorkerSetup(
                 theirs,
                 self._factory,
                 self._work_config,
@@ -145,7 +144,7 @@ class Launcher:
                 outside,
             )
             process = self._context.Process(
-                target=child.main, args=(brief,), name=f"pregen-worker-{number}", daemon=True
+                target=worker.main, args=(brief,), name=f"pregen-worker-{number}", daemon=True
             )
             with _apart():
                 _start(process)
@@ -168,7 +167,7 @@ def _context(preload: Sequence[str]) -> ForkServerContext | SpawnContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([child.__name__, *preload])
+    context.set_forkserver_preload([worker.__name__, *preload])
     return context
 
 
@@ -250,7 +249,7 @@ def see_out(pid: int) -> None:
     When the fork server is killed, its pipes end before its workers are killed. What one of them
     was writing is to be there, whole or not, when the run sweeps.
     """
-    if machine.is_linux():
+    if resources.is_linux():
         with suppress(OSError), _watched(pid) as ending:  # most were waited for: there is none
             select.select([ending], [], [], _SERVER_END_S)
 

@@ -21,10 +21,18 @@ from math import ceil
 from typing import TYPE_CHECKING, Final, assert_never
 
 from pregen.engines.base import StopLevel
-from pregen.engines.local import blame, facts
-from pregen.engines.local.budget import Budget
-from pregen.engines.local.pace import MOST_PER_BATCH, Pace
-from pregen.engines.local.worker import GRACE_NS, LEAVE_NS, Phase, Rules, S, Worker
+from pregen.engines.local import deaths, events
+from pregen.engines.local.worker_state import (
+    GRACE_NS,
+    LEAVE_NS,
+    MOST_PER_BATCH,
+    Budget,
+    Pace,
+    Phase,
+    Rules,
+    S,
+    WorkerState,
+)
 from pregen.model import Job, Kind, Outcome
 
 if TYPE_CHECKING:
@@ -50,12 +58,12 @@ class Supervisor:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._workers: dict[int, Worker] = {}
-        self._hungry: dict[int, Worker] = {}
+        self._workers: dict[int, WorkerState] = {}
+        self._hungry: dict[int, WorkerState] = {}
         self._pending: deque[Job] = deque()
         self._suspects: deque[Job] = deque()
         self._open = 0
-        self._ledger = blame.Ledger()
+        self._ledger = deaths.DeathLedger()
         self._budget = Budget(rules.memory_bytes)
         self._pace = Pace()
         self._level = StopLevel.RUN
@@ -67,7 +75,7 @@ class Supervisor:
         self._last_words = ""
         self._last_tick_ns: int | None = None
         self._now_ns = 0
-        self._orders: list[facts.Order] = []
+        self._orders: list[events.Order] = []
         self._emitted: list[Outcome] = []
 
     @property
@@ -89,7 +97,7 @@ class Supervisor:
     def _in_sight(self) -> int:
         return self._open + len(self._pending) + len(self._suspects)
 
-    def handle(self, fact: facts.Fact, now_ns: int) -> list[facts.Order]:
+    def handle(self, fact: events.Fact, now_ns: int) -> list[events.Order]:
         """Take notice of `fact` at `now_ns` (monotonic); return what is to be done, in order."""
         self._now_ns = now_ns
         self._orders, self._emitted = [], []
@@ -99,31 +107,31 @@ class Supervisor:
         orders, self._orders = self._orders, []
         return orders
 
-    def _note(self, fact: facts.Fact) -> None:  # noqa: C901, PLR0912 - one case per fact, no more
+    def _note(self, fact: events.Fact) -> None:  # noqa: C901, PLR0912 - one case per fact, no more
         match fact:
-            case facts.OutcomesReceived():
+            case events.OutcomesReceived():
                 self._outcomes(fact)
-            case facts.JobsArrived(jobs):
+            case events.JobsArrived(jobs):
                 self._arrived(jobs)
-            case facts.Ticked(glances):
+            case events.Ticked(glances):
                 self._tick(glances)
-            case facts.FeedEnded():
+            case events.FeedEnded():
                 self._feed_ended = True
-            case facts.WorkerReady(number, rss_bytes):
+            case events.WorkerReady(number, rss_bytes):
                 self._ready(number, rss_bytes)
-            case facts.GaveUp(_, text):
+            case events.GaveUp(_, text):
                 self._last_words = text
-            case facts.JobsReturned(number, job_ids):
+            case events.JobsReturned(number, job_ids):
                 self._returned(number, job_ids)
-            case facts.MemoryAsked():
+            case events.MemoryAsked():
                 self._asked(fact)
-            case facts.SourceAsked(number, job_id):
+            case events.SourceAsked(number, job_id):
                 self._source_asked(number, job_id)
-            case facts.PipeClosed(number):
+            case events.PipeClosed(number):
                 self._pipe_closed(number)
-            case facts.WorkerDied(number, death, last, pid):
+            case events.WorkerDied(number, death, last, pid):
                 self._died(number, death, last, pid)
-            case facts.StopRaised(level):
+            case events.StopRaised(level):
                 self._stop(level)
             case _:
                 assert_never(fact)
@@ -134,10 +142,10 @@ class Supervisor:
             self._grant(self._workers[number])
         self._crew_up()
         if self._emitted:
-            self._orders.append(facts.Emit(tuple(self._emitted)))
+            self._orders.append(events.Emit(tuple(self._emitted)))
         if not self._in_sight and (self._feed_ended or self._level) and not self._over:
             self._over = True
-            self._orders.append(facts.Finish())
+            self._orders.append(events.Finish())
 
     # --- jobs ---------------------------------------------------------------------------------
 
@@ -152,7 +160,7 @@ class Supervisor:
         for worker in sorted(self._hungry.values(), key=lambda worker: len(worker.open)):
             self._feed(worker)
 
-    def _feed(self, worker: Worker) -> None:
+    def _feed(self, worker: WorkerState) -> None:
         """Give `worker` what it can use; remember that it is hungry if that is not enough."""
         self._hungry.pop(worker.number, None)
         if worker.phase is not Phase.SERVING or worker.alone:
@@ -176,14 +184,14 @@ class Supervisor:
         if len(worker.open) <= full:
             self._hungry[worker.number] = worker
 
-    def _send(self, worker: Worker, jobs: tuple[Job, ...]) -> None:
+    def _send(self, worker: WorkerState, jobs: tuple[Job, ...]) -> None:
         worker.open.update((job.job_id, job) for job in jobs)
         worker.assigned += len(jobs)
         worker.heard()
         self._open += len(jobs)
-        self._orders.append(facts.Send(worker.number, jobs))
+        self._orders.append(events.Send(worker.number, jobs))
 
-    def _take(self, worker: Worker, job_id: int) -> Job | None:
+    def _take(self, worker: WorkerState, job_id: int) -> Job | None:
         """Take `job_id` from what `worker` owes; None when it does not owe it (any more)."""
         job = worker.open.pop(job_id, None)
         if job is not None:
@@ -191,7 +199,7 @@ class Supervisor:
             worker.alone = worker.alone and bool(worker.open)
         return job
 
-    def _outcomes(self, fact: facts.OutcomesReceived) -> None:
+    def _outcomes(self, fact: events.OutcomesReceived) -> None:
         worker = self._workers.get(fact.worker)
         if worker is None:
             return
@@ -223,19 +231,19 @@ class Supervisor:
         worker = self._workers.get(number)
         job = None if worker is None else worker.open.get(job_id)
         if job is not None:
-            self._orders.append(facts.HandOver(number, job.path))
+            self._orders.append(events.HandOver(number, job.path))
 
     # --- memory -------------------------------------------------------------------------------
 
-    def _asked(self, fact: facts.MemoryAsked) -> None:
+    def _asked(self, fact: events.MemoryAsked) -> None:
         worker = self._workers.get(fact.worker)
         if worker is not None and worker.phase is not Phase.DYING and fact.job_id in worker.open:
             worker.asks(fact.job_id, self._now_ns)
             self._budget.ask(fact.worker, fact.size_bytes)
 
-    def _grant(self, worker: Worker) -> None:
+    def _grant(self, worker: WorkerState) -> None:
         worker.granted(self._now_ns)
-        self._orders.append(facts.Grant(worker.number))
+        self._orders.append(events.Grant(worker.number))
 
     # --- workers come and go ------------------------------------------------------------------
 
@@ -247,7 +255,7 @@ class Supervisor:
         if useless or self._barren >= BARREN_FOR_EACH * self._rules.workers:
             if not self._open:
                 self._over = True
-                self._orders.append(facts.Fail(self._last_words, missing=not self._ever_ready))
+                self._orders.append(events.Fail(self._last_words, missing=not self._ever_ready))
             return
         fresh = sum(worker.fresh for worker in self._workers.values()) if self._suspects else 0
         while (crew := len(self._workers)) < self._rules.workers and (
@@ -256,8 +264,8 @@ class Supervisor:
             number = self._next_worker
             self._next_worker += 1
             fresh += 1
-            self._workers[number] = Worker(number, self._now_ns)
-            self._orders.append(facts.Spawn(number))
+            self._workers[number] = WorkerState(number, self._now_ns)
+            self._orders.append(events.Spawn(number))
 
     def _ready(self, number: int, rss_bytes: int) -> None:
         worker = self._workers.get(number)
@@ -269,17 +277,17 @@ class Supervisor:
         worker.first_rss_bytes = rss_bytes
         self._feed(worker)
 
-    def _recycle(self, worker: Worker, rss_bytes: int) -> None:
+    def _recycle(self, worker: WorkerState, rss_bytes: int) -> None:
         grown = rss_bytes - worker.first_rss_bytes > self._rules.recycle_growth_bytes
         if worker.phase is Phase.SERVING and (grown or worker.assigned >= self._rules.recycle_jobs):
             worker.phase = Phase.LEAVING
         self._part(worker)
 
-    def _part(self, worker: Worker) -> None:
+    def _part(self, worker: WorkerState) -> None:
         """Let a leaving worker go once it owes nothing."""
         if worker.phase is Phase.LEAVING and not worker.open and not worker.told_to_quit:
             worker.told_to_quit = True
-            self._orders.append(facts.Quit(worker.number))
+            self._orders.append(events.Quit(worker.number))
             worker.plan_end(self._now_ns, LEAVE_NS)
 
     def _pipe_closed(self, number: int) -> None:
@@ -288,20 +296,20 @@ class Supervisor:
             self._doom(worker)
             worker.plan_end(self._now_ns, GRACE_NS)
 
-    def _doom(self, worker: Worker) -> None:
+    def _doom(self, worker: WorkerState) -> None:
         worker.phase = Phase.DYING
         worker.granted(self._now_ns)
         self._budget.release(worker.number)
         self._hungry.pop(worker.number, None)
 
-    def _end(self, worker: Worker, fate: facts.Death) -> None:
+    def _end(self, worker: WorkerState, fate: events.Death) -> None:
         """Terminate, wait, kill."""
         worker.fate = fate
         self._doom(worker)
-        self._orders.append(facts.Terminate(worker.number))
+        self._orders.append(events.Terminate(worker.number))
         worker.plan_end(self._now_ns, GRACE_NS)
 
-    def _died(self, number: int, death: facts.Death, last: facts.Glance, pid: int) -> None:
+    def _died(self, number: int, death: events.Death, last: events.SlotReading, pid: int) -> None:
         worker = self._workers.pop(number, None)
         if worker is None:
             return
@@ -331,7 +339,7 @@ class Supervisor:
         self._feed_hungry()
 
     @staticmethod
-    def _whose(worker: Worker, last: facts.Glance) -> Job | None:
+    def _whose(worker: WorkerState, last: events.SlotReading) -> Job | None:
         """Find the job to blame: the one in flight, or one done just before and never heard of."""
         if last.job_id is not None and last.job_id in worker.open:
             return worker.open[last.job_id]
@@ -342,11 +350,11 @@ class Supervisor:
 
     # --- time and stop ------------------------------------------------------------------------
 
-    def _tick(self, glances: Mapping[int, facts.Glance]) -> None:
+    def _tick(self, glances: Mapping[int, events.SlotReading]) -> None:
         last_ns, self._last_tick_ns = self._last_tick_ns, self._now_ns
         late_ns = 0 if last_ns is None else self._now_ns - last_ns - TICK_NS
         for worker in list(self._workers.values()):
-            glance = glances.get(worker.number, facts.Glance(None, 0, 0))
+            glance = glances.get(worker.number, events.SlotReading(None, 0, 0))
             if late_ns > LATE_NS:
                 worker.excuse(glance, late_ns)
             elif worker.doomed:
@@ -354,13 +362,13 @@ class Supervisor:
             elif fate := worker.overdue(glance, self._rules, self._now_ns):
                 self._end(worker, fate)
 
-    def _strike_blow(self, worker: Worker, glance: facts.Glance) -> None:
+    def _strike_blow(self, worker: WorkerState, glance: events.SlotReading) -> None:
         blow = worker.due_blow(self._now_ns)
         if blow is None:
             return
-        worker.fate = worker.fate or blame.CLOSED_PIPE
+        worker.fate = worker.fate or deaths.CLOSED_PIPE
         self._orders.append(blow(worker.number))
-        if blow is facts.Abandon:
+        if blow is events.Abandon:
             self._died(worker.number, worker.fate, glance, 0)
 
     def _stop(self, level: StopLevel) -> None:
@@ -377,9 +385,9 @@ class Supervisor:
                 self._interrupt(worker.open.values())
                 self._open -= len(worker.open)
                 worker.open.clear()
-                self._orders.append(facts.Kill(worker.number))
+                self._orders.append(events.Kill(worker.number))
             elif worker.phase is not Phase.DYING:
                 worker.phase = Phase.LEAVING
                 if worker.open:
-                    self._orders.append(facts.Drain(worker.number))
+                    self._orders.append(events.Drain(worker.number))
                 self._part(worker)

@@ -1,160 +1,253 @@
-"""What the supervisor knows of one worker, and when that worker has taken too long. Pure."""
+"""A worker process: it takes jobs from its pipe, does them, and reports what became of them.
+
+It decides nothing and writes to no screen: whatever a decoder prints is thrown away. It leaves
+when its pipe ends; should it be unable to notice, the kernel kills it when its parent is gone.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import errno
+import faulthandler
+import importlib
+import os
+import signal
+import socket
+import sys
+import traceback
 from collections import deque
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from multiprocessing import forkserver, parent_process, resource_tracker
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.config import DEADLINE_BYTES_PER_S
-from pregen.engines.local import blame, facts
+from pregen.engines.base import attempt
+from pregen.engines.local import broker, protocol, resources
+from pregen.engines.local.channel import Slot
+from pregen.engines.local.deaths import PLACES_MOVED
+from pregen.engines.local.protocol import Tag
+from pregen.model import AllowedFolders, Kind
+from pregen.sandbox import confinement, rlimits
+from pregen.sandbox.confinement import Settled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pregen.config import WorkConfig
+    from pregen.engines.base import Confine, Work, WorkFactory
     from pregen.model import Job
 
-S: Final = 1_000_000_000
-#: From the signal to end to SIGKILL, from the end of a pipe to SIGKILL: dying takes milliseconds.
-GRACE_NS: Final = S
-#: From SIGKILL to giving a process up. Only one that hangs in the kernel (a dead network share)
-#: outlives this.
-ABANDON_NS: Final = 10 * S
-#: A worker told to leave has nothing left to do but to run exit handlers.
-LEAVE_NS: Final = 5 * S
-#: Starting takes well under a second; a cold network file system may need this long.
-START_NS: Final = 120 * S
+#: Outcomes wait this long for company: 500 messages a second from each worker at most.
+_FLUSH_NS: Final = 2_000_000
+#: Looking up the resident size costs 20 us.
+_RSS_EVERY_NS: Final = 250_000_000
+_READ_BYTES: Final = 1 << 16
+#: The first byte a worker finds in its pipe; the descriptor of its slot's memory comes with it.
+SLOT_FOLLOWS: Final = b"\0"
+#: By this the run ends a worker, which first says where it is. Not SIGTERM: systemd sends that to
+#: a whole service, where the first one is to let work in flight finish.
+END_SIGNAL: Final = signal.SIGUSR2
+#: <linux/prctl.h>
+_PR_SET_PDEATHSIG: Final = 1
 
 
-class Rules(NamedTuple):
-    """What the supervisor needs of the configuration, with nothing left open."""
+class WorkerSetup(NamedTuple):
+    """All a worker is told at its start."""
 
-    workers: int
-    timeout_ns: int
-    memory_bytes: int
-    recycle_jobs: int
-    recycle_growth_bytes: int
-
-    def limit_ns(self, job: Job) -> int:
-        """How long `job` may take: the timeout and a second for every MB (`config`)."""
-        return self.timeout_ns + max(0, job.size_bytes) * S // DEADLINE_BYTES_PER_S
-
-
-class Phase(Enum):
-    """Where in its life a worker is."""
-
-    STARTING = auto()
-    SERVING = auto()
-    LEAVING = auto()
-    """It gets no more jobs, and is told to quit when those it has are done."""
-    DYING = auto()
-    """It is being killed, or its pipe is closed."""
+    pipe: socket.socket
+    factory: str
+    """ "module:name" of the work factory: imported here, so that a failure can be reported."""
+    work_config: WorkConfig
+    growth_bytes: int
+    """By how much the address space may grow."""
+    timeout_s: float
+    """How long a small job may take."""
+    outside: socket.socket | None
+    """Through this come sources that a confined worker cannot open (`door`); None: no walls."""
 
 
-Blow = type[facts.Kill] | type[facts.Abandon]
+def main(brief: WorkerSetup) -> None:
+    """Be a worker until the pipe ends."""
+    _settle(brief.pipe)
+    slot = _slot(brief.pipe)
+    try:
+        work = _factory(brief.factory)(brief.work_config)
+        resources.limit_growth(brief.growth_bytes)
+        worker = _Worker(brief, slot, work)
+        if brief.outside is not None:
+            worker.confine()
+        worker.serve()
+    except (Exception, SystemExit):  # noqa: BLE001 - the run reports it, if it can be told
+        with contextlib.suppress(OSError):
+            brief.pipe.sendall(protocol.frame(Tag.FAILED, traceback.format_exc().encode()))
+        sys.exit(1)
 
 
-@dataclass(slots=True)
-class Worker:
-    """One worker, from the decision to start it to the news of its death."""
+def _settle(pipe: socket.socket) -> None:
+    """Arrange signals, descriptors and the end of this process."""
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(ignored, signal.SIG_IGN)  # for the run: they come to the whole group
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    _die_with_parent()
+    _leave_resource_tracker()
+    resources.volunteer_for_oom_kill()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+    faulthandler.enable(pipe.fileno(), all_threads=False)
+    faulthandler.register(END_SIGNAL, pipe.fileno(), all_threads=False, chain=True)
 
-    number: int
-    since_ns: int
-    phase: Phase = Phase.STARTING
-    open: dict[int, Job] = field(default_factory=dict)
-    """Jobs sent and not answered, in the order in which they are done."""
-    alone: bool = False
-    """What is open is a suspect, tried alone."""
-    assigned: int = 0
-    delivered: int = 0
-    first_rss_bytes: int = 0
-    told_to_quit: bool = False
-    fate: facts.Death | None = None
-    """Why we are ending it."""
-    accused: int | None = None
-    """The job that has taken too long."""
-    _blows: deque[tuple[int, Blow]] = field(default_factory=deque)
-    """What is done, and when, should it still be there."""
-    _asked_ns: int | None = None
-    """Since when its job waits for memory."""
-    _idle_ns: int | None = None
-    """Since when it has jobs and does none."""
-    _credit_job: int | None = None
-    _credit_ns: int = 0
-    """Time that does not count against the deadline of `_credit_job`."""
 
-    @property
-    def fresh(self) -> bool:
-        """True when it can take a suspect: it has never had a job."""
-        return self.assigned == 0 and self.phase in {Phase.STARTING, Phase.SERVING}
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its parent is gone (Linux).
 
-    @property
-    def doomed(self) -> bool:
-        """True when there is a date for its end."""
-        return bool(self._blows)
+    The parent is the fork server. It ends when nobody holds the pipe it was given for that; the
+    run is to be the only one who does.
+    """
+    server = vars(forkserver._forkserver)  # noqa: SLF001 - there is no public way to that pipe
+    alive = server.get("_forkserver_alive_fd")
+    if alive is not None:
+        server["_forkserver_alive_fd"] = None
+        os.close(alive)
+    if resources.is_linux():
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    parent = parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
 
-    def heard(self) -> None:
-        """Note that it has jobs since now, or does them."""
-        self._idle_ns = None
 
-    def asks(self, job_id: int, now_ns: int) -> None:
-        """Stop the clock of `job_id`, which waits for memory."""
-        self._asked_ns = now_ns
-        self._credit(job_id, 0)
+def _leave_resource_tracker() -> None:
+    """Let go of the helper that `multiprocessing` starts beside the fork server.
 
-    def granted(self, now_ns: int) -> None:
-        """Start the clock again."""
-        if self._asked_ns is not None:
-            self._credit_ns += now_ns - self._asked_ns
-            self._asked_ns = None
+    It holds the run's own output and lives until the last holder of its pipe has ended. A worker
+    that waits for a dead server cannot be ended, and nor could then whoever reads that output.
+    """
+    tracker = vars(resource_tracker._resource_tracker)  # noqa: SLF001 - there is no public way to that pipe
+    pipe = tracker.get("_fd")
+    if pipe is not None:
+        tracker["_fd"] = tracker["_pid"] = None
+        os.close(pipe)
 
-    def plan_end(self, now_ns: int, after_ns: int) -> None:
-        """Have it killed `after_ns` from now, and given up if that does not help."""
-        kill_ns = now_ns + after_ns
-        self._blows = deque([(kill_ns, facts.Kill), (kill_ns + ABANDON_NS, facts.Abandon)])
 
-    def due_blow(self, now_ns: int) -> Blow | None:
-        """Take the next step of a planned end, if it is time for it."""
-        if not self._blows or now_ns < self._blows[0][0]:
-            return None
-        return self._blows.popleft()[1]
+def _slot(pipe: socket.socket) -> Slot:
+    _, (memory,), _, _ = socket.recv_fds(pipe, len(SLOT_FOLLOWS), 1)
+    slot = Slot(memory)
+    os.close(memory)
+    return slot
 
-    def excuse(self, glance: facts.Glance, late_ns: int) -> None:
-        """Shift every limit by a time in which nobody was watching."""
-        self._blows = deque((due_ns + late_ns, blow) for due_ns, blow in self._blows)
-        self.since_ns += late_ns
-        self._idle_ns = None
-        if glance.job_id is not None and self._asked_ns is None:
-            self._credit(glance.job_id, late_ns)
 
-    def overdue(self, glance: facts.Glance, rules: Rules, now_ns: int) -> facts.Death | None:
-        """Return how it is to end if what it does has taken too long."""
-        if self.phase is Phase.STARTING:
-            return blame.NEVER_STARTED if now_ns - self.since_ns > START_NS else None
-        if not self.open or self._asked_ns is not None:
-            return None
-        job = None if glance.job_id is None else self.open.get(glance.job_id)
-        if job is not None:
-            self._idle_ns = None
-            credit_ns = self._credit_ns if self._credit_job == job.job_id else 0
-            limit_ns = rules.limit_ns(job)
-            late = now_ns - glance.started_ns - credit_ns > limit_ns
-            if not late:
-                return None
-            self.accused = job.job_id
-            return blame.hung(limit_ns / S)
-        if self._idle_ns is None:
-            self._idle_ns = now_ns
-        return blame.SILENT if now_ns - self._idle_ns > rules.timeout_ns else None
+def _factory(name: str) -> WorkFactory:
+    module, _, attribute = name.partition(":")
+    factory: WorkFactory = getattr(importlib.import_module(module), attribute)
+    return factory
 
-    def died_of(self, death: facts.Death, job: Job | None) -> facts.Death:
-        """Return why it really ended while it had `job`, where its process ended by `death`."""
-        if self.fate is None:
-            return death
-        # It may have ended the job that hung, and begun another, before the signal came.
-        other = self.accused is not None and job is not None and job.job_id != self.accused
-        return self.fate._replace(where=death.where, innocent=other or self.fate.innocent)
 
-    def _credit(self, job_id: int, extra_ns: int) -> None:
-        if self._credit_job != job_id:
-            self._credit_job, self._credit_ns = job_id, 0
-        self._credit_ns += extra_ns
+class _Worker:
+    def __init__(self, brief: WorkerSetup, slot: Slot, work: Work) -> None:
+        self._pipe = brief.pipe
+        self._outside = brief.outside
+        self._timeout_s = brief.timeout_s
+        self._settled: Settled | None = None
+        self._size = resources.OwnSize()
+        self._slot = slot
+        self._work = work
+        self._prefetch: Callable[[Job], None] | None = getattr(work, "prefetch", None)
+        self._frames = protocol.Frames()
+        self._queue: deque[Job] = deque()
+        self._current = -1
+        self._granted = False
+        self._outcomes: list[bytes] = []
+        self._busy_ns = 0
+        self._flushed_ns = 0
+        self._flush_now = False
+        self._rss_bytes = 0
+        self._rss_ns = 0
+
+    def confine(self) -> None:
+        """Give up what this work does not need."""
+        confine: Confine | None = getattr(self._work, "confine", None)
+        allowed = confine(self._open_elsewhere) if confine is not None else AllowedFolders((), ())
+        self._settled = Settled(allowed)
+        confinement.confine(allowed)
+
+    def serve(self) -> None:
+        """Do jobs until the pipe ends."""
+        self._look_at_rss(monotonic_ns())
+        self._pipe.sendall(protocol.ready_frame(self._rss_bytes))
+        while self._listen():
+            while self._queue:
+                if self._slot.drained:
+                    self._give_back()
+                else:
+                    self._do(self._queue.popleft())
+
+    def _do(self, job: Job) -> None:
+        began_ns = self._slot.begin(job.job_id)
+        self._current = job.job_id
+        if self._prefetch is not None and self._queue:
+            self._prefetch(self._queue[0])
+        if self._settled is not None:
+            rlimits.allow_cpu(self._timeout_s + max(0, job.size_bytes) / DEADLINE_BYTES_PER_S)
+        outcome = attempt(self._work, job, self._ask)
+        if outcome.kind is Kind.CACHE_ERROR and self._settled is not None and self._settled.moved():
+            self._flush(monotonic_ns())
+            os._exit(PLACES_MOVED)
+        self._outcomes.append(protocol.encode_outcome(outcome))
+        self._slot.end()
+        now_ns = monotonic_ns()
+        self._busy_ns += now_ns - began_ns
+        if now_ns - self._flushed_ns >= _FLUSH_NS or not self._queue or self._flush_now:
+            self._flush(now_ns)
+
+    def _flush(self, now_ns: int) -> None:
+        self._flushed_ns = now_ns
+        self._flush_now = False
+        if self._outcomes:
+            self._look_at_rss(now_ns)
+            report = protocol.report_frame(self._busy_ns, self._rss_bytes, self._outcomes)
+            self._outcomes.clear()
+            self._busy_ns = 0
+            self._pipe.sendall(report)
+
+    def _give_back(self) -> None:
+        self._flush(monotonic_ns())
+        self._pipe.sendall(protocol.returned_frame(job.job_id for job in self._queue))
+        self._queue.clear()
+
+    def _ask(self, size_bytes: int) -> None:
+        """Wait until `size_bytes` may be used by the job in flight; until its end they are."""
+        self._flush(monotonic_ns())
+        self._granted = False
+        self._pipe.sendall(protocol.ask_frame(self._current, size_bytes))
+        while not self._granted:
+            if not self._listen():
+                os._exit(1)  # the run is gone; the job is to leave no outcome
+        self._flush_now = True  # its end gives the memory back
+
+    def _open_elsewhere(self, job_id: int) -> int:
+        """Have the run open the source of a job (an `engines.base.OpenElsewhere`)."""
+        self._pipe.sendall(protocol.open_frame(job_id))
+        try:
+            descriptor = None if self._outside is None else broker.receive(self._outside)
+        except EOFError:
+            os._exit(1)  # the run is gone
+        if descriptor is None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return descriptor
+
+    def _listen(self) -> bool:
+        """Wait for something from the run and take note of it; False when the pipe has ended."""
+        data = self._pipe.recv(_READ_BYTES)
+        for tag, body in self._frames.feed(data):
+            if tag is Tag.JOBS:
+                self._queue.extend(protocol.read_jobs(body))
+            elif tag is Tag.GRANT:
+                self._granted = True
+        return bool(data)
+
+    def _look_at_rss(self, now_ns: int) -> None:
+        if now_ns - self._rss_ns >= _RSS_EVERY_NS:
+            self._rss_ns = now_ns
+            self._rss_bytes = self._size.rss_bytes()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pregen.config import Decoder
 from pregen.imaging.runtime import pyvips
-from pregen.thumbspec.fingerprint import Seen
+from pregen.thumbspec.fingerprint import ReadRanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ class Request:
         """For the record: what a network share had to deliver."""
         self._ask = ask
         self._known = head
-        self._seen = Seen()
+        self._seen = ReadRanges()
         self._all_told = True
         self._stream: pyvips.Source | None = None
         """Kept for libvips, which calls back into it as long as it decodes."""

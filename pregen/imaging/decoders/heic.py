@@ -12,24 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pillow_heif
 
-from pregen.imaging import boxes, cicp, heifitem, heifmeta, tiffhead
-from pregen.imaging.decoders import salvage
+from pregen.imaging.containers import heif, isobmff, tiff
+from pregen.imaging.decoders import vips
 from pregen.imaging.decoders.base import Opened, Pixels, Request
 from pregen.imaging.decoders.reader import Reader
 from pregen.imaging.decoders.vips import averaged
-from pregen.imaging.faults import (
-    Fault,
-    InvalidPicture,
-    NeedsExtra,
-    TruncatedPicture,
-    Unsupported,
-)
+from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, TruncatedPicture, Unsupported
+from pregen.imaging.pixels import colour
 from pregen.imaging.runtime import pyvips
 from pregen.model import SMALL_BOX_PX
 
 if TYPE_CHECKING:
-    from pregen.imaging.heifitem import Colour
-    from pregen.imaging.heifmeta import Item, Meta
+    from pregen.imaging.containers.heif import Colour, HeifItem, Meta
 
 # Decoding happens in the worker's own thread: workers are the parallelism.
 pillow_heif.options.DECODE_THREADS = 0
@@ -67,19 +61,19 @@ class HeicPicture(Opened):
         self._reader = reader
         self._library: Any = None
         self._meta = meta
-        self._thumbnails: list[Item] = []
+        self._thumbnails: list[HeifItem] = []
         main = meta.items.get(meta.primary) if meta else None
-        size = heifitem.shown_size(main) if main else None
+        size = heif.shown_size(main) if main else None
         self._unknown = meta is None or main is None or size is None
         """Our own walk makes no sense of it."""
         if meta is None or main is None or size is None:
             self._open_library()
             return
         self.width_px, self.height_px = size
-        turned = heifitem.orientation(main) is not None
+        turned = heif.orientation(main) is not None
         self.orientation = 1 if turned else self._exif_orientation(meta)
         self._thumbnails = _usable(meta, main, size)
-        if heifitem.share_present(meta, main.number, request.size_bytes) < salvage.ENOUGH_ROWS:
+        if heif.share_present(meta, main.number, request.size_bytes) < vips.ENOUGH_ROWS:
             raise TruncatedPicture(
                 "the file ends before the picture does; copy it again from its origin if you can"
             )
@@ -89,7 +83,7 @@ class HeicPicture(Opened):
     def decode(self, box_px: int) -> Pixels:
         """See `base.Opened`."""
         for item in self._thumbnails:
-            size = heifitem.size(item)
+            size = heif.size(item)
             if size is not None and max(size) >= box_px:
                 # libheif refuses some that cameras write (padded ones), and then takes the main.
                 with contextlib.suppress(Fault):
@@ -98,12 +92,12 @@ class HeicPicture(Opened):
         self._request.reserve(self.width_px * self.height_px * _BYTES_PER_PIXEL)
         return _pixels(self._library, box_px)
 
-    def _thumbnail(self, item: Item, box_px: int) -> Pixels:
+    def _thumbnail(self, item: HeifItem, box_px: int) -> Pixels:
         data = b"".join(self._read(extent.offset, extent.size_bytes) for extent in item.extents)
-        one = _open(heifitem.as_file(item, data, b"heic"))
+        one = _open(heif.as_file(item, data, b"heic"))
         told = None
-        if self._meta is not None and heifitem.colour(item) == heifitem.Colour():
-            told = heifitem.colour(self._meta.items[self._meta.primary])
+        if self._meta is not None and heif.colour(item) == heif.Colour():
+            told = heif.colour(self._meta.items[self._meta.primary])
         return _pixels(one, box_px, told)
 
     def _read(self, offset: int, count: int) -> bytes:
@@ -151,9 +145,9 @@ def open_picture(request: Request) -> Opened:
     meta: Meta | None = None
     ends_early = False
     try:
-        meta = heifmeta.read(read_at, request.size_bytes)
-    except boxes.BoxError as error:
-        ends_early = isinstance(error, boxes.EndsEarlyError)
+        meta = heif.read(read_at, request.size_bytes)
+    except isobmff.BoxError as error:
+        ends_early = isinstance(error, isobmff.EndsEarlyError)
     if reader.error is not None:
         raise reader.error
     if meta is not None and not meta.primary and meta.film:
@@ -186,13 +180,13 @@ def _sequence(request: Request) -> Opened:
     return video.open_picture(request)
 
 
-def _usable(meta: Meta, main: Item, size: tuple[int, int]) -> list[Item]:
+def _usable(meta: Meta, main: HeifItem, size: tuple[int, int]) -> list[HeifItem]:
     """Return the thumbnails that show what the main picture does, smallest first."""
     if meta.has_alpha(main.number):
         return []  # thumbnails have none
     found = []
     for item in meta.referring(b"thmb", main.number):
-        shown = heifitem.shown_size(item)
+        shown = heif.shown_size(item)
         if (
             item.kind == b"hvc1"
             and shown is not None
@@ -201,7 +195,7 @@ def _usable(meta: Meta, main: Item, size: tuple[int, int]) -> list[Item]:
             and all(extent.size_bytes for extent in item.extents)
             and sum(extent.size_bytes for extent in item.extents) <= _MAX_THUMBNAIL_BYTES
             # One that says less of its turning than the main picture cannot be trusted.
-            and heifitem.orientation(item) == heifitem.orientation(main)
+            and heif.orientation(item) == heif.orientation(main)
             and abs(shown[0] * size[1] / (shown[1] * size[0]) - 1) <= _ASPECT_TOLERANCE
         ):
             found.append((max(shown), item))
@@ -216,7 +210,7 @@ def _open(data: bytes) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # libheif's errors come as ValueError, RuntimeError, EOFError, ...
-        raise salvage.fault_of_words(str(error) or type(error).__name__) from error
+        raise vips.fault_of_words(str(error) or type(error).__name__) from error
 
 
 def _pixels(one: Any, box_px: int, told: Colour | None = None) -> Pixels:
@@ -232,7 +226,7 @@ def _pixels(one: Any, box_px: int, told: Colour | None = None) -> Pixels:
     except MemoryError:
         raise
     except Exception as error:  # as above
-        raise salvage.fault_of_words(str(error) or type(error).__name__) from error
+        raise vips.fault_of_words(str(error) or type(error).__name__) from error
     image = pyvips.Image.new_from_memory(samples.data, width_px, height_px, bands, form).copy(
         interpretation=interpretation
     )
@@ -241,19 +235,19 @@ def _pixels(one: Any, box_px: int, told: Colour | None = None) -> Pixels:
     pixels = averaged(image, box_px)
     if pixels.image is image:
         pixels = Pixels(image.copy_memory())
-    return cicp.managed(pixels, told or _colour(one.info))
+    return colour.managed(pixels, told or _colour(one.info))
 
 
 def _colour(info: dict[str, Any]) -> Colour:
     numbers = info.get("nclx_profile")
-    return heifitem.Colour(
+    return heif.Colour(
         info.get("icc_profile") or b"",
-        heifitem.Cicp(int(numbers["color_primaries"]), int(numbers["transfer_characteristics"]))
+        heif.Cicp(int(numbers["color_primaries"]), int(numbers["transfer_characteristics"]))
         if numbers
         else None,
     )
 
 
 def _orientation(exif: bytes) -> int:
-    value = tiffhead.first_ifd(exif.removeprefix(b"Exif\0\0")).get(_ORIENTATION_TAG, 1)
+    value = tiff.first_ifd(exif.removeprefix(b"Exif\0\0")).get(_ORIENTATION_TAG, 1)
     return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.3

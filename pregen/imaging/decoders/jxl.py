@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pylibjxl
 
-from pregen.imaging import boxes, colour
-from pregen.imaging.decoders import salvage
+from pregen.imaging.containers import isobmff
+from pregen.imaging.decoders import vips
 from pregen.imaging.decoders.base import Opened, Pixels, Request
 from pregen.imaging.decoders.vips import averaged
 from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture
+from pregen.imaging.pixels import colour
 from pregen.imaging.runtime import pyvips
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class JxlPicture(Opened):
             return TruncatedPicture(
                 "the file ends before the picture does; copy it again from its origin if you can"
             )
-        fault = salvage.fault_of_words(str(error))
+        fault = vips.fault_of_words(str(error))
         if isinstance(fault, InvalidPicture):
             return InvalidPicture(f"it is damaged or ends early ({error})")
         return fault
@@ -78,11 +79,11 @@ class JxlPicture(Opened):
         try:
             return any(
                 box.end > len(data)
-                for box in boxes.top(lambda at, count: data[at : at + count], len(data))
+                for box in isobmff.top(lambda at, count: data[at : at + count], len(data))
             )
-        except boxes.EndsEarlyError:
+        except isobmff.EndsEarlyError:
             return True
-        except boxes.BoxError:
+        except isobmff.BoxError:
             return False
 
 

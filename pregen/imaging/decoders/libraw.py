@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import rawpy
 
-from pregen.imaging.decoders import embedded
+from pregen.imaging.decoders import jpeg
 from pregen.imaging.decoders.base import Opened, Pixels, Plain, Request
 from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsupported
-from pregen.imaging.previews.choice import same_shape
-from pregen.imaging.previews.doubt import is_doubtful
+from pregen.imaging.previews.layout import is_doubtful, same_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,14 +54,14 @@ class LibrawPicture(Opened):
             thumb = self._raw.extract_thumb()
             if thumb.format != rawpy.ThumbFormat.JPEG:
                 return None
-            inner = embedded.jpeg_of(self._request, bytes(thumb.data))
+            inner = jpeg.jpeg_of(self._request, bytes(thumb.data))
             size = inner.width_px, inner.height_px
             if max(size) < box_px or not same_shape(size, (self.width_px, self.height_px)):
                 return None
             pixels = inner.decode(box_px)
         except (rawpy.LibRawError, Fault):
             return None
-        if is_doubtful(embedded.samples_of(pixels)):
+        if is_doubtful(jpeg.samples_of(pixels)):
             return None
         self.loader = "libraw-preview"
         return pixels

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pregen.imaging.decoders import pillow, salvage
+from pregen.imaging.decoders import pillow, vips
 from pregen.imaging.decoders.base import Opened, Pixels, Request
 from pregen.imaging.decoders.vips import averaged
 from pregen.imaging.faults import InvalidPicture, TruncatedPicture
@@ -57,7 +57,7 @@ class NetpbmPicture(Opened):
         self._request.reserve(row_bytes * height_px * 2)
         data = self._request.first(data_at + row_bytes * height_px)
         there = min(height_px, (len(data) - data_at) // row_bytes)
-        if there < height_px * salvage.ENOUGH_ROWS:
+        if there < height_px * vips.ENOUGH_ROWS:
             raise TruncatedPicture(
                 f"the file ends early: {there / height_px:.0%} of the rows are there"
             )

@@ -7,17 +7,62 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from pregen.imaging import avifhead, cicp, colour, heifitem, icohead
-from pregen.imaging.decoders import salvage
+from pregen.imaging.containers import heif
+from pregen.imaging.decoders import vips
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
 from pregen.imaging.decoders.vips import averaged
 from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsupported
+from pregen.imaging.pixels import colour
 from pregen.imaging.runtime import pyvips
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+# --- What the pictures in an icon say their size is. Decodes nothing
+#
+# The directory of an icon tells edges up to 256; the pictures have headers of their own, and it is
+# these that decoders believe. References: Microsoft, "Icons" (ICONDIR, ICONDIRENTRY).
+
+
+_COUNT_AT = 4
+_DIRECTORY_BYTES = 6
+_ENTRY_BYTES = 16
+#: Where in a directory entry stands the offset of its picture.
+_OFFSET_AT = 12
+_PNG = b"\x89PNG\r\n\x1a\n"
+#: Width and height in IHDR, and in a BITMAPINFOHEADER, of which the height counts the mask as well.
+_PNG_SIZE = struct.Struct(">16xII")
+_DIB_SIZE = struct.Struct("<4xii")
+
+
+def frame_sizes(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield width and height in pixels of each picture, as its own header has them.
+
+    Pictures whose header lies outside of the data are left out: no decoder can read them either.
+    """
+    (count,) = struct.unpack_from("<H", data, _COUNT_AT) if len(data) >= _DIRECTORY_BYTES else (0,)
+    last = min(_DIRECTORY_BYTES + count * _ENTRY_BYTES, len(data) - _ENTRY_BYTES + 1)
+    for entry_at in range(_DIRECTORY_BYTES, last, _ENTRY_BYTES):
+        (at,) = struct.unpack_from("<I", data, entry_at + _OFFSET_AT)
+        try:
+            if data.startswith(_PNG, at):
+                yield _PNG_SIZE.unpack_from(data, at)
+            else:
+                width_px, height_px = _DIB_SIZE.unpack_from(data, at)
+                yield abs(width_px), abs(height_px) // 2
+        except struct.error:
+            continue
+
+
+# --- Pictures through Pillow: AVIF (faster than the libvips wheel), JPEG 2000 and the small old
+# ones
+
 
 _FORMATS: Final = {
     "avif": "AVIF", "jp2": "JPEG2000", "j2k": "JPEG2000", "bmp": "BMP", "ico": "ICO", "cur": "ICO",
@@ -97,13 +142,13 @@ class PillowPicture(Opened):
             if not isinstance(fault, TruncatedPicture):
                 raise fault from error
             self._salvage(fault)
-        return cicp.managed(averaged(_to_vips(self._image), box_px), self._colour())
+        return colour.managed(averaged(_to_vips(self._image), box_px), self._colour())
 
-    def _colour(self) -> heifitem.Colour:
+    def _colour(self) -> heif.Colour:
         """What an AVIF says of its colours by numbers, which Pillow does not tell."""
         if self._request.format.name != "avif" or self._image.info.get("icc_profile"):
-            return heifitem.Colour()
-        return avifhead.colour(self._request.whole())
+            return heif.Colour()
+        return heif.avif_colour(self._request.whole())
 
     def _reduce(self, box_px: int) -> None:
         """JPEG 2000 holds smaller pictures of itself: take the smallest that covers the box."""
@@ -133,7 +178,7 @@ class PillowPicture(Opened):
         # Pillow leaves the rows it never got at zero.
         rows = np.asarray(self._image).reshape(self.height_px, -1).any(axis=1)
         share = float(rows.mean())
-        if share < salvage.ENOUGH_ROWS:
+        if share < vips.ENOUGH_ROWS:
             raise TruncatedPicture(
                 f"the file ends early: {share:.0%} of the rows are there"
             ) from fault
@@ -169,7 +214,7 @@ def open_picture(request: Request) -> Opened:
 
 def _fault_of(error: Exception) -> Fault | MemoryError:
     """What an exception of Pillow's stands for."""
-    return salvage.fault_of_words(str(error) or type(error).__name__)
+    return vips.fault_of_words(str(error) or type(error).__name__)
 
 
 def _reraise_if_unreadable(error: Exception) -> None:
@@ -180,7 +225,7 @@ def _reraise_if_unreadable(error: Exception) -> None:
 
 def _check_icon(request: Request) -> None:
     """Raise InvalidPicture where a picture in an icon says that it is far too large for one."""
-    for width_px, height_px in icohead.frame_sizes(request.first(WHOLE_FILE_BYTES)):
+    for width_px, height_px in frame_sizes(request.first(WHOLE_FILE_BYTES)):
         if max(width_px, height_px) > _MAX_ICON_PX:
             raise InvalidPicture(f"it says to hold an icon of {width_px} x {height_px} pixels")
 
@@ -194,7 +239,7 @@ def _refusal(request: Request) -> Fault:
             return Unsupported(
                 f"PSD with {depth} bits per channel: only 8 are read", request.format.mime
             )
-    if name == "AVIF" and avifhead.ends_early(request.whole()):
+    if name == "AVIF" and heif.ends_early(request.whole()):
         return TruncatedPicture(
             "the file ends before the picture does; copy it again from its origin if you can"
         )

@@ -8,14 +8,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from pregen.imaging import extents
-from pregen.imaging.decoders import embedded
+from pregen.imaging.containers import isobmff
+from pregen.imaging.decoders import jpeg
 from pregen.imaging.decoders.base import Opened, Pixels, Plain, Request
 from pregen.imaging.faults import Fault, NeedsExtra, TruncatedPicture
-from pregen.imaging.previews import cr3, raf, tiffraw
-from pregen.imaging.previews.choice import choose
-from pregen.imaging.previews.doubt import is_doubtful
-from pregen.imaging.previews.layout import DamagedError, Layout, Source
+from pregen.imaging.previews import raw
+from pregen.imaging.previews.layout import ByteSource, DamagedError, Layout, choose, is_doubtful
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,12 +37,12 @@ class RawPicture(Opened):
         preview = choose(self._layout, box_px)
         if preview is not None:
             try:
-                inner = embedded.opened(self._request, preview)
+                inner = jpeg.opened(self._request, preview)
                 pixels = inner.decode(box_px)
             except Fault:
                 pass  # LibRaw develops the picture itself
             else:
-                if is_doubtful(embedded.samples_of(pixels)):
+                if is_doubtful(jpeg.samples_of(pixels)):
                     return self._develop(box_px)
                 self.orientation = self._layout.orientation or inner.orientation
                 return pixels
@@ -62,11 +60,11 @@ def open_picture(request: Request) -> Opened:
     """Read the structure. Raises Fault when the file ends early, or LibRaw refuses it."""
 
     def read_at(offset: int, count: int) -> bytes:
-        return embedded.read_at(request, offset, count)
+        return jpeg.read_at(request, offset, count)
 
     head = request.head
     try:
-        layout = _finder(head)(Source(read_at, request.size_bytes, head))
+        layout = _finder(head)(ByteSource(read_at, request.size_bytes, head))
     except DamagedError:
         return _developed(request)
     end = max(layout.sensor[1], _declared(request, read_at))
@@ -81,20 +79,20 @@ def open_picture(request: Request) -> Opened:
 
 def _declared(request: Request, read_at: Callable[[int, int], bytes]) -> int:
     boxes = request.format.mime == "image/x-canon-cr3"
-    return extents.declared_bytes(read_at, request.size_bytes) if boxes else 0
+    return isobmff.declared_bytes(read_at, request.size_bytes) if boxes else 0
 
 
-def _finder(head: bytes) -> Callable[[Source], Layout]:
+def _finder(head: bytes) -> Callable[[ByteSource], Layout]:
     if head.startswith(b"FUJIFILM"):
-        return raf.find
+        return raw.find_raf
     if head[4:8] == b"ftyp":
-        return cr3.find
+        return raw.find_cr3
     if head[:2] in _TIFF and head[6:10] != b"HEAP":
-        return tiffraw.find
+        return raw.find_tiff
     return _unknown
 
 
-def _unknown(_: Source) -> Layout:
+def _unknown(_: ByteSource) -> Layout:
     raise DamagedError("a container we do not know")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 
-from pregen.imaging.decoders import salvage
+from pregen.imaging.decoders import vips
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
 from pregen.imaging.faults import InvalidPicture, TruncatedPicture
 from pregen.imaging.runtime import pyvips
@@ -28,7 +28,7 @@ class SvgPicture(Opened):
         try:
             header = pyvips.Image.svgload_buffer(self._data)
         except pyvips.Error as error:
-            raise salvage.fault_of(error) from error
+            raise vips.fault_of(error) from error
         self.width_px: int = header.width
         self.height_px: int = header.height
 
@@ -38,7 +38,7 @@ class SvgPicture(Opened):
         try:
             return Pixels(pyvips.Image.svgload_buffer(self._data, scale=scale).copy_memory())
         except pyvips.Error as error:
-            raise salvage.fault_of(error) from error
+            raise vips.fault_of(error) from error
 
 
 def _inflated(data: bytes) -> bytes:

@@ -17,10 +17,11 @@ from av.sidedata.sidedata import Type
 from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
-from pregen.imaging import extents, hdr
+from pregen.imaging.containers import isobmff
 from pregen.imaging.decoders.base import Opened, Plain, Request
 from pregen.imaging.decoders.reader import LIMIT_BYTES, Reader
 from pregen.imaging.faults import InvalidPicture, NotPicture, TruncatedPicture, Unsupported
+from pregen.imaging.pixels import colour
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -82,7 +83,7 @@ _ORIENTATIONS: Final = {
 }  # fmt: skip
 
 
-class _Found(NamedTuple):
+class _FoundFrame(NamedTuple):
     """A frame that could be shown."""
 
     frame: VideoFrame
@@ -131,7 +132,7 @@ class Film(Opened):
 
     def _choose(self) -> VideoFrame:
         """Return the first keyframe that shows something, or else the one that shows most."""
-        best: _Found | None = None
+        best: _FoundFrame | None = None
         trouble: Exception | None = None
         seen: set[int | None] = set()
         for share in _SHARES if self._container.duration else (0.0,):
@@ -140,7 +141,7 @@ class Film(Opened):
                 if frame is None or frame.pts in seen:
                     continue
                 seen.add(frame.pts)
-                found = _Found(frame, _levels(frame))
+                found = _FoundFrame(frame, _levels(frame))
             except _ERRORS as error:
                 trouble = error
                 continue
@@ -155,7 +156,7 @@ class Film(Opened):
         except _ERRORS:
             return best.frame
 
-    def _further(self, best: _Found) -> VideoFrame:
+    def _further(self, best: _FoundFrame) -> VideoFrame:
         """Look between the keyframes, which are all flat or only one: short clips have no other."""
         self._container.seek(min(0, self._container.start_time or 0))
         context = self._stream.codec_context
@@ -164,7 +165,7 @@ class Film(Opened):
         frames = (one for packet in self._packets() for one in context.decode(packet))
         last = min(_MAX_SEARCH, _FURTHER_PX // (self.width_px * self.height_px))
         for frame in islice(frames, _STEP - 1, last, _STEP):
-            found = _Found(frame, _levels(frame))
+            found = _FoundFrame(frame, _levels(frame))
             if found.levels >= _FADED_LEVELS:
                 return frame
             best = max(best, found, key=lambda one: one.levels)
@@ -219,7 +220,7 @@ class Film(Opened):
         if self._reader.exhausted:
             return InvalidPicture(f"there is no picture in {LIMIT_BYTES >> 20} MiB of it")
         size_bytes = self._request.size_bytes
-        declared = extents.declared_bytes(self._read_at, size_bytes)
+        declared = isobmff.declared_bytes(self._read_at, size_bytes)
         if declared > size_bytes:
             return TruncatedPicture(
                 f"the file ends before its film does: {size_bytes / declared:.0%} of it are there"
@@ -285,7 +286,7 @@ def _rgbx(frame: VideoFrame, width_px: int, height_px: int) -> Rgba:
     hd = frame.height >= _HD_PX
     usual = Colorspace.ITU709 if hd else Colorspace.ITU601
     full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj") or rgb
-    deep = frame.color_trc in {hdr.PQ, hdr.HLG}
+    deep = frame.color_trc in {colour.PQ, colour.HLG}
     small = frame.reformat(
         width_px,
         height_px,
@@ -298,5 +299,7 @@ def _rgbx(frame: VideoFrame, width_px: int, height_px: int) -> Rgba:
     if not deep:
         return np.ascontiguousarray(small.to_ndarray(), np.uint8)
     rgbx = np.full((height_px, width_px, 4), 255, np.uint8)
-    rgbx[..., :3] = hdr.to_srgb(np.asarray(small.to_ndarray(), np.float32) / 65535, frame.color_trc)
+    rgbx[..., :3] = colour.hdr_to_srgb(
+        np.asarray(small.to_ndarray(), np.float32) / 65535, frame.color_trc
+    )
     return rgbx

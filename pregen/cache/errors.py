@@ -1,0 +1,62 @@
+"""Turns an OSError of the cache into an error of the run whose message says what to do next.
+
+Does not know sources: what goes wrong with one of those is a value, see `pregen.source_file`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from pregen.errors import CacheError, CacheFullError
+
+#: EFBIG is a limit on the size of a file (`ulimit -f`): no more room, like a quota.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_GONE = frozenset({errno.ENOENT, errno.ESTALE})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_TOO_MANY_OPEN = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+class FolderGoneError(CacheError):
+    """The folder was removed under our feet, or somebody removed the temp from it."""
+
+
+def let_go(fd: int) -> None:
+    """Close what nothing was written to: whatever close says, it is closed, and nothing is lost."""
+    try:  # noqa: SIM105 - `suppress` costs a microsecond, and a full check does this 200,000 times
+        os.close(fd)
+    except OSError:
+        pass
+
+
+def shown(path: bytes) -> str:
+    """Return a path for a message; bytes that are not UTF-8 appear as hexadecimal escapes."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def cache_error(error: OSError, path: bytes) -> CacheError:
+    """Return what to raise for an OSError met at `path`, a folder or a file of the cache."""
+    where, why = shown(path), error.strerror or str(error)
+    if error.errno in _FULL:
+        return CacheFullError(
+            f"no room for another thumbnail in {where} ({why}): free some space, or move the"
+            " cache with XDG_CACHE_HOME, then run again; what is done stays done"
+        )
+    if error.errno in _GONE:
+        return FolderGoneError(
+            f"{where} disappeared while it was in use ({why}): see that nothing cleans the"
+            " cache or unmounts its disk meanwhile, then run again"
+        )
+    return CacheError(f"{where}: {why}; {_advice(error.errno)}")
+
+
+def _advice(number: int | None) -> str:
+    if number in _FORBIDDEN:
+        return "make it yours and writable, or choose another cache with XDG_CACHE_HOME"
+    if number == errno.EROFS:
+        return "its file system is read-only: mount it writable, or set XDG_CACHE_HOME"
+    if number in _TOO_MANY_OPEN:
+        return "allow more open files (ulimit -n), then run again"
+    if number in {errno.ENOTDIR, errno.EISDIR, errno.ELOOP}:
+        return "something else is in the place of a cache folder or entry: move it away"
+    return "check the disk of the cache, or choose another cache with XDG_CACHE_HOME"

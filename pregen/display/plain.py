@@ -1,0 +1,107 @@
+"""For logs and pipes: a line every few seconds, and the summary. No colours, no escapes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pregen.display.summary import failure_lines, plain_text, summary
+from pregen.display.text import printable
+from pregen.display.words import outcome_line, skip_line, status_line
+
+if TYPE_CHECKING:
+    from pregen.display.output import Output
+    from pregen.display.printer import RunReport, View
+    from pregen.model import Outcome, Skip
+
+
+#: A log of an overnight run stays readable: 720 lines in an hour.
+INTERVAL_S = 5.0
+
+
+class PlainPrinter:
+    """Writes lines to standard error; one for every outcome when `verbose`."""
+
+    interval_s: float | None = INTERVAL_S
+
+    def __init__(self, output: Output, *, verbose: bool = False) -> None:
+        self._output = output
+        self._verbose = verbose
+
+    @property
+    def verbose(self) -> bool:
+        """Whether every source is shown."""
+        return self._verbose
+
+    def start(self) -> None:
+        """Nothing is shown before there is something to say."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Write a line when verbose."""
+        if self._verbose:
+            self._line(outcome_line(outcome))
+
+    def skip(self, skip: Skip) -> None:
+        """Write a line when verbose."""
+        if self._verbose:
+            self._line(skip_line(skip))
+
+    def warning(self, message: str) -> None:
+        """Write it now when verbose; the summary tells it anyway."""
+        if self._verbose:
+            self._line(f"warning: {printable(message)}")
+
+    def note(self, message: str) -> None:
+        """Write a line."""
+        self._line(printable(message))
+
+    def tick(self, view: View, *, asked: bool) -> None:  # noqa: ARG002 - asked or not, one line
+        """Write how far the run is."""
+        self._line(status_line(view))
+
+    def finish(self, report: RunReport) -> None:
+        """Write the summary."""
+        self._output.write(plain_text(summary(report)))
+
+    def _line(self, text: str) -> None:
+        self._output.write(f"{text}\n")
+
+
+# --- `--quiet`: nothing at all when all went well; else which files failed, why, and what to do
+
+
+class QuietPrinter:
+    """Writes failures to standard error, at the end. Made for cron, which mails what is written."""
+
+    interval_s: float | None = None
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    @property
+    def verbose(self) -> bool:
+        """Whether every source is shown."""
+        return False
+
+    def start(self) -> None:
+        """Nothing."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Nothing: failures are told together, at the end."""
+
+    def skip(self, skip: Skip) -> None:
+        """Nothing."""
+
+    def warning(self, message: str) -> None:
+        """Nothing: a warning is no error."""
+
+    def note(self, message: str) -> None:
+        """Nothing."""
+
+    def tick(self, view: View, *, asked: bool) -> None:
+        """Answer a person who asked with SIGUSR1."""
+        if asked:
+            self._output.write(f"{status_line(view)}\n")
+
+    def finish(self, report: RunReport) -> None:
+        """Write the failures, if there are any."""
+        self._output.write(plain_text(failure_lines(report)))

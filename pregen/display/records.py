@@ -1,0 +1,134 @@
+"""The objects of `--json`, one per line. Pure. Scripts rely on them: add keys, never rename.
+
+Every object has `"v": 1` and a `"type"`: `outcome`, `progress`, `warning`, and a last `summary`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from pregen.model import Outcome, Skip, WorkerView
+
+if TYPE_CHECKING:
+    from pregen.display.printer import RunReport, View
+    from pregen.display.state import Snapshot
+
+VERSION = 1
+
+Record = dict[str, Any]
+
+
+def line(record: Record) -> str:
+    """Return one line of output; ASCII only, so that no locale can spoil it."""
+    return json.dumps(record, separators=(",", ":")) + "\n"
+
+
+def path_fields(path: bytes) -> Record:
+    """Return `path`, and `path_b64` with the exact bytes when U+FFFD had to stand for some."""
+    try:
+        return {"path": path.decode()}
+    except UnicodeDecodeError:
+        return {
+            "path": path.decode("utf-8", "replace"),
+            "path_b64": base64.b64encode(path).decode("ascii"),
+        }
+
+
+def outcome_record(outcome: Outcome) -> Record:
+    """Return what became of a job."""
+    return {
+        **_head("outcome"),
+        **path_fields(outcome.path),
+        "kind": outcome.kind.value,
+        "message": outcome.message,
+        "loader": outcome.loader,
+        "mime": outcome.mime,
+        "width": outcome.width_px,
+        "height": outcome.height_px,
+        "entries_written": outcome.entries_written,
+        "bytes": outcome.bytes_written,
+        "bytes_read": outcome.bytes_read,
+        "extra": outcome.extra,
+        "ns": _stages(outcome.stages._asdict()),
+    }
+
+
+def skip_record(skip: Skip) -> Record:
+    """Return what became of a source without a job: the same keys as for an outcome."""
+    return outcome_record(Outcome(-1, skip.path, skip.kind, skip.message))
+
+
+def warning_record(message: str) -> Record:
+    """Return something that is wrong but does not end the run."""
+    return {**_head("warning"), "message": message}
+
+
+def progress_record(view: View) -> Record:
+    """Return how far the run is. `eta_s` is null as long as it cannot be said."""
+    return {
+        **_head("progress"),
+        **_counters(view.now),
+        "walking": view.now.walking,
+        "paused": view.now.paused or None,
+        "ns": _stages(view.now.stages._asdict()),
+        "images_per_s": round(view.rates.images_per_s, 2),
+        "bytes_read_per_s": round(view.rates.bytes_per_s),
+        "pixels_per_s": round(view.rates.pixels_per_s),
+        "eta_s": None if view.eta_s is None else round(view.eta_s, 1),
+        "workers": [_worker(worker) for worker in view.workers],
+    }
+
+
+def summary_record(report: RunReport) -> Record:
+    """Return the last object of every run, whatever ended it."""
+    totals, findings = report.totals, report.findings
+    dry = {} if report.would is None else {"would": report.would}
+    return {
+        **_head("summary"),
+        "exit_code": int(report.exit_code),
+        "error": report.error or None,
+        "ended_because": report.ended_because or None,
+        **_counters(totals),
+        "failed": totals.failed,
+        "ns": _stages(totals.stages._asdict()),
+        "needs_extra": dict(findings.extras),
+        "install": report.install or None,
+        "unsupported": dict(findings.unsupported),
+        "slowest": [
+            {**path_fields(slow.path), "seconds": round(slow.seconds, 3)}
+            for slow in findings.slowest
+        ],
+        "warnings": findings.warning_count,
+        **dry,
+    }
+
+
+def _head(kind: str) -> Record:
+    return {"v": VERSION, "type": kind}
+
+
+def _counters(totals: Snapshot) -> Record:
+    return {
+        "elapsed_s": round(totals.elapsed_s, 3),
+        "found": totals.found,
+        "passed_over": totals.passed_over,
+        "jobs": totals.jobs,
+        "jobs_done": totals.jobs_done,
+        "kinds": {kind.value: number for kind, number in totals.kinds.items()},
+        "images": totals.images,
+        "entries_written": totals.entries_written,
+        "bytes_read": totals.bytes_read,
+        "bytes_written": totals.bytes_written,
+        "pixels": totals.pixels,
+    }
+
+
+def _stages(stages: dict[str, int]) -> Record:
+    return {name.removesuffix("_ns"): spent for name, spent in stages.items()}
+
+
+def _worker(worker: WorkerView) -> Record:
+    fields: Record = {"path": None} if worker.path is None else path_fields(worker.path)
+    return {"pid": worker.pid, **fields, "busy_s": round(worker.busy_s, 3), "done": worker.done}

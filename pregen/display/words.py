@@ -1,0 +1,174 @@
+"""What each kind of outcome is called, what it means and what to do about it. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pregen.display import text
+from pregen.display.text import printable, shown
+from pregen.model import FAILURES, Kind
+
+if TYPE_CHECKING:
+    from pregen.display.printer import View
+    from pregen.model import Outcome, Skip
+
+
+class Words(NamedTuple):
+    """A kind of outcome, for people."""
+
+    label: str
+    """Stands behind or before a number: "12 fresh"."""
+    meaning: str = ""
+    todo: str = ""
+    """The next step; empty where there is nothing to do."""
+
+
+#: In the order of a summary: what was done, what needed nothing, what was left, what failed.
+WORDS: dict[Kind, Words] = {
+    Kind.MADE: Words("made"),
+    Kind.REFITTED: Words("refitted", "text rewritten for every desktop, nothing decoded"),
+    Kind.REUSED: Words("reused", "moved or copied: their pictures were there, nothing decoded"),
+    Kind.TIDIED: Words("tidied", "a stale entry of another flavor was removed"),
+    Kind.FRESH: Words("fresh"),
+    Kind.SMALL: Words("small", "fit in 128x128 and need no entry"),
+    Kind.NOT_PICTURE: Words("not a picture"),
+    Kind.EXCLUDED: Words("excluded"),
+    Kind.SPECIAL: Words("special", "FIFOs, sockets and devices are never opened"),
+    Kind.VANISHED: Words("vanished", "gone before they were read, or links that lead nowhere"),
+    Kind.FAILED_BEFORE: Words(
+        "failed before", "unchanged since it failed; --retry-failed tries again"
+    ),
+    Kind.NEEDS_EXTRA: Words("needs an extra", "a library that is not installed reads them"),
+    Kind.UNSUPPORTED: Words("unsupported", "known, but nothing here reads this kind of them"),
+    Kind.INVALID: Words(
+        "invalid",
+        "damaged, or not what it claims to be",
+        "replace it from a backup; it is tried again when it changes",
+    ),
+    Kind.TRUNCATED: Words(
+        "truncated",
+        "the file ends too early",
+        "copy it again from the camera or a backup",
+    ),
+    Kind.TOO_LARGE: Words(
+        "too large",
+        "more pixels than allowed",
+        "if you trust the file, raise --max-pixels and add --retry-failed",
+    ),
+    Kind.UNREADABLE: Words(
+        "unreadable",
+        "could not be read",
+        "check the permissions and the disk, then run again",
+    ),
+    Kind.CHANGED: Words(
+        "changed",
+        "was written to while it was read",
+        "run again when nothing writes to it",
+    ),
+    Kind.CRASHED: Words(
+        "crashed",
+        "killed its worker, also when tried alone",
+        "a bug in a decoding library: please report the file; --retry-failed tries again",
+    ),
+    Kind.TIMED_OUT: Words(
+        "timed out",
+        "took longer than allowed, also when tried alone",
+        "allow more time with --timeout and add --retry-failed",
+    ),
+    Kind.OUT_OF_MEMORY: Words(
+        "out of memory",
+        "needs more memory than there is",
+        "close other programs or use fewer --workers, then run again",
+    ),
+    Kind.DISTURBED: Words(
+        "disturbed",
+        "their workers were ended over and over, from outside or each time otherwise",
+        "find out what ends processes here, then run again",
+    ),
+    Kind.ERROR: Words(
+        "error",
+        "a bug in pregen",
+        "please report it with the line shown here",
+    ),
+    Kind.CACHE_FULL: Words(
+        "cache full",
+        "no room for the entry",
+        "free some space on the disk of the cache, then run again",
+    ),
+    Kind.CACHE_ERROR: Words(
+        "cache error",
+        "the entry could not be stored",
+        "check owner and permissions of the cache's folders, then run again",
+    ),
+    Kind.INTERRUPTED: Words("not begun"),
+}
+
+#: Failures in the order of a summary.
+FAILURE_ORDER: tuple[Kind, ...] = tuple(kind for kind in WORDS if kind in FAILURES)
+
+
+def label(kind: Kind) -> str:
+    """Return what stands beside a number of outcomes."""
+    return WORDS[kind].label
+
+
+# --- Single lines for people: how far a run is, what became of one source. Pure
+
+
+#: Width of the longest label ("needs an extra"), so that paths stand in one column.
+_LABEL_WIDTH = 14
+
+
+def status_line(view: View) -> str:
+    """Return one line that tells how far the run is, how fast, and how long it will take."""
+    now = view.now
+    if now.walking:
+        place = (
+            f"walking, {text.plural(now.found, 'file')} so far; {text.count(now.jobs_done)} done"
+        )
+    else:
+        share = f" ({100 * now.jobs_done // now.jobs} %)" if now.jobs else ""
+        place = f"{text.count(now.jobs_done)} / {text.count(now.jobs)}{share}"
+    parts = [place]
+    if view.rates.done_per_s:
+        parts.append(rates_text(view))
+    if now.failed:
+        parts.append(f"{text.count(now.failed)} failed")
+    if view.eta_s is not None:
+        parts.append(f"about {text.about(max(view.eta_s, 1))} left")
+    return "; ".join(parts)
+
+
+def rates_text(view: View) -> str:
+    """Return images/s, MB/s read and Mpx/s of the last seconds."""
+    rates = view.rates
+    return (
+        f"{text.number(rates.images_per_s)} images/s, "
+        f"{text.size(rates.bytes_per_s)}/s read, "
+        f"{text.megapixels(rates.pixels_per_s)}/s"
+    )
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """Return what became of one job, for `-v`."""
+    facts = []
+    if outcome.loader:
+        facts.append(outcome.loader)
+    if outcome.width_px:
+        facts.append(f"{outcome.width_px}x{outcome.height_px}")
+    if outcome.entries_written:
+        facts.append(text.plural(outcome.entries_written, "entry", "entries"))
+    if outcome.stages.total_ns:
+        facts.append(text.duration(outcome.stages.total_ns / 1e9))
+    told = f" ({', '.join(facts)})" if facts else ""
+    return _line(label(outcome.kind), outcome.path, told, outcome.message)
+
+
+def skip_line(skip: Skip) -> str:
+    """Return what became of one source without a job, for `-v`."""
+    return _line(label(skip.kind), skip.path, "", skip.message)
+
+
+def _line(word: str, path: bytes, told: str, message: str) -> str:
+    said = f": {printable(message)}" if message else ""
+    return f"{word:<{_LABEL_WIDTH}} {shown(path)}{told}{said}"

@@ -1,0 +1,63 @@
+"""What the nodes of a run are told, and what comes back from them. Values only.
+
+They travel as pickles: whoever can reach a Dask scheduler can run what he likes on it anyway
+(ARCHITECTURE.md, Security).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pregen.config import EngineConfig, WorkConfig
+    from pregen.delivery import Parcel
+    from pregen.model import Outcome, WorkerView
+
+
+class ProbeSource(NamedTuple):
+    """A source as the client sees it."""
+
+    path: bytes
+    size_bytes: int
+    mtime_ns: int
+
+
+class NodeSetup(NamedTuple):
+    """All a node is told at the start of a run."""
+
+    token: str
+    """Names the run: a node may serve several."""
+    version: str
+    work_factory: str
+    """As "module:name"."""
+    work_config: WorkConfig
+    engine_config: EngineConfig
+    preload: tuple[str, ...]
+    samples: tuple[ProbeSource, ...]
+    collect: bool
+    """Entries go back to the client; the node has no cache."""
+
+
+class Done(NamedTuple):
+    """A batch that has come home."""
+
+    outcomes: tuple[Outcome, ...]
+    parcels: tuple[Parcel, ...] = ()
+    """One for each outcome when collecting, else none."""
+    busy_s: float = 0.0
+    """From its arrival at the node to its end there."""
+
+
+class NodeViews(NamedTuple):
+    """What the workers of one node do now."""
+
+    node: str
+    views: tuple[WorkerView, ...]
+
+
+class UnfitError(Exception):
+    """A node cannot do this run's work; the message is for the user, and says which node."""
+
+
+class NodeDiedError(Exception):
+    """The engine of a node ended while it had a batch."""

@@ -1,0 +1,174 @@
+"""The run's end of a worker's pipe: it never blocks, whatever the worker does or fails to do.
+
+`multiprocessing.Connection` would: it reads a message to its end, and a worker that is stopped or
+killed in the middle of one would take the run with it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+import tempfile
+from contextlib import suppress
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Final
+
+from pregen.engines.local.events import SlotReading
+from pregen.engines.local.protocol import Frames, Tag, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+#: One read takes all that a socket's buffer holds by default.
+_READ_BYTES: Final = 1 << 18
+
+
+class Pipe:
+    """A stream socket with a backlog of what the worker has not taken yet."""
+
+    def __init__(self, end: socket.socket) -> None:
+        end.settimeout(0)
+        self._socket = end
+        self._frames = Frames()
+        self._backlog = bytearray()
+        self.closed = False
+        """The other end is closed, and all that was in the pipe has been read."""
+        self.senseless = False
+        """What comes is no message: a dying worker's last words, or a worker gone mad."""
+        self._dry = False
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for a selector."""
+        return self._socket.fileno()
+
+    @property
+    def backed_up(self) -> bool:
+        """True while there is something to write; call `flush` when it can be written."""
+        return bool(self._backlog)
+
+    @property
+    def last_words(self) -> bytes:
+        """What came after the last frame."""
+        return self._frames.rest
+
+    def send(self, data: bytes) -> None:
+        """Write `data` now or later. A worker that is gone is noticed elsewhere."""
+        self._backlog += data
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the socket takes."""
+        try:
+            while self._backlog:
+                del self._backlog[: self._socket.send(self._backlog)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._backlog.clear()
+            # Should the worker be there all the same, it would wait for jobs that never come.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def receive(self) -> list[tuple[Tag, bytes]]:
+        """Read once; return the frames that are whole now."""
+        self._dry = False
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            self._dry = True
+            return []
+        except OSError:
+            data = b""
+        self.closed = not data
+        frames: list[tuple[Tag, bytes]] = []
+        try:
+            frames.extend(self._frames.feed(data))
+        except WireError:
+            self.senseless = True
+        return frames
+
+    def receive_rest(self) -> Iterator[tuple[Tag, bytes]]:
+        """Read all that a worker now dead has left."""
+        self._dry = False
+        while not (self.closed or self._dry):
+            yield from self.receive()
+
+    def end(self) -> None:
+        """Tell the worker that nothing more will come; it can still write."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.closed = True
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+# --- The few numbers a worker shares with the run, so that none of them needs a message
+#
+# The worker writes which job it has in flight, since when, and how many it has finished; the run
+# writes one flag. Whatever kills the worker, the run knows exactly which job it was doing.
+# Every number has one writer. The order of writing makes a torn reading harmless: a job's start is
+# in place before its id is.
+
+
+_JOB: Final = 0
+_STARTED_NS: Final = 1
+_DONE: Final = 2
+_DRAIN: Final = 3
+_SIZE_BYTES: Final = 4 * 8
+_NO_JOB: Final = -1
+
+
+def new_memory() -> int:
+    """Return the descriptor of a new slot's memory, for the `Slot` of either side."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("pregen-slot")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, _SIZE_BYTES)
+    return descriptor
+
+
+class Slot:
+    """Either side's view of one worker's numbers; it needs `descriptor` only to be made."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._cells = memoryview(mmap.mmap(descriptor, _SIZE_BYTES)).cast("q")
+
+    def clear(self) -> None:
+        """Run, before the worker is there: say that no job is in flight."""
+        self._cells[_JOB] = _NO_JOB
+
+    def begin(self, job_id: int) -> int:
+        """Worker: say that `job_id` is in flight; return the time (monotonic, ns)."""
+        cells = self._cells
+        now_ns = monotonic_ns()
+        cells[_STARTED_NS] = now_ns
+        cells[_JOB] = job_id
+        return now_ns
+
+    def end(self) -> None:
+        """Worker: say that the job in flight is done."""
+        cells = self._cells
+        cells[_DONE] += 1
+        cells[_JOB] = _NO_JOB
+
+    @property
+    def drained(self) -> bool:
+        """Worker: whether the run wants back what has not been begun."""
+        return bool(self._cells[_DRAIN])
+
+    def drain(self) -> None:
+        """Run: ask for what has not been begun."""
+        self._cells[_DRAIN] = 1
+
+    def glance(self) -> SlotReading:
+        """Run: read what the worker is doing now."""
+        cells = self._cells
+        job_id, started_ns, done = cells[_JOB], cells[_STARTED_NS], cells[_DONE]
+        return SlotReading(None if job_id == _NO_JOB else job_id, started_ns, done)

@@ -1,0 +1,1 @@
+"""How files are built: JPEG segments, TIFF directories, ISO boxes. Read within bounds."""

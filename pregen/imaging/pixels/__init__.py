@@ -1,0 +1,1 @@
+"""From decoded pixels to what an entry shows: reduced, turned, in sRGB."""

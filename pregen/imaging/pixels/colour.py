@@ -1,0 +1,204 @@
+"""Anything a decoder gives -> 8-bit sRGB, three or four bands. Works on small pictures only.
+
+The transform runs after the reduction, where it costs 3 ms at most instead of 100
+(formats-and-decoders, section 9), and not at all for a profile that is sRGB in other words.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from pregen.imaging.runtime import pyvips
+
+if TYPE_CHECKING:
+    from pregen.imaging.containers.heif import Colour
+    from pregen.imaging.decoders.base import Pixels
+
+
+_PROFILE: Final = "icc-profile-data"
+#: Interpretations that are sRGB already, given 8 bits.
+_SRGB_8: Final = frozenset({"srgb", "rgb", "multiband"})
+#: A transform that moves no patch by more than this many levels is not worth running.
+_SAME_LEVELS: Final = 1
+#: What makes 8 bits of an alpha of this format. TIFF's floating point runs from 0 to 1.
+_ALPHA_SCALES: Final = {"ushort": 1 / 257, "float": 255.0}
+
+
+def attach(image: pyvips.Image, profile: bytes) -> None:
+    """Give an image of one's own (a copy) an ICC profile for `to_srgb` to apply."""
+    image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+
+
+def to_srgb(image: pyvips.Image) -> pyvips.Image:
+    """Return `image` in sRGB with 8 bits per sample, alpha kept, profile removed."""
+    profile = bytes(image.get(_PROFILE)) if image.get_typeof(_PROFILE) else b""
+    bands = image.bands - (1 if image.hasalpha() else 0)
+    if profile and not (bands == 3 and image.format == "uchar" and is_srgb(profile)):  # noqa: PLR2004 - R, G, B
+        image = _by_profile(image, bands)
+    elif image.interpretation not in _SRGB_8 or image.format != "uchar" or bands < 3:  # noqa: PLR2004
+        image = image.colourspace("srgb")
+    if image.format != "uchar":
+        image = image.cast("uchar")
+    return image
+
+
+def _by_profile(image: pyvips.Image, bands: int) -> pyvips.Image:
+    """Transform with the embedded profile; fall back on the interpretation when it is unusable."""
+    alpha = image[bands] if image.hasalpha() else None
+    colours = image.extract_band(0, n=bands) if alpha is not None else image
+    # libvips transforms from 8 or 16 bits: 0 to 1 would be taken for the darkest of 8.
+    samples = (colours * 65535).cast("ushort") if colours.format == "float" else colours
+    try:
+        # Without a depth 16 bits stay 16 bits, of which a cast keeps what is below 256.
+        colours = samples.icc_transform(
+            "srgb", embedded=True, intent="relative", depth=8
+        ).copy_memory()
+    except pyvips.Error:
+        # A damaged profile, or one for another number of bands, must not cost the picture.
+        colours = colours.copy()
+        colours.remove(_PROFILE)
+        colours = colours.colourspace("srgb")
+    if alpha is None:
+        return colours
+    if alpha.format != "uchar":
+        alpha = (alpha * _ALPHA_SCALES.get(alpha.format, 1.0)).rint().cast("uchar")
+    return colours.bandjoin(alpha)
+
+
+@functools.lru_cache(maxsize=64)
+def is_srgb(profile: bytes) -> bool:
+    """True when an RGB profile does to a grid of colours what sRGB does: nothing.
+
+    Compared by effect, not by name: there are dozens of sRGB profiles, and profiles called sRGB
+    that are not. Remembered, because a camera writes the same profile into every picture.
+    """
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        transform = ImageCms.buildTransform(
+            source, ImageCms.createProfile("sRGB"), "RGB", "RGB",
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        )  # fmt: skip
+        levels = np.linspace(0, 255, 9).astype(np.uint8)
+        grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
+        after = np.asarray(ImageCms.applyTransform(Image.fromarray(grid), transform), np.int16)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return False
+    return bool(np.abs(after - grid.astype(np.int16)).max() <= _SAME_LEVELS)
+
+
+# --- HDR video and pictures (PQ, HLG in BT.2020) -> sRGB that looks right on an ordinary screen
+#
+# Up to diffuse white nothing is changed; what is brighter is rolled off, so that a sky keeps its
+# shape. Works on small pictures only.
+
+
+Light = NDArray[np.floating[Any]]
+"""Rows x columns x 3; linear, 1 is diffuse white."""
+
+#: Transfer characteristics (ITU-T H.273, table 3).
+PQ: Final = 16
+HLG: Final = 18
+#: Diffuse white (BT.2408-7, 3.1) and the display HLG is graded for (BT.2100-2, note 5i).
+_WHITE_NITS: Final = 203.0
+_HLG_PEAK_NITS: Final = 1000.0
+_PQ_PEAK_NITS: Final = 10_000.0
+#: SMPTE ST 2084.
+_M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
+_C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+#: BT.2100-2, table 5.
+_A, _B, _C = 0.17883277, 0.28466892, 0.55991073
+_HLG_SYSTEM_GAMMA: Final = 1.2
+_LUMINANCE_2020: Final = np.array([0.2627, 0.6780, 0.0593])
+#: Linear BT.2020 -> linear BT.709 (BT.2087-0).
+_TO_709: Final = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+)
+#: Above this share of white the roll-off begins.
+_KNEE: Final = 0.6
+
+
+def hdr_to_srgb(signal: Light, transfer: int) -> NDArray[np.uint8]:
+    """Return 8-bit sRGB for a non-linear BT.2020 RGB signal of 0 to 1.
+
+    Args:
+        signal: rows x columns x 3.
+        transfer: `PQ`, `HLG`, or any other for a signal that is not HDR; then sRGB's is taken.
+    """
+    signal = np.clip(signal, 0.0, 1.0)
+    if transfer in {PQ, HLG}:
+        light = _rolled_off(_from_pq(signal) if transfer == PQ else _from_hlg(signal))
+    else:
+        light = np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004 - IEC 61966-2-1
+    light = np.clip(light @ _TO_709.T, 0.0, 1.0)
+    coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004 - IEC 61966-2-1
+    return np.asarray(coded * 255 + 0.5, np.uint8)
+
+
+def _from_pq(signal: Light) -> Light:
+    root = signal ** (1 / _M2)
+    nits = _PQ_PEAK_NITS * (np.maximum(root - _C1, 0) / (_C2 - _C3 * root)) ** (1 / _M1)
+    return np.asarray(nits / _WHITE_NITS)
+
+
+def _from_hlg(signal: Light) -> Light:
+    scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - _C) / _A) + _B) / 12)  # noqa: PLR2004 - BT.2100-2, table 5
+    luminance = (scene @ _LUMINANCE_2020)[..., np.newaxis]
+    shown = scene * np.maximum(luminance, 1e-6) ** (_HLG_SYSTEM_GAMMA - 1)
+    return np.asarray(shown * (_HLG_PEAK_NITS / _WHITE_NITS))
+
+
+def _rolled_off(light: Light) -> Light:
+    """Bring every channel below 1 by the brightest one, which keeps the hue."""
+    brightest = light.max(axis=2, keepdims=True)
+    above = np.maximum(brightest - _KNEE, 0) / (1 - _KNEE)
+    wanted = np.where(above > 0, _KNEE + (1 - _KNEE) * (1 - np.exp(-above)), brightest)
+    return np.asarray(light * (wanted / np.maximum(brightest, 1e-9)))
+
+
+# --- Colour told by numbers (ITU-T H.273) instead of a profile, as HEIC and AVIF do -> sRGB
+#
+# Works on small pictures only.
+
+
+#: Colour primaries (H.273, table 2).
+_BT2020: Final = 9
+_DISPLAY_P3: Final = 12
+
+
+def managed(pixels: Pixels, told: Colour) -> Pixels:
+    """Have a picture come out as it is meant: by its profile if there is one, else by numbers.
+
+    Primaries near sRGB's stay as they are. So do HDR pictures with transparency: none are known.
+    """
+    image = pixels.image
+    if told.profile:
+        image = image.copy()
+        attach(image, told.profile)
+    elif told.cicp is None or image.bands < 3:  # noqa: PLR2004 - R, G, B
+        return pixels
+    elif told.cicp.primaries == _DISPLAY_P3:
+        image = image.copy()
+        attach(image, _display_p3())
+    elif (told.cicp.primaries == _BT2020 or told.cicp.transfer in {PQ, HLG}) and image.bands == 3:  # noqa: PLR2004 - no alpha
+        image = _by_numbers(image, told.cicp.transfer)
+    return pixels._replace(image=image)
+
+
+def _by_numbers(image: pyvips.Image, transfer: int) -> pyvips.Image:
+    most = 65535 if image.format == "ushort" else 255
+    rgb = np.ascontiguousarray(hdr_to_srgb(image.numpy().astype(np.float32) / most, transfer))
+    return pyvips.Image.new_from_memory(rgb.tobytes(), image.width, image.height, 3, "uchar").copy(
+        interpretation="srgb"
+    )
+
+
+@functools.cache
+def _display_p3() -> bytes:
+    """Display P3 as libvips brings it."""
+    return bytes(pyvips.Image.profile_load("p3"))

@@ -1,0 +1,215 @@
+"""Looks at clock, load, battery and disk, once a second at most, and asks the rules."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import psutil
+
+from pregen.errors import UsageError
+from pregen.model import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pregen.config import GovernorConfig
+    from pregen.model import Job
+
+
+# --- Go on, pause, or end: the decision. Pure
+#
+# Ends come before pauses, and the disk before all: a run that waits for a power supply until its
+# time is over has to end then.
+
+
+class MachineLoad(NamedTuple):
+    """What the governor sees."""
+
+    elapsed_s: float
+    """Since the run began, by a clock that nobody sets."""
+    clock: datetime
+    decoded: int
+    """Sources given to workers to be decoded."""
+    load: float = 0.0
+    """Processes that run or want to, over the last minute (getloadavg)."""
+    on_battery: bool = False
+    free_bytes: int | None = None
+    """Of the disk of the cache; None: cannot be told."""
+
+
+class Do(Enum):
+    """What follows."""
+
+    GO = "go"
+    PAUSE = "pause"
+    END = "end"
+    """Pictures in flight are finished; it is no failure."""
+    FULL = "full"
+    """The cache takes no more."""
+
+
+class LimitDecision(NamedTuple):
+    """A decision, with its reason for people."""
+
+    do: Do
+    why: str = ""
+
+
+GO: Final = LimitDecision(Do.GO)
+
+
+def decide(config: GovernorConfig, now: MachineLoad) -> LimitDecision:
+    """Decide about the next source."""
+    if _is_full(config, now):
+        return LimitDecision(
+            Do.FULL,
+            f"The disk of the cache has less than {_size(config.min_free_bytes)} left "
+            "(--min-free). Free some space, then run again: nothing is done twice.",
+        )
+    if why := _ended(config, now):
+        return LimitDecision(Do.END, why)
+    if why := _waits_for(config, now):
+        return LimitDecision(Do.PAUSE, why)
+    return GO
+
+
+def _ended(config: GovernorConfig, now: MachineLoad) -> str:
+    if config.limit is not None and now.decoded >= config.limit:
+        return f"{config.limit} files were worked on (--limit)"
+    if config.max_time_s is not None and now.elapsed_s >= config.max_time_s:
+        return "its time is over (--max-time)"
+    if config.until is not None and now.clock >= config.until:
+        return f"it is {config.until:%H:%M} (--until)"
+    return ""
+
+
+def _waits_for(config: GovernorConfig, now: MachineLoad) -> str:
+    if config.pause_on_battery and now.on_battery:
+        return "on battery"
+    if config.max_load is not None and now.load >= config.max_load:
+        return f"the load is {now.load:.1f}, and --max-load {config.max_load:g}"
+    return ""
+
+
+def _is_full(config: GovernorConfig, now: MachineLoad) -> bool:
+    return (
+        config.min_free_bytes is not None
+        and now.free_bytes is not None
+        and now.free_bytes < config.min_free_bytes
+    )
+
+
+def _size(size_bytes: int | None) -> str:
+    return f"{(size_bytes or 0) / 1e9:,.1f} GB"
+
+
+# --- Looks at clock, load, battery and disk, once a second at most, and asks the rules
+
+
+#: A battery, a disk and a load average change no faster than anybody cares.
+_EVERY_S: Final = 1.0
+
+
+class Governor:
+    """Decides about one job after the other.
+
+    Args:
+        config: the user's limits.
+        cache_root: a folder on the disk of the cache.
+        told: called when a pause begins, and, with an empty text, when it ends.
+    """
+
+    def __init__(
+        self, config: GovernorConfig, cache_root: bytes, told: Callable[[str], None]
+    ) -> None:
+        self._config = config
+        self._cache_root = cache_root
+        self._told = told
+        self._began_s = time.monotonic()
+        self._due_s = 0.0
+        self._verdict = GO
+        self._decoded = 0
+
+    def ask(self) -> LimitDecision:
+        """Return what to do about the next job."""
+        now_s = time.monotonic()
+        config = self._config
+        reached = config.limit is not None and self._decoded >= config.limit
+        # A disk fills faster than anything else changes, and asking it costs 2 us.
+        if now_s < self._due_s and not reached and config.min_free_bytes is None:
+            return self._verdict
+        self._due_s = now_s + _EVERY_S
+        before, self._verdict = self._verdict, decide(self._config, self._look(now_s))
+        paused, was_paused = self._verdict.do is Do.PAUSE, before.do is Do.PAUSE
+        if paused != was_paused:
+            self._told(self._verdict.why if paused else "")
+        return self._verdict
+
+    def begun(self, job: Job) -> None:
+        """Count a job that goes to the workers. What decodes nothing is no work to be limited."""
+        self._decoded += job.steps[-1].action is Action.MAKE
+
+    def _look(self, now_s: float) -> MachineLoad:
+        config = self._config
+        return MachineLoad(
+            elapsed_s=now_s - self._began_s,
+            clock=datetime.now().astimezone(),
+            decoded=self._decoded,
+            load=os.getloadavg()[0] if config.max_load is not None else 0.0,
+            on_battery=config.pause_on_battery and on_battery(),
+            free_bytes=self._free_bytes() if config.min_free_bytes is not None else None,
+        )
+
+    def _free_bytes(self) -> int | None:
+        try:
+            facts = os.statvfs(self._cache_root)
+        except OSError:
+            return None  # a commit will tell what is wrong
+        return facts.f_bavail * facts.f_frsize
+
+
+def on_battery() -> bool:
+    """Tell whether the machine runs on its battery; False where there is none, or none is known."""
+    try:
+        battery = psutil.sensors_battery()
+    except (OSError, AttributeError, NotImplementedError, RuntimeError):
+        return False
+    return battery is not None and battery.power_plugged is False
+
+
+# --- How much of the machine the run and its children may have: priority of processor and disk
+#
+# To be set before the first worker is started: they inherit it.
+
+
+#: With the idle class a job may have to wait for as long as others are busy: its deadline, which
+#: counts that, must not be that of a run with a machine of its own.
+IDLE_PATIENCE: Final = 10
+
+
+def be_nice(nice: int | None, *, idle: bool) -> None:
+    """Take less than others do.
+
+    Args:
+        nice: added to the niceness, 1 to 19.
+        idle: run only when nobody else wants the processor or the disk (Linux: SCHED_IDLE, and
+            the idle class of I/O).
+
+    Raises:
+        UsageError: the system refuses.
+    """
+    try:
+        if nice:
+            os.nice(nice)
+        if idle:
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+    except (OSError, psutil.Error, AttributeError) as error:
+        raise UsageError(
+            f"The system refuses the priority that --nice or --idle ask for ({error}). "
+            "Leave them out, or use those of your service manager."
+        ) from error

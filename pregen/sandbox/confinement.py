@@ -1,0 +1,176 @@
+"""Which walls this kernel has, and putting them up around the process that asks for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pregen.sandbox import landlock, rlimits, seccomp, syscalls
+from pregen.sandbox.seccomp import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pregen.model import AllowedFolders
+
+
+# --- What libraries read late: their own code, fonts, tables of the system. Never the user's
+# files
+
+
+#: Programs' own files, which everybody may read; on systems that keep them elsewhere, there too.
+_SYSTEM: Final = (
+    "/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/app",
+    "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types",
+    "/var/cache/fontconfig",
+    "/dev/null", "/dev/zero", "/dev/urandom", "/dev/random",
+    "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/sys/devices/system/cpu",
+)  # fmt: skip
+#: What a process asks about itself: its own memory and limits.
+_SELF: Final = ("auxv", "cgroup", "limits", "maps", "stat", "statm", "status")
+
+
+def late_reads() -> Iterator[bytes]:
+    """Yield the paths decoders may read besides sources. Some may not be there."""
+    for each in _texts():
+        yield os.fsencode(each)
+
+
+def _texts() -> Iterator[str]:
+    yield from _SYSTEM
+    own = f"/proc/{os.getpid()}"
+    yield from (f"{own}/{name}" for name in _SELF)
+    for name in ("stdlib", "platstdlib", "purelib", "platlib"):
+        yield sysconfig.get_path(name)
+    for prefix in {sys.prefix, sys.base_prefix}:
+        yield from (f"{prefix}/{below}" for below in ("lib", "lib64", "etc/fonts", "share/fonts"))
+    # Of the search path only folders that packages are installed in: the first is often the
+    # working directory.
+    yield from filter(_holds_packages, sys.path)
+    yield sys.modules["pregen"].__path__[0]
+    yield from filter(_absolute, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
+    yield from _fonts()
+
+
+def _fonts() -> Iterator[str]:
+    """Yield where a user's own fonts and their index are (fonts.conf(5), XDG base directories)."""
+    home = Path.home()
+    yield from (f"{home}/.fonts", f"{home}/.fonts.conf")
+    yield f"{os.environ.get('XDG_DATA_HOME') or f'{home}/.local/share'}/fonts"
+    yield f"{os.environ.get('XDG_CONFIG_HOME') or f'{home}/.config'}/fontconfig"
+    yield f"{os.environ.get('XDG_CACHE_HOME') or f'{home}/.cache'}/fontconfig"
+    named = (os.environ.get(name, "") for name in ("FONTCONFIG_FILE", "FONTCONFIG_PATH"))
+    yield from filter(_absolute, named)
+
+
+def _absolute(path: str) -> bool:
+    return path.startswith("/")
+
+
+def _holds_packages(folder: str) -> bool:
+    return _absolute(folder) and next(Path(folder).glob("*.dist-info"), None) is not None
+
+
+# --- Which walls this kernel has, and putting them up around the process that asks for it
+
+
+_TASKS = Path("/proc/self/task")
+
+
+class SandboxRefusedError(RuntimeError):
+    """The kernel refused a wall that it said it had."""
+
+
+class Walls(NamedTuple):
+    """What the kernel offers."""
+
+    landlock: int
+    """Version of Landlock; 0: none."""
+    seccomp: bool
+    """System calls can be refused, and this machine's numbers are known."""
+
+    @property
+    def whole(self) -> bool:
+        """True when nothing that is promised is missing."""
+        return bool(self.landlock) and self.seccomp
+
+    def words(self) -> str:
+        """Return what stands and what does not, for people."""
+        there = [f"Landlock {self.landlock}"] * bool(self.landlock) + ["seccomp"] * self.seccomp
+        missing = ["Landlock"] * (not self.landlock) + ["seccomp"] * (not self.seccomp)
+        told = " and ".join(there) or "limits of resources only"
+        return f"{told}; this kernel has no {' and no '.join(missing)}" if missing else told
+
+
+def probe() -> Walls:
+    """Ask the kernel. Changes nothing."""
+    if os.uname().sysname != "Linux":
+        return Walls(0, seccomp=False)
+    return Walls(landlock.version(), seccomp.available())
+
+
+def confine(allowed: AllowedFolders) -> None:
+    """Put up every wall there is around this process; there is no way back.
+
+    Raises:
+        SandboxRefusedError: one that should stand does not.
+    """
+    walls = probe()
+    try:
+        rlimits.limit_resources()
+        if not (walls.landlock or walls.seccomp):
+            return
+        if (threads := len(list(_TASKS.iterdir()))) != 1:
+            raise SandboxRefusedError(
+                f"{threads} threads run already, which a wall would leave outside"
+            )
+        os.umask(0o077)
+        rlimits.drop_privileges()
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        if walls.landlock:
+            landlock.confine(_accesses(allowed))
+        if walls.seccomp:
+            seccomp.refuse(rules(os.getpid(), gives_rights=allowed.gives_rights))
+    except OSError as error:
+        raise SandboxRefusedError(
+            f"the kernel refuses a wall it has ({error}): run with --sandbox off, and look at the "
+            "rules of the container or service this runs in"
+        ) from error
+
+
+def _accesses(allowed: AllowedFolders) -> Iterator[tuple[bytes, int]]:
+    """Yield paths and what may be done there. What is written is never executed."""
+    write = landlock.WRITE | (landlock.MAKE_DIR if allowed.gives_rights else 0)
+    for path in (*late_reads(), *allowed.reads):
+        yield path, landlock.READ
+    for path in allowed.writes:
+        yield path, write
+
+
+# --- Tells whether the folders a worker may write in are still those it was allowed
+#
+# The kernel's rules are about folders, not about names. Where a cache is removed and made again
+# while a run goes on, a confined worker is shut out of the new one.
+
+
+class Settled:
+    """The folders as they are now."""
+
+    def __init__(self, allowed: AllowedFolders) -> None:
+        self._paths = allowed.writes
+        self._then = [_identity(path) for path in allowed.writes]
+
+    def moved(self) -> bool:
+        """Tell whether another folder has one of the names, or one has come or gone."""
+        return self._then != [_identity(path) for path in self._paths]
+
+
+def _identity(path: bytes) -> tuple[int, int] | None:
+    try:
+        there = os.stat(path)
+    except OSError:
+        return None
+    return there.st_dev, there.st_ino

@@ -1,0 +1,232 @@
+"""Opens sources for reading and says what they are now. Decodes nothing, writes nothing.
+
+Symbolic links are followed: a linked photo is a source. What cannot be opened is a value in the
+end, so the exception here carries the outcome's kind.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from pregen.cache.errors import let_go
+from pregen.model import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: Reading a library must not wear it: no access times, where that is allowed (owner only).
+_NO_ATIME: int = getattr(os, "O_NOATIME", 0)
+#: O_NONBLOCK: a FIFO that took a photo's place must not hang a worker.
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+
+#: Stays in the processor's cache between being read and being used.
+_PORTION_BYTES = 256 * 1024
+#: A file of 500 MB is asked every 8 MB.
+_PROBES = 64
+#: Fail rather than read from the disk (Linux 4.14).
+_NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
+
+_VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR})
+#: A socket, or a device without a driver, cannot be opened at all.
+_SPECIAL = frozenset({errno.ENXIO, errno.ENODEV})
+
+
+class SourceAccessError(Exception):
+    """A source that cannot be read. Ends one source, never a run; the message is for the user."""
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        """VANISHED, UNREADABLE or SPECIAL."""
+
+
+class SourceFacts(NamedTuple):
+    """What fstat says of an open source; compare two to learn whether it changed."""
+
+    size_bytes: int
+    mtime_ns: int
+    device: int
+    inode: int
+    linked: bool
+    """Whether the file has a name still: one that was deleted or replaced has none."""
+
+
+class SourceFile:
+    """An open regular file. A context manager that closes it."""
+
+    def __init__(self, fd: int, facts: SourceFacts) -> None:
+        self.fd = fd
+        self.facts = facts
+        """As at opening, before anything was read (DESIGN 3.5)."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def size_bytes(self) -> int:
+        """Size at opening."""
+        return self.facts.size_bytes
+
+    @property
+    def mtime_ns(self) -> int:
+        """Modification time at opening."""
+        return self.facts.mtime_ns
+
+    def facts_again(self) -> SourceFacts:
+        """Return what fstat says now.
+
+        Raises:
+            SourceAccessError: UNREADABLE: the file system no longer answers for this file.
+        """
+        try:
+            return _facts(os.fstat(self.fd))
+        except OSError as error:
+            raise _access_error(error) from error
+
+    def changed(self) -> bool:
+        """Tell whether the file was written to, deleted or replaced since it was opened.
+
+        Raises:
+            SourceAccessError: As `facts_again`.
+        """
+        return self.facts_again() != self.facts
+
+    def probe(self) -> None:
+        """Read a byte here and there, so that a failing disk is not taken for a damaged file.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        for part in range(_PROBES):
+            os.pread(self.fd, 1, self.size_bytes * part // _PROBES)
+
+    def portions(self, offset: int, count: int) -> Iterator[memoryview]:
+        """Yield so many bytes in portions, each good until the next; fewer at the end of the file.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        buffer = memoryview(bytearray(min(count, _PORTION_BYTES)))
+        while count > 0:
+            got = os.preadv(self.fd, [buffer[: min(count, len(buffer))]], offset)
+            if not got:
+                return
+            yield buffer[:got]
+            offset += got
+            count -= got
+
+    def resident(self) -> bool:
+        """Tell whether the kernel holds the middle of the file in memory, without reading it."""
+        try:
+            return bool(os.preadv(self.fd, [bytearray(1)], self.size_bytes // 2, _NOWAIT))
+        except OSError:
+            return False
+
+    def read_ahead(self, limit_bytes: int) -> None:
+        """Have the kernel begin to read the file, up to a limit; returns at once."""
+        os.posix_fadvise(self.fd, 0, min(self.size_bytes, limit_bytes), os.POSIX_FADV_WILLNEED)
+
+    def forget(self) -> None:
+        """Tell the kernel that the file's content will not be needed again."""
+        os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            let_go(fd)
+
+
+def open_source(path: bytes, elsewhere: Callable[[], int] | None = None) -> SourceFile:
+    """Open a source without touching its access time, if that is allowed.
+
+    Args:
+        path: where it is.
+        elsewhere: asked for an open descriptor where this process may not open it; raises OSError.
+
+    Raises:
+        SourceAccessError: VANISHED: not there, or a dangling link. SPECIAL: not a regular file.
+            UNREADABLE: no permission, a disk or a server that fails, too many open files.
+    """
+    try:
+        fd, now = _open_and_look(path, elsewhere)
+        if not now.st_nlink and not _is_at(path, now):
+            # Replaced since it was opened: no later look could tell.
+            let_go(fd)
+            fd, now = _open_and_look(path, elsewhere)
+    except OSError as error:
+        raise _access_error(error) from error
+    if not stat.S_ISREG(now.st_mode):
+        let_go(fd)
+        raise SourceAccessError(Kind.SPECIAL, "not a regular file")
+    return SourceFile(fd, _facts(now))
+
+
+def real_path(path: bytes) -> bytes:
+    """Return the path with every symbolic link in it resolved; a folder is resolved once."""
+    folder, name = os.path.split(path)
+    found = os.path.join(_real_folder(folder), name)
+    return os.path.realpath(found) if os.path.islink(found) else found
+
+
+@lru_cache(maxsize=1024)
+def _real_folder(path: bytes) -> bytes:
+    return os.path.realpath(path)
+
+
+def _open_and_look(path: bytes, elsewhere: Callable[[], int] | None) -> tuple[int, os.stat_result]:
+    fd = _open(path, elsewhere)
+    try:
+        return fd, os.fstat(fd)
+    except OSError:
+        let_go(fd)
+        raise
+
+
+def _is_at(path: bytes, facts: os.stat_result) -> bool:
+    """Tell whether this is the file at the path: some file systems count no names."""
+    try:
+        return os.path.samestat(os.stat(path), facts)
+    except OSError:
+        return False
+
+
+def _open(path: bytes, elsewhere: Callable[[], int] | None) -> int:
+    try:
+        return os.open(path, _FLAGS | _NO_ATIME)
+    except PermissionError:
+        try:
+            return os.open(path, _FLAGS)
+        except PermissionError:
+            if elsewhere is None:
+                raise
+            return elsewhere()
+    except BlockingIOError:
+        # Somebody holds a lease (Samba's oplocks do): a blocking open makes the kernel recall it.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise
+        return os.open(path, _FLAGS & ~os.O_NONBLOCK)
+
+
+def _facts(now: os.stat_result) -> SourceFacts:
+    return SourceFacts(now.st_size, now.st_mtime_ns, now.st_dev, now.st_ino, now.st_nlink > 0)
+
+
+def _access_error(error: OSError) -> SourceAccessError:
+    why = error.strerror or str(error)
+    if error.errno in _VANISHED:
+        return SourceAccessError(Kind.VANISHED, "no longer there")
+    if error.errno in _SPECIAL:
+        return SourceAccessError(Kind.SPECIAL, "not a regular file")
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return SourceAccessError(Kind.UNREADABLE, f"{why}: make it readable for this user")
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return SourceAccessError(Kind.UNREADABLE, f"{why}: allow more open files (ulimit -n)")
+    return SourceAccessError(Kind.UNREADABLE, f"{why}: check its disk or network share")

@@ -1,0 +1,426 @@
+"""`pregen clean`: deletes entries by reason. Parses and hands over; no work of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pregen.cache.inventory import Inventory
+from pregen.cache.lock import CacheLock
+from pregen.commandline import (
+    Command,
+    Option,
+    age_s,
+    print_lines,
+    print_record,
+    raw_bytes,
+    size_bytes,
+)
+from pregen.display import text
+from pregen.display.records import VERSION, path_fields
+from pregen.display.text import printable, shown
+from pregen.errors import ExitCode, UsageError
+from pregen.originals.examiner import DEFAULT_TIMEOUT_S, Examiner
+from pregen.originals.mounts import read_mounts
+from pregen.session import acquire, told_aloud
+from pregen.thumbspec.naming import clean_path, thumbnails_root
+from pregen.verbs.clean.cleaner import Cleaner, CleanTally
+from pregen.verbs.clean.selection import Area, CleanReason, Kept, Selection, area_of
+from pregen.walk.roots import working_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pregen.originals.mounts import Mounts
+    from pregen.verbs.clean.cleaner import Doomed, Plan
+
+
+def _clean(**flags: Any) -> ExitCode:
+    """Delete entries of the thumbnail cache, and fail records, of any program, by reason.
+
+    Without flags: those whose original is gone, and those that are corrupt. An original on a disk
+    or share that is not mounted now is never taken for gone, and one that cannot be examined
+    keeps its entries. Shows what would go, and asks.
+
+    An entry goes if one of the reasons you name applies, and all of the limits. Limits without a
+    reason are reason enough: `pregen clean --local` deletes every entry of a file on a local disk
+    and keeps what took long to make over the network.
+    """
+    return clean_session(CleanFlags(**flags))
+
+
+_REASONS = (
+    Option(["--missing"], is_flag=True, help="The original is gone."),
+    Option(
+        ["--stale"],
+        is_flag=True,
+        help="The original has changed since. (`pregen run` makes such entries anew.)",
+    ),
+    Option(
+        ["--corrupt"],
+        is_flag=True,
+        help="It is no PNG, is cut off, or does not say whose it is. What is damaged within the "
+        "picture, only looking at every pixel would find.",
+    ),
+    Option(
+        ["--older-than"],
+        metavar="TIME",
+        type=age_s,
+        help="Not used for this long, and its original cannot be looked up: other schemes (http:, "
+        "smb:, ...) and removable media. 30d, 4w, 12h.",
+    ),
+    Option(
+        ["--max-size"],
+        metavar="SIZE",
+        type=size_bytes,
+        help="There is no room for it: the least recently used go until the whole cache has at "
+        "most this size. 2G, 500M.",
+    ),
+)
+_LIMITS = (
+    Option(
+        ["--under"],
+        metavar="PATH",
+        type=raw_bytes,
+        multiple=True,
+        help="Only entries of files in this folder, or with URIs below this one; may be repeated.",
+    ),
+    Option(
+        ["--not-under"],
+        metavar="PATH",
+        type=raw_bytes,
+        multiple=True,
+        help="Only entries of files elsewhere; may be repeated.",
+    ),
+    Option(
+        ["--local"], is_flag=True, help="Only entries of files on file systems of this machine."
+    ),
+    Option(
+        ["--remote"],
+        is_flag=True,
+        help="Only entries of files that come over a network (NFS, SMB, sshfs, gvfs, ...).",
+    ),
+    Option(["--fail"], is_flag=True, help="Only fail records."),
+    Option(
+        ["--program"],
+        metavar="NAME",
+        multiple=True,
+        help="Only what was made by a program whose name begins like this; may be repeated.",
+    ),
+)
+_HOW = (
+    Option(["-y", "--yes"], is_flag=True, help="Delete without asking."),
+    Option(["-n", "--dry-run"], is_flag=True, help="Show what would go; delete nothing."),
+    Option(["--wait"], is_flag=True, help="When a run fills this cache, wait for its end."),
+    Option(
+        ["--mount-timeout"],
+        metavar="SECONDS",
+        type=click.FloatRange(0, min_open=True),
+        default=f"{DEFAULT_TIMEOUT_S:g}",
+        show_default=True,
+        help="How long a mount may take to answer; its entries stay when it does not.",
+    ),
+)
+_OUTPUT = (
+    Option(
+        ["--json"],
+        is_flag=True,
+        help="Write a JSON object per line: every entry that goes, at last a summary.",
+    ),
+    Option(["-v", "--verbose"], is_flag=True, help="Name every entry that goes."),
+)
+_PANELS = {"Reasons": _REASONS, "Limits": _LIMITS, "How": _HOW, "Output": _OUTPUT}
+
+clean = Command(
+    "clean",
+    callback=_clean,
+    params=list(chain.from_iterable(_PANELS.values())),
+    help=_clean.__doc__,
+    epilog="Examples: `pregen clean --dry-run`; `pregen clean --missing --not-under ~/Archive "
+    "--yes`; `pregen clean --max-size 2G`; `pregen clean --older-than 30d`; "
+    "`pregen clean --fail --program gnome`.",
+)
+clean.panels = _PANELS
+
+
+# --- What `pregen clean` tells a person. Pure
+
+
+#: More places than this are counted only.
+_PLACES_SHOWN = 5
+_REASON_WORDS = {
+    CleanReason.CORRUPT: "no whole PNG, or it does not say whose it is",
+    CleanReason.MISSING: "the original is gone",
+    CleanReason.STALE: "the original has changed",
+    CleanReason.OLD: "not used for long, its original cannot be looked up",
+    CleanReason.CHOSEN: "within the limits",
+    CleanReason.OVER_SIZE: "least recently used, no room",
+}
+_KEPT = {
+    Kept.FINE: "no reason to go",
+    Kept.OUTSIDE: "not within the limits",
+    Kept.OFFLINE: "what the original lies on is not there now",
+    Kept.UNREADABLE: "the original cannot be examined (no permission, or its disk or server fails)",
+    Kept.TIMED_OUT: "what the original lies on does not answer",
+    Kept.OTHER_SCHEME: "the original is no file of this machine; --older-than takes them",
+    Kept.ENTRY_UNREADABLE: "the entry itself cannot be read",
+    Kept.CHANGED: "it or its original changed meanwhile",
+}
+
+
+def plan_lines(root: bytes, plan: Plan, *, dry_run: bool) -> Iterator[str]:
+    """Yield the plan, coloured."""
+    held = f"{_entries(plan.total)}, {text.size(plan.total_bytes)}"
+    yield click.style(f"Cache {shown(root)}: {held}", bold=True)
+    going = plan.going
+    if plan.doomed:
+        yield click.style("Would be deleted" if dry_run else "To be deleted", fg="red")
+        yield from _table(going, _REASON_WORDS)
+    if plan.kept.total:
+        yield "Kept" if plan.doomed else "Nothing to delete; kept"
+        yield from _table(plan.kept, _KEPT)
+    yield from _place_lines(plan)
+    for link in plan.links:
+        yield click.style(f"Not looked into: {shown(link)} is a symbolic link", fg="yellow")
+
+
+def question(plan: Plan) -> str:
+    """Return what a person is asked."""
+    going = plan.going
+    return f"Delete {_entries(going.total)} ({text.size(going.total_bytes)})?"
+
+
+def result_lines(tally: CleanTally) -> Iterator[str]:
+    """Yield what was done."""
+    kept, kept_bytes = tally.entries[Kept.CHANGED], tally.size_bytes[Kept.CHANGED]
+    deleted = tally.total - kept
+    yield f"Deleted {_entries(deleted)}, {text.size(tally.total_bytes - kept_bytes)}."
+    if kept:
+        yield f"Kept {_entries(kept)} after all: {_KEPT[Kept.CHANGED]}."
+
+
+def entry_line(each: Doomed) -> str:
+    """Return a line about one entry."""
+    place = f"{each.folder.name}/{shown(each.name)}"
+    return f"  {each.reason.value:<9}  {printable(place)}  {printable(each.uri)}".rstrip()
+
+
+def _table(tally: CleanTally, words: dict[CleanReason, str] | dict[Kept, str]) -> Iterator[str]:
+    rows = [
+        (text.count(tally.entries[why]), text.size(tally.size_bytes[why]), why.value, meaning)
+        for why, meaning in words.items()
+        if tally.entries[why]
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)] if rows else []
+    for number, size, name, meaning in rows:
+        yield f"  {number:>{widths[0]}}  {size:>{widths[1]}}  {name:<{widths[2]}}  {meaning}"
+
+
+def _place_lines(plan: Plan) -> Iterator[str]:
+    for point in plan.hung:
+        yield click.style(f"  {shown(point)} does not answer", fg="yellow")
+    absent = plan.offline.copy()
+    for point in plan.hung:
+        absent.pop(point, None)
+    for place, number in absent.most_common(_PLACES_SHOWN):
+        yield f"  {shown(place)} is not there now: {_entries(number)} kept"
+    more = len(absent) - _PLACES_SHOWN
+    if more > 0:
+        yield click.style(f"  ... and {text.plural(more, 'other place')}", dim=True)
+
+
+def _entries(number: int) -> str:
+    return text.plural(number, "entry", "entries")
+
+
+# --- What `pregen clean --json` writes. Pure. Scripts rely on it: add keys, never rename
+
+
+def entry_record(each: Doomed, *, deleted: bool) -> dict[str, Any]:
+    """Return what became, or would become, of one entry."""
+    return {
+        "v": VERSION,
+        "type": "entry",
+        **path_fields(each.path),
+        "folder": each.folder.name,
+        "uri": each.uri,
+        "reason": each.reason.value,
+        "bytes": each.size_bytes,
+        "deleted": deleted,
+    }
+
+
+def summary_record(plan: Plan | None, done: CleanTally | None, *, dry_run: bool) -> dict[str, Any]:
+    """Return the last object.
+
+    Args:
+        plan: None: there is no cache.
+        done: What was really deleted; None: nothing was.
+        dry_run: Nothing was to be deleted.
+    """
+    kept = plan.kept if plan else CleanTally()
+    planned = plan.going if plan else CleanTally()
+    return {
+        "v": VERSION,
+        "type": "summary",
+        "exit_code": int(ExitCode.DONE),
+        "dry_run": dry_run,
+        "entries": plan.total if plan else 0,
+        "bytes": plan.total_bytes if plan else 0,
+        "planned": {reason.value: _count(planned, reason) for reason in CleanReason},
+        "deleted": {reason.value: _count(done or CleanTally(), reason) for reason in CleanReason},
+        "kept": {
+            why.value: _count(done or CleanTally() if why is Kept.CHANGED else kept, why)
+            for why in Kept
+        },
+        "offline": [
+            {**path_fields(place), "entries": number, "hung": place in plan.hung}
+            for place, number in plan.offline.most_common()
+        ]
+        if plan
+        else [],
+        "hung": [path_fields(point) for point in plan.hung] if plan else [],
+        "links": [path_fields(link) for link in plan.links] if plan else [],
+    }
+
+
+def _count(tally: CleanTally, why: CleanReason | Kept) -> dict[str, int]:
+    return {"entries": tally.entries[why], "bytes": tally.size_bytes[why]}
+
+
+# --- One call of `pregen clean`, from parsed flags to an exit code: lock, plan, question,
+# deleting
+
+
+_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanFlags:
+    """The command line of `pregen clean`, parsed. A field for every flag."""
+
+    missing: bool
+    stale: bool
+    corrupt: bool
+    older_than: float | None
+    max_size: int | None
+    under: tuple[bytes, ...]
+    not_under: tuple[bytes, ...]
+    local: bool
+    remote: bool
+    fail: bool
+    program: tuple[str, ...]
+    yes: bool
+    dry_run: bool
+    wait: bool
+    mount_timeout: float
+    json: bool
+    verbose: bool
+
+
+def clean_session(flags: CleanFlags) -> ExitCode:
+    """Plan, show, ask, delete.
+
+    Raises:
+        PregenError: what ended it before its time; the message says whether to run it again.
+    """
+    selection = _selection(flags)
+    root = thumbnails_root(os.environ, os.path.expanduser("~"))
+    if not os.path.isdir(root):
+        if flags.json:
+            print_record(summary_record(None, None, dry_run=flags.dry_run))
+        else:
+            print_lines([f"There is no cache at {printable(os.fsdecode(root))}: nothing to do."])
+        return ExitCode.DONE
+    asks = not (flags.yes or flags.dry_run)
+    if asks and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            "nothing was deleted: there is no terminal to ask on. Add --yes to delete without "
+            "being asked, or --dry-run to see what would go."
+        )
+    lock = CacheLock(root)
+    with (
+        Inventory(root) as inventory,
+        Examiner(_mounts(), flags.mount_timeout) as examiner,
+        told_aloud() as told,
+    ):
+        if not flags.dry_run:
+            acquire(lock, wait=flags.wait)
+        try:
+            now_ns = int(datetime.now(UTC).timestamp() * 1e9)
+            cleaner = Cleaner(inventory, examiner, selection, now_ns)
+            plan = cleaner.plan(told)
+            told(-1)
+            if not flags.json:
+                print_lines(plan_lines(root, plan, dry_run=flags.dry_run))
+            if flags.dry_run or not plan.doomed:
+                return _tell_only(plan, flags)
+            if asks:
+                lock.release()  # a run need not wait for the answer: all is looked at once more
+                if not click.confirm(question(plan), err=True):
+                    return ExitCode.DONE
+                acquire(lock, wait=flags.wait)
+            return _delete(cleaner, plan, flags)
+        finally:
+            lock.release()
+
+
+def _tell_only(plan: Plan, flags: CleanFlags) -> ExitCode:
+    for each in plan.doomed:
+        if flags.json:
+            print_record(entry_record(each, deleted=False))
+        elif flags.verbose:
+            print_lines([entry_line(each)])
+    if flags.json:
+        print_record(summary_record(plan, None, dry_run=flags.dry_run))
+    return ExitCode.DONE
+
+
+def _delete(cleaner: Cleaner, plan: Plan, flags: CleanFlags) -> ExitCode:
+    def done(each: Doomed, deleted: bool) -> None:  # noqa: FBT001 - the cleaner's signature
+        if flags.json:
+            print_record(entry_record(each, deleted=deleted))
+        elif flags.verbose and deleted:
+            print_lines([entry_line(each)])
+
+    tally = cleaner.delete(plan, _mounts, done)
+    if flags.json:
+        print_record(summary_record(plan, tally, dry_run=False))
+    else:
+        print_lines(result_lines(tally))
+    return ExitCode.DONE
+
+
+def _selection(flags: CleanFlags) -> Selection:
+    if flags.local and flags.remote:
+        raise UsageError("--local and --remote exclude each other: choose one, or neither.")
+    return Selection(
+        missing=flags.missing,
+        stale=flags.stale,
+        corrupt=flags.corrupt,
+        older_than_s=flags.older_than,
+        max_size_bytes=flags.max_size,
+        under=tuple(map(_area, flags.under)),
+        not_under=tuple(map(_area, flags.not_under)),
+        remote=flags.remote if flags.local or flags.remote else None,
+        fail=flags.fail,
+        programs=flags.program,
+    ).or_default()
+
+
+def _area(text: bytes) -> Area:
+    """Return what a path or a URI names. Nothing is looked up: the path may be on a dead share."""
+    if _URI.match(text):
+        return area_of(os.fsdecode(text))
+    return Area(clean_path(text, working_directory(os.environ)))
+
+
+def _mounts() -> Mounts:
+    return read_mounts(os.environ)

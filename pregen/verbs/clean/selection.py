@@ -1,0 +1,212 @@
+"""Which entries are to go, and why. Pure: facts in, a reason or the cause of keeping out.
+
+Reasons are joined by "or", limits by "and". Limits without a reason are reason enough. What cannot
+be told counts against deleting, always: an entry whose original is unknown is within no limit of
+place, and one whose original cannot be examined has no reason to go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from pregen.originals.mounts import is_below
+from pregen.originals.status import Original, OriginalState
+from pregen.thumbspec.clients import Wanted
+from pregen.thumbspec.pngtext import URI, PngHead
+from pregen.thumbspec.uri import path_from_uri
+from pregen.thumbspec.validity import contradiction
+
+
+class CleanReason(Enum):
+    """Why an entry goes. The values appear in `--json`: never rename."""
+
+    CORRUPT = "corrupt"
+    MISSING = "missing"
+    STALE = "stale"
+    OLD = "old"
+    CHOSEN = "chosen"
+    """It is within the limits, and no reason was asked for."""
+    OVER_SIZE = "over-size"
+    """Others were used more recently, and there is no room for all (`--max-size`)."""
+
+
+class Kept(Enum):
+    """Why an entry stays. The values appear in `--json`: never rename."""
+
+    FINE = "fine"
+    """No reason that was asked for applies."""
+    OUTSIDE = "outside"
+    """It is not within the limits."""
+    OFFLINE = "offline"
+    UNREADABLE = "unreadable"
+    TIMED_OUT = "timed-out"
+    OTHER_SCHEME = "other-scheme"
+    ENTRY_UNREADABLE = "entry-unreadable"
+    """The entry itself cannot be read now, which says nothing about what is in it."""
+    CHANGED = "changed"
+    """It, or its original, is not any more as it was when the plan was made."""
+
+
+class EntryFacts(NamedTuple):
+    """What is known of an entry without its original."""
+
+    program: str = ""
+    """Whose fail records lie in this folder; empty for an entry."""
+    size_bytes: int = 0
+    used_ns: int = 0
+    """When it was last used: read or written, whichever is later."""
+    written_ns: int = 0
+    uri: str = ""
+    """Of its original; the one that is its key's, where an entry names several."""
+    path: bytes | None = None
+    """Of its original, if that is a file of this machine."""
+    head: PngHead | None = None
+    """None: corrupt, not readable, or not read."""
+    damage: str = ""
+    """What is wrong with it, for people; empty when it is whole."""
+    readable: bool = True
+
+
+class Area(NamedTuple):
+    """What `--under` and `--not-under` name: a folder or file, or the beginning of a URI."""
+
+    path: bytes | None
+    uri: str = ""
+
+    def covers(self, facts: EntryFacts) -> bool:
+        """Tell whether an entry's original lies here."""
+        if self.path is not None:
+            return facts.path is not None and is_below(facts.path, self.path)
+        return facts.uri == self.uri or facts.uri.startswith(self.uri.rstrip("/") + "/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What the user asked for."""
+
+    missing: bool = False
+    stale: bool = False
+    corrupt: bool = False
+    older_than_s: float | None = None
+    max_size_bytes: int | None = None
+    under: tuple[Area, ...] = ()
+    not_under: tuple[Area, ...] = ()
+    remote: bool | None = None
+    """True: only originals on remote file systems. False: only those on local ones."""
+    fail: bool = False
+    programs: tuple[str, ...] = ()
+
+    @property
+    def has_reasons(self) -> bool:
+        """Whether a reason was asked for."""
+        return (
+            self.missing
+            or self.stale
+            or self.corrupt
+            or self.older_than_s is not None
+            or self.max_size_bytes is not None
+        )
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it depends on where originals lie."""
+        return bool(self.under or self.not_under) or self.remote is not None
+
+    @property
+    def needs_originals(self) -> bool:
+        """Whether originals have to be looked at."""
+        return (
+            self.missing or self.stale or self.older_than_s is not None or self.remote is not None
+        )
+
+    @property
+    def needs_heads(self) -> bool:
+        """Whether entries have to be read."""
+        return self.corrupt or self.needs_originals or self.has_place or bool(self.programs)
+
+    def or_default(self) -> Selection:
+        """Return what is meant when nothing was asked for: `--missing --corrupt`."""
+        limits = self.has_place or self.fail or self.programs
+        if self.has_reasons or limits:
+            return self
+        return Selection(missing=True, corrupt=True)
+
+
+def decide(
+    facts: EntryFacts, original: Original, selection: Selection, now_ns: int
+) -> CleanReason | Kept:
+    """Return why an entry goes, or why it stays. `--max-size` is decided later, over all."""
+    if not is_within(facts, original, selection):
+        return Kept.OUTSIDE
+    if not selection.has_reasons:
+        return CleanReason.CHOSEN
+    if not facts.readable:
+        return Kept.ENTRY_UNREADABLE
+    applying = (
+        (CleanReason.CORRUPT, selection.corrupt and bool(facts.damage)),
+        (CleanReason.MISSING, selection.missing and original.state is OriginalState.GONE),
+        (CleanReason.STALE, selection.stale and _is_stale(facts, original)),
+        (CleanReason.OLD, _is_old(facts, original, selection, now_ns)),
+    )
+    kept = _KEPT.get(original.state, Kept.FINE)
+    return next((reason for reason, applies in applying if applies), kept)
+
+
+_KEPT = {
+    OriginalState.OFFLINE: Kept.OFFLINE,
+    OriginalState.UNREADABLE: Kept.UNREADABLE,
+    OriginalState.TIMED_OUT: Kept.TIMED_OUT,
+    OriginalState.OTHER_SCHEME: Kept.OTHER_SCHEME,
+}
+
+
+def is_within(facts: EntryFacts, original: Original, selection: Selection) -> bool:
+    """Tell whether an entry is within every limit."""
+    if selection.fail and not facts.program:
+        return False
+    if selection.programs and not any(_made_by(facts, name) for name in selection.programs):
+        return False
+    if selection.remote is not None and original.remote is not selection.remote:
+        return False
+    if (selection.under or selection.not_under) and not facts.uri:
+        return False
+    if selection.under and not any(area.covers(facts) for area in selection.under):
+        return False
+    return not any(area.covers(facts) for area in selection.not_under)
+
+
+def _made_by(facts: EntryFacts, program: str) -> bool:
+    """Tell whether a program's name begins like this, upper or lower case alike."""
+    names = (facts.program, *(facts.head.values("Software") if facts.head else ()))
+    return any(name.casefold().startswith(program.casefold()) for name in names)
+
+
+def _is_stale(facts: EntryFacts, original: Original) -> bool:
+    """Tell whether an entry is of another state of its original: that is there, and has changed.
+
+    The edges are no matter here: gThumb fills x-large with 384 px, and reads it again.
+    """
+    if facts.head is None or original.state is not OriginalState.THERE:
+        return False
+    texts = tuple(text for text in facts.head.texts if text.key != URI)
+    wanted = Wanted(facts.uri, original.mtime_ns, original.size_bytes)
+    return bool(contradiction(facts.head._replace(texts=texts), wanted))
+
+
+def _is_old(facts: EntryFacts, original: Original, selection: Selection, now_ns: int) -> bool:
+    """Tell by its last use (standard, Deleting Thumbnails, rules 2 and 3).
+
+    For what cannot be looked up: other schemes and removable media. A share that fstab knows comes
+    back; its thumbnails took long to make.
+    """
+    if selection.older_than_s is None:
+        return False
+    concerned = original.removable or original.state is OriginalState.OTHER_SCHEME
+    return concerned and now_ns - facts.used_ns > selection.older_than_s * 1e9
+
+
+def area_of(uri: str) -> Area:
+    """Return the area a URI names: a folder when it is one of this machine's files."""
+    return Area(path_from_uri(uri), uri)

@@ -1,0 +1,102 @@
+"""`pregen doctor`: why a desktop would not show what pregen made, and what mends it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pregen.commandline import Command, Option, raw_bytes
+from pregen.display.records import VERSION
+from pregen.errors import ExitCode
+from pregen.verbs.doctor.findings import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pregen.verbs.doctor.findings import Finding
+
+
+def _doctor(paths: tuple[bytes, ...], *, json: bool) -> ExitCode:
+    """Tell why thumbnails that are there would not be seen, and which command mends it.
+
+    Looks at the settings of GNOME, Cinnamon, MATE, KDE, Xfce, LXDE and LXQt, at the cache, its
+    disk and its owner, and at other caches of yours. With PATHs it also counts the pictures there
+    and tells whether there is room for all of them. Changes nothing.
+
+    Exit code: 0 when there is nothing to do, 4 when there is. Notes do not count.
+
+    Example: pregen doctor ~/Pictures
+    """
+    import os  # noqa: PLC0415 - --help needs none of it
+
+    from pregen.commandline import print_lines, print_record  # noqa: PLC0415 - likewise
+    from pregen.verbs.doctor.findings import Severity  # noqa: PLC0415 - likewise
+    from pregen.verbs.doctor.readers.machine import gather  # noqa: PLC0415 - likewise
+    from pregen.verbs.doctor.rules import diagnose  # noqa: PLC0415 - likewise
+
+    findings = diagnose(gather(os.environ, os.path.expanduser("~"), paths))
+    sick = any(finding.severity > Severity.NOTE for finding in findings)
+    code = ExitCode.BAD_ENTRIES if sick else ExitCode.DONE
+    if json:
+        for finding in findings:
+            print_record(finding_record(finding))
+        print_record(summary_record(findings, code))
+    else:
+        print_lines(finding_lines(findings))
+    return code
+
+
+doctor = Command(
+    "doctor",
+    callback=_doctor,
+    params=[
+        click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1),
+        Option(["--json"], is_flag=True, help="Write a JSON object for each finding, and a last."),
+    ],
+    help=_doctor.__doc__,
+)
+
+
+# --- Findings in words and as records. Pure
+
+
+_COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
+def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield what a person reads: each finding with its commands, indented to be copied."""
+    if all(finding.severity is Severity.NOTE for finding in findings):
+        yield click.style("Nothing to do.", fg="green")
+        if findings:
+            yield ""
+    for number, finding in enumerate(findings):
+        if number:
+            yield ""
+        name = finding.severity.name.lower()
+        label = click.style(name, fg=_COLOURS[finding.severity], bold=True)
+        yield f"{label}  {click.style(finding.about, bold=True)}"
+        yield f"  {finding.why}"
+        for command in finding.mend:
+            yield f"    {command}"
+
+
+def finding_record(finding: Finding) -> dict[str, Any]:
+    """Return the object of one finding."""
+    return {
+        "v": VERSION,
+        "type": "finding",
+        "severity": finding.severity.name.lower(),
+        "code": finding.code,
+        "about": finding.about,
+        "why": finding.why,
+        "mend": list(finding.mend),
+    }
+
+
+def summary_record(findings: Sequence[Finding], code: ExitCode) -> dict[str, Any]:
+    """Return the last object: how many there are of each severity."""
+    counts = Counter(finding.severity for finding in findings)
+    numbers = {f"{each.name.lower()}s": counts[each] for each in reversed(Severity)}
+    return {"v": VERSION, "type": "summary", **numbers, "exit_code": int(code)}

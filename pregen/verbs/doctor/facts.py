@@ -1,0 +1,169 @@
+"""What the rules want to know of a machine. Frozen values; nothing is read here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+Setting = str | int | bool
+#: Effective values by schema and key, of the schemas that are installed.
+GSettings = Mapping[str, Mapping[str, Setting]]
+
+_NOTHING: Mapping[str, Mapping[str, Setting]] = MappingProxyType({})
+
+
+class SeenSource(NamedTuple):
+    """A picture, from the texts of its entry or from a walk. Its file is not looked at."""
+
+    path: bytes
+    size_bytes: int
+    """0: not known."""
+    remote: bool
+    """On a file system that comes over a network."""
+
+
+class Kde(NamedTuple):
+    """`[PreviewSettings]`; None where nothing is set."""
+
+    writer: str
+    """The program that sets values: kwriteconfig6 or kwriteconfig5."""
+    maximum_size_bytes: int | None = None
+    maximum_remote_size_bytes: int | None = None
+    remote_folders: bool | None = None
+    plugins: tuple[str, ...] | None = None
+    plugins_file: str = "dolphinrc"
+
+
+class Thunar(NamedTuple):
+    """Channel `thunar`; None where nothing is set."""
+
+    mode: str | None = None
+    maximum_size_bytes: int | None = None
+
+
+class TumblerPlugin(NamedTuple):
+    """One section of tumbler.rc."""
+
+    name: str
+    disabled: bool = False
+    maximum_size_bytes: int = 0
+    """0: no limit."""
+    excludes: tuple[bytes, ...] = ()
+    locations: tuple[bytes, ...] = ()
+
+
+class Tumbler(NamedTuple):
+    """tumbler.rc."""
+
+    path: bytes
+    """Of the file that counts: the user's, or the system's."""
+    own_path: bytes
+    """Of the user's, which need not exist."""
+    plugins: tuple[TumblerPlugin, ...]
+
+
+class LxFileManager(NamedTuple):
+    """PCManFM-Qt or PCManFM."""
+
+    name: str
+    path: bytes
+    """Of its settings."""
+    show_line: str
+    """The line of that file that hides thumbnails when its value is off."""
+    shows: bool
+
+
+class FolderFacts(NamedTuple):
+    """A folder of the cache."""
+
+    path: bytes
+    uid: int
+    mode: int
+
+
+class FailRecords(NamedTuple):
+    """The fail records of one program."""
+
+    program: str
+    number: int
+    outlived: int
+    """Of these, whose file has an entry now."""
+
+
+class Disk(NamedTuple):
+    """The file system of the cache."""
+
+    fstype: str
+    remote: bool
+    free_bytes: int
+    """For this user."""
+    free_inodes: int | None
+    """None: it has no fixed number of them."""
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFacts:
+    """The thumbnails directory in use."""
+
+    root: bytes
+    uid: int
+    """Of the user who asks."""
+    disk: Disk
+    """Of the root, or of the nearest folder above it that is there."""
+    folders: tuple[FolderFacts, ...] = ()
+    entries: int = 0
+    keys: int = 0
+    """Of the fullest flavor: about the number of pictures."""
+    size_bytes: int = 0
+    oldest_s: float = 0.0
+    """Age of the oldest entry."""
+    foreign_entries: int = 0
+    """Owned by somebody else."""
+    open_entries: int = 0
+    """That others may read."""
+    closed_entries: int = 0
+    """That their owner may not read."""
+    fail_records: tuple[FailRecords, ...] = ()
+
+
+class OtherRoot(NamedTuple):
+    """The cache of a sandboxed program."""
+
+    kind: str
+    """snap or flatpak."""
+    program: str
+    cache_home: bytes
+    """Its XDG_CACHE_HOME."""
+
+
+class SessionRoot(NamedTuple):
+    """Where something of the user's login session looks for the cache."""
+
+    what: str
+    """A process or a file that sets the environment, for people."""
+    root: bytes
+    """The thumbnails directory it uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """Everything."""
+
+    cache: CacheFacts
+    home: bytes = b"/"
+    gsettings: GSettings = field(default_factory=lambda: _NOTHING)
+    kde: Kde | None = None
+    thunar: Thunar | None = None
+    tumbler: Tumbler | None = None
+    lx: tuple[LxFileManager, ...] = ()
+    sources: tuple[SeenSource, ...] = ()
+    """A sample."""
+    source_count: int = 0
+    """Pictures below the paths that were given; 0: none were."""
+    other_roots: tuple[OtherRoot, ...] = ()
+    session_roots: tuple[SessionRoot, ...] = ()
+    sudo_user: str = ""
+    """Who called this through sudo."""

@@ -1,0 +1,154 @@
+"""All facts of this machine, for one user."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+from pregen.config import WalkConfig
+from pregen.model import Source
+from pregen.originals.mounts import read_mounts
+from pregen.thumbspec.naming import thumbnails_root
+from pregen.verbs.doctor.facts import MachineFacts, OtherRoot, SessionRoot
+from pregen.verbs.doctor.readers import desktops
+from pregen.verbs.doctor.readers.cache import CacheReader, sampled
+from pregen.verbs.doctor.readers.gsettings import read_gsettings
+from pregen.walk import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+# --- Other caches of this user: those of sandboxes, and of the login session
+
+
+#: Programs whose environment is that of the login session, or that show thumbnails.
+_DESKTOP: Final = re.compile(
+    r"gnome-session.*|gnome-shell|nautilus|nemo|nemo-desktop|caja|cinnamon|mate-session|plasmashell"
+    r"|startplasma.*|dolphin|xfce4-session|thunar|tumblerd|pcmanfm|pcmanfm-qt|lxqt-session|budgie-.*"
+    r"|cosmic-.*|gsd-housekeeping",
+    re.IGNORECASE,
+)
+_ASSIGNMENT: Final = re.compile(
+    r"""^\s*(?:export\s+)?XDG_CACHE_HOME\s*(?:=|\s+DEFAULT=)\s*(["']?)([^"'#\n]+)\1""",
+    re.MULTILINE,
+)
+
+
+def read_sandboxes(home: str, root: bytes) -> tuple[OtherRoot, ...]:
+    """Return the caches of snaps and flatpaks that hold thumbnails and are not the one in use."""
+    at = glob.escape(home)
+    patterns = (
+        ("snap", f"{at}/snap/*/common/.cache", 3),
+        ("flatpak", f"{at}/.var/app/*/cache", 2),
+    )
+    found = []
+    for kind, pattern, depth in patterns:
+        for cache_home in sorted(glob.glob(pattern)):
+            thumbnails = os.path.join(os.fsencode(cache_home), b"thumbnails")
+            if os.path.isdir(thumbnails) and not _same(thumbnails, root):
+                program = cache_home.split("/")[-depth]
+                found.append(OtherRoot(kind, program, os.fsencode(cache_home)))
+    return tuple(found)
+
+
+def _same(first: bytes, second: bytes) -> bool:
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return False
+
+
+def read_session(home: str, root: bytes) -> tuple[SessionRoot, ...]:
+    """Return where the desktop's running programs, or the files that set it up, have the cache."""
+    running = tuple(_running(home))
+    found = running or tuple(_declared(home))
+    return tuple(each for each in found if each.root != root and not _same(each.root, root))
+
+
+def _running(home: str) -> Iterator[SessionRoot]:
+    """Yield the desktop programs of this user that run now."""
+    own = os.geteuid()
+    for process in psutil.process_iter(["name", "uids"]):
+        name, uids = process.info["name"] or "", process.info["uids"]
+        if uids is None or uids.effective != own or not _DESKTOP.fullmatch(name):
+            continue
+        with suppress(psutil.Error, OSError):
+            environ = process.environ()
+            if environ:
+                own_home = environ.get("HOME") or home
+                yield SessionRoot(name, thumbnails_root(environ, own_home))
+
+
+def _declared(home: str) -> Iterator[SessionRoot]:
+    """Yield the files that set the variable at login."""
+    files = [
+        "/etc/environment",
+        *sorted(glob.glob("/etc/environment.d/*.conf")),
+        *sorted(glob.glob(f"{glob.escape(home)}/.config/environment.d/*.conf")),
+        f"{home}/.pam_environment",
+        f"{home}/.profile",
+        f"{home}/.xsessionrc",
+    ]
+    for path in files:
+        for match in _ASSIGNMENT.finditer(desktops.read_text(path) or ""):
+            value = _expanded(match[2].strip(), home)
+            if value is not None:
+                yield SessionRoot(path, thumbnails_root({"XDG_CACHE_HOME": value}, home))
+
+
+def _expanded(value: str, home: str) -> str | None:
+    """Return a value with the user's home in it; None: it depends on more."""
+    for name in ("${HOME}", "$HOME", "@{HOME}", "%h"):
+        value = value.replace(name, home)
+    if value == "~" or value.startswith("~/"):
+        value = home + value[1:]
+    return None if "$" in value or "`" in value else value
+
+
+def sudo_user(environ: Mapping[str, str]) -> str:
+    """Return who called this through sudo; empty: nobody, or root."""
+    user = environ.get("SUDO_USER", "")
+    return user if os.geteuid() == 0 and user not in {"", "root"} else ""
+
+
+# --- All facts of this machine, for one user
+
+
+def gather(environ: Mapping[str, str], home: str, paths: Sequence[bytes]) -> MachineFacts:
+    """Read everything that rules ask for.
+
+    Args:
+        environ: The environment whose cache is meant.
+        home: The user's.
+        paths: Pictures that shall be seen; counted by a walk, which decodes nothing.
+
+    Raises:
+        CacheError: The cache cannot be listed.
+        UsageError: A path does not exist.
+    """
+    root = thumbnails_root(environ, home)
+    mounts = read_mounts(environ)
+    found = walk(WalkConfig(roots=tuple(paths), cache_root=root)) if paths else iter(())
+    cache, in_cache = CacheReader(root, mounts).read()
+    count, walked = sampled((each for each in found if isinstance(each, Source)), mounts)
+    config = desktops.Config(environ, home)
+    return MachineFacts(
+        cache=cache,
+        home=os.fsencode(home),
+        gsettings=read_gsettings(environ, home),
+        kde=desktops.read_kde(config),
+        thunar=desktops.read_thunar(config),
+        tumbler=desktops.read_tumbler(config),
+        lx=desktops.read_lx(config),
+        sources=(*in_cache, *walked),
+        source_count=count,
+        other_roots=read_sandboxes(home, root),
+        session_roots=read_session(home, root),
+        sudo_user=sudo_user(environ),
+    )

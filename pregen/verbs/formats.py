@@ -1,0 +1,95 @@
+"""`pregen formats`: what this installation reads, and how to make it read more."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+from pregen.commandline import Command, Option
+from pregen.display.text import printable
+from pregen.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pregen.imaging.abilities import Ability
+
+_WIDTH = 100
+
+
+def _formats(*, json: bool) -> ExitCode:
+    """List the formats pregen knows by their content, and which library reads each.
+
+    What a file is, its first bytes decide, never its name. Some formats need an extra: a library
+    that is not installed with pregen itself. The command that gets the missing ones is shown.
+    """
+    from pregen.commandline import print_lines, print_record  # noqa: PLC0415 - --help needs none
+    from pregen.imaging.abilities import abilities, missing_extras  # noqa: PLC0415 - likewise
+    from pregen.installation import install_command  # noqa: PLC0415 - likewise
+
+    found = abilities()
+    if json:
+        for each in found:
+            missing = each.extra and not each.reads
+            print_record(_record(each, install_command([each.extra]) if missing else None))
+        return ExitCode.DONE
+    missing_ones = missing_extras(found)
+    print_lines(_lines(found, install_command(missing_ones) if missing_ones else ""))
+    return ExitCode.DONE
+
+
+def _record(each: Ability, install: str | None) -> dict[str, object]:
+    return {
+        "v": 1,
+        "format": each.name,
+        "mime": list(each.mimes),
+        "reads": each.reads,
+        "library": each.library or None,
+        "version": each.version or None,
+        "extra": each.extra or None,
+        "install": install,
+        "trouble": each.trouble or None,
+    }
+
+
+def _lines(found: list[Ability], install: str) -> Iterator[str]:
+    """Yield the formats that are read, those that wait for an extra, and the others."""
+    yield click.style("Read", bold=True)
+    rows = ((each, f"{each.library} {each.version}") for each in found if each.reads)
+    yield from _rows(rows, "green")
+    if install:
+        yield ""
+        yield click.style("Waiting for an extra", bold=True)
+        rows = ((each, each.trouble) for each in found if each.extra and not each.reads)
+        yield from _rows(rows, "yellow")
+        yield f"  get them with: {printable(install)}"
+    others = [(each, each.trouble) for each in found if not each.extra and not each.reads]
+    if others:
+        yield ""
+        yield click.style("Known, and not read", bold=True)
+        yield from _rows(others, "white")
+
+
+def _rows(rows: Iterable[tuple[Ability, str]], colour: str) -> Iterator[str]:
+    for each, told in rows:
+        lead = f"  {each.name:<6}{printable(told):<24}"
+        text = textwrap.wrap(
+            ", ".join(each.mimes),
+            _WIDTH,
+            initial_indent=lead,
+            subsequent_indent=" " * len(lead),
+            break_on_hyphens=False,
+        )
+        yield click.style(text[0][:8], fg=colour) + text[0][8:]
+        yield from text[1:]
+
+
+formats = Command(
+    "formats",
+    callback=_formats,
+    params=[Option(["--json"], is_flag=True, help="Write a JSON object for each format.")],
+    help=_formats.__doc__,
+    epilog="Example: pregen formats --json | jq -r 'select(.reads) | .format'",
+)

@@ -1,0 +1,150 @@
+"""`pregen report [RUN]`: a page about a run, for the morning after."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from pregen import __version__
+from pregen.cache.store import Cache
+from pregen.commandline import Command, Option
+from pregen.errors import ExitCode, MissingLibraryError, PregenError, UsageError
+from pregen.journal import Journal, journal_path
+from pregen.journal.history import sources_of
+from pregen.thumbspec.naming import thumbnails_root
+from pregen.verbs.report.contact_sheet import make_sheet
+from pregen.verbs.report.figures import Figures
+from pregen.verbs.report.page import ReportFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pregen.journal import RecordedRun
+    from pregen.journal.history import SourceHistory
+
+
+#: As many as anybody names by number.
+_RUNS = 100_000
+
+
+def _report(run_id: int | None, output: str) -> ExitCode:
+    """Write a page about RUN, a number as `pregen status` tells it; by default the last run.
+
+    One file that opens in any browser without a network: speed over time, time by stage, formats
+    and sizes, what failed and why, the slowest files, and a contact sheet with all doubtful
+    pictures. Needs pregen[report].
+
+    Example: pregen report -o report.html
+    """
+    try:
+        from pregen.verbs.report.page import render  # noqa: PLC0415 - may be missing, and takes 0.4 s
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "pregen":
+            raise
+        from pregen.installation import install_command  # noqa: PLC0415 - seldom needed
+
+        raise MissingLibraryError(
+            f"pregen report needs {error.name}. Get it with: {install_command(['report'])}"
+        ) from error
+
+    home = os.path.expanduser("~")
+    path = journal_path(os.environ, home)
+    run = _run(path, run_id)
+    facts = gather(run, sources_of(path, run.run_id), thumbnails_root(os.environ, home))
+    _write(output, render(facts))
+    return ExitCode.DONE
+
+
+def _run(path: bytes, run_id: int | None) -> RecordedRun:
+    warnings: list[str] = []
+    journal = Journal.open(path, warnings.append, create=False)
+    try:
+        runs = journal.last_runs(_RUNS if run_id is not None else 1)
+    finally:
+        journal.close()
+    if warnings:
+        raise UsageError(warnings[0])
+    if not runs:
+        raise UsageError("The journal knows of no run. Do one first: pregen run ~/Pictures")
+    if run_id is None:
+        return runs[0]
+    for run in runs:
+        if run.run_id == run_id:
+            return run
+    raise UsageError(f"There is no run {run_id}. pregen status --runs 20 lists the last ones.")
+
+
+def _write(output: str, page: str) -> None:
+    """Write the page, whole or not at all."""
+    if output == "-":
+        sys.stdout.write(page)
+        return
+    folder = os.path.dirname(output) or "."
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=folder, prefix=".pregen-report-", delete=False
+        ) as file:
+            try:
+                file.write(page)
+                file.flush()
+                os.chmod(file.name, 0o600)  # it shows what the cache shows
+                os.replace(file.name, output)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(file.name)
+                raise
+    except OSError as error:
+        raise UsageError(
+            f"{output} cannot be written: {error.strerror}. Name another file with -o."
+        ) from error
+    print(f"Written to {output}", file=sys.stderr)  # noqa: T201 - what people are told
+
+
+report = Command(
+    "report",
+    callback=_report,
+    params=[
+        click.Argument(["run_id"], metavar="[RUN]", type=click.IntRange(1), required=False),
+        Option(
+            ["-o", "--output"],
+            metavar="FILE",
+            default="report.html",
+            show_default=True,
+            help="Where to write it; - is standard output.",
+        ),
+    ],
+    help=_report.__doc__,
+)
+
+
+# --- The facts of a report, gathered from the journal and the cache. Reads only
+
+
+def gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: bytes) -> ReportFacts:
+    """Add up a run and look at its thumbnails.
+
+    Raises:
+        PregenError: the journal cannot be read.
+    """
+    figures = Figures(run.started_at_ns, _end_ns(run))
+    try:
+        for seen in sources:
+            figures.add(seen)
+    except sqlite3.Error as error:
+        raise PregenError(f"The journal cannot be read ({error}). Try again later.") from error
+    with Cache(cache_root, __version__) as cache:
+        sheet = make_sheet(cache, figures.to_look_at, figures.extreme)
+    return ReportFacts(run, figures, sheet, __version__)
+
+
+def _end_ns(run: RecordedRun) -> int:
+    if run.wall_ns:
+        return run.started_at_ns + run.wall_ns
+    return run.ended_at_ns or time.time_ns()

@@ -1,0 +1,168 @@
+"""From the sources of a run to the numbers of its report, one source at a time. Pure.
+
+A run may have had ten million sources: what grows with them is bounded everywhere.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from pregen.model import FAILURES, Kind, Stages
+
+if TYPE_CHECKING:
+    from pregen.journal.history import SourceHistory
+
+#: Points of a line over time: as many as a phone has room for.
+MOST_BUCKETS: Final = 80
+SLOWEST: Final = 20
+#: Paths kept of each reason of failure, and of all together (300 KB); the number of all is told.
+MOST_PATHS: Final = 200
+MOST_PATHS_IN_ALL: Final = 2000
+#: Of so many sources the thumbnails are looked at, evenly chosen where there are more.
+MOST_LOOKED_AT: Final = 20_000
+#: Longer than ten times its width: a panorama or a scroll, of which a thumbnail shows little.
+EXTREME_ASPECT: Final = 10.0
+#: Upper ends of the size classes, in megapixels.
+SIZES_MPX: Final = (1, 4, 8, 16, 32, 64)
+
+
+@dataclass(slots=True)
+class FailureReason:
+    """One way to fail."""
+
+    kind: Kind
+    message: str
+    count: int = 0
+    paths: list[bytes] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Loader:
+    """What one decoder did."""
+
+    images: int = 0
+    pixels: int = 0
+    bytes_read: int = 0
+    stages_ns: list[int] = field(default_factory=lambda: [0] * len(Stages._fields))
+
+
+@dataclass(slots=True)
+class WorkerFigures:
+    """What one worker did."""
+
+    images: int = 0
+    busy_ns: int = 0
+
+
+class Figures:
+    """Adds up.
+
+    Args:
+        begin_ns: when the run began, since 1970.
+        end_ns: when it ended.
+    """
+
+    def __init__(self, begin_ns: int, end_ns: int) -> None:
+        self.begin_ns = begin_ns
+        self.wall_ns = max(end_ns - begin_ns, 1)
+        seconds = max(1, round(self.wall_ns / 1e9))
+        self.buckets = min(MOST_BUCKETS, seconds)
+        self.images_over_time = [0] * self.buckets
+        self.bytes_over_time = [0] * self.buckets
+        self.kinds: Counter[Kind] = Counter()
+        self.mimes: Counter[str] = Counter()
+        self.sizes: Counter[int] = Counter()
+        self.loaders: defaultdict[str, Loader] = defaultdict(Loader)
+        self.workers: defaultdict[int, WorkerFigures] = defaultdict(WorkerFigures)
+        self.reasons: dict[tuple[Kind, str], FailureReason] = {}
+        self.extreme: list[SourceHistory] = []
+        self.extreme_count = 0
+        self._paths = 0
+        self.made = 0
+        self.to_look_at: list[SourceHistory] = []
+        self._slowest: list[tuple[int, int, SourceHistory]] = []
+        self._order = count()  # of two that took as long, neither can be less
+        self._random = random.Random(0)  # noqa: S311 - a sample, the same one each time
+
+    @property
+    def bucket_s(self) -> float:
+        """How long one bucket of time is."""
+        return self.wall_ns / self.buckets / 1e9
+
+    @property
+    def slowest(self) -> list[SourceHistory]:
+        """The sources that took longest, the worst first."""
+        return [seen for _, _, seen in sorted(self._slowest, key=lambda each: -each[0])]
+
+    @property
+    def busy_ns(self) -> int:
+        """The time of all workers together."""
+        return sum(worker.busy_ns for worker in self.workers.values())
+
+    def add(self, seen: SourceHistory) -> None:
+        """Take one source into account."""
+        self.kinds[seen.kind] += 1
+        total_ns = seen.stages.total_ns
+        if seen.worker_pid:
+            worker = self.workers[seen.worker_pid]
+            worker.images += seen.kind is Kind.MADE
+            worker.busy_ns += total_ns
+        if total_ns:
+            item = (total_ns, next(self._order), seen)
+            if len(self._slowest) < SLOWEST:
+                heapq.heappush(self._slowest, item)
+            else:
+                heapq.heappushpop(self._slowest, item)
+        if seen.kind in FAILURES or seen.kind in {Kind.NEEDS_EXTRA, Kind.UNSUPPORTED}:
+            self._fail(seen)
+        elif seen.kind is Kind.MADE:
+            self._make(seen)
+
+    def _fail(self, seen: SourceHistory) -> None:
+        place = seen.kind, seen.message
+        reason = self.reasons.get(place)
+        if reason is None:
+            # Messages that name a place in the file are as many as files.
+            if len(self.reasons) >= MOST_PATHS:
+                place = seen.kind, ""
+            reason = self.reasons.setdefault(place, FailureReason(*place))
+        reason.count += 1
+        if len(reason.paths) < MOST_PATHS and self._paths < MOST_PATHS_IN_ALL:
+            self._paths += 1
+            reason.paths.append(seen.path)
+
+    def _make(self, seen: SourceHistory) -> None:
+        self.made += 1
+        bucket = (seen.seen_at_ns - self.begin_ns) * self.buckets // self.wall_ns
+        bucket = min(max(bucket, 0), self.buckets - 1)
+        self.images_over_time[bucket] += 1
+        self.bytes_over_time[bucket] += seen.bytes_read
+        self.mimes[seen.mime or "unknown"] += 1
+        pixels = seen.width_px * seen.height_px
+        self.sizes[sum(pixels > limit * 1_000_000 for limit in SIZES_MPX)] += 1
+        loader = self.loaders[seen.loader or "unknown"]
+        loader.images += 1
+        loader.pixels += pixels
+        loader.bytes_read += seen.bytes_read
+        for number, stage_ns in enumerate(seen.stages):
+            loader.stages_ns[number] += stage_ns
+        edges = sorted((seen.width_px, seen.height_px))
+        if edges[0] and edges[1] / edges[0] > EXTREME_ASPECT:
+            self.extreme_count += 1
+            if len(self.extreme) < MOST_PATHS:
+                self.extreme.append(seen)
+        self._sample(seen)
+
+    def _sample(self, seen: SourceHistory) -> None:
+        """Keep each made source with the same chance (reservoir sampling)."""
+        if len(self.to_look_at) < MOST_LOOKED_AT:
+            self.to_look_at.append(seen)
+            return
+        place = self._random.randrange(self.made)
+        if place < MOST_LOOKED_AT:
+            self.to_look_at[place] = seen

@@ -1,0 +1,377 @@
+"""`pregen show FILE...`: what the cache holds for a file, and what each desktop makes of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from pregen import __version__
+from pregen.cache.folder import Folder
+from pregen.cache.shared import SharedRepository
+from pregen.cache.store import Cache
+from pregen.commandline import Command, Option, raw_bytes
+from pregen.display import text as units
+from pregen.display.records import VERSION, path_fields
+from pregen.display.text import printable, shown
+from pregen.display.words import WORDS
+from pregen.errors import ExitCode
+from pregen.journal import Journal, journal_path
+from pregen.model import ALL_FLAVORS, Flavor, Source
+from pregen.source_file import real_path
+from pregen.thumbspec.clients import ClientVerdict, desktop_verdicts, shared_verdicts
+from pregen.thumbspec.naming import clean_path, entry_name, key, thumbnails_root
+from pregen.thumbspec.pngchunks import PngError
+from pregen.thumbspec.pngtext import PngHead, read_head
+from pregen.thumbspec.uri import all_uris, shared_uris
+from pregen.thumbspec.validity import judge, judge_fail_record
+from pregen.walk import working_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pregen.model import Kind
+
+
+def _show(files: tuple[bytes, ...], *, json: bool) -> ExitCode:
+    """Show what the thumbnail cache holds for FILEs.
+
+    URIs and keys, entries with their text, whether they are up to date, what each desktop would
+    say, and the fail records of any program. A FILE may be gone: its entries are shown all the
+    same. The exit code is 3 when a FILE is gone and nothing is known of it.
+    """
+    from pregen.commandline import print_lines, print_record  # noqa: PLC0415 - likewise
+
+    all_known = True
+    for number, facts in enumerate(inspect_all(files)):
+        all_known = all_known and facts.known
+        if json:
+            print_record(file_record(facts))
+        else:
+            print_lines([""] * bool(number))
+            print_lines(file_lines(facts))
+    return ExitCode.DONE if all_known else ExitCode.SOME_FAILED
+
+
+show = Command(
+    "show",
+    callback=_show,
+    params=[
+        click.Argument(["files"], metavar="FILE...", type=raw_bytes, nargs=-1, required=True),
+        Option(["--json"], is_flag=True, help="Write a JSON object for each FILE."),
+    ],
+    help=_show.__doc__,
+    epilog="Example: pregen show ~/Pictures/cat.jpg",
+)
+
+
+# --- What the cache knows of one file: gathered for `pregen show`. Reads; makes no folder, no
+# file
+
+
+_GONE = "the source is gone"
+
+
+class EntryFacts(NamedTuple):
+    """One PNG of the cache and what it is worth."""
+
+    path: bytes
+    size_bytes: int
+    head: PngHead | None
+    """None: it is no PNG."""
+    verdict: str
+    """A `validity.Verdict`, or "unknown" when there is no source to compare with."""
+    reason: str
+    flavor: Flavor | None = None
+    """None: a fail record."""
+    program: str = ""
+    """Of a fail record: who left it."""
+    desktops: tuple[ClientVerdict, ...] = ()
+
+
+class UriFacts(NamedTuple):
+    """What is kept under one of a file's URIs."""
+
+    uri: str
+    key: str
+    form: str
+    entries: tuple[EntryFacts, ...]
+    fail_records: tuple[EntryFacts, ...]
+
+
+class FileFacts(NamedTuple):
+    """All about one file."""
+
+    path: bytes
+    source: Source | None
+    trouble: str
+    """Why there is no source; empty when there is one."""
+    uris: tuple[UriFacts, ...]
+    shared: tuple[UriFacts, ...] = ()
+    """What the shared repository beside the file holds of it; nothing where there is no entry."""
+    memory: Kind | None = None
+    """What the journal remembers of the source as it is now: why there is no entry."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to tell: a source, an entry or a fail record."""
+        return self.source is not None or any(
+            uri.entries or uri.fail_records for uri in (*self.uris, *self.shared)
+        )
+
+
+def inspect_all(files: Iterable[bytes]) -> Iterator[FileFacts]:
+    """Yield what the user's cache holds for each file, as the user named it.
+
+    Raises:
+        CacheError: the cache cannot be read.
+        UsageError: the working directory was deleted.
+    """
+    cwd = working_directory(os.environ)
+    home = os.path.expanduser("~")
+    journal = Journal.open(journal_path(os.environ, home), _without_warning, create=False)
+    with Cache(thumbnails_root(os.environ, home), __version__) as cache, closing(journal):
+        for file in files:
+            facts = inspect(clean_path(file, cwd), cache)
+            memory = journal.hint(*facts.source) if facts.source else None
+            yield facts._replace(memory=memory)
+
+
+def _without_warning(_message: str) -> None:
+    """A journal that cannot be read is a matter for `pregen status`, not for a single file."""
+
+
+def inspect(path: bytes, cache: Cache) -> FileFacts:
+    """Return what the cache holds for a file, by every URI that a desktop may ask with.
+
+    Args:
+        path: absolute and clean; it need not exist.
+        cache: where to look.
+
+    Raises:
+        CacheError: the cache cannot be read.
+    """
+    source, trouble = _source(path)
+    forms = {uri: "Qt" if number else "" for number, uri in enumerate(all_uris(path))}
+    for number, uri in enumerate(all_uris(real_path(path))):
+        forms.setdefault(uri, "real path, Qt" if number else "real path")
+    look = _Look(cache, source, trouble)
+    uris = tuple(look.at(uri, form) for uri, form in forms.items())
+    with SharedRepository(os.path.dirname(path), __version__) as beside:
+        look = _Look(beside, source, trouble, shared_verdicts)
+        shared = tuple(look.at(uri, "shared, beside the file") for uri in shared_uris(path))
+    return FileFacts(path, source, trouble, uris, tuple(facts for facts in shared if facts.entries))
+
+
+def _source(path: bytes) -> tuple[Source | None, str]:
+    try:
+        facts = os.stat(path)
+    except FileNotFoundError:
+        return None, _GONE
+    except OSError as error:
+        return None, f"the source cannot be looked at: {error.strerror}"
+    if not stat.S_ISREG(facts.st_mode):
+        return None, "the source is not a regular file"
+    return Source(path, facts.st_size, facts.st_mtime_ns), ""
+
+
+class _Look:
+    """Looks for one file, at everything kept under its URIs."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        source: Source | None,
+        trouble: str,
+        verdicts: Callable[..., list[ClientVerdict]] = desktop_verdicts,
+    ) -> None:
+        self._cache = cache
+        self._verdicts = verdicts
+        self._source = source
+        self._trouble = trouble
+        self._fail = os.path.join(cache.root, b"fail")
+        with Folder(None, self._fail) as folder:
+            self._programs = sorted(folder.names())
+
+    def at(self, uri: str, form: str) -> UriFacts:
+        found = ((flavor, self._cache.read(flavor, uri)) for flavor in ALL_FLAVORS)
+        entries = [self._entry(data, flavor, uri) for flavor, data in found if data is not None]
+        return UriFacts(uri, key(uri), form, tuple(entries), tuple(self._fail_records(uri)))
+
+    def _entry(self, data: bytes, flavor: Flavor, uri: str) -> EntryFacts:
+        place = os.path.join(self._cache.root, os.fsencode(flavor.directory))
+        facts = self._facts(place, data, uri)._replace(flavor=flavor)
+        if self._source is None:
+            return facts
+        _, size_bytes, mtime_ns = self._source
+        judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
+        desktops = self._verdicts(data, flavor, uri, mtime_ns, size_bytes)
+        return facts._replace(
+            verdict=judged.verdict.value, reason=judged.reason, desktops=tuple(desktops)
+        )
+
+    def _fail_records(self, uri: str) -> Iterator[EntryFacts]:
+        """Yield the fail records of every program, ours among them."""
+        for program in self._programs:
+            place = os.path.join(self._fail, os.fsencode(program))
+            with Folder(None, place) as folder:
+                data = folder.read(entry_name(uri))
+            if data is None:
+                continue
+            facts = self._facts(place, data, uri)._replace(program=program)
+            if self._source is not None:
+                _, size_bytes, mtime_ns = self._source
+                judged = judge_fail_record(data, uri, mtime_ns, size_bytes, whole=True)
+                facts = facts._replace(verdict=judged.verdict.value, reason=judged.reason)
+            yield facts
+
+    def _facts(self, place: bytes, data: bytes, uri: str) -> EntryFacts:
+        path = os.path.join(place, os.fsencode(entry_name(uri)))
+        return EntryFacts(path, len(data), _head(data), "unknown", self._trouble)
+
+
+def _head(data: bytes) -> PngHead | None:
+    try:
+        return read_head(data, past_image=True)
+    except PngError:
+        return None
+
+
+# --- What the cache knows of one file, for people. Pure but for the local time zone
+
+
+_COLOURS = {"fresh": "green", "refit": "yellow", "unknown": "yellow"}
+#: PNG, 11.2.2.
+_COLOR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
+
+
+def file_lines(facts: FileFacts) -> Iterator[str]:
+    """Yield what a person sees of one file. Names are escaped, URIs are ASCII anyway."""
+    yield click.style(shown(facts.path), bold=True)
+    if facts.source is None:
+        yield click.style(f"  {facts.trouble}", fg="red")
+    else:
+        size = units.count(facts.source.size_bytes)
+        yield f"  {size} bytes, changed {units.moment(facts.source.mtime_ns)}"
+        if facts.memory is not None:
+            words = WORDS[facts.memory]
+            why = f": {words.meaning}" if words.meaning else ""
+            yield f"  remembered from an earlier run as {words.label}{why}"
+    for uri in (*facts.uris, *facts.shared):
+        yield ""
+        yield from _uri_lines(uri)
+
+
+def _uri_lines(facts: UriFacts) -> Iterator[str]:
+    form = f" ({facts.form})" if facts.form else ""
+    yield f"  URI  {facts.uri}{form}"
+    yield f"  key  {facts.key}"
+    for entry in facts.entries:
+        yield from _entry_lines(entry, entry.flavor.directory if entry.flavor else "")
+    for record in facts.fail_records:
+        yield from _entry_lines(record, f"fail record of {record.program}")
+    if not facts.entries and not facts.fail_records:
+        yield click.style("    no entry of any flavor, no fail record", dim=True)
+
+
+def _entry_lines(entry: EntryFacts, title: str) -> Iterator[str]:
+
+    verdict = click.style(entry.verdict, fg=_COLOURS.get(entry.verdict, "red"))
+    why = f": {printable(entry.reason)}" if entry.reason else ""
+    yield ""
+    yield f"    {click.style(printable(title), bold=True)}  {verdict}{why}"
+    yield f"      {shown(entry.path)}"
+    if entry.head is None:
+        yield f"      {units.size(entry.size_bytes)}, no PNG that can be read"
+        return
+    head = entry.head
+    interlaced = ", interlaced" if head.interlaced else ""
+    yield (
+        f"      {head.width_px}x{head.height_px}, {units.size(entry.size_bytes)}, "
+        f"{head.bit_depth}-bit {_COLOR_TYPES.get(head.color_type, 'unknown')}{interlaced}"
+    )
+    width = max((len(text.key) for text in head.texts), default=0)
+    for text in head.texts:
+        late = "" if text.before_image else "  (behind the picture)"
+        yield f"      {text.kind} {printable(text.key):<{width}}  {printable(text.value)}{late}"
+    yield from _desktop_lines(entry)
+
+
+def _desktop_lines(entry: EntryFacts) -> Iterator[str]:
+
+    width = max((len(desktop.client) for desktop in entry.desktops), default=0)
+    for desktop in entry.desktops:
+        if not desktop.looks_here:
+            said = click.style(f"does not look here: {printable(desktop.reason)}", dim=True)
+        elif desktop.accepts:
+            said = click.style("accepts it", fg="green")
+        else:
+            said = click.style(f"refuses it: {printable(desktop.reason)}", fg="red")
+        yield f"      {desktop.client:<{width}}  {said}"
+
+
+# --- What the cache knows of one file, for `--json`. Pure
+
+
+def file_record(facts: FileFacts) -> dict[str, Any]:
+    """Return the object of one file."""
+    source = facts.source
+    return {
+        "v": VERSION,
+        "type": "file",
+        **path_fields(facts.path),
+        "source": source and {"size": source.size_bytes, "mtime_ns": source.mtime_ns},
+        "trouble": facts.trouble or None,
+        "remembered": facts.memory and facts.memory.value,
+        "uris": [_uri_record(uri) for uri in facts.uris],
+        "shared": [_uri_record(uri) for uri in facts.shared],
+    }
+
+
+def _uri_record(uri: UriFacts) -> dict[str, Any]:
+    return {
+        "uri": uri.uri,
+        "key": uri.key,
+        "form": uri.form,
+        "entries": [_entry_record(entry) for entry in uri.entries],
+        "fail_records": [_entry_record(record) for record in uri.fail_records],
+    }
+
+
+def _entry_record(entry: EntryFacts) -> dict[str, Any]:
+
+    place = {"flavor": entry.flavor.directory} if entry.flavor else {"program": entry.program}
+    head = entry.head
+    return {
+        **place,
+        **path_fields(entry.path),
+        "size": entry.size_bytes,
+        "verdict": entry.verdict,
+        "reason": entry.reason,
+        "width": head and head.width_px,
+        "height": head and head.height_px,
+        "bit_depth": head and head.bit_depth,
+        "color_type": head and head.color_type,
+        "interlaced": head and head.interlaced,
+        "texts": [
+            {
+                "kind": str(text.kind),
+                "key": text.key,
+                "value": text.value,
+                "before_image": text.before_image,
+            }
+            for text in (head.texts if head else ())
+        ],
+        "desktops": [
+            {
+                "client": desktop.client,
+                "accepts": desktop.accepts,
+                "looks_here": desktop.looks_here,
+                "reason": desktop.reason,
+            }
+            for desktop in entry.desktops
+        ],
+    }

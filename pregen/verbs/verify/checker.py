@@ -1,0 +1,337 @@
+"""Looks through a cache and tells what is wrong in it. The I/O of `pregen verify`; changes nothing.
+
+Runs may go on meanwhile: what seems damaged is read once more when it was replaced under our eyes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from enum import Enum
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pregen.cache.folder import ENTRY_LIMIT_BYTES
+from pregen.cache.inventory import ENTRY_NAME, Inventory, Item, ItemFolder
+from pregen.cache.store import is_dead_temp
+from pregen.errors import CacheError
+from pregen.imaging import review
+from pregen.originals.mounts import is_below
+from pregen.originals.status import UNKNOWN, Original, OriginalState, judge, of_other_scheme
+from pregen.thumbspec.naming import clean_path, key
+from pregen.thumbspec.pngchunks import PngError
+from pregen.thumbspec.pngtext import URI
+from pregen.thumbspec.uri import all_uris, path_from_uri
+from pregen.verbs.verify import rules
+from pregen.verbs.verify.anatomy import RIGHTS, USELESS, Anatomy, EntryFlaw, Flaw, dissect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from pregen.cache.inventory import ItemFolder
+    from pregen.originals.examiner import Examiner
+    from pregen.originals.status import Sight
+
+
+#: Entries in memory at once: 256 xx-large of photos are 400 MB at the very most, large ones 30 MB.
+_CHUNK: Final = 256
+#: How often a file that changes while it is looked at is looked at anew.
+_TRIES: Final = 5
+_PNG: Final = b".png"
+#: Temps of other programs are left over when they are older than a run of theirs can last. Names:
+#: GLib's and Qt's atomic writing (`NAME.XXXXXX`), gnome-desktop's own.
+_FOREIGN_TEMP_AGE_S: Final = 24 * 3600
+
+
+class Checked(NamedTuple):
+    """Something in the cache, looked at."""
+
+    item: Item | None
+    """None: a folder."""
+    path: bytes
+    uri: str
+    source: bytes | None
+    """The path of its original, if that is a file of this machine and known."""
+    original: Original
+    findings: tuple[EntryFlaw, ...]
+
+    @property
+    def flaws(self) -> frozenset[Flaw]:
+        """The kinds of what is wrong."""
+        return frozenset(finding.flaw for finding in self.findings)
+
+
+class Checker:
+    """One look through one cache.
+
+    Args:
+        inventory: The cache.
+        examiner: Looks at originals.
+        now_s: The time, since 1970.
+    """
+
+    def __init__(self, inventory: Inventory, examiner: Examiner, now_s: float) -> None:
+        self._inventory = inventory
+        self._examiner = examiner
+        self._now_s = now_s
+        self._uid = os.stat(inventory.root).st_uid
+
+    def check(self) -> Iterator[Checked]:
+        """Yield everything of the cache, sound or not; files that are no entries only if flawed.
+
+        Raises:
+            CacheError: The cache cannot be read.
+        """
+        yield from self._folder(self._inventory.root, os.stat(self._inventory.root))
+        fails = os.path.join(self._inventory.root, b"fail")
+        with suppress(OSError):
+            yield from self._folder(fails, os.stat(fails, follow_symlinks=False))
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for folder in self._inventory.folders():
+                yield from self._folder(folder.path, os.fstat(folder.fd))
+                for other in folder.others():
+                    if flawed := self._other(other):
+                        yield flawed
+                items = folder.items()
+                while chunk := list(islice(items, _CHUNK)):
+                    yield from self._entries(chunk, pool.map)
+
+    def again(self, items: Iterable[Item]) -> Iterator[Checked]:
+        """Yield what these are now; those that are gone are left out."""
+        found = (item.folder.item(item.name) for item in items)
+        here = iter([item for item in found if item])
+        while chunk := list(islice(here, _CHUNK)):
+            yield from self._entries(chunk, map)
+
+    def _folder(self, path: bytes, facts: os.stat_result) -> Iterator[Checked]:
+        if stat.S_ISDIR(facts.st_mode) and (findings := rules.judge_folder(facts.st_mode)):
+            yield Checked(None, path, "", None, UNKNOWN, findings)
+
+    def _entries(
+        self, items: Sequence[Item], apply: Callable[..., Iterable[Anatomy | None]]
+    ) -> Iterator[Checked]:
+        read = [_read(item) for item in items]
+        anatomies = apply(_examined, [data for _, data in read])
+        found: list[tuple[Item, Anatomy, str, bytes | None]] = []
+        for (item, data), first in zip(read, anatomies, strict=True):
+            sound = first
+            for _ in range(_TRIES):
+                if sound is None or not sound.findings or item.unchanged():
+                    break
+                fresh = item.folder.item(item.name)
+                item, data = _read(fresh) if fresh else (item, None)  # noqa: PLW2901 - it was replaced
+                sound = _examined(data)
+            if sound is not None:
+                uri = rules.uri_of(sound.head, item.key)
+                found.append((item, sound, uri, _path(uri)))
+        paths = {path for *_, path in found if path is not None}
+        sights = self._examiner.look(list(paths)) if paths else {}
+        for item, anatomy, uri, path in found:
+            original = self._original(path, uri, item, sights)
+            findings = rules.judge(self._place(item), anatomy, original)
+            yield Checked(item, item.path, uri, path, original, findings)
+
+    def _place(self, item: Item) -> rules.FileStat:
+        facts, folder = item.stat, item.folder
+        return rules.FileStat(
+            folder.flavor, folder.program, item.key, facts.st_mode, facts.st_uid, self._uid
+        )
+
+    def _other(self, item: Item) -> Checked | None:
+        """Tell what is wrong with a file that is no entry; most are nobody's business."""
+        mode = item.stat.st_mode
+        finding, uri = None, ""
+        if ENTRY_NAME.fullmatch(item.name):
+            if stat.S_ISLNK(mode):
+                words = "a symbolic link stands in the place of an entry"
+                finding = EntryFlaw(Flaw.LINK, words)
+            elif not stat.S_ISREG(mode):
+                finding = EntryFlaw(
+                    Flaw.NOT_FILE, "what stands in the place of an entry is no file"
+                )
+        elif stat.S_ISREG(mode) and self._is_temp(item):
+            finding = EntryFlaw(Flaw.TEMP, "left behind by a program that died while it wrote")
+        elif stat.S_ISREG(mode) and item.name.endswith(_PNG) and (uri := _uri_in(item)):
+            words = "a thumbnail whose name is no md5: no program will find it"
+            finding = EntryFlaw(Flaw.NAME, words)
+        if finding is None:
+            return None
+        path = _path(uri)
+        original = self._original(path, uri, item) if uri else UNKNOWN
+        return Checked(item, item.path, uri, path, original, (finding,))
+
+    def _original(
+        self, path: bytes | None, uri: str, item: Item, sights: Mapping[bytes, Sight] | None = None
+    ) -> Original:
+        if path is None:
+            return of_other_scheme(uri) if uri else UNKNOWN
+        sight = (sights or self._examiner.look([path]))[path]
+        return judge(path, sight, self._examiner.mounts, item.stat.st_mtime_ns)
+
+    def _is_temp(self, item: Item) -> bool:
+        if is_dead_temp(item.folder.fd, os.fsdecode(item.name)):
+            return True
+        foreign = ENTRY_NAME.match(item.name) or item.name.startswith(b".gnome_desktop_thumbnail")
+        return bool(foreign) and self._now_s - item.stat.st_mtime > _FOREIGN_TEMP_AGE_S
+
+
+def is_within(checked: Checked, paths: Sequence[bytes]) -> bool:
+    """Tell whether an entry is of a file at or below one of these paths; all are when none is."""
+    if not paths:
+        return True
+    source = checked.source
+    return source is not None and any(is_below(source, path) for path in paths)
+
+
+def folder_of(checked: Checked) -> ItemFolder | None:
+    """Return the folder something lies in; None: it is one."""
+    return checked.item.folder if checked.item else None
+
+
+def comparable(checked: Checked) -> bool:
+    """Tell whether its picture can be compared with one made anew from its original."""
+    folder = folder_of(checked)
+    there = checked.original.state is OriginalState.THERE
+    return bool(folder and folder.flavor) and there and not checked.findings
+
+
+def _read(item: Item) -> tuple[Item, bytes | OSError | None]:
+    """Return a file's content; None: it is gone; an error: it cannot be read."""
+    try:
+        return item, item.read(ENTRY_LIMIT_BYTES + 1)
+    except FileNotFoundError:
+        return item, None
+    except OSError as error:
+        return item, error
+
+
+def _examined(data: bytes | OSError | None) -> Anatomy | None:
+    """Take a file apart, and have it decoded; None: it is gone. For any thread."""
+    if data is None:
+        return None
+    if isinstance(data, OSError):
+        words = f"it cannot be read ({data.strerror})"
+        return Anatomy(None, (EntryFlaw(Flaw.UNREADABLE, words),))
+    if len(data) > ENTRY_LIMIT_BYTES:
+        return Anatomy(None, (EntryFlaw(Flaw.OVERSIZED, "it is far too large for a thumbnail"),))
+    anatomy = dissect(data)
+    if not anatomy.findings and (refusal := review.refusal(data)):
+        finding = EntryFlaw(Flaw.PIXELS, f"its picture cannot be decoded ({refusal})")
+        return anatomy._replace(findings=(finding,))
+    return anatomy
+
+
+def _path(uri: str) -> bytes | None:
+    path = path_from_uri(uri)
+    return None if path is None else clean_path(path, b"/")
+
+
+def _uri_in(item: Item) -> str:
+    """Return whose thumbnail a file is; empty: it is none."""
+    try:
+        return rules.uri_of(dissect(item.read()).head, "")
+    except OSError:
+        return ""
+
+
+# --- Whose an entry is that does not say so, or says it wrongly: found by its name, the key
+#
+# A key cannot be turned back into a URI. But the entries of one original have one key in all
+# flavors, the journal knows the sources of every run, and a user who names folders says where to
+# look.
+
+
+def by_path(keys: set[str], paths: Iterable[bytes]) -> dict[str, bytes]:
+    """Return those of the paths that have one of these keys, by key."""
+    found: dict[str, bytes] = {}
+    for path in paths:
+        for uri in all_uris(path):
+            name = key(uri)
+            if name in keys:
+                found[name] = path
+        if len(found) == len(keys):
+            break
+    return found
+
+
+def by_siblings(keys: set[str], folders: Iterable[ItemFolder]) -> dict[str, bytes]:
+    """Return the originals that sound entries of other flavors, or fail records, name, by key."""
+    found: dict[str, bytes] = {}
+    for folder in folders:
+        for name in keys - found.keys():
+            item = folder.item(name.encode() + b".png")
+            if item is None:
+                continue
+            try:
+                uris = item.head().values(URI)
+            except (OSError, PngError):
+                continue
+            paths = [path_from_uri(uri) for uri in uris if key(uri) == name]
+            if paths and paths[0] is not None:
+                found[name] = clean_path(paths[0], b"/")
+    return found
+
+
+# --- Clears away what is bad, so that a run makes it anew; mends modes where they are
+#
+# What is not as it was when it was looked at is left alone. An entry that a desktop can show is
+# kept when its original is not there now: it could not be made again.
+
+
+_FILE_MODE = 0o600
+_DIR_MODE = 0o700
+_DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Cure(Enum):
+    """What became of something bad. The values appear in `--json`: never rename."""
+
+    MENDED = "mended"
+    """Where it was."""
+    REMOVED = "removed"
+    """A run may make it anew."""
+    KEPT = "kept"
+    """It can be shown, and its original is not there now."""
+    LEFT = "left"
+    """It is not what it was, or may not be changed."""
+
+
+def cure(checked: Checked) -> Cure:
+    """Mend or remove one thing that was found to be bad."""
+    try:
+        if checked.item is None:
+            return _mend_folder(checked.path)
+        if checked.flaws <= RIGHTS:
+            return _mend_file(checked)
+        useless = bool(checked.flaws & USELESS)
+        if not useless and checked.original.state is not OriginalState.THERE:
+            return Cure.KEPT
+        if Flaw.NOT_FILE in checked.flaws and stat.S_ISDIR(checked.item.stat.st_mode):
+            os.rmdir(checked.item.name, dir_fd=checked.item.folder.fd)
+            return Cure.REMOVED
+        return Cure.REMOVED if checked.item.remove() else Cure.LEFT
+    except (CacheError, OSError):
+        return Cure.LEFT
+
+
+def _mend_folder(path: bytes) -> Cure:
+    # The root may be a link: people keep caches on other disks.
+    fd = os.open(os.path.realpath(path), _DIR_FLAGS)
+    try:
+        os.fchmod(fd, _DIR_MODE)
+    finally:
+        os.close(fd)
+    return Cure.MENDED
+
+
+def _mend_file(checked: Checked) -> Cure:
+    item = checked.item
+    if item is None or not item.unchanged():
+        return Cure.LEFT
+    # Not by a descriptor: a file of mode 0000 cannot be opened. Nobody but its owner can have
+    # put something else here since: the folder is 0700, or is made so first.
+    with suppress(NotImplementedError):
+        os.chmod(item.name, _FILE_MODE, dir_fd=item.folder.fd)
+    return Cure.MENDED

@@ -1,0 +1,186 @@
+"""What is wrong with an entry, from what is known of it. Pure: facts in, findings out.
+
+What the standard asks counts for every program's entries; what pregen promises beyond it, for its
+own. So a thumbnail without alpha (GNOME), with compressed texts (Qt) or with 384 px in `x-large`
+(gThumb) is as it should be when its maker is not pregen.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pregen.originals.status import UNKNOWN, Original, OriginalState
+from pregen.thumbspec.clients import Wanted, refusals, shown
+from pregen.thumbspec.naming import key
+from pregen.thumbspec.pngbuild import REFITTED_FROM, identity_texts, number
+from pregen.thumbspec.pngtext import (
+    IMAGE_HEIGHT,
+    IMAGE_WIDTH,
+    MTIME,
+    SIZE,
+    SOFTWARE,
+    URI,
+    PngHead,
+    TextKind,
+)
+from pregen.thumbspec.uri import path_from_uri
+from pregen.thumbspec.validity import contradiction
+from pregen.verbs.verify.anatomy import EntryFlaw, Flaw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pregen.model import Flavor
+    from pregen.verbs.verify.anatomy import Anatomy
+
+_RGBA: Final = 6
+_BITS: Final = 8
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.", re.DOTALL)
+#: A time or a size as any program writes it: tumbler's has a fraction, some pad with blanks.
+_NUMBER: Final = re.compile(r"\s*[+-]?[0-9]+(?:\.[0-9]+)?\s*", re.ASCII)
+_FILE_MODE: Final = 0o600
+_DIR_MODE: Final = 0o700
+#: KIO and libfm-qt write 0644. The folder, which is 0700, keeps others from reading that.
+_FOREIGN_BITS: Final = 0o022
+
+
+class FileStat(NamedTuple):
+    """Where a file lies, and what stat says of it."""
+
+    flavor: Flavor | None
+    """None: among fail records."""
+    program: str
+    """Whose fail records these are; empty for an entry."""
+    key: str
+    """The 32 hex digits of its name."""
+    mode: int
+    uid: int
+    cache_uid: int
+    """Who owns the cache."""
+
+
+def uri_of(head: PngHead | None, wanted_key: str) -> str:
+    """Return the URI of which the name is the key, or the first one; empty: there is none."""
+    uris = head.values(URI) if head else []
+    return next((uri for uri in uris if key(uri) == wanted_key), uris[0]) if uris else ""
+
+
+def judge(place: FileStat, anatomy: Anatomy, original: Original = UNKNOWN) -> tuple[EntryFlaw, ...]:
+    """Return all that is wrong with an entry or a fail record.
+
+    Where it is no sound PNG that alone is told of its content: the rest would follow from it.
+
+    Args:
+        place: Where it lies.
+        anatomy: What it is.
+        original: What is known of the file it is about; only one that is there is compared.
+    """
+    found = list(anatomy.findings)
+    if not found and anatomy.head:
+        found += _content(place, anatomy.head, original)
+    if not place.mode & stat.S_IRUSR:  # root reads it all the same; nobody else can
+        found = [finding for finding in found if finding.flaw is not Flaw.UNREADABLE]
+    return (*found, *_rights(place, anatomy.head))
+
+
+def judge_folder(mode: int) -> tuple[EntryFlaw, ...]:
+    """Return what is wrong with a folder of the cache (standard, Thumbnail Saving: 0700)."""
+    return () if stat.S_IMODE(mode) == _DIR_MODE else (_mode(mode, _DIR_MODE),)
+
+
+def _content(place: FileStat, head: PngHead, original: Original) -> Iterator[EntryFlaw]:
+    ours = _is_ours(place, head)
+    said = list(_sayings(place, head, ours=ours))
+    yield from said
+    if head.interlaced:
+        yield EntryFlaw(Flaw.INTERLACED, "it is interlaced")
+    if place.flavor is not None:
+        if head.bit_depth != _BITS:
+            yield EntryFlaw(Flaw.BIT_DEPTH, f"it has {head.bit_depth} bits, not 8")
+        elif ours and head.color_type != _RGBA and not head.first(REFITTED_FROM):
+            yield EntryFlaw(
+                Flaw.NOT_RGBA, "an entry of pregen's is RGBA; somebody has rewritten it"
+            )
+        if fault := _edges(place.flavor, head, ours=ours):
+            yield EntryFlaw(Flaw.EDGES, fault)
+    if not said:
+        yield from _against(place, head, original, ours=ours)
+
+
+def _sayings(place: FileStat, head: PngHead, *, ours: bool) -> Iterator[EntryFlaw]:
+    """Judge the texts by themselves."""
+    uris = head.values(URI)
+    if not uris:
+        yield EntryFlaw(Flaw.NO_URI, f"it does not say whose it is ({URI})")
+        return
+    uri = uri_of(head, place.key)
+    if not _SCHEME.match(uri):
+        yield EntryFlaw(Flaw.TEXT, f"{URI} is {shown(uri)}, which is no URI")
+    elif key(uri) != place.key:
+        yield EntryFlaw(Flaw.KEY, f"it is of {shown(uri)}, whose name would be {key(uri)}.png")
+    times = head.values(MTIME)
+    if not times and (place.flavor or ours) and path_from_uri(uri) is not None:
+        yield EntryFlaw(Flaw.NO_MTIME, f"it does not say of when its original is ({MTIME})")
+    for name in (MTIME, SIZE):
+        if wrong := [text for text in head.values(name) if not _NUMBER.fullmatch(text)]:
+            yield EntryFlaw(Flaw.TEXT, f"{name} is {shown(wrong[0])}, which is no number")
+
+
+def _against(
+    place: FileStat, head: PngHead, original: Original, *, ours: bool
+) -> Iterator[EntryFlaw]:
+    """Judge the texts by the original. A fail record of another state is merely out of date."""
+    if place.flavor is None:
+        return
+    wanted = Wanted(uri_of(head, place.key), original.mtime_ns, original.size_bytes)
+    there = original.state is OriginalState.THERE
+    if there and (words := contradiction(head, wanted)):
+        yield EntryFlaw(Flaw.STALE, words)
+    elif ours and there and (refused := _avoidable(head, wanted)):
+        yield EntryFlaw(Flaw.REFUSED, refused)
+    elif ours and not there and any(text.kind is TextKind.ZTXT for text in head.texts):
+        yield EntryFlaw(Flaw.REFUSED, "GLib does not read compressed texts (zTXt)")
+
+
+def _avoidable(head: PngHead, wanted: Wanted) -> str:
+    """Return which desktops refuse what the best texts would have them accept."""
+    refused = refusals(head, wanted)
+    best = refusals(head._replace(texts=identity_texts(*wanted)), wanted) if refused else {}
+    return "; ".join(f"{name}: {why}" for name, why in refused.items() if name not in best)
+
+
+def _edges(flavor: Flavor, head: PngHead, *, ours: bool) -> str:
+    edges = f"{head.width_px}x{head.height_px}"
+    long_px = max(head.width_px, head.height_px)
+    if long_px > flavor.box_px:
+        return f"{edges} is too large for {flavor.directory}"
+    original = number(head.first(IMAGE_WIDTH)), number(head.first(IMAGE_HEIGHT))
+    right_px = min(flavor.box_px, max(original)) if all(original) else flavor.box_px
+    # Others may make theirs smaller: the standard gives a largest size only.
+    if ours and not head.first(REFITTED_FROM) and long_px != right_px:
+        return f"{edges}, though {flavor.directory} would have {right_px} px"
+    return ""
+
+
+def _is_ours(place: FileStat, head: PngHead | None) -> bool:
+    if place.program:
+        return place.program.startswith("pregen-")
+    return head is not None and any(text.startswith("pregen ") for text in head.values(SOFTWARE))
+
+
+def _rights(place: FileStat, head: PngHead | None) -> Iterator[EntryFlaw]:
+    mode = stat.S_IMODE(place.mode)
+    if mode != _FILE_MODE and (
+        _is_ours(place, head) or mode & _FOREIGN_BITS or not mode & stat.S_IRUSR
+    ):
+        yield _mode(mode, _FILE_MODE)
+    if place.uid != place.cache_uid:
+        yield EntryFlaw(
+            Flaw.OWNER, f"user {place.uid} owns it, the cache is user {place.cache_uid}'s"
+        )
+
+
+def _mode(mode: int, right: int) -> EntryFlaw:
+    return EntryFlaw(Flaw.MODE, f"its mode is {stat.S_IMODE(mode):04o}, {right:04o} would be right")

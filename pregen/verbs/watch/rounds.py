@@ -1,0 +1,218 @@
+"""`pregen watch`: a run, then one for each group of changes, until somebody ends it.
+
+    notifier --Change--> places_of --Places--> a run of that part; entries of what is gone, removed
+
+The notifier listens before the first run begins, so nothing is missed between the two.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pregen.cache.inventory import Inventory
+from pregen.config import RunConfig
+from pregen.display.printer import RunReport
+from pregen.journal.folders import forget, known_below
+from pregen.originals.examiner import Examiner
+from pregen.originals.mounts import read_mounts
+from pregen.thumbspec.naming import key
+from pregen.thumbspec.uri import all_uris, file_uri
+from pregen.verbs.clean.cleaner import Cleaner
+from pregen.verbs.clean.selection import CleanReason, Selection, area_of
+from pregen.verbs.watch.changes import ChangedPlaces, Notifier, places_of, queue_length
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pregen.cache.inventory import Item
+    from pregen.errors import ExitCode
+    from pregen.pipeline import RunStop
+
+
+# --- Entries of pictures that were deleted or moved away, and their going
+#
+# Which they may be, the events and the journal say; whether they go, `clean` decides as ever: an
+# entry is read, its original looked for, and "not mounted" never taken for "gone".
+
+
+class _Chosen:
+    """Some items of an inventory, by key."""
+
+    def __init__(self, inventory: Inventory, keys: Iterable[str]) -> None:
+        self._inventory = inventory
+        self._names = [os.fsencode(each) + b".png" for each in keys]
+        self.links = inventory.links
+
+    def items(self) -> Iterator[Item]:
+        """Yield those that are there."""
+        for folder in self._inventory.folders():
+            for name in self._names:
+                item = folder.item(name)
+                if item is not None:
+                    yield item
+
+
+def remove_gone(
+    cache_root: bytes, journal_path: bytes, folders: Iterable[bytes], gone: Iterable[bytes]
+) -> int:
+    """Delete the entries of what is not there any more; return how many.
+
+    Args:
+        cache_root: the thumbnails directory.
+        journal_path: the journal's file; empty: none.
+        folders: in which something changed.
+        gone: paths that were there: files, or folders with all they held.
+
+    Raises:
+        CacheError: an entry cannot be deleted.
+    """
+    gone = set(gone)
+    known = known_below(journal_path, gone)
+    for folder in folders:
+        known |= _missing_of(folder, known_below(journal_path, [folder]))
+    keys = {stored for stored in known.values() if stored}
+    for path in chain(gone, known):
+        keys.update(key(uri) for uri in all_uris(path))
+    if not keys:
+        return 0
+    removed = _clean(cache_root, Selection(missing=True), keys)
+    forget(journal_path, known)
+    return removed
+
+
+def remove_all_gone(cache_root: bytes, roots: Iterable[bytes]) -> int:
+    """Delete the entries of whatever is gone below `roots`, by a look at the whole cache.
+
+    Raises:
+        CacheError: an entry cannot be deleted.
+    """
+    areas = tuple(area_of(file_uri(root)) for root in roots)
+    return _clean(cache_root, Selection(missing=True, under=areas), None)
+
+
+def _missing_of(folder: bytes, known: dict[bytes, str]) -> dict[bytes, str]:
+    """Of what is known of a folder itself, what is not in it now; nothing if it cannot be read."""
+    try:
+        names = set(os.listdir(folder))
+    except OSError:
+        return {}
+    here = {path: stored for path, stored in known.items() if path.rpartition(b"/")[0] == folder}
+    return {path: stored for path, stored in here.items() if path.rpartition(b"/")[2] not in names}
+
+
+def _clean(cache_root: bytes, selection: Selection, keys: Iterable[str] | None) -> int:
+    if not os.path.isdir(cache_root):
+        return 0
+    with Inventory(cache_root) as inventory, Examiner(read_mounts(os.environ)) as examiner:
+        chosen = inventory if keys is None else _Chosen(inventory, keys)
+        cleaner = Cleaner(chosen, examiner, selection, time.time_ns())
+        plan = cleaner.plan()
+        if not plan.doomed:
+            return 0
+        tally = cleaner.delete(plan, lambda: read_mounts(os.environ))
+        return tally.entries[CleanReason.MISSING]
+
+
+# --- `pregen watch`: a run, then one for each group of changes, until somebody ends it
+
+
+#: A storm goes on for longer than anybody wants to wait: it is worked on in portions.
+_MOST_SETTLE_S: Final = 10.0
+#: A stop is seen within the notifier's own step; this is only how often the loop turns.
+_TURN_S: Final = 60.0
+_EVERYWHERE: Final = ChangedPlaces(everywhere=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FollowConfig:
+    """How changes are followed."""
+
+    settle_s: float
+    """Changes are worked on when nothing more came for so long."""
+    rescan_s: float
+    """Everything is looked at this often all the same; 0: never."""
+
+
+class Round(NamedTuple):
+    """What one group of changes came to."""
+
+    report: RunReport
+    removed: int
+    everywhere: bool
+
+
+Runner = Callable[[RunConfig], RunReport]
+"""Does one run, with a display of its own."""
+
+
+class _StopEvent:
+    """A stop as the notifier asks for it."""
+
+    def __init__(self, stop: RunStop) -> None:
+        self._stop = stop
+
+    def is_set(self) -> bool:
+        """Tell whether the run is to end."""
+        return self._stop.asked
+
+
+def follow(
+    config: RunConfig,
+    how: FollowConfig,
+    roots: Sequence[bytes],
+    stop: RunStop,
+    run: Runner,
+    told: Callable[[Round], None],
+) -> ExitCode:
+    """Keep the cache fresh until `stop`; return with which code it ended.
+
+    Args:
+        config: of a run over everything.
+        how: see there.
+        roots: the folders of `config`, absolute and clean.
+        stop: ends it.
+        run: does one run.
+        told: called after every round but the first.
+
+    Raises:
+        PregenError: the folders cannot be watched, or a run ended before its time.
+    """
+    ended = _StopEvent(stop)
+    with Notifier(roots) as notifier:
+        most = queue_length() // 2
+        run(config)
+        due_s = time.monotonic() + how.rescan_s
+        while not ended.is_set():
+            patience_s = due_s - time.monotonic() if how.rescan_s > 0 else _TURN_S
+            changes = notifier.wait(min(max(patience_s, 0), _TURN_S), ended)
+            if changes:
+                changes += notifier.settle(how.settle_s, _MOST_SETTLE_S, ended)
+            overdue = how.rescan_s > 0 and time.monotonic() >= due_s
+            if ended.is_set() or not (changes or overdue):
+                continue
+            places = _EVERYWHERE if overdue else places_of(changes, most)
+            if places.everywhere:
+                due_s = time.monotonic() + how.rescan_s
+            told(_round(config, places, roots, run))
+    return stop.code
+
+
+def _round(config: RunConfig, places: ChangedPlaces, roots: Sequence[bytes], run: Runner) -> Round:
+    """Work on one group of changes: first what is new, which may use what has moved."""
+    part = replace(
+        config,
+        walk=replace(config.walk, only=places.only),
+        sweep=places.everywhere,
+    )
+    report = run(part)
+    cache_root = config.work.cache_root
+    if places.everywhere:
+        removed = remove_all_gone(cache_root, roots)
+    else:
+        removed = remove_gone(cache_root, config.journal_path, places.folders, places.gone)
+    return Round(report, removed, places.everywhere)
