@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from tests.support.capabilities import Capability, probe_all
-from tests.support.leaks import Leaks
+from tests.support.judges.leaks import Leaks
+from tests.support.running.capabilities import Capability, probe_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from pregen.cli import program
-from tests.support.program import run_pregen
+from tests.support.running.program import run_pregen
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "man" / "pregen.1"

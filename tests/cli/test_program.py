@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen import __version__
-from tests.support.pictures import jpeg, put
-from tests.support.program import PREGEN, environment, run_pregen
+from tests.support.files.pictures import jpeg, put
+from tests.support.running.program import PREGEN, environment, run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path

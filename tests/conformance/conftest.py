@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.support import oracles
-from tests.support.capabilities import corpus
-from tests.support.pictures import every_format, put
-from tests.support.program import Finished, run_pregen
+from tests.support.files.pictures import every_format, put
+from tests.support.judges import desktops
+from tests.support.running.capabilities import corpus
+from tests.support.running.program import Finished, run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ def library(
     umask: int = request.param
     if umask not in _libraries:
         cache = tmp_path_factory.mktemp("cached") / "cache"
-        flavors = ",".join(oracles.FLAVORS)
+        flavors = ",".join(desktops.FLAVORS)
         arguments = ("run", "--json", "-v", "--flavors", flavors, photos)
         run = run_pregen(*arguments, cache=cache, umask=umask)
         # Which ones failed, if any, is for a test to say: the others are judged all the same.

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import oracles
-from tests.support.capabilities import Capability, needs
+from tests.support.judges import desktops
+from tests.support.running.capabilities import Capability, needs
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Library
 
 pytestmark = [pytest.mark.desktop, pytest.mark.xdist_group("desktops"), pytest.mark.slow]
 
-each_flavor = pytest.mark.parametrize("flavor", oracles.FLAVORS)
+each_flavor = pytest.mark.parametrize("flavor", desktops.FLAVORS)
 
 
 def test_every_made_picture_got_its_entries(library: Library) -> None:
@@ -63,15 +63,15 @@ def test_real_files_of_other_formats_end_as_they_should(library: Library) -> Non
 @needs(Capability.GIO)
 @each_flavor
 def test_gio_says_valid(library: Library, flavor: str) -> None:
-    answers = oracles.gio_flavor(library.cache, flavor, library.made)
+    answers = desktops.gio_flavor(library.cache, flavor, library.made)
     refused = {s.name: a for s, a in zip(library.made, answers, strict=True) if not a.valid}
     assert not refused
-    assert [a.uri for a in answers] == [oracles.glib_uri(source) for source in library.made]
+    assert [a.uri for a in answers] == [desktops.glib_uri(source) for source in library.made]
 
 
 @needs(Capability.GIO)
 def test_gio_says_valid_with_all_flavors_there(library: Library) -> None:
-    answers = oracles.gio(library.cache, library.made)
+    answers = desktops.gio(library.cache, library.made)
     assert all(answer.valid for answer in answers)
     assert all(b"/xx-large/" in (answer.path or b"") for answer in answers)
 
@@ -79,7 +79,7 @@ def test_gio_says_valid_with_all_flavors_there(library: Library) -> None:
 @needs(Capability.GNOME_DESKTOP)
 @each_flavor
 def test_gnome_desktop_finds_it(library: Library, flavor: str) -> None:
-    answers = oracles.gnome_desktop(library.cache, flavor, library.made)
+    answers = desktops.gnome_desktop(library.cache, flavor, library.made)
     missed = [s.name for s, answer in zip(library.made, answers, strict=True) if not answer.path]
     assert not missed
 
@@ -87,6 +87,6 @@ def test_gnome_desktop_finds_it(library: Library, flavor: str) -> None:
 @needs(Capability.TUMBLER)
 @each_flavor
 def test_tumbler_is_content_and_leaves_it_alone(library: Library, flavor: str) -> None:
-    answers = oracles.tumbler(library.cache, flavor, library.made)
-    wanted = oracles.TumblerAnswer(ready=True, error="", untouched=True)
+    answers = desktops.tumbler(library.cache, flavor, library.made)
+    wanted = desktops.TumblerAnswer(ready=True, error="", untouched=True)
     assert {s.name: a for s, a in zip(library.made, answers, strict=True) if a != wanted} == {}

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries, oracles, pngwalk
-from tests.support.capabilities import Capability, needs
-from tests.support.pictures import image, jpeg, put
-from tests.support.program import run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import image, jpeg, put
+from tests.support.judges import desktops, png_walk
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.program import Finished
+    from tests.support.running.program import Finished
 
 pytestmark = [pytest.mark.desktop, pytest.mark.xdist_group("tumbler")]
 
@@ -54,18 +55,18 @@ def cache_of(source: Path) -> Path:
     return source.parents[1] / "cache"
 
 
-def plant(source: Path, flavor: str, texts: list[tuple[str, str, str]]) -> entries.Entry:
+def plant(source: Path, flavor: str, texts: list[tuple[str, str, str]]) -> foreign_entries.Entry:
     """Put a foreign entry whose picture is not the source's: a decode would show."""
-    box_px = entries.BOX_PX[flavor]
+    box_px = foreign_entries.BOX_PX[flavor]
     other_picture = image(box_px, box_px * 2 // 3, seed=77).convert("RGBA")
-    return entries.foreign(cache_of(source), flavor, source, texts, other_picture)
+    return foreign_entries.foreign(cache_of(source), flavor, source, texts, other_picture)
 
 
 def assert_all_desktops_accept(source: Path, flavor: str) -> None:
     cache = cache_of(source)
-    assert oracles.gio_flavor(cache, flavor, [source])[0].valid
-    assert oracles.gnome_desktop(cache, flavor, [source])[0].path
-    assert oracles.tumbler(cache, flavor, [source])[0].untouched
+    assert desktops.gio_flavor(cache, flavor, [source])[0].valid
+    assert desktops.gnome_desktop(cache, flavor, [source])[0].path
+    assert desktops.tumbler(cache, flavor, [source])[0].untouched
 
 
 @needs(Capability.GIO, Capability.GNOME_DESKTOP, Capability.TUMBLER)
@@ -81,8 +82,8 @@ def test_a_good_entry_some_desktop_refuses_is_refitted_with_its_pixels(
     # Its spelling in Qt has no entry yet: that one is made, and the two of GLib's are kept.
     assert done.summary["kinds"] == {"made": 1}
     for flavor, old in planted.items():
-        new = entries.read(cache_of(source), flavor, source)
-        assert pngwalk.pixels_digest(new.data) == pngwalk.pixels_digest(old.data)
+        new = foreign_entries.read(cache_of(source), flavor, source)
+        assert png_walk.pixels_digest(new.data) == png_walk.pixels_digest(old.data)
         assert_all_desktops_accept(source, flavor)
 
 
@@ -107,25 +108,27 @@ def test_an_entry_really_written_by_tumbler_becomes_valid_for_both(tmp_path: Pat
     source = put(tmp_path / "photos" / "a.jpg", jpeg(900, 600), MTIME_NS)
     cache = cache_of(source)
     for flavor in ("normal", "large"):
-        assert oracles.tumbler(cache, flavor, [source])[0].ready
-        assert oracles.gio_flavor(cache, flavor, [source])[0].valid is False
-    written = {flavor: entries.read(cache, flavor, source) for flavor in ("normal", "large")}
+        assert desktops.tumbler(cache, flavor, [source])[0].ready
+        assert desktops.gio_flavor(cache, flavor, [source])[0].valid is False
+    written = {
+        flavor: foreign_entries.read(cache, flavor, source) for flavor in ("normal", "large")
+    }
     done = run(source)
     assert done.summary["kinds"] == {"refitted": 1}, done
     for flavor, old in written.items():
-        new = entries.read(cache, flavor, source)
-        assert pngwalk.pixels_digest(new.data) == pngwalk.pixels_digest(old.data)
-        assert oracles.gio_flavor(cache, flavor, [source])[0].valid
-        assert oracles.tumbler(cache, flavor, [source])[0].untouched
+        new = foreign_entries.read(cache, flavor, source)
+        assert png_walk.pixels_digest(new.data) == png_walk.pixels_digest(old.data)
+        assert desktops.gio_flavor(cache, flavor, [source])[0].valid
+        assert desktops.tumbler(cache, flavor, [source])[0].untouched
 
 
 def test_no_refit_leaves_good_entries_of_others_alone(tmp_path: Path) -> None:
     source = put(tmp_path / "photos" / "a.jpg", jpeg(900, 600), MTIME_NS)
     for flavor in ("normal", "large"):
         plant(source, flavor, REFUSED_SOMEWHERE["written by tumbler"])
-    before = entries.identities(cache_of(source))
+    before = foreign_entries.identities(cache_of(source))
     assert run(source, "--no-refit").summary["kinds"] == {"fresh": 1}
-    assert entries.identities(cache_of(source)) == before
+    assert foreign_entries.identities(cache_of(source)) == before
 
 
 @needs(Capability.GIO)
@@ -134,10 +137,10 @@ def test_a_stale_larger_entry_of_another_program_does_not_survive(
     source: Path, flavor: str
 ) -> None:
     stale = plant(source, flavor, [URI, ("tEXt", "Thumb::MTime", "1"), SIZE])
-    assert oracles.gio(cache_of(source), [source])[0].valid is False
+    assert desktops.gio(cache_of(source), [source])[0].valid is False
     assert run(source).summary["kinds"] == {"made": 1}
     assert not stale.path.exists() or stale.path.read_bytes() != stale.data
-    assert oracles.gio(cache_of(source), [source])[0].valid
+    assert desktops.gio(cache_of(source), [source])[0].valid
 
 
 @needs(Capability.GIO)
@@ -146,14 +149,14 @@ def test_a_stale_larger_entry_goes_although_the_wanted_ones_are_fresh(source: Pa
     stale = plant(source, "x-large", [URI, ("tEXt", "Thumb::MTime", "1")])
     assert run(source).summary["kinds"] == {"tidied": 1}
     assert not stale.path.exists()
-    assert oracles.gio(cache_of(source), [source])[0].valid
+    assert desktops.gio(cache_of(source), [source])[0].valid
 
 
 def test_a_fresh_larger_entry_of_another_program_stays(source: Path) -> None:
     kept = plant(source, "xx-large", [URI, FRACTIONAL, SIZE])
     run(source)
-    now = entries.read(cache_of(source), "xx-large", source)
-    assert pngwalk.pixels_digest(now.data) == pngwalk.pixels_digest(kept.data)
+    now = foreign_entries.read(cache_of(source), "xx-large", source)
+    assert png_walk.pixels_digest(now.data) == png_walk.pixels_digest(kept.data)
 
 
 @pytest.mark.parametrize(
@@ -174,8 +177,8 @@ def test_an_entry_that_is_not_this_sources_is_made_again(
 ) -> None:
     old = plant(source, "large", texts)
     assert run(source).summary["kinds"] == {"made": 1}
-    new = entries.read(cache_of(source), "large", source)
-    assert pngwalk.pixels_digest(new.data) != pngwalk.pixels_digest(old.data)
+    new = foreign_entries.read(cache_of(source), "large", source)
+    assert png_walk.pixels_digest(new.data) != png_walk.pixels_digest(old.data)
     assert new.text("Thumb::Size") == str(source.stat().st_size)
 
 
@@ -196,4 +199,4 @@ def test_a_broken_entry_is_made_again(source: Path, broken: str) -> None:
         assert entry.path.is_dir()
     else:
         assert done.summary["kinds"] == {"made": 1}, done
-        assert entries.read(cache_of(source), "large", source).image.size == (256, 171)
+        assert foreign_entries.read(cache_of(source), "large", source).image.size == (256, 171)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import oracles
-from tests.support.capabilities import Capability, needs
-from tests.support.pictures import jpeg, put
-from tests.support.program import environment, run_pregen
+from tests.support.files.pictures import jpeg, put
+from tests.support.judges import desktops
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import environment, run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,14 +31,14 @@ def test_tumbler_deletes_what_its_settings_exclude_until_the_doctors_command_was
     limits = f"Excludes={photo.parent}\nMaxFileSize=0\nDisabled=false\nLocations=\n"
     private = "[CoverThumbnailer]\nDisabled=true\nMaxFileSize=9\n"
     put(rc, "".join([f"[{name}]\n{limits}\n" for name in sections] + [private]).encode())
-    entry = oracles.entry_path(cache, "normal", oracles.glib_uri(photo))
+    entry = desktops.entry_path(cache, "normal", desktops.glib_uri(photo))
     assert run_pregen("run", photo, cache=cache).code == 0
 
     settings = {"XDG_CONFIG_HOME": str(rc.parent.parent)}
     records = run_pregen("doctor", "--json", cache=cache, env=settings).records
     (finding,) = [record for record in records if record.get("code") == "tumbler-limits"]
     assert finding["severity"] == "problem"
-    (answer,) = oracles.tumbler(cache, "normal", [photo])
+    (answer,) = desktops.tumbler(cache, "normal", [photo])
     assert not answer.ready
     assert not entry.exists(), "it was fresh, and tumbler deleted it"
 
@@ -46,7 +46,7 @@ def test_tumbler_deletes_what_its_settings_exclude_until_the_doctors_command_was
         subprocess.run(["sh", "-ec", command], env=environment(cache, settings), check=True)
     assert private in rc.read_text(), "sections of other plugins stay"
     assert run_pregen("run", photo, cache=cache).code == 0
-    (answer,) = oracles.tumbler(cache, "normal", [photo])
+    (answer,) = desktops.tumbler(cache, "normal", [photo])
     assert (answer.ready, answer.untouched) == (True, True)
     again = run_pregen("doctor", "--json", cache=cache, env=settings).records
     assert "tumbler-limits" not in {record.get("code") for record in again}

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tests.support import entries, oracles, pictures
-from tests.support.capabilities import Capability, needs
-from tests.support.photo import over_grey, psnr_db
-from tests.support.profiles import display_p3
-from tests.support.program import run_pregen
+from tests.support.files import foreign_entries, pictures
+from tests.support.files.photo import over_grey, psnr_db
+from tests.support.files.profiles import display_p3
+from tests.support.judges import desktops
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,14 +25,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("desktops")]
 
 
 @needs(Capability.CORPUS)
-@pytest.mark.parametrize("flavor", oracles.FLAVORS)
+@pytest.mark.parametrize("flavor", desktops.FLAVORS)
 @pytest.mark.parametrize("kind", ["Landscape", "Portrait"])
 def test_the_real_orientation_pictures_all_look_like_the_first(
     library: Library, kind: str, flavor: str
 ) -> None:
-    def thumbnail(number: int) -> entries.Entry:
+    def thumbnail(number: int) -> foreign_entries.Entry:
         source = library.folder / "orientation" / f"{kind}_{number}.jpg"
-        return entries.read(library.cache, flavor, source)
+        return foreign_entries.read(library.cache, flavor, source)
 
     upright = thumbnail(1)
     width_px, height_px = upright.original_size
@@ -58,7 +59,7 @@ def test_all_eight_orientations_come_out_upright_in_every_format_that_has_them(
     assert run.summary["kinds"] == {"made": 8}, run
     for source in sources:
         for flavor in ("normal", "large"):
-            entry = entries.read(tmp_path / "cache", flavor, source)
+            entry = foreign_entries.read(tmp_path / "cache", flavor, source)
             reference = upright.resize(entry.image.size, Image.Resampling.LANCZOS)
             assert psnr_db(reference, over_grey(entry.image)) > 25, source.name
             assert entry.original_size == (600, 400)
@@ -67,7 +68,7 @@ def test_all_eight_orientations_come_out_upright_in_every_format_that_has_them(
 def test_alpha_is_kept_and_opaque_pictures_are_opaque(library: Library) -> None:
     fading = {"alpha.png", "alpha.webp", "alpha.avif", "grey-alpha.png", "palette-alpha.png"}
     for source in sorted((library.folder / "made").iterdir()):
-        alpha = entries.read(library.cache, "large", source).image.getchannel("A")
+        alpha = foreign_entries.read(library.cache, "large", source).image.getchannel("A")
         lowest, highest = np.asarray(alpha).min(), np.asarray(alpha).max()
         assert highest >= 250, source.name
         assert (lowest < 10) == (source.name in fading), source.name
@@ -77,7 +78,7 @@ def test_every_entry_looks_like_its_picture(library: Library) -> None:
     for source in sorted((library.folder / "made").iterdir()):
         if source.suffix == ".svg":
             continue  # Pillow draws none, so there is no second opinion
-        entry = entries.read(library.cache, "large", source).image
+        entry = foreign_entries.read(library.cache, "large", source).image
         with Image.open(source) as opened:
             full = opened.convert("RGBA")
         reference = full.resize(entry.size, Image.Resampling.LANCZOS)
@@ -120,7 +121,7 @@ def test_a_display_p3_picture_comes_out_in_srgb(
         )
     assert reference is not None
     for flavor in ("normal", "large"):
-        thumbnail = entries.read(tmp_path / "cache", flavor, source).image
+        thumbnail = foreign_entries.read(tmp_path / "cache", flavor, source).image
         patch_px = thumbnail.width / len(PATCHES)
         for column in range(len(PATCHES)):
             at = (int((column + 0.5) * patch_px), thumbnail.height // 2)

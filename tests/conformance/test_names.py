@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries, oracles
-from tests.support.capabilities import Capability, needs
-from tests.support.pictures import jpeg
-from tests.support.program import run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import jpeg
+from tests.support.judges import desktops
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
-    from tests.support.program import Finished
+    from tests.support.running.program import Finished
 
 #: What each name becomes in GLib's URI, written out by hand.
 NAMES: dict[bytes, str] = {
@@ -70,13 +71,13 @@ def test_a_name_gets_the_uri_and_the_key_of_glib(folder: Path, cache: Path, name
     key = hashlib.md5(uri.encode(), usedforsecurity=False).hexdigest()
     for flavor in ("normal", "large"):
         path = cache / "thumbnails" / flavor / f"{key}.png"
-        assert entries.Entry(path, path.read_bytes()).text("Thumb::URI") == uri
+        assert foreign_entries.Entry(path, path.read_bytes()).text("Thumb::URI") == uri
 
 
 @needs(Capability.GIO)
 @pytest.mark.desktop
 def test_gio_accepts_every_name(folder: Path, cache: Path) -> None:
-    answers = oracles.gio(cache, [path_of(folder, name) for name in NAMES])
+    answers = desktops.gio(cache, [path_of(folder, name) for name in NAMES])
     for name, answer in zip(NAMES, answers, strict=True):
         assert answer.valid, name
         assert answer.uri == f"file://{folder}/{NAMES[name]}"
@@ -86,7 +87,7 @@ def test_gio_accepts_every_name(folder: Path, cache: Path) -> None:
 @pytest.mark.desktop
 @pytest.mark.xdist_group("tumbler")
 def test_tumbler_accepts_every_name(folder: Path, cache: Path) -> None:
-    answers = oracles.tumbler(cache, "normal", [path_of(folder, name) for name in NAMES])
+    answers = desktops.tumbler(cache, "normal", [path_of(folder, name) for name in NAMES])
     assert all(answer.untouched for answer in answers)
 
 
@@ -103,10 +104,10 @@ def test_a_name_that_qt_spells_otherwise_gets_a_second_entry(
 ) -> None:
     uri = f"file://{folder}/{qt_name}"
     for flavor in ("normal", "large"):
-        other = oracles.entry_path(cache, flavor, uri)
-        second = entries.Entry(other, other.read_bytes())
+        other = desktops.entry_path(cache, flavor, uri)
+        second = foreign_entries.Entry(other, other.read_bytes())
         assert second.text("Thumb::URI") == uri
-        first = entries.read(cache, flavor, path_of(folder, name))
+        first = foreign_entries.read(cache, flavor, path_of(folder, name))
         assert second.text("Thumb::MTime") == first.text("Thumb::MTime")
         assert second.image.tobytes() == first.image.tobytes()
 
@@ -117,17 +118,17 @@ def test_no_name_got_more_entries_than_it_has_spellings(cache: Path) -> None:
 
 
 def test_a_second_run_finds_every_entry_of_every_spelling(folder: Path, cache: Path) -> None:
-    before = entries.identities(cache)
+    before = foreign_entries.identities(cache)
     again = run_pregen("run", "--json", folder, cache=cache)
     assert again.summary["kinds"] == {"fresh": len(NAMES)}
-    assert entries.identities(cache) == before
+    assert foreign_entries.identities(cache) == before
 
 
 def made_uri(run: Finished, cache: Path) -> str:
     """Return the URI of the one entry a run made."""
     assert run.code == 0, run
     (path,) = (cache / "thumbnails" / "large").iterdir()
-    return entries.Entry(path, path.read_bytes()).text("Thumb::URI")
+    return foreign_entries.Entry(path, path.read_bytes()).text("Thumb::URI")
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_a_root_given_through_a_symlink_keeps_its_name(album: Path) -> None:
     link, cache = album.parent / "link", album.parent / "cache"
     link.symlink_to(album)
     assert made_uri(run_pregen("run", link, cache=cache), cache) == f"file://{link}/a.jpg"
-    seen_through_link, seen_directly = oracles.gio(cache, [link / "a.jpg", album / "a.jpg"])
+    seen_through_link, seen_directly = desktops.gio(cache, [link / "a.jpg", album / "a.jpg"])
     assert seen_through_link.valid
     assert seen_directly.valid is None
 
@@ -165,7 +166,7 @@ def test_on_request_the_real_path_gets_an_entry_too(album: Path) -> None:
     link, cache = album.parent / "link", album.parent / "cache"
     link.symlink_to(album)
     assert run_pregen("run", "--realpath-keys", link, cache=cache).code == 0
-    assert all(answer.valid for answer in oracles.gio(cache, [link / "a.jpg", album / "a.jpg"]))
+    assert all(answer.valid for answer in desktops.gio(cache, [link / "a.jpg", album / "a.jpg"]))
 
 
 @needs(Capability.GIO)
@@ -176,4 +177,4 @@ def test_a_symlinked_file_is_keyed_by_the_link_and_dated_by_its_target(album: Pa
     link.symlink_to("a.jpg")
     run = run_pregen("run", "--json", album, cache=cache)
     assert run.summary["kinds"] == {"made": 2}
-    assert all(answer.valid for answer in oracles.gio(cache, [link, album / "a.jpg"]))
+    assert all(answer.valid for answer in desktops.gio(cache, [link, album / "a.jpg"]))

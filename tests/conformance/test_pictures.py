@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from tests.support import pictures, pngwalk
-from tests.support.photo import photo, psnr_db
-from tests.support.profiles import display_p3
+from tests.support.files import pictures
+from tests.support.files.photo import photo, psnr_db
+from tests.support.files.profiles import display_p3
+from tests.support.judges import png_walk
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
@@ -29,10 +30,10 @@ def test_oriented_pictures_look_alike_once_turned(file_format: str, orientation:
 def test_an_interlaced_and_a_16_bit_png_hold_the_photo() -> None:
     expected = photo(61, 43, seed=5)
     interlaced = pictures.interlaced_png(61, 43, seed=5)
-    assert pngwalk.chunks(interlaced)[0][1][-1] == 1
+    assert png_walk.chunks(interlaced)[0][1][-1] == 1
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(interlaced))), expected)
     wide = pictures.png16(61, 43, seed=5)
-    assert pngwalk.chunks(wide)[0][1][8] == 16
+    assert png_walk.chunks(wide)[0][1][8] == 16
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(wide)).convert("RGB")), expected)
 
 
@@ -48,7 +49,7 @@ def test_the_display_p3_profile_maps_a_known_colour() -> None:
 
 def test_the_chunk_walker_refuses_what_is_torn() -> None:
     png = pictures.encode(pictures.image(20, 20), "PNG")
-    pngwalk.chunks(png)
+    png_walk.chunks(png)
     for broken in (png[:-1], png[:-12], png[:60], png[:40] + b"\0" + png[41:], b"GIF89a"):
         with pytest.raises(ValueError, match=r"cut|CRC|start|signature"):
-            pngwalk.chunks(broken)
+            png_walk.chunks(broken)

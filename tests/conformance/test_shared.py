@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.conftest import MTIMES_NS
-from tests.support import oracles
-from tests.support.capabilities import Capability, needs
-from tests.support.pictures import jpeg, put
-from tests.support.program import run_pregen
+from tests.support.files.pictures import jpeg, put
+from tests.support.judges import desktops
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def _own_entries(cache: Path, flavor: str, photos: list[Path]) -> list[str]:
     return [
         photo.name
         for photo in photos
-        if oracles.entry_path(cache, flavor, oracles.glib_uri(photo)).exists()
+        if desktops.entry_path(cache, flavor, desktops.glib_uri(photo)).exists()
     ]
 
 
@@ -52,7 +52,7 @@ def test_tumbler_uses_shared_thumbnails_and_makes_none_of_its_own(
     cache = tmp_path / "cache"
     shared = run_pregen("share", photos[0].parent, cache=cache)
     assert shared.code == 0, shared
-    answers = oracles.tumbler(cache, flavor, photos)
+    answers = desktops.tumbler(cache, flavor, photos)
     assert [(answer.ready, answer.error) for answer in answers] == [(True, "")] * len(photos)
     assert _own_entries(cache, flavor, photos) == []
 
@@ -64,6 +64,6 @@ def test_tumbler_makes_its_own_where_a_shared_thumbnail_is_outdated_or_not_there
     run_pregen("share", photos[0].parent, cache=cache)
     os.utime(photos[1], ns=(1, 1_234_567_890_000_001_000))
     late = put(photos[0].with_name("late.jpg"), jpeg(300, 300, seed=9))
-    answers = oracles.tumbler(cache, "normal", [*photos, late])
+    answers = desktops.tumbler(cache, "normal", [*photos, late])
     assert all(answer.ready for answer in answers)
     assert _own_entries(cache, "normal", [*photos, late]) == [photos[1].name, late.name]

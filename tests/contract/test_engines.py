@@ -9,8 +9,8 @@ import pytest
 from pregen.config import DaskConfig, EngineConfig
 from pregen.engines.base import make_engine
 from pregen.engines.local.supervisor import MOST_AHEAD
-from tests import saboteurs
 from tests.contract.engine_contract import EngineContract
+from tests.support.faults import harmful_work
 
 if TYPE_CHECKING:
     from pregen.engines.base import Engine, WorkFactory
@@ -22,7 +22,7 @@ class TestSerial(EngineContract):
     most_ahead = 1
 
     def make(self, factory: WorkFactory, **config: Any) -> Engine:
-        return make_engine("serial", factory, saboteurs.CONFIG, EngineConfig(**config))
+        return make_engine("serial", factory, harmful_work.CONFIG, EngineConfig(**config))
 
 
 class _Local(EngineContract):
@@ -30,8 +30,8 @@ class _Local(EngineContract):
 
     def make(self, factory: WorkFactory, **config: Any) -> Engine:
         settings = EngineConfig(workers=self.workers, **config)
-        preload = ("tests.saboteurs",)
-        return make_engine("local", factory, saboteurs.CONFIG, settings, preload)
+        preload = ("tests.support.faults.harmful_work",)
+        return make_engine("local", factory, harmful_work.CONFIG, settings, preload)
 
 
 @pytest.mark.xdist_group("faults")
@@ -67,4 +67,6 @@ class TestDask(EngineContract):
     def make(self, factory: WorkFactory, **config: Any) -> Engine:
         cluster = DaskConfig(scheduler="local:2", collect=True)
         settings = EngineConfig(dask=cluster, **config)
-        return make_engine("dask", factory, saboteurs.CONFIG, settings, ("tests.saboteurs",))
+        return make_engine(
+            "dask", factory, harmful_work.CONFIG, settings, ("tests.support.faults.harmful_work",)
+        )

@@ -13,14 +13,16 @@ import time
 from pregen.config import EngineConfig
 from pregen.engines.base import Stop
 from pregen.engines.local.engine import LocalEngine
-from tests import saboteurs
+from tests.support.faults import harmful_work
 
 
 def main(hows: list[str]) -> None:
     """Let one worker do each of `hows`."""
-    jobs = [saboteurs.job(number, how.encode()) for number, how in enumerate(hows)]
+    jobs = [harmful_work.job(number, how.encode()) for number, how in enumerate(hows)]
     engine = LocalEngine(
-        saboteurs.make_saboteur, saboteurs.CONFIG, EngineConfig(workers=len(jobs), timeout_s=1000)
+        harmful_work.make_saboteur,
+        harmful_work.CONFIG,
+        EngineConfig(workers=len(jobs), timeout_s=1000),
     )
 
     def announce() -> None:

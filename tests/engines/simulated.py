@@ -12,7 +12,7 @@ from pregen.engines.local.events import SlotReading
 from pregen.engines.local.supervisor import TICK_NS, Supervisor
 from pregen.engines.local.worker_state import Rules
 from pregen.model import Kind, Outcome
-from tests.saboteurs import job, made
+from tests.support.faults.harmful_work import job, made
 
 if TYPE_CHECKING:
     from pregen.engines.base import StopLevel

@@ -8,13 +8,13 @@ import time
 from pregen.config import EngineConfig
 from pregen.engines.base import Stop
 from pregen.engines.local.engine import LocalEngine
-from tests import saboteurs
+from tests.support.faults import harmful_work
 
 
 def main(go: str) -> None:
     """Print the worker's process id when it waits for the file `go`; then what became of it."""
     engine = LocalEngine(
-        saboteurs.make_saboteur, saboteurs.CONFIG, EngineConfig(workers=1, timeout_s=2)
+        harmful_work.make_saboteur, harmful_work.CONFIG, EngineConfig(workers=1, timeout_s=2)
     )
 
     def announce() -> None:
@@ -24,7 +24,7 @@ def main(go: str) -> None:
 
     thread = threading.Thread(target=announce)
     thread.start()
-    waiting = saboteurs.job(0, b"wait-for-file")._replace(uris=(go,))
+    waiting = harmful_work.job(0, b"wait-for-file")._replace(uris=(go,))
     (outcome,) = engine.run(iter([waiting]), Stop())
     thread.join()
     print(outcome.kind.value, outcome.worker_pid, flush=True)  # noqa: T201 - its purpose

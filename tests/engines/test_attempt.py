@@ -10,7 +10,7 @@ import pytest
 
 from pregen.engines.base import attempt
 from pregen.model import Kind
-from tests.saboteurs import job, made
+from tests.support.faults.harmful_work import job, made
 
 if TYPE_CHECKING:
     from pregen.engines.base import Ask

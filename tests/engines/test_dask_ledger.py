@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pregen.engines.dask.batches import DEPTH, FIRST_BATCH, MOST_BATCH, Batch, BatchLedger, Pulse
 from pregen.model import Job, Kind, Outcome
-from tests.saboteurs import job
+from tests.support.faults.harmful_work import job
 
 
 def outcomes(jobs: tuple[Job, ...]) -> list[Outcome]:

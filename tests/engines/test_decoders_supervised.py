@@ -16,10 +16,10 @@ from pregen.engines.base import Stop
 from pregen.engines.local.engine import LocalEngine
 from pregen.imaging import decoders, sniff
 from pregen.model import Action, Flavor, Job, Kind, Step
-from tests.support import films, heifs, pdfs, pictures, raws
-from tests.support.crew import workers_left
-from tests.support.photo import photo
-from tests.support.sabotage import make_sabotaged
+from tests.support.faults.harmful_decoders import make_sabotaged
+from tests.support.files import films, heifs, pdfs, pictures, raws
+from tests.support.files.photo import photo
+from tests.support.running.worker_processes import workers_left
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ def test_harm_done_in_any_decoder_costs_that_file_only(tmp_path: Path) -> None:
         make_sabotaged,
         WorkConfig(bytes(root), __version__),
         settings,
-        ("tests.support.sabotage",),
+        ("tests.support.faults.harmful_decoders",),
     )
     outcomes = {outcome.path: outcome for outcome in engine.run(iter(jobs), Stop())}
     found = {path: outcome.kind for path, outcome in outcomes.items()}

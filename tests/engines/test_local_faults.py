@@ -22,9 +22,9 @@ from pregen.engines.local.engine import LocalEngine
 from pregen.engines.local.launch import see_out
 from pregen.errors import MissingLibraryError
 from pregen.model import REMEMBERED, Kind
-from tests import saboteurs
-from tests.saboteurs import job
-from tests.support.crew import open_descriptors, worker_processes, workers_left
+from tests.support.faults import harmful_work
+from tests.support.faults.harmful_work import job
+from tests.support.running.worker_processes import open_descriptors, worker_processes, workers_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,9 +54,11 @@ GUILTY = {
 }
 
 
-def engine(factory: WorkFactory = saboteurs.make_saboteur, **config: Any) -> LocalEngine:
+def engine(factory: WorkFactory = harmful_work.make_saboteur, **config: Any) -> LocalEngine:
     settings = EngineConfig(**{"workers": 2, "timeout_s": 30.0, **config})
-    return LocalEngine(factory, saboteurs.CONFIG, settings, ("tests.saboteurs",))
+    return LocalEngine(
+        factory, harmful_work.CONFIG, settings, ("tests.support.faults.harmful_work",)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -106,14 +108,14 @@ def test_the_guilty_are_named_and_the_innocent_are_done(workers: int) -> None:
 
 
 def test_the_death_of_the_fork_server_costs_no_job() -> None:
-    watched = engine(saboteurs.make_sleepy)
+    watched = engine(harmful_work.make_sleepy)
 
     def kill_server() -> None:
         (server,) = {psutil.Process(view.pid).ppid() for view in watched.workers()}
         os.kill(server, signal.SIGKILL)
 
     thread = during(watched, kill_server, busy=2)
-    outcomes = list(watched.run(saboteurs.jobs(200), Stop()))
+    outcomes = list(watched.run(harmful_work.jobs(200), Stop()))
     thread.join()
     assert Counter(outcome.job_id for outcome in outcomes) == Counter(range(200))
     assert {outcome.kind for outcome in outcomes} == {Kind.MADE}
@@ -121,14 +123,14 @@ def test_the_death_of_the_fork_server_costs_no_job() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM])
 def test_signals_that_come_to_the_whole_group_cost_no_job(number: signal.Signals) -> None:
-    watched = engine(saboteurs.make_sleepy)
+    watched = engine(harmful_work.make_sleepy)
 
     def send() -> None:
         for view in watched.workers():
             os.kill(view.pid, number)
 
     thread = during(watched, send, busy=2)
-    outcomes = list(watched.run(saboteurs.jobs(100), Stop()))
+    outcomes = list(watched.run(harmful_work.jobs(100), Stop()))
     thread.join()
     assert Counter(outcome.job_id for outcome in outcomes) == Counter(range(100))
     assert {outcome.kind for outcome in outcomes} == {Kind.MADE}
@@ -190,12 +192,12 @@ def test_a_process_that_was_reported_dead_is_waited_for() -> None:
 
 def test_work_that_cannot_be_made_ends_the_run_with_its_traceback() -> None:
     with pytest.raises(MissingLibraryError, match="No module named 'picture_library'"):
-        list(engine(saboteurs.make_nothing).run(saboteurs.jobs(10), Stop()))
+        list(engine(harmful_work.make_nothing).run(harmful_work.jobs(10), Stop()))
 
 
 def test_work_that_dies_while_it_is_made_ends_the_run_with_the_signal() -> None:
     with pytest.raises(MissingLibraryError, match="SIGSEGV"):
-        list(engine(saboteurs.make_death, workers=8).run(saboteurs.jobs(10), Stop()))
+        list(engine(harmful_work.make_death, workers=8).run(harmful_work.jobs(10), Stop()))
 
 
 def test_nothing_is_started_before_there_is_a_job() -> None:
@@ -266,7 +268,7 @@ def test_a_worker_holds_its_own_pipe_only() -> None:
 def test_the_environment_of_the_run_stays_as_it_was() -> None:
     before = dict(os.environ)
     main = sys.modules["__main__"]
-    list(engine().run(saboteurs.jobs(3), Stop()))
+    list(engine().run(harmful_work.jobs(3), Stop()))
     assert dict(os.environ) == before
     assert sys.modules["__main__"] is main
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
@@ -298,7 +300,7 @@ def test_the_kernel_is_offered_a_worker_when_memory_runs_out() -> None:
 
 
 def test_workers_are_replaced_after_their_share_of_jobs() -> None:
-    outcomes = list(engine(recycle_jobs=10).run(saboteurs.jobs(95), Stop()))
+    outcomes = list(engine(recycle_jobs=10).run(harmful_work.jobs(95), Stop()))
     assert len(outcomes) == 95
     each = Counter(outcome.worker_pid for outcome in outcomes)
     assert max(each.values()) == 10

@@ -13,12 +13,12 @@ from pregen.engines.dask.engine import DaskEngine
 from pregen.engines.local.engine import LocalEngine
 from pregen.engines.serial import SerialEngine
 from pregen.errors import MissingLibraryError, UsageError
-from tests import saboteurs
+from tests.support.faults import harmful_work
 
 
 def test_every_name_makes_its_engine() -> None:
     made = {
-        name: type(make_engine(name, saboteurs.make_noop, saboteurs.CONFIG, EngineConfig()))
+        name: type(make_engine(name, harmful_work.make_noop, harmful_work.CONFIG, EngineConfig()))
         for name in ENGINES
     }
     assert made == {"dask": DaskEngine, "local": LocalEngine, "serial": SerialEngine}
@@ -27,13 +27,13 @@ def test_every_name_makes_its_engine() -> None:
 
 def test_an_unknown_name_is_a_usage_error_that_names_the_others() -> None:
     with pytest.raises(UsageError, match="dask, local, serial"):
-        make_engine("cluster", saboteurs.make_noop, saboteurs.CONFIG, EngineConfig())
+        make_engine("cluster", harmful_work.make_noop, harmful_work.CONFIG, EngineConfig())
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENGINES, "far", Entry("no_such_library.engine", "FarEngine", "far"))
     with pytest.raises(MissingLibraryError, match=r"no_such_library.* install .*\[far\]"):
-        make_engine("far", saboteurs.make_noop, saboteurs.CONFIG, EngineConfig())
+        make_engine("far", harmful_work.make_noop, harmful_work.CONFIG, EngineConfig())
 
 
 def test_asking_for_names_imports_no_engine() -> None:

@@ -14,7 +14,7 @@ from pregen.engines.local.supervisor import FIRST_STARTS, MOST_AHEAD
 from pregen.engines.local.worker_state import ABANDON_NS, GRACE_NS, LEAVE_NS, START_NS
 from pregen.model import FAILURES, RECORDED, REMEMBERED, Kind
 from tests.engines.simulated import RULES, SEGFAULT, SIGKILL, S, SimWorker, World
-from tests.saboteurs import job, made
+from tests.support.faults.harmful_work import job, made
 
 if TYPE_CHECKING:
     from pregen.engines.local.events import Death

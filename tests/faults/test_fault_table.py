@@ -1,6 +1,6 @@
 """Every system call of a run fails once; what is left is whole, and the next run mends the rest.
 
-The table is made by `tests.support.faultbed`, which says what is checked after each cell.
+The table is made by `tests.support.faults.fault_table`, which says what is checked after each cell.
 `scripts/soak-faults` does all of it (with `--every`, at later calls too); here is the part for
 which there is time. `scripts/prove-faults` shows that it would notice.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.capabilities import Capability, needs
+from tests.support.running.capabilities import Capability, needs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ _FEW = "EIO,ENOSPC,short,kill-before,kill-after"
 def fault_table(folder: Path, *arguments: str) -> int:
     """Do a part of the table; return the number of cells, none of which may be wrong."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.faultbed", "--folder", folder, *arguments],
+        [sys.executable, "-m", "tests.support.faults.fault_table", "--folder", folder, *arguments],
         capture_output=True,
         text=True,
         timeout=400,

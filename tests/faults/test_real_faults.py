@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries, pngwalk
-from tests.support.capabilities import Capability, needs
-from tests.support.library import few
-from tests.support.pictures import jpeg, put
-from tests.support.program import Finished, run_pregen
-from tests.support.stuck import StuckMount
+from tests.support.faults.hanging_mount import StuckMount
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import jpeg, put
+from tests.support.files.source_trees import few
+from tests.support.judges import png_walk
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import Finished, run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,14 +33,14 @@ def cache(tmp_path: Path) -> Path:
 
 def pictures(cache: Path) -> list[Path]:
     """Every entry and fail record."""
-    return [path for path in entries.files(cache) if path.suffix == ".png"]
+    return [path for path in foreign_entries.files(cache) if path.suffix == ".png"]
 
 
 def assert_sound(cache: Path, done: Finished) -> None:
     """Whatever is there is whole, and the run told people what to do."""
-    assert not entries.leftovers(cache)
+    assert not foreign_entries.leftovers(cache)
     for path in pictures(cache):
-        pngwalk.chunks(path.read_bytes())
+        png_walk.chunks(path.read_bytes())
     if done.code not in {0, 3}:
         assert done.err.strip(), done
 
@@ -49,7 +50,7 @@ def assert_goes_on(photos: Path, cache: Path) -> None:
     done = run_pregen("run", "--json", "--retry-failed", photos, cache=cache)
     assert done.code == 0, done
     assert len(list((cache / "thumbnails" / "large").iterdir())) == COUNT
-    assert not entries.leftovers(cache)
+    assert not foreign_entries.leftovers(cache)
 
 
 @pytest.mark.parametrize("most", [8, 12, 16, 24, 32, 40])

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from pregen.imaging.runtime import pyvips
-from tests.support import deep, profiles
-from tests.support.making import large
-from tests.support.photo import photo
+from tests.support.files import deep_samples, profiles
+from tests.support.files.photo import photo
+from tests.support.judges.decoding import large
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -28,10 +28,10 @@ _DEPTHS: dict[str, tuple[DTypeLike, float]] = {
 }
 #: Pillow's mode for the colours, and TIFF's photometric interpretation.
 _KINDS = {
-    "grey": ("L", deep.MINISBLACK),
-    "RGB": ("RGB", deep.RGB),
-    "RGBA": ("RGB", deep.RGB),
-    "CMYK": ("CMYK", deep.SEPARATED),
+    "grey": ("L", deep_samples.MINISBLACK),
+    "RGB": ("RGB", deep_samples.RGB),
+    "RGBA": ("RGB", deep_samples.RGB),
+    "CMYK": ("CMYK", deep_samples.SEPARATED),
 }
 _BY_FORMAT = {"PNG": (("grey", "RGB", "RGBA"), ("8", "16")), "TIFF": (_KINDS, _DEPTHS)}
 _CASES = [
@@ -82,8 +82,8 @@ def _by_littlecms(levels: NDArray[np.uint8], mode: str, profile: bytes) -> NDArr
 
 def _stored(file_format: str, kind: str, samples: NDArray[Any], profile: bytes) -> bytes:
     if file_format == "PNG":
-        return deep.png(samples, profile)
-    return deep.tiff(samples, profile, _KINDS[kind][1], alpha=kind == "RGBA")
+        return deep_samples.png(samples, profile)
+    return deep_samples.tiff(samples, profile, _KINDS[kind][1], alpha=kind == "RGBA")
 
 
 @pytest.mark.parametrize(("file_format", "kind", "depth"), _CASES)
@@ -106,7 +106,7 @@ def test_linear_light_in_floating_point_keeps_its_shadows(dtype: DTypeLike) -> N
     levels, profile = _levels("RGB"), profiles.display_p3(linear=True)
     encoded = levels / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    found = large(deep.tiff(linear.astype(dtype), profile))
+    found = large(deep_samples.tiff(linear.astype(dtype), profile))
     wanted = _by_littlecms(levels, "RGB", profiles.display_p3())
     assert np.abs(found[..., :3] - wanted).max() <= 2
 
@@ -114,6 +114,6 @@ def test_linear_light_in_floating_point_keeps_its_shadows(dtype: DTypeLike) -> N
 def test_light_beyond_white_is_white_and_below_black_is_black() -> None:
     samples = np.full((_HEIGHT_PX, _WIDTH_PX, 3), 7.5, np.float32)
     samples[:, : _WIDTH_PX // 2] = -0.25
-    found = large(deep.tiff(samples, profiles.display_p3(linear=True)))
+    found = large(deep_samples.tiff(samples, profiles.display_p3(linear=True)))
     assert (found[:, :100, :3] == 0).all()
     assert (found[:, -100:, :3] == 255).all()

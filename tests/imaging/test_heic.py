@@ -13,12 +13,12 @@ from pregen.imaging import faults
 from pregen.imaging.containers import heif, isobmff
 from pregen.imaging.runtime import pyvips
 from pregen.model import Flavor
-from tests.support import hostile, pictures
-from tests.support.capabilities import Capability, corpus, needs
-from tests.support.heifs import BLUE, GREEN, RED, WHITE, corners, heic, turned
-from tests.support.making import large, make, pixels_of
-from tests.support.photo import psnr_db
-from tests.support.pictures import image
+from tests.support.files import broken, pictures
+from tests.support.files.heifs import BLUE, GREEN, RED, WHITE, corners, heic, turned
+from tests.support.files.photo import psnr_db
+from tests.support.files.pictures import image
+from tests.support.judges.decoding import large, make, pixels_of
+from tests.support.running.capabilities import Capability, corpus, needs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,7 +114,7 @@ def test_profiles_and_transparency_are_respected() -> None:
 def test_a_heic_cut_off_is_truncated(share: float) -> None:
     data = heic(image(1200, 800, seed=2), thumbnails=[320])
     with pytest.raises(faults.TruncatedPicture, match="ends before"):
-        make(hostile.truncated(data, max(share, 40 / len(data))))
+        make(broken.truncated(data, max(share, 40 / len(data))))
 
 
 def test_a_heic_that_holds_nothing_is_invalid_and_a_foreign_codec_unsupported() -> None:

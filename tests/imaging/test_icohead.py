@@ -6,8 +6,9 @@ import pytest
 
 from pregen.imaging.decoders import pillow
 from pregen.imaging.faults import InvalidPicture
-from tests.support import bombs, making
-from tests.support.pictures import encode, image
+from tests.support.files import bombs
+from tests.support.files.pictures import encode, image
+from tests.support.judges import decoding
 
 
 @pytest.mark.parametrize("bitmap_format", ["png", "bmp"])
@@ -27,7 +28,7 @@ def test_an_icon_cut_off_tells_what_is_there() -> None:
 def test_a_bomb_in_an_icon_is_refused_before_it_is_decoded(number: bytes) -> None:
     data = bombs.ico_png()
     with pytest.raises(InvalidPicture, match="100000 x 100000"):
-        making.make(data[:2] + number + data[3:])
+        decoding.make(data[:2] + number + data[3:])
 
 
 @pytest.mark.filterwarnings("ignore:Image was not the expected size")
@@ -35,5 +36,5 @@ def test_a_large_icon_is_an_icon() -> None:
     inner = encode(image(1024, 768), "PNG")
     data = bytearray(bombs.ico_png())
     data[14:18] = len(inner).to_bytes(4, "little")
-    made = making.make(bytes(data[:22]) + inner)
+    made = decoding.make(bytes(data[:22]) + inner)
     assert (made.width_px, made.height_px) == (1024, 768)

@@ -12,9 +12,9 @@ from PIL import Image
 from pregen.imaging import sniff
 from pregen.imaging.decoders import pillow
 from pregen.imaging.decoders.base import Pixels, Request
-from tests.support import pictures
-from tests.support.making import large
-from tests.support.photo import photo, psnr_db
+from tests.support.files import pictures
+from tests.support.files.photo import photo, psnr_db
+from tests.support.judges.decoding import large
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from pregen.config import Decoder
 from pregen.imaging.containers import jpeg, jpeg_scans
 from pregen.imaging.decoders import jpegdc
-from tests.support import pictures
-from tests.support.capabilities import Capability, needs
-from tests.support.making import BOTH, make, pixels_of
-from tests.support.photo import psnr_db
+from tests.support.files import pictures
+from tests.support.files.photo import psnr_db
+from tests.support.judges.decoding import BOTH, make, pixels_of
+from tests.support.running.capabilities import Capability, needs
 
 if TYPE_CHECKING:
-    from tests.support.photo import Pixels
+    from tests.support.files.photo import Pixels
 
 pytestmark = needs(Capability.COMPILED)
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.imaging.containers import jpeg, jpeg_scans
-from tests.support import pictures
-from tests.support.photo import Pixels, psnr_db
+from tests.support.files import pictures
+from tests.support.files.photo import Pixels, psnr_db
 
 
 def progressive(width_px: int = 1600, height_px: int = 1200, **options: object) -> bytes:

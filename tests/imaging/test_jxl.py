@@ -12,11 +12,11 @@ from PIL import Image
 from pregen.imaging import faults
 from pregen.imaging.runtime import pyvips
 from pregen.model import Flavor
-from tests.support import hostile, pictures
-from tests.support.heifs import BLUE, GREEN, RED, WHITE, corners
-from tests.support.making import large, make, pixels_of
-from tests.support.photo import psnr_db
-from tests.support.pictures import image
+from tests.support.files import broken, pictures
+from tests.support.files.heifs import BLUE, GREEN, RED, WHITE, corners
+from tests.support.files.photo import psnr_db
+from tests.support.files.pictures import image
+from tests.support.judges.decoding import large, make, pixels_of
 
 
 def _db(shown: Image.Image, wanted: Image.Image) -> float:
@@ -63,6 +63,6 @@ def test_one_that_ends_early_is_truncated_where_it_says_how_long_it_is(share: fl
     picture = image(600, 400, seed=2)
     boxed = _jxl(picture, exif=b"MM\0*\0\0\0\x08\0\0\0\0\0\0")
     with pytest.raises(faults.TruncatedPicture, match="ends before"):
-        make(hostile.truncated(boxed, share))
+        make(broken.truncated(boxed, share))
     with pytest.raises(faults.InvalidPicture, match="ends early"):
-        make(hostile.truncated(_jxl(picture), share))
+        make(broken.truncated(_jxl(picture), share))

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.fuzz import FINDS, Fuzzer, finds, smallest
-from tests.support.mutations import mutate
-from tests.support.parsers import OURS, PARSERS, EndlessError, Parser, traced
+from tests.support.faults.mutations import mutate
+from tests.support.trials.fuzz_parsers import FINDS, Fuzzer, finds, smallest
+from tests.support.trials.parsers import OURS, PARSERS, EndlessError, Parser, traced
 
 _EVERY = pytest.mark.parametrize("name", PARSERS)
 

@@ -6,9 +6,9 @@ import pytest
 
 from pregen.imaging import faults
 from pregen.model import Flavor
-from tests.support import hostile
-from tests.support.making import large, make
-from tests.support.pdfs import pdf
+from tests.support.files import broken
+from tests.support.files.pdfs import pdf
+from tests.support.judges.decoding import large, make
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 153, 0), (0, 0, 255), (255, 255, 255)
 
@@ -71,7 +71,7 @@ def test_a_pdf_with_a_password_is_unsupported_and_says_so() -> None:
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.9])
 def test_a_pdf_without_its_end_is_truncated(share: float) -> None:
     with pytest.raises(faults.TruncatedPicture, match="ends before"):
-        make(hostile.truncated(pdf(pages=200), share))
+        make(broken.truncated(pdf(pages=200), share))
 
 
 def test_a_pdf_of_nothing_is_invalid() -> None:

@@ -13,10 +13,10 @@ from PIL import Image, ImageCms
 
 from pregen.imaging import thumbnail
 from pregen.model import Flavor
-from tests.support.photo import photo
-from tests.support.pictures import encode, put
-from tests.support.previewed import FULL_HD, UNDEFINED, VGA, with_ifd1, with_mpf
-from tests.support.program import run_pregen
+from tests.support.files.camera_jpegs import FULL_HD, UNDEFINED, VGA, with_ifd1, with_mpf
+from tests.support.files.photo import photo
+from tests.support.files.pictures import encode, put
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path

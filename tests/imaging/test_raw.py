@@ -11,9 +11,9 @@ from PIL import Image
 
 from pregen.imaging import faults
 from pregen.model import Flavor
-from tests.support import pictures, raws
-from tests.support.making import large, make
-from tests.support.photo import photo, psnr_db
+from tests.support.files import pictures, raws
+from tests.support.files.photo import photo, psnr_db
+from tests.support.judges.decoding import large, make
 
 SMALL, MEDIUM = (256, 171), (1620, 1080)
 

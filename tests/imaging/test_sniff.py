@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from pregen.imaging import sniff
 from pregen.imaging.containers import isobmff
-from tests.support import films, hostile, pdfs, pictures
-from tests.support.capabilities import Capability, needs
-from tests.support.films import Look
-from tests.support.photo import photo
-from tests.support.pictures import encode, image, put
+from tests.support.files import broken, films, pdfs, pictures
+from tests.support.files.films import Look
+from tests.support.files.photo import photo
+from tests.support.files.pictures import encode, image, put
+from tests.support.running.capabilities import Capability, needs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,10 +60,10 @@ TABLE: dict[str, tuple[bytes, str]] = {
     "a.jxl": (b"\xff\x0a" + _REST, "image/jxl"),
     "a.heic": (_ftyp(b"heic"), "image/heif"),
     "a.cr3": (_ftyp(b"crx "), "image/x-canon-cr3"),
-    "a.raf": (hostile.magic_only()["fuji.raf"], "image/x-fuji-raf"),
-    "a.orf": (hostile.magic_only()["olympus.orf"], "image/x-olympus-orf"),
-    "a.rw2": (hostile.magic_only()["panasonic.rw2"], "image/x-panasonic-rw2"),
-    "a.cr2": (hostile.magic_only()["canon.cr2"], "image/x-canon-cr2"),
+    "a.raf": (broken.magic_only()["fuji.raf"], "image/x-fuji-raf"),
+    "a.orf": (broken.magic_only()["olympus.orf"], "image/x-olympus-orf"),
+    "a.rw2": (broken.magic_only()["panasonic.rw2"], "image/x-panasonic-rw2"),
+    "a.cr2": (broken.magic_only()["canon.cr2"], "image/x-canon-cr2"),
     "a.mrw": (b"\0MRM" + _REST, "image/x-minolta-mrw"),
     "a.x3f": (b"FOVb" + _REST, "image/x-sigma-x3f"),
     "a.crw": (b"II\x1a\0\0\0HEAPCCDR" + _REST, "image/x-canon-crw"),

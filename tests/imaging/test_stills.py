@@ -20,9 +20,9 @@ from pregen.imaging import faults, sniff
 from pregen.imaging.decoders.base import Request
 from pregen.imaging.runtime import pyvips
 from pregen.model import Flavor
-from tests.support import bombs, hostile, pictures
-from tests.support.making import large, make, pixels_of
-from tests.support.photo import photo, psnr_db
+from tests.support.files import bombs, broken, pictures
+from tests.support.files.photo import photo, psnr_db
+from tests.support.judges.decoding import large, make, pixels_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,9 +142,9 @@ def test_a_deep_pixmap_of_a_camera_takes_no_half_minute() -> None:
 
 def test_a_pnm_that_ends_early_shows_most_of_it_or_nothing() -> None:
     whole = _pnm(b"P6", 255, photo(500, 400, 3))
-    assert make(hostile.truncated(whole, 0.9)).pictures
+    assert make(broken.truncated(whole, 0.9)).pictures
     with pytest.raises(faults.TruncatedPicture):
-        make(hostile.truncated(whole, 0.6))
+        make(broken.truncated(whole, 0.6))
 
 
 @pytest.mark.parametrize("head", [b"P6 0 5 255 ", b"P5 5 5 0 ", b"P6 5 5 70000 "])

@@ -19,8 +19,9 @@ from pregen.imaging import faults, thumbnail
 from pregen.imaging.pixels import colour, render
 from pregen.imaging.runtime import pyvips
 from pregen.model import Flavor, Kind
-from tests.support import hostile, pictures, profiles, without
-from tests.support.photo import photo, psnr_db
+from tests.support.faults import missing_extras
+from tests.support.files import broken, pictures, profiles
+from tests.support.files.photo import photo, psnr_db
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -224,7 +225,7 @@ def test_a_jpeg_comes_from_turbo_and_a_cmyk_one_from_vips(tmp_path: Path) -> Non
 def test_a_jpeg_with_most_of_its_rows_gives_its_picture(progressive: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
     upright = pictures.image(1600, 1200, seed=7)
     data = pictures.encode(upright, "JPEG", quality=90, progressive=progressive)
-    made = make(tmp_path / "a.jpg", hostile.truncated(data, 0.93))
+    made = make(tmp_path / "a.jpg", broken.truncated(data, 0.93))
     found = pixels_of(made.pictures[Flavor.LARGE])[..., :3]
     wanted = np.asarray(reference(upright, 256))
     rows = int(found.shape[0] * 0.75)
@@ -249,7 +250,7 @@ def test_a_jpeg_with_most_of_its_rows_gives_its_picture(progressive: bool, tmp_p
 )
 def test_a_tenth_of_a_file_is_truncated_and_no_half_grey_picture(name: str, tmp_path: Path) -> None:
     with pytest.raises(faults.Fault) as caught:
-        make(tmp_path / name, hostile.truncated(EVERY[name], 0.1))
+        make(tmp_path / name, broken.truncated(EVERY[name], 0.1))
     assert caught.value.kind in {Kind.TRUNCATED, Kind.INVALID}
     assert str(caught.value)
 
@@ -257,16 +258,16 @@ def test_a_tenth_of_a_file_is_truncated_and_no_half_grey_picture(name: str, tmp_
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.bmp"])
 def test_half_of_a_file_is_called_truncated(name: str, tmp_path: Path) -> None:
     with pytest.raises(faults.TruncatedPicture):
-        make(tmp_path / name, hostile.truncated(EVERY[name], 0.5))
+        make(tmp_path / name, broken.truncated(EVERY[name], 0.5))
 
 
 @pytest.mark.parametrize(
     "bomb",
     [
-        hostile.png_header_bomb,
-        hostile.jpeg_header_bomb,
-        hostile.bmp_header_bomb,
-        hostile.png_zip_bomb,
+        broken.png_header_bomb,
+        broken.jpeg_header_bomb,
+        broken.bmp_header_bomb,
+        broken.png_zip_bomb,
     ],
 )
 def test_bombs_are_told_by_their_header(bomb: Any, tmp_path: Path) -> None:
@@ -288,11 +289,11 @@ def test_a_huge_interlaced_picture_asks_before_it_takes_memory(tmp_path: Path) -
     assert asked == [6000 * 4000 * 3]
 
 
-@pytest.mark.parametrize(("name", "data"), hostile.magic_only().items())
+@pytest.mark.parametrize(("name", "data"), broken.magic_only().items())
 def test_formats_of_extras_are_named(
     name: str, data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in without.MODULES.values():
+    for module in missing_extras.MODULES.values():
         monkeypatch.setitem(sys.modules, module, None)
     for decoder in ("heic", "raw", "libraw", "video", "pdf", "jxl"):
         monkeypatch.delitem(sys.modules, f"pregen.imaging.decoders.{decoder}", raising=False)

@@ -12,10 +12,10 @@ from PIL import Image
 from pregen.imaging import faults
 from pregen.imaging.decoders.video import Film
 from pregen.model import Flavor
-from tests.support import films, hostile
-from tests.support.films import Look, film, flat
-from tests.support.making import large, make
-from tests.support.photo import photo, psnr_db
+from tests.support.files import broken, films
+from tests.support.files.films import Look, film, flat
+from tests.support.files.photo import photo, psnr_db
+from tests.support.judges.decoding import large, make
 
 PICTURES = [photo(480, 270, seed) for seed in range(12)]
 #: A corner that shows which way up a picture is.
@@ -167,13 +167,13 @@ def test_the_beginning_of_a_film_without_any_picture_is_truncated(container: str
 
 def test_most_of_a_film_shows_its_picture() -> None:
     whole = film(PICTURES * 4, "matroska")
-    cut = make(hostile.truncated(whole, 0.7))
+    cut = make(broken.truncated(whole, 0.7))
     assert cut.pictures
 
 
 def test_a_film_of_junk_is_invalid() -> None:
     with pytest.raises(faults.InvalidPicture):
-        make(hostile.magic_only()["clip.mp4"])
+        make(broken.magic_only()["clip.mp4"])
     data = bytearray(film(PICTURES, "mpegts"))
     for at in range(0, len(data), 188):
         data[at + 4 : at + 188] = bytes(184)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries, oracles, pngwalk
-from tests.support.capabilities import Capability, modes_count, needs
-from tests.support.library import few
-from tests.support.program import PREGEN, Finished, environment, run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.source_trees import few
+from tests.support.judges import desktops, png_walk
+from tests.support.running.capabilities import Capability, modes_count, needs
+from tests.support.running.program import PREGEN, Finished, environment, run_pregen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +40,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def assert_all_whole(cache: Path) -> int:
     """Check that what is in a cache is whole; return the number of entries."""
-    assert not entries.leftovers(cache)
-    found = [path for path in entries.files(cache) if path.suffix == ".png"]
+    assert not foreign_entries.leftovers(cache)
+    found = [path for path in foreign_entries.files(cache) if path.suffix == ".png"]
     for path in found:
-        pngwalk.chunks(path.read_bytes())
+        png_walk.chunks(path.read_bytes())
     return len(found)
 
 
@@ -59,13 +60,13 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(
     assert "Traceback" not in done.err
     whole = assert_all_whole(cache)
     assert 0 < whole < 24
-    before = entries.identities(cache)
+    before = foreign_entries.identities(cache)
 
     subprocess.run(["mount", "-o", "remount,size=16m", small_disk], check=True)
     again = run_pregen("run", "--json", photos, cache=cache, env=state)
     assert again.code == 0, again
     assert assert_all_whole(cache) == 24
-    after = entries.identities(cache)
+    after = foreign_entries.identities(cache)
     assert {path: after[path] for path in before} == before
     assert run_pregen("run", "--json", photos, cache=cache, env=state).summary["kinds"] == {
         "fresh": 12
@@ -134,14 +135,14 @@ def test_a_symlink_planted_as_an_entry_is_replaced_and_not_followed(
 ) -> None:
     cache, victim = tmp_path / "cache", tmp_path / "precious"
     victim.write_text("precious")
-    uri = oracles.glib_uri(photos / "00.jpg")
-    planted = oracles.entry_path(cache, "large", uri)
+    uri = desktops.glib_uri(photos / "00.jpg")
+    planted = desktops.entry_path(cache, "large", uri)
     planted.parent.mkdir(parents=True)
     planted.symlink_to(victim)
     assert run_pregen("run", photos, cache=cache).code == 0
     assert victim.read_text() == "precious"
     assert not planted.is_symlink()
-    assert entries.read(cache, "large", photos / "00.jpg").text("Thumb::URI") == uri
+    assert foreign_entries.read(cache, "large", photos / "00.jpg").text("Thumb::URI") == uri
 
 
 @pytest.mark.parametrize("trouble", ["garbage", "folder", "not a folder"])
@@ -212,4 +213,4 @@ def test_a_reader_that_goes_away_ends_the_run_without_a_traceback(
     ended = Finished(done.returncode, b"", done.stderr)
     assert "Traceback" not in ended.err
     assert ended.code != 0, ended
-    assert not entries.leftovers(tmp_path / "cache")
+    assert not foreign_entries.leftovers(tmp_path / "cache")

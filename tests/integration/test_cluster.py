@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries
-from tests.support.capabilities import Capability, needs
-from tests.support.daskcluster import DaskCluster, other_version
-from tests.support.library import few
-from tests.support.pictures import jpeg
-from tests.support.program import Finished, Running, run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import jpeg
+from tests.support.files.source_trees import few
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.dask_cluster import DaskCluster, other_version
+from tests.support.running.program import Finished, Running, run_pregen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def test_two_nodes_lost_in_mid_run_cost_no_source(
     assert contents(tmp_path) == {
         name: png for name, png in by_local.items() if not name.startswith("fail")
     }
-    assert not entries.leftovers(tmp_path)
+    assert not foreign_entries.leftovers(tmp_path)
     assert not list((tmp_path / "thumbnails").glob(".pregen-probe*"))
 
 

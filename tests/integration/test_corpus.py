@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries, oracles, pngwalk
-from tests.support.capabilities import Capability, corpus, needs
-from tests.support.program import run_pregen
-from tests.support.without import without
+from tests.support.faults.missing_extras import without
+from tests.support.files import foreign_entries
+from tests.support.judges import desktops, png_walk
+from tests.support.running.capabilities import Capability, corpus, needs
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def test_hostile_files_fail_one_by_one_and_never_the_run(tmp_path: Path) -> None
     assert failed
     assert all(record["message"] for record in failed)
     assert len(list((cache / "thumbnails").glob("fail/*/*.png"))) == len(failed)
-    assert not entries.leftovers(cache)
+    assert not foreign_entries.leftovers(cache)
 
 
 @needs(Capability.GIO)
@@ -43,9 +44,9 @@ def test_what_hostile_files_gave_is_whole_and_valid(tmp_path: Path) -> None:
     done = run_pregen("run", "--json", corpus() / "hostile", cache=cache)
     made = [path for path, record in done.outcomes.items() if record["kind"] == "made"]
     assert made
-    assert all(answer.valid for answer in oracles.gio(cache, made))
-    for path in entries.identities(cache):
-        pngwalk.chunks(path.read_bytes())
+    assert all(answer.valid for answer in desktops.gio(cache, made))
+    for path in foreign_entries.identities(cache):
+        png_walk.chunks(path.read_bytes())
 
 
 def test_the_summary_names_every_failed_file_and_each_extra(tmp_path: Path) -> None:
@@ -76,8 +77,8 @@ def test_without_the_extras_exactly_their_files_wait_and_leave_nothing(tmp_path:
     }
     made = {record["kind"] for path, record in done.outcomes.items() if path not in waiting}
     assert made == {"made", "small"}
-    keys = {oracles.entry_path(cache, "large", oracles.glib_uri(path)).name for path in waiting}
-    assert not keys & {path.name for path in entries.files(cache)}
+    keys = {desktops.entry_path(cache, "large", desktops.glib_uri(path)).name for path in waiting}
+    assert not keys & {path.name for path in foreign_entries.files(cache)}
     told = run_pregen("run", corpus() / "formats", cache=tmp_path / "other", env=bare)
     assert "Waiting for an extra: 4 video, 3 heic" in told.err
 
@@ -90,4 +91,4 @@ def test_what_waited_for_an_extra_is_made_once_it_is_there(tmp_path: Path) -> No
         assert waiting.kinds() == {"clip.mov": "needs-extra"}
         assert waiting.code == 0
     assert run_pregen("run", "--json", clip, cache=cache).kinds() == {"clip.mov": "made"}
-    assert entries.read(cache, "large", clip).text("Thumb::Movie::Length") == "4"
+    assert foreign_entries.read(cache, "large", clip).text("Thumb::Movie::Length") == "4"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.capabilities import Capability, needs
-from tests.support.library import few, many_slow
-from tests.support.pictures import put
-from tests.support.program import PREGEN, environment, run_pregen
-from tests.support.terminal import Terminal
+from tests.support.files.pictures import put
+from tests.support.files.source_trees import few, many_slow
+from tests.support.judges.terminal import Terminal
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import PREGEN, environment, run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen.imaging import sniff
-from tests.support import entries, films, hostile, pdfs, pngwalk
-from tests.support.photo import photo
-from tests.support.pictures import animation, put
-from tests.support.program import run_pregen
-from tests.support.without import without
+from tests.support.faults.missing_extras import without
+from tests.support.files import broken, films, foreign_entries, pdfs
+from tests.support.files.photo import photo
+from tests.support.files.pictures import animation, put
+from tests.support.judges import png_walk
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "documents"
     paper = pdfs.pdf(pages=50)
     put(folder / "whole.pdf", paper)
-    put(folder / "cut.pdf", hostile.truncated(paper, 0.5))
+    put(folder / "cut.pdf", broken.truncated(paper, 0.5))
     put(folder / "locked.pdf", pdfs.pdf(encrypted=True))
     put(folder / "junk.pdf", b"%PDF-1.7\n" + bytes(3000) + b"startxref\n0\n%%EOF\n")
     put(folder / "clip.mkv", films.film([photo(320, 180, n) for n in range(4)], "matroska"))
@@ -67,7 +68,7 @@ def test_once_the_extra_is_there_only_what_waited_is_looked_at(
 ) -> None:
     cache = tmp_path / "cache"
     run_pregen("run", folder, cache=cache, env=without(tmp_path, ["video"]))
-    before = entries.identities(cache)
+    before = foreign_entries.identities(cache)
     done = run_pregen("run", "--json", "-v", folder, cache=cache)
     kinds = done.kinds()
     assert kinds["clip.mkv"] == "made"
@@ -75,7 +76,7 @@ def test_once_the_extra_is_there_only_what_waited_is_looked_at(
     assert kinds["whole.pdf"] == "fresh"
     assert kinds["cut.pdf"] == kinds["junk.pdf"] == "failed-before"
     assert done.summary["install"] is None
-    after = entries.identities(cache)
+    after = foreign_entries.identities(cache)
     assert {path: after[path] for path in before} == before
     again = run_pregen("run", "--json", "-v", folder, cache=cache)
     assert again.summary["jobs"] == 1  # the locked one: another version may read it
@@ -86,13 +87,13 @@ def test_entries_tell_pages_and_length(folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     moving = put(folder / "a.gif", animation("GIF"))
     run_pregen("run", folder, cache=cache)
-    paper = entries.read(cache, "large", folder / "whole.pdf")
+    paper = foreign_entries.read(cache, "large", folder / "whole.pdf")
     assert paper.text("Thumb::Document::Pages") == "50"
     assert paper.text("Thumb::Mimetype") == sniff.PDF.mime
     assert paper.image.size == (256, 171)
-    keys = [text.key for text in pngwalk.texts(paper.data)]
+    keys = [text.key for text in png_walk.texts(paper.data)]
     assert "Thumb::Image::Width" not in keys
-    film = entries.read(cache, "large", folder / "clip.mkv")
+    film = foreign_entries.read(cache, "large", folder / "clip.mkv")
     assert film.text("Thumb::Movie::Length") == "1"
     assert film.original_size == (320, 180)
-    assert entries.read(cache, "large", moving).text("X-Pregen::Frames") == "3"
+    assert foreign_entries.read(cache, "large", moving).text("X-Pregen::Frames") == "3"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import bombs, entries, films, pdfs, pictures
-from tests.support.library import few
-from tests.support.photo import photo
-from tests.support.pictures import encode, image, jpeg, put
-from tests.support.program import PREGEN, Finished, environment, run_pregen
-from tests.support.watch_memory import MemoryWatch
+from tests.support.files import bombs, films, foreign_entries, pdfs, pictures
+from tests.support.files.photo import photo
+from tests.support.files.pictures import encode, image, jpeg, put
+from tests.support.files.source_trees import few
+from tests.support.running.program import PREGEN, Finished, environment, run_pregen
+from tests.support.trials.memory_watch import MemoryWatch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ def run(photos: Path, *more: str, limit_bytes: int = 0) -> Finished:
     done = run_pregen("run", "--json", "-v", *more, photos, cache=cache, prefix=prefix)
     assert done.code in {0, 3}, done
     assert "Traceback" not in done.err
-    assert not entries.leftovers(cache)
+    assert not foreign_entries.leftovers(cache)
     kinds = done.kinds()
     assert (kinds["00.jpg"], kinds["01.jpg"]) == ("made", "made")
     return done
@@ -157,7 +157,7 @@ def test_an_svg_reaches_no_other_file(photos: Path) -> None:
     cache = photos.parent / "cache"
     for number in range(3):
         if kinds[f"{number}.svg"] == "made":
-            entry = entries.read(cache, "large", photos / f"{number}.svg")
+            entry = foreign_entries.read(cache, "large", photos / f"{number}.svg")
             assert entry.image.getpixel((100, 100)) != (255, 255, 255, 255)
     assert kinds["x.svg"] in {"made", "invalid"}
 

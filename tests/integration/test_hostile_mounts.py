@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries
-from tests.support.capabilities import Capability, needs
-from tests.support.library import few
-from tests.support.pictures import jpeg, put
-from tests.support.program import run_pregen
-from tests.support.stuck import StuckMount
+from tests.support.faults.hanging_mount import StuckMount
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import jpeg, put
+from tests.support.files.source_trees import few
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +42,6 @@ def test_a_file_that_delivers_a_byte_a_second_or_none_costs_itself_only(
     assert set(kinds.values()) == {"made"}
     assert done.code == 3
     assert "Traceback" not in done.err
-    assert not entries.leftovers(cache)
+    assert not foreign_entries.leftovers(cache)
     # Two tries of two seconds, and what it takes to give a worker up that cannot be killed.
     assert took_s < 80

@@ -15,10 +15,11 @@ from pregen import __version__
 from pregen.cache.store import Cache
 from pregen.errors import CacheError
 from pregen.model import Flavor
-from tests.support import entries, oracles
-from tests.support.library import few
-from tests.support.pictures import encode, image, jpeg, put
-from tests.support.program import PREGEN, environment, run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import encode, image, jpeg, put
+from tests.support.files.source_trees import few
+from tests.support.judges import desktops
+from tests.support.running.program import PREGEN, environment, run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,8 +132,8 @@ def test_a_farm_of_hard_links_gives_each_name_its_own_entry(tmp_path: Path) -> N
     done = run_pregen("run", "--json", photos, cache=cache)
     assert done.summary["kinds"] == {"made": 200}
     for name in ("000.jpg", "123.jpg"):
-        uri = oracles.glib_uri(photos / name)
-        assert entries.read(cache, "large", photos / name).text("Thumb::URI") == uri
+        uri = desktops.glib_uri(photos / name)
+        assert foreign_entries.read(cache, "large", photos / name).text("Thumb::URI") == uri
     assert run_pregen("run", "--json", photos, cache=cache).summary["kinds"] == {"fresh": 200}
 
 
@@ -219,18 +220,18 @@ def test_planted_links_are_never_written_through(tmp_path: Path, more: tuple[str
     broken = put(photos / "broken.jpg", b"\xff\xd8\xff\xe0 broken")
     put(bashrc, b"alias ls='ls --color'\n")
     # A link to an entry that is right by its texts: as bait it would be refitted in place.
-    bait = entries.foreign(
+    bait = foreign_entries.foreign(
         tmp_path / "other", "normal", picture,
         [("tEXt", "Thumb::URI", "{uri}"), ("tEXt", "Thumb::MTime", "{mtime}")],
         image(128, 90),
     )  # fmt: skip
     planted = {
-        oracles.entry_path(cache, "large", oracles.glib_uri(picture)): bashrc,
-        oracles.entry_path(cache, "normal", oracles.glib_uri(picture)): bait.path,
-        oracles.entry_path(cache, "x-large", oracles.glib_uri(picture)): bashrc,
+        desktops.entry_path(cache, "large", desktops.glib_uri(picture)): bashrc,
+        desktops.entry_path(cache, "normal", desktops.glib_uri(picture)): bait.path,
+        desktops.entry_path(cache, "x-large", desktops.glib_uri(picture)): bashrc,
     }
     version = ".".join(__version__.split(".")[:2])
-    record = oracles.entry_path(cache, "normal", oracles.glib_uri(broken)).name
+    record = desktops.entry_path(cache, "normal", desktops.glib_uri(broken)).name
     planted[cache / "thumbnails" / "fail" / f"pregen-{version}" / record] = bashrc
     for path, target in planted.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries
-from tests.support.library import few, many_slow
-from tests.support.program import Running, run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.source_trees import few, many_slow
+from tests.support.running.program import Running, run_pregen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +37,13 @@ def test_a_second_run_on_the_same_cache_says_who_holds_it(
     tmp_path: Path, cache: Path, frozen: Running
 ) -> None:
     few(tmp_path / "photos")
-    before = entries.identities(cache)
+    before = foreign_entries.identities(cache)
     second = run_pregen("run", "--json", tmp_path / "photos", cache=cache)
     assert second.code == 10, second
     assert str(frozen.process.pid) in second.err
     assert "--wait" in second.err
     assert second.summary["exit_code"] == 10
-    assert entries.identities(cache) == before
+    assert foreign_entries.identities(cache) == before
 
     elsewhere = run_pregen("run", "--json", tmp_path / "photos", cache=tmp_path / "other")
     assert elsewhere.code == 0, "another cache has another lock"

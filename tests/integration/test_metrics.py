@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.library import few, many_slow
-from tests.support.pictures import jpeg, put
-from tests.support.program import Running, run_pregen
+from tests.support.files.pictures import jpeg, put
+from tests.support.files.source_trees import few, many_slow
+from tests.support.running.program import Running, run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path

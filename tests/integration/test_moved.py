@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries, oracles, pngwalk
-from tests.support.capabilities import Capability, needs
-from tests.support.library import MTIME_NS, few
-from tests.support.photo import photo, psnr_db
-from tests.support.pictures import encode, every_format, jpeg, put
-from tests.support.program import run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.photo import photo, psnr_db
+from tests.support.files.pictures import encode, every_format, jpeg, put
+from tests.support.files.source_trees import MTIME_NS, few
+from tests.support.judges import desktops, png_walk
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.program import Finished
+    from tests.support.running.program import Finished
 
 FINGERPRINT = "X-Pregen::Fingerprint"
 
@@ -41,8 +42,8 @@ def run(photos: Path, cache: Path, *more: str) -> Finished:
 
 
 def idat(cache: Path, flavor: str, source: Path) -> list[bytes]:
-    data = entries.read(cache, flavor, source).data
-    return [body for kind, body in pngwalk.chunks(data) if kind == b"IDAT"]
+    data = foreign_entries.read(cache, flavor, source).data
+    return [body for kind, body in png_walk.chunks(data) if kind == b"IDAT"]
 
 
 def pixels(cache: Path, photos: Path) -> list[list[bytes]]:
@@ -69,12 +70,12 @@ def test_a_moved_tree_of_every_format_gets_its_entries_without_a_decode(
     assert done.summary["ns"]["decode"] == 0
     assert done.summary["entries_written"] == 2 * len(made)
     assert {name: idat(cache, "large", moved / name) for name in made} == before
-    answers = oracles.gio(cache, [moved / name for name in made])
+    answers = desktops.gio(cache, [moved / name for name in made])
     assert [answer.valid for answer in answers] == [True] * len(made)
     assert run(moved, cache).summary["kinds"]["fresh"] == len(made)
     for name in made:
-        said = entries.read(cache, "large", moved / name)
-        assert [text.key for text in pngwalk.texts(said.data)][-1] == FINGERPRINT
+        said = foreign_entries.read(cache, "large", moved / name)
+        assert [text.key for text in png_walk.texts(said.data)][-1] == FINGERPRINT
 
 
 def test_a_second_move_finds_the_pictures_again(photos: Path, cache: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_second_move_finds_the_pictures_again(photos: Path, cache: Path) -> No
     for name in ("second", "third"):
         photos = photos.rename(photos.with_name(name))
         assert run(photos, cache).summary["kinds"] == {"reused": 4}
-        for old in list(entries.files(cache)):  # as `clean` would: only the newest stay
+        for old in list(foreign_entries.files(cache)):  # as `clean` would: only the newest stay
             if old.stat().st_nlink and name.encode() not in old.read_bytes():
                 old.unlink()
     assert pixels(cache, photos) == before
@@ -111,11 +112,11 @@ def test_same_size_time_head_middle_and_tail_is_not_the_same_picture(
 
     run(one.parent, cache)
     assert run(two.parent, cache).summary["kinds"] == {"made": 1}
-    made = entries.read(cache, "large", two).image
+    made = foreign_entries.read(cache, "large", two).image
     fresh = tmp_path / "fresh"
     run(two.parent, fresh)
-    assert psnr_db(made, entries.read(fresh, "large", two).image) > 60
-    assert psnr_db(made, entries.read(cache, "large", one).image) < 25
+    assert psnr_db(made, foreign_entries.read(fresh, "large", two).image) > 60
+    assert psnr_db(made, foreign_entries.read(cache, "large", one).image) < 25
 
 
 def test_of_two_with_one_size_and_time_each_gets_its_own(tmp_path: Path, cache: Path) -> None:
@@ -151,8 +152,8 @@ def test_a_copy_that_lost_parts_of_a_second_is_known_and_has_its_own_time(
         seconds = source.stat().st_mtime_ns // 10**9
         os.utime(source, ns=(seconds * 10**9, seconds * 10**9))
     assert run(copy, cache).summary["kinds"] == {"reused": 4}
-    entry = entries.read(cache, "normal", copy / "00.jpg")
-    assert [text.kind for text in pngwalk.texts(entry.data) if text.key == "Thumb::MTime"] == [
+    entry = foreign_entries.read(cache, "normal", copy / "00.jpg")
+    assert [text.kind for text in png_walk.texts(entry.data) if text.key == "Thumb::MTime"] == [
         "tEXt"
     ]
     assert run(copy, cache, "--check=full").summary["kinds"] == {"fresh": 4}
@@ -178,14 +179,14 @@ def test_what_is_no_longer_there_or_damaged_is_made_and_what_is_left_is_used(
     run(photos, cache)
     gone, half, cut, flipped = sorted(photos.iterdir())
     for flavor in ("normal", "large"):
-        entries.read(cache, flavor, gone).path.unlink()
-        entry = entries.read(cache, flavor, cut)
+        foreign_entries.read(cache, flavor, gone).path.unlink()
+        entry = foreign_entries.read(cache, flavor, cut)
         entry.path.write_bytes(entry.data[:-20])
-        entry = entries.read(cache, flavor, flipped)
+        entry = foreign_entries.read(cache, flavor, flipped)
         middle = len(entry.data) // 2
         changed = bytes([entry.data[middle] ^ 1])
         entry.path.write_bytes(entry.data[:middle] + changed + entry.data[middle + 1 :])
-    entries.read(cache, "large", half).path.unlink()
+    foreign_entries.read(cache, "large", half).path.unlink()
     left = idat(cache, "normal", half)
 
     moved = photos.rename(photos.with_name("moved"))
@@ -205,7 +206,7 @@ def test_an_entry_of_newer_content_under_the_old_name_is_not_taken(
     run(photos, cache)
     copy = put(tmp_path / "copy" / "00.jpg", old, MTIME_NS)
     assert run(copy.parent, cache).summary["kinds"] == {"made": 1}
-    assert entries.read(cache, "large", copy).original_size == (300, 220)
+    assert foreign_entries.read(cache, "large", copy).original_size == (300, 220)
 
 
 def test_a_hard_link_made_later_decodes_nothing(photos: Path, cache: Path, tmp_path: Path) -> None:

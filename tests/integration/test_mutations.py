@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import seeds
-from tests.support.mutations import mutate, parts
-from tests.support.soak import Soak, main, table
+from tests.support.faults.mutations import mutate, parts
+from tests.support.files import sound_files
+from tests.support.trials.soak_mutations import Soak, main, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ _SEED = 7
 
 
 def test_damaged_files_of_every_format_cost_themselves_only(tmp_path: Path) -> None:
-    sound = seeds.by_format(with_corpus=False)
+    sound = sound_files.by_format(with_corpus=False)
     soak = Soak(tmp_path / "scratch", tmp_path / "keep", 2)
     soak.run(sound, _SEED, _EACH)
     found = soak.findings
@@ -48,9 +48,9 @@ def test_what_breaks_a_promise_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         '      \'"message":"a bug","ns":{}}\' % path)\n'
         "sys.exit(1)\n"
     )
-    monkeypatch.setattr("tests.support.soak.PREGEN", ("python3", str(liar)))
+    monkeypatch.setattr("tests.support.trials.soak_mutations.PREGEN", ("python3", str(liar)))
     soak = Soak(tmp_path / "scratch", tmp_path / "keep", 1)
-    soak.run({"gif": seeds.by_format(with_corpus=False)["gif"]}, 1, 3)
+    soak.run({"gif": sound_files.by_format(with_corpus=False)["gif"]}, 1, 3)
     told = "\n".join(soak.findings.violations)
     for words in ("exit 1", "no summary", "not one outcome each", "a bug", "left behind", "no PNG"):
         assert words in told
@@ -64,7 +64,7 @@ def test_a_format_without_files_is_named(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_same_seed_gives_the_same_damage_and_no_other_does() -> None:
-    data = seeds.by_format(with_corpus=False)["png"][0]
+    data = sound_files.by_format(with_corpus=False)["png"][0]
 
     def series(seed: int) -> list[bytes]:
         chance = Random(seed)  # noqa: S311 - damage, not secrets
@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_damage_and_no_other_does() -> None:
 
 @pytest.mark.parametrize(("name", "at_least"), [("png", 3), ("jpeg", 5), ("webp", 1), ("avif", 5)])
 def test_files_are_cut_where_their_parts_meet(name: str, at_least: int) -> None:
-    data = seeds.by_format(with_corpus=False)[name][0]
+    data = sound_files.by_format(with_corpus=False)[name][0]
     found = parts(data)
     assert len(found) >= at_least
     assert all(0 <= part.begin < part.end <= len(data) for part in found)

@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 from pregen.display import logfile
-from tests.support import entries
-from tests.support.capabilities import Capability, needs
-from tests.support.library import few, many_slow
-from tests.support.pictures import jpeg, put
-from tests.support.program import Running, run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import jpeg, put
+from tests.support.files.source_trees import few, many_slow
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import Running, run_pregen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ def test_what_ended_politely_says_so_and_is_no_failure(tmp_path: Path, cache: Pa
     assert "--max-time" in done.err
     assert "goes on from here" in done.err
     assert 0 < count(cache) < 300
-    assert not entries.leftovers(cache)
+    assert not foreign_entries.leftovers(cache)
 
 
 def test_a_limit_tells_of_failures_all_the_same(tmp_path: Path, cache: Path) -> None:
@@ -111,7 +111,7 @@ def test_it_stops_before_the_disk_is_full(small_disk: Path, tmp_path: Path) -> N
     facts = os.statvfs(small_disk)
     assert facts.f_bavail * facts.f_frsize > 1_000_000, "it went on to the end"
     assert 0 < done.summary["kinds"]["made"] < 200
-    assert not entries.leftovers(cache)
+    assert not foreign_entries.leftovers(cache)
 
 
 def test_nice_and_idle_are_those_of_the_workers_too(tmp_path: Path, cache: Path) -> None:

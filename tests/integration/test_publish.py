@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen.thumbspec.naming import Published, prefix_of
-from tests.support import entries, oracles
-from tests.support.capabilities import Capability, needs
-from tests.support.library import MTIME_NS, few
-from tests.support.pictures import jpeg, put
-from tests.support.program import PREGEN, environment, run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import jpeg, put
+from tests.support.files.source_trees import MTIME_NS, few
+from tests.support.judges import desktops
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import PREGEN, environment, run_pregen
 
 if TYPE_CHECKING:
-    from tests.support.program import Finished
+    from tests.support.running.program import Finished
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def made(root: Path, flavor: str = "large") -> dict[str, str]:
     """Return the name of every entry by the URI it says."""
     found = {}
     for path in (root / flavor).iterdir():
-        found[entries.Entry(path, path.read_bytes()).text("Thumb::URI")] = path.name
+        found[foreign_entries.Entry(path, path.read_bytes()).text("Thumb::URI")] = path.name
     return found
 
 
@@ -55,7 +56,7 @@ def test_entries_are_keyed_as_the_clients_see_them(photos: Path, tmp_path: Path)
         "smb://nas/photos/a%20b/%C3%BC%3B%20%5B1%5D.jpg",
     }
     for uri, name in found.items():
-        assert oracles.entry_path(Path("/"), "large", uri).name == name
+        assert desktops.entry_path(Path("/"), "large", uri).name == name
     assert not (tmp_path / "clients" / "own" / "thumbnails").exists()
 
 
@@ -67,11 +68,11 @@ def test_a_second_run_believes_stat_and_another_name_makes_others(
     run(photos, root, smb)
     assert run(photos, root, smb).summary["kinds"] == {"fresh": 5}
     assert run(photos, root, smb).summary["kinds"] == {"fresh": 5}
-    before = entries.identities(tmp_path)
+    before = foreign_entries.identities(tmp_path)
     assert run(photos, root, nfs).summary["kinds"] == {"reused": 5}
     assert run(photos, root).summary["kinds"] == {"reused": 5}
     assert run(photos, root, smb).summary["kinds"] == {"fresh": 5}
-    after = entries.identities(tmp_path)
+    after = foreign_entries.identities(tmp_path)
     assert {path: after[path] for path in before} == before
     (root / "large" / made(root)["smb://nas/photos/01.jpg"]).unlink()
     assert run(photos, root, smb).summary["kinds"] == {"fresh": 4, "reused": 1}
@@ -85,7 +86,7 @@ def test_gio_and_verify_accept_them_where_the_share_is_mounted(
     there = tmp_path / "home" / "me" / "photos"
     there.mkdir(parents=True)
     client = tmp_path / "client"
-    run(photos, client / "thumbnails", f"--publish={photos}={oracles.glib_uri(there)}")
+    run(photos, client / "thumbnails", f"--publish={photos}={desktops.glib_uri(there)}")
     files = [there / path.relative_to(photos) for path in photos.rglob("*.jpg")]
     inside = ["unshare", "-m", "--propagation", "private", "sh", "-c"]
     mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'

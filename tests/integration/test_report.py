@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from tests.support import browser
-from tests.support.capabilities import Capability, needs
-from tests.support.library import few
-from tests.support.pictures import encode, jpeg, put
-from tests.support.program import run_pregen
+from tests.support.files.pictures import encode, jpeg, put
+from tests.support.files.source_trees import few
+from tests.support.judges import browser
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries
-from tests.support.library import MTIME_NS, few
-from tests.support.photo import psnr_db
-from tests.support.pictures import jpeg, put
-from tests.support.program import run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.photo import psnr_db
+from tests.support.files.pictures import jpeg, put
+from tests.support.files.source_trees import MTIME_NS, few
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.program import Finished
+    from tests.support.running.program import Finished
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_run_makes_everything_and_a_second_one_decodes_nothing(photos: Path, c
     assert first.code == 0, first
     assert first.summary["kinds"] == {"made": 4}
     assert first.summary["entries_written"] == 8
-    before = entries.identities(cache)
+    before = foreign_entries.identities(cache)
     assert len(before) == 8
 
     second = run(photos, cache)
@@ -47,7 +47,7 @@ def test_a_run_makes_everything_and_a_second_one_decodes_nothing(photos: Path, c
     assert second.summary["kinds"] == {"fresh": 4}
     assert second.summary["ns"]["decode"] == 0
     assert second.summary["entries_written"] == 0
-    assert entries.identities(cache) == before
+    assert foreign_entries.identities(cache) == before
 
 
 @pytest.mark.parametrize("shift_ns", [10**9, -(10**9), -(10**17), 1_000], ids=str)
@@ -55,7 +55,7 @@ def test_a_touched_source_alone_is_redone_whichever_way_its_time_moved(
     photos: Path, cache: Path, shift_ns: int
 ) -> None:
     run(photos, cache)
-    before = entries.identities(cache)
+    before = foreign_entries.identities(cache)
     touched = photos / "01.jpg"
     moved_ns = touched.stat().st_mtime_ns + shift_ns
     os.utime(touched, ns=(moved_ns, moved_ns))
@@ -67,20 +67,22 @@ def test_a_touched_source_alone_is_redone_whichever_way_its_time_moved(
         "02.jpg": "fresh",
         "03.jpg": "fresh",
     }
-    after = entries.identities(cache)
+    after = foreign_entries.identities(cache)
     assert {path for path in after if after[path] != before[path]} == {
-        entries.read(cache, flavor, touched).path for flavor in ("normal", "large")
+        foreign_entries.read(cache, flavor, touched).path for flavor in ("normal", "large")
     }
-    assert entries.read(cache, "large", touched).text("Thumb::MTime") == str(moved_ns // 10**9)
+    assert foreign_entries.read(cache, "large", touched).text("Thumb::MTime") == str(
+        moved_ns // 10**9
+    )
 
 
 def test_a_source_replaced_by_an_older_file_is_redone(photos: Path, cache: Path) -> None:
     run(photos, cache)
     source = photos / "02.jpg"
-    old = entries.read(cache, "large", source)
+    old = foreign_entries.read(cache, "large", source)
     put(photos / "new.tmp", jpeg(300, 400, seed=50), MTIME_NS - 10**12).replace(source)
     assert run(photos, cache).kinds()["02.jpg"] == "made"
-    new = entries.read(cache, "large", source)
+    new = foreign_entries.read(cache, "large", source)
     assert new.original_size == (300, 400) != old.original_size
 
 
@@ -89,27 +91,27 @@ def test_a_source_of_the_same_time_but_another_size_is_redone(photos: Path, cach
     source = photos / "02.jpg"
     put(source, jpeg(300, 400, seed=51), source.stat().st_mtime_ns)
     assert run(photos, cache).kinds()["02.jpg"] == "made"
-    assert entries.read(cache, "large", source).original_size == (300, 400)
+    assert foreign_entries.read(cache, "large", source).original_size == (300, 400)
 
 
 def test_a_missing_flavor_is_made_and_the_other_left_alone(photos: Path, cache: Path) -> None:
     run(photos, cache)
     source = photos / "03.jpg"
-    kept, lost = (entries.read(cache, flavor, source) for flavor in ("large", "normal"))
+    kept, lost = (foreign_entries.read(cache, flavor, source) for flavor in ("large", "normal"))
     lost.path.unlink()
-    identity = entries.identities(cache)[kept.path]
+    identity = foreign_entries.identities(cache)[kept.path]
     again = run(photos, cache)
     assert again.kinds()["03.jpg"] == "made"
     assert again.summary["entries_written"] == 1
-    assert psnr_db(entries.read(cache, "normal", source).image, lost.image) > 35
-    assert entries.identities(cache)[kept.path] == identity
+    assert psnr_db(foreign_entries.read(cache, "normal", source).image, lost.image) > 35
+    assert foreign_entries.identities(cache)[kept.path] == identity
 
 
 def test_force_makes_everything_again_with_the_same_bytes(photos: Path, cache: Path) -> None:
     run(photos, cache)
-    before = entries.identities(cache)
+    before = foreign_entries.identities(cache)
     assert run(photos, cache, "--force").summary["kinds"] == {"made": 4}
-    after = entries.identities(cache)
+    after = foreign_entries.identities(cache)
     assert {path: data for path, (*_, data) in after.items()} == {
         path: data for path, (*_, data) in before.items()
     }
@@ -120,11 +122,11 @@ def test_missing_only_leaves_stale_entries(photos: Path, cache: Path) -> None:
     run(photos, cache)
     os.utime(photos / "00.jpg", ns=(1, 1))
     put(photos / "new.jpg", jpeg(300, 200))
-    before = entries.identities(cache)
+    before = foreign_entries.identities(cache)
     again = run(photos, cache, "--missing-only")
     assert again.kinds()["new.jpg"] == "made"
     assert again.kinds()["00.jpg"] == "excluded"
-    after = entries.identities(cache)
+    after = foreign_entries.identities(cache)
     assert {path: after[path] for path in before} == before
 
 
@@ -158,7 +160,10 @@ def test_workers_and_engines_make_the_same_bytes(photos: Path, tmp_path: Path) -
         cache = tmp_path / f"cache{number}"
         assert run(photos, cache, *how).summary["kinds"] == {"made": 4, "small": 1}
         made.append(
-            {p.relative_to(cache): data for p, (*_, data) in entries.identities(cache).items()}
+            {
+                p.relative_to(cache): data
+                for p, (*_, data) in foreign_entries.identities(cache).items()
+            }
         )
     assert len(made[0]) == 8
     assert made[0] == made[1] == made[2] == made[3]
@@ -201,7 +206,9 @@ def test_the_summary_counts_what_was_done(photos: Path, cache: Path) -> None:
     assert summary["images"] == 4
     sizes = [(300 + 20 * number) * 220 for number in range(4)]
     assert summary["pixels"] == sum(sizes)
-    written = sum(path.stat().st_size for path in entries.files(cache) if path.suffix == ".png")
+    written = sum(
+        path.stat().st_size for path in foreign_entries.files(cache) if path.suffix == ".png"
+    )
     fail_records = list((cache / "thumbnails" / "fail").rglob("*.png"))
     assert len(fail_records) == 1
     assert summary["bytes_written"] in {written, written - fail_records[0].stat().st_size}

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen import safepath
-from tests.support import entries
-from tests.support.library import few
-from tests.support.program import Finished, environment
+from tests.support.files import foreign_entries
+from tests.support.files.source_trees import few
+from tests.support.running.program import Finished, environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,7 +99,7 @@ def ran(folder: Path) -> dict[str, str]:
 
 
 def made(cache: Path) -> int:
-    return sum(path.parent.name in {"normal", "large"} for path in entries.files(cache))
+    return sum(path.parent.name in {"normal", "large"} for path in foreign_entries.files(cache))
 
 
 def test_the_modules_are_as_hostile_as_they_look(hostile: Path, cache: Path) -> None:

@@ -12,11 +12,12 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support import entries, oracles, pngwalk
-from tests.support.capabilities import Capability, modes_count, needs
-from tests.support.library import MTIME_NS, few
-from tests.support.pictures import jpeg, put
-from tests.support.program import Finished, run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import jpeg, put
+from tests.support.files.source_trees import MTIME_NS, few
+from tests.support.judges import desktops, png_walk
+from tests.support.running.capabilities import Capability, modes_count, needs
+from tests.support.running.program import Finished, run_pregen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,10 +81,10 @@ def test_names_texts_and_sizes_are_those_of_the_standard(photos: Path, cache: Pa
     for photo in (odd, photos / "below" / "00.jpg"):
         for flavor in ("normal", "large"):
             for uri in uris(photo):
-                entry = entries.Entry(
+                entry = foreign_entries.Entry(
                     shared(photo, flavor, uri), shared(photo, flavor, uri).read_bytes()
                 )
-                assert max(entry.image.size) == entries.BOX_PX[flavor]
+                assert max(entry.image.size) == foreign_entries.BOX_PX[flavor]
                 assert entry.text("Thumb::URI") == uri
                 assert entry.text("Thumb::MTime") == str(photo.stat().st_mtime_ns // 10**9)
                 assert entry.text("Thumb::Size") == str(photo.stat().st_size)
@@ -143,8 +144,8 @@ def test_a_new_photo_joins_and_nothing_that_is_there_is_updated_unless_asked(
     updated = share(photos, cache, "--update")
     assert updated.summary["kinds"] == {"made": 2, "fresh": 4}
     for path in all_shared(changed):
-        assert pngwalk.text_of(path.read_bytes(), "Thumb::Size") == str(changed.stat().st_size)
-    pngwalk.chunks(foreign.read_bytes())
+        assert png_walk.text_of(path.read_bytes(), "Thumb::Size") == str(changed.stat().st_size)
+    png_walk.chunks(foreign.read_bytes())
     assert share(photos, cache).summary["kinds"] == {"fresh": 6}
 
 
@@ -232,7 +233,7 @@ def test_a_full_disk_ends_it_and_all_that_is_there_is_whole(small_disk: Path, ca
     assert [path for path in left if path.suffix != ".png" and not path.is_dir()] == []
     for path in left:
         if not path.is_dir():
-            pngwalk.chunks(path.read_bytes())
+            png_walk.chunks(path.read_bytes())
 
 
 @needs(Capability.DEVICE_NODES)  # root: only root gives files away
@@ -315,12 +316,12 @@ def test_the_cache_is_filled_all_the_same_unless_the_shared_ones_are_to_do(
     share(photos, cache, "--flavors", "normal")
     spared = run_pregen("run", "--json", "-v", "--use-shared", photos, cache=cache)
     assert spared.code == 0, spared
-    assert [path.parent.name for path in entries.files(cache) if path.suffix == ".png"] == [
+    assert [path.parent.name for path in foreign_entries.files(cache) if path.suffix == ".png"] == [
         "large"
     ] * 5
     plain = tmp_path / "plain"
     assert run_pregen("run", photos, cache=plain).code == 0
-    assert len([path for path in entries.files(plain) if path.suffix == ".png"]) == 10
+    assert len([path for path in foreign_entries.files(plain) if path.suffix == ".png"]) == 10
 
 
 def test_an_outdated_entry_of_the_cache_goes_where_the_shared_one_does(
@@ -332,8 +333,8 @@ def test_an_outdated_entry_of_the_cache_goes_where_the_shared_one_does(
     share(photos, cache)
     done = run_pregen("run", "--json", "-v", "--use-shared", photos, cache=cache)
     assert done.kinds()["00.jpg"] == "tidied"
-    assert not oracles.entry_path(cache, "large", oracles.glib_uri(photo)).exists()
-    assert oracles.entry_path(cache, "large", oracles.glib_uri(photos / "02.jpg")).exists()
+    assert not desktops.entry_path(cache, "large", desktops.glib_uri(photo)).exists()
+    assert desktops.entry_path(cache, "large", desktops.glib_uri(photos / "02.jpg")).exists()
 
 
 def test_without_a_path_it_says_what_is_missing(cache: Path) -> None:

@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries, hostile, oracles
-from tests.support.capabilities import Capability, modes_count, needs
-from tests.support.leaks import marked_processes
-from tests.support.library import few, slow_picture
-from tests.support.pictures import jpeg, put
-from tests.support.program import Running, run_pregen
+from tests.support.files import broken as hostile
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import jpeg, put
+from tests.support.files.source_trees import few, slow_picture
+from tests.support.judges import desktops
+from tests.support.judges.leaks import marked_processes
+from tests.support.running.capabilities import Capability, modes_count, needs
+from tests.support.running.program import Running, run_pregen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import psutil
 
-    from tests.support.leaks import Leaks
-    from tests.support.program import Finished
+    from tests.support.judges.leaks import Leaks
+    from tests.support.running.program import Finished
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -47,7 +49,7 @@ def run(photos: Path, *more: str, prefix: Sequence[str] = ()) -> Finished:
     cache = photos.parent / "cache"
     done = run_pregen("run", "--json", "-v", *more, photos, cache=cache, prefix=prefix)
     assert "Traceback" not in done.err
-    assert not entries.leftovers(cache)
+    assert not foreign_entries.leftovers(cache)
     return done
 
 
@@ -208,16 +210,16 @@ def test_a_fail_record_is_ours_alone_and_private(photos: Path, cache: Path) -> N
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(path.parents[1].stat().st_mode) == 0o700
-    record = entries.Entry(path, path.read_bytes())
+    record = foreign_entries.Entry(path, path.read_bytes())
     assert (record.image.size, record.image.mode) == ((1, 1), "RGBA")
-    assert record.text("Thumb::URI") == oracles.glib_uri(broken)
+    assert record.text("Thumb::URI") == desktops.glib_uri(broken)
     assert record.text("Thumb::MTime") == "1700000000"
     assert record.text("Thumb::Size") == str(broken.stat().st_size)
-    assert path.stem == oracles.entry_path(cache, "large", oracles.glib_uri(broken)).stem
+    assert path.stem == desktops.entry_path(cache, "large", desktops.glib_uri(broken)).stem
     # Other programs may still try: one of them may read what pregen cannot.
-    (answer,) = oracles.gio(cache, [broken])
+    (answer,) = desktops.gio(cache, [broken])
     assert (answer.valid, answer.failed) == (None, False)
-    assert not oracles.gnome_desktop(cache, "large", [broken])[0].failed
+    assert not desktops.gnome_desktop(cache, "large", [broken])[0].failed
 
 
 @pytest.fixture
@@ -264,7 +266,7 @@ def test_a_source_deleted_while_it_is_read_leaves_nothing(
         done = running.end()
     assert_made_besides(done, **{"slow.png": "vanished"})
     assert len(list((cache / "thumbnails").rglob("*.png"))) == 4
-    assert not entries.leftovers(cache)
+    assert not foreign_entries.leftovers(cache)
 
 
 @pytest.mark.xdist_group("timing")
@@ -277,7 +279,7 @@ def test_a_source_rewritten_once_while_it_is_read_is_read_again(
         done = running.end()
     assert done.code == 0, done
     assert_made_besides(done, **{"slow.png": "made"})
-    assert entries.read(cache, "large", slow_source).text("Thumb::MTime") == str(10**9)
+    assert foreign_entries.read(cache, "large", slow_source).text("Thumb::MTime") == str(10**9)
 
 
 @pytest.mark.xdist_group("timing")
@@ -291,7 +293,7 @@ def test_a_source_replaced_while_it_is_read_gives_no_entry_of_the_old_one(
             put(photos / "new.tmp", jpeg(500, 400), mtime_ns + 10**9).replace(slow_source)
         done = running.end()
     assert_made_besides(done, **{"slow.png": "made"})
-    entry = entries.read(cache, "large", slow_source)
+    entry = foreign_entries.read(cache, "large", slow_source)
     assert entry.original_size == (500, 400)
     assert entry.text("Thumb::MTime") == str((mtime_ns + 10**9) // 10**9)
 

@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from pregen.cache.atomic import HOST
-from tests.support import entries, pngwalk
-from tests.support.library import many_slow
-from tests.support.program import Running, run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.source_trees import many_slow
+from tests.support.judges import png_walk
+from tests.support.running.program import Running, run_pregen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,10 +53,10 @@ def progress(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def assert_all_whole(cache: Path) -> None:
-    assert not entries.leftovers(cache)
-    for path in entries.files(cache):
+    assert not foreign_entries.leftovers(cache)
+    for path in foreign_entries.files(cache):
         if path.suffix == ".png":
-            pngwalk.chunks(path.read_bytes())
+            png_walk.chunks(path.read_bytes())
 
 
 @pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
@@ -161,7 +162,7 @@ def test_a_killed_parent_takes_its_workers_along_and_the_next_run_sweeps(
         assert not running.survivors(5)
     folder = cache / "thumbnails" / "large"
     subprocess.run([sys.executable, "-c", HALF_A_COMMIT, folder], check=False)
-    assert entries.leftovers(cache)
+    assert foreign_entries.leftovers(cache)
 
     few_sources = sorted(photos.iterdir())[:6]
     again = run_pregen("run", "--json", *few_sources, cache=cache)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries
-from tests.support.capabilities import Capability, needs
-from tests.support.library import many_slow
-from tests.support.program import Running, run_pregen
-from tests.support.storm import OtherWriter, Storm, Tumbler
+from tests.support.files import foreign_entries
+from tests.support.files.source_trees import many_slow
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import Running, run_pregen
+from tests.support.trials.kill_storm import OtherWriter, Storm, Tumbler
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,4 +85,4 @@ def assert_all_there(storm: Storm) -> None:
     """Every source has its whole and fresh entries, and there is nothing else that is no entry."""
     wrong = [what for path in storm.sources for what in storm.flaws_of(path)]
     assert wrong == []
-    assert not entries.leftovers(storm.cache)
+    assert not foreign_entries.leftovers(storm.cache)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import entries, oracles, pngwalk
-from tests.support.capabilities import Capability, needs
-from tests.support.library import MTIME_NS, few
-from tests.support.pictures import jpeg, put
-from tests.support.program import PREGEN, Finished, Running, environment, run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import jpeg, put
+from tests.support.files.source_trees import MTIME_NS, few
+from tests.support.judges import desktops, png_walk
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import PREGEN, Finished, Running, environment, run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,7 @@ def test_what_is_exported_arrives_and_is_accepted(
     other = tmp_path / "other"
     assert call("import", other, to).summary["imported"] == 10
     assert content(other) == content(cache)
-    for path in entries.files(other):
+    for path in foreign_entries.files(other):
         assert path.stat().st_mode & 0o777 == 0o600, path
     again = run_pregen("run", "--json", "--check=full", photos, cache=other)
     assert again.summary["kinds"] == {"fresh": 5}
@@ -86,11 +87,11 @@ def test_through_a_pipe_into_a_cache_whose_files_have_moved(
     done = run_pregen("run", "--json", moved, cache=other)
     assert done.summary["kinds"] == {"reused": 5}
     files = sorted(moved.rglob("*.jpg"))
-    assert all(answer.valid for answer in oracles.gio(other, files))
+    assert all(answer.valid for answer in desktops.gio(other, files))
 
 
 def test_a_part_by_folder_uri_and_flavor(photos: Path, cache: Path, tmp_path: Path) -> None:
-    uri = oracles.glib_uri(photos / "b")
+    uri = desktops.glib_uri(photos / "b")
     for number, (flags, count) in enumerate(
         [
             (["--under", str(photos / "a")], 6),
@@ -107,15 +108,15 @@ def test_the_entry_of_the_later_state_wins(photos: Path, cache: Path, tmp_path: 
     call("export", cache, "--to", tmp_path / "old.tar")
     source = put(photos / "a" / "00.jpg", jpeg(700, 300, seed=50), MTIME_NS + 10**12)
     run_pregen("run", photos, cache=cache)
-    later = entries.read(cache, "large", source).data
+    later = foreign_entries.read(cache, "large", source).data
     call("export", cache, "--to", tmp_path / "new.tar")
     for order in (["old.tar", "new.tar"], ["new.tar", "old.tar"]):
         other = tmp_path / order[0][:3]
         for name in order:
             assert call("import", other, tmp_path / name).code == 0
-        assert entries.read(other, "large", source).data == later
+        assert foreign_entries.read(other, "large", source).data == later
     other = tmp_path / "old"
-    other_entry = entries.read(other, "large", source).path
+    other_entry = foreign_entries.read(other, "large", source).path
     other_entry.write_bytes(later[:-9])
     assert call("import", other, tmp_path / "new.tar").summary["imported"] == 1
     assert other_entry.read_bytes() == later
@@ -161,7 +162,7 @@ def test_a_hostile_archive_puts_nothing_anywhere(cache: Path, tmp_path: Path) ->
     assert prey.read_text() == "mine"
     assert {path.name for path in tmp_path.iterdir()} >= {"prey", "other"}
     assert not list(tmp_path.rglob("x.png"))
-    assert not entries.leftovers(other)
+    assert not foreign_entries.leftovers(other)
 
 
 def test_an_entry_too_large_for_its_folder_is_refused(cache: Path, tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_a_damaged_archive_leaves_what_came_before(
     arrived = content(other)
     assert arrived.items() <= content(cache).items()
     assert bool(arrived) == (damage == "cut")
-    assert not entries.leftovers(other)
+    assert not foreign_entries.leftovers(other)
 
 
 def test_with_an_interrupted_run_in_between_the_union_arrives_each_entry_whole(
@@ -209,8 +210,8 @@ def test_with_an_interrupted_run_in_between_the_union_arrives_each_entry_whole(
     assert set(after) == set(before) | set(exported)
     for name, data in after.items():
         assert data == before.get(name) or data == exported.get(name)
-        assert pngwalk.chunks(data)[-1][0] == b"IEND"
-    assert not entries.leftovers(other)
+        assert png_walk.chunks(data)[-1][0] == b"IEND"
+    assert not foreign_entries.leftovers(other)
     assert run_pregen("run", photos, cache=other).code == 0
     assert run_pregen("verify", cache=other).code == 0
 

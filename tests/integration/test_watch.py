@@ -14,11 +14,11 @@ from PIL import Image
 
 from pregen.thumbspec.naming import entry_path
 from pregen.thumbspec.uri import file_uri
-from tests.support import entries
-from tests.support.capabilities import Capability, needs
-from tests.support.library import few
-from tests.support.pictures import jpeg
-from tests.support.program import Running, run_pregen
+from tests.support.files import foreign_entries
+from tests.support.files.pictures import jpeg
+from tests.support.files.source_trees import few
+from tests.support.running.capabilities import Capability, needs
+from tests.support.running.program import Running, run_pregen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def running(photos: Path, cache: Path) -> Iterator[Running]:
         done = running.end()
         assert done.code == 130, done
         assert "Traceback" not in done.err
-    assert not entries.leftovers(cache)
+    assert not foreign_entries.leftovers(cache)
 
 
 def entry(cache: Path, path: Path) -> Path:

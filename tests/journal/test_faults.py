@@ -17,7 +17,7 @@ import pytest
 from pregen.journal import Journal, RunTotals, database, journal
 from pregen.journal.database import MIGRATIONS
 from pregen.model import Kind, Outcome
-from tests.support.capabilities import Capability, needs
+from tests.support.running.capabilities import Capability, needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ import pytest
 import pregen
 from pregen import Flavor, Kind, LockedError
 from pregen.cache.lock import CacheLock
-from tests.support.library import few, many_slow
-from tests.support.pictures import jpeg, put
+from tests.support.files.pictures import jpeg, put
+from tests.support.files.source_trees import few, many_slow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ from pregen.plan import Planner
 from pregen.thumbspec.naming import entry_name
 from pregen.thumbspec.pngbuild import SourceFacts, assemble, entry_chunks, fail_record
 from pregen.thumbspec.uri import all_uris, file_uri
-from tests.support import pngwalk
-from tests.support.pictures import encode, image
+from tests.support.files.pictures import encode, image
+from tests.support.judges import png_walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,7 +174,7 @@ def test_an_entry_as_qt_writes_it_is_refitted(
     texts = [("zTXt", "Thumb::URI", URI), ("tEXt", "Thumb::MTime", seconds)]
     for flavor in (NORMAL, LARGE):
         picture = encode(image(flavor.box_px, 96), "PNG")
-        cache.write(flavor, URI, pngwalk.with_texts(picture, texts))
+        cache.write(flavor, URI, png_walk.with_texts(picture, texts))
     assert actions(plan()) == [(REFIT, NORMAL), (REFIT, LARGE)]
     assert kind(plan(config=PlanConfig(refit=False))) is Kind.FRESH
 
@@ -190,7 +190,7 @@ def test_an_entry_that_is_older_than_its_source_by_less_than_texts_tell_is_made_
     fill(cache)
     seconds = str(SOURCE.mtime_ns // 10**9)
     texts = [("tEXt", "Thumb::URI", URI), ("tEXt", "Thumb::MTime", seconds)]
-    cache.write(LARGE, URI, pngwalk.with_texts(encode(image(256, 192), "PNG"), texts))
+    cache.write(LARGE, URI, png_walk.with_texts(encode(image(256, 192), "PNG"), texts))
     entry = cache.folder(LARGE).path + b"/" + os.fsencode(entry_name(URI))
     os.utime(entry, ns=(0, SOURCE.mtime_ns - before_ns))
     assert actions(plan()) == [(action, LARGE)]
@@ -199,11 +199,11 @@ def test_an_entry_that_is_older_than_its_source_by_less_than_texts_tell_is_made_
 def test_text_behind_a_long_profile_is_found(cache: Cache, plan: Callable[..., Job | Skip]) -> None:
     """Only the first page is read at first; this entry needs all of it."""
     fill(cache)
-    header, *rest = pngwalk.chunks(png(facts_of(SOURCE, URI), 256))
+    header, *rest = png_walk.chunks(png(facts_of(SOURCE, URI), 256))
     texts = [part for part in rest if part[0] in {b"tEXt", b"iTXt"}]
     others = [part for part in rest if part not in texts]
     profile = (b"iCCP", b"icc\0\0" + os.urandom(300_000))
-    cache.write(LARGE, URI, pngwalk.build([header, profile, *texts, *others]))
+    cache.write(LARGE, URI, png_walk.build([header, profile, *texts, *others]))
     assert kind(plan()) is Kind.FRESH
     assert actions(plan(SOURCE._replace(size_bytes=1))) == [(MAKE, NORMAL), (MAKE, LARGE)]
 

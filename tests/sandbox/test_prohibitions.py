@@ -16,9 +16,7 @@ from pregen.config import EngineConfig, Sandbox, WorkConfig
 from pregen.engines.base import Stop
 from pregen.engines.local.engine import LocalEngine
 from pregen.model import Action, Flavor, Job, Kind, Step
-from tests.support import pictures
-from tests.support.capabilities import Capability, needs
-from tests.support.jailbreak import (
+from tests.support.faults.sandbox_escape import (
     Targets,
     allowed,
     attempts,
@@ -26,6 +24,8 @@ from tests.support.jailbreak import (
     make_jailbreaker,
     targets_file,
 )
+from tests.support.files import pictures
+from tests.support.running.capabilities import Capability, needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

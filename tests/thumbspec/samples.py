@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild, uri
-from tests.support import pngwalk
+from tests.support.judges import png_walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def foreign(
     edges_px: tuple[int, int] = (256, 192),
 ) -> bytes:
     """Return an entry with these texts in front of its picture, and others behind it."""
-    return pngwalk.build(
+    return png_walk.build(
         [
             (b"IHDR", ihdr(*edges_px)),
             *(text_part(*one) for one in said),

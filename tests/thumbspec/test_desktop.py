@@ -12,9 +12,9 @@ from pregen.model import Flavor
 from pregen.thumbspec.clients import desktop_verdicts
 from pregen.thumbspec.naming import entry_path
 from pregen.thumbspec.uri import file_uri
-from tests.support import oracles
-from tests.support.capabilities import Capability, needs
-from tests.support.pictures import jpeg, put
+from tests.support.files.pictures import jpeg, put
+from tests.support.judges import desktops
+from tests.support.running.capabilities import Capability, needs
 from tests.thumbspec import samples
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def test_gio_gives_every_file_the_uri_that_we_do(tmp_path: Path) -> None:
     for path in paths:
         with open(path, "xb"):
             pass
-    said = [answer.uri for answer in oracles.gio(tmp_path, paths)]
+    said = [answer.uri for answer in desktops.gio(tmp_path, paths)]
     assert said == [file_uri(path) for path in paths]
 
 
@@ -119,16 +119,16 @@ def _plant(tmp_path: Path, flavor: Flavor, mtime_ns: int) -> dict[str, tuple[Pat
 
 
 def _gio(cache: Path, flavor: Flavor, sources: list[Path]) -> list[bool]:
-    return [bool(answer.valid) for answer in oracles.gio_flavor(cache, flavor.directory, sources)]
+    return [bool(answer.valid) for answer in desktops.gio_flavor(cache, flavor.directory, sources)]
 
 
 def _gnome_desktop(cache: Path, flavor: Flavor, sources: list[Path]) -> list[bool]:
-    answers = oracles.gnome_desktop(cache, flavor.directory, sources)
+    answers = desktops.gnome_desktop(cache, flavor.directory, sources)
     return [answer.path is not None for answer in answers]
 
 
 def _tumbler(cache: Path, flavor: Flavor, sources: list[Path]) -> list[bool]:
-    answers = oracles.tumbler(cache, flavor.directory, sources)
+    answers = desktops.tumbler(cache, flavor.directory, sources)
     return [answer.ready and answer.untouched for answer in answers]
 
 

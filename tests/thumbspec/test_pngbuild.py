@@ -15,19 +15,25 @@ from pregen import __version__
 from pregen.thumbspec import pngbuild
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import read_head
-from tests.support import pngwalk
-from tests.support.pictures import encode, image, interlaced_png, palette_png_with_alpha, png16
+from tests.support.files.pictures import (
+    encode,
+    image,
+    interlaced_png,
+    palette_png_with_alpha,
+    png16,
+)
+from tests.support.judges import png_walk
 from tests.thumbspec import samples
 from tests.thumbspec.samples import FACTS, MTIME_NS, SIZE_BYTES, URI, WHOLE_MTIME_NS
 
 if TYPE_CHECKING:
-    from tests.support.photo import Pixels
+    from tests.support.files.photo import Pixels
 
 _TEXT = {b"tEXt", b"zTXt", b"iTXt"}
 
 
 def _said(png: bytes) -> list[samples.Said]:
-    return [text[:3] for text in pngwalk.texts(png)]
+    return [text[:3] for text in png_walk.texts(png)]
 
 
 def _pixels(png: bytes) -> Pixels:
@@ -87,7 +93,7 @@ def test_what_is_written_is_read_back_by_two_other_readers(facts: pngbuild.Sourc
     png = samples.own(facts, 3, 2)
     walked = _said(png)
     assert [(str(text.kind), text.key, text.value) for text in read_head(png).texts] == walked
-    assert all(text.before_idat for text in pngwalk.texts(png))
+    assert all(text.before_idat for text in png_walk.texts(png))
     with Image.open(io.BytesIO(png)) as picture:
         picture.load()
         assert picture.size == (3, 2)
@@ -98,7 +104,7 @@ def test_what_is_written_is_read_back_by_two_other_readers(facts: pngbuild.Sourc
 def test_all_text_chunks_are_side_by_side_right_behind_the_header(
     facts: pngbuild.SourceFacts,
 ) -> None:
-    kinds = [kind for kind, _ in pngwalk.chunks(samples.own(facts, 3, 2))]
+    kinds = [kind for kind, _ in png_walk.chunks(samples.own(facts, 3, 2))]
     plain = [at for at, kind in enumerate(kinds) if kind == b"tEXt"]
     assert plain == list(range(plain[0], plain[-1] + 1))
     assert kinds[0] == b"IHDR"
@@ -119,7 +125,7 @@ def test_an_entry_is_an_8_bit_rgba_picture_with_its_pixels() -> None:
     pixels = np.asarray(image(256, 171).convert("RGBA"))
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
     png = pngbuild.assemble(256, 171, pngbuild.entry_chunks(FACTS), zlib.compress(rows))
-    header = dict(pngwalk.chunks(png))[b"IHDR"]
+    header = dict(png_walk.chunks(png))[b"IHDR"]
     assert header == struct.pack(">IIBBBBB", 256, 171, 8, 6, 0, 0, 0)
     with Image.open(io.BytesIO(png)) as picture:
         assert picture.mode == "RGBA"
@@ -135,11 +141,11 @@ def test_a_fail_record_is_one_transparent_pixel_with_the_same_texts() -> None:
 
 def _with_colour_chunks(png: bytes) -> bytes:
     """Return a PNG with chunks around its picture, which is in several IDAT."""
-    header, (_, rows), end = pngwalk.chunks(png)
+    header, (_, rows), end = png_walk.chunks(png)
     before = [(b"gAMA", struct.pack(">I", 45455)), (b"pHYs", bytes(9)), (b"prVt", b"private")]
     cut = len(rows) // 3
     pieces = [(b"IDAT", rows[:cut]), (b"IDAT", b""), (b"IDAT", rows[cut:])]
-    return pngwalk.build([header, *before, *pieces, (b"tIME", bytes(7)), end])
+    return png_walk.build([header, *before, *pieces, (b"tIME", bytes(7)), end])
 
 
 _PICTURES = {
@@ -160,13 +166,13 @@ def test_new_texts_leave_every_other_chunk_as_it_was(name: str) -> None:
         ("iTXt", "Title", "\u5199" * 50),
         ("tEXt", "Software", "KDE Thumbnail Generator Images (v4)"),
     ]
-    parts = pngwalk.chunks(pngwalk.with_texts(_PICTURES[name], before))
+    parts = png_walk.chunks(png_walk.with_texts(_PICTURES[name], before))
     behind = samples.text_part("tEXt", "Description", "behind")
-    old = pngwalk.build([*parts[:-1], behind, parts[-1]])
+    old = png_walk.build([*parts[:-1], behind, parts[-1]])
     new = pngbuild.retext(old, FACTS)
-    parts = pngwalk.chunks(new)
-    kept = [part for part in pngwalk.chunks(old) if part[0] not in _TEXT]
-    texts = pngwalk.texts(new)
+    parts = png_walk.chunks(new)
+    kept = [part for part in png_walk.chunks(old) if part[0] not in _TEXT]
+    texts = png_walk.texts(new)
     assert [parts[0], *parts[1 + len(texts) :]] == kept
     assert np.array_equal(_pixels(new), _pixels(old))
     assert [text[:3] for text in texts] == [
@@ -185,7 +191,7 @@ def test_what_pillow_wrote_keeps_its_pixels_and_its_colour_chunks() -> None:
     out = io.BytesIO()
     image(100, 60).save(out, "PNG", pnginfo=info, dpi=(300, 300))
     new = pngbuild.retext(out.getvalue(), FACTS)
-    assert {b"sRGB", b"pHYs"} <= {kind for kind, _ in pngwalk.chunks(new)}
+    assert {b"sRGB", b"pHYs"} <= {kind for kind, _ in png_walk.chunks(new)}
     assert np.array_equal(_pixels(new), _pixels(out.getvalue()))
     assert _said(new) == _said(samples.own())
 
@@ -250,7 +256,7 @@ def test_the_maker_of_the_pixels_is_remembered_over_several_refits() -> None:
     remade = [
         ("tEXt", key, "tumbler" if key == "Software" else value) for _, key, value in _said(second)
     ]
-    third = pngbuild.retext(pngwalk.with_texts(second, remade), FACTS)
+    third = pngbuild.retext(png_walk.with_texts(second, remade), FACTS)
     makers = [value for _, key, value in _said(third) if key == pngbuild.REFITTED_FROM]
     assert makers == ["tumbler"]
 
@@ -287,7 +293,7 @@ def test_a_picture_with_one_wrong_byte_is_refused(at: int, flip: int) -> None:
 
 def test_a_png_without_a_picture_is_refused() -> None:
     with pytest.raises(PngError, match="no picture"):
-        pngbuild.retext(pngwalk.build([(b"IHDR", samples.ihdr()), (b"IEND", b"")]), FACTS)
+        pngbuild.retext(png_walk.build([(b"IHDR", samples.ihdr()), (b"IEND", b"")]), FACTS)
 
 
 @given(st.binary() | st.binary().map(samples.own()[:200].__add__))
@@ -296,4 +302,4 @@ def test_any_bytes_get_new_texts_or_a_png_error(data: bytes) -> None:
         new = pngbuild.retext(data, FACTS)
     except PngError:
         return
-    assert pngwalk.texts(new)
+    assert png_walk.texts(new)

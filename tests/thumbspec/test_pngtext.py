@@ -11,8 +11,14 @@ from PIL import Image, PngImagePlugin
 
 from pregen.thumbspec.pngchunks import HEADER_BYTES, PngError
 from pregen.thumbspec.pngtext import MAX_TEXT_BYTES, Text, TextKind, read_head
-from tests.support import pngwalk
-from tests.support.pictures import encode, image, interlaced_png, palette_png_with_alpha, png16
+from tests.support.files.pictures import (
+    encode,
+    image,
+    interlaced_png,
+    palette_png_with_alpha,
+    png16,
+)
+from tests.support.judges import png_walk
 from tests.thumbspec import samples
 
 IEND = (b"IEND", b"")
@@ -21,7 +27,7 @@ PNG = samples.foreign(samples.IDENTITY)
 
 
 def _with(*parts: tuple[bytes, bytes], header: bytes | None = None) -> bytes:
-    return pngwalk.build([(b"IHDR", header or samples.ihdr()), *parts])
+    return png_walk.build([(b"IHDR", header or samples.ihdr()), *parts])
 
 
 def test_all_three_kinds_of_text_are_read_in_file_order() -> None:
@@ -103,7 +109,7 @@ def test_a_chunk_that_runs_past_the_data_is_not_guessed_at() -> None:
         (b"\x89PNG\r\n\x1a", "does not begin"),
         (b"GIF89a" + bytes(100), "does not begin"),
         (PNG[: HEADER_BYTES - 1], "cut off within its header"),
-        (pngwalk.build([(b"IDAT", b"x"), IEND]), "does not begin"),
+        (png_walk.build([(b"IDAT", b"x"), IEND]), "does not begin"),
         (_with(IDAT, IEND, header=samples.ihdr(0, 10)), "dimensions"),
         (_with(IDAT, IEND, header=samples.ihdr(10, 0)), "dimensions"),
         (_with(IDAT, IEND, header=samples.ihdr(2**31, 10)), "dimensions"),
@@ -193,7 +199,7 @@ _CHUNKS = st.tuples(
 
 @given(
     st.binary()
-    | st.binary().map(pngwalk.SIGNATURE.__add__)
+    | st.binary().map(png_walk.SIGNATURE.__add__)
     | st.lists(_CHUNKS, max_size=6).map(lambda parts: _with(*parts))
     | st.tuples(st.lists(_CHUNKS, max_size=4), st.binary()).map(lambda two: _with(*two[0]) + two[1])
 )

@@ -10,7 +10,7 @@ from pregen.model import Flavor
 from pregen.thumbspec import fingerprint, validity
 from pregen.thumbspec.clients import Wanted
 from pregen.thumbspec.validity import Freshness, judge
-from tests.support import pngwalk
+from tests.support.judges import png_walk
 from tests.thumbspec import samples
 from tests.thumbspec.samples import IDENTITY, MTIME_NS, SIZE_BYTES, URI
 
@@ -70,7 +70,7 @@ def _nearly_ours(draw: st.DrawFn) -> bytes:
         parts.append(samples.text_part(*draw(_ODD_TEXTS)))
     if "part" in flaws:
         parts.append(draw(st.sampled_from(_ODD_PARTS)))
-    png = pngwalk.build([*parts, (b"IDAT", b"rows"), (b"IEND", b"")])
+    png = png_walk.build([*parts, (b"IDAT", b"rows"), (b"IEND", b"")])
     if "byte" in flaws:
         at = draw(st.integers(0, len(png) - 1))
         png = png[:at] + bytes([png[at] ^ draw(st.integers(1, 255))]) + png[at + 1 :]
@@ -107,12 +107,12 @@ def test_beginning_as_ours_do_excuses_nothing(
 ) -> None:
     said = IDENTITY + [("tEXt", f"Thumb::Image::{edge}", value) for edge, value in more]
     parts = [(b"IHDR", samples.ihdr(256, 192, *form)), *(samples.text_part(*one) for one in said)]
-    assert _judge(pngwalk.build([*parts, (b"IDAT", b""), (b"IEND", b"")])).verdict is verdict
+    assert _judge(png_walk.build([*parts, (b"IDAT", b""), (b"IEND", b"")])).verdict is verdict
 
 
 def test_no_height_at_all_is_corrupt_however_well_it_begins() -> None:
     parts = [(b"IHDR", samples.ihdr(256, 0)), *(samples.text_part(*one) for one in IDENTITY)]
-    png = pngwalk.build([*parts, (b"IDAT", b""), (b"IEND", b"")])
+    png = png_walk.build([*parts, (b"IDAT", b""), (b"IEND", b"")])
     assert _judge(png, whole=False).verdict is Freshness.CORRUPT
 
 

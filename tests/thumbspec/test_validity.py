@@ -9,8 +9,14 @@ from pregen.thumbspec import mtime, pngbuild, validity
 from pregen.thumbspec.clients import Wanted
 from pregen.thumbspec.pngtext import read_head
 from pregen.thumbspec.validity import HEAD_BYTES, Freshness, judge, judge_fail_record
-from tests.support import pngwalk
-from tests.support.pictures import encode, image, interlaced_png, palette_png_with_alpha, png16
+from tests.support.files.pictures import (
+    encode,
+    image,
+    interlaced_png,
+    palette_png_with_alpha,
+    png16,
+)
+from tests.support.judges import png_walk
 from tests.thumbspec import samples
 from tests.thumbspec.samples import FACTS, IDENTITY, MTIME_NS, SIZE_BYTES, URI, WHOLE_MTIME_NS
 
@@ -237,7 +243,7 @@ def test_the_long_edge_is_the_flavors_or_the_originals(
     ],
 )
 def test_any_legal_png_format_will_do(png: bytes) -> None:
-    assert _judge(pngwalk.with_texts(png, IDENTITY)).verdict is Freshness.FRESH
+    assert _judge(png_walk.with_texts(png, IDENTITY)).verdict is Freshness.FRESH
 
 
 @pytest.mark.parametrize(
@@ -250,7 +256,7 @@ def test_any_legal_png_format_will_do(png: bytes) -> None:
         samples.own().replace(b"IHDR", b"IHDS"),
         samples.own()[:30] + b"x" + samples.own()[31:],
         samples.own().replace(b"1700000000.1", b"1700000000.2"),
-        pngwalk.build([(b"IHDR", samples.ihdr(0, 5)), (b"IDAT", b""), (b"IEND", b"")]),
+        png_walk.build([(b"IHDR", samples.ihdr(0, 5)), (b"IDAT", b""), (b"IEND", b"")]),
         samples.own().replace(b"IDAT", b"ID\0T"),
         samples.own()[: samples.own().index(b"IDAT") - 4] + b"\xff\xff\xff\xffIDAT",
         samples.foreign([], [])[:-20],

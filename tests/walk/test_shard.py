@@ -13,8 +13,8 @@ from pregen.config import Shard, WalkConfig
 from pregen.model import Kind, Skip, Source
 from pregen.walk import walk
 from pregen.walk.order import of_shard, shard_of
-from tests.support.pictures import jpeg, put
-from tests.support.program import run_pregen
+from tests.support.files.pictures import jpeg, put
+from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from pregen.config import Order, WalkConfig
 from pregen.errors import UsageError
 from pregen.model import Kind, Skip, Source
 from pregen.walk import WalkCounts, tree, walk
-from tests.support.capabilities import Capability, needs
+from tests.support.running.capabilities import Capability, needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

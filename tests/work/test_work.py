@@ -21,7 +21,7 @@ from pregen.imaging.runtime import pyvips
 from pregen.model import Action, Flavor, Job, Kind, Outcome, Step
 from pregen.thumbspec.naming import entry_name
 from pregen.thumbspec.uri import all_uris
-from tests.support import hostile, pictures
+from tests.support.files import broken, pictures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +123,7 @@ def test_a_small_picture_needs_no_entry_and_loses_a_stale_one(bench: Bench) -> N
 
 
 def test_a_broken_picture_leaves_a_fail_record_and_success_removes_it(bench: Bench) -> None:
-    path = bench.source("a.jpg", hostile.truncated(pictures.jpeg(900, 600), 0.3))
+    path = bench.source("a.jpg", broken.truncated(pictures.jpeg(900, 600), 0.3))
     outcome = bench.run(path)
     assert outcome.kind is Kind.TRUNCATED
     assert "rows" in outcome.message
@@ -140,9 +140,9 @@ def test_a_broken_picture_leaves_a_fail_record_and_success_removes_it(bench: Ben
         ("a.jpg", b"", Kind.INVALID),
         ("a.jpg", bytes(5000), Kind.INVALID),
         ("a.bin", bytes(5000), Kind.NOT_PICTURE),
-        ("a.heic", hostile.magic_only()["phone.heic"], Kind.INVALID),
+        ("a.heic", broken.magic_only()["phone.heic"], Kind.INVALID),
         ("a.xcf", b"gimp xcf file\0" + bytes(100), Kind.UNSUPPORTED),
-        ("a.png", hostile.png_header_bomb(), Kind.TOO_LARGE),
+        ("a.png", broken.png_header_bomb(), Kind.TOO_LARGE),
     ],
 )
 def test_what_is_no_picture_says_why_and_leaves_a_record_only_if_it_never_can_be(
@@ -367,7 +367,7 @@ def zipped(bench: Bench, path: Path, flavor: Flavor) -> Path:
 def test_what_needs_no_decode_is_done_even_where_the_decode_fails(bench: Bench) -> None:
     path = bench.source("phone.heic", pictures.jpeg(900, 600))
     bench.run(path, (Action.MAKE, Flavor.LARGE), (Action.MAKE, Flavor.X_LARGE))
-    content = hostile.magic_only()["phone.heic"].ljust(path.stat().st_size, b"\0")
+    content = broken.magic_only()["phone.heic"].ljust(path.stat().st_size, b"\0")
     path.write_bytes(content[: path.stat().st_size])
     os.utime(path, ns=(MTIME_NS, MTIME_NS))
     entry = zipped(bench, path, Flavor.LARGE)

@@ -1,0 +1,152 @@
+"""What a person is told at the end."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pregen.display.summary import FAILURE_LINES, failure_lines, plain_text, summary
+from pregen.display.words import WORDS
+from pregen.errors import ExitCode
+from pregen.model import FAILURES, Kind, Outcome, Skip, Stages
+from tests.support.running.pretend_runs import Story, outcome
+
+
+def _text(story: Story, exit_code: ExitCode = ExitCode.DONE, error: str = "") -> str:
+    return plain_text(summary(story.report(exit_code, error)))
+
+
+def _broken(number: int, kind: Kind = Kind.INVALID) -> list[Outcome]:
+    return [outcome(kind, b"/photos/%s-%d.jpg" % (kind.value.encode(), i)) for i in range(number)]
+
+
+def test_a_run_without_trouble_is_told_in_a_few_lines() -> None:
+    story = Story().jobs(*[outcome()] * 100).skips(*[Skip(b"/x", Kind.FRESH)] * 2000).walked()
+    assert _text(story.after(10)) == (
+        "Done in 10 s: 10 images/s, 30 MB/s read, 120 Mpx/s.\n"
+        "\n"
+        "    100  made   200 entries, 12 MB written\n"
+        "  2,000  fresh\n"
+    )
+
+
+def test_speeds_are_not_told_when_nothing_was_made() -> None:
+    assert _text(Story().skips(Skip(b"/x", Kind.FRESH)).after(2)).startswith("Done in 2.0 s.\n")
+
+
+def test_a_folder_without_files_says_so() -> None:
+    assert "Found no files" in _text(Story().walked())
+
+
+def test_failures_are_named_with_reason_and_what_to_do() -> None:
+    story = Story().jobs(
+        outcome(),
+        outcome(Kind.TRUNCATED, b"/photos/cut.jpg", message="12 of 300 rows"),
+        outcome(Kind.TOO_LARGE, b"/photos/bomb.png"),
+    )
+    text = _text(story, ExitCode.SOME_FAILED)
+    assert "2 files failed" in text
+    assert "Truncated (1): the file ends too early\n  /photos/cut.jpg: 12 of 300 rows\n" in text
+    assert "-> copy it again" in text
+    assert "\n  /photos/bomb.png\n" in text
+    assert "--max-pixels" in text
+
+
+def test_forty_failures_are_all_named() -> None:
+    story = Story().jobs(*_broken(FAILURE_LINES - 10), *_broken(10, Kind.TIMED_OUT))
+    text = _text(story, ExitCode.SOME_FAILED)
+    assert text.count("/photos/") == FAILURE_LINES
+    assert "more" not in text.replace("more time", "")
+
+
+@pytest.mark.parametrize("many", [41, 400])
+def test_more_are_cut_with_their_number_and_where_all_are_listed(many: int) -> None:
+    story = Story().jobs(*_broken(many), *_broken(3, Kind.TIMED_OUT))
+    text = _text(story, ExitCode.SOME_FAILED)
+    assert text.count("/photos/") == FAILURE_LINES
+    assert text.count("/photos/timed-out-") == 3, "a small group is not crowded out by a big one"
+    assert f"... and {many - 37} more" in text
+    assert "-v or --json lists every one" in text
+
+
+def test_every_kind_of_failure_has_words_and_a_next_step() -> None:
+    for kind in FAILURES:
+        assert WORDS[kind].meaning
+        assert WORDS[kind].todo
+    assert set(WORDS) == set(Kind)
+
+
+def test_sources_that_wait_for_an_extra_are_counted_by_it() -> None:
+    story = Story().jobs(
+        *[outcome(Kind.NEEDS_EXTRA, extra="raw")] * 1500, outcome(Kind.NEEDS_EXTRA, extra="heic")
+    )
+    text = _text(story)
+    assert "Waiting for an extra: 1,500 raw, 1 heic\n  get them with: pip install " in text
+    assert "'pregen[heic,raw]'" in text
+    assert "run again" in text
+
+
+def test_unsupported_files_are_told_by_mime() -> None:
+    story = Story().jobs(*[outcome(Kind.UNSUPPORTED, mime="video/mp2t")] * 3)
+    assert "Unsupported: 3 video/mp2t\n  -v says why" in _text(story)
+
+
+def test_the_slowest_are_named_only_when_they_stand_out() -> None:
+    even = Story().jobs(*[outcome(stages=Stages(decode_ns=2 * 10**9))] * 20)
+    assert "Slowest" not in _text(even)
+    odd = outcome(path=b"/photos/panorama.tif", stages=Stages(decode_ns=9 * 10**9))
+    text = _text(Story().jobs(*[outcome()] * 20, odd))
+    assert "Slowest\n  9.0 s  /photos/panorama.tif  12 Mpx, 3.0 MB\n" in text
+
+
+def test_warnings_are_repeated_at_the_end() -> None:
+    story = Story().jobs(outcome())
+    story.state.warned("the journal cannot be written")
+    assert "Warnings\n  the journal cannot be written\n" in _text(story)
+
+
+@pytest.mark.parametrize("code", [ExitCode.INTERRUPTED, ExitCode.TERMINATED])
+def test_a_stopped_run_says_how_to_go_on(code: ExitCode) -> None:
+    text = _text(Story().jobs(outcome()).after(3), code)
+    assert text.startswith("Stopped after 3.0 s. The same command goes on from here.")
+
+
+def test_a_run_that_broke_off_does_not_say_done() -> None:
+    text = _text(Story().jobs(outcome()).after(3), ExitCode.CACHE, "the disk is full")
+    assert text.startswith("Ended before its time, after 3.0 s.")
+
+
+def test_a_run_that_never_began_has_no_summary() -> None:
+    assert summary(Story().report(ExitCode.LOCKED, "another run")) == []
+
+
+def test_hostile_names_and_messages_cannot_drive_the_terminal() -> None:
+    story = Story().jobs(
+        outcome(Kind.INVALID, b"/\x1b[2J\n\xff\xe2\x80\xae.jpg", message="bad\x1b]0;x\x07"),
+        outcome(Kind.UNSUPPORTED, mime="a\x1b[0m/b"),
+    )
+    story.state.warned("odd\x1b[31m")
+    text = _text(story, ExitCode.SOME_FAILED)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+    assert r"/\x1b[2J\n\xff\u202e.jpg: bad\x1b]0;x\x07" in text
+
+
+def test_quiet_shows_the_failures_and_nothing_else() -> None:
+    story = Story().jobs(outcome(), *_broken(1))
+    lines = plain_text(failure_lines(story.report(ExitCode.SOME_FAILED)))
+    assert lines.startswith("Invalid (1)")
+    assert "made" not in lines
+
+
+def test_what_was_not_begun_is_counted_although_it_has_no_outcome() -> None:
+    story = Story().jobs(outcome(), outcome(Kind.INTERRUPTED))
+    for _ in range(1000):
+        story.state.planned()
+    assert "\n  1,001  not begun  when the run ended\n" in _text(story, ExitCode.INTERRUPTED)
+
+
+def test_what_rules_left_out_is_told() -> None:
+    story = Story().jobs(outcome())
+    story.state.passed_over(12)
+    assert "12  passed over  hidden, or no pictures by their names" in _text(story)

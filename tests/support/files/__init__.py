@@ -1,0 +1,1 @@
+"""Builders of files and folders: pictures of every format, sound, broken or built to hurt."""

@@ -1,0 +1,1 @@
+"""Judges from outside: desktops, browsers, terminals, readers that share no code with pregen."""

@@ -1,0 +1,200 @@
+"""What this machine can be used to test, found out by trying, never by a name or a version.
+
+`needs(Capability.TUMBLER)` marks a test; the suite's conftest skips it where the probe fails and
+says at the end how many tests that cost. Probes run once in the process that starts the suite.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pregen.sandbox import confinement
+from tests.support.faults.hanging_mount import StuckMount
+from tests.support.files.pictures import jpeg, put
+from tests.support.judges import browser, desktops
+from tests.support.running.program import MODES_COUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+_GNOME_KEY = ("org.gnome.desktop.thumbnail-cache", "maximum-size")
+
+
+class Capability(Enum):
+    """Something a test needs and a machine may lack; the value tells people how to get it."""
+
+    GIO = "GIO (Debian: libglib2.0-bin)"
+    MIME = "GIO and its type database (Debian: libglib2.0-bin shared-mime-info)"
+    GNOME_DESKTOP = "gnome-desktop (Debian: python3-gi gir1.2-gnomedesktop-3.0)"
+    TUMBLER = "tumblerd (Debian: tumbler dbus python3-gi)"
+    GSETTINGS = "GNOME's settings (Debian: libglib2.0-bin gsettings-desktop-schemas)"
+    DCONF = "dconf (Debian: dconf-gsettings-backend dbus, and GNOME's settings)"
+    CORPUS = "the corpus of real photos (../shared/corpus, or $PREGEN_CORPUS)"
+    FILE_MODES = "a program that file modes bind (not root, or setpriv)"
+    DEVICE_NODES = "making device nodes (root with CAP_MKNOD)"
+    MOUNT = "mounting a tmpfs (root with CAP_SYS_ADMIN)"
+    STUCK_MOUNT = "mounting with FUSE in a namespace (root with CAP_SYS_ADMIN, /dev/fuse, nsenter)"
+    TMUX = "tmux"
+    SCRIPT = "script (Debian: bsdutils)"
+    JQ = "jq"
+    SYSTEMD = "systemd-analyze (Debian: systemd)"
+    CHROMIUM = "a headless browser (Debian: chromium)"
+    SANDBOX = "Landlock and seccomp (Linux 5.13, lsm=landlock; x86-64 or arm64)"
+    COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
+    PRELOAD = "a C compiler and a libc that obeys LD_PRELOAD"
+
+    @property
+    def missing(self) -> str:
+        """The reason a test is skipped with; starts the same for all of them."""
+        return f"needs {self.value}"
+
+
+def corpus() -> Path:
+    """Return the folder of real photos; it may not exist."""
+    return Path(_CORPUS_VARIABLE or _ROOT.parent / "shared" / "corpus")
+
+
+#: Read at import: every test runs without the PREGEN_* variables of the person who started it.
+_CORPUS_VARIABLE = os.environ.get("PREGEN_CORPUS", "")
+
+
+def needs(*wanted: Capability) -> pytest.MarkDecorator:
+    """Mark a test as one that needs these capabilities."""
+    return pytest.mark.needs(*(capability.name for capability in wanted))
+
+
+def probe_all() -> dict[str, bool]:
+    """Try everything at once; return what works by the capability's name."""
+    with ThreadPoolExecutor(len(Capability)) as pool:
+        names = [capability.name for capability in Capability]
+        return dict(zip(names, pool.map(_works, Capability), strict=True))
+
+
+def _works(capability: Capability) -> bool:
+    try:
+        return _PROBES[capability]()
+    except (OSError, subprocess.SubprocessError, desktops.OracleError):
+        return False
+
+
+def _ends_well(*command: str) -> bool:
+    done = subprocess.run(command, capture_output=True, timeout=20, check=False)
+    return done.returncode == 0
+
+
+def _asks(question: Callable[[Path, Path], bool]) -> bool:
+    """Put a question to a desktop about a picture and an empty cache."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        return question(folder / "cache", put(folder / "a.jpg", jpeg(150, 150)))
+
+
+@cache
+def modes_count() -> tuple[str, ...]:
+    """Return what to put before a command so that file modes bind it: nothing, unless for root."""
+    return () if _bound_by_modes(()) else MODES_COUNT
+
+
+def _bound_by_modes(prefix: tuple[str, ...]) -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        closed = put(Path(scratch) / "closed", b"x")
+        readable = _ends_well(*prefix, "cat", str(closed))
+        closed.chmod(0)
+        return readable and not _ends_well(*prefix, "cat", str(closed))
+
+
+def _names_types() -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        file = put(Path(scratch) / "nameless", b"%PDF-1.7\n")
+        asked = ["gio", "info", "-a", "standard::content-type", str(file)]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
+        return "application/pdf" in done.stdout
+
+
+def _makes_device_nodes() -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        os.mknod(Path(scratch) / "null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        return True
+
+
+def _mounts() -> bool:
+    if os.geteuid() != 0:
+        return False
+    with tempfile.TemporaryDirectory() as scratch:
+        if not _ends_well("mount", "-t", "tmpfs", "-o", "size=64k", "pregen-probe", scratch):
+            return False
+        return _ends_well("umount", scratch)
+
+
+def _mounts_with_fuse() -> bool:
+    with tempfile.TemporaryDirectory() as scratch, StuckMount(Path(scratch)) as stuck:
+        return _ends_well(*stuck.inside, "true")
+
+
+def _dconf_keeps() -> bool:
+    """Tell whether a session bus and dconf keep a setting."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = ["dbus-run-session", "--", "gsettings", "set", *_GNOME_KEY, "7"]
+        env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": scratch}
+        subprocess.run(command, env=env, capture_output=True, timeout=20, check=True)
+        return (Path(scratch) / ".config" / "dconf" / "user").is_file()
+
+
+def _tmux_works() -> bool:
+    socket = f"pregen-probe-{os.getpid()}"
+    try:
+        return _ends_well("tmux", "-L", socket, "-f", "/dev/null", "new-session", "-d", "cat")
+    finally:
+        if shutil.which("tmux"):
+            subprocess.run(["tmux", "-L", socket, "kill-server"], capture_output=True, check=False)
+
+
+def _preloads() -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        source = put(Path(scratch) / "probe.c", b"int pregen_probe(void) { return 7; }\n")
+        built = source.with_suffix(".so")
+        if not _ends_well("cc", "-shared", "-fPIC", "-o", str(built), str(source)):
+            return False
+        asked = "import ctypes, sys; sys.exit(ctypes.CDLL(None).pregen_probe() != 7)"
+        return _ends_well("env", f"LD_PRELOAD={built}", sys.executable, "-c", asked)
+
+
+_PROBES: dict[Capability, Callable[[], bool]] = {
+    Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
+    Capability.GIO: lambda: _asks(lambda empty, file: len(desktops.gio(empty, [file])) == 1),
+    Capability.MIME: _names_types,
+    Capability.GNOME_DESKTOP: lambda: _asks(
+        lambda empty, file: desktops.gnome_desktop(empty, "large", [file])[0].path is None
+    ),
+    Capability.TUMBLER: lambda: _asks(lambda empty, _: desktops.tumbler(empty, "normal", []) == []),
+    Capability.GSETTINGS: lambda: _ends_well("gsettings", "get", *_GNOME_KEY),
+    Capability.DCONF: _dconf_keeps,
+    Capability.CORPUS: (corpus() / "camera").is_dir,
+    Capability.FILE_MODES: lambda: _bound_by_modes(modes_count()),
+    Capability.DEVICE_NODES: _makes_device_nodes,
+    Capability.MOUNT: _mounts,
+    Capability.STUCK_MOUNT: _mounts_with_fuse,
+    Capability.TMUX: _tmux_works,
+    Capability.SCRIPT: lambda: _ends_well("script", "-qec", "true", "/dev/null"),
+    Capability.PRELOAD: _preloads,
+    Capability.SYSTEMD: lambda: _ends_well("systemd-analyze", "--version"),
+    Capability.CHROMIUM: lambda: browser.version() != "",
+    Capability.SANDBOX: lambda: confinement.probe().whole,
+    Capability.JQ: lambda: _ends_well("jq", "-n", "1"),
+}

@@ -1,0 +1,1 @@
+"""Long trials, too long for the suite: damaged files, kill storms, a million sources, fuzzing."""

@@ -1,0 +1,28 @@
+"""Long trials for `scripts/soak`: a run over very many sources, and one killed again and again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.support.trials import kill_storm, long_run
+
+
+def main() -> int:
+    """Run the trial that is named on the command line; 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__)
+    parser.add_argument("--folder", help="where scratch files go (default: the system's)")
+    trials = parser.add_subparsers(dest="trial", required=True)
+    long = trials.add_parser("long", help=long_run.__doc__)
+    long.add_argument("--count", type=int, default=200_000, help="sources (default 200,000)")
+    kills = trials.add_parser("kills", help=kill_storm.__doc__)
+    kills.add_argument("--count", type=int, default=1000, help="kills (default 1,000)")
+    kills.add_argument("--seed", type=int, default=1, help="of the moments (default 1)")
+    arguments = parser.parse_args()
+    if arguments.trial == "long":
+        return long_run.main(arguments.count, arguments.folder, ())
+    return kill_storm.main(arguments.count, arguments.seed, arguments.folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

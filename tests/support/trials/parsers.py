@@ -1,0 +1,439 @@
+"""Every parser of our own that reads hostile bytes: how to call it, and what it may do.
+
+For property tests, for the coverage-guided `scripts/fuzz-parsers`, and for replaying its finds. A
+new parser needs an entry here: bytes in, its own errors swallowed, everything else let through.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import struct
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pregen
+from pregen.imaging import sniff
+from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, tiff
+from pregen.imaging.decoders import jpegdc, pillow, vips
+from pregen.imaging.faults import Fault
+from pregen.imaging.previews import jpeg_previews as previews_jpeg
+from pregen.imaging.previews import layout, raw
+from pregen.model import Flavor
+from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
+from tests.support.files import heifs, pictures, raws
+from tests.support.files.camera_jpegs import UNDEFINED, VGA, with_ifd1, with_mpf
+from tests.support.files.pictures import encode, image
+from tests.support.judges import decoding, png_walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+#: Lines of Python a parser may run for these bytes: it may look at each of them a few times, and
+#: at a bounded number of parts besides.
+_STEPS = 200_000
+_STEPS_PER_BYTE = 100
+
+#: How the names of our own files begin.
+OURS = f"{Path(pregen.__file__).parent}/"
+
+Edge = tuple["CodeType", int, int]
+"""Two lines of one function, run one after the other."""
+
+
+class Parser(NamedTuple):
+    """One parser, and inputs that it understands."""
+
+    run: Callable[[bytes], object]
+    samples: Callable[[], list[bytes]]
+
+
+class EndlessError(AssertionError):
+    """A parser takes far more steps than its input can be worth."""
+
+
+def traced(parser: Parser, data: bytes) -> set[Edge]:
+    """Run a parser; return the pairs of lines of ours that were run one after the other.
+
+    Raises:
+        EndlessError: It loops.
+    """
+    edges: set[Edge] = set()
+    left = _STEPS + _STEPS_PER_BYTE * len(data)
+
+    def enter(frame: FrameType, event: str, _: object) -> object:
+        code = frame.f_code
+        if event != "call" or not code.co_filename.startswith(OURS):
+            return None
+        last = 0
+
+        def line(frame: FrameType, event: str, _: object) -> object:
+            nonlocal last, left
+            left -= 1
+            if left < 0:
+                raise EndlessError(f"{code.co_qualname} at line {frame.f_lineno}")
+            if event == "line":
+                edges.add((code, last, frame.f_lineno))
+                last = frame.f_lineno
+            return line
+
+        return line
+
+    before = sys.gettrace()
+    sys.settrace(enter)  # type: ignore[arg-type]  # typeshed wants a trace function to return one
+    try:
+        parser.run(data)
+    finally:
+        sys.settrace(before)
+    return edges
+
+
+_MTIME_NS = 1_700_000_000_123_456_789
+
+# --- how each is called -------------------------------------------------------------------------
+
+
+def _jpeghead(data: bytes) -> None:
+    for segment in jpeg.segments(data):
+        assert 0 < segment.begin <= segment.end
+    head = jpeg.read(data)
+    if head is not None:
+        assert 1 <= head.orientation <= 8
+        assert -1 <= head.scan_at < len(data)
+        assert 0 <= head.width_px <= 0xFFFF
+        assert len(head.profile) <= len(data)
+
+
+def _jpegscans(data: bytes) -> None:
+    head = jpeg.read(data)
+    if head is None or head.scan_at < 0:
+        return
+    with contextlib.suppress(jpeg_scans.Incomplete, ValueError):
+        assert len(jpeg_scans.reduced(data, head)) <= len(data) + 2
+    jpeg_scans.shows_all_rows(data, head)
+
+
+def _jpegdc(data: bytes) -> None:
+    head = jpeg.read(data)
+    if head is None or not 0 < head.width_px * head.height_px <= 1 << 22:
+        return
+    for bands in (1, 3, 4):
+        found = jpegdc.decode(data, head.width_px, head.height_px, bands)
+        size = -(-head.height_px // 8), -(-head.width_px // 8), bands
+        assert found is None or found.shape == size
+
+
+def _tiffhead(data: bytes) -> None:
+    found = tiff.raw_format(data)
+    assert found is None or found.mime
+    for tag, value in tiff.first_ifd(data).items():
+        assert 0 <= tag <= 0xFFFF
+        assert 0 <= value <= 0xFFFFFFFF
+
+
+def _previews(find: Callable[[layout.ByteSource], layout.Layout]) -> Callable[[bytes], None]:
+    def run(data: bytes) -> None:
+        def read_at(at: int, count: int) -> bytes:
+            assert 0 <= at < len(data)
+            assert 0 < count <= 8192
+            return data[at : at + count]
+
+        for head in (b"", data[:64]):
+            try:
+                found = find(layout.ByteSource(read_at, len(data), head))
+            except layout.DamagedError:
+                continue
+            assert 0 <= found.orientation <= 8
+            assert found.width_px >= 0 <= found.height_px
+            for preview in found.previews:
+                assert 0 < preview.offset <= preview.offset + preview.size_bytes <= len(data)
+                assert not preview.rgb or preview.size_bytes == 3 * (
+                    preview.width_px * preview.height_px
+                )
+            layout.choose(found, 256)
+
+    return run
+
+
+def _of_jpeg(source: layout.ByteSource) -> layout.Layout:
+    data = source.get(0, min(source.size_bytes, layout.MAX_PIECE_BYTES))
+    head = jpeg.read(data)
+    return layout.Layout() if head is None else previews_jpeg.layout(source, data, head)
+
+
+def _previewed() -> list[bytes]:
+    small = encode(image(*_SMALL_PX), "JPEG")
+    return [with_ifd1(small, small), with_mpf(small, [(VGA, small), (UNDEFINED, small)])]
+
+
+def _sniff(data: bytes) -> None:
+    found = sniff.sniff(data[: sniff.HEAD_BYTES])
+    assert found is None or found.mime
+    iso = isobmff.sniff(data)
+    assert iso is None or iso.mime
+
+
+def _extents(data: bytes) -> None:
+    def read_at(at: int, count: int) -> bytes:
+        assert at >= 0
+        assert 0 <= count <= 1024
+        return data[at : at + count]
+
+    assert isobmff.declared_bytes(read_at, len(data)) >= 0
+
+
+def _heif(data: bytes) -> None:
+    def read_at(at: int, count: int) -> bytes:
+        assert 0 <= at <= len(data)
+        assert 0 <= count <= max(16, len(data))
+        return data[at : at + count]
+
+    with contextlib.suppress(isobmff.BoxError):
+        meta = heif.read(read_at, len(data))
+        for item in meta.items.values():
+            shown = heif.shown_size(item)
+            assert shown is None or min(shown) > 0
+            assert heif.orientation(item) in {None, *range(1, 9)}
+            assert len(heif.colour(item).profile) <= len(data)
+            heif.as_file(item, b"", b"heic")
+        for number in (meta.primary, *list(meta.items)[:8]):
+            assert 0 <= heif.share_present(meta, number, len(data)) <= 1
+            meta.has_alpha(number)
+
+
+def _holes(data: bytes) -> None:
+    for begin in (0, len(data) // 3, len(data)):
+        left = jpeg.before_the_first(data, begin)
+        assert data.startswith(left)
+        assert len(left) >= min(begin, len(data))
+
+
+def _icohead(data: bytes) -> None:
+    sizes = list(pillow.frame_sizes(data))
+    assert len(sizes) <= len(data) // 16
+    assert all(width_px >= 0 <= height_px for width_px, height_px in sizes)
+
+
+def _salvage(data: bytes) -> None:
+    found = vips.fault_of_words(data.decode(errors="replace"))
+    assert isinstance(found, (Fault, MemoryError))
+
+
+def _resolutions(data: bytes) -> None:
+    assert 0 <= pillow._resolutions(data) <= 0xFF
+
+
+def _netpbm(data: bytes) -> None:
+    if data[:2] in {b"P5", b"P6"}:
+        with contextlib.suppress(Fault, MemoryError):
+            decoding.make(data, max_pixels=1 << 20)
+
+
+def _pngchunks(data: bytes) -> None:
+    with contextlib.suppress(pngchunks.PngError):
+        header = pngchunks.read_header(data)
+        at = pngchunks.HEADER_BYTES
+        for _, start, end in pngchunks.walk(data, header.color_type):
+            assert at == start < end
+            at = end
+            if end <= len(data):
+                pngchunks.body(data, start, end)
+
+
+def _pngtext(data: bytes) -> None:
+    for past_image in (False, True):
+        with contextlib.suppress(pngchunks.PngError):
+            head = pngtext.read_head(data, past_image=past_image)
+            assert sum(len(text.value) for text in head.texts) <= pngtext.MAX_INFLATED_BYTES + len(
+                data
+            )
+
+
+def _pngbuild(data: bytes) -> None:
+    facts = pngbuild.SourceFacts("file:///a", _MTIME_NS, 1000, "")
+    with contextlib.suppress(pngchunks.PngError):
+        again = pngbuild.retext(data, facts)
+        assert pngtext.read_head(again, past_image=True).ended
+
+
+def _validity(data: bytes) -> None:
+    for whole in (False, True):
+        validity.judge(
+            data, Flavor.LARGE, "file:///a", 1_700_000_000_123_456_789, 1000, whole=whole
+        )
+
+
+# --- what they understand -----------------------------------------------------------------------
+
+_SMALL_PX = (24, 17)
+
+
+def _jpegs() -> list[bytes]:
+    picture = image(*_SMALL_PX)
+    return [
+        encode(picture, "JPEG", exif=pictures.exif(6), icc_profile=b"p" * 40),
+        encode(picture, "JPEG", progressive=True, subsampling=2),
+        encode(picture, "JPEG", progressive=True, subsampling=0, quality=30),
+        encode(picture, "JPEG", restart_marker_blocks=1, optimize=True),
+        encode(picture.convert("L"), "JPEG"),
+        encode(picture.convert("CMYK"), "JPEG"),
+    ]
+
+
+def _tiffs() -> list[bytes]:
+    picture = image(*_SMALL_PX)
+    big_endian = struct.pack(">2sHIH", b"MM", 42, 8, 2) + b"".join(
+        struct.pack(">HHII", *entry) for entry in ((0x010F, 2, 6, 34), (0xC612, 1, 4, 1 << 24))
+    )
+    nikon = struct.pack("<2sHIH", b"II", 42, 8, 4) + b"".join(
+        struct.pack("<HHII", *entry)
+        for entry in (
+            (0x00FE, 4, 1, 1),
+            (0x0103, 3, 1, 34713),
+            (0x010F, 2, 6, 62),
+            (0x014A, 4, 1, 9),
+        )
+    )
+    return [
+        encode(picture, "TIFF"),
+        encode(picture, "TIFF", big_tiff=True),
+        big_endian + b"Canon\0",
+        nikon + bytes(4) + b"NIKON\0",
+        b"IIU\0" + bytes(40),
+        b"II*\0\x10\0\0\0CR\2\0" + bytes(20),
+    ]
+
+
+def _boxes() -> list[bytes]:
+    def box(kind: bytes, body: bytes = b"", *, large: bool = False) -> bytes:
+        if large:
+            return struct.pack(">I4sQ", 1, kind, len(body) + 16) + body
+        return struct.pack(">I4s", len(body) + 8, kind) + body
+
+    ftyp = box(b"ftyp", b"isom\0\0\2\0isommp42")
+    return [
+        ftyp + box(b"moov", bytes(20)) + box(b"mdat", bytes(30), large=True),
+        *(box(b"ftyp", brand + bytes(4) + b"mif1" + brand) for brand in _BRANDS),
+        box(b"wide") + box(b"mdat", bytes(9)),
+        ftyp + box(b"moof", bytes(8)) * 5 + struct.pack(">I4s", 0, b"mdat") + bytes(9),
+        b"\x1aE\xdf\xa3\x8bB\x82\x84webm\x42\x87\x81\2\x18S\x80g\x85hello",
+        b"\x1aE\xdf\xa3\x81x\x18S\x80g\x01\xff\xff\xff\xff\xff\xff\xff",
+        b"RIFF\x14\0\0\0AVI LIST\4\0\0\0movi",
+    ]
+
+
+_BRANDS = (b"avif", b"heic", b"crx ", b"qt  ", b"mif1", b"M4A ", b"3gp4", b"mjp2")
+
+
+def _heads() -> list[bytes]:
+    picture = image(*_SMALL_PX)
+    kinds = ("PNG", "GIF", "WEBP", "BMP", "TGA", "PCX", "PPM", "QOI", "ICO", "JPEG2000")
+    stream = bytes([0x47]) + bytes(187)
+    return [
+        *(encode(picture, kind)[:300] for kind in kinds),
+        pictures.svg(),
+        gzip.compress(pictures.svg(), mtime=0),
+        b'\xef\xbb\xbf<?xml version="1.0"?><!-- a --><s:svg xmlns:s="x">',
+        stream * 9,
+        (bytes(4) + stream) * 9,
+        b"OggS" + bytes(24) + b"\x80theora",
+        b"%PDF-1.7\n",
+        b"BM" + bytes(12) + b"\x28\0\0\0" + bytes(40),
+        b"P1 # c\n4 4\n",
+    ]
+
+
+def _heifs() -> list[bytes]:
+    picture = image(*_SMALL_PX)
+    return [
+        heifs.heic(picture, quality=10)[:2000],
+        heifs.turned(picture, irot=True, quality=10)[:2000],
+        encode(picture, "AVIF", exif=pictures.exif(6))[:2000],
+        encode(pictures.rgba(*_SMALL_PX), "AVIF")[:2000],
+    ]
+
+
+def _holed() -> list[bytes]:
+    noise = bytes(range(1, 256)) * 20
+    return [
+        noise[:2048] + bytes(2048) + noise[:2048],
+        noise[:2047] + bytes(4096),
+        noise[:1000] + bytes(5000) + noise[:200],
+        noise[:5000] + bytes(2048),
+    ]
+
+
+def _icons() -> list[bytes]:
+    picture = image(*_SMALL_PX)
+    return [
+        encode(picture, "ICO", sizes=[(16, 12), (24, 17)]),
+        encode(picture, "ICO", sizes=[(16, 12)], bitmap_format="bmp"),
+    ]
+
+
+def _words() -> list[bytes]:
+    return [
+        b"VipsJpeg: premature end of JPEG image",
+        b"out of memory, 300 MB",
+        b"not been built in",
+        b"VipsForeignLoad: unsupported bit depth",
+    ]
+
+
+def _pngs() -> list[bytes]:
+    picture = image(*_SMALL_PX)
+    texts = [
+        ("tEXt", "Thumb::URI", "file:///a"),
+        ("tEXt", "Thumb::MTime", "1700000000"),
+        ("zTXt", "Software", "KDE"),
+        ("iTXt", "Thumb::MTime", "1700000000.123456"),
+        ("tEXt", "Thumb::Image::Width", "4000"),
+    ]
+    return [
+        png_walk.with_texts(encode(picture.resize((8, 5)), "PNG"), texts),
+        encode(picture.resize((8, 5)).quantize(4), "PNG"),
+        encode(picture.resize((8, 5)).convert("1"), "PNG"),
+    ]
+
+
+def _pnms() -> list[bytes]:
+    deep = b"P5 # deep\n130 2 1000\n" + bytes(range(260)[:256]) * 2 + bytes(8)
+    return [b"P6\n130 2\n255\n" + bytes(780), deep, b"P5\n140 4 15 " + bytes(560), b"P6 0 1 255 "]
+
+
+def _codestreams() -> list[bytes]:
+    return [encode(image(*_SMALL_PX), "JPEG2000", no_jp2=True)[:200], b"\xff\x52" + bytes(8)]
+
+
+PARSERS: dict[str, Parser] = {
+    "jpeghead": Parser(_jpeghead, cache(_jpegs)),
+    "jpegscans": Parser(_jpegscans, cache(_jpegs)),
+    "jpegdc": Parser(_jpegdc, cache(_jpegs)),
+    "previews-tiff": Parser(
+        _previews(raw.find_tiff),
+        cache(lambda: [raws.dng([image(*_SMALL_PX)] * 2, (8, 4), 6), *_tiffs()]),
+    ),
+    "previews-cr3": Parser(
+        _previews(raw.find_cr3), cache(lambda: [raws.cr3(image(*_SMALL_PX))[:2000], *_boxes()])
+    ),
+    "previews-raf": Parser(
+        _previews(raw.find_raf), cache(lambda: [raws.raf(image(*_SMALL_PX))[:4000]])
+    ),
+    "previews-jpeg": Parser(_previews(_of_jpeg), cache(_previewed)),
+    "tiffhead": Parser(_tiffhead, cache(_tiffs)),
+    "sniff": Parser(_sniff, cache(lambda: _heads() + _boxes())),
+    "extents": Parser(_extents, cache(_boxes)),
+    "heif": Parser(_heif, cache(_heifs)),
+    "holes": Parser(_holes, cache(_holed)),
+    "icohead": Parser(_icohead, cache(_icons)),
+    "salvage": Parser(_salvage, cache(_words)),
+    "resolutions": Parser(_resolutions, cache(_codestreams)),
+    "netpbm": Parser(_netpbm, cache(_pnms)),
+    "pngchunks": Parser(_pngchunks, cache(_pngs)),
+    "pngtext": Parser(_pngtext, cache(_pngs)),
+    "pngbuild": Parser(_pngbuild, cache(_pngs)),
+    "validity": Parser(_validity, cache(_pngs)),
+}
