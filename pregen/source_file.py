@@ -61,7 +61,7 @@ class SourceFile:
     def __init__(self, fd: int, facts: SourceFacts) -> None:
         self.fd = fd
         self.facts = facts
-        """As at opening, before anything was read (DESIGN 3.5)."""
+        """As at opening, before anything was read: what an entry says of its source."""
 
     def __enter__(self) -> Self:
         return self

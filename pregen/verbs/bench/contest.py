@@ -1,7 +1,7 @@
 """The work of workers that compare decoders: the same JPEG by each, and by the floor.
 
 Runs in the worker processes of the engine, in their environment and under their limits, so that
-its times stand beside those of a run. Writes no entry. As in `engines.factory`, the parent of
+its times stand beside those of a run. Writes no entry. As in `engines.base`, the parent of
 workers knows this module and does not import the picture libraries.
 """
 

@@ -1,7 +1,7 @@
 """One pass of the engine over some sources, timed from when every worker is ready.
 
 The workers first get jobs whose times do not count, until each of them has done one: starting a
-worker is part of a run's start-up, which is measured apart (`bench.program`).
+worker is part of a run's start-up, which is measured apart (`run_s`).
 """
 
 from __future__ import annotations

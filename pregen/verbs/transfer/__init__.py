@@ -1,1 +1,1 @@
-"""Entries on their way between caches and archives. `rules` are pure."""
+"""Entries on their way between caches and archives."""

@@ -1,7 +1,7 @@
 """Facts to findings. Pure: no file is read, no program called, no clock asked.
 
-Where a rule comes from stands at the rule; what desktops do at look-up is `desktop-consumers`,
-[RUN] there and here means seen by running the program.
+Where a rule comes from stands at the rule; docs/desktops.md says what desktops do at look-up. [RUN]
+means observed by running the program.
 """
 
 from __future__ import annotations

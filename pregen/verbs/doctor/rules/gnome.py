@@ -104,7 +104,7 @@ def file_managers(facts: MachineFacts) -> Iterator[Finding]:
             why = f"{manager.name} is set to show no thumbnails at all."
             yield Finding(Severity.PROBLEM, f"{code}-never", manager.name, why, always)
         elif shows == "local-only" and (remote := remote_example(facts)):
-            # GIO calls nfs, cifs, smb and sshfs mounts remote (desktop-consumers, section 8).
+            # GIO calls nfs, cifs, smb and sshfs mounts remote (docs/desktops.md).
             why = f"{manager.name} shows thumbnails of local files only, and {remote}."
             yield Finding(Severity.PROBLEM, f"{code}-local-only", manager.name, why, always)
         yield from _limit(facts, manager, settings.get("thumbnail-limit"), code)

@@ -106,7 +106,7 @@ def _below(path: bytes, folder: bytes) -> bool:
 # --- PCManFM and PCManFM-Qt: thumbnails switched off
 #
 # Their limits by size and by place are for making thumbnails: an entry that is there is shown
-# (libfm-qt, desktop-consumers, section 8).
+# (docs/desktops.md, read in libfm-qt).
 
 
 def file_managers(facts: MachineFacts) -> Iterator[Finding]:
