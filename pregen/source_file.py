@@ -46,7 +46,7 @@ class SourceAccessError(Exception):
         """VANISHED, UNREADABLE or SPECIAL."""
 
 
-class SourceFacts(NamedTuple):
+class SourceStat(NamedTuple):
     """What fstat says of an open source; compare two to learn whether it changed."""
 
     size_bytes: int
@@ -60,7 +60,7 @@ class SourceFacts(NamedTuple):
 class SourceFile:
     """An open regular file. A context manager that closes it."""
 
-    def __init__(self, fd: int, facts: SourceFacts) -> None:
+    def __init__(self, fd: int, facts: SourceStat) -> None:
         self.fd = fd
         self.facts = facts
         """As at opening, before anything was read (DESIGN 3.5)."""
@@ -81,7 +81,7 @@ class SourceFile:
         """Modification time at opening."""
         return self.facts.mtime_ns
 
-    def facts_again(self) -> SourceFacts:
+    def facts_again(self) -> SourceStat:
         """Return what fstat says now.
 
         Raises:
@@ -229,8 +229,8 @@ def _open(path: bytes, elsewhere: Callable[[], int] | None) -> int:
         return os.open(path, _FLAGS & ~os.O_NONBLOCK)
 
 
-def _facts(now: os.stat_result) -> SourceFacts:
-    return SourceFacts(now.st_size, now.st_mtime_ns, now.st_dev, now.st_ino, now.st_nlink > 0)
+def _facts(now: os.stat_result) -> SourceStat:
+    return SourceStat(now.st_size, now.st_mtime_ns, now.st_dev, now.st_ino, now.st_nlink > 0)
 
 
 def _access_error(error: OSError) -> SourceAccessError:
