@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 import pytest
 
 from pregen.cli import program
-from tests.support.judges.modules import circle, imports, modules
+from tests.support.judges.modules import circle, classes, imports, modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +48,24 @@ def test_a_circle_is_found_wherever_the_import_stands(
     assert "pkg.a" in circle(imports(package))
     (package / "a.py").write_text("")
     assert circle(imports(package)) == []
+
+
+def namesakes(package: Path) -> dict[str, set[str]]:
+    """Return the modules of each class whose name stands for another one, too."""
+    homes: defaultdict[str, list[str]] = defaultdict(list)
+    for name, module in classes(package):
+        homes[name].append(module)
+    return {name: set(places) for name, places in homes.items() if len(places) > 1}
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    assert namesakes(PRODUCT) == {}
+
+
+def test_two_classes_of_one_name_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("class Facts: ...\nclass Run: ...\n")
+    (tmp_path / "b.py").write_text("def f():\n    class Facts: ...\n")
+    assert namesakes(tmp_path) == {"Facts": {f"{tmp_path.name}.{name}" for name in "ab"}}
 
 
 def homeless(places: Iterable[str]) -> list[str]:
