@@ -17,7 +17,7 @@ from pregen import __version__
 from pregen.commandline import LazyGroup
 from pregen.display.output import silence
 from pregen.display.text import printable
-from pregen.errors import ExitCode, PregenError
+from pregen.errors import ExitCode, PregenError, exit_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,9 +46,7 @@ _COMMANDS = {
     lazy=_COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 2 usage, 3 some files failed, 4 verify or doctor found something, "
-    "10 another run holds the lock, 11 a library is missing, 12 the cache cannot be written, "
-    "13 the cluster cannot be used, 130 or 143 stopped.",
+    epilog=exit_codes(),
 )
 @click.version_option(__version__, prog_name="pregen", message="%(prog)s %(version)s")
 @click.pass_context

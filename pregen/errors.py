@@ -1,42 +1,56 @@
-"""What can go wrong, and the exit code each ending of a run has.
+"""What can go wrong, and the exit code each ending of a command has.
 
-    PregenError                      ends the run; `exit_code` says with which code
-     +- UsageError              2    the command line or the configuration makes no sense
-     +- LockedError            10    another run holds the cache's lock
-     +- MissingLibraryError    11    an engine or a library this run needs is not installed
-     +- ClusterError           13    the Dask cluster cannot be used, or was lost
-     +- SandboxError           11    the sandbox this run was to have cannot be had
-     +- CacheError             12    the cache cannot be written
-         +- CacheFullError     12    ... because its disk or quota is full
-    SourceError                      ends one source; never leaves a worker
-     +- ... see `pregen.imaging.faults`
-
-A failing *source* is a value (`pregen.model.Outcome`); a failing *run* is one of the
-exceptions above, with a message that says what to do next; anything else is a bug and
-keeps its traceback. `pregen.cli` alone turns these into exit codes.
+A failing *run* is a `PregenError`: its message says what to do next, its `exit_code` how the
+command ends. A failing *source* ends itself only: its exception (`pregen.imaging.faults`) never
+leaves the worker, where it becomes a value (`pregen.model.Outcome`). Anything else is a bug and
+keeps its traceback. `pregen.cli` alone turns errors into exit codes.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
-    """How a command ended. Scripts may rely on these numbers; an unknown one is a failure."""
+    """How a command ended. Scripts may rely on these numbers; an unknown one is a failure.
 
-    DONE = 0
-    UNEXPECTED = 1
-    USAGE = 2
-    SOME_FAILED = 3
-    BAD_ENTRIES = 4
-    LOCKED = 10
-    MISSING_LIBRARY = 11
-    CACHE = 12
-    CLUSTER = 13
-    INTERRUPTED = 130
-    READER_GONE = 141
-    """Whoever read our standard output left (128 + SIGPIPE, as for any program in a pipe)."""
-    TERMINATED = 143
+    What they mean is told in these words by the help, the man page, `pregen status` and the README.
+    """
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        """Make a member, which is a number with a meaning."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    DONE = 0, "done"
+    UNEXPECTED = 1, "an unexpected error: a bug"
+    USAGE = 2, "the command line or the configuration makes no sense"
+    SOME_FAILED = 3, "done, some failed"
+    BAD_ENTRIES = 4, "verify or doctor found something to mend"
+    LOCKED = 10, "another run works on the same cache (--wait waits for it)"
+    MISSING_LIBRARY = 11, "an engine, a library or the sandbox that was asked for is missing"
+    CACHE = 12, "the cache cannot be written or its disk is full"
+    CLUSTER = 13, "the Dask cluster cannot be used or was lost"
+    INTERRUPTED = 130, "stopped by Ctrl-C"
+    READER_GONE = 141, "the program that read the output ended"
+    """128 + SIGPIPE, as for any program in a pipe."""
+    TERMINATED = 143, "stopped by SIGTERM"
+
+
+def meaning(exit_code: int) -> str:
+    """Return what an exit code means; one that this version does not know is named."""
+    known = (code.meaning for code in ExitCode if code == exit_code)
+    return next(known, f"exit code {exit_code}")
+
+
+def exit_codes() -> str:
+    """Return all exit codes in one sentence."""
+    return "Exit codes: " + "; ".join(f"{code} {code.meaning}" for code in ExitCode) + "."
 
 
 class PregenError(Exception):

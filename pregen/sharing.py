@@ -64,7 +64,7 @@ def _is_fresh(repository: SharedRepository, flavor: Flavor, uri: str, source: So
     return judged.verdict is Freshness.FRESH
 
 
-class _SharedFolder(NamedTuple):
+class _OriginalsFolder(NamedTuple):
     """A folder of originals."""
 
     repository: SharedRepository
@@ -97,7 +97,7 @@ class SharedPlanner:
         self._hints = hints
         self._next_id = next_id
         self._warn = warn
-        self._places: OrderedDict[bytes, _SharedFolder] = OrderedDict()
+        self._places: OrderedDict[bytes, _OriginalsFolder] = OrderedDict()
         self._left_alone = 0
 
     def close(self) -> None:
@@ -135,14 +135,14 @@ class SharedPlanner:
             return planned._replace(message=_LEFT_ALONE)
         return planned
 
-    def _place(self, directory: bytes) -> _SharedFolder:
+    def _place(self, directory: bytes) -> _OriginalsFolder:
         place = self._places.get(directory)
         if place is None:
             repository = SharedRepository(directory, self._version)
             planner = Planner(
                 repository, self._config, self._hints, self._next_id, uris=shared_uris
             )
-            place = _SharedFolder(repository, planner, repository.obstacle(self._config.flavors))
+            place = _OriginalsFolder(repository, planner, repository.obstacle(self._config.flavors))
             self._places[directory] = place
             if len(self._places) > _OPEN_FOLDERS:
                 self._places.popitem(last=False)[1].repository.close()

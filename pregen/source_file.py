@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -27,8 +28,9 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _PORTION_BYTES = 256 * 1024
 #: A file of 500 MB is asked every 8 MB.
 _PROBES = 64
-#: Fail rather than read from the disk (Linux 4.14).
+#: Fail rather than wait for the disk (Linux 4.14).
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
+_THREAD: int = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR})
 #: A socket, or a device without a driver, cannot be opened at all.
@@ -44,7 +46,7 @@ class SourceAccessError(Exception):
         """VANISHED, UNREADABLE or SPECIAL."""
 
 
-class SourceFacts(NamedTuple):
+class SourceStat(NamedTuple):
     """What fstat says of an open source; compare two to learn whether it changed."""
 
     size_bytes: int
@@ -58,7 +60,7 @@ class SourceFacts(NamedTuple):
 class SourceFile:
     """An open regular file. A context manager that closes it."""
 
-    def __init__(self, fd: int, facts: SourceFacts) -> None:
+    def __init__(self, fd: int, facts: SourceStat) -> None:
         self.fd = fd
         self.facts = facts
         """As at opening, before anything was read: what an entry says of its source."""
@@ -79,7 +81,7 @@ class SourceFile:
         """Modification time at opening."""
         return self.facts.mtime_ns
 
-    def facts_again(self) -> SourceFacts:
+    def facts_again(self) -> SourceStat:
         """Return what fstat says now.
 
         Raises:
@@ -123,11 +125,18 @@ class SourceFile:
             count -= got
 
     def resident(self) -> bool:
-        """Tell whether the kernel holds the middle of the file in memory, without reading it."""
+        """Tell whether the kernel holds the middle of the file in memory, without waiting for it.
+
+        The kernel does begin to read what is not there, and on a busy machine that read may end
+        before it looks again: the byte comes as if it had been there all along. But a read that was
+        begun is counted as this thread's.
+        """
+        before = _blocks_read()
         try:
-            return bool(os.preadv(self.fd, [bytearray(1)], self.size_bytes // 2, _NOWAIT))
+            there = os.preadv(self.fd, [bytearray(1)], self.size_bytes // 2, _NOWAIT)
         except OSError:
             return False
+        return bool(there) and _blocks_read() == before
 
     def read_ahead(self, limit_bytes: int) -> None:
         """Have the kernel begin to read the file, up to a limit; returns at once."""
@@ -181,6 +190,11 @@ def _real_folder(path: bytes) -> bytes:
     return os.path.realpath(path)
 
 
+def _blocks_read() -> int:
+    """Return how much this thread has had read from disks (0 where the kernel does not count)."""
+    return resource.getrusage(_THREAD).ru_inblock
+
+
 def _open_and_look(path: bytes, elsewhere: Callable[[], int] | None) -> tuple[int, os.stat_result]:
     fd = _open(path, elsewhere)
     try:
@@ -215,8 +229,8 @@ def _open(path: bytes, elsewhere: Callable[[], int] | None) -> int:
         return os.open(path, _FLAGS & ~os.O_NONBLOCK)
 
 
-def _facts(now: os.stat_result) -> SourceFacts:
-    return SourceFacts(now.st_size, now.st_mtime_ns, now.st_dev, now.st_ino, now.st_nlink > 0)
+def _facts(now: os.stat_result) -> SourceStat:
+    return SourceStat(now.st_size, now.st_mtime_ns, now.st_dev, now.st_ino, now.st_nlink > 0)
 
 
 def _access_error(error: OSError) -> SourceAccessError:

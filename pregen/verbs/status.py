@@ -13,7 +13,7 @@ from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
 from pregen.display.words import WORDS
-from pregen.errors import CacheError, ExitCode
+from pregen.errors import CacheError, ExitCode, meaning
 from pregen.journal import Journal, RecordedFailure, RecordedRun, RunState, journal_path
 from pregen.model import ALL_FLAVORS, FAILURES, Kind
 from pregen.thumbspec.naming import thumbnails_root
@@ -178,15 +178,6 @@ def gather(runs: int) -> StatusFacts:
 _TO_THE_SECOND = len("2026-11-21 02:19:44")
 #: More is for `--json`.
 _FAILURES_SHOWN = 20
-_ENDINGS: dict[int, str] = {
-    ExitCode.DONE: "done",
-    ExitCode.SOME_FAILED: "done, some failed",
-    ExitCode.USAGE: "wrong call",
-    ExitCode.CACHE: "cache full or not writable",
-    ExitCode.INTERRUPTED: "stopped",
-    ExitCode.TERMINATED: "stopped",
-    ExitCode.READER_GONE: "reader left",
-}
 
 
 def status_lines(facts: StatusFacts) -> Iterator[str]:
@@ -235,8 +226,7 @@ def _how(run: RecordedRun) -> str:
         where = f" on {printable(run.host)}" if run.state is RunState.ELSEWHERE else ""
         colour = "red" if run.state is RunState.KILLED else "cyan"
         return click.style(f"{run.state.value}{where} (process {run.pid})", fg=colour)
-    word = _ENDINGS.get(run.exit_code or 0, f"exit code {run.exit_code}")
-    parts = [word, text.duration(run.wall_ns / 1e9)]
+    parts = [meaning(run.exit_code or 0), text.duration(run.wall_ns / 1e9)]
     images = run.counts.get(Kind.MADE.value, 0)
     if images and run.wall_ns:
         parts.append(f"{text.number(images / (run.wall_ns / 1e9))} images/s")

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from pregen.cli import program
+from pregen.errors import exit_codes
 from tests.support.running.program import run_pregen
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,10 +42,14 @@ def test_no_flag_is_without_help(verb: str) -> None:
     assert run_pregen(verb, "--help").code == 0
 
 
-@pytest.mark.skipif(not (ROOT / "scripts" / "man").exists(), reason="not a checkout")
+@pytest.mark.skipif(not (ROOT / "tools").exists(), reason="not a checkout")
 def test_the_man_page_is_what_the_script_makes() -> None:
     made = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "man", "-"], capture_output=True, check=True, timeout=60
+        [sys.executable, "-m", "tools.man", "-"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        timeout=60,
     )
     assert made.stdout == PAGE.read_bytes(), "run scripts/man and commit man/pregen.1"
 
@@ -72,3 +77,10 @@ def test_groff_renders_the_man_page_without_a_warning() -> None:
 def test_the_readme_names_every_verb() -> None:
     text = (ROOT / "README.md").read_text()
     assert [verb for verb in VERBS if f"pregen {verb}" not in text] == []
+
+
+@pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="not a checkout")
+def test_the_readme_tells_the_exit_codes_in_the_words_of_the_help() -> None:
+    text = (ROOT / "README.md").read_text().replace("`", "")
+    assert exit_codes() in " ".join(text.split())
+    assert exit_codes() in " ".join(run_pregen("--help").out.split())

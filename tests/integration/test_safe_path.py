@@ -170,13 +170,15 @@ def test_watching_does_not(hostile: Path, cache: Path) -> None:
 def test_the_start_script_does_not_even_with_the_folder_on_the_path(
     hostile: Path, cache: Path, tmp_path: Path
 ) -> None:
-    scripts = tmp_path / "checkout" / "scripts"
-    scripts.mkdir(parents=True)
-    shutil.copy(ROOT / "scripts" / "pregen", scripts)
-    (scripts / "env").write_text(f"import shutil, subprocess, tomllib\nprint({sys.executable!r})\n")
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT / "scripts", checkout / "scripts")
+    (checkout / "tools").mkdir()
+    (checkout / "tools" / "environment.py").write_text(
+        f"import shutil, subprocess, tomllib\nprint({sys.executable!r})\n"
+    )
     for env in ({}, {"PYTHONPATH": f"{tmp_path}:"}):
         for verb in (("--version",), ("run", ".")):
-            done = start((str(scripts / "pregen"), *verb), hostile, cache, env)
+            done = start((str(checkout / "scripts" / "pregen"), *verb), hostile, cache, env)
             assert not ran(hostile), done
             assert done.code == 0, done
     assert made(cache) == 2 * COUNT
@@ -185,12 +187,11 @@ def test_the_start_script_does_not_even_with_the_folder_on_the_path(
 def test_what_makes_the_environment_does_not(hostile: Path, cache: Path, tmp_path: Path) -> None:
     """It is offline here, and fails: after it has made a venv, and called pip."""
     checkout = tmp_path / "checkout"
-    shutil.copytree(ROOT / "scripts", checkout / "scripts")
+    for part in ("scripts", "tools"):
+        shutil.copytree(ROOT / part, checkout / part)
     shutil.copy(ROOT / "pyproject.toml", checkout)
     offline = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
-    done = start(
-        (sys.executable, "-I", str(checkout / "scripts" / "env"), "run"), hostile, cache, offline
-    )
+    done = start((str(checkout / "scripts" / "env"), "run"), hostile, cache, offline)
     assert not ran(hostile), done
     assert "pip" in done.err, done
     assert (checkout / ".venv" / "bin" / "python").exists()

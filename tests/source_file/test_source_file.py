@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -253,3 +254,36 @@ def test_links_in_a_path_are_resolved_in_folders_and_at_the_end(
     assert real_path(bytes(photo)) == bytes(photo.resolve())
     assert real_path(bytes(tmp_path / "folder" / "b.jpg")) == bytes(inside.resolve())
     assert real_path(bytes(tmp_path / "folder" / "link.jpg")) == bytes(photo.resolve())
+
+
+def evict(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def blocks_read() -> int:
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock
+
+
+def test_what_only_the_question_had_read_was_not_in_memory(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel begins to read what it is asked for, and may be done before it looks again."""
+    real = os.preadv
+
+    def done_at_once(fd: int, buffers: list[bytearray], offset: int, flags: int) -> int:
+        os.pread(fd, 1, offset)
+        return real(fd, buffers, offset, flags)
+
+    evict(photo)
+    before = blocks_read()
+    photo.read_bytes()
+    if blocks_read() == before:
+        pytest.skip("this file system keeps its pages, or does not count its reads")
+    with open_source(bytes(photo)) as source:
+        assert source.resident()
+        evict(photo)
+        monkeypatch.setattr(os, "preadv", done_at_once)
+        assert not source.resident()
+        assert source.resident()

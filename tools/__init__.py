@@ -1,0 +1,1 @@
+"""Programs for those who change pregen; the shell scripts in scripts/ start them."""

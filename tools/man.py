@@ -1,0 +1,140 @@
+"""Writes man/pregen.1 from the same source as the help: the tree of commands.
+
+    scripts/man [FILE]
+
+Without FILE the committed page is written; - is standard output.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pregen import __version__
+from pregen.cli import program
+from pregen.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = Path(__file__).resolve().parent.parent / "man" / "pregen.1"
+EXIT_CODES = tuple(
+    (str(code), f"{code.meaning[0].upper()}{code.meaning[1:]}.") for code in ExitCode
+)
+ENVIRONMENT = (
+    (
+        "PREGEN_<FLAG>",
+        (
+            "Sets a flag: --max-pixels is PREGEN_MAX_PIXELS. The command line goes before it, the "
+            "configuration file after it."
+        ),
+    ),
+    ("XDG_CACHE_HOME", "Where the cache is, in its folder thumbnails; otherwise ~/.cache."),
+    ("XDG_STATE_HOME", "Where the journal is, in its folder pregen; otherwise ~/.local/state."),
+    ("XDG_CONFIG_HOME", "Where the configuration is; otherwise ~/.config."),
+    ("NO_COLOR", "No colours when it is set."),
+)
+FILES = (
+    ("~/.cache/thumbnails", "The thumbnail cache, shared by all programs of the desktop."),
+    ("~/.local/state/pregen", "The journal of all runs. To lose it costs time only."),
+    ("~/.config/pregen/config.toml", 'Defaults of flags: max-pixels = "1G".'),
+    (".sh_thumbnails", "Thumbnails beside the pictures, as `pregen share` writes them."),
+)
+EXAMPLES = (
+    ("pregen run ~/Pictures", "Fill the cache for a photo library."),
+    ("pregen run ~/Pictures --dry-run", "Tell what would be done, and how long it would take."),
+    ("pregen clean --dry-run", "Tell which entries have lost their originals."),
+    ("pregen doctor ~/Pictures", "Tell why a desktop would not show thumbnails that are there."),
+    (
+        "pregen failures --kind timed-out -0 | pregen run --files-from - -0 --retry-failed",
+        "Try again what took too long.",
+    ),
+)
+
+
+def plain(text: str) -> str:
+    """Escape what roff would take for its own: backslash, dash, quotes, a control character."""
+    text = text.replace("\\", "\\e").replace("-", "\\-").replace("^", "\\(ha")
+    text = text.replace("~", "\\(ti").replace("'", "\\(aq").replace('"', "\\(dq")
+    text = re.sub(r"`([^`]+)`", r"\\fB\1\\fP", text).replace("`", "\\(ga")
+    return "\\&" + text if text.startswith(".") else text
+
+
+def prose(text: str) -> Iterator[str]:
+    """Yield the paragraphs of a help text."""
+    for number, part in enumerate(re.split(r"\n\s*\n", inspect.cleandoc(text))):
+        if number:
+            yield ".PP"
+        yield plain(" ".join(part.split()))
+
+
+def pairs(rows: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    """Yield a list of terms and what they mean."""
+    for term, meaning in rows:
+        yield from (".TP", f"\\fB{plain(term)}\\fP", plain(meaning))
+
+
+def flag(option: click.Option, ctx: click.Context) -> Iterator[str]:
+    """Yield an option as in the help, with its default."""
+    record = option.get_help_record(ctx)
+    if record is None:
+        return
+    names, meaning = record
+    yield from (".TP", f"\\fB{plain(names)}\\fP", plain(" ".join(meaning.split())))
+
+
+def verb(command: click.Command, ctx: click.Context) -> Iterator[str]:
+    """Yield the section of a verb."""
+    pieces = " ".join(command.collect_usage_pieces(ctx))
+    yield f".SS {plain(command.name or '')}"
+    yield f"\\fB{plain(f'pregen {command.name}')}\\fP {plain(pieces)}"
+    yield ".PP"
+    yield from prose(command.help or "")
+    for option in command.get_params(ctx):
+        if isinstance(option, click.Option):
+            yield from flag(option, ctx)
+    if command.epilog:
+        yield ".PP"
+        yield from prose(command.epilog)
+
+
+def page() -> str:
+    """Return the whole page."""
+    ctx = click.Context(program, info_name="pregen", **program.context_settings)
+    summary, _, more = inspect.cleandoc(program.help or "").partition("\n")
+    lines = [
+        '.\\" Written by scripts/man; change the help texts, not this file.',
+        f'.TH PREGEN 1 "" "pregen {__version__}" "User Commands"',
+        *(".SH NAME", f"pregen \\- {plain(summary[0].lower() + summary[1:].rstrip('.'))}"),
+        *(".SH SYNOPSIS", "\\fBpregen\\fP \\fIVERB\\fP [\\fIOPTIONS\\fP] [\\fIARGUMENTS\\fP]"),
+        *(".SH DESCRIPTION", *prose(more)),
+        ".SH VERBS",
+    ]
+    for name in program.list_commands(ctx):
+        command = program.get_command(ctx, name)
+        if command is None:
+            sys.exit(f"scripts/man: no command {name}; see pregen/cli.py")
+        settings = command.context_settings
+        lines += verb(command, click.Context(command, parent=ctx, info_name=name, **settings))
+    sections = (("EXIT STATUS", EXIT_CODES), ("ENVIRONMENT", ENVIRONMENT), ("FILES", FILES))
+    for title, rows in (*sections, ("EXAMPLES", EXAMPLES)):
+        lines += [f".SH {title}", *pairs(rows)]
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    where = sys.argv[1] if len(sys.argv) > 1 else str(PAGE)
+    if where == "-":
+        sys.stdout.write(page())
+    else:
+        Path(where).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
