@@ -15,7 +15,8 @@ import click
 from pregen import __version__
 from pregen.cache.store import Cache
 from pregen.commandline import Command, Option
-from pregen.errors import ExitCode, MissingLibraryError, PregenError, UsageError
+from pregen.errors import ExitCode, PregenError, UsageError
+from pregen.installation import requires
 from pregen.journal import Journal, journal_path
 from pregen.journal.history import sources_of
 from pregen.thumbspec.naming import thumbnails_root
@@ -43,16 +44,8 @@ def _report(run_id: int | None, output: str) -> ExitCode:
 
     Example: pregen report -o report.html
     """
-    try:
+    with requires("report", "pregen report"):
         from pregen.verbs.report.page import render  # noqa: PLC0415 - may be missing, and takes 0.4 s
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "pregen":
-            raise
-        from pregen.installation import install_command  # noqa: PLC0415 - seldom needed
-
-        raise MissingLibraryError(
-            f"pregen report needs {error.name}. Get it with: {install_command(['report'])}"
-        ) from error
 
     home = os.path.expanduser("~")
     path = journal_path(os.environ, home)
