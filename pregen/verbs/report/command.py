@@ -22,13 +22,13 @@ from pregen.journal.history import sources_of
 from pregen.thumbspec.naming import thumbnails_root
 from pregen.verbs.report.contact_sheet import make_sheet
 from pregen.verbs.report.figures import Figures
-from pregen.verbs.report.page import ReportFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pregen.journal import RecordedRun
     from pregen.journal.history import SourceHistory
+    from pregen.verbs.report.page import ReportFacts
 
 
 #: As many as anybody names by number.
@@ -126,6 +126,8 @@ def gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: bytes
     Raises:
         PregenError: the journal cannot be read.
     """
+    from pregen.verbs.report.page import ReportFacts  # noqa: PLC0415 - as in `_report`
+
     figures = Figures(run.started_at_ns, _end_ns(run))
     try:
         for seen in sources:
