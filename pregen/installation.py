@@ -11,14 +11,17 @@ import re
 import shlex
 import site
 import sys
+from contextlib import contextmanager
 from enum import Enum
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from pregen.errors import MissingLibraryError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from importlib import metadata
 
 _NAME = "pregen"
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
@@ -50,6 +53,27 @@ class Installation(NamedTuple):
     """Extra -> the libraries it stands for."""
     present: tuple[str, ...] = ()
     """Extras whose libraries are all there."""
+
+
+@contextmanager
+def requires(extra: str, who: str) -> Iterator[None]:
+    """As a context around an import: a library that is not there is named, with what brings it.
+
+    Args:
+        extra: of pregen, that the library belongs to; empty: no extra brings it.
+        who: needs it, as the user knows it.
+
+    Raises:
+        MissingLibraryError: the library is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if not extra or error.name is None or error.name.partition(".")[0] == "pregen":
+            raise
+        raise MissingLibraryError(
+            f"{who} needs {error.name}. Get it with: {install_command([extra])}"
+        ) from error
 
 
 def install_command(extras: Iterable[str]) -> str:
@@ -91,6 +115,8 @@ def _what(found: Installation, wanted: list[str], libraries: list[str]) -> list[
 
 def look() -> Installation:
     """Return how the running pregen was installed."""
+    from importlib import metadata  # noqa: PLC0415 - seldom needed, and takes 20 ms
+
     # A checkout that was built holds facts of its own; an installer's say where it came from.
     known = sorted(metadata.distributions(name=_NAME), key=lambda one: not _direct_url(one))
     if not known:
@@ -149,6 +175,8 @@ def _requirements(lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _is_there(requirement: str) -> bool:
+    from importlib import metadata  # noqa: PLC0415 - likewise
+
     name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
     try:
         metadata.version(name)

@@ -11,28 +11,23 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from contextlib import closing
-from itertools import count
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen import __version__
-from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
-from pregen.config import EngineConfig, PlanConfig, WorkConfig
-from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
-from pregen.model import ALL_FLAVORS, Flavor, Kind, Outcome, Skip, Source
-from pregen.plan import Planner
+from pregen.config import EngineConfig, PlanConfig, RunConfig, WalkConfig, WorkConfig
+from pregen.display.printer import Printer
+from pregen.engines.base import StopLevel
+from pregen.model import ALL_FLAVORS, Flavor, Outcome, Skip, Source
 from pregen.thumbspec import naming
 from pregen.thumbspec.uri import all_uris, file_uri
 from pregen.thumbspec.validity import Freshness, judge
-from pregen.walk.filters import Caches
-from pregen.walk.roots import FolderRoot, look_at, working_directory
+from pregen.walk.roots import named_sources, working_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
-
-    from pregen.model import Job
+    from collections.abc import Generator, Iterable
 
     AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -128,89 +123,61 @@ def thumbnails(
 
     Raises:
         LockedError: another run works on the same cache.
-        CacheError: the cache cannot be written.
+        CacheError: the cache cannot be written, or takes no more entries; what was made till then
+            has been yielded.
         MissingLibraryError: pregen is not completely installed.
     """
     root, wanted = _root(cache), tuple(flavors)
-    plan = PlanConfig(flavors=wanted, force=force, retry_failed=retry_failed)
-    work = WorkConfig(root, __version__, wanted)
-    engine = EngineConfig(workers=workers or len(os.sched_getaffinity(0)))
-    lock = CacheLock(root)
-    lock.acquire()
-    try:
-        with Cache(root, __version__) as store:
-            store.prepare(wanted)
-            store.sweep_all()
-            session = _EngineThread(paths, Planner(store, plan, lambda _: None, count().__next__))
-            yield from session.outcomes(work, engine)
-    finally:
-        lock.release()
+    config = RunConfig(
+        walk=WalkConfig(cache_root=root),
+        plan=PlanConfig(flavors=wanted, force=force, retry_failed=retry_failed, reuse=False),
+        work=WorkConfig(root, __version__, wanted),
+        engine=EngineConfig(workers=workers or len(os.sched_getaffinity(0))),
+    )
+    return _outcomes(config, named_sources(map(_clean, paths), root))
 
 
-class _EngineThread:
-    """The engine in a thread of its own, its outcomes in a queue."""
+def _outcomes(config: RunConfig, sources: Iterable[Source | Skip]) -> Generator[Outcome]:
+    """Yield the outcomes of a run in a thread of its own; end the run, however this ends."""
+    from pregen.display.listener import Watch  # noqa: PLC0415 - looking an entry up needs no run
+    from pregen.pipeline import RunStop, run  # noqa: PLC0415 - likewise
 
-    def __init__(self, paths: Iterable[AnyPath], planner: Planner) -> None:
-        self._paths = paths
-        self._planner = planner
-        self._stop = Stop()
-        self._queue: queue.Queue[Outcome | BaseException | None] = queue.Queue(_WAITING)
+    stop = RunStop()
+    results: queue.Queue[Outcome | BaseException | None] = queue.Queue(_WAITING)
 
-    def outcomes(self, work: WorkConfig, engine: EngineConfig) -> Generator[Outcome]:
-        """Yield outcomes; end the thread, however that ends."""
-        thread = threading.Thread(
-            target=self._work, args=(work, engine), name="pregen-library", daemon=True
-        )
-        thread.start()
+    def work() -> None:
         try:
-            while (item := self._queue.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            self._stop.raise_to(StopLevel.KILL)
-            while thread.is_alive():
-                self._drop()
-                thread.join(0.01)
-            self._planner.close()
-
-    def _work(self, work: WorkConfig, config: EngineConfig) -> None:
-        try:
-            engine = make_engine("local", make_work, work, config, [WORK_MODULE])
-            with closing(engine.run(self._jobs(), self._stop)) as outcomes:
-                for outcome in outcomes:
-                    self._queue.put(outcome)
-            self._queue.put(None)
+            run(config, Watch(_QueuePrinter(results)), stop, sources)
+            results.put(None)
         except BaseException as error:  # noqa: BLE001 - raised to whoever takes the outcomes
-            self._queue.put(error)
+            results.put(error)
 
-    def _jobs(self) -> Iterator[Job]:
-        caches = Caches(b"")
-        for path in self._paths:
-            found = _source(path, caches)
-            planned = found if isinstance(found, Skip) else self._planner.plan(found)
-            if isinstance(planned, Skip):
-                self._queue.put(Outcome(-1, planned.path, planned.kind, planned.message))
-            else:
-                yield planned
-            if self._stop.level:
-                return
-
-    def _drop(self) -> None:
-        """Make room for a thread that wants to put something before it ends."""
-        try:
-            while True:
-                self._queue.get_nowait()
-        except queue.Empty:
-            return
+    thread = threading.Thread(target=work, name="pregen-library", daemon=True)
+    thread.start()
+    try:
+        while (item := results.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.raise_to(StopLevel.KILL)
+        while thread.is_alive():
+            with suppress(queue.Empty):  # the thread may want to put something before it ends
+                results.get(timeout=0.01)
 
 
-def _source(path: AnyPath, caches: Caches) -> Source | Skip:
-    clean = _clean(path)
-    found = look_at(clean, caches)
-    if isinstance(found, FolderRoot):
-        return Skip(clean, Kind.EXCLUDED, "a folder; name the files in it")
-    return found
+class _QueuePrinter(Printer):
+    """Puts into a queue what becomes of each source."""
+
+    def __init__(self, results: queue.Queue[Outcome | BaseException | None]) -> None:
+        super().__init__(verbose=True)
+        self._results = results
+
+    def outcome(self, outcome: Outcome) -> None:
+        self._results.put(outcome)
+
+    def skip(self, skip: Skip) -> None:
+        self._results.put(Outcome(-1, skip.path, skip.kind, skip.message))
 
 
 def _clean(path: AnyPath) -> bytes:

@@ -6,7 +6,7 @@ import difflib
 import os
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -514,6 +514,20 @@ def checked_config(flags: RunFlags) -> RunConfig:
     """
     check_flags(flags)
     return run_config(flags)
+
+
+def user_flags(**overrides: Any) -> RunFlags:
+    """Return the user's own settings of a run, by environment and file, but for `overrides`.
+
+    Args:
+        overrides: fields of `RunFlags`.
+
+    Raises:
+        UsageError: the file makes no sense.
+        click.UsageError: a variable makes no sense.
+    """
+    context = ConfiguredCommand("run", params=[PATHS, *OPTIONS]).make_context("run", [])
+    return replace(RunFlags(**context.params), **overrides)
 
 
 def run_config(flags: RunFlags) -> RunConfig:

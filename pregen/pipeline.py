@@ -1,4 +1,4 @@
-"""The only wiring: walk -> plan -> engine -> journal -> progress. It decides nothing else.
+"""The only wiring of a run: walk -> plan -> engine -> journal -> display. It decides nothing else.
 
     run's thread     lock, prepare, sweep | engine.run(feed) -> Outcome -> journal, watch | sweep
     feed's thread    walk -> Source -> plan -> Job   (a Skip is counted and goes no further)
@@ -20,6 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from pregen.cache.errors import CACHE_ERRORS
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
 from pregen.delivery import unpack
@@ -40,23 +41,12 @@ from pregen.walk import WalkCounts, below, sources_from_list, walk, working_dire
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pregen.config import RunConfig
+    from pregen.config import PlanConfig, RunConfig
     from pregen.display.forecast import Experience, Forecast
     from pregen.display.listener import Watch
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
     from pregen.model import Flavor, Job, Known, Outcome, Source
-    from pregen.reuse.memory import Memory
-
-#: To count a fresh source on the screen takes as long as to find it fresh.
-_FRESH_AT_ONCE = 100
-
-#: A run that waits for a power supply shall not empty the battery by asking for it; workers are
-#: looked after this often all the same.
-_PAUSE_S = 0.05
-
-#: The entry could not be stored: every further source would meet the same.
-_FATAL = {Kind.CACHE_FULL: CacheFullError, Kind.CACHE_ERROR: CacheError}
 
 
 class RunStop(Stop):
@@ -72,14 +62,26 @@ class RunStop(Stop):
         return self.level is not StopLevel.RUN
 
 
-def run(config: RunConfig, watch: Watch, stop: RunStop) -> RunReport:
+def run(
+    config: RunConfig,
+    watch: Watch,
+    stop: RunStop,
+    sources: Iterable[Source | Skip] | None = None,
+) -> RunReport:
     """Do a whole run; return how it ended. The end is shown also when this raises.
+
+    Args:
+        config: the settings.
+        watch: told what happens, as it happens.
+        stop: ends the run.
+        sources: what to work on, instead of what the roots and the list in `config` give; taken
+            in a thread of its own, some thousands ahead. `walk.named_sources` makes them of paths.
 
     Raises:
         PregenError: what ended the run before its time.
     """
-    with _shown(watch), _found(config, watch) as found:
-        code = _PipelineRun(config, watch, stop).do(found)
+    with _shown(watch), _found(config, watch, sources) as found:
+        code = _PipelineRun(config, watch, stop, spills=sources is None).do(found)
     return watch.finish(code)
 
 
@@ -88,7 +90,8 @@ def rehearse(
 ) -> tuple[ExitCode, Experience]:
     """Walk and plan, and add up in `forecast` what a run would do. Writes and locks nothing.
 
-    The end is left to the caller to show, except when this raises.
+    Pictures that could be taken over count as decoded: finding them writes to the journal. The end
+    is left to the caller to show, except when this raises.
 
     Raises:
         PregenError: the walk or the plan cannot go on.
@@ -99,19 +102,43 @@ def rehearse(
         Cache(config.work.cache_root, config.work.version) as cache,
         _journal(config, watch, create=False) as journal,
     ):
-        planner = _planner(config, cache, journal, watch, _LearnsNothing(journal))
+        config = replace(config, plan=replace(config.plan, reuse=False))
+        memory = _FolderMemory(journal, config.plan, learns=False)
+        planner = _planner(config, cache, journal, memory, watch)
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
         return _ending(watch, stop), experience_of(journal.last_runs(RUNS_TO_LEARN_FROM))
 
 
+@contextmanager
+def _shown(watch: Watch) -> Iterator[None]:
+    """Show a run that ends by an exception as ended by that."""
+    watch.start()
+    try:
+        yield
+    except PregenError as error:
+        watch.finish(error.exit_code, str(error))
+        raise
+    except BaseException as error:
+        watch.finish(ExitCode.UNEXPECTED, f"{type(error).__name__}: {error}")
+        raise
+
+
+def _ending(watch: Watch, stop: RunStop) -> ExitCode:
+    if stop.asked:
+        return stop.code
+    return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
+
+
 class _PipelineRun:
     """One run, from the lock to the last sweep."""
 
-    def __init__(self, config: RunConfig, watch: Watch, stop: RunStop) -> None:
+    def __init__(self, config: RunConfig, watch: Watch, stop: RunStop, *, spills: bool) -> None:
         self._config = config
         self._watch = watch
         self._stop = stop
+        # A walk ends; what other programs give may not, and would fill the disk.
+        self._spill_dir = os.fsencode(tempfile.gettempdir()) if spills else None
         self._fatal: CacheError | None = None
 
     def do(self, found: Iterable[Source | Skip]) -> ExitCode:
@@ -123,7 +150,13 @@ class _PipelineRun:
             return self._end()
         lock = CacheLock(work.cache_root)
         try:
-            self._acquire(lock)
+            lock.acquire(
+                wait=self._config.wait,
+                waiting=lambda why: self._watch.note(f"waiting, as {why}"),
+                stopped=lambda: self._stop.asked,
+            )
+            if lock.warning:
+                self._watch.warn(lock.warning)
             with Cache(work.cache_root, work.version) as cache:
                 cache.prepare(self._config.plan.flavors)
                 if self._config.sweep:
@@ -146,17 +179,6 @@ class _PipelineRun:
         if self._fatal is not None:
             raise self._fatal
         return _ending(self._watch, self._stop)
-
-    def _acquire(self, lock: CacheLock) -> None:
-        try:
-            lock.acquire()
-        except LockedError as error:
-            if not self._config.wait:
-                raise
-            self._watch.note(f"waiting, as {str(error).rpartition(': ')[0]}")
-            lock.acquire(wait=True, stopped=lambda: self._stop.asked)
-        if lock.warning:
-            self._watch.warn(lock.warning)
 
     def _work(self, found: Iterable[Source | Skip], cache: Cache) -> None:
         """Do the jobs, and keep the record of it."""
@@ -186,18 +208,17 @@ class _PipelineRun:
         )
         watch.remark(f"sandbox: {engine.sandbox}")
         watch.watch_workers(engine.workers)
-        spill_dir = os.fsencode(tempfile.gettempdir())
-        with closing(
-            Feed(_jobs(found, _planner(config, cache, journal, watch), watch, stop), spill_dir)
-        ) as feed:
+        memory = _FolderMemory(journal, config.plan)
+        planner = _planner(config, cache, journal, memory, watch)
+        with closing(Feed(_jobs(found, planner, watch, stop), self._spill_dir)) as feed:
             governor = None
             if config.governor is not None:
                 governor = Governor(config.governor, config.work.cache_root, watch.paused)
-            jobs = _Noted(feed, governor, self._halt)
+            jobs = _JobsInFlight(feed, governor, self._halt)
             with closing(engine.run(jobs, stop)) as outcomes:
                 for outcome in outcomes:
                     # the entry is on disk by now: first the deed, then the record
-                    self._record(outcome, jobs.done(outcome), journal)
+                    self._record(outcome, jobs.done(outcome), journal, memory)
                     watch.finished(outcome)
                     self._heed(outcome)
 
@@ -208,7 +229,7 @@ class _PipelineRun:
         else:
             self._watch.ends_because(verdict.why)
 
-    def _record(self, outcome: Outcome, job: Job, journal: Journal) -> None:
+    def _record(self, outcome: Outcome, job: Job, journal: Journal, memory: _FolderMemory) -> None:
         if outcome.source_size_bytes >= 0:
             # It may have changed since it was planned: this is what the outcome is about.
             named = "" if self._config.work.shared else key(job.uris[0])
@@ -218,12 +239,11 @@ class _PipelineRun:
         if outcome.stamps and not self._config.work.shared:
             folder, _, name = job.path.rpartition(b"/")
             fresh = known(job.size_bytes, job.mtime_ns, key(job.uris[0]), outcome.stamps)
-            place = Published(self._config.plan.publish).place(folder)
-            journal.learn(place, self._config.plan.flavors, {name: fresh})
+            memory.learn(folder, self._config.plan.flavors, {name: fresh})
 
     def _heed(self, outcome: Outcome) -> None:
         """Stop the run when the cache takes no more entries."""
-        error = _FATAL.get(outcome.kind)
+        error = CACHE_ERRORS.get(outcome.kind)
         if error is CacheError and self._config.work.shared:
             return  # the trouble of one folder of originals
         if error is not None and self._fatal is None:
@@ -231,8 +251,38 @@ class _PipelineRun:
             self._stop.raise_to(StopLevel.DRAIN)
 
 
-class _Noted:
-    """The feed, with what was planned for the jobs in flight kept for the journal."""
+def _totals(totals: Snapshot) -> RunTotals:
+    return RunTotals(
+        totals.kinds,
+        totals.bytes_read,
+        totals.bytes_written,
+        totals.entries_written,
+        round(totals.elapsed_s * 1e9),
+    )
+
+
+def _folders(config: RunConfig) -> tuple[bytes, ...]:
+    """Return the folders in which confined workers open sources, and write shared thumbnails."""
+    shared = config.work.shared
+    if shared and config.walk.follow_symlinks:
+        return (b"/",)  # thumbnails go beside originals, wherever links lead
+    return below(config.walk.roots, _cwd() or b"/", of_files=shared)
+
+
+def _cwd() -> bytes:
+    try:
+        return bytes(Path.cwd())
+    except OSError:  # it was deleted, and no root was relative
+        return b""
+
+
+#: A run that waits for a power supply shall not empty the battery by asking for it; workers are
+#: looked after this often all the same.
+_PAUSE_S = 0.05
+
+
+class _JobsInFlight:
+    """The feed as the governor lets it through; keeps what was planned, for the journal."""
 
     def __init__(
         self, feed: Feed[Job], governor: Governor | None, halted: Callable[[LimitDecision], None]
@@ -266,84 +316,40 @@ class _Noted:
         return self._jobs.pop(outcome.job_id)
 
 
-class _PublishedMemory:
-    """The memory of folders by the names they have elsewhere: other keys, other entries."""
-
-    def __init__(self, memory: Memory, published: Published) -> None:
-        self._memory = memory
-        self._place = published.place
-
-    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
-        """Return what is known of the sources in a folder."""
-        return self._memory.recall(self._place(folder), flavors)
-
-    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
-        """Add to that."""
-        self._memory.learn(self._place(folder), flavors, known)
-
-
-class _LearnsNothing:
-    """The memory of a rehearsal: it may look, and writes nothing."""
-
-    def __init__(self, memory: Memory) -> None:
-        self.recall = memory.recall
-
-    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
-        """Do nothing."""
-
-
-def _planner(
-    config: RunConfig, cache: Cache, journal: Journal, watch: Watch, memory: Memory | None = None
-) -> Planner | SharedPlanner:
-    def hints(source: Source) -> Kind | None:
-        return journal.hint(*source)
-
-    if config.work.shared:
-        next_id = count().__next__
-        return SharedPlanner(config.work.version, config.plan, hints, next_id, watch.warn)
-    shared = SharedEntries(config.work.version).fresh if config.plan.use_shared else None
-    known_before: Memory = memory or journal
-    uris = None
-    if config.plan.publish:
-        published = Published(config.plan.publish)
-        known_before, uris = _PublishedMemory(known_before, published), published.uris
-    kin = Kinship(cache, config.plan.flavors, journal).of if memory is None else None
-    return Planner(
-        cache, config.plan, hints, count().__next__, known_before, shared=shared, kin=kin, uris=uris
-    )
+# --- What there is to work on, and what is planned for it
 
 
 @contextmanager
-def _journal(config: RunConfig, watch: Watch, *, create: bool = True) -> Iterator[Journal]:
-    version = config.work.version
-    journal = Journal.open(config.journal_path, watch.warn, version=version, create=create)
-    with closing(journal):
-        yield journal
+def _found(
+    config: RunConfig, watch: Watch, sources: Iterable[Source | Skip] | None = None
+) -> Iterator[Iterable[Source | Skip]]:
+    """Look at the roots; give what the walk and the list will find, or what was given instead."""
+    counts = WalkCounts()
+    if sources is not None:
+        yield walk(replace(config.walk, roots=()), listed=sources)
+    elif config.files_from is None:
+        yield walk(config.walk, counts=counts)
+    else:
+        cwd = working_directory(os.environ)
+        with _list(config.files_from) as stream:
+            listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
+            yield walk(config.walk, cwd=cwd, listed=listed, counts=counts)
+    watch.passed_over(counts.passed_over)
 
 
-def _folders(config: RunConfig) -> tuple[bytes, ...]:
-    """Return the folders in which confined workers open sources, and write shared thumbnails."""
-    shared = config.work.shared
-    if shared and config.walk.follow_symlinks:
-        return (b"/",)  # thumbnails go beside originals, wherever links lead
-    return below(config.walk.roots, _cwd() or b"/", of_files=shared)
-
-
-def _totals(totals: Snapshot) -> RunTotals:
-    return RunTotals(
-        totals.kinds,
-        totals.bytes_read,
-        totals.bytes_written,
-        totals.entries_written,
-        round(totals.elapsed_s * 1e9),
-    )
-
-
-def _cwd() -> bytes:
+def _list(name: bytes) -> BinaryIO:
+    """Open a list of files, unbuffered: the feed's thread may hang in a read when all ends."""
     try:
-        return bytes(Path.cwd())
-    except OSError:  # it was deleted, and no root was relative
-        return b""
+        if name == b"-":
+            return os.fdopen(0, "rb", buffering=0, closefd=False)
+        return os.fdopen(os.open(name, os.O_RDONLY | os.O_CLOEXEC), "rb", buffering=0)
+    except OSError as error:
+        shown = name.decode("utf-8", "backslashreplace")
+        raise UsageError(f"The list of files {shown} cannot be read: {error.strerror}.") from error
+
+
+#: To count a fresh source on the screen takes as long as to find it fresh.
+_FRESH_AT_ONCE = 100
 
 
 def _jobs(
@@ -377,46 +383,55 @@ def _jobs(
     watch.walk_ended()
 
 
+def _planner(
+    config: RunConfig, cache: Cache, journal: Journal, memory: _FolderMemory, watch: Watch
+) -> Planner | SharedPlanner:
+    def hints(source: Source) -> Kind | None:
+        return journal.hint(*source)
+
+    plan, next_id = config.plan, count().__next__
+    if config.work.shared:
+        return SharedPlanner(config.work.version, plan, hints, next_id, watch.warn)
+    return Planner(
+        cache,
+        plan,
+        hints,
+        next_id,
+        memory if journal.usable else None,
+        shared=SharedEntries(config.work.version).fresh if plan.use_shared else None,
+        kin=Kinship(cache, plan.flavors, journal).of,
+        uris=Published(plan.publish).uris if plan.publish else None,
+    )
+
+
+class _FolderMemory:
+    """What the journal knows of folders: of a published one by its name elsewhere.
+
+    A published folder has other keys and other entries than the same folder under its own path.
+    """
+
+    def __init__(self, journal: Journal, config: PlanConfig, *, learns: bool = True) -> None:
+        self._journal = journal
+        self._published = Published(config.publish) if config.publish else None
+        self._learns = learns
+
+    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
+        """Return what is known of the sources in a folder."""
+        return self._journal.recall(self._place(folder), flavors)
+
+    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
+        """Add to that, unless this is a rehearsal, which writes nothing."""
+        if self._learns:
+            self._journal.learn(self._place(folder), flavors, known)
+
+    def _place(self, folder: bytes) -> bytes:
+        return self._published.place(folder) if self._published else folder
+
+
 @contextmanager
-def _found(config: RunConfig, watch: Watch) -> Iterator[Iterable[Source | Skip]]:
-    """Look at the roots; give what the walk and the list will find."""
-    counts = WalkCounts()
-    if config.files_from is None:
-        yield walk(config.walk, counts=counts)
-    else:
-        cwd = working_directory(os.environ)
-        with _list(config.files_from) as stream:
-            listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
-            yield walk(config.walk, cwd=cwd, listed=listed, counts=counts)
-    watch.passed_over(counts.passed_over)
-
-
-def _list(name: bytes) -> BinaryIO:
-    """Open a list of files, unbuffered: the feed's thread may hang in a read when all ends."""
-    try:
-        if name == b"-":
-            return os.fdopen(0, "rb", buffering=0, closefd=False)
-        return os.fdopen(os.open(name, os.O_RDONLY | os.O_CLOEXEC), "rb", buffering=0)
-    except OSError as error:
-        shown = name.decode("utf-8", "backslashreplace")
-        raise UsageError(f"The list of files {shown} cannot be read: {error.strerror}.") from error
-
-
-def _ending(watch: Watch, stop: RunStop) -> ExitCode:
-    if stop.asked:
-        return stop.code
-    return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
-
-
-@contextmanager
-def _shown(watch: Watch) -> Iterator[None]:
-    """Show a run that ends by an exception as ended by that."""
-    watch.start()
-    try:
-        yield
-    except PregenError as error:
-        watch.finish(error.exit_code, str(error))
-        raise
-    except BaseException as error:
-        watch.finish(ExitCode.UNEXPECTED, f"{type(error).__name__}: {error}")
-        raise
+def _journal(config: RunConfig, watch: Watch, *, create: bool = True) -> Iterator[Journal]:
+    """Open the journal; without a path, one that knows and keeps nothing."""
+    path, version = config.journal_path, config.work.version
+    journal = Journal.open(path, watch.warn, version=version, create=create and bool(path))
+    with closing(journal):
+        yield journal

@@ -18,7 +18,7 @@ from pregen.display import text
 from pregen.display.output import Output
 from pregen.display.text import count, printable
 from pregen.engines.base import StopLevel
-from pregen.errors import ExitCode, LockedError
+from pregen.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,13 +34,9 @@ def acquire(lock: CacheLock, *, wait: bool) -> None:
     Raises:
         LockedError: a run holds it, and nobody wants to wait.
     """
-    try:
-        lock.acquire()
-    except LockedError as error:
-        if not wait:
-            raise
-        click.echo(f"pregen: waiting: {printable(str(error).partition(':')[0])}", err=True)
-        lock.acquire(wait=True)
+    lock.acquire(
+        wait=wait, waiting=lambda why: click.echo(f"pregen: waiting: {printable(why)}", err=True)
+    )
     if lock.warning:
         click.echo(f"pregen: {printable(lock.warning)}", err=True)
 
@@ -70,7 +66,8 @@ def told_aloud() -> Iterator[Callable[[int], None]]:
 # said about them is said by the ticker's thread, a moment later.
 
 
-_ENDINGS = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+#: Signals that end a program in order, and with which exit code.
+ENDINGS = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 #: timeout(1) sends its signal to the program and then to its whole group: twice, within
 #: microseconds. Nobody presses Ctrl-C twice in this time.
 _DOUBLED_S = 0.1
@@ -92,7 +89,7 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in _ENDINGS:
+            for number in ENDINGS:
                 self._old[number] = signal.signal(number, self._end)
             self._old[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._ask)
         return self
@@ -122,7 +119,7 @@ class Signals:
         self._heard_s = now_s
         self._heard += 1
         if self._heard == 1:
-            self._stop.code = _ENDINGS[signal.Signals(number)]
+            self._stop.code = ENDINGS[signal.Signals(number)]
         self._stop.raise_to(StopLevel.DRAIN if self._heard == 1 else StopLevel.KILL)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:

@@ -9,12 +9,19 @@ import errno
 import os
 
 from pregen.errors import CacheError, CacheFullError
+from pregen.model import Kind
 
 #: EFBIG is a limit on the size of a file (`ulimit -f`): no more room, like a quota.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _GONE = frozenset({errno.ENOENT, errno.ESTALE})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 _TOO_MANY_OPEN = frozenset({errno.EMFILE, errno.ENFILE})
+
+#: Kinds of an outcome whose entry could not be stored: every further source would meet the same.
+CACHE_ERRORS: dict[Kind, type[CacheError]] = {
+    Kind.CACHE_FULL: CacheFullError,
+    Kind.CACHE_ERROR: CacheError,
+}
 
 
 class FolderGoneError(CacheError):
@@ -48,6 +55,11 @@ def cache_error(error: OSError, path: bytes) -> CacheError:
             " cache or unmounts its disk meanwhile, then run again"
         )
     return CacheError(f"{where}: {why}; {_advice(error.errno)}")
+
+
+def kind_of(error: CacheError) -> Kind:
+    """Return the kind of an outcome whose entry could not be stored because of this."""
+    return Kind.CACHE_FULL if isinstance(error, CacheFullError) else Kind.CACHE_ERROR
 
 
 def _advice(number: int | None) -> str:

@@ -45,6 +45,10 @@ def _never() -> bool:
     return False
 
 
+def _silently(_why: str) -> None:
+    """Nobody wants to know."""
+
+
 class CacheLock:
     """The lock of the cache at `root`. Entering it as a context acquires it without waiting."""
 
@@ -62,11 +66,18 @@ class CacheLock:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def acquire(self, *, wait: bool = False, stopped: Callable[[], bool] = _never) -> None:
+    def acquire(
+        self,
+        *,
+        wait: bool = False,
+        waiting: Callable[[str], None] = _silently,
+        stopped: Callable[[], bool] = _never,
+    ) -> None:
         """Take the lock; nothing happens when it is held by this object already.
 
         Args:
-            wait: Wait for the holder to end. To tell the user for whom, try without it first.
+            wait: Wait for the holder to end.
+            waiting: Told once, before a wait, who the holder is, in words for the user.
             stopped: Asked several times a second while waiting; True gives up.
 
         Raises:
@@ -75,14 +86,18 @@ class CacheLock:
         """
         with Folder(None, self._root) as folder:
             folder.writing_fd()
-        replaced = 0
+        replaced, told = 0, False
         while self._fd is None:
             holder = self._try(trusting=replaced >= _REPLACED_TIMES)
             if holder is None:
                 replaced += 1
             else:
+                why = _holder(holder, self._root)
                 if not wait or stopped():
-                    raise LockedError(_refusal(holder, self._root))
+                    raise LockedError(f"{why}: let it end and run again, or run with --wait")
+                if not told:
+                    waiting(why)
+                    told = True
                 time.sleep(_ASK_EVERY_S)
 
     def release(self) -> None:
@@ -145,12 +160,11 @@ def _sign(fd: int) -> None:
         os.pwrite(fd, f"{os.getpid()} {HOST} {now}\n".encode(), 0)
 
 
-def _refusal(holder: bytes, root: bytes) -> str:
-    signed = _CONTENT.fullmatch(holder)
+def _holder(content: bytes, root: bytes) -> str:
+    """Return who holds the lock, by what it wrote into the file."""
+    signed = _CONTENT.fullmatch(content)
     who = ""
     if signed:
         pid, host, start = (part.decode() for part in signed.groups())
         who = f" (process {pid} on {host}, since {start})"
-    return (
-        f"another run{who} is filling {shown(root)}: let it end and run again, or run with --wait"
-    )
+    return f"another run{who} is filling {shown(root)}"

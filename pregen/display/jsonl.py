@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from pregen.display.printer import Printer
 from pregen.display.records import (
     Record,
     line,
@@ -27,24 +28,16 @@ INTERVAL_S = 1.0
 _FLUSH_S = 0.1
 
 
-class JsonPrinter:
+class JsonPrinter(Printer):
     """Writes records; sources that need no job only when `verbose`, as they may be millions."""
 
     interval_s: float | None = INTERVAL_S
 
     def __init__(self, output: Output, people: Output, *, verbose: bool = False) -> None:
+        super().__init__(verbose=verbose)
         self._output = output
         self._people = people
-        self._verbose = verbose
         self._flushed_s = time.monotonic()
-
-    @property
-    def verbose(self) -> bool:
-        """Whether every source is shown."""
-        return self._verbose
-
-    def start(self) -> None:
-        """Nothing is shown before the first outcome."""
 
     def outcome(self, outcome: Outcome) -> None:
         """Write what became of a job."""
@@ -52,7 +45,7 @@ class JsonPrinter:
 
     def skip(self, skip: Skip) -> None:
         """Write what became of a source without a job: always when it failed."""
-        if self._verbose or skip.kind in FAILURES:
+        if self.verbose or skip.kind in FAILURES:
             self._write_soon(skip_record(skip))
 
     def warning(self, message: str) -> None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from pregen.display.output import Output
 from pregen.display.plain import PlainPrinter
+from pregen.display.printer import Printer
 from pregen.display.words import outcome_line, skip_line
 from pregen.model import FAILURES
 
 if TYPE_CHECKING:
-    from pregen.display.printer import Printer, RunReport, View
+    from pregen.display.printer import RunReport, View
     from pregen.model import Outcome, Skip
 
 #: Sixty lines an hour and the failures: an ordinary night is 50 KB.
@@ -65,26 +66,19 @@ class LogStream(io.TextIOBase):
         super().close()
 
 
-class TeePrinter:
+class TeePrinter(Printer):
     """Shows a run with one printer, and writes a log of it."""
 
     def __init__(self, shown: Printer, stream: LogStream) -> None:
+        super().__init__(verbose=shown.verbose)
         self._shown = shown
         self._stream = stream
         self._output = Output(cast("TextIO", stream))
         self._log = PlainPrinter(self._output)
         self._due_s = time.monotonic() + INTERVAL_S
         self._shows_ticks = shown.interval_s is not None
-
-    @property
-    def interval_s(self) -> float | None:
-        """That of what is shown; for a printer without one, that of the log."""
-        return self._shown.interval_s if self._shows_ticks else INTERVAL_S
-
-    @property
-    def verbose(self) -> bool:
-        """Whether every source is shown."""
-        return self._shown.verbose
+        # That of what is shown; for a printer without one, that of the log.
+        self.interval_s = shown.interval_s if self._shows_ticks else INTERVAL_S
 
     def start(self) -> None:
         """Begin both."""

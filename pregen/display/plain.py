@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pregen.display.printer import Printer
 from pregen.display.summary import failure_lines, plain_text, summary
 from pregen.display.text import printable
 from pregen.display.words import outcome_line, skip_line, status_line
@@ -18,36 +19,28 @@ if TYPE_CHECKING:
 INTERVAL_S = 5.0
 
 
-class PlainPrinter:
+class PlainPrinter(Printer):
     """Writes lines to standard error; one for every outcome when `verbose`."""
 
     interval_s: float | None = INTERVAL_S
 
     def __init__(self, output: Output, *, verbose: bool = False) -> None:
+        super().__init__(verbose=verbose)
         self._output = output
-        self._verbose = verbose
-
-    @property
-    def verbose(self) -> bool:
-        """Whether every source is shown."""
-        return self._verbose
-
-    def start(self) -> None:
-        """Nothing is shown before there is something to say."""
 
     def outcome(self, outcome: Outcome) -> None:
         """Write a line when verbose."""
-        if self._verbose:
+        if self.verbose:
             self._line(outcome_line(outcome))
 
     def skip(self, skip: Skip) -> None:
         """Write a line when verbose."""
-        if self._verbose:
+        if self.verbose:
             self._line(skip_line(skip))
 
     def warning(self, message: str) -> None:
         """Write it now when verbose; the summary tells it anyway."""
-        if self._verbose:
+        if self.verbose:
             self._line(f"warning: {printable(message)}")
 
     def note(self, message: str) -> None:
@@ -69,33 +62,12 @@ class PlainPrinter:
 # --- `--quiet`: nothing at all when all went well; else which files failed, why, and what to do
 
 
-class QuietPrinter:
+class QuietPrinter(Printer):
     """Writes failures to standard error, at the end. Made for cron, which mails what is written."""
 
-    interval_s: float | None = None
-
     def __init__(self, output: Output) -> None:
+        super().__init__()
         self._output = output
-
-    @property
-    def verbose(self) -> bool:
-        """Whether every source is shown."""
-        return False
-
-    def start(self) -> None:
-        """Nothing."""
-
-    def outcome(self, outcome: Outcome) -> None:
-        """Nothing: failures are told together, at the end."""
-
-    def skip(self, skip: Skip) -> None:
-        """Nothing."""
-
-    def warning(self, message: str) -> None:
-        """Nothing: a warning is no error."""
-
-    def note(self, message: str) -> None:
-        """Nothing."""
 
     def tick(self, view: View, *, asked: bool) -> None:
         """Answer a person who asked with SIGUSR1."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,50 +41,42 @@ class RunReport:
     """Why the run ended before it was done, as it was asked to; empty when it was done."""
 
 
-class Printer(Protocol):
-    """Shows a run.
+class Printer:
+    """Shows a run; this one shows nothing. Others override what they show.
 
     `outcome` comes from the run's thread, `skip` from the feed's, `tick` from the ticker's, all
     between `start` and `finish`; `note` and `warning` from any.
+
+    Args:
+        verbose: Every source is shown, those that need nothing as well.
     """
 
-    @property
-    def interval_s(self) -> float | None:
-        """Seconds between two ticks; None: tick only when asked."""
-        ...
+    interval_s: float | None = None
+    """Seconds between two ticks; None: tick only when asked."""
 
-    @property
-    def verbose(self) -> bool:
-        """Whether every source is shown, those that need nothing as well."""
-        ...
+    def __init__(self, *, verbose: bool = False) -> None:
+        self.verbose = verbose
 
     def start(self) -> None:
         """Begin to show."""
-        ...
 
     def outcome(self, outcome: Outcome) -> None:
         """A job ended."""
-        ...
 
     def skip(self, skip: Skip) -> None:
         """A source needs no job."""
-        ...
 
     def warning(self, message: str) -> None:
         """Something is wrong that does not end the run."""
-        ...
 
     def note(self, message: str) -> None:
         """A person should know this now."""
-        ...
 
     def tick(self, view: View, *, asked: bool) -> None:
         """Show how far the run is; `asked` by a person who wants to see a line (SIGUSR1)."""
-        ...
 
     def finish(self, report: RunReport) -> None:
         """Stop showing and print the end. Called once, also when `start` never was."""
-        ...
 
 
 # --- How fast it goes now, and how long it will take. Pure: the caller brings the time

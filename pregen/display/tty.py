@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 
+from pregen.display.printer import Printer
 from pregen.display.screen import ASCII, UNICODE, LoadMeter, screen
 from pregen.display.summary import Style, summary
 from pregen.display.text import printable
@@ -122,7 +123,7 @@ _COLOURS = {
 }
 
 
-class TtyPrinter:
+class TtyPrinter(Printer):
     """Draws on a terminal.
 
     Args:
@@ -142,9 +143,9 @@ class TtyPrinter:
         *,
         verbose: bool = False,
     ) -> None:
+        super().__init__(verbose=verbose)
         self._output = output
         self._console = console
-        self._verbose = verbose
         self._glyphs = ASCII if console.options.ascii_only else UNICODE
         self._size = size
         self._frame = Frame(output, lambda: size()[0])
@@ -154,27 +155,19 @@ class TtyPrinter:
         self._above: list[Text] = []
         self._ticked_s = time.monotonic()
 
-    @property
-    def verbose(self) -> bool:
-        """Whether every source is shown."""
-        return self._verbose
-
-    def start(self) -> None:
-        """Nothing is drawn before the first tick."""
-
     def outcome(self, outcome: Outcome) -> None:
         """Leave a line above the display when verbose."""
-        if self._verbose:
+        if self.verbose:
             self._leave(outcome_line(outcome), "red" if outcome.failed else "")
 
     def skip(self, skip: Skip) -> None:
         """Leave a line above the display when verbose."""
-        if self._verbose:
+        if self.verbose:
             self._leave(skip_line(skip), "dim")
 
     def warning(self, message: str) -> None:
         """Leave it above the display when verbose; the summary tells it anyway."""
-        if self._verbose:
+        if self.verbose:
             self._leave(f"warning: {printable(message)}", "yellow")
 
     def note(self, message: str) -> None:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 from pregen.config import WorkConfig
 from pregen.delivery import Parcel
 from pregen.errors import MissingLibraryError, UsageError
+from pregen.installation import requires
 from pregen.model import AllowedFolders, Job, Kind, Outcome, WorkerView
 
 if TYPE_CHECKING:
@@ -177,18 +178,8 @@ def make_engine(
     if entry is None:
         known = ", ".join(sorted(ENGINES))
         raise UsageError(f"There is no engine called {name!r}. Choose one of: {known}.")
-    try:
+    with requires(entry.extra, f"The engine {name!r}"):
         maker = getattr(importlib.import_module(entry.module), entry.maker)
-    except ModuleNotFoundError as error:
-        missing = error.name or "a library"
-        if not entry.extra or missing.partition(".")[0] == "pregen":
-            raise
-        from pregen.installation import install_command  # noqa: PLC0415 - seldom needed
-
-        raise MissingLibraryError(
-            f"The engine {name!r} needs {missing}, which is not installed. "
-            f"Get it with: {install_command([entry.extra])}"
-        ) from error
     more = {"store": store} if entry.collects else {}
     return cast("Engine", maker(work_factory, work_config, config, preload, **more))
 

@@ -11,24 +11,37 @@ import click
 
 from pregen import pipeline
 from pregen.commandline import print_lines
+from pregen.config import Check
 from pregen.display.forecast import Forecast, forecast_lines, forecast_record
 from pregen.display.jsonl import JsonPrinter
 from pregen.display.listener import Watch
 from pregen.display.output import Output, silence
 from pregen.display.plain import PlainPrinter, QuietPrinter
+from pregen.display.printer import Printer
 from pregen.engines.base import StopLevel
-from pregen.errors import ExitCode, MissingLibraryError, PregenError, UsageError
+from pregen.errors import ExitCode, PregenError, UsageError
+from pregen.installation import requires
 from pregen.limits import be_nice
-from pregen.options import OPTIONS, PANELS, PATHS, ConfiguredCommand, RunFlags, checked_config
+from pregen.options import (
+    OPTIONS,
+    PANELS,
+    PATHS,
+    ConfiguredCommand,
+    RunFlags,
+    checked_config,
+    run_config,
+    user_flags,
+)
 from pregen.pipeline import RunStop, rehearse
 from pregen.session import Signals
+from pregen.walk import named_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pregen.config import RunConfig
     from pregen.display.metrics import MetricsFile
-    from pregen.display.printer import Printer
+    from pregen.model import Outcome
 
 
 class RunCommand(ConfiguredCommand):
@@ -157,7 +170,10 @@ class ResultsLostError(PregenError):
 
 
 def run_session(
-    flags: SessionFlags, configure: Callable[[], RunConfig], extras: Extras | None = None
+    flags: SessionFlags,
+    configure: Callable[[], RunConfig],
+    extras: Extras | None = None,
+    paths: Iterable[bytes] | None = None,
 ) -> ExitCode:
     """Run, or tell what a run would do. With `--json` the last record is a summary in any case.
 
@@ -165,6 +181,7 @@ def run_session(
         flags: How to show it.
         configure: Makes the settings; a PregenError it raises is told as any other.
         extras: What only `pregen run` has.
+        paths: Absolute and clean: work on these files alone.
 
     Raises:
         PregenError: what ended the run before its time.
@@ -197,7 +214,8 @@ def run_session(
         if flags.dry_run:
             code = _rehearse(config, watch, stop, json=flags.json)
         else:
-            code = pipeline.run(config, watch, stop).exit_code
+            sources = None if paths is None else named_sources(paths, config.work.cache_root)
+            code = pipeline.run(config, watch, stop, sources).exit_code
         if metrics is not None:
             metrics.ended_with(code)
     if lost:
@@ -232,16 +250,8 @@ def _metrics(path: str | None, watch: Watch) -> Iterator[MetricsFile | None]:
     if path is None:
         yield None
         return
-    try:
+    with requires("metrics", "--metrics-file"):
         from pregen.display.metrics import MetricsFile  # noqa: PLC0415 - may be missing
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "pregen":
-            raise
-        from pregen.installation import install_command  # noqa: PLC0415 - seldom needed
-
-        raise MissingLibraryError(
-            f"--metrics-file needs {error.name}. Get it with: {install_command(['metrics'])}"
-        ) from error
     metrics = MetricsFile(path, watch.view)
     try:
         metrics.write()
@@ -266,3 +276,69 @@ def _rehearse(config: RunConfig, watch: Watch, stop: RunStop, *, json: bool) -> 
     if not json:
         print_lines(line.text for line in forecast_lines(forecast, experience, report))
     return code
+
+
+# --- Runs that another verb starts, over files it names: as the user would, or unseen
+
+
+def flags_for_files(**overrides: Any) -> RunFlags:
+    """Return the user's own settings for a run over some files, but for `overrides`.
+
+    What chooses files or entries is not the user's: these files were chosen. They are looked at
+    in full, and decoded: what is made anew because it was wrong must not come back from a copy.
+
+    Raises:
+        UsageError: as `options.user_flags`.
+    """
+    chosen: dict[str, Any] = {
+        "paths": (),
+        "files_from": None,
+        "null": False,
+        "shard": None,
+        "missing_only": False,
+        "use_shared": False,
+        "publish": (),
+        "cache": None,
+        "check": Check.FULL.value,
+        "reuse": False,
+        "wait": True,
+        "dry_run": False,
+        "json": False,
+    }
+    return user_flags(**{**chosen, **overrides})
+
+
+def run_over(paths: Iterable[bytes], flags: RunFlags) -> ExitCode:
+    """Do a run over these files, and show it.
+
+    Raises:
+        PregenError: as `run_session`.
+    """
+    return run_session(flags, lambda: run_config(flags), paths=paths)
+
+
+def run_unseen(paths: Iterable[bytes], config: RunConfig) -> tuple[ExitCode, list[Outcome]]:
+    """Do a run over these files that shows nothing; return how it ended and what failed.
+
+    Raises:
+        PregenError: what ended the run before its time.
+    """
+    printer = _FailureList()
+    stop = RunStop()
+    watch = Watch(printer)
+    with Signals(stop, watch):
+        sources = named_sources(paths, config.work.cache_root)
+        code = pipeline.run(config, watch, stop, sources).exit_code
+    return code, printer.failed
+
+
+class _FailureList(Printer):
+    """Keeps what failed, and shows nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed: list[Outcome] = []
+
+    def outcome(self, outcome: Outcome) -> None:
+        if outcome.failed:
+            self.failed.append(outcome)

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING
 from pregen.config import Order
 from pregen.walk.filters import Caches, Globs
 from pregen.walk.order import in_order, of_shard
-from pregen.walk.roots import FolderRoot, below, look_at_roots, sources_from_list, working_directory
+from pregen.walk.roots import (
+    FolderRoot,
+    below,
+    look_at_roots,
+    named_sources,
+    sources_from_list,
+    working_directory,
+)
 from pregen.walk.tree import Bounds, Tree, WalkCounts
 
 if TYPE_CHECKING:
@@ -28,7 +35,14 @@ if TYPE_CHECKING:
     from pregen.config import WalkConfig
     from pregen.model import Skip, Source
 
-__all__ = ["WalkCounts", "below", "sources_from_list", "walk", "working_directory"]
+__all__ = [
+    "WalkCounts",
+    "below",
+    "named_sources",
+    "sources_from_list",
+    "walk",
+    "working_directory",
+]
 
 
 def walk(
@@ -48,7 +62,7 @@ def walk(
     Args:
         config: the roots and the rules.
         cwd: where relative roots start; by default `working_directory(os.environ)`.
-        listed: from `sources_from_list`, put in order with the others.
+        listed: from `sources_from_list` or `named_sources`, put in order with the others.
         counts: kept up to date while the walk goes on.
         spool_dir: for the sources while they are put in order; by default the system's.
 

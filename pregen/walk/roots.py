@@ -118,7 +118,7 @@ def look_at(path: bytes, caches: Caches) -> FolderRoot | Source | Skip:
     return source_or_special(path, status)
 
 
-# --- `--files-from`: sources from a list, one path after the other, as they come
+# --- Sources that were named one by one: by `--files-from`, by another verb, by another program
 
 
 _BLOCK_BYTES = 64 * 1024
@@ -131,28 +131,45 @@ _REMEMBERED = 100_000
 def sources_from_list(
     stream: BinaryIO, delimiter: bytes, cwd: bytes, cache_root: bytes = b""
 ) -> Iterator[Source | Skip]:
-    """Yield the sources a list names; relative paths start from `cwd`.
-
-    They were named, so no rule for hidden files, extensions or patterns applies. A missing one is
-    a skip: lists age. A folder is a skip too: lists of `find` name folders along with their files.
+    """Yield the sources a list names, each once; relative paths start from `cwd`.
 
     Raises:
         UsageError: what the stream gives is no list with this delimiter.
     """
+    paths = (clean_path(item, cwd) for item in _items(stream, delimiter))
+    folder_note = "a folder in a list of files; name it as an argument"
+    return named_sources(_once(paths), cache_root, folder_note)
+
+
+def named_sources(
+    paths: Iterable[bytes], cache_root: bytes, folder_note: str = "a folder; name the files in it"
+) -> Iterator[Source | Skip]:
+    """Yield what is at each of these paths, absolute and clean, looked at as it is asked for.
+
+    They were named, so no rule for hidden files, extensions or patterns applies. A missing one is
+    a skip: lists age. A folder is a skip too: lists of `find` name folders along with their files.
+
+    Args:
+        paths: of files.
+        cache_root: the thumbnails directory in use: nothing in it is a source.
+        folder_note: what to say of a folder.
+    """
     caches = Caches(cache_root)
+    for path in paths:
+        found = look_at(path, caches)
+        yield Skip(path, Kind.EXCLUDED, folder_note) if isinstance(found, FolderRoot) else found
+
+
+def _once(paths: Iterable[bytes]) -> Iterator[bytes]:
+    """Leave out paths that came before, not too long ago."""
     seen: set[bytes] = set()
-    for item in _items(stream, delimiter):
-        path = clean_path(item, cwd)
+    for path in paths:
         if path in seen:
             continue
         if len(seen) >= _REMEMBERED:
             seen.clear()
         seen.add(path)
-        found = look_at(path, caches)
-        if isinstance(found, FolderRoot):
-            yield Skip(path, Kind.EXCLUDED, "a folder in a list of files; name it as an argument")
-        else:
-            yield found
+        yield path
 
 
 def _items(stream: BinaryIO, delimiter: bytes) -> Iterator[bytes]:

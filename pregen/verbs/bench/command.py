@@ -20,6 +20,7 @@ from pregen.display.text import cells, shown
 from pregen.engines.base import StopLevel
 from pregen.errors import ExitCode, UsageError
 from pregen.options import OPTIONS, PATHS, config_path, load_defaults
+from pregen.session import ENDINGS
 from pregen.thumbspec.naming import thumbnails_root
 from pregen.verbs.bench import record, tables
 from pregen.verbs.bench.measure import BenchStop
@@ -192,9 +193,6 @@ def _print_rich(tables: Iterable[Table]) -> None:
 # --- One call of `pregen bench`, from parsed flags to what is written: files, signals, tables
 
 
-_ENDINGS = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchFlags:
     """The command line of `pregen bench`, parsed. A field for every flag."""
@@ -279,10 +277,10 @@ def _signals(stop: BenchStop) -> Iterator[None]:
 
     def end(number: int, _frame: FrameType | None) -> None:
         if not stop.level:
-            stop.code = _ENDINGS[signal.Signals(number)]
+            stop.code = ENDINGS[signal.Signals(number)]
         stop.raise_to(StopLevel.KILL)
 
-    old = {number: signal.signal(number, end) for number in _ENDINGS}
+    old = {number: signal.signal(number, end) for number in ENDINGS}
     try:
         yield
     finally:

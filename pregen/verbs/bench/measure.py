@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from pregen import safepath
+from pregen.cache.errors import CACHE_ERRORS
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine
-from pregen.errors import CacheError, CacheFullError, ExitCode, PregenError
-from pregen.model import Action, Job, Kind, Step
+from pregen.errors import ExitCode, PregenError
+from pregen.model import Action, Job, Step
 from pregen.thumbspec.uri import all_uris
 from pregen.verbs.bench.model import BenchStoppedError
 from pregen.verbs.bench.stats import Pass
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 #: Workers that are not ready by then are not waited for.
 _READY_S = 30.0
-#: No cache takes entries any more: every further source would meet the same.
-_FATAL = {Kind.CACHE_FULL: CacheFullError, Kind.CACHE_ERROR: CacheError}
 
 
 class BenchStop(Stop):
@@ -47,7 +46,7 @@ class BenchStop(Stop):
         self.code = ExitCode.INTERRUPTED
 
     def check(self) -> None:
-        """Raise StoppedError when the user wants no more."""
+        """Raise BenchStoppedError when the user wants no more."""
         if self.level is not StopLevel.RUN:
             raise BenchStoppedError(self.code)
 
@@ -91,7 +90,7 @@ def measure(
         before: called when the workers are ready, before the first job that counts.
 
     Raises:
-        StoppedError: the user wants no more.
+        BenchStoppedError: the user wants no more.
         PregenError: the engine, or the cache, can do no more.
     """
     stop.check()
@@ -99,7 +98,7 @@ def measure(
     running = make_engine("local", factory, work, engine, [WORK_MODULE])
     with closing(running.run(timekeeper, stop)) as outcomes:
         for outcome in outcomes:
-            error = _FATAL.get(outcome.kind)
+            error = CACHE_ERRORS.get(outcome.kind)
             if error is not None:
                 raise error(outcome.message)
             timekeeper.home(outcome)
@@ -230,7 +229,7 @@ def run_s(
         stop: read all the time; the program and its workers are killed then.
 
     Raises:
-        StoppedError: the user wants no more.
+        BenchStoppedError: the user wants no more.
         PregenError: the program failed; the message holds its last words.
     """
     stop.check()

@@ -40,7 +40,7 @@ from pregen.verbs.failures.model import (
     made_by,
     records,
 )
-from pregen.verbs.rerun import run_over
+from pregen.verbs.run import flags_for_files, run_over
 from pregen.walk import working_directory
 
 if TYPE_CHECKING:
@@ -273,8 +273,8 @@ def failures_session(flags: FailuresFlags) -> ExitCode:
         _write_paths(failed, b"\0" if flags.null else b"\n")
         return ExitCode.DONE
     if flags.retry and failed:
-        again = [each.path for each in failed if each.path is not None]
-        return run_over(again, "--retry-failed", json=flags.json)
+        again = dict.fromkeys(each.path for each in failed if each.path is not None)
+        return run_over(again, flags_for_files(retry_failed=True, json=flags.json))
     return _tell(failed, forgotten, flags)
 
 

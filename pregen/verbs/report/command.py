@@ -15,19 +15,20 @@ import click
 from pregen import __version__
 from pregen.cache.store import Cache
 from pregen.commandline import Command, Option
-from pregen.errors import ExitCode, MissingLibraryError, PregenError, UsageError
+from pregen.errors import ExitCode, PregenError, UsageError
+from pregen.installation import requires
 from pregen.journal import Journal, journal_path
 from pregen.journal.history import sources_of
 from pregen.thumbspec.naming import thumbnails_root
 from pregen.verbs.report.contact_sheet import make_sheet
 from pregen.verbs.report.figures import Figures
-from pregen.verbs.report.page import ReportFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pregen.journal import RecordedRun
     from pregen.journal.history import SourceHistory
+    from pregen.verbs.report.page import ReportFacts
 
 
 #: As many as anybody names by number.
@@ -43,16 +44,8 @@ def _report(run_id: int | None, output: str) -> ExitCode:
 
     Example: pregen report -o report.html
     """
-    try:
+    with requires("report", "pregen report"):
         from pregen.verbs.report.page import render  # noqa: PLC0415 - may be missing, and takes 0.4 s
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "pregen":
-            raise
-        from pregen.installation import install_command  # noqa: PLC0415 - seldom needed
-
-        raise MissingLibraryError(
-            f"pregen report needs {error.name}. Get it with: {install_command(['report'])}"
-        ) from error
 
     home = os.path.expanduser("~")
     path = journal_path(os.environ, home)
@@ -133,6 +126,8 @@ def gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: bytes
     Raises:
         PregenError: the journal cannot be read.
     """
+    from pregen.verbs.report.page import ReportFacts  # noqa: PLC0415 - as in `_report`
+
     figures = Figures(run.started_at_ns, _end_ns(run))
     try:
         for seen in sources:

@@ -23,12 +23,13 @@ from pregen.display.text import printable, shown
 from pregen.errors import ExitCode, UsageError
 from pregen.journal import Journal, journal_path
 from pregen.model import ALL_FLAVORS, Flavor, Source
+from pregen.options import run_config
 from pregen.originals.examiner import DEFAULT_TIMEOUT_S, Examiner
 from pregen.originals.mounts import read_mounts
 from pregen.originals.status import OriginalState, judge
 from pregen.session import acquire, told_aloud
 from pregen.thumbspec.naming import clean_path, thumbnails_root
-from pregen.verbs.rerun import NotMade, flavors_flag, run_over, run_unseen
+from pregen.verbs.run import flags_for_files, run_over, run_unseen
 from pregen.verbs.verify.anatomy import Flaw
 from pregen.verbs.verify.checker import (
     Checked,
@@ -46,7 +47,7 @@ from pregen.walk import walk, working_directory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from pregen.verbs.rerun import NotMade
+    from pregen.model import Outcome
     from pregen.verbs.verify.checker import Checked
 
 
@@ -176,7 +177,7 @@ def _repair_lines(result: Verified) -> Iterator[str]:
         if number := sum(bad.cure is kind for bad in result.bad):
             yield f"  {text.count(number)} {words}"
     for each in result.not_made[:_SHOWN]:
-        yield f"  not made: {shown(each.path)}  {each.kind}: {printable(each.message)}"
+        yield f"  not made: {shown(each.path)}  {each.kind.value}: {printable(each.message)}"
     if (more := len(result.not_made) - _SHOWN) > 0:
         yield f"  ... and {text.count(more)} more not made"
     for checked in result.still_bad[:_SHOWN]:
@@ -210,7 +211,7 @@ class Verified(NamedTuple):
     """Pictures."""
     originals: Mapping[OriginalState, int] = MappingProxyType({})
     """What became of the files of sound entries."""
-    not_made: Sequence[NotMade] = ()
+    not_made: Sequence[Outcome] = ()
     still_bad: Sequence[Checked] = ()
     """After the repair."""
     unknown: int = 0
@@ -253,7 +254,7 @@ def summary_record(result: Verified, code: ExitCode) -> dict[str, Any]:
         "cures": dict(cures),
         "still_bad": [path_fields(each.path) for each in result.still_bad],
         "not_made": [
-            {**path_fields(each.path), "kind": each.kind, "message": each.message}
+            {**path_fields(each.path), "kind": each.kind.value, "message": each.message}
             for each in result.not_made
         ],
         "source_unknown": result.unknown,
@@ -346,7 +347,7 @@ class _Verification:
 
         Raises:
             CacheError: the cache cannot be read.
-            StoppedError: a signal ended the comparing.
+            ComparisonStoppedError: a signal ended the comparing.
         """
         entries, seen, compared = 0, 0, 0
         bad: list[Checked] = []
@@ -431,15 +432,14 @@ class _Verification:
             cured = [Bad(each.checked, cure(each.checked)) for each in result.bad]
         finally:
             lock.release()
-        not_made: list[NotMade] = []
+        not_made: list[Outcome] = []
         for flavors, sources in groups.items():
-            # Not the pixels of a copy's entry: those may be as wrong, and nobody has compared them.
-            flags = [flavors_flag(flavors), "--retry-failed", "--no-reuse"]
+            flags = flags_for_files(flavors=flavors, retry_failed=True)
             if self._flags.json:
-                code, failed = run_unseen(sources, *flags)
+                code, failed = run_unseen(sources, run_config(flags))
                 not_made += failed
             else:
-                code = run_over(sources, *flags)
+                code = run_over(sources, flags)
             if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
                 return result._replace(bad=cured, not_made=not_made), code
         gone = {Cure.REMOVED, Cure.MENDED}

@@ -10,15 +10,18 @@ import os
 import random
 import tempfile
 from collections import defaultdict
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from pregen.config import Decoder
 from pregen.errors import ExitCode
 from pregen.imaging import review
+from pregen.options import run_config
 from pregen.thumbspec.naming import entry_path
 from pregen.thumbspec.pngtext import MIMETYPE, SOFTWARE
 from pregen.thumbspec.uri import file_uri
-from pregen.verbs.rerun import flavors_flag, run_unseen
+from pregen.verbs.run import flags_for_files, run_unseen
 from pregen.verbs.verify.anatomy import EntryFlaw, Flaw, dissect
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ def compare(
 
     Raises:
         PregenError: what ended the making before its time.
-        StoppedError: a signal did.
+        ComparisonStoppedError: a signal did.
     """
     by_source: dict[bytes, list[Checked]] = defaultdict(list)
     for each in candidates:
@@ -65,14 +68,15 @@ def compare(
         flavors = {each.item.folder.flavor for each in entries if each.item}
         wanted = sorted((one for one in flavors if one), key=lambda one: one.box_px)
         with tempfile.TemporaryDirectory(prefix="pregen-verify-") as scratch:
-            cache = os.fsencode(scratch)
-            code, _ = run_unseen(
-                batch, flavors_flag(wanted), "--retry-failed", "--no-reuse", cache=cache
+            root = os.path.join(os.fsencode(scratch), b"thumbnails")
+            flags = flags_for_files(
+                flavors=tuple(wanted), retry_failed=True, decoder=Decoder.VIPS.value, cache=root
             )
+            code, _ = run_unseen(batch, replace(run_config(flags), journal_path=b""))
             if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
                 raise ComparisonStoppedError(code)
             for each in entries:
-                yield _compared(each, os.path.join(cache, b"thumbnails"))
+                yield _compared(each, root)
         done += len(entries)
         told(done)
 

@@ -17,7 +17,8 @@ from pregen.display.listener import Watch
 from pregen.display.output import Output
 from pregen.display.text import plural
 from pregen.engines.base import StopLevel
-from pregen.errors import MissingLibraryError, UsageError
+from pregen.errors import UsageError
+from pregen.installation import requires
 from pregen.journal.database import journal_path
 from pregen.model import Kind
 from pregen.options import OPTIONS
@@ -170,16 +171,8 @@ def watch_session(flags: WatchFlags, config: RunConfig) -> ExitCode:
     Raises:
         PregenError: what ended it before its time.
     """
-    try:
+    with requires("watch", "pregen watch"):
         from pregen.verbs.watch.rounds import FollowConfig, follow  # noqa: PLC0415 - may be missing
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("watchfiles"):
-            raise
-        from pregen.installation import install_command  # noqa: PLC0415 - seldom needed
-
-        raise MissingLibraryError(
-            f"pregen watch needs watchfiles. Get it with: {install_command(['watch'])}"
-        ) from error
     stop = RunStop()
     people = Output(sys.stderr)
     rounds = 0
