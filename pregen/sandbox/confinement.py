@@ -156,14 +156,14 @@ def _accesses(allowed: AllowedFolders) -> Iterator[tuple[bytes, int]]:
 # while a run goes on, a confined worker is shut out of the new one.
 
 
-class Settled:
+class WritableFolders:
     """The folders as they are now."""
 
     def __init__(self, allowed: AllowedFolders) -> None:
         self._paths = allowed.writes
         self._then = [_identity(path) for path in allowed.writes]
 
-    def moved(self) -> bool:
+    def replaced(self) -> bool:
         """Tell whether another folder has one of the names, or one has come or gone."""
         return self._then != [_identity(path) for path in self._paths]
 

@@ -183,7 +183,7 @@ _SHARED: Final = (
 _CLONE_THREAD: Final = 0x10000
 _TCGETS, _FIONBIO, _FIONREAD, _FIONCLEX, _FIOCLEX = 0x5401, 0x5421, 0x541B, 0x5450, 0x5451
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_SETLEASE, _F_NOTIFY = 8, 10, 15, 1024, 1026
-_PR_SET_PDEATHSIG, _PR_SET_PTRACER = 1, 0x59616D61
+_PR_SET_PTRACER: Final = 0x59616D61
 
 
 def rules(pid: int, *, gives_rights: bool) -> Iterator[Rule]:
@@ -203,7 +203,7 @@ def rules(pid: int, *, gives_rights: bool) -> Iterator[Rule]:
         "fcntl", argument=1, but=(_F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_SETLEASE, _F_NOTIFY)
     )
     # It dies with its parent, and is nobody else's to trace.
-    yield Rule("prctl", but=(_PR_SET_PDEATHSIG, _PR_SET_PTRACER))
+    yield Rule("prctl", but=(syscalls.PR_SET_PDEATHSIG, _PR_SET_PTRACER))
     for call in ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"):
         yield Rule(call, only=(pid,))
     for call in (

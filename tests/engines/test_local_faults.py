@@ -19,7 +19,7 @@ import pytest
 from pregen.config import EngineConfig
 from pregen.engines.base import Stop, StopLevel
 from pregen.engines.local.engine import LocalEngine
-from pregen.engines.local.launch import see_out
+from pregen.engines.local.launch import wait_until_gone
 from pregen.errors import MissingLibraryError
 from pregen.model import REMEMBERED, Kind
 from tests.support.faults import harmful_work
@@ -94,8 +94,8 @@ def test_the_guilty_are_named_and_the_innocent_are_done(workers: int) -> None:
 
     assert Counter(outcome.job_id for outcome in outcomes) == Counter(range(300))
     kinds = {outcome.job_id: outcome.kind for outcome in outcomes}
-    innocent = {number for number in kinds if number not in guilty}
-    assert {kinds[number] for number in innocent} == {Kind.MADE}
+    external = {number for number in kinds if number not in guilty}
+    assert {kinds[number] for number in external} == {Kind.MADE}
     assert {guilty[number]: kinds[number] for number in guilty} == GUILTY
 
     messages = {guilty.get(outcome.job_id): outcome.message for outcome in outcomes}
@@ -182,9 +182,9 @@ def test_a_process_that_was_reported_dead_is_waited_for() -> None:
     with subprocess.Popen(program, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         process.stdin.close()
-        see_out(process.pid)
+        wait_until_gone(process.pid)
         assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
-    see_out(process.pid)  # there is nobody: no error
+    wait_until_gone(process.pid)  # there is nobody: no error
 
 
 # --- start-up -----------------------------------------------------------------------------------
