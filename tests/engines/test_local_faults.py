@@ -94,15 +94,15 @@ def test_the_guilty_are_named_and_the_innocent_are_done(workers: int) -> None:
 
     assert Counter(outcome.job_id for outcome in outcomes) == Counter(range(300))
     kinds = {outcome.job_id: outcome.kind for outcome in outcomes}
-    external = {number for number in kinds if number not in guilty}
-    assert {kinds[number] for number in external} == {Kind.MADE}
+    innocent = {number for number in kinds if number not in guilty}
+    assert {kinds[number] for number in innocent} == {Kind.MADE}
     assert {guilty[number]: kinds[number] for number in guilty} == GUILTY
 
     messages = {guilty.get(outcome.job_id): outcome.message for outcome in outcomes}
     assert "SIGSEGV" in messages["segfault"]
     assert "exit status 0" in messages["exit-at-once"]
     assert "SIGKILL" in messages["kill-itself"]
-    assert "_loop (saboteurs.py:" in messages["loop"]
+    assert "_loop (harmful_work.py:" in messages["loop"]
     assert "1.5 s" in messages["loop"]
     assert "a bug met" in messages["raise"]
 
