@@ -78,7 +78,7 @@ class LocalEngine:
     @property
     def sandbox(self) -> str:
         """What its workers are confined by, for people."""
-        return confinement.probe().words() if self._confined else "off"
+        return confinement.probe().describe() if self._confined else "off"
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield one outcome for each.
@@ -108,9 +108,9 @@ def _confined(wanted: Sandbox) -> bool:
     Raises:
         SandboxError: they must, and the kernel lacks some.
     """
-    if wanted is Sandbox.REQUIRE and not (found := confinement.probe()).whole:
+    if wanted is Sandbox.REQUIRE and not (found := confinement.probe()).complete:
         raise SandboxError(
-            f"--sandbox require cannot be had here ({found.words()}). It takes Linux 5.13 with "
+            f"--sandbox require cannot be had here ({found.describe()}). It takes Linux 5.13 with "
             "Landlock switched on (lsm=landlock,... on the kernel's command line; a container "
             "may forbid it) on x86-64 or arm64. --sandbox auto makes do with what there is."
         )

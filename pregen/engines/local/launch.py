@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from pregen import safepath
+from pregen.engines.base import factory_name
 from pregen.engines.local import resources, worker
 from pregen.engines.local.broker import SourceBroker
 from pregen.engines.local.channel import SharedSlot, WorkerPipe, new_memory
@@ -134,7 +135,7 @@ class Launcher:
         *,
         confined: bool,
     ) -> None:
-        self._factory = f"{work_factory.__module__}:{work_factory.__qualname__}"
+        self._factory = factory_name(work_factory)
         self._work_config = work_config
         self._growth_bytes = growth_bytes
         self._timeout_s = timeout_s

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import faulthandler
-import importlib
 import os
 import signal
 import socket
@@ -21,7 +20,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.config import DEADLINE_BYTES_PER_S
-from pregen.engines.base import attempt
+from pregen.engines.base import attempt, load_factory
 from pregen.engines.local import broker, protocol, resources
 from pregen.engines.local.channel import SharedSlot
 from pregen.engines.local.deaths import FOLDERS_REPLACED
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pregen.config import WorkConfig
-    from pregen.engines.base import Confine, Work, WorkFactory
+    from pregen.engines.base import Confine, Work
     from pregen.model import Job
 
 #: Outcomes wait this long for company: 500 messages a second from each worker at most.
@@ -69,7 +68,7 @@ def main(setup: WorkerSetup) -> None:
     _arrange(setup.pipe)
     slot = _slot(setup.pipe)
     try:
-        work = _factory(setup.factory)(setup.work_config)
+        work = load_factory(setup.factory)(setup.work_config)
         resources.limit_growth(setup.growth_bytes)
         loop = _JobLoop(setup, slot, work)
         if setup.outside is not None:
@@ -134,12 +133,6 @@ def _slot(pipe: socket.socket) -> SharedSlot:
     slot = SharedSlot(memory)
     os.close(memory)
     return slot
-
-
-def _factory(name: str) -> WorkFactory:
-    module, _, attribute = name.partition(":")
-    factory: WorkFactory = getattr(importlib.import_module(module), attribute)
-    return factory
 
 
 class _JobLoop:
