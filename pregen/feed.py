@@ -11,12 +11,12 @@ blocks: closing takes effect at the source's next item. Measured: under 1 us an 
 
 from __future__ import annotations
 
-import os
 import pickle
-import tempfile
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from pregen.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +28,6 @@ T = TypeVar("T")
 MEMORY_ITEMS = 5_000
 #: Pickled together: 0.3 ms of work while the lock is held.
 _BATCH_ITEMS = 500
-_LENGTH_BYTES = 4
 #: How long `close` waits for the thread.
 _CLOSE_S = 1.0
 
@@ -38,10 +37,10 @@ class Feed(Generic[T]):
 
     What the source raises is raised here, after the items before it.
 
-    Items pass through three places: `_tail` (the next batch), `_spill` (batches on disk) and
+    Items pass through three places: `_tail` (the next batch), `_spool` (batches on disk) and
     `_head` (what the consumer takes). While nothing is spilled, the thread puts them straight into
     the head, without a lock: a deque's ends are atomic. `_diverted` says that they go through the
-    tail. Only the thread sets it, and only the consumer clears it, when tail and spill are empty:
+    tail. Only the thread sets it, and only the consumer clears it, when tail and spool are empty:
     so no item overtakes another.
     """
 
@@ -52,7 +51,10 @@ class Feed(Generic[T]):
         """Items taken from the source so far."""
         self._head: deque[T] = deque()
         self._tail: list[T] = []
-        self._spill = _Spill(spill_dir)
+        self._spool = Spool(spill_dir or b"")
+        self._read_at = 0
+        self._spill_broken = spill_dir is None
+        """Nothing more can be spilled; what is in the spool can still be had."""
         self._bound = max(1, memory_items)
         self._low = self._bound // 2
         self._batch_items = min(_BATCH_ITEMS, self._bound)
@@ -99,13 +101,22 @@ class Feed(Generic[T]):
             raise error
         raise StopIteration
 
+    @property
+    def _spilled(self) -> bool:
+        return self._read_at < self._spool.end
+
     def _refill(self) -> None:
         with self._changed:
-            batch: list[T] | None = self._spill.get()
-            if batch is None:
-                batch, self._tail = self._tail, []
-            self._head.extend(batch)
-            self._diverted = bool(self._tail or self._spill)
+            if self._spilled:
+                data, self._read_at = self._spool.read(self._read_at)
+                self._head.extend(pickle.loads(data))  # noqa: S301 - a nameless file of this process
+                if not self._spilled:
+                    self._read_at = 0
+                    self._spool.clear()
+            else:
+                self._head.extend(self._tail)
+                self._tail = []
+            self._diverted = bool(self._tail or self._spilled)
             self._changed.notify()
 
     def _produce(self, source: Iterable[T]) -> None:
@@ -129,7 +140,7 @@ class Feed(Generic[T]):
     def _divert(self, item: T) -> None:
         """Put an item where there is room, now or once there is."""
         with self._changed:
-            if not self._diverted and self._spill.broken:
+            if not self._diverted and self._spill_broken:
                 self._wait(lambda: len(self._head) <= self._low)
                 self._head.append(item)
                 return
@@ -140,10 +151,19 @@ class Feed(Generic[T]):
             self._diverted = True
             if len(self._tail) < self._batch_items:
                 return
-            if self._spill.put(self._tail):
+            if self._spill(self._tail):
                 self._tail = []
             else:
                 self._wait(lambda: not self._tail)
+
+    def _spill(self, batch: list[T]) -> bool:
+        """Put a batch on disk; False when there is no room for it."""
+        if not self._spill_broken:
+            try:
+                self._spool.append(pickle.dumps(batch, pickle.HIGHEST_PROTOCOL))
+            except OSError:
+                self._spill_broken = True
+        return not self._spill_broken
 
     def _wait(self, reached: Callable[[], bool]) -> None:
         self._waiting = True
@@ -163,7 +183,9 @@ class Feed(Generic[T]):
             self._head.clear()
             self._tail = []
             self._diverted = False
-            self._spill.close()
+            self._spill_broken = True
+            self._read_at = 0
+            self._spool.close()
             self._error = None
             self._ended = True
 
@@ -177,62 +199,3 @@ class Feed(Generic[T]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-class _Spill:
-    """Batches on disk, first in, first out, in a file that has no name. Made when first used."""
-
-    def __init__(self, directory: bytes | None) -> None:
-        self._directory = directory
-        self.broken = directory is None
-        """True when nothing can be put here any more; what is here can still be had."""
-        self._fd = -1
-        self._read_at = 0
-        self._write_at = 0
-
-    def __bool__(self) -> bool:
-        return self._read_at < self._write_at
-
-    def put(self, batch: list[T]) -> bool:
-        """Store a batch; False when there is no room for it."""
-        if self.broken:
-            return False
-        data = pickle.dumps(batch, pickle.HIGHEST_PROTOCOL)
-        rest = memoryview(len(data).to_bytes(_LENGTH_BYTES, "little") + data)
-        position = self._write_at
-        try:
-            self._open()
-            while rest:
-                written = os.pwrite(self._fd, rest, position)
-                position += written
-                rest = rest[written:]
-        except OSError:
-            self.broken = True
-            return False
-        self._write_at = position
-        return True
-
-    def _open(self) -> None:
-        if self._fd < 0 and self._directory is not None:
-            with tempfile.TemporaryFile(dir=self._directory, buffering=0) as file:
-                self._fd = os.dup(file.fileno())
-
-    def get(self) -> list[Any] | None:
-        """Take the oldest batch; None when there is none."""
-        if not self:
-            return None
-        length = int.from_bytes(os.pread(self._fd, _LENGTH_BYTES, self._read_at), "little")
-        data = os.pread(self._fd, length, self._read_at + _LENGTH_BYTES)
-        self._read_at += _LENGTH_BYTES + length
-        if not self:
-            self._read_at = self._write_at = 0
-            os.ftruncate(self._fd, 0)
-        batch: list[Any] = pickle.loads(data)  # noqa: S301 - a nameless file of this process
-        return batch
-
-    def close(self) -> None:
-        self.broken = True
-        self._read_at = self._write_at = 0
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1

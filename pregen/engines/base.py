@@ -1,4 +1,4 @@
-"""The seam between the run and whatever does its jobs: one method.
+"""The seam between the run and whatever does its jobs: one method; the engines by name.
 
 Contract, held by every engine (`tests/contract/`):
 
@@ -46,13 +46,24 @@ OpenElsewhere = Callable[[int], int]
 """Has the run open the source of a job in hand, by the job's id; returns the descriptor, which is
 the caller's. Raises OSError in the words of the run's own attempt."""
 
-
 Confine = Callable[[OpenElsewhere], AllowedFolders]
-"""Called once, before the first job: from then on work may use nothing but its places, and opens
+"""Called once, before the first job: from then on work may use nothing but its folders, and opens
 sources that are elsewhere by asking."""
 
 WorkFactory = Callable[[WorkConfig], Work]
-"""Made in the worker, once. Must be importable by name (it is sent by reference)."""
+"""Made in the worker, once. Must be importable by name: it is sent as "module:name"."""
+
+
+def factory_name(factory: WorkFactory) -> str:
+    """Return the "module:name" of a work factory, by which `load_factory` finds it elsewhere."""
+    return f"{factory.__module__}:{factory.__qualname__}"
+
+
+def load_factory(name: str) -> WorkFactory:
+    """Import the work factory of this name."""
+    module, _, attribute = name.partition(":")
+    factory: WorkFactory = getattr(importlib.import_module(module), attribute)
+    return factory
 
 
 class StopLevel(IntEnum):
@@ -95,10 +106,6 @@ class Engine(Protocol):
         ...
 
 
-# --- One job, done so that nothing it raises gets any further. Every engine does its jobs this
-# way
-
-
 def attempt(work: Work, job: Job, ask: Ask) -> Outcome:
     """Return what `work` makes of `job`.
 
@@ -130,11 +137,8 @@ def last_line(error: BaseException) -> str:
     return f"{words} ({PurePath(frame.filename).name}:{frame.lineno}, in {frame.name})"
 
 
-# --- The engines by name. Each is imported only when it is asked for
-
-
-class Entry(NamedTuple):
-    """Where an engine is, and what has to be installed for it."""
+class EngineEntry(NamedTuple):
+    """Where an engine is, and what has to be installed for it. Imported only when asked for."""
 
     module: str
     maker: str
@@ -144,10 +148,10 @@ class Entry(NamedTuple):
     """It can send entries back, and takes a `Store` for them."""
 
 
-ENGINES: Final[dict[str, Entry]] = {
-    "dask": Entry("pregen.engines.dask.engine", "DaskEngine", "dask", collects=True),
-    "local": Entry("pregen.engines.local.engine", "LocalEngine"),
-    "serial": Entry("pregen.engines.serial", "SerialEngine"),
+ENGINES: Final[dict[str, EngineEntry]] = {
+    "dask": EngineEntry("pregen.engines.dask.engine", "DaskEngine", "dask", collects=True),
+    "local": EngineEntry("pregen.engines.local.engine", "LocalEngine"),
+    "serial": EngineEntry("pregen.engines.serial", "SerialEngine"),
 }
 DEFAULT_ENGINE: Final = "local"
 
@@ -184,14 +188,8 @@ def make_engine(
     return cast("Engine", maker(work_factory, work_config, config, preload, **more))
 
 
-# --- The work of a real run, named without being imported: the parent of workers has no use for
-# it
-#
-# The picture libraries take a quarter of a second and 60 MB, which a run that finds everything
-# fresh should not pay.
-
-
-#: What `make_work` imports.
+#: What `make_work` imports. The parent of workers never does: the picture libraries take a quarter
+#: of a second and 60 MB, which a run that finds everything fresh should not pay.
 WORK_MODULE = "pregen.work"
 
 
@@ -202,7 +200,7 @@ def make_work(config: WorkConfig) -> Work:
         MissingLibraryError: a picture library is not installed.
     """
     try:
-        from pregen.work import make_worker  # noqa: PLC0415 - see the module
+        from pregen.work import make_worker  # noqa: PLC0415 - see `WORK_MODULE`
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "pregen":
             raise

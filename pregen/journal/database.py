@@ -1,7 +1,7 @@
-"""Opens the journal's file: modes, version, migrations, and what to do with a damaged one.
+"""The journal's file: where it is, its tables, how it is opened, and what to do with a damaged one.
 
-Errors leave here as they are (OSError, sqlite3.Error) or as Unusable; `Journal` makes warnings of
-them.
+Errors leave here as they are (OSError, sqlite3.Error) or as UnusableError; `Journal` makes warnings
+of them.
 """
 
 from __future__ import annotations
@@ -9,15 +9,44 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+#: How long a lock of another process is waited for. Little: the run waits as well, and what could
+#: not be written is kept for the next time.
+BUSY_S = 0.1
+#: ... and when the run begins or has ended.
+PATIENT_S = 3.0
+#: 16 MB of log between checkpoints, which are the only times this waits for the disk.
+_CHECKPOINT_PAGES = 4_000
+#: Beside the file itself, SQLite keeps its log and the log's index.
+_PARTS = (b"", b"-wal", b"-shm")
+JOURNAL_NAME = b"journal.sqlite3"
 
-# --- The journal's tables, version by version. SQL and nothing else
+
+def state_dir(environ: Mapping[str, str], home: str) -> bytes:
+    """Return pregen's state directory, absolute; it may not exist.
+
+    `$XDG_STATE_HOME` that is unset, blank or relative counts as `~/.local/state` (XDG base
+    directory specification).
+    """
+    state = environ.get("XDG_STATE_HOME", "")
+    if not state.startswith("/"):
+        state = home.rstrip("/") + "/.local/state"
+    return os.fsencode(state.rstrip("/") + "/pregen")
+
+
+def journal_path(environ: Mapping[str, str], home: str) -> bytes:
+    """Return the path of the journal itself."""
+    return state_dir(environ, home) + b"/" + JOURNAL_NAME
+
+
+# --- Tables, version by version
 #
 # A new version is a script more in `MIGRATIONS`; those that were released never change. Each runs
 # in a transaction of its own. `PRAGMA user_version` counts the scripts a file has been through.
@@ -115,18 +144,7 @@ CREATE INDEX sources_of_note ON sources (kind) WHERE {OF_NOTE};
 MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 
-# --- Opens the journal's file: modes, version, migrations, and what to do with a damaged one
-
-
-#: How long a lock of another process is waited for. Little: the run waits as well, and what could
-#: not be written is kept for the next time.
-BUSY_S = 0.1
-#: ... and when the run begins or has ended.
-PATIENT_S = 3.0
-#: 16 MB of log between checkpoints, which are the only times this waits for the disk.
-_CHECKPOINT_PAGES = 4_000
-#: Beside the file itself, SQLite keeps its log and the log's index.
-_PARTS = (b"", b"-wal", b"-shm")
+# --- Connections
 
 
 class UnusableError(Exception):
@@ -135,9 +153,64 @@ class UnusableError(Exception):
 
 def connect(path: bytes, timeout_s: float) -> sqlite3.Connection:
     """Open the file, which must exist. Transactions are begun and ended by hand."""
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         path, timeout=timeout_s, isolation_level=None, check_same_thread=False, cached_statements=16
     )
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Write all that is written within, or nothing of it. Raises sqlite3.Error."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        with suppress(sqlite3.Error):  # SQLite may have ended it already
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        raise
+
+
+class SharedReader:
+    """Looks rows up for any thread, with a connection of its own, opened when it is first used.
+
+    It never raises and never waits long.
+    """
+
+    def __init__(self, path: bytes) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+        self.failed = False
+        """A question was not answered, be it because of a lock."""
+        self.error: sqlite3.Error | None = None
+        """Why no more questions are answered."""
+
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """Return what `query` finds; nothing when that cannot be told."""
+        with self._lock:
+            if self._closed or self.error is not None:
+                return []
+            try:
+                if self._connection is None:
+                    self._connection = connect(self._path, BUSY_S)
+                return self._connection.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                self.failed = True
+                self.error = None if is_busy(error) else error
+                return []
+
+    def close(self) -> None:
+        """Close the connection; nothing is found from then on."""
+        with self._lock:
+            self._closed = True
+            if self._connection is not None:
+                with suppress(sqlite3.Error):
+                    self._connection.close()
 
 
 def open_database(path: bytes) -> sqlite3.Connection:
@@ -152,7 +225,8 @@ def open_database(path: bytes) -> sqlite3.Connection:
     database = connect(path, PATIENT_S)
     try:
         _check_owner(database)
-        if database.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        [mode] = database.execute("PRAGMA journal_mode").fetchone()
+        if mode != "wal":
             # Where there can be no shared memory, SQLite keeps the mode it has: slower, as good.
             database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
@@ -211,17 +285,13 @@ def _check_owner(database: sqlite3.Connection) -> None:
 
 
 def _migrate(database: sqlite3.Connection) -> None:
-    """Bring the file one version on, unless another process has done so meanwhile.
-
-    Whatever is raised ends the connection, and with it the transaction.
-    """
-    database.execute("BEGIN IMMEDIATE")
-    version = _version(database)
-    if version < len(MIGRATIONS):
-        for statement in _statements(MIGRATIONS[version]):
-            database.execute(statement)
-        database.execute(f"PRAGMA user_version = {version + 1}")
-    database.execute("COMMIT")
+    """Bring the file one version on, unless another process has done so meanwhile."""
+    with transaction(database):
+        version = _version(database)
+        if version < len(MIGRATIONS):
+            for statement in _statements(MIGRATIONS[version]):
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {version + 1}")
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -231,13 +301,6 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-
-
-def roll_back(database: sqlite3.Connection) -> None:
-    """End a failed transaction; SQLite may have ended it already."""
-    with suppress(sqlite3.Error):
-        if database.in_transaction:
-            database.execute("ROLLBACK")
 
 
 def _code(error: BaseException) -> int:
@@ -277,26 +340,3 @@ def set_aside(path: bytes, damaged: tuple[int, int] | None) -> bytes | None:
         with suppress(FileNotFoundError):
             os.replace(path + part, aside + part)
     return aside
-
-
-# --- Where the journal is kept
-
-
-JOURNAL_NAME = b"journal.sqlite3"
-
-
-def state_dir(environ: Mapping[str, str], home: str) -> bytes:
-    """Return pregen's state directory, absolute; it may not exist.
-
-    `$XDG_STATE_HOME` that is unset, blank or relative counts as `~/.local/state` (XDG base
-    directory specification).
-    """
-    state = environ.get("XDG_STATE_HOME", "")
-    if not state.startswith("/"):
-        state = home.rstrip("/") + "/.local/state"
-    return os.fsencode(state.rstrip("/") + "/pregen")
-
-
-def journal_path(environ: Mapping[str, str], home: str) -> bytes:
-    """Return the path of the journal itself."""
-    return state_dir(environ, home) + b"/" + JOURNAL_NAME

@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from pregen.journal import database as files
+from pregen.journal import database
 from pregen.model import Kin
 from pregen.thumbspec import mtime
 
@@ -50,7 +50,7 @@ def place(size_bytes: int, mtime_ns: int) -> tuple[int, int]:
     return size_bytes, mtime.whole_s(mtime_ns)
 
 
-def kin(rows: Iterable[tuple[Any, ...]]) -> tuple[Kin, ...]:
+def kin(rows: Iterable[Iterable[Any]]) -> tuple[Kin, ...]:
     """Return what rows of `READ` say."""
     return tuple(Kin(key.hex(), fingerprint) for key, fingerprint in rows)
 
@@ -59,14 +59,15 @@ def forget_survey(path: bytes, cache_root: bytes) -> None:
     """Have a cache asked once more what its entries say: others came. Nothing where that fails."""
     if not os.path.lexists(path):
         return
-    with suppress(sqlite3.Error), closing(files.connect(path, files.PATIENT_S)) as database:
-        database.execute(_FORGET_SURVEY, (cache_root,))
+    with suppress(sqlite3.Error), closing(database.connect(path, database.PATIENT_S)) as writer:
+        writer.execute(_FORGET_SURVEY, (cache_root,))
 
 
 def write_survey(path: bytes, cache_root: bytes, rows: Iterable[PrintRow]) -> None:
     """Write what the entries of a cache say, all at once. Raises sqlite3.Error."""
-    with closing(files.connect(path, files.PATIENT_S)) as database:
-        database.execute("BEGIN IMMEDIATE")
-        database.executemany(WRITE, rows)
-        database.execute(_NOTE_SURVEY, (cache_root,))
-        database.execute("COMMIT")
+    with (
+        closing(database.connect(path, database.PATIENT_S)) as writer,
+        database.transaction(writer),
+    ):
+        writer.executemany(WRITE, rows)
+        writer.execute(_NOTE_SURVEY, (cache_root,))

@@ -2,7 +2,7 @@
 
 A row holds the names, which cannot contain a zero byte, and as many packed numbers. A row of
 another version of pregen, of other flavors or of the wrong length counts as none: the sources are
-looked at, and the row is written anew. Pure: SQL and bytes, no connection.
+looked at, and the row is written anew.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
-from contextlib import closing
-from typing import TYPE_CHECKING, Final
+import threading
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any, Final
 
-from pregen.journal import database as files
+from pregen.journal import database
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +31,20 @@ FORGET: Final = "DELETE FROM folders WHERE path = ?"
 #: A folder of more sources is not remembered: its row is written anew each time something in it
 #: is learned (0.1 s for so many), and its sources are looked at in full.
 MOST_NAMES: Final = 50_000
+#: What is learned is written this often: each time costs the whole folder anew.
+_WRITE_EVERY_NS: Final = 10_000_000_000
+#: ... or when this many sources have been learned.
+_WRITE_SOURCES: Final = 20_000
+#: While another run writes, so many are kept (30 MB); past that they are not remembered.
+_KEPT_SOURCES: Final = 100_000
+
+#: Names sort as bytes, and `0` follows `/`: all below a folder lies between the two.
+_SOURCES: Final = "SELECT path FROM sources WHERE path = ? OR (path >= ? AND path < ?)"
+_FOLDERS: Final = (
+    "SELECT path, version, flavors, names, facts FROM folders"
+    " WHERE path = ? OR (path >= ? AND path < ?)"
+)
+_FORGET_SOURCE: Final = "DELETE FROM sources WHERE path = ?"
 
 FolderRow = tuple[bytes, str, str, bytes, bytes]
 
@@ -39,13 +54,14 @@ def flavors_text(flavors: Sequence[Flavor]) -> str:
     return ",".join(flavor.directory for flavor in flavors)
 
 
-def read(
-    row: tuple[str, str, bytes, bytes] | None, version: str, flavors: str
-) -> dict[bytes, Known]:
+def read(row: Iterable[Any] | None, version: str, flavors: str) -> dict[bytes, Known]:
     """Return what a row of `READ` knows, by name of the source; nothing where it does not fit."""
-    if row is None or row[:2] != (version, flavors):
+    if row is None:
         return {}
-    names, facts = row[2].split(b"\0"), row[3]
+    row_version, row_flavors, joined_names, facts = row
+    if (row_version, row_flavors) != (version, flavors):
+        return {}
+    names = joined_names.split(b"\0")
     layout = _layout(flavors)
     if len(names) * layout.size != len(facts):
         return {}
@@ -70,19 +86,73 @@ def _layout(flavors: str) -> struct.Struct:
     return struct.Struct("<qq16s" + "Qqq" * len(flavors.split(",")))
 
 
-# --- What the journal knows of a folder that may be gone: for those who look for what it left
-# behind
-#
-# Reads with a connection of its own, and finds nothing where the journal cannot be read.
+class FolderNotes:
+    """What a run learns of folders, kept until it is written. For any thread.
 
+    Nothing is raised: what cannot be written is learned again by a later run.
+    """
 
-#: Names sort as bytes, and `0` follows `/`: all below a folder lies between the two.
-_SOURCES: Final = "SELECT path FROM sources WHERE path = ? OR (path >= ? AND path < ?)"
-_FOLDERS: Final = (
-    "SELECT path, version, flavors, names, facts FROM folders"
-    " WHERE path = ? OR (path >= ? AND path < ?)"
-)
-_FORGET_SOURCE: Final = "DELETE FROM sources WHERE path = ?"
+    def __init__(self, path: bytes, version: str) -> None:
+        self._path = path
+        self._version = version
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._learned: dict[tuple[bytes, str], dict[bytes, Known]] = {}
+        self._count = 0
+        self._due_ns = 0
+        self._closed = False
+
+    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
+        """Add to what is known of a folder."""
+        with self._lock:
+            if not self._closed:
+                place = folder, flavors_text(flavors)
+                self._learned.setdefault(place, {}).update(known)
+                self._count += len(known)
+                if self._count >= _WRITE_SOURCES:
+                    self._write()
+
+    def tick(self, now_ns: int) -> None:
+        """Write what has waited for long; `now_ns` is monotonic."""
+        if now_ns >= self._due_ns:
+            self._due_ns = now_ns + _WRITE_EVERY_NS
+            with self._lock:
+                self._write()
+
+    def close(self, *, write: bool) -> None:
+        """Learn nothing more; write what was learned, or drop it."""
+        with self._lock:
+            if write:
+                self._write()
+            self._closed = True
+            self._learned = {}
+            if self._connection is not None:
+                with suppress(sqlite3.Error):
+                    self._connection.close()
+
+    def _write(self) -> None:
+        if self._closed or not self._learned:
+            return
+        try:
+            if self._connection is None:
+                self._connection = database.connect(self._path, database.BUSY_S)
+            with database.transaction(self._connection):
+                for (folder, flavors), new in self._learned.items():
+                    self._write_folder(self._connection, folder, flavors, new)
+        except sqlite3.Error as error:
+            if database.is_busy(error) and self._count < _KEPT_SOURCES:
+                return  # another run writes; next time
+        self._learned, self._count = {}, 0
+
+    def _write_folder(
+        self, connection: sqlite3.Connection, folder: bytes, flavors: str, new: dict[bytes, Known]
+    ) -> None:
+        found = connection.execute(READ, (folder,)).fetchone()
+        known = read(found, self._version, flavors) | new
+        if len(known) > MOST_NAMES:
+            connection.execute(FORGET, (folder,))
+        else:
+            connection.execute(WRITE, row(folder, self._version, flavors, known))
 
 
 def known_below(journal_path: bytes, places: Iterable[bytes]) -> dict[bytes, str]:
@@ -95,15 +165,15 @@ def known_below(journal_path: bytes, places: Iterable[bytes]) -> dict[bytes, str
     if not os.path.lexists(journal_path):
         return found
     try:
-        with closing(files.connect(journal_path, files.BUSY_S)) as database:
+        with closing(database.connect(journal_path, database.BUSY_S)) as connection:
             for place in places:
                 bounds = place, place + b"/", place + b"0"
-                for (path,) in database.execute(_SOURCES, bounds):
+                for (path,) in connection.execute(_SOURCES, bounds):
                     found.setdefault(path, "")
-                for folder, *row in database.execute(_FOLDERS, bounds):
-                    known = read(tuple(row), row[0], row[1])
-                    for name, facts in known.items():
-                        found[folder + b"/" + name] = facts[2].hex()
+                for folder, version, flavors, *rest in connection.execute(_FOLDERS, bounds):
+                    known = read((version, flavors, *rest), version, flavors)
+                    for name, (_, _, key, *_) in known.items():
+                        found[folder + b"/" + name] = key.hex()
     except sqlite3.Error:
         return found
     return found
@@ -113,10 +183,9 @@ def forget(journal_path: bytes, paths: Iterable[bytes]) -> None:
     """Remove sources that are gone. What cannot be removed costs space only."""
     if not os.path.lexists(journal_path):
         return
-    try:
-        with closing(files.connect(journal_path, files.BUSY_S)) as database:
-            database.execute("BEGIN IMMEDIATE")
-            database.executemany(_FORGET_SOURCE, [(path,) for path in paths])
-            database.execute("COMMIT")
-    except sqlite3.Error:
-        return
+    with (
+        suppress(sqlite3.Error),
+        closing(database.connect(journal_path, database.BUSY_S)) as connection,
+        database.transaction(connection),
+    ):
+        connection.executemany(_FORGET_SOURCE, [(path,) for path in paths])

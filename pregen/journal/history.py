@@ -9,14 +9,12 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.journal import database as files
-from pregen.journal.rows import SOURCE_COLUMNS
+from pregen.journal import database
 from pregen.model import Kind, Stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SOURCES: Final = f"SELECT {SOURCE_COLUMNS} FROM sources WHERE run_id = ?"  # noqa: S608 - constants
 _KINDS: Final = {kind.value: kind for kind in Kind}
 
 
@@ -38,28 +36,21 @@ class SourceHistory(NamedTuple):
     seen_at_ns: int
 
 
+_STAGES: Final = Stages._fields
+_COLUMNS: Final = (*(name for name in SourceHistory._fields if name != "stages"), *_STAGES)
+_SOURCES: Final = f"SELECT {', '.join(_COLUMNS)} FROM sources WHERE run_id = ?"  # noqa: S608 - names
+
+
 def sources_of(journal_path: bytes, run_id: int) -> Iterator[SourceHistory]:
     """Yield the sources of which this run was the last to say something, in no order.
 
     Raises:
         sqlite3.Error: the journal cannot be read.
     """
-    with closing(files.connect(journal_path, files.PATIENT_S)) as database:
-        for row in database.execute(_SOURCES, (run_id,)):
-            kind = _KINDS.get(row[3])
-            if kind is not None:  # else a newer pregen's
-                yield SourceHistory(
-                    path=row[0],
-                    size_bytes=row[1],
-                    kind=kind,
-                    message=row[4],
-                    loader=row[5],
-                    mime=row[6],
-                    width_px=row[7],
-                    height_px=row[8],
-                    bytes_written=row[10],
-                    bytes_read=row[11],
-                    stages=Stages(*row[12:17]),
-                    worker_pid=row[17],
-                    seen_at_ns=row[19],
-                )
+    with closing(database.connect(journal_path, database.PATIENT_S)) as connection:
+        for row in connection.execute(_SOURCES, (run_id,)):
+            found = dict(row)
+            found["stages"] = Stages(**{name: found.pop(name) for name in _STAGES})
+            found["kind"] = _KINDS.get(found["kind"])
+            if found["kind"] is not None:  # else a newer pregen's
+                yield SourceHistory(**found)

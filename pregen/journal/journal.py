@@ -11,14 +11,12 @@ import json
 import os
 import socket
 import sqlite3
-import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pregen import __version__
-from pregen.journal import database as files
-from pregen.journal import fingerprints, folders
+from pregen.journal import database, fingerprints, folders
 from pregen.journal.database import OF_NOTE
 from pregen.journal.rows import (
     FAILURE_COLUMNS,
@@ -29,11 +27,11 @@ from pregen.journal.rows import (
     RecordedRun,
     RunState,
     RunTotals,
-    failure_from_row,
     fits,
     in_list,
-    outcome_row,
-    run_from_row,
+    recorded_failure,
+    recorded_run,
+    source_row,
 )
 from pregen.model import REMEMBERED, Kind
 from pregen.processes import born_s
@@ -41,7 +39,6 @@ from pregen.processes import born_s
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pregen.journal.rows import Row
     from pregen.model import Flavor, Kin, Known, Outcome
 
 T = TypeVar("T")
@@ -53,13 +50,6 @@ BATCH_NS: Final = 1_000_000_000
 #: Outcomes kept while the file is locked: 10 MB. Past that the journal is given up.
 _KEPT_OUTCOMES: Final = 20_000
 
-#: What is known of folders is written this often: each time costs the whole folder anew.
-_FOLDERS_NS: Final = 10 * BATCH_NS
-#: ... or when this many sources have been learned.
-_FOLDERS_SOURCES: Final = 20_000
-#: While another run writes, so many are kept (30 MB); past that they are not remembered.
-_KEPT_SOURCES: Final = 100_000
-
 #: Remembered for the version that met them only: the next one may do better, or know more formats.
 VERSION_BOUND: Final = REMEMBERED - {Kind.SMALL}
 _REMEMBERED: Final = {kind.value: kind for kind in REMEMBERED}
@@ -68,12 +58,16 @@ _FROM_NOTED = f"FROM sources WHERE {OF_NOTE} AND kind IN"
 _ANY_REMEMBERED: Final = f"SELECT 1 {_FROM_NOTED} {in_list(REMEMBERED)} LIMIT 1"
 _HINT: Final = "SELECT size_bytes, mtime_ns, kind, run_id FROM sources WHERE path = ?"
 _FAILURES: Final = f"SELECT {FAILURE_COLUMNS} {_FROM_NOTED} {FAILURE_LIST}"
-_MARKS = ", ".join("?" for _ in SOURCE_COLUMNS.split(","))
-_RECORD: Final = f"INSERT OR REPLACE INTO sources ({SOURCE_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - constants
+_COLUMNS = ", ".join(SOURCE_COLUMNS)
+_MARKS = ", ".join("?" for _ in SOURCE_COLUMNS)
+_RECORD: Final = f"INSERT OR REPLACE INTO sources ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - constants
 _LAST_RUNS: Final = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT ?"  # noqa: S608 - likewise
 #: Not those that other machines call by another name.
 _OWN_FOLDERS: Final = "SELECT path, names FROM folders WHERE substr(path, 1, 1) = x'2f'"
 _FORGET: Final = "DELETE FROM sources WHERE path = ?"
+_BEGIN: Final = (
+    "INSERT INTO runs (started_at_ns, version, host, pid, cwd, arguments) VALUES (?, ?, ?, ?, ?, ?)"
+)
 _END: Final = (
     "UPDATE runs SET ended_at_ns = ?, exit_code = ?, counts = ?, bytes_read = ?,"
     " bytes_written = ?, entries_written = ?, wall_ns = ? WHERE id = ?"
@@ -83,7 +77,7 @@ _CLOCK_SLACK_S = 60.0
 
 
 class Journal:
-    """See the module. Made by `Journal.open`; for one thread, `hint` excepted."""
+    """See the module. Made by `Journal.open`; for one thread, unless a method says otherwise."""
 
     def __init__(self, path: bytes, warn: Callable[[str], None], version: str) -> None:
         self._path = path
@@ -91,21 +85,15 @@ class Journal:
         self._version = version
         self._identity: tuple[int, int] | None = None
         self._database: sqlite3.Connection | None = None
+        self._reader: database.SharedReader | None = None
+        self._folders: folders.FolderNotes | None = None
         self._run_id = 0
-        self._rows: list[Row] = []
+        self._rows: list[tuple[Any, ...]] = []
         self._prints: list[fingerprints.PrintRow] = []
         self._due_ns = 0
         self._locked_out = False
-        self._reader: sqlite3.Connection | None = None
-        self._reader_lock = threading.Lock()
-        self._reader_error: sqlite3.Error | None = None
         self._remembers = False
         self._own_runs: frozenset[int] = frozenset()
-        self._learned: dict[tuple[bytes, str], dict[bytes, Known]] = {}
-        self._folders_lock = threading.Lock()
-        self._folders_database: sqlite3.Connection | None = None
-        self._learned_count = 0
-        self._folders_due_ns = 0
 
     @classmethod
     def open(
@@ -130,23 +118,23 @@ class Journal:
         return journal
 
     def _open(self, *, again: bool) -> None:
-        self._identity = files.identity(self._path)
+        self._identity = database.identity(self._path)
         try:
-            self._database = files.open_database(self._path)
-            self._identity = files.identity(self._path)
-            self._remember(self._database)
+            self._database = database.open_database(self._path)
+            self._identity = database.identity(self._path)
+            self._remembers = self._database.execute(_ANY_REMEMBERED).fetchone() is not None
+            own = self._database.execute("SELECT id FROM runs WHERE version = ?", (self._version,))
+            self._own_runs = frozenset(run_id for [run_id] in own)
         except sqlite3.Error as error:
             self._give_up(error)
             # Where the damaged file could be put aside, there is room for a new one.
-            if again and files.is_damage(error) and not os.path.lexists(self._path):
+            if again and database.is_damage(error) and not os.path.lexists(self._path):
                 self._open(again=False)
-        except (OSError, files.UnusableError) as error:
+        except (OSError, database.UnusableError) as error:
             self._give_up(error)
-
-    def _remember(self, database: sqlite3.Connection) -> None:
-        self._remembers = database.execute(_ANY_REMEMBERED).fetchone() is not None
-        own = database.execute("SELECT id FROM runs WHERE version = ?", (self._version,))
-        self._own_runs = frozenset(run_id for [run_id] in own)
+        else:
+            self._reader = database.SharedReader(self._path)
+            self._folders = folders.FolderNotes(self._path, self._version)
 
     @property
     def usable(self) -> bool:
@@ -157,23 +145,11 @@ class Journal:
 
     def begin_run(self, cwd: bytes, arguments: Sequence[str]) -> None:
         """Note that a run has begun, at once: a run that is killed leaves this behind."""
-        self._run_id = self._attempt(lambda database: self._begin(database, cwd, arguments)) or 0
-
-    def _begin(self, database: sqlite3.Connection, cwd: bytes, arguments: Sequence[str]) -> int:
-        cursor = database.execute(
-            "INSERT INTO runs (started_at_ns, version, host, pid, cwd, arguments)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                time.time_ns(),
-                self._version,
-                socket.gethostname(),
-                os.getpid(),
-                cwd,
-                json.dumps(list(arguments)),
-            ),
-        )
+        host, pid, words = socket.gethostname(), os.getpid(), json.dumps(list(arguments))
+        row = time.time_ns(), self._version, host, pid, cwd, words
+        cursor = self._attempt(lambda connection: connection.execute(_BEGIN, row))
+        self._run_id = 0 if cursor is None else cursor.lastrowid or 0
         self._due_ns = time.monotonic_ns() + BATCH_NS
-        return cursor.lastrowid or 0
 
     def record(self, outcome: Outcome, size_bytes: int, mtime_ns: int, key: str = "") -> None:
         """Note what became of a source; `size_bytes` and `mtime_ns` are those of its job.
@@ -184,7 +160,7 @@ class Journal:
         """
         if self._database is None or outcome.kind is Kind.INTERRUPTED:
             return
-        self._rows.append(outcome_row(outcome, size_bytes, mtime_ns, self._run_id, time.time_ns()))
+        self._rows.append(source_row(outcome, size_bytes, mtime_ns, self._run_id, time.time_ns()))
         if key and outcome.fingerprint:
             found = key, outcome.fingerprint, size_bytes, mtime_ns
             self._prints.append(fingerprints.row(*found, self._run_id))
@@ -196,66 +172,35 @@ class Journal:
         now = time.monotonic_ns()
         if many or now >= self._due_ns:
             self._due_ns = now + BATCH_NS
-            self._flush(files.BUSY_S)
-        if now >= self._folders_due_ns:
-            self._folders_due_ns = now + _FOLDERS_NS
-            with self._folders_lock:
-                if self._learned:
-                    self._flush_folders()
+            self._flush(database.BUSY_S)
+        if self._folders is not None:
+            self._folders.tick(now)
 
     def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
-        """Add to what is known of a folder (`recall.Memory`). For any thread."""
-        with self._folders_lock:
-            if self._database is None:
-                return
-            place = folder, folders.flavors_text(flavors)
-            self._learned.setdefault(place, {}).update(known)
-            self._learned_count += len(known)
-            if self._learned_count >= _FOLDERS_SOURCES:
-                self._flush_folders()
+        """Add to what is known of a folder (`reuse.memory.Memory`). For any thread."""
+        notes = self._folders
+        if notes is not None:
+            notes.learn(folder, flavors, known)
 
-    def _flush_folders(self) -> None:
-        """Write what was learned, with a connection of its own; holds `_folders_lock`."""
-        try:
-            if self._folders_database is None:
-                self._folders_database = files.connect(self._path, files.BUSY_S)
-            self._write_folders(self._folders_database)
-        except sqlite3.Error as error:
-            if files.is_busy(error) and self._learned_count < _KEPT_SOURCES:
-                return  # another run writes; next time
-        self._learned, self._learned_count = {}, 0
-
-    def _write_folders(self, database: sqlite3.Connection) -> None:
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            for (folder, flavors), new in self._learned.items():
-                found = database.execute(folders.READ, (folder,)).fetchone()
-                known = folders.read(found, self._version, flavors) | new
-                if len(known) > folders.MOST_NAMES:
-                    database.execute(folders.FORGET, (folder,))
-                else:
-                    row = folders.row(folder, self._version, flavors, known)
-                    database.execute(folders.WRITE, row)
-            database.execute("COMMIT")
-        except sqlite3.Error:
-            files.roll_back(database)
-            raise
+    def survey(self, cache_root: bytes, rows: Iterable[fingerprints.PrintRow]) -> None:
+        """Note what all entries of a cache say, now or never. For any thread."""
+        if self._database is not None:
+            with suppress(sqlite3.Error):  # the entries stay as they are: next time
+                fingerprints.write_survey(self._path, cache_root, rows)
 
     def _flush(self, timeout_s: float) -> None:
-        if self._reader_error is not None:
-            self._give_up(self._reader_error)
-        database, rows = self._database, self._rows
-        if database is None or not rows:
+        if self._reader is not None and self._reader.error is not None:
+            self._give_up(self._reader.error)
+        connection, rows = self._database, self._rows
+        if connection is None or not rows:
             return
         try:
-            database.execute(f"PRAGMA busy_timeout = {round(timeout_s * 1000)}")
-            database.execute("BEGIN IMMEDIATE")
-            database.executemany(_RECORD, rows)
-            database.executemany(fingerprints.WRITE, self._prints)
-            database.execute("COMMIT")
+            _wait_for_locks(connection, timeout_s)
+            with database.transaction(connection):
+                connection.executemany(_RECORD, rows)
+                connection.executemany(fingerprints.WRITE, self._prints)
         except sqlite3.Error as error:
-            files.roll_back(database)
-            self._locked_out = files.is_busy(error)
+            self._locked_out = database.is_busy(error)
             if not self._locked_out or len(rows) >= _KEPT_OUTCOMES:
                 self._give_up(error)
         else:
@@ -264,7 +209,7 @@ class Journal:
 
     def end_run(self, exit_code: int, totals: RunTotals) -> None:
         """Note how the run ended, after all its outcomes."""
-        self._flush(files.PATIENT_S)
+        self._flush(database.PATIENT_S)
         counts = {kind.value: count for kind, count in totals.counts.items()}
         row = (
             time.time_ns(),
@@ -276,15 +221,12 @@ class Journal:
             totals.wall_ns,
             self._run_id,
         )
-        self._attempt(lambda database: database.execute(_END, row))
+        self._attempt(lambda connection: connection.execute(_END, row))
 
     def close(self) -> None:
         """Write what is left and close the file. Nothing is noted or remembered from then on."""
-        self._flush(files.PATIENT_S)
-        with self._folders_lock:
-            if self._learned and self._database is not None:
-                self._flush_folders()
-        self._close()
+        self._flush(database.PATIENT_S)
+        self._close(write=True)
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -294,75 +236,55 @@ class Journal:
         That it is small holds for good; that it is no picture, crashed or timed out holds for the
         version that found it so.
         """
-        row = self._read(_HINT, path) if self._remembers else None
-        if row is None or row[0] != size_bytes or row[1] != fits(mtime_ns):
+        reader = self._reader
+        if reader is None or not self._remembers or reader.failed:
             return None
-        kind = _REMEMBERED.get(row[2])
-        return None if kind in VERSION_BOUND and row[3] not in self._own_runs else kind
+        for known_size, known_mtime_ns, value, run_id in reader.rows(_HINT, path):
+            kind = _REMEMBERED.get(value)
+            bound = kind in VERSION_BOUND and run_id not in self._own_runs
+            if (known_size, known_mtime_ns) == (size_bytes, fits(mtime_ns)) and not bound:
+                return kind
+        return None
 
     def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
-        """Return what is known of the sources in a folder (`recall.Memory`). For any thread."""
-        found = self._read(folders.READ, folder)
-        return folders.read(found, self._version, folders.flavors_text(flavors))
+        """Return what is known of a folder's sources (`reuse.memory.Memory`). For any thread."""
+        row = next(iter(self._look_up(folders.READ, folder)), None)
+        return folders.read(row, self._version, folders.flavors_text(flavors))
 
     def kin(self, size_bytes: int, mtime_ns: int) -> tuple[Kin, ...]:
         """Return entries of sources of this size and time, the latest first. For any thread."""
-        place = (*fingerprints.place(size_bytes, mtime_ns), fingerprints.MOST_KIN)
-        return fingerprints.kin(self._read_all(fingerprints.READ, place))
+        place = fingerprints.place(size_bytes, mtime_ns)
+        return fingerprints.kin(self._look_up(fingerprints.READ, *place, fingerprints.MOST_KIN))
 
     def surveyed(self, cache_root: bytes) -> bool:
         """Tell whether all is known that this cache's entries say. For any thread."""
-        return self._read(fingerprints.SURVEYED, cache_root) is not None
+        return bool(self._look_up(fingerprints.SURVEYED, cache_root))
 
-    def survey(self, cache_root: bytes, rows: Iterable[fingerprints.PrintRow]) -> None:
-        """Note what all entries of a cache say, now or never. For any thread."""
-        with self._folders_lock:
-            if self._database is None:
-                return
-            with suppress(sqlite3.Error):  # the entries stay as they are: next time
-                fingerprints.write_survey(self._path, cache_root, rows)
-
-    def _read(self, query: str, value: bytes) -> Row | None:
-        """Look one row up; as `_read_all`."""
-        rows = self._read_all(query, (value,))
-        return rows[0] if rows else None
-
-    def _read_all(self, query: str, values: tuple[Any, ...]) -> list[Row]:
-        """Look rows up with the reader's connection; none when that cannot be done either."""
-        with self._reader_lock:
-            if self._database is None or self._reader_error is not None:
-                return []
-            try:
-                if self._reader is None:
-                    self._reader = files.connect(self._path, files.BUSY_S)
-                rows: list[Row] = self._reader.execute(query, values).fetchall()
-            except sqlite3.Error as error:
-                self._remembers = False
-                self._reader_error = None if files.is_busy(error) else error
-                return []
-            return rows
+    def _look_up(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        reader = self._reader
+        return [] if reader is None else reader.rows(query, *values)
 
     def last_runs(self, count: int) -> list[RecordedRun]:
         """Return the newest runs, newest first."""
         rows = self._rows_of(_LAST_RUNS, count)
-        return [run_from_row(row, _state(row)) for row in rows]
+        return [recorded_run(row, _state(row)) for row in rows]
 
     def failures(self, count: int = -1) -> list[RecordedFailure]:
         """Return sources whose last outcome was a failure, by path; `count` of them at most."""
         rows = self._rows_of(f"{_FAILURES} ORDER BY path LIMIT ?", count)
-        return [failure_from_row(row) for row in rows]
+        return [recorded_failure(row) for row in rows]
 
     def outcomes(self, kinds: frozenset[Kind]) -> list[RecordedFailure]:
         """Return sources whose last outcome was of one of these kinds, by path.
 
-        Those of which there are many (`schema.OF_NOTE`) are not found.
+        Those of which there are many (`database.OF_NOTE`) are not found.
         """
         query = f"SELECT {FAILURE_COLUMNS} {_FROM_NOTED} {in_list(kinds)} ORDER BY path"
-        return [failure_from_row(row) for row in self._rows_of(query)]
+        return [recorded_failure(row) for row in self._rows_of(query)]
 
     def forget(self, paths: Sequence[bytes]) -> int:
         """Forget the last outcomes of these sources; return how many there were."""
-        return self._attempt(lambda database: _forget(database, paths)) or 0
+        return self._attempt(lambda connection: _forget(connection, paths)) or 0
 
     def sources(self) -> Iterator[bytes]:
         """Yield the path of every source that is known, some twice."""
@@ -377,8 +299,8 @@ class Journal:
         query = f"SELECT kind, count(*) {_FROM_NOTED} {FAILURE_LIST} GROUP BY kind"
         return {Kind(kind): count for kind, count in self._rows_of(query)}
 
-    def _rows_of(self, query: str, *values: Any) -> list[Row]:
-        return self._attempt(lambda database: database.execute(query, values).fetchall()) or []
+    def _rows_of(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        return self._attempt(lambda connection: connection.execute(query, values).fetchall()) or []
 
     # -- faults ---------------------------------------------------------------------------------
 
@@ -387,7 +309,7 @@ class Journal:
         if self._database is None:
             return None
         try:
-            self._database.execute(f"PRAGMA busy_timeout = {round(files.PATIENT_S * 1000)}")
+            _wait_for_locks(self._database, database.PATIENT_S)
             return action(self._database)
         except sqlite3.Error as error:
             self._give_up(error)
@@ -395,13 +317,13 @@ class Journal:
 
     def _give_up(self, error: Exception) -> None:
         """Become inert and say why; a damaged file makes room for a new one."""
-        self._close()
+        self._close(write=False)
         shown = self._path.decode("utf-8", "backslashreplace")
         reason = getattr(error, "strerror", None) or str(error)
         message = f"The journal {shown} cannot be used ({reason}); the run goes on without it."
-        if files.is_damage(error):
+        if database.is_damage(error):
             try:
-                aside = files.set_aside(self._path, self._identity)
+                aside = database.set_aside(self._path, self._identity)
             except OSError as fault:
                 message += f" It is damaged but cannot be renamed ({fault.strerror}); remove it."
             else:
@@ -413,41 +335,36 @@ class Journal:
                     )
         self._warn(message)
 
-    def _close(self) -> None:
-        with self._reader_lock:
-            self._remembers = False
-            self._reader_error = None
-            reader, self._reader = self._reader, None
-            database, self._database = self._database, None
-        with self._folders_lock:
-            writer, self._folders_database = self._folders_database, None
-            self._learned, self._learned_count = {}, 0
+    def _close(self, *, write: bool) -> None:
+        connection, self._database = self._database, None
+        reader, self._reader = self._reader, None
+        notes, self._folders = self._folders, None
+        if reader is not None:
+            reader.close()
+        if notes is not None:
+            notes.close(write=write and connection is not None)
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
         self._rows, self._prints = [], []
-        for connection in (reader, writer, database):
-            if connection is not None:
-                with suppress(sqlite3.Error):
-                    connection.close()
 
 
-def _forget(database: sqlite3.Connection, paths: Sequence[bytes]) -> int:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        many = database.executemany(_FORGET, [(path,) for path in paths])
-        database.execute("COMMIT")
-    except sqlite3.Error:
-        files.roll_back(database)
-        raise
-    return many.rowcount
+def _wait_for_locks(connection: sqlite3.Connection, timeout_s: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {round(timeout_s * 1000)}")
 
 
-def _state(row: Row) -> RunState:
+def _forget(connection: sqlite3.Connection, paths: Sequence[bytes]) -> int:
+    with database.transaction(connection):
+        return connection.executemany(_FORGET, [(path,) for path in paths]).rowcount
+
+
+def _state(row: sqlite3.Row) -> RunState:
     """Tell how the run of a row of `RUN_COLUMNS` stands."""
-    started_at_ns, ended_at_ns, host, pid = row[1], row[2], row[4], row[5]
-    if ended_at_ns is not None:
+    if row["ended_at_ns"] is not None:
         return RunState.ENDED
-    if host != socket.gethostname():
+    if row["host"] != socket.gethostname():
         return RunState.ELSEWHERE
-    born = born_s(pid)
+    born = born_s(row["pid"])
     # A process that began after the run did has only inherited its number.
-    runs = born is not None and born <= started_at_ns / 1e9 + _CLOCK_SLACK_S
+    runs = born is not None and born <= row["started_at_ns"] / 1e9 + _CLOCK_SLACK_S
     return RunState.RUNNING if runs else RunState.KILLED

@@ -6,26 +6,13 @@ import json
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pregen.model import FAILURES, Kind
+from pregen.model import FAILURES, Kind, Stages
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Mapping, Sequence
 
     from pregen.model import Outcome
-
-Row = tuple[Any, ...]
-
-#: The order of `outcome_row`.
-SOURCE_COLUMNS: Final = (
-    "path, size_bytes, mtime_ns, kind, message, loader, mime, width_px, height_px,"
-    " entries_written, bytes_written, bytes_read,"
-    " read_ns, decode_ns, resize_ns, encode_ns, commit_ns, worker_pid, run_id, seen_at_ns"
-)
-RUN_COLUMNS: Final = (
-    "id, started_at_ns, ended_at_ns, version, host, pid, cwd, arguments, exit_code, counts,"
-    " bytes_read, bytes_written, entries_written, wall_ns"
-)
-FAILURE_COLUMNS: Final = "path, kind, message, size_bytes, mtime_ns, run_id, seen_at_ns"
 
 _INT64 = 2**63
 
@@ -40,28 +27,31 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def outcome_row(
+#: The columns of `sources`, in the order of `source_row`.
+SOURCE_COLUMNS: Final = (
+    "path", "size_bytes", "mtime_ns", "kind", "message", "loader", "mime", "width_px", "height_px",
+    "entries_written", "bytes_written", "bytes_read", *Stages._fields, "worker_pid", "run_id",
+    "seen_at_ns",
+)  # fmt: skip
+
+
+def source_row(
     outcome: Outcome, size_bytes: int, mtime_ns: int, run_id: int, seen_at_ns: int
-) -> Row:
+) -> tuple[Any, ...]:
     """Return the row of `sources` for an outcome."""
-    return (
-        outcome.path,
-        fits(size_bytes),
-        fits(mtime_ns),
-        outcome.kind.value,
-        clean(outcome.message),
-        clean(outcome.loader),
-        clean(outcome.mime),
-        outcome.width_px,
-        outcome.height_px,
-        outcome.entries_written,
-        outcome.bytes_written,
-        outcome.bytes_read,
-        *outcome.stages,
-        outcome.worker_pid,
-        run_id,
-        seen_at_ns,
-    )
+    values = {
+        **outcome._asdict(),
+        **outcome.stages._asdict(),
+        "size_bytes": fits(size_bytes),
+        "mtime_ns": fits(mtime_ns),
+        "kind": outcome.kind.value,
+        "message": clean(outcome.message),
+        "loader": clean(outcome.loader),
+        "mime": clean(outcome.mime),
+        "run_id": run_id,
+        "seen_at_ns": seen_at_ns,
+    }
+    return tuple(map(values.__getitem__, SOURCE_COLUMNS))
 
 
 class RunTotals(NamedTuple):
@@ -107,25 +97,20 @@ class RecordedRun(NamedTuple):
     wall_ns: int
 
 
-def run_from_row(row: Row, state: RunState) -> RecordedRun:
+#: What `recorded_run` takes.
+RUN_COLUMNS: Final = (
+    "id AS run_id, started_at_ns, ended_at_ns, version, host, pid, cwd, arguments, exit_code,"
+    " counts, coalesce(bytes_read, 0) AS bytes_read, coalesce(bytes_written, 0) AS bytes_written,"
+    " coalesce(entries_written, 0) AS entries_written, coalesce(wall_ns, 0) AS wall_ns"
+)
+
+
+def recorded_run(row: sqlite3.Row, state: RunState) -> RecordedRun:
     """Return the run of a row of `RUN_COLUMNS`."""
-    return RecordedRun(
-        run_id=row[0],
-        state=state,
-        started_at_ns=row[1],
-        ended_at_ns=row[2],
-        version=row[3],
-        host=row[4],
-        pid=row[5],
-        cwd=row[6],
-        arguments=json.loads(row[7]),
-        exit_code=row[8],
-        counts=json.loads(row[9] or "{}"),
-        bytes_read=row[10] or 0,
-        bytes_written=row[11] or 0,
-        entries_written=row[12] or 0,
-        wall_ns=row[13] or 0,
-    )
+    found = dict(row)
+    found["arguments"] = json.loads(found["arguments"])
+    found["counts"] = json.loads(found["counts"] or "{}")
+    return RecordedRun(**found, state=state)
 
 
 class RecordedFailure(NamedTuple):
@@ -140,10 +125,14 @@ class RecordedFailure(NamedTuple):
     seen_at_ns: int
 
 
-def failure_from_row(row: Row) -> RecordedFailure:
+#: What `recorded_failure` takes.
+FAILURE_COLUMNS: Final = ", ".join(RecordedFailure._fields)
+
+
+def recorded_failure(row: sqlite3.Row) -> RecordedFailure:
     """Return the failure of a row of `FAILURE_COLUMNS`."""
-    path, kind, *rest = row
-    return RecordedFailure(path, Kind(kind), *rest)
+    found = RecordedFailure(*row)
+    return found._replace(kind=Kind(found.kind))
 
 
 def in_list(kinds: frozenset[Kind]) -> str:

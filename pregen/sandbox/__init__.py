@@ -1,12 +1,11 @@
-"""What a worker gives up once it has started: the walls between a decoder and everything else.
+"""What a worker gives up once it has started: all that lies between a decoder and everything else.
 
-    walls       asks the kernel which walls it has; puts them up
+    confinement asks what this kernel can do; confines the process that asks for it
     landlock    files: which may be read, which written
     seccomp     system calls: none for sockets, programs, other processes, foreign rights
-    filter      the same as a program for the kernel, pure; `numbers` and `rules` are what it is of
-    places      what libraries load late
-    limits      resources, and root's privileges
-    system      the few system calls that Python has no function for
+    rlimits     resources, and root's privileges
+    syscalls    the system calls that Python has no function for, and the numbers of all
 
-No library does this: see "The sandbox" in ARCHITECTURE.md.
+It knows no engine and nothing of pictures. No library does this: see "The sandbox" in
+ARCHITECTURE.md.
 """

@@ -1,4 +1,4 @@
-"""Which walls this kernel has, and putting them up around the process that asks for it."""
+"""What this kernel can confine a process by, and confining the one that asks for it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
     from pregen.model import AllowedFolders
 
-
-# --- What libraries read late: their own code, fonts, tables of the system. Never the user's
-# files
-
-
+_TASKS = Path("/proc/self/task")
 #: Programs' own files, which everybody may read; on systems that keep them elsewhere, there too.
 _SYSTEM: Final = (
     "/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/app",
@@ -33,13 +29,79 @@ _SYSTEM: Final = (
 _SELF: Final = ("auxv", "cgroup", "limits", "maps", "stat", "statm", "status")
 
 
-def late_reads() -> Iterator[bytes]:
-    """Yield the paths decoders may read besides sources. Some may not be there."""
-    for each in _texts():
-        yield os.fsencode(each)
+class SandboxRefusedError(RuntimeError):
+    """The kernel refused what it said it had."""
 
 
-def _texts() -> Iterator[str]:
+class SandboxSupport(NamedTuple):
+    """What the kernel offers."""
+
+    landlock: int
+    """Version of Landlock; 0: none."""
+    seccomp: bool
+    """System calls can be refused, and this machine's numbers are known."""
+
+    @property
+    def complete(self) -> bool:
+        """True when nothing that is promised is missing."""
+        return bool(self.landlock) and self.seccomp
+
+    def describe(self) -> str:
+        """Return what there is and what is missing, for people."""
+        there = [f"Landlock {self.landlock}"] * bool(self.landlock) + ["seccomp"] * self.seccomp
+        missing = ["Landlock"] * (not self.landlock) + ["seccomp"] * (not self.seccomp)
+        found = " and ".join(there) or "limits of resources only"
+        return f"{found}; this kernel has no {' and no '.join(missing)}" if missing else found
+
+
+def probe() -> SandboxSupport:
+    """Ask the kernel. Changes nothing."""
+    if os.uname().sysname != "Linux":
+        return SandboxSupport(0, seccomp=False)
+    return SandboxSupport(landlock.version(), seccomp.available())
+
+
+def confine(allowed: AllowedFolders) -> None:
+    """Confine this process by all there is; there is no way back.
+
+    Raises:
+        SandboxRefusedError: the kernel refuses what it said it had.
+    """
+    kernel = probe()
+    try:
+        rlimits.limit_resources()
+        if not (kernel.landlock or kernel.seccomp):
+            return
+        if (threads := len(list(_TASKS.iterdir()))) != 1:
+            raise SandboxRefusedError(f"{threads} threads run already, which would stay outside")
+        os.umask(0o077)
+        rlimits.drop_privileges()
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        if kernel.landlock:
+            landlock.confine(_accesses(allowed))
+        if kernel.seccomp:
+            seccomp.refuse(rules(os.getpid(), gives_rights=allowed.gives_rights))
+    except OSError as error:
+        raise SandboxRefusedError(
+            f"the kernel refuses a wall it has ({error}): run with --sandbox off, and look at the "
+            "rules of the container or service this runs in"
+        ) from error
+
+
+def _accesses(allowed: AllowedFolders) -> Iterator[tuple[bytes, int]]:
+    """Yield paths and what may be done there. What is written is never executed."""
+    write = landlock.WRITE | (landlock.MAKE_DIR if allowed.gives_rights else 0)
+    for path in (*map(os.fsencode, _late_reads()), *allowed.reads):
+        yield path, landlock.READ
+    for path in allowed.writes:
+        yield path, write
+
+
+def _late_reads() -> Iterator[str]:
+    """Yield what libraries read late: their own code, fonts, tables of the system.
+
+    Never a user's files but for fonts. Some may not be there.
+    """
     yield from _SYSTEM
     own = f"/proc/{os.getpid()}"
     yield from (f"{own}/{name}" for name in _SELF)
@@ -74,96 +136,18 @@ def _holds_packages(folder: str) -> bool:
     return _absolute(folder) and next(Path(folder).glob("*.dist-info"), None) is not None
 
 
-# --- Which walls this kernel has, and putting them up around the process that asks for it
+class WritableFolders:
+    """The folders a worker may write in, as they are now.
 
-
-_TASKS = Path("/proc/self/task")
-
-
-class SandboxRefusedError(RuntimeError):
-    """The kernel refused a wall that it said it had."""
-
-
-class Walls(NamedTuple):
-    """What the kernel offers."""
-
-    landlock: int
-    """Version of Landlock; 0: none."""
-    seccomp: bool
-    """System calls can be refused, and this machine's numbers are known."""
-
-    @property
-    def whole(self) -> bool:
-        """True when nothing that is promised is missing."""
-        return bool(self.landlock) and self.seccomp
-
-    def words(self) -> str:
-        """Return what stands and what does not, for people."""
-        there = [f"Landlock {self.landlock}"] * bool(self.landlock) + ["seccomp"] * self.seccomp
-        missing = ["Landlock"] * (not self.landlock) + ["seccomp"] * (not self.seccomp)
-        told = " and ".join(there) or "limits of resources only"
-        return f"{told}; this kernel has no {' and no '.join(missing)}" if missing else told
-
-
-def probe() -> Walls:
-    """Ask the kernel. Changes nothing."""
-    if os.uname().sysname != "Linux":
-        return Walls(0, seccomp=False)
-    return Walls(landlock.version(), seccomp.available())
-
-
-def confine(allowed: AllowedFolders) -> None:
-    """Put up every wall there is around this process; there is no way back.
-
-    Raises:
-        SandboxRefusedError: one that should stand does not.
+    The kernel's rules are about folders, not about names. Where a cache is removed and made again
+    while a run goes on, a confined worker is shut out of the new one.
     """
-    walls = probe()
-    try:
-        rlimits.limit_resources()
-        if not (walls.landlock or walls.seccomp):
-            return
-        if (threads := len(list(_TASKS.iterdir()))) != 1:
-            raise SandboxRefusedError(
-                f"{threads} threads run already, which a wall would leave outside"
-            )
-        os.umask(0o077)
-        rlimits.drop_privileges()
-        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        if walls.landlock:
-            landlock.confine(_accesses(allowed))
-        if walls.seccomp:
-            seccomp.refuse(rules(os.getpid(), gives_rights=allowed.gives_rights))
-    except OSError as error:
-        raise SandboxRefusedError(
-            f"the kernel refuses a wall it has ({error}): run with --sandbox off, and look at the "
-            "rules of the container or service this runs in"
-        ) from error
-
-
-def _accesses(allowed: AllowedFolders) -> Iterator[tuple[bytes, int]]:
-    """Yield paths and what may be done there. What is written is never executed."""
-    write = landlock.WRITE | (landlock.MAKE_DIR if allowed.gives_rights else 0)
-    for path in (*late_reads(), *allowed.reads):
-        yield path, landlock.READ
-    for path in allowed.writes:
-        yield path, write
-
-
-# --- Tells whether the folders a worker may write in are still those it was allowed
-#
-# The kernel's rules are about folders, not about names. Where a cache is removed and made again
-# while a run goes on, a confined worker is shut out of the new one.
-
-
-class Settled:
-    """The folders as they are now."""
 
     def __init__(self, allowed: AllowedFolders) -> None:
         self._paths = allowed.writes
         self._then = [_identity(path) for path in allowed.writes]
 
-    def moved(self) -> bool:
+    def replaced(self) -> bool:
         """Tell whether another folder has one of the names, or one has come or gone."""
         return self._then != [_identity(path) for path in self._paths]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION: Final = 1
 _PATH_BENEATH: Final = 1
-#: No line in the system's audit log for every source that lies elsewhere (`engines.local.door`).
+#: No line in the system's audit log for every source that lies elsewhere: that is no offence.
 _LOG_OFF: Final = 1
 
 # <linux/landlock.h>, LANDLOCK_ACCESS_FS_*

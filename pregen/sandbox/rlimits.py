@@ -12,7 +12,7 @@ from pregen.sandbox import syscalls
 
 #: A worker has some 20 files open; no library needs many more.
 _MOST_FILES: Final = 256
-#: No entry is larger (`storage.folder`).
+#: No entry is larger (`cache.store`).
 _MOST_FILE_BYTES: Final = 64 << 20
 #: Decoding has one thread; what more there is does little.
 _THREADS: Final = 2
@@ -32,7 +32,7 @@ def limit_resources() -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, _MOST_FILES)
     _limit(resource.RLIMIT_FSIZE, _MOST_FILE_BYTES)
-    # Its size was chosen before (`machine.limit_growth`).
+    # Its size was chosen before: what it is now, and by how much it may grow.
     _limit(resource.RLIMIT_AS, resource.getrlimit(resource.RLIMIT_AS)[0])
 
 

@@ -1,7 +1,7 @@
-"""`--order newest|oldest`: all sources by their mtime, in little memory.
+"""Which sources a run takes, and in which order: `--order newest|oldest` and `--shard`.
 
-Sorted runs go to one unlinked file and are merged while they are read back. A million sources
-take 2.3 s of CPU and 31 MB; an SQLite table takes 4.0 s. Up to `RUN_SOURCES` stay in memory.
+Sorted runs of sources go to a spool and are merged while they are read back. A million sources take
+2.3 s of CPU and 31 MB; an SQLite table takes 4.0 s. Up to `RUN_SOURCES` stay in memory.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import marshal
 import os
-import tempfile
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,15 +17,12 @@ import xxhash
 from pregen.config import Order
 from pregen.errors import PregenError
 from pregen.model import Skip, Source
+from pregen.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pregen.config import Shard
-
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
     Record = tuple[int, bytes, int]
 
@@ -64,61 +60,44 @@ def in_order(
 
 
 class _Runs:
-    """Sorted runs, one after the other in a file that has no name."""
+    """Sorted runs, one after the other in a spool."""
 
     def __init__(self, directory: bytes) -> None:
         self._directory = directory
-        self._fd = -1
-        self._end = 0
+        self._spool = Spool(directory)
         self._spans: list[tuple[int, int]] = []
 
     def add(self, records: list[Record]) -> None:
-        start = self._end
+        start = self._spool.end
         rest = iter(records)
         try:
-            if self._fd < 0:
-                os.makedirs(self._directory, 0o700, exist_ok=True)
-                with tempfile.TemporaryFile(dir=self._directory, buffering=0) as file:
-                    self._fd = os.dup(file.fileno())
+            os.makedirs(self._directory, 0o700, exist_ok=True)
             while block := list(islice(rest, BLOCK_SOURCES)):
-                data = marshal.dumps(block)
-                self._write(len(data).to_bytes(4, "little") + data)
+                self._spool.append(marshal.dumps(block))
         except OSError as error:
             raise PregenError(
                 f"No room in {os.fsdecode(self._directory)} to put the sources in order "
                 f"({error.strerror}). Make room there, or use --order walk."
             ) from error
-        self._spans.append((start, self._end))
-
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            written = os.pwrite(self._fd, view, self._end)
-            self._end += written
-            view = view[written:]
+        self._spans.append((start, self._spool.end))
 
     def readers(self) -> list[Iterator[Record]]:
         return [self._read(start, end) for start, end in self._spans]
 
     def _read(self, position: int, end: int) -> Iterator[Record]:
         while position < end:
-            length = int.from_bytes(os.pread(self._fd, 4, position), "little")
-            data = os.pread(self._fd, length, position + 4)
-            position += 4 + length
+            data, position = self._spool.read(position)
             yield from marshal.loads(data)  # noqa: S302 - an unlinked file only this run writes
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._spool.close()
 
 
-# --- One tree over several machines without an engine between them: a stable split of its
-# sources
+# --- Shards
 #
-# Each machine walks the whole tree and keeps what is its own. The shares are disjoint, together
-# they are everything, and a source stays with its machine whatever else comes or goes. They must
-# all see the tree under the same path, because the path is what decides.
+# Each of several machines walks the whole tree and keeps its own share of it. The shares are
+# disjoint, together they are everything, and a source stays with its machine whatever else comes
+# or goes. All machines must see the tree under the same path, because the path decides.
 
 
 def shard_of(path: bytes, count: int) -> int:

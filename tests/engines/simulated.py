@@ -16,7 +16,8 @@ from tests.support.faults.harmful_work import job, made
 
 if TYPE_CHECKING:
     from pregen.engines.base import StopLevel
-    from pregen.engines.local.events import Death, Fact, Order
+    from pregen.engines.local.deaths import Death
+    from pregen.engines.local.events import Command, Event
     from pregen.model import Job
 
 S = 1_000_000_000
@@ -152,13 +153,13 @@ class World:
         if worker.in_flight is not None and not worker.asking:
             self.deliver(worker)
             worker.asking = True
-            self.tell(events.MemoryAsked(worker.number, worker.in_flight.job_id, size_bytes))
+            self.tell(events.MemoryRequested(worker.number, worker.in_flight.job_id, size_bytes))
 
     def die(self, worker: SimWorker, death: Death = SEGFAULT) -> None:
         """Let it die here and now."""
-        glance = self.glance(worker)
+        reading = self.reading(worker)
         self._gone(worker, death)
-        self.tell(events.WorkerDied(worker.number, death, glance, 1000 + worker.number))
+        self.tell(events.WorkerDied(worker.number, death, reading, 1000 + worker.number))
 
     def _gone(self, worker: SimWorker, death: Death = SIGKILL) -> None:
         del self.workers[worker.number]
@@ -171,10 +172,10 @@ class World:
     def _cause(worker: SimWorker, job_id: int, death: Death) -> object:
         """Tell what this death says about the job: seen from here, not by the supervisor."""
         if "terminate" in worker.signalled:
-            return events.Cause.TIME if worker.hung == job_id else None
+            return deaths.Cause.TIME if worker.hung == job_id else None
         if "kill" in worker.signalled:
-            return events.Cause.LEFT
-        return None if death.innocent else death.cause
+            return deaths.Cause.EXIT
+        return None if death.external else death.cause
 
     def close_pipe(self, worker: SimWorker) -> None:
         self.tell(events.PipeClosed(worker.number))
@@ -182,8 +183,8 @@ class World:
     def tick(self, ns: int = TICK_NS) -> None:
         """Let `ns` pass in which the shell was not there, then tell the time."""
         self.now_ns += ns
-        glances = {number: self.glance(worker) for number, worker in self.workers.items()}
-        self.tell(events.Ticked(glances))
+        readings = {number: self.reading(worker) for number, worker in self.workers.items()}
+        self.tell(events.Ticked(readings))
 
     def pass_time(self, ns: int) -> None:
         """Let `ns` pass with a tick whenever one is due."""
@@ -191,20 +192,20 @@ class World:
             self.tick()
 
     @staticmethod
-    def glance(worker: SimWorker) -> SlotReading:
+    def reading(worker: SimWorker) -> SlotReading:
         flying = worker.in_flight
         return SlotReading(
             None if flying is None else flying.job_id, worker.started_ns, worker.done
         )
 
-    # --- what the supervisor orders -----------------------------------------------------------
+    # --- what the supervisor commands ---------------------------------------------------------
 
-    def tell(self, fact: Fact) -> None:
-        for order in self.supervisor.handle(fact, self.now_ns):
-            self.obey(order)
+    def tell(self, event: Event) -> None:
+        for command in self.supervisor.handle(event, self.now_ns):
+            self.obey(command)
 
-    def obey(self, order: Order) -> None:
-        match order:
+    def obey(self, command: Command) -> None:
+        match command:
             case events.Emit(outcomes):
                 for outcome in outcomes:
                     assert outcome.job_id not in self.outcomes, f"a second outcome: {outcome}"
@@ -212,23 +213,23 @@ class World:
             case events.Finish():
                 self.finished = True
             case events.Fail():
-                self.failed = order
+                self.failed = command
             case events.Spawn(number):
                 self.workers[number] = SimWorker(number)
-            case _ if order.worker in self.workers:
-                self.obey_for(self.workers[order.worker], order)
+            case _ if command.worker in self.workers:
+                self.obey_for(self.workers[command.worker], command)
             case _:
                 pass  # that worker has died; the supervisor is about to learn of it
 
-    def obey_for(self, worker: SimWorker, order: events.CrewOrder) -> None:
-        match order:
+    def obey_for(self, worker: SimWorker, command: events.WorkerCommand) -> None:
+        match command:
             case events.Send(_, jobs):
                 assert jobs
                 worker.queue.extend(jobs)
                 worker.taken.extend(job.job_id for job in jobs)
-            case events.Grant():
+            case events.GrantMemory():
                 worker.asking = False
-            case events.HandOver(_, path):
+            case events.OpenSource(_, path):
                 worker.handed.append(path)
             case events.Drain():
                 worker.draining = True

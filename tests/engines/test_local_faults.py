@@ -19,7 +19,7 @@ import pytest
 from pregen.config import EngineConfig
 from pregen.engines.base import Stop, StopLevel
 from pregen.engines.local.engine import LocalEngine
-from pregen.engines.local.launch import see_out
+from pregen.engines.local.launch import wait_until_gone
 from pregen.errors import MissingLibraryError
 from pregen.model import REMEMBERED, Kind
 from tests.support.faults import harmful_work
@@ -102,7 +102,7 @@ def test_the_guilty_are_named_and_the_innocent_are_done(workers: int) -> None:
     assert "SIGSEGV" in messages["segfault"]
     assert "exit status 0" in messages["exit-at-once"]
     assert "SIGKILL" in messages["kill-itself"]
-    assert "_loop (saboteurs.py:" in messages["loop"]
+    assert "_loop (harmful_work.py:" in messages["loop"]
     assert "1.5 s" in messages["loop"]
     assert "a bug met" in messages["raise"]
 
@@ -183,9 +183,9 @@ def test_a_process_that_was_reported_dead_is_waited_for() -> None:
     with subprocess.Popen(program, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         process.stdin.close()
-        see_out(process.pid)
+        wait_until_gone(process.pid)
         assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
-    see_out(process.pid)  # there is nobody: no error
+    wait_until_gone(process.pid)  # there is nobody: no error
 
 
 # --- start-up -----------------------------------------------------------------------------------

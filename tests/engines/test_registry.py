@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pregen.config import EngineConfig
-from pregen.engines.base import DEFAULT_ENGINE, ENGINES, Entry, make_engine
+from pregen.engines.base import DEFAULT_ENGINE, ENGINES, EngineEntry, make_engine
 from pregen.engines.dask.engine import DaskEngine
 from pregen.engines.local.engine import LocalEngine
 from pregen.engines.serial import SerialEngine
@@ -31,7 +31,7 @@ def test_an_unknown_name_is_a_usage_error_that_names_the_others() -> None:
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENGINES, "far", Entry("no_such_library.engine", "FarEngine", "far"))
+    monkeypatch.setitem(ENGINES, "far", EngineEntry("no_such_library.engine", "FarEngine", "far"))
     with pytest.raises(MissingLibraryError, match=r"no_such_library.* install .*\[far\]"):
         make_engine("far", harmful_work.make_noop, harmful_work.CONFIG, EngineConfig())
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from pregen.engines.base import StopLevel
-from pregen.engines.local import deaths as post_mortem
-from pregen.engines.local import events
+from pregen.engines.local import deaths, events
 from pregen.engines.local.deaths import MIXED, MOST_DEATHS, SPARED, STRIKES
 from pregen.engines.local.supervisor import FIRST_STARTS, MOST_AHEAD
 from pregen.engines.local.worker_state import ABANDON_NS, GRACE_NS, LEAVE_NS, START_NS
@@ -17,12 +16,12 @@ from tests.engines.simulated import RULES, SEGFAULT, SIGKILL, S, SimWorker, Worl
 from tests.support.faults.harmful_work import job, made
 
 if TYPE_CHECKING:
-    from pregen.engines.local.events import Death
+    from pregen.engines.local.deaths import Death
     from pregen.model import Job
 
-SIGTERM = post_mortem.cause_of(-15)
-ABORT = post_mortem.cause_of(-6)
-CPU_TIME = post_mortem.cause_of(-24)
+SIGTERM = deaths.cause_of(-15)
+ABORT = deaths.cause_of(-6)
+CPU_TIME = deaths.cause_of(-24)
 
 
 def one_worker_with(count: int, **rules: int) -> tuple[World, SimWorker]:
@@ -51,10 +50,10 @@ class Crash(NamedTuple):
 
 CRASHES = [
     Crash("segfault", SEGFAULT, Kind.CRASHED, "segmentation fault (SIGSEGV)"),
-    Crash("abort", post_mortem.cause_of(-6), Kind.CRASHED, "aborted (SIGABRT)"),
-    Crash("bus error", post_mortem.cause_of(-7), Kind.CRASHED, "bus error (SIGBUS)"),
-    Crash("exit 0", post_mortem.cause_of(0), Kind.CRASHED, "exit status 0"),
-    Crash("exit 3", post_mortem.cause_of(3), Kind.CRASHED, "exit status 3"),
+    Crash("abort", deaths.cause_of(-6), Kind.CRASHED, "aborted (SIGABRT)"),
+    Crash("bus error", deaths.cause_of(-7), Kind.CRASHED, "bus error (SIGBUS)"),
+    Crash("exit 0", deaths.cause_of(0), Kind.CRASHED, "exit status 0"),
+    Crash("exit 3", deaths.cause_of(3), Kind.CRASHED, "exit status 3"),
     Crash("unsent SIGKILL", SIGKILL, Kind.OUT_OF_MEMORY, "out-of-memory killer"),
 ]
 crashes = pytest.mark.parametrize("crash", CRASHES, ids=lambda crash: crash.how)
@@ -174,7 +173,7 @@ def die_of(*deaths: Death) -> World:
     return world
 
 
-@pytest.mark.parametrize("death", [SIGTERM, post_mortem.SERVER_LOST], ids=["SIGTERM", "server"])
+@pytest.mark.parametrize("death", [SIGTERM, deaths.SERVER_LOST], ids=["SIGTERM", "server"])
 def test_deaths_from_outside_that_go_on_end_in_an_outcome_that_is_not_remembered(
     death: Death,
 ) -> None:
@@ -189,7 +188,7 @@ OTHERWISE = [
     pytest.param([SIGKILL, ABORT], Kind.MADE, id="two causes, then it works"),
     pytest.param([SIGTERM, SIGTERM, SEGFAULT], Kind.MADE, id="one of its own among those outside"),
     pytest.param([SEGFAULT, ABORT], Kind.CRASHED, id="faults are one cause"),
-    pytest.param([post_mortem.cause_of(1), post_mortem.cause_of(2)], Kind.CRASHED, id="exits too"),
+    pytest.param([deaths.cause_of(1), deaths.cause_of(2)], Kind.CRASHED, id="exits too"),
     pytest.param([SEGFAULT, SIGTERM, SEGFAULT], Kind.CRASHED, id="twice, with one from outside"),
     pytest.param([SIGKILL, SEGFAULT, SEGFAULT], Kind.CRASHED, id="a stray SIGKILL, then twice"),
     pytest.param([SIGKILL, CPU_TIME, CPU_TIME], Kind.TIMED_OUT, id="the same with time"),
@@ -236,7 +235,7 @@ def test_a_job_that_begins_in_a_worker_about_to_be_ended_for_another_is_not_blam
     world.begin(only(world))
     world.die(only(world))
     world.run_to_the_end()
-    assert world.causes[1] == [None, events.Cause.FAULT]
+    assert world.causes[1] == [None, deaths.Cause.FAULT]
     assert world.outcomes[1].kind is Kind.MADE
 
 
@@ -386,8 +385,8 @@ def test_workers_that_never_start_end_the_run_with_their_traceback() -> None:
     for _ in range(FIRST_STARTS):
         assert world.failed is None
         worker = next(iter(world.workers.values()))
-        world.tell(events.GaveUp(worker.number, "ImportError: no module named x"))
-        world.die(worker, post_mortem.cause_of(1))
+        world.tell(events.WorkerFailed(worker.number, "ImportError: no module named x"))
+        world.die(worker, deaths.cause_of(1))
     assert world.failed == events.Fail("ImportError: no module named x", missing=True)
 
 
@@ -396,7 +395,7 @@ def test_a_start_that_fails_now_and_then_does_not_end_the_run() -> None:
     world.arrive(10)
     world.end_feed()
     for _ in range(FIRST_STARTS - 1):
-        world.die(only(world), post_mortem.cause_of(1))
+        world.die(only(world), deaths.cause_of(1))
     world.run_to_the_end()
     assert world.failed is None
     assert sorted(world.outcomes) == world.arrived
@@ -407,7 +406,7 @@ def test_a_fork_server_that_ends_under_all_its_first_workers_does_not_end_the_ru
     world.arrive(100)
     world.end_feed()
     for worker in list(world.workers.values()):
-        world.die(worker, post_mortem.SERVER_LOST)
+        world.die(worker, deaths.SERVER_LOST)
     world.run_to_the_end()
     assert world.failed is None
     assert sorted(world.outcomes) == world.arrived
@@ -419,8 +418,8 @@ def test_a_fork_server_that_always_ends_ends_the_run_after_a_while() -> None:
     for _ in range(1000):
         if world.failed:
             break
-        world.die(only(world), post_mortem.SERVER_LOST)
-    assert world.failed == events.Fail(post_mortem.SERVER_LOST.words, missing=True)
+        world.die(only(world), deaths.SERVER_LOST)
+    assert world.failed == events.Fail(deaths.SERVER_LOST.words, missing=True)
 
 
 def test_workers_that_always_die_idle_end_the_run_after_a_while() -> None:
@@ -526,15 +525,15 @@ def test_waiting_for_memory_is_not_hanging() -> None:
 
 def test_batches_grow_with_fast_jobs_and_stay_bounded() -> None:
     world = World()
-    world.arrive(world.supervisor.appetite)
+    world.arrive(world.supervisor.jobs_wanted)
     for _ in range(12):
         for worker in world.all_ready():
             while worker.queue:
                 world.begin(worker)
                 world.end(worker)
             world.deliver(worker, busy_ns=1000)
-        if world.supervisor.appetite:
-            world.arrive(world.supervisor.appetite)
+        if world.supervisor.jobs_wanted:
+            world.arrive(world.supervisor.jobs_wanted)
         assert len(world.arrived) - len(world.outcomes) <= 2 * MOST_AHEAD
     assert max(len(worker.queue) for worker in world.workers.values()) > 100
 
@@ -557,11 +556,11 @@ def test_slow_jobs_are_handed_out_one_by_one_at_the_end() -> None:
 
 def test_the_feed_is_not_asked_for_more_than_the_workers_can_use_soon() -> None:
     world = World(RULES._replace(workers=8))
-    first = world.supervisor.appetite
+    first = world.supervisor.jobs_wanted
     assert 8 <= first <= 8 * 4 * 10
     world.arrive(first)
-    assert world.supervisor.appetite == 0
-    assert not world.supervisor.hungry
+    assert world.supervisor.jobs_wanted == 0
+    assert not world.supervisor.starved
 
 
 # --- recycling ----------------------------------------------------------------------------------
@@ -572,7 +571,7 @@ def test_a_worker_leaves_after_its_share_of_jobs_and_is_replaced() -> None:
     world.work_off(worker)
     assert len(worker.taken) == 10
     assert worker.told_to_quit
-    world.die(worker, post_mortem.cause_of(0))
+    world.die(worker, deaths.cause_of(0))
     world.run_to_the_end()
     assert sorted(world.outcomes) == world.arrived
 

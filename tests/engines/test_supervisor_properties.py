@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pregen.engines.base import StopLevel
-from pregen.engines.local import deaths, events
+from pregen.engines.local import deaths
 from pregen.model import Kind
 from tests.engines.simulated import RULES, SEGFAULT, SIGKILL, S, SimWorker, World
 
@@ -86,7 +86,7 @@ class AnythingHappens(RuleBasedStateMachine):
 
     @precondition(some_worker)
     @rule(which=choice, death=st.sampled_from(DEATHS))
-    def worker_dies(self, which: int, death: events.Death) -> None:
+    def worker_dies(self, which: int, death: deaths.Death) -> None:
         self.world.die(self.pick(which), death)
 
     @precondition(some_worker)

@@ -76,9 +76,9 @@ def test_a_feed_gives_what_a_list_gives(items: list[int], memory_items: int) -> 
 def test_the_order_survives_the_disk(items: list[int], memory_items: int) -> None:
     with Feed(items, os.fsencode(tempfile.gettempdir()), memory_items) as feed:
         when_ended(feed)
-        assert bool(feed._spill) == (len(items) >= 2 * memory_items)
+        assert feed._spilled == (len(items) >= 2 * memory_items)
         assert rest_of(feed) == items
-        assert not feed._spill
+        assert not feed._spilled
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12), st.integers(1, 4))
@@ -145,25 +145,25 @@ def test_nothing_touches_the_disk_below_the_bound(tmp_path: Path) -> None:
     absent = os.fsencode(tmp_path / "absent")
     with Feed(range(100), absent, 100) as feed:
         when_ended(feed)
-        assert not feed._spill.broken
+        assert not feed._spill_broken
         assert rest_of(feed) == list(range(100))
 
 
 def test_the_file_has_no_name_and_is_only_for_the_owner(tmp_path: Path) -> None:
     with Feed(range(1_000), os.fsencode(tmp_path), 10) as feed:
         when_ended(feed)
-        assert feed._spill
+        assert feed._spilled
         assert list(tmp_path.iterdir()) == []
-        assert os.fstat(feed._spill._fd).st_mode & 0o777 == 0o600
+        assert os.fstat(feed._spool._fd).st_mode & 0o777 == 0o600
 
 
 def test_the_file_shrinks_when_all_of_it_was_read(tmp_path: Path) -> None:
     tap = Tap()
     with Feed(tap.numbers(), os.fsencode(tmp_path), 10) as feed:
         tap.open(1_000)
-        assert os.fstat(feed._spill._fd).st_size > 0
+        assert os.fstat(feed._spool._fd).st_size > 0
         assert [next(feed) for _ in range(1_000)] == list(range(1_000))
-        assert os.fstat(feed._spill._fd).st_size == 0
+        assert os.fstat(feed._spool._fd).st_size == 0
         tap.open(1_000)
         tap.end()
         assert rest_of(when_ended(feed)) == list(range(1_000, 2_000))
@@ -192,9 +192,9 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, free[1]))
 items = [b"x" * 50 + bytes([n % 256]) for n in range(500)]
 with tempfile.TemporaryDirectory() as spill_dir:
     feed = Feed(items, os.fsencode(spill_dir), 10)
-    while not feed._spill.broken:
+    while not feed._spill_broken:
         pass
-    spilled = feed._spill._write_at
+    spilled = feed._spool.end
     assert 0 < spilled <= 2_000, spilled
     assert [item for item in feed if item is not None] == items
     feed.close()
@@ -263,7 +263,7 @@ def test_closing_does_not_wait_for_a_source_that_blocks(
 
 def test_closing_leaves_no_open_file(tmp_path: Path) -> None:
     with Feed(range(1_000), os.fsencode(tmp_path), 10) as feed:
-        fd = when_ended(feed)._spill._fd
+        fd = when_ended(feed)._spool._fd
         os.fstat(fd)
-    assert feed._spill._fd == -1
+    assert feed._spool._fd == -1
     feed.close()

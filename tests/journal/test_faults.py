@@ -400,7 +400,7 @@ def test_a_migration_another_process_has_done_is_not_done_again(tmp_path: Path) 
     filled(path, 10)
     connection = database.connect(os.fsencode(path), 1)
     database._migrate(connection)
-    assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    assert list(connection.execute("PRAGMA user_version").fetchone()) == [len(MIGRATIONS)]
     connection.close()
 
 

@@ -270,7 +270,8 @@ def test_with_nothing_to_remember_the_file_is_not_asked(tmp_path: Path) -> None:
     remembered(tmp_path, Kind.MADE, "1.0.0")
     found = opened(tmp_path)
     assert found.hint(b"/a", *FACTS) is None
-    assert found._reader is None
+    assert found._reader is not None
+    assert found._reader._connection is None
     found.close()
 
 

@@ -1,4 +1,4 @@
-"""Which batches are out, how large the next one is, and what becomes of those that are lost. Pure.
+"""Which batches are out, how large the next is, what becomes of lost ones, who is silent. Pure.
 
 Every job put in comes out exactly once: as the outcome of the first batch that brings it home, or,
 where nodes die over and over with it, as DISTURBED: the next run tries it again.
@@ -124,18 +124,13 @@ class BatchLedger:
         ]
 
 
-# --- Which nodes have gone silent. Pure
-#
-# Dask's scheduler waits for five minutes (`distributed.scheduler.worker-ttl`) before it gives up a
-# worker whose connection stands but who says nothing: a stopped process, a frozen machine. A run
-# waits less.
+class SilenceWatch:
+    """Finds nodes that have gone silent, by the times at which the scheduler last heard of them.
 
-
-class Pulse:
-    """Watches the times at which the scheduler last heard of each node.
-
-    The scheduler's clock is not ours: what counts is for how long, by our clock, its time has
-    stood still.
+    Dask's scheduler waits for five minutes (`distributed.scheduler.worker-ttl`) before it gives up
+    a worker whose connection stands but who says nothing: a stopped process, a frozen machine. A
+    run waits less. The scheduler's clock is not ours: what counts is for how long, by our clock,
+    its time has stood still.
     """
 
     def __init__(self, timeout_s: float) -> None:

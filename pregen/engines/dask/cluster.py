@@ -61,7 +61,7 @@ class Broken(NamedTuple):
     error: Exception
 
 
-Event = Home | Lost | Broken
+ClusterEvent = Home | Lost | Broken
 
 
 class Cluster:
@@ -71,7 +71,7 @@ class Cluster:
         self._client = client
         self._address = address
         self._views: dict[str, tuple[WorkerView, ...]] = {}
-        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[ClusterEvent] = queue.SimpleQueue()
         self.token = uuid.uuid4().hex
 
     def identity(self) -> dict[str, dict[str, Any]]:
@@ -92,7 +92,7 @@ class Cluster:
             "run the same command again when it is back."
         )
 
-    def introduce(self, brief: NodeSetup) -> dict[str, bytes]:
+    def introduce(self, setup: NodeSetup) -> dict[str, bytes]:
         """Have every node prove that it can do the run's work; return their answers.
 
         Raises:
@@ -102,7 +102,7 @@ class Cluster:
         nodes = self.identity()
         neighbours = dict(Counter(str(facts["host"]) for facts in nodes.values()))
         try:
-            answers = self._client.run(node.introduce, brief, neighbours, on_error="return")
+            answers = self._client.run(node.introduce, setup, neighbours, on_error="return")
         except (OSError, TimeoutError) as error:
             raise self.gone() from error
         for name, answer in answers.items():
@@ -110,14 +110,14 @@ class Cluster:
                 raise answer
             if isinstance(answer, Exception):
                 raise _foreign(name, answer)
-        self._client.subscribe_topic(node.topic(brief.token), self._see)
+        self._client.subscribe_topic(node.topic(setup.token), self._see)
         return dict(answers)
 
-    def submit(self, brief: NodeSetup, batch: Batch) -> None:
+    def submit(self, setup: NodeSetup, batch: Batch) -> None:
         """Give a batch to whichever node Dask chooses; it comes back in `events`."""
         future = self._client.submit(
             node.do_batch,
-            brief,
+            setup,
             pickle.dumps(list(batch.jobs)),
             key=f"pregen-{self.token}-{batch.number}",
             pure=False,
@@ -160,7 +160,7 @@ class Cluster:
     async def _follow(self, number: int, future: Any) -> None:
         try:
             payload = await self._client.gather(future, asynchronous=True)
-            self.events.put(Home(number, pickle.loads(payload)))  # noqa: S301 - see `brief`
+            self.events.put(Home(number, pickle.loads(payload)))  # noqa: S301 - see `messages`
         except UnfitError as error:
             self.events.put(Broken(error))
         except Exception as error:  # noqa: BLE001 - whatever a cluster raises
@@ -172,7 +172,7 @@ class Cluster:
                 self.events.put(Broken(_foreign("", error)))
 
     def _see(self, event: tuple[float, bytes]) -> None:
-        shown: NodeViews = pickle.loads(event[1])  # noqa: S301 - see `brief`
+        shown: NodeViews = pickle.loads(event[1])  # noqa: S301 - see `messages`
         self._views[shown.node] = shown.views
 
     @staticmethod

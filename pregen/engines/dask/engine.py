@@ -1,4 +1,4 @@
-"""The engine for many machines: the shell around `ledger` and `pulse`.
+"""The engine for many machines: the shell around `batches`.
 
 It pulls from the feed, gives batches to a Dask cluster, and gives back what comes home. Journal,
 screen and lock stay with the client; nodes see jobs only.
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from pregen import __version__
 from pregen.config import DaskConfig
-from pregen.engines.base import Stop, StopLevel, Store, WorkFactory
-from pregen.engines.dask.batches import BatchLedger, Pulse
+from pregen.engines.base import Stop, StopLevel, Store, WorkFactory, factory_name
+from pregen.engines.dask.batches import BatchLedger, SilenceWatch
 from pregen.engines.dask.cluster import LOCAL, Broken, Cluster, Home, Lost, connected
 from pregen.engines.dask.messages import NodeSetup, ProbeSource, UnfitError
 from pregen.engines.dask.node_check import check_answer, probe_file
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from pregen.config import EngineConfig, WorkConfig
-    from pregen.engines.dask.cluster import Event
+    from pregen.engines.dask.cluster import ClusterEvent
     from pregen.engines.dask.messages import Done
     from pregen.model import Job
 
@@ -66,10 +66,10 @@ class DaskEngine:
         self._store = store
         self._dask = config.dask or DaskConfig()
         self._work_config = work_config
-        self._brief = NodeSetup(
+        self._setup = NodeSetup(
             token="",
             version=__version__,
-            work_factory=f"{work_factory.__module__}:{work_factory.__qualname__}",
+            work_factory=factory_name(work_factory),
             work_config=work_config,
             engine_config=_for_nodes(config, self._dask),
             preload=tuple(preload),
@@ -100,8 +100,8 @@ class DaskEngine:
             if not self._dask.collect:
                 root = self._work_config.cache_root
                 stack.enter_context(probe_file(root, cluster.token))
-            brief = self._brief._replace(token=cluster.token)
-            run = _ClusterRun(cluster, brief, self._dask.node_timeout_s, self._store)
+            setup = self._setup._replace(token=cluster.token)
+            run = _ClusterRun(cluster, setup, self._dask.node_timeout_s, self._store)
             try:
                 for outcome in run.outcomes(jobs, stop):
                     if outcome.worker_pid and len(self._done) < _MOST_WORKERS:
@@ -125,13 +125,13 @@ class _ClusterRun:
     """One run, from the first job to the last outcome."""
 
     def __init__(
-        self, cluster: Cluster, brief: NodeSetup, node_timeout_s: float, store: Store | None
+        self, cluster: Cluster, setup: NodeSetup, node_timeout_s: float, store: Store | None
     ) -> None:
         self._cluster = cluster
-        self._brief = brief
+        self._setup = setup
         self._store = store
         self._ledger = BatchLedger()
-        self._pulse = Pulse(node_timeout_s)
+        self._silence = SilenceWatch(node_timeout_s)
         self._node_timeout_s = node_timeout_s
         self._jobs: dict[int, Job] = {}
         self._kept: list[Job] = []
@@ -175,10 +175,10 @@ class _ClusterRun:
             for job in self._kept
             if _is_here(job)
         )
-        answers = self._cluster.introduce(self._brief._replace(samples=samples))
-        if not self._brief.collect:
+        answers = self._cluster.introduce(self._setup._replace(samples=samples))
+        if not self._setup.collect:
             for name, answer in answers.items():
-                check_answer(self._brief.work_config.cache_root, name, answer)
+                check_answer(self._setup.work_config.cache_root, name, answer)
         self._look()
         return True
 
@@ -210,7 +210,7 @@ class _ClusterRun:
             if not self._kept or (hungry and len(self._kept) < size and room <= self._slots):
                 return hungry  # somebody has work still: a small batch can wait for company
             batch, self._kept = self._kept[:size], self._kept[size:]
-            self._cluster.submit(self._brief, self._ledger.send(batch))
+            self._cluster.submit(self._setup, self._ledger.send(batch))
         return False
 
     def _pull(self, jobs: Iterator[Job | None], wanted: int) -> bool:
@@ -242,7 +242,7 @@ class _ClusterRun:
         except queue.Empty:
             return
 
-    def _take(self, event: Event) -> Generator[Outcome]:
+    def _take(self, event: ClusterEvent) -> Generator[Outcome]:
         match event:
             case Home(number, done):
                 batch = self._ledger.home(number, done.outcomes, done.busy_s, self._slots)
@@ -251,7 +251,7 @@ class _ClusterRun:
             case Lost(number, why):
                 verdict = self._ledger.lost(number, why)
                 for batch in verdict.again:
-                    self._cluster.submit(self._brief, batch)
+                    self._cluster.submit(self._setup, batch)
                 for outcome in verdict.outcomes:
                     del self._jobs[outcome.job_id]
                     yield outcome
@@ -280,7 +280,7 @@ class _ClusterRun:
             return
         self._next_look_s = now_s + _LOOK_EVERY_S
         nodes = self._cluster.identity()
-        silent = self._pulse.silent(
+        silent = self._silence.silent(
             {name: facts["last_seen"] for name, facts in nodes.items()}, now_s
         )
         for name in silent:

@@ -1,4 +1,4 @@
-"""What Dask calls on a node. Each of its workers has one program for each run (`program`).
+"""What Dask calls on a node. Each of its workers has one program for each run (`node_program`).
 
 Why the program is asked for a whole batch and does not itself run under Dask, one task per picture:
 a decoder that crashes would take the Dask worker with it, and every other task's result that
@@ -42,11 +42,11 @@ _programs: dict[tuple[str, str], _Program] = {}
 _ended: deque[str] = deque(maxlen=64)
 
 
-async def introduce(brief: NodeSetup, neighbours: dict[str, int], dask_worker: Worker) -> bytes:
+async def introduce(setup: NodeSetup, neighbours: dict[str, int], dask_worker: Worker) -> bytes:
     """Prove that this node can do the run's work, and start its program; return the answer.
 
     Args:
-        brief: the run.
+        setup: the run.
         neighbours: how many Dask workers there are on each host, by its name for Dask: they share
             its memory.
         dask_worker: given by Dask.
@@ -54,12 +54,12 @@ async def introduce(brief: NodeSetup, neighbours: dict[str, int], dask_worker: W
     Raises:
         UnfitError: this node cannot do it.
     """
-    answer = await asyncio.to_thread(prove, brief)
-    await asyncio.to_thread(_program, dask_worker, brief, neighbours)
+    answer = await asyncio.to_thread(prove, setup)
+    await asyncio.to_thread(_program, dask_worker, setup, neighbours)
     return answer
 
 
-def do_batch(brief: NodeSetup, jobs: bytes) -> bytes:
+def do_batch(setup: NodeSetup, jobs: bytes) -> bytes:
     """Do pickled jobs; return a pickled `Done`.
 
     Raises:
@@ -67,10 +67,10 @@ def do_batch(brief: NodeSetup, jobs: bytes) -> bytes:
         NodeDiedError: the program ended before the batch did.
     """
     worker = get_worker()
-    program = _of_run(brief.token, worker)
+    program = _of_run(setup.token, worker)
     if program is None:  # it joined in the middle of the run, or its program has died
-        prove(brief)
-        program = _program(worker, brief, {})
+        prove(setup)
+        program = _program(worker, setup, {})
     began_s = monotonic()
     done = program.do(pickle.loads(jobs))  # noqa: S301 - from the client
     return pickle.dumps(done._replace(busy_s=monotonic() - began_s))
@@ -100,8 +100,8 @@ def topic(token: str) -> str:
 class _Program:
     """The program of one Dask worker for one run, seen from there."""
 
-    def __init__(self, worker: Worker, brief: NodeSetup) -> None:
-        self._topic = topic(brief.token)
+    def __init__(self, worker: Worker, setup: NodeSetup) -> None:
+        self._topic = topic(setup.token)
         self._worker = worker
         self._boxes: dict[int, queue.SimpleQueue[Done | str]] = {}
         self._next = 0
@@ -120,7 +120,7 @@ class _Program:
                 stdin=subprocess.DEVNULL,
             )
         self._pipe = Connection(ours.detach())
-        self._pipe.send(brief)
+        self._pipe.send(setup)
         self.alive = True
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -180,15 +180,15 @@ class _Program:
                 box.put(self._last_words)
 
 
-def _program(worker: Worker, brief: NodeSetup, neighbours: dict[str, int]) -> _Program:
+def _program(worker: Worker, setup: NodeSetup, neighbours: dict[str, int]) -> _Program:
     """Return the program of this worker for this run; start it if there is none."""
     with _lock:
-        if brief.token in _ended:
+        if setup.token in _ended:
             raise NodeDiedError("the run has ended")
-        program = _programs.get((worker.address, brief.token))
+        program = _programs.get((worker.address, setup.token))
         if program is None or not program.alive:
-            program = _Program(worker, _fitted(worker, brief, neighbours))
-            _programs[worker.address, brief.token] = program
+            program = _Program(worker, _fitted(worker, setup, neighbours))
+            _programs[worker.address, setup.token] = program
             for key, other in tuple(_programs.items()):
                 if not other.alive:
                     del _programs[key]
@@ -200,12 +200,12 @@ def _of_run(token: str, worker: Worker) -> _Program | None:
     return program if program is not None and program.alive else None
 
 
-def _fitted(worker: Worker, brief: NodeSetup, neighbours: dict[str, int]) -> NodeSetup:
+def _fitted(worker: Worker, setup: NodeSetup, neighbours: dict[str, int]) -> NodeSetup:
     """Fit the run's limits to this node: its threads, and its part of the host's memory."""
-    config = brief.engine_config
+    config = setup.engine_config
     if not config.workers:
         config = replace(config, workers=worker.state.nthreads)
     if config.memory_bytes is None:
         share = max(1, neighbours.get(worker.ip, 1))
         config = replace(config, memory_bytes=resources.memory_budget_bytes() // share)
-    return brief._replace(engine_config=config)
+    return setup._replace(engine_config=config)

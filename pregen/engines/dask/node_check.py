@@ -46,16 +46,16 @@ def probe_file(cache_root: bytes, token: str) -> Iterator[None]:
             _remove(answer)
 
 
-def prove(brief: NodeSetup) -> bytes:
+def prove(setup: NodeSetup) -> bytes:
     """Look, on a node, at all that the run needs there; return the name of an answer in the cache.
 
     Raises:
         UnfitError: something is missing, or is not the same as on the client.
     """
-    _same_version(brief.version)
-    for sample in brief.samples:
+    _same_version(setup.version)
+    for sample in setup.samples:
         _same_source(sample)
-    return b"" if brief.collect else _same_cache(brief.work_config.cache_root, brief.token)
+    return b"" if setup.collect else _same_cache(setup.work_config.cache_root, setup.token)
 
 
 def check_answer(cache_root: bytes, node: str, answer: bytes) -> None:

@@ -7,7 +7,6 @@ by itself after a minute without work.
 
 from __future__ import annotations
 
-import importlib
 import queue
 import signal
 import sys
@@ -18,17 +17,14 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from pregen.delivery import Packer, Parcel, private_cache
-from pregen.engines.base import Stop, StopLevel
+from pregen.engines.base import Stop, StopLevel, load_factory
 from pregen.engines.dask.messages import Done, NodeSetup
 from pregen.engines.local.engine import LocalEngine
 from pregen.errors import PregenError
 from pregen.model import Job, Kind, Outcome
-
-if TYPE_CHECKING:
-    from pregen.engines.base import WorkFactory
 
 #: Long enough to outlast a pause of the client, short enough not to litter a cluster.
 _IDLE_S: Final = 60.0
@@ -100,15 +96,15 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the socket's end says when it is over
     with closing(Connection(descriptor)) as pipe, ExitStack() as stack:
-        brief: NodeSetup = pipe.recv()
+        setup: NodeSetup = pipe.recv()
         pack = None
-        if brief.collect:
+        if setup.collect:
             root, pack = stack.enter_context(
-                private_cache(brief.version, brief.work_config.flavors)
+                private_cache(setup.version, setup.work_config.flavors)
             )
-            brief = brief._replace(work_config=replace(brief.work_config, cache_root=root))
+            setup = setup._replace(work_config=replace(setup.work_config, cache_root=root))
         try:
-            _serve(brief, pipe, pack)
+            _serve(setup, pipe, pack)
         except (BrokenPipeError, ConnectionError):
             return
         except Exception as error:  # noqa: BLE001 - told to the node, which is not this program
@@ -117,10 +113,10 @@ def main(descriptor: int) -> None:
                 pipe.send(("failed", words))
 
 
-def _serve(brief: NodeSetup, pipe: Connection, pack: Packer | None) -> None:
+def _serve(setup: NodeSetup, pipe: Connection, pack: Packer | None) -> None:
     feed, stop, lock, ended = _Feed(), Stop(), threading.Lock(), threading.Event()
     engine = LocalEngine(
-        _factory(brief.work_factory), brief.work_config, brief.engine_config, brief.preload
+        load_factory(setup.work_factory), setup.work_config, setup.engine_config, setup.preload
     )
     threading.Thread(target=_listen, args=(pipe, feed, stop), daemon=True).start()
     threading.Thread(target=_show, args=(pipe, lock, engine, ended), daemon=True).start()
@@ -175,12 +171,6 @@ def _show(
             shown = views
             with suppress(OSError), lock:
                 pipe.send(("views", views))
-
-
-def _factory(name: str) -> WorkFactory:
-    module, _, attribute = name.partition(":")
-    factory: WorkFactory = getattr(importlib.import_module(module), attribute)
-    return factory
 
 
 if __name__ == "__main__":

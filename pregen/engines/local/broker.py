@@ -1,4 +1,4 @@
-"""How a confined worker gets a source that its walls hide: the run opens it and hands it over.
+"""How a confined worker gets a source that it may not open: the run opens it and hands it over.
 
 Linked pictures, folders behind links, files from a list, files named one by one: these may lie
 anywhere, and a worker that may read anywhere is not confined. So it asks for the source of a job
@@ -21,12 +21,12 @@ from struct import Struct
 from typing import Final
 
 _ANSWER: Final = Struct("<i")
-#: As `storage.source` opens: nothing that took a photo's place hangs a reader, and no access times.
+#: As `source_file` opens: nothing that took a photo's place hangs a reader, and no access times.
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _NO_ATIME: Final[int] = getattr(os, "O_NOATIME", 0)
 
 
-class Door:
+class SourceBroker:
     """The run's side, for one worker."""
 
     def __init__(self, end: socket.socket) -> None:
@@ -34,15 +34,15 @@ class Door:
         self._asked: SimpleQueue[bytes | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def hand_over(self, path: bytes) -> None:
+    def open_for_worker(self, path: bytes) -> None:
         """Open `path` and send it, soon. Returns at once."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, name="pregen-door", daemon=True)
+            self._thread = threading.Thread(target=self._serve, name="pregen-broker", daemon=True)
             self._thread.start()
         self._asked.put(path)
 
     def close(self) -> None:
-        """Let go of a worker that is gone."""
+        """Close the socket of a worker that is gone."""
         if self._thread is None:
             self._end.close()
         else:

@@ -1,7 +1,13 @@
-"""The run's end of a worker's pipe: it never blocks, whatever the worker does or fails to do.
+"""How a run and a worker talk: by a pipe for messages, and a slot of shared memory beside it.
 
+The run's end of the pipe never blocks, whatever the worker does or fails to do.
 `multiprocessing.Connection` would: it reads a message to its end, and a worker that is stopped or
 killed in the middle of one would take the run with it.
+
+The slot holds the few numbers of which none needs a message. The worker writes which job it has in
+flight, since when, and how many it has finished; the run writes one flag. Whatever kills the
+worker, the run knows exactly which job it was doing. Every number has one writer. The order of
+writing makes a torn reading harmless: a job's start is in place before its id is.
 """
 
 from __future__ import annotations
@@ -15,28 +21,32 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from pregen.engines.local.events import SlotReading
-from pregen.engines.local.protocol import Frames, Tag, WireError
+from pregen.engines.local.protocol import FrameReader, ProtocolError, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 #: One read takes all that a socket's buffer holds by default.
 _READ_BYTES: Final = 1 << 18
 
+# The cells of a slot, 8 bytes each.
+_JOB, _STARTED_NS, _DONE, _DRAIN = range(4)
+_SLOT_BYTES: Final = 4 * 8
+_NO_JOB: Final = -1
 
-class Pipe:
-    """A stream socket with a backlog of what the worker has not taken yet."""
+
+class WorkerPipe:
+    """The run's end: a stream socket with a backlog of what the worker has not taken yet."""
 
     def __init__(self, end: socket.socket) -> None:
         end.settimeout(0)
         self._socket = end
-        self._frames = Frames()
+        self._frames = FrameReader()
         self._backlog = bytearray()
         self.closed = False
         """The other end is closed, and all that was in the pipe has been read."""
-        self.senseless = False
-        """What comes is no message: a dying worker's last words, or a worker gone mad."""
+        self.garbled = False
+        """What comes is not a message: a dying worker's last words, or a worker gone mad."""
         self._dry = False
 
     def fileno(self) -> int:
@@ -85,8 +95,8 @@ class Pipe:
         frames: list[tuple[Tag, bytes]] = []
         try:
             frames.extend(self._frames.feed(data))
-        except WireError:
-            self.senseless = True
+        except ProtocolError:
+            self.garbled = True
         return frames
 
     def receive_rest(self) -> Iterator[tuple[Tag, bytes]]:
@@ -107,38 +117,22 @@ class Pipe:
         self._socket.close()
 
 
-# --- The few numbers a worker shares with the run, so that none of them needs a message
-#
-# The worker writes which job it has in flight, since when, and how many it has finished; the run
-# writes one flag. Whatever kills the worker, the run knows exactly which job it was doing.
-# Every number has one writer. The order of writing makes a torn reading harmless: a job's start is
-# in place before its id is.
-
-
-_JOB: Final = 0
-_STARTED_NS: Final = 1
-_DONE: Final = 2
-_DRAIN: Final = 3
-_SIZE_BYTES: Final = 4 * 8
-_NO_JOB: Final = -1
-
-
 def new_memory() -> int:
-    """Return the descriptor of a new slot's memory, for the `Slot` of either side."""
+    """Return the descriptor of a new slot's memory, for the `SharedSlot` of either side."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("pregen-slot")
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, _SIZE_BYTES)
+    os.ftruncate(descriptor, _SLOT_BYTES)
     return descriptor
 
 
-class Slot:
+class SharedSlot:
     """Either side's view of one worker's numbers; it needs `descriptor` only to be made."""
 
     def __init__(self, descriptor: int) -> None:
-        self._cells = memoryview(mmap.mmap(descriptor, _SIZE_BYTES)).cast("q")
+        self._cells = memoryview(mmap.mmap(descriptor, _SLOT_BYTES)).cast("q")
 
     def clear(self) -> None:
         """Run, before the worker is there: say that no job is in flight."""
@@ -167,7 +161,7 @@ class Slot:
         """Run: ask for what has not been begun."""
         self._cells[_DRAIN] = 1
 
-    def glance(self) -> SlotReading:
+    def read(self) -> SlotReading:
         """Run: read what the worker is doing now."""
         cells = self._cells
         job_id, started_ns, done = cells[_JOB], cells[_STARTED_NS], cells[_DONE]

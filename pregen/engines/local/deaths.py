@@ -1,6 +1,10 @@
-"""Whose fault the death of a worker is, and what a job comes to by it. Pure.
+"""What becomes of a dead worker: why it ended, which job is to blame, what that job comes to. Pure.
 
-A verdict that is remembered (CRASHED, TIMED_OUT) keeps a source from being tried until it changes.
+The way of a SIGKILL: `workers` finds the process gone and asks `cause_of` for its exit status;
+`Supervisor._died` finds the job with `blamed_job`, the reason with `true_death`, and charges the
+job in the `DeathLedger`.
+
+A result that is remembered (CRASHED, TIMED_OUT) keeps a source from being tried until it changes.
 So it takes two deaths of the job's own, of the same cause. What ends workers from outside is
 spared a few times, and causes that differ add up to nothing: SIGKILL by a person and by the kernel
 for want of memory look alike. A job to which that goes on is DISTURBED, and the next run tries
@@ -11,11 +15,16 @@ from __future__ import annotations
 
 import re
 import signal
+from enum import Enum, auto
 from pathlib import PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.engines.local.events import Cause, Death
 from pregen.model import Job, Kind, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pregen.engines.local.events import SlotReading
 
 #: The second death of the same cause is the job's own (it was alone).
 STRIKES: Final = 2
@@ -25,63 +34,9 @@ MIXED: Final = 3
 SPARED: Final = 3
 #: No job sees more deaths than this.
 MOST_DEATHS: Final = SPARED + MIXED
-
-CLOSED_PIPE: Final = Death(Kind.CRASHED, "it closed its connection to the run", cause=Cause.LEFT)
-SILENT: Final = Death(Kind.CRASHED, "it stopped answering between two jobs", innocent=True)
-NEVER_STARTED: Final = Death(Kind.CRASHED, "it never finished starting", cause=Cause.TIME)
-
-
-def hung(limit_s: float) -> Death:
-    """Return the death of a worker whose job did not end within `limit_s` seconds."""
-    return Death(Kind.TIMED_OUT, f"no end after {round(limit_s, 1):g} s", cause=Cause.TIME)
-
-
-class DeathLedger:
-    """The deaths of the jobs that have no outcome yet."""
-
-    def __init__(self) -> None:
-        self._deaths: dict[int, list[Death]] = {}
-
-    def charge(self, job: Job, death: Death, pid: int) -> Outcome | None:
-        """Note that `job` was in flight at `death`; return what it comes to, None: try again."""
-        deaths = self._deaths.setdefault(job.job_id, [])
-        deaths.append(death)
-        own = [each for each in deaths if not each.innocent]
-        alike = [each for each in own if each.cause is death.cause]
-        if not death.innocent and len(alike) >= STRIKES:
-            kind, message = death.kind, _verdict(death)
-        elif len(own) >= MIXED or len(deaths) - len(own) > SPARED:
-            kind, message = Kind.DISTURBED, _no_verdict(deaths)
-        else:
-            return None
-        self.forget(job.job_id)
-        return Outcome(job.job_id, job.path, kind, message, worker_pid=pid)
-
-    def forget(self, job_id: int) -> None:
-        """Drop what is known of a job that has its outcome."""
-        self._deaths.pop(job_id, None)
-
-
-def _verdict(death: Death) -> str:
-    where = f", in {death.where}" if death.where else ""
-    match death.kind:
-        case Kind.TIMED_OUT:
-            return f"{death.words}, twice{where}; a slow disk may need a longer --timeout"
-        case Kind.OUT_OF_MEMORY:
-            return f"{death.words}; close other programs or use fewer --workers"
-        case _:
-            return f"its worker died twice: {death.words}{where}"
-
-
-def _no_verdict(deaths: list[Death]) -> str:
-    causes = "; ".join(dict.fromkeys(death.words for death in deaths))
-    return f"{len(deaths)} workers ended while they had it ({causes}); run again"
-
-
-# --- What an exit status and faulthandler's last words say about a worker's end
-#
-# It decides nothing: whether the job or somebody else is to blame is `supervisor`'s decision.
-
+#: The exit status of a confined worker that makes room for one that may write in the folders
+#: there are now.
+FOLDERS_REPLACED: Final = 75
 
 #: 'File "/a/b.py", line 12 in name', innermost first, the thread that died marked "Current".
 _FRAME: Final = re.compile(rb'File "([^"\n]*)", line (\d+) in ([^\n]*)')
@@ -89,7 +44,6 @@ _CURRENT: Final = re.compile(rb"^(?:Current thread|Stack \(most recent call firs
 
 #: Signals other people send to end a program: the job in flight has nothing to do with it.
 _FROM_OUTSIDE: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
-
 #: Signals of a process that did something impossible.
 _FAULTS: Final = frozenset(
     {
@@ -103,28 +57,73 @@ _FAULTS: Final = frozenset(
     }
 )
 
-#: With this a confined worker makes room for one that may write in the folders there are now.
-PLACES_MOVED: Final = 75
 
+class Cause(Enum):
+    """What one bug would do again: two deaths of the same cause are the same death twice."""
+
+    FAULT = auto()
+    """A signal that the kernel or libc raises in the process itself; the same damage to memory
+    comes out as one or another."""
+    EXIT = auto()
+    """It ended itself, or hung up."""
+    SIGNAL = auto()
+    """Another signal."""
+    KILLED = auto()
+    """SIGKILL: the kernel for want of memory, or a person."""
+    TIME = auto()
+    """It took too long, by the clock or on the processor."""
+    EXTERNAL = auto()
+    """From outside."""
+
+
+class Death(NamedTuple):
+    """How a worker ended."""
+
+    kind: Kind
+    """What its job comes to if the job is to blame: CRASHED, OUT_OF_MEMORY or TIMED_OUT."""
+    words: str
+    """For people: "segmentation fault (SIGSEGV)"."""
+    external: bool = False
+    """The cause lies outside: its job is not to blame."""
+    where: str = ""
+    """The innermost Python line at that moment, as faulthandler saw it."""
+    cause: Cause = Cause.EXTERNAL
+    """Another than EXTERNAL where the job may be to blame."""
+
+
+CLOSED_PIPE: Final = Death(Kind.CRASHED, "it closed its connection to the run", cause=Cause.EXIT)
+SILENT: Final = Death(Kind.CRASHED, "it stopped answering between two jobs", external=True)
+NEVER_STARTED: Final = Death(Kind.CRASHED, "it never finished starting", cause=Cause.TIME)
 SERVER_LOST: Final = Death(
-    Kind.CRASHED, "the process that starts the workers was killed", innocent=True
+    Kind.CRASHED, "the process that starts the workers was killed", external=True
 )
 
 
-def cause_of(exitcode: int, last_words: bytes = b"") -> Death:
-    """Describe the end of a worker that was not sent a signal by the run itself.
+def hung(limit_s: float) -> Death:
+    """Return the death of a worker whose job did not end within `limit_s` seconds."""
+    return Death(Kind.TIMED_OUT, f"no end after {round(limit_s, 1):g} s", cause=Cause.TIME)
+
+
+def cause_of(exitcode: int | None, last_words: bytes = b"") -> Death:
+    """Describe the end of a worker by its exit status.
 
     Args:
-        exitcode: as `multiprocessing.Process.exitcode` has it, a signal negative.
+        exitcode: as `multiprocessing.Process.exitcode` has it, a signal negative; None: lost with
+            the fork server.
         last_words: what faulthandler wrote, may be empty.
     """
     where = innermost(last_words)
-    if exitcode == PLACES_MOVED:
-        return Death(Kind.CRASHED, "the cache's folders were replaced over and over", innocent=True)
+    if exitcode is None:
+        return SERVER_LOST
+    if exitcode == FOLDERS_REPLACED:
+        return Death(Kind.CRASHED, "the cache's folders were replaced over and over", external=True)
     if exitcode >= 0:
         words = f"it ended itself with exit status {exitcode}"
-        return Death(Kind.CRASHED, words, where=where, cause=Cause.LEFT)
-    number = -exitcode
+        return Death(Kind.CRASHED, words, where=where, cause=Cause.EXIT)
+    return _by_signal(-exitcode, where)
+
+
+def _by_signal(number: int, where: str) -> Death:
     if number == signal.SIGKILL:
         words = "killed by SIGKILL, most likely the kernel's out-of-memory killer"
         return Death(Kind.OUT_OF_MEMORY, words, cause=Cause.KILLED)
@@ -133,7 +132,7 @@ def cause_of(exitcode: int, last_words: bytes = b"") -> Death:
         return Death(Kind.TIMED_OUT, words, where=where, cause=Cause.TIME)
     words = signal_words(number)
     if number in _FROM_OUTSIDE:
-        return Death(Kind.CRASHED, words, innocent=True, where=where)
+        return Death(Kind.CRASHED, words, external=True, where=where)
     cause = Cause.FAULT if number in _FAULTS else Cause.SIGNAL
     return Death(Kind.CRASHED, words, where=where, cause=cause)
 
@@ -154,9 +153,78 @@ def innermost(last_words: bytes) -> str:
     frame = _FRAME.search(last_words, current.start() if current else 0)
     if frame is None:
         return ""
-    path, line, function = frame.groups()
-    return f"{_text(function)} ({PurePosixPath(_text(path)).name}:{_text(line)})"
+    path, line, function = (part.decode(errors="replace").strip() for part in frame.groups())
+    return f"{function} ({PurePosixPath(path).name}:{line})"
 
 
-def _text(data: bytes) -> str:
-    return data.decode(errors="replace").strip()
+def blamed_job(open_jobs: Mapping[int, Job], delivered: int, last: SlotReading) -> Job | None:
+    """Find the job to blame: the one in flight, or one done just before and never reported.
+
+    Args:
+        open_jobs: what the worker had without having reported it, in the order of its work.
+        delivered: how many outcomes it had reported.
+        last: its slot, read after its end.
+    """
+    if last.job_id is not None:
+        return open_jobs.get(last.job_id)
+    unreported = last.done - delivered
+    if 0 < unreported <= len(open_jobs):
+        return list(open_jobs.values())[unreported - 1]
+    return None
+
+
+def true_death(
+    death: Death, ended_for: Death | None, overdue: int | None, job: Job | None
+) -> Death:
+    """Return why a worker that had `job` really ended.
+
+    Args:
+        death: what its exit status says.
+        ended_for: why the run ended it, if it did.
+        overdue: the id of the job because of which it did.
+        job: what is to blame by `blamed_job`.
+    """
+    if ended_for is None:
+        return death
+    # It may have ended the job that hung, and begun another, before the signal came.
+    other = overdue is not None and job is not None and job.job_id != overdue
+    return ended_for._replace(where=death.where, external=other or ended_for.external)
+
+
+class DeathLedger:
+    """The deaths of the jobs that have no outcome yet."""
+
+    def __init__(self) -> None:
+        self._deaths: dict[int, list[Death]] = {}
+
+    def charge(self, job: Job, death: Death, pid: int) -> Outcome | None:
+        """Note that `job` was in flight at `death`; return what it comes to, None: try again."""
+        deaths = self._deaths.setdefault(job.job_id, [])
+        deaths.append(death)
+        own = [each for each in deaths if not each.external]
+        alike = [each for each in own if each.cause is death.cause]
+        if not death.external and len(alike) >= STRIKES:
+            kind, message = death.kind, _verdict(death)
+        elif len(own) >= MIXED or len(deaths) - len(own) > SPARED:
+            causes = "; ".join(dict.fromkeys(death.words for death in deaths))
+            kind = Kind.DISTURBED
+            message = f"{len(deaths)} workers ended while they had it ({causes}); run again"
+        else:
+            return None
+        self.forget(job.job_id)
+        return Outcome(job.job_id, job.path, kind, message, worker_pid=pid)
+
+    def forget(self, job_id: int) -> None:
+        """Drop what is known of a job that has its outcome."""
+        self._deaths.pop(job_id, None)
+
+
+def _verdict(death: Death) -> str:
+    where = f", in {death.where}" if death.where else ""
+    match death.kind:
+        case Kind.TIMED_OUT:
+            return f"{death.words}, twice{where}; a slow disk may need a longer --timeout"
+        case Kind.OUT_OF_MEMORY:
+            return f"{death.words}; close other programs or use fewer --workers"
+        case _:
+            return f"its worker died twice: {death.words}{where}"

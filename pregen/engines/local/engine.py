@@ -1,7 +1,7 @@
 """The engine for one machine: the shell around `supervisor`.
 
-It pulls from the feed, waits for what happens in the `crew`, tells the supervisor, and carries
-out what that orders. It takes no decision about any job.
+It pulls from the feed, waits for what happens to the workers, tells the supervisor, and carries out
+what that commands. It takes no decision about any job.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pregen.engines.local import events, resources
 from pregen.engines.local.launch import Launcher
 from pregen.engines.local.supervisor import TICK_NS, Supervisor
 from pregen.engines.local.worker_state import Rules, S
-from pregen.engines.local.workers import Crew
+from pregen.engines.local.workers import WorkerPool
 from pregen.errors import MissingLibraryError, PregenError, SandboxError
 from pregen.sandbox import confinement
 
@@ -78,7 +78,7 @@ class LocalEngine:
     @property
     def sandbox(self) -> str:
         """What its workers are confined by, for people."""
-        return confinement.probe().words() if self._confined else "off"
+        return confinement.probe().describe() if self._confined else "off"
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield one outcome for each.
@@ -88,13 +88,13 @@ class LocalEngine:
             PregenError: workers die over and over without having begun anything.
         """
         try:
-            crew = Crew(self._launcher)
+            pool = WorkerPool(self._launcher)
         except OSError as error:
             message = (
                 f"No worker can be started: {error.strerror}. Allow more open files (ulimit -n)."
             )
             raise MissingLibraryError(message) from error
-        self._run = _LocalRun(crew, Supervisor(self._rules))
+        self._run = _LocalRun(pool, Supervisor(self._rules))
         yield from self._run.outcomes(jobs, stop)
 
     def workers(self) -> list[WorkerView]:
@@ -103,14 +103,14 @@ class LocalEngine:
 
 
 def _confined(wanted: Sandbox) -> bool:
-    """Tell whether workers put up walls.
+    """Tell whether workers confine themselves.
 
     Raises:
         SandboxError: they must, and the kernel lacks some.
     """
-    if wanted is Sandbox.REQUIRE and not (found := confinement.probe()).whole:
+    if wanted is Sandbox.REQUIRE and not (found := confinement.probe()).complete:
         raise SandboxError(
-            f"--sandbox require cannot be had here ({found.words()}). It takes Linux 5.13 with "
+            f"--sandbox require cannot be had here ({found.describe()}). It takes Linux 5.13 with "
             "Landlock switched on (lsm=landlock,... on the kernel's command line; a container "
             "may forbid it) on x86-64 or arm64. --sandbox auto makes do with what there is."
         )
@@ -120,8 +120,8 @@ def _confined(wanted: Sandbox) -> bool:
 class _LocalRun:
     """One run of the engine, from the first job to the last outcome."""
 
-    def __init__(self, crew: Crew, supervisor: Supervisor) -> None:
-        self._crew = crew
+    def __init__(self, pool: WorkerPool, supervisor: Supervisor) -> None:
+        self._pool = pool
         self._supervisor = supervisor
         self._paths: dict[int, bytes] = {}
         self._to_start: deque[int] = deque()
@@ -140,20 +140,20 @@ class _LocalRun:
                 self._heed(stop.level)
                 self._pull(jobs)
                 self._start_one()
-                for fact in self._crew.wait(self._patience_s()):
-                    self._tell(fact)
+                for event in self._pool.wait(self._wait_s()):
+                    self._tell(event)
                 self._tick()
                 outcomes, self._outcomes = self._outcomes, []
                 yield from outcomes
             polite = self._level is not StopLevel.KILL
         finally:
-            self._crew.disband(polite=polite)
+            self._pool.close(polite=polite)
         if self._feed_error is not None:
             raise self._feed_error
 
     def workers(self) -> list[WorkerView]:
         """Return what every worker is doing now, to any thread."""
-        return self._crew.views(self._paths)
+        return self._pool.views(self._paths)
 
     def _heed(self, level: StopLevel) -> None:
         if level > self._level:
@@ -163,11 +163,11 @@ class _LocalRun:
     def _pull(self, jobs: Iterator[Job | None]) -> None:
         """Take from the feed what is wanted and ready."""
         now_ns = monotonic_ns()
-        wanted = self._supervisor.appetite
+        wanted = self._supervisor.jobs_wanted
         if not wanted or now_ns < self._next_pull_ns:
             return
         pulled: list[Job] = []
-        end: events.Fact | None = None
+        end: events.Event | None = None
         try:
             for job in jobs:
                 if job is None:
@@ -190,15 +190,15 @@ class _LocalRun:
     def _start_one(self) -> None:
         """Start one worker: those before it are to begin while the next ones start."""
         if self._to_start:
-            for fact in self._crew.start(self._to_start.popleft()):
-                self._tell(fact)
+            for event in self._pool.start(self._to_start.popleft()):
+                self._tell(event)
 
-    def _patience_s(self) -> float:
+    def _wait_s(self) -> float:
         """How long nothing may happen before something has to be done anyway."""
         if self._outcomes or self._to_start or self._finished:
             return 0.0
         due_ns = self._next_tick_ns
-        if self._supervisor.hungry:
+        if self._supervisor.starved:
             due_ns = min(due_ns, self._next_pull_ns)
         return max(0, due_ns - monotonic_ns()) / S
 
@@ -206,14 +206,14 @@ class _LocalRun:
         now_ns = monotonic_ns()
         if now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
-            self._tell(events.Ticked(self._crew.glances()))
+            self._tell(events.Ticked(self._pool.readings()))
 
-    def _tell(self, fact: events.Fact) -> None:
-        for order in self._supervisor.handle(fact, monotonic_ns()):
-            self._carry_out(order)
+    def _tell(self, event: events.Event) -> None:
+        for command in self._supervisor.handle(event, monotonic_ns()):
+            self._carry_out(command)
 
-    def _carry_out(self, order: events.Order) -> None:
-        match order:
+    def _carry_out(self, command: events.Command) -> None:
+        match command:
             case events.Emit(outcomes):
                 for outcome in outcomes:
                     self._paths.pop(outcome.job_id, None)
@@ -225,7 +225,7 @@ class _LocalRun:
             case events.Fail(why, missing):
                 self._fail(why, missing=missing)
             case _:
-                self._crew.obey(order)
+                self._pool.carry_out(command)
 
     @staticmethod
     def _fail(why: str, *, missing: bool) -> None:

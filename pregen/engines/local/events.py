@@ -1,19 +1,19 @@
-"""What the supervisor is told (facts) and what it answers (orders). Values only.
+"""What the supervisor is told (events) and what it answers (commands). Values only.
 
-Workers go by numbers that are never used twice within a run; the shell in `engine` knows which
-process a number stands for.
+Workers go by numbers that are never used twice within a run; `workers` knows which process a number
+stands for.
 """
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pregen.engines.base import StopLevel
-    from pregen.model import Job, Kind, Outcome
+    from pregen.engines.local.deaths import Death
+    from pregen.model import Job, Outcome
 
 
 class SlotReading(NamedTuple):
@@ -27,40 +27,7 @@ class SlotReading(NamedTuple):
     """Jobs this worker has finished, whether their outcomes have been received or not."""
 
 
-class Cause(Enum):
-    """What one bug would do again: two deaths of the same cause are the same death twice."""
-
-    FAULT = auto()
-    """A signal that the kernel or libc raises in the process itself; the same damage to memory
-    comes out as one or another."""
-    LEFT = auto()
-    """It ended itself, or hung up."""
-    SIGNAL = auto()
-    """Another signal."""
-    KILLED = auto()
-    """SIGKILL: the kernel for want of memory, or anybody."""
-    TIME = auto()
-    """It took too long, by the clock or on the processor."""
-    UNTOLD = auto()
-    """From outside."""
-
-
-class Death(NamedTuple):
-    """How a worker ended, in so far as its exit status tells."""
-
-    kind: Kind
-    """What its job comes to if the job is to blame: CRASHED or OUT_OF_MEMORY."""
-    words: str
-    """For people: "segmentation fault (SIGSEGV)"."""
-    innocent: bool = False
-    """The cause lies outside: its job is not to blame."""
-    where: str = ""
-    """The innermost Python line at that moment, as faulthandler saw it."""
-    cause: Cause = Cause.UNTOLD
-    """Never UNTOLD where the job may be to blame."""
-
-
-# --- facts ------------------------------------------------------------------------------------
+# --- events -----------------------------------------------------------------------------------
 
 
 class JobsArrived(NamedTuple):
@@ -80,7 +47,7 @@ class WorkerReady(NamedTuple):
     rss_bytes: int
 
 
-class GaveUp(NamedTuple):
+class WorkerFailed(NamedTuple):
     """A worker cannot start, or cannot go on; its death follows."""
 
     worker: int
@@ -106,7 +73,7 @@ class JobsReturned(NamedTuple):
     job_ids: tuple[int, ...]
 
 
-class MemoryAsked(NamedTuple):
+class MemoryRequested(NamedTuple):
     """The job in flight waits until this much memory may be used."""
 
     worker: int
@@ -114,7 +81,7 @@ class MemoryAsked(NamedTuple):
     size_bytes: int
 
 
-class SourceAsked(NamedTuple):
+class SourceRequested(NamedTuple):
     """A confined worker cannot open the source of a job it has."""
 
     worker: int
@@ -139,7 +106,7 @@ class WorkerDied(NamedTuple):
 class Ticked(NamedTuple):
     """Time has passed. Expected every `TICK_NS`; a late one means that the run was stopped."""
 
-    glances: Mapping[int, SlotReading]
+    readings: Mapping[int, SlotReading]
 
 
 class StopRaised(NamedTuple):
@@ -148,15 +115,15 @@ class StopRaised(NamedTuple):
     level: StopLevel
 
 
-Fact = (
+Event = (
     JobsArrived
     | FeedEnded
     | WorkerReady
-    | GaveUp
+    | WorkerFailed
     | OutcomesReceived
     | JobsReturned
-    | MemoryAsked
-    | SourceAsked
+    | MemoryRequested
+    | SourceRequested
     | PipeClosed
     | WorkerDied
     | Ticked
@@ -164,7 +131,7 @@ Fact = (
 )
 
 
-# --- orders -----------------------------------------------------------------------------------
+# --- commands ---------------------------------------------------------------------------------
 
 
 class Spawn(NamedTuple):
@@ -180,13 +147,13 @@ class Send(NamedTuple):
     jobs: tuple[Job, ...]
 
 
-class Grant(NamedTuple):
+class GrantMemory(NamedTuple):
     """Let the job that asked for memory go on."""
 
     worker: int
 
 
-class HandOver(NamedTuple):
+class OpenSource(NamedTuple):
     """Open this source for a worker."""
 
     worker: int
@@ -241,7 +208,7 @@ class Fail(NamedTuple):
     """No worker ever got ready: most likely something is not installed."""
 
 
-CrewOrder = Send | Grant | HandOver | Drain | Quit | Terminate | Kill | Abandon
+WorkerCommand = Send | GrantMemory | OpenSource | Drain | Quit | Terminate | Kill | Abandon
 """What concerns one worker that is there."""
 
-Order = CrewOrder | Spawn | Emit | Finish | Fail
+Command = WorkerCommand | Spawn | Emit | Finish | Fail

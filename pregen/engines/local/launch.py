@@ -22,9 +22,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from pregen import safepath
-from pregen.engines.local import deaths, resources, worker
-from pregen.engines.local.broker import Door
-from pregen.engines.local.channel import Pipe, Slot, new_memory
+from pregen.engines.base import factory_name
+from pregen.engines.local import resources, worker
+from pregen.engines.local.broker import SourceBroker
+from pregen.engines.local.channel import SharedSlot, WorkerPipe, new_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,12 +34,11 @@ if TYPE_CHECKING:
 
     from pregen.config import WorkConfig
     from pregen.engines.base import WorkFactory
-    from pregen.engines.local.events import Death
 
 #: Read when a worker's libraries are loaded, so they must be in its environment before. One thread
 #: in each worker: the parallelism is over sources. Huge pages for large blocks of memory (glibc
 #: 2.35): a decoder that takes 100 MB for one picture otherwise spends more time in page faults
-#: than in decoding (ARCHITECTURE.md, Decisions).
+#: than in decoding.
 WORKER_ENVIRONMENT: Final = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "OMP_NUM_THREADS": "1",
@@ -54,47 +54,63 @@ _STATUS_LOST: Final = 255
 _SERVER_END_S: Final = 1.0
 
 
-class Member:
+class WorkerProcess:
     """One worker process, seen from the run."""
 
     def __init__(
-        self, number: int, process: BaseProcess, pipe: Pipe, slot: Slot, door: Door | None
+        self,
+        number: int,
+        process: BaseProcess,
+        pipe: WorkerPipe,
+        slot: SharedSlot,
+        broker: SourceBroker | None,
     ) -> None:
         self.number = number
-        self.door = door
-        self.process = process
+        self.broker = broker
+        self._process = process
         self.pipe = pipe
         self.slot = slot
         self.sentinel = process.sentinel
         self.pid = process.pid or 0
 
-    def cause_of_death(self) -> Death:
-        """Describe how the process, which is dead, ended."""
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self._process.kill()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for its end."""
+        self._process.join(timeout_s)
+
+    @property
+    def is_alive(self) -> bool:
+        """False once its end has been noticed."""
+        return self._process.exitcode is None
+
+    def exitcode(self) -> int | None:
+        """Return how the dead process ended; None: that was lost with the fork server."""
         lost = _is_empty(self.sentinel)
-        if self.process.exitcode is None:
+        if self._process.exitcode is None:
             # One that was spawned closes its sentinel before it can be waited for.
-            see_out(self.pid)
-        exitcode = self.process.exitcode
-        if exitcode is None or (exitcode == _STATUS_LOST and lost):
-            return deaths.SERVER_LOST
-        return deaths.cause_of(exitcode, self.pipe.last_words)
+            wait_until_gone(self.pid)
+        exitcode = self._process.exitcode
+        return None if exitcode == _STATUS_LOST and lost else exitcode
 
     def close(self) -> None:
         """Free everything of a process that is dead."""
         self._close_ends()
-        self.process.join()
-        self.process.close()
-        see_out(self.pid)
+        self._process.join()
+        self._process.close()
+        wait_until_gone(self.pid)
 
     def abandon(self) -> None:
         """Forget a process that cannot be ended; Python's exit is not to wait for it either."""
         self._close_ends()
-        getattr(mp_process, "_children", set()).discard(self.process)
+        getattr(mp_process, "_children", set()).discard(self._process)
 
     def _close_ends(self) -> None:
         self.pipe.close()
-        if self.door is not None:
-            self.door.close()
+        if self.broker is not None:
+            self.broker.close()
 
 
 class Launcher:
@@ -106,7 +122,7 @@ class Launcher:
         growth_bytes: by how much a worker's address space may grow.
         timeout_s: how long a small job may take.
         preload: modules the fork server imports once for all.
-        confined: workers are to put up the walls there are.
+        confined: workers are to confine themselves as far as the kernel can.
     """
 
     def __init__(
@@ -119,23 +135,23 @@ class Launcher:
         *,
         confined: bool,
     ) -> None:
-        self._factory = f"{work_factory.__module__}:{work_factory.__qualname__}"
+        self._factory = factory_name(work_factory)
         self._work_config = work_config
         self._growth_bytes = growth_bytes
         self._timeout_s = timeout_s
         self._confined = confined
         self._context = _context(preload)
 
-    def start(self, number: int) -> Member:
+    def start(self, number: int) -> WorkerProcess:
         """Start worker `number`. Raises OSError or EOFError when that is not possible."""
         ours, theirs = socket.socketpair()
-        door, outside = socket.socketpair() if self._confined else (None, None)
+        broker, outside = socket.socketpair() if self._confined else (None, None)
         memory = new_memory()
         try:
-            slot = Slot(memory)
+            slot = SharedSlot(memory)
             slot.clear()
             socket.send_fds(ours, [worker.SLOT_FOLLOWS], [memory])
-            brief = worker.WorkerSetup(
+            setup = worker.WorkerSetup(
                 theirs,
                 self._factory,
                 self._work_config,
@@ -144,17 +160,19 @@ class Launcher:
                 outside,
             )
             process = self._context.Process(
-                target=worker.main, args=(brief,), name=f"pregen-worker-{number}", daemon=True
+                target=worker.main, args=(setup,), name=f"pregen-worker-{number}", daemon=True
             )
-            with _apart():
+            with _isolated():
                 _start(process)
         except BaseException:
-            _close(ours, door)
+            _close(ours, broker)
             raise
         finally:
             _close(theirs, outside)
             os.close(memory)
-        return Member(number, process, Pipe(ours), slot, Door(door) if door else None)
+        return WorkerProcess(
+            number, process, WorkerPipe(ours), slot, SourceBroker(broker) if broker else None
+        )
 
 
 def _close(*ends: socket.socket | None) -> None:
@@ -172,7 +190,7 @@ def _context(preload: Sequence[str]) -> ForkServerContext | SpawnContext:
 
 
 @contextmanager
-def _apart() -> Iterator[None]:
+def _isolated() -> Iterator[None]:
     """Keep from the new process what is the run's own affair.
 
     * Ctrl-C comes to the whole group, and SIGTERM where a service is ended: both stay blocked until
@@ -235,7 +253,7 @@ def _start(process: BaseProcess) -> None:
     try:
         process.start()
     except (ConnectionError, EOFError):
-        server: int | None = vars(forkserver._forkserver)["_forkserver_pid"]  # noqa: SLF001 - as in child
+        server: int | None = vars(forkserver._forkserver)["_forkserver_pid"]  # noqa: SLF001 - as in worker
         if server is None:
             raise
         with _watched(server) as ending:
@@ -243,7 +261,7 @@ def _start(process: BaseProcess) -> None:
         process.start()
 
 
-def see_out(pid: int) -> None:
+def wait_until_gone(pid: int) -> None:
     """Wait for a process to end that was reported dead.
 
     When the fork server is killed, its pipes end before its workers are killed. What one of them

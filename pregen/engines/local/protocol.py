@@ -7,16 +7,17 @@ costs 2.6 us to write and 1.2 us to read). Upwards go plain structs, although th
 for each outcome: a worker has parsed files from anywhere, and unpickling is running what it says.
 
 No frame begins with a printable character: a dying worker's faulthandler writes its dump into the
-same pipe, after the last frame, and `Frames` can tell the two apart.
+same pipe, after the last frame, and `FrameReader` can tell the two apart.
 """
 
 from __future__ import annotations
 
 import pickle
 from enum import IntEnum
+from operator import attrgetter
 from struct import Struct
 from struct import error as struct_error
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pregen.model import Job, Kind, Outcome, Stages, Stamp
 
@@ -37,7 +38,7 @@ class Tag(IntEnum):
     OPEN = 8
 
 
-class WireError(Exception):
+class ProtocolError(Exception):
     """These bytes are no frames, or not a message of their kind."""
 
 
@@ -49,15 +50,6 @@ class WorkerReport(NamedTuple):
     outcomes: tuple[Outcome, ...]
 
 
-_HEADER: Final = Struct("<BI")
-_REPORT: Final = Struct("<qqI")
-_NUMBERS: Final = Struct("<14qIIHHHHBB")
-_STAMP: Final = Struct("<Qqq")
-#: Some file systems know years after 2262, which 64 bits of nanoseconds do not hold.
-_MOST: Final = 2**63 - 1
-_TWO: Final = Struct("<qq")
-_ONE: Final = Struct("<q")
-
 #: A frame holds at most a few thousand outcomes; more is a worker gone mad.
 MOST_FRAME_BYTES: Final = 1 << 26
 #: Of a dump, this much is kept: its first lines name the place.
@@ -66,9 +58,34 @@ MOST_REST_BYTES: Final = 1 << 16
 MOST_TEXT_BYTES: Final = 4096
 
 _TAGS: Final = frozenset(Tag)
+_HEADER: Final = Struct("<BI")
+_REPORT: Final = Struct("<qqI")
+_STAMP: Final = Struct("<Qqq")
+_TWO: Final = Struct("<qq")
+_ONE: Final = Struct("<q")
 
+# An outcome: `_OUTCOME`, then the path and the texts, then the stamps. `_OUTCOME` holds the kind's
+# place in `_KINDS`, how many stamps follow, the sizes of path and texts, and the numbers.
+_TEXTS: Final = ("message", "loader", "mime", "extra", "fingerprint")
+_NUMBERS: Final = (
+    "source_mtime_ns",
+    "job_id",
+    "width_px",
+    "height_px",
+    "entries_written",
+    "bytes_written",
+    "bytes_read",
+    "worker_pid",
+    "source_size_bytes",
+)
+_STAGES: Final = len(Stages._fields)
+_OUTCOME: Final = Struct(f"<BBI{len(_TEXTS)}H{_STAGES + len(_NUMBERS)}q")
+_texts_of: Final = attrgetter(*_TEXTS)
+_numbers_of: Final = attrgetter(*_NUMBERS)
 _KINDS: Final = tuple(Kind)
 _NUMBER_OF_KIND: Final = {kind: number for number, kind in enumerate(_KINDS)}
+#: Some file systems know years after 2262, which 64 bits of nanoseconds do not hold.
+_MOST: Final = 2**63 - 1
 
 
 def frame(tag: Tag, body: bytes = b"") -> bytes:
@@ -76,7 +93,7 @@ def frame(tag: Tag, body: bytes = b"") -> bytes:
     return _HEADER.pack(tag, len(body)) + body
 
 
-class Frames:
+class FrameReader:
     """Cuts the bytes of one pipe into frames, however they arrive."""
 
     def __init__(self) -> None:
@@ -86,7 +103,7 @@ class Frames:
     def feed(self, data: bytes) -> Iterator[tuple[Tag, bytes]]:
         """Yield the frames that `data` completes.
 
-        Raises WireError, once, where no frame begins; from there on all is kept in `rest`.
+        Raises ProtocolError, once, where no frame begins; from there on all is kept in `rest`.
         """
         buffer = self._bytes
         if self._broken:
@@ -99,7 +116,7 @@ class Frames:
                 number, size = _HEADER.unpack_from(buffer, start)
                 if number not in _TAGS or size > MOST_FRAME_BYTES:
                     self._broken = True
-                    raise WireError(f"no frame begins with {number}, {size}")
+                    raise ProtocolError(f"no frame begins with {number}, {size}")
                 stop = start + _HEADER.size + size
                 if stop > end:
                     break
@@ -128,34 +145,17 @@ def read_jobs(body: bytes) -> list[Job]:
 
 def encode_outcome(outcome: Outcome) -> bytes:
     """Return `outcome` as bytes; texts longer than `MOST_TEXT_BYTES` are cut."""
-    path = outcome.path
-    message = _encode_text(outcome.message)
-    mime = _encode_text(outcome.mime)
-    loader = _encode_text(outcome.loader)
-    extra = _encode_text(outcome.extra)
-    fingerprint = _encode_text(outcome.fingerprint)
-    numbers = _NUMBERS.pack(
-        outcome.job_id,
-        outcome.width_px,
-        outcome.height_px,
-        outcome.entries_written,
-        outcome.bytes_written,
-        outcome.bytes_read,
-        outcome.worker_pid,
-        *outcome.stages,
-        outcome.source_size_bytes,
-        max(-_MOST - 1, min(_MOST, outcome.source_mtime_ns)),
-        len(path),
-        len(message),
-        len(mime),
-        len(loader),
-        len(extra),
-        len(fingerprint),
+    parts = [outcome.path, *map(_encode_text, _texts_of(outcome))]
+    mtime_ns, *numbers = _numbers_of(outcome)
+    head = _OUTCOME.pack(
         _NUMBER_OF_KIND[outcome.kind],
         len(outcome.stamps),
+        *map(len, parts),
+        *outcome.stages,
+        max(-_MOST - 1, min(_MOST, mtime_ns)),
+        *numbers,
     )
-    stamps = b"".join([_STAMP.pack(*stamp) for stamp in outcome.stamps])
-    return b"".join((numbers, path, message, mime, loader, extra, fingerprint, stamps))
+    return b"".join([head, *parts, *(_STAMP.pack(*stamp) for stamp in outcome.stamps)])
 
 
 def report_frame(busy_ns: int, rss_bytes: int, outcomes: Sequence[bytes]) -> bytes:
@@ -165,7 +165,7 @@ def report_frame(busy_ns: int, rss_bytes: int, outcomes: Sequence[bytes]) -> byt
 
 
 def read_report(body: bytes) -> WorkerReport:
-    """Read what `report_frame` wrote. Raises WireError for anything else."""
+    """Read what `report_frame` wrote. Raises ProtocolError for anything else."""
     try:
         busy_ns, rss_bytes, count = _REPORT.unpack_from(body)
         offset = _REPORT.size
@@ -174,66 +174,25 @@ def read_report(body: bytes) -> WorkerReport:
             outcome, offset = _decode_outcome(body, offset)
             outcomes.append(outcome)
     except (struct_error, IndexError, UnicodeDecodeError) as error:
-        raise WireError(f"no report: {error}") from error
+        raise ProtocolError(f"no report: {error}") from error
     if offset != len(body):
-        raise WireError(f"{len(body) - offset} bytes too many, or too few, in a report")
+        raise ProtocolError(f"{len(body) - offset} bytes too many, or too few, in a report")
     return WorkerReport(busy_ns, rss_bytes, tuple(outcomes))
 
 
 def _decode_outcome(body: bytes, offset: int) -> tuple[Outcome, int]:
-    (
-        job_id,
-        width_px,
-        height_px,
-        entries_written,
-        bytes_written,
-        bytes_read,
-        worker_pid,
-        read_ns,
-        decode_ns,
-        resize_ns,
-        encode_ns,
-        commit_ns,
-        source_size_bytes,
-        source_mtime_ns,
-        path_size,
-        message_size,
-        mime_size,
-        loader_size,
-        extra_size,
-        fingerprint_size,
-        kind,
-        stamp_count,
-    ) = _NUMBERS.unpack_from(body, offset)
-    path_at = offset + _NUMBERS.size
-    message_at = path_at + path_size
-    mime_at = message_at + message_size
-    loader_at = mime_at + mime_size
-    extra_at = loader_at + loader_size
-    fingerprint_at = extra_at + extra_size
-    stamps_at = fingerprint_at + fingerprint_size
-    end = stamps_at + stamp_count * _STAMP.size
-    outcome = Outcome(
-        job_id,
-        body[path_at:message_at],
-        _KINDS[kind],
-        body[message_at:mime_at].decode("utf-8", "surrogatepass"),
-        body[loader_at:extra_at].decode("utf-8", "surrogatepass"),
-        body[mime_at:loader_at].decode("utf-8", "surrogatepass"),
-        width_px,
-        height_px,
-        entries_written,
-        bytes_written,
-        bytes_read,
-        Stages(read_ns, decode_ns, resize_ns, encode_ns, commit_ns),
-        worker_pid,
-        body[extra_at:fingerprint_at].decode("utf-8", "surrogatepass"),
-        source_size_bytes,
-        source_mtime_ns,
-        tuple(map(Stamp._make, _STAMP.iter_unpack(body[stamps_at:end]))),
-        body[fingerprint_at:stamps_at].decode("utf-8", "surrogatepass"),
-    )
-    return outcome, end
+    kind, stamp_count, path_size, *rest = _OUTCOME.unpack_from(body, offset)
+    text_sizes, rest = rest[: len(_TEXTS)], rest[len(_TEXTS) :]
+    fields: dict[str, Any] = dict(zip(_NUMBERS, rest[_STAGES:], strict=True))
+    at = offset + _OUTCOME.size + path_size
+    path = body[at - path_size : at]
+    for name, size in zip(_TEXTS, text_sizes, strict=True):
+        fields[name] = body[at : at + size].decode("utf-8", "surrogatepass") if size else ""
+        at += size
+    end = at + stamp_count * _STAMP.size
+    stamps = tuple(map(Stamp._make, _STAMP.iter_unpack(body[at:end])))
+    stages = Stages(*rest[:_STAGES])
+    return Outcome(path=path, kind=_KINDS[kind], stages=stages, stamps=stamps, **fields), end
 
 
 def _encode_text(text: str) -> bytes:
@@ -251,9 +210,9 @@ def returned_frame(job_ids: Iterable[int]) -> bytes:
 
 
 def read_returned(body: bytes) -> tuple[int, ...]:
-    """Read what `returned_frame` wrote. Raises WireError."""
+    """Read what `returned_frame` wrote. Raises ProtocolError."""
     if len(body) % _ONE.size:
-        raise WireError("returned jobs cut short")
+        raise ProtocolError("returned jobs cut short")
     return tuple(job_id for (job_id,) in _ONE.iter_unpack(body))
 
 
@@ -263,7 +222,7 @@ def ask_frame(job_id: int, size_bytes: int) -> bytes:
 
 
 def open_frame(job_id: int) -> bytes:
-    """Return the frame that asks the run to open the source of a job (`door`)."""
+    """Return the frame that asks the run to open the source of a job (`broker`)."""
     return frame(Tag.OPEN, _ONE.pack(job_id))
 
 
@@ -273,8 +232,8 @@ def ready_frame(rss_bytes: int) -> bytes:
 
 
 def read_numbers(tag: Tag, body: bytes) -> tuple[int, ...]:
-    """Read the body of READY, OPEN or ASK. Raises WireError."""
+    """Read the body of READY, OPEN or ASK. Raises ProtocolError."""
     shape = _TWO if tag is Tag.ASK else _ONE
     if len(body) != shape.size:
-        raise WireError(f"a {tag.name} of {len(body)} bytes")
+        raise ProtocolError(f"a {tag.name} of {len(body)} bytes")
     return shape.unpack(body)

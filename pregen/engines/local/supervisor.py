@@ -1,15 +1,15 @@
 """Which worker does what, who is to blame for a death, when to kill: decisions only.
 
-A pure state machine: facts in, orders out (`facts`). It starts no process, reads no clock and
+A pure state machine: events in, commands out (`events`). It starts no process, reads no clock and
 touches no pipe, so every decision can be tested without a process. `engine` is the shell.
 
 The rules:
 
 * Every job that arrives gets exactly one outcome, whatever dies.
 * The job in flight when a worker dies gets a strike; the rest of the batch goes back free. A
-  struck job is tried again, alone in a fresh worker. What it comes to is for `blame` to say.
+  struck job is tried again, alone in a new worker. What it comes to is for `deaths` to say.
 * A job that outlives its deadline has its worker ended, and is judged like a death.
-* Memory is promised by `budget`; waiting for it stops the job's clock.
+* Memory is promised by a `MemoryBudget`; waiting for it stops the job's clock.
 * Workers leave at job boundaries, after so many jobs or so much growth.
 * Workers that die without having begun anything are replaced a few times, not forever.
 """
@@ -26,8 +26,8 @@ from pregen.engines.local.worker_state import (
     GRACE_NS,
     LEAVE_NS,
     MOST_PER_BATCH,
-    Budget,
-    Pace,
+    BatchSizer,
+    MemoryBudget,
     Phase,
     Rules,
     S,
@@ -46,7 +46,7 @@ LATE_NS: Final = S
 #: Start-ups that may fail in a row, each by itself, before any has succeeded.
 FIRST_STARTS: Final = 3
 #: In any case, this many workers may die one after the other without having begun anything.
-BARREN_FOR_EACH: Final = 10
+USELESS_DEATHS_PER_WORKER: Final = 10
 #: Jobs pulled ahead for each worker, in batches: two sent, two in reserve to share at the end.
 BATCHES_AHEAD: Final = 4
 #: Bound of the pull: jobs without an outcome never exceed this for each worker.
@@ -59,73 +59,75 @@ class Supervisor:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._workers: dict[int, WorkerState] = {}
-        self._hungry: dict[int, WorkerState] = {}
+        self._starved: dict[int, WorkerState] = {}
         self._pending: deque[Job] = deque()
         self._suspects: deque[Job] = deque()
         self._open = 0
         self._ledger = deaths.DeathLedger()
-        self._budget = Budget(rules.memory_bytes)
-        self._pace = Pace()
+        self._budget = MemoryBudget(rules.memory_bytes)
+        self._batches = BatchSizer()
         self._level = StopLevel.RUN
         self._feed_ended = False
         self._over = False
         self._next_worker = 0
         self._ever_ready = False
-        self._barren = self._failed_starts = 0
+        self._useless_deaths = 0
+        """Workers in a row that died without having begun anything."""
+        self._failed_starts = 0
         self._last_words = ""
         self._last_tick_ns: int | None = None
         self._now_ns = 0
-        self._orders: list[events.Order] = []
+        self._commands: list[events.Command] = []
         self._emitted: list[Outcome] = []
 
     @property
-    def appetite(self) -> int:
+    def jobs_wanted(self) -> int:
         """How many more jobs should be pulled from the feed now."""
         if self._feed_ended or self._level or self._over:
             return 0
-        target = self._rules.workers * BATCHES_AHEAD * self._pace.batch
+        target = self._rules.workers * BATCHES_AHEAD * self._batches.size
         return max(0, target - self._in_sight)
 
     @property
-    def hungry(self) -> bool:
+    def starved(self) -> bool:
         """True when some worker, or a worker not yet started, could use more jobs at once."""
-        return self.appetite > 0 and (
-            bool(self._hungry) or len(self._workers) < self._rules.workers
+        return self.jobs_wanted > 0 and (
+            bool(self._starved) or len(self._workers) < self._rules.workers
         )
 
     @property
     def _in_sight(self) -> int:
         return self._open + len(self._pending) + len(self._suspects)
 
-    def handle(self, fact: events.Fact, now_ns: int) -> list[events.Order]:
-        """Take notice of `fact` at `now_ns` (monotonic); return what is to be done, in order."""
+    def handle(self, event: events.Event, now_ns: int) -> list[events.Command]:
+        """Take notice of `event` at `now_ns` (monotonic); return what is to be done, in order."""
         self._now_ns = now_ns
-        self._orders, self._emitted = [], []
+        self._commands, self._emitted = [], []
         if not self._over:
-            self._note(fact)
-            self._settle()
-        orders, self._orders = self._orders, []
-        return orders
+            self._apply(event)
+            self._follow_up()
+        commands, self._commands = self._commands, []
+        return commands
 
-    def _note(self, fact: events.Fact) -> None:  # noqa: C901, PLR0912 - one case per fact, no more
-        match fact:
+    def _apply(self, event: events.Event) -> None:  # noqa: C901, PLR0912 - one case per event
+        match event:
             case events.OutcomesReceived():
-                self._outcomes(fact)
+                self._outcomes(event)
             case events.JobsArrived(jobs):
                 self._arrived(jobs)
-            case events.Ticked(glances):
-                self._tick(glances)
+            case events.Ticked(readings):
+                self._tick(readings)
             case events.FeedEnded():
                 self._feed_ended = True
             case events.WorkerReady(number, rss_bytes):
                 self._ready(number, rss_bytes)
-            case events.GaveUp(_, text):
+            case events.WorkerFailed(_, text):
                 self._last_words = text
             case events.JobsReturned(number, job_ids):
                 self._returned(number, job_ids)
-            case events.MemoryAsked():
-                self._asked(fact)
-            case events.SourceAsked(number, job_id):
+            case events.MemoryRequested():
+                self._asked(event)
+            case events.SourceRequested(number, job_id):
                 self._source_asked(number, job_id)
             case events.PipeClosed(number):
                 self._pipe_closed(number)
@@ -134,18 +136,18 @@ class Supervisor:
             case events.StopRaised(level):
                 self._stop(level)
             case _:
-                assert_never(fact)
+                assert_never(event)
 
-    def _settle(self) -> None:
-        """What follows from the state, whichever fact led to it."""
+    def _follow_up(self) -> None:
+        """Do what follows from the state, whichever event led to it."""
         for number in self._budget.grant():
             self._grant(self._workers[number])
-        self._crew_up()
+        self._start_workers()
         if self._emitted:
-            self._orders.append(events.Emit(tuple(self._emitted)))
+            self._commands.append(events.Emit(tuple(self._emitted)))
         if not self._in_sight and (self._feed_ended or self._level) and not self._over:
             self._over = True
-            self._orders.append(events.Finish())
+            self._commands.append(events.Finish())
 
     # --- jobs ---------------------------------------------------------------------------------
 
@@ -154,42 +156,42 @@ class Supervisor:
             self._interrupt(jobs)
             return
         self._pending.extend(jobs)
-        self._feed_hungry()
+        self._feed_starved()
 
-    def _feed_hungry(self) -> None:
-        for worker in sorted(self._hungry.values(), key=lambda worker: len(worker.open)):
+    def _feed_starved(self) -> None:
+        for worker in sorted(self._starved.values(), key=lambda worker: len(worker.open)):
             self._feed(worker)
 
     def _feed(self, worker: WorkerState) -> None:
-        """Give `worker` what it can use; remember that it is hungry if that is not enough."""
-        self._hungry.pop(worker.number, None)
+        """Give `worker` what it can use; remember that it is starved if that is not enough."""
+        self._starved.pop(worker.number, None)
         if worker.phase is not Phase.SERVING or worker.alone:
             return
-        if self._suspects and worker.fresh:
+        if self._suspects and worker.unused:
             worker.alone = True
             self._send(worker, (self._suspects.popleft(),))
             return
-        full = self._pace.batch
-        crew = len(self._workers)
+        full = self._batches.size
+        workers = len(self._workers)
         while self._pending:
-            if worker.open and len(self._pending) <= crew:
+            if worker.open and len(self._pending) <= workers:
                 break  # the last few wait for whoever is free first
             room = self._rules.recycle_jobs - worker.assigned
-            size = min(full, ceil(len(self._pending) / (2 * crew)), room)
+            size = min(full, ceil(len(self._pending) / (2 * workers)), room)
             if size < len(worker.open):
                 break
             if size <= 0:
                 return
             self._send(worker, tuple(self._pending.popleft() for _ in range(size)))
         if len(worker.open) <= full:
-            self._hungry[worker.number] = worker
+            self._starved[worker.number] = worker
 
     def _send(self, worker: WorkerState, jobs: tuple[Job, ...]) -> None:
         worker.open.update((job.job_id, job) for job in jobs)
         worker.assigned += len(jobs)
-        worker.heard()
+        worker.note_activity()
         self._open += len(jobs)
-        self._orders.append(events.Send(worker.number, jobs))
+        self._commands.append(events.Send(worker.number, jobs))
 
     def _take(self, worker: WorkerState, job_id: int) -> Job | None:
         """Take `job_id` from what `worker` owes; None when it does not owe it (any more)."""
@@ -199,21 +201,21 @@ class Supervisor:
             worker.alone = worker.alone and bool(worker.open)
         return job
 
-    def _outcomes(self, fact: events.OutcomesReceived) -> None:
-        worker = self._workers.get(fact.worker)
+    def _outcomes(self, event: events.OutcomesReceived) -> None:
+        worker = self._workers.get(event.worker)
         if worker is None:
             return
-        worker.delivered += len(fact.outcomes)
-        worker.heard()
-        for outcome in fact.outcomes:
+        worker.delivered += len(event.outcomes)
+        worker.note_activity()
+        for outcome in event.outcomes:
             if self._take(worker, outcome.job_id) is not None:
                 self._ledger.forget(outcome.job_id)
                 self._emitted.append(outcome)
-        self._barren = 0
-        self._pace.saw(len(fact.outcomes), fact.busy_ns)
+        self._useless_deaths = 0
+        self._batches.learn(len(event.outcomes), event.busy_ns)
         if self._budget.holds(worker.number):
             self._budget.release(worker.number)
-        self._recycle(worker, fact.rss_bytes)
+        self._recycle(worker, event.rss_bytes)
         self._feed(worker)
 
     def _returned(self, number: int, job_ids: Iterable[int]) -> None:
@@ -231,41 +233,41 @@ class Supervisor:
         worker = self._workers.get(number)
         job = None if worker is None else worker.open.get(job_id)
         if job is not None:
-            self._orders.append(events.HandOver(number, job.path))
+            self._commands.append(events.OpenSource(number, job.path))
 
     # --- memory -------------------------------------------------------------------------------
 
-    def _asked(self, fact: events.MemoryAsked) -> None:
-        worker = self._workers.get(fact.worker)
-        if worker is not None and worker.phase is not Phase.DYING and fact.job_id in worker.open:
-            worker.asks(fact.job_id, self._now_ns)
-            self._budget.ask(fact.worker, fact.size_bytes)
+    def _asked(self, event: events.MemoryRequested) -> None:
+        worker = self._workers.get(event.worker)
+        if worker is not None and worker.phase is not Phase.DYING and event.job_id in worker.open:
+            worker.pause_clock(event.job_id, self._now_ns)
+            self._budget.ask(event.worker, event.size_bytes)
 
     def _grant(self, worker: WorkerState) -> None:
-        worker.granted(self._now_ns)
-        self._orders.append(events.Grant(worker.number))
+        worker.resume_clock(self._now_ns)
+        self._commands.append(events.GrantMemory(worker.number))
 
     # --- workers come and go ------------------------------------------------------------------
 
-    def _crew_up(self) -> None:
-        """Start workers for the jobs in sight, and a fresh one for every suspect."""
+    def _start_workers(self) -> None:
+        """Start workers for the jobs in sight, and an unused one for every suspect."""
         if self._level or not self._in_sight:
             return
         useless = not self._ever_ready and self._failed_starts >= FIRST_STARTS
-        if useless or self._barren >= BARREN_FOR_EACH * self._rules.workers:
+        if useless or self._useless_deaths >= USELESS_DEATHS_PER_WORKER * self._rules.workers:
             if not self._open:
                 self._over = True
-                self._orders.append(events.Fail(self._last_words, missing=not self._ever_ready))
+                self._commands.append(events.Fail(self._last_words, missing=not self._ever_ready))
             return
-        fresh = sum(worker.fresh for worker in self._workers.values()) if self._suspects else 0
-        while (crew := len(self._workers)) < self._rules.workers and (
-            crew < self._in_sight or fresh < len(self._suspects)
+        unused = sum(worker.unused for worker in self._workers.values()) if self._suspects else 0
+        while (workers := len(self._workers)) < self._rules.workers and (
+            workers < self._in_sight or unused < len(self._suspects)
         ):
             number = self._next_worker
             self._next_worker += 1
-            fresh += 1
+            unused += 1
             self._workers[number] = WorkerState(number, self._now_ns)
-            self._orders.append(events.Spawn(number))
+            self._commands.append(events.Spawn(number))
 
     def _ready(self, number: int, rss_bytes: int) -> None:
         worker = self._workers.get(number)
@@ -287,89 +289,80 @@ class Supervisor:
         """Let a leaving worker go once it owes nothing."""
         if worker.phase is Phase.LEAVING and not worker.open and not worker.told_to_quit:
             worker.told_to_quit = True
-            self._orders.append(events.Quit(worker.number))
+            self._commands.append(events.Quit(worker.number))
             worker.plan_end(self._now_ns, LEAVE_NS)
 
     def _pipe_closed(self, number: int) -> None:
         worker = self._workers.get(number)
         if worker is not None and worker.phase is not Phase.DYING and not worker.told_to_quit:
-            self._doom(worker)
+            self._mark_dying(worker)
             worker.plan_end(self._now_ns, GRACE_NS)
 
-    def _doom(self, worker: WorkerState) -> None:
+    def _mark_dying(self, worker: WorkerState) -> None:
         worker.phase = Phase.DYING
-        worker.granted(self._now_ns)
+        worker.resume_clock(self._now_ns)
         self._budget.release(worker.number)
-        self._hungry.pop(worker.number, None)
+        self._starved.pop(worker.number, None)
 
-    def _end(self, worker: WorkerState, fate: events.Death) -> None:
+    def _end(self, worker: WorkerState, reason: deaths.Death) -> None:
         """Terminate, wait, kill."""
-        worker.fate = fate
-        self._doom(worker)
-        self._orders.append(events.Terminate(worker.number))
+        worker.ended_for = reason
+        self._mark_dying(worker)
+        self._commands.append(events.Terminate(worker.number))
         worker.plan_end(self._now_ns, GRACE_NS)
 
-    def _died(self, number: int, death: events.Death, last: events.SlotReading, pid: int) -> None:
+    def _died(self, number: int, death: deaths.Death, last: events.SlotReading, pid: int) -> None:
+        """Find the job to blame, charge it, and give back the jobs that had no part in it."""
         worker = self._workers.pop(number, None)
         if worker is None:
             return
-        self._doom(worker)
+        self._mark_dying(worker)
         self._open -= len(worker.open)
-        struck = self._whose(worker, last)
-        fate = worker.died_of(death, struck)
-        verdict = None if struck is None else self._ledger.charge(struck, fate, pid)
-        if verdict is None and fate.innocent:
-            struck = None
-        rest = [job for job in worker.open.values() if job is not struck]
+        blamed = deaths.blamed_job(worker.open, worker.delivered, last)
+        death = deaths.true_death(death, worker.ended_for, worker.overdue_job, blamed)
+        outcome = None if blamed is None else self._ledger.charge(blamed, death, pid)
+        if outcome is None and death.external:
+            blamed = None
+        rest = [job for job in worker.open.values() if job is not blamed]
         if self._level:
             self._interrupt(rest)
         else:
             (self._suspects if worker.alone else self._pending).extendleft(reversed(rest))
-        if verdict is not None:
-            self._emitted.append(verdict)
-        elif struck is not None and self._level:
-            self._interrupt([struck])
-        elif struck is not None:
-            self._suspects.append(struck)
+        if outcome is not None:
+            self._emitted.append(outcome)
+        elif blamed is not None and self._level:
+            self._interrupt([blamed])
+        elif blamed is not None:
+            self._suspects.append(blamed)
         elif not worker.delivered and not worker.told_to_quit and not self._level:
-            self._barren += 1
+            self._useless_deaths += 1
             # The end of the fork server takes all that are starting, and says nothing about them.
-            self._failed_starts += not fate.innocent
-            self._last_words = self._last_words or fate.words
-        self._feed_hungry()
-
-    @staticmethod
-    def _whose(worker: WorkerState, last: events.SlotReading) -> Job | None:
-        """Find the job to blame: the one in flight, or one done just before and never heard of."""
-        if last.job_id is not None and last.job_id in worker.open:
-            return worker.open[last.job_id]
-        unheard = last.done - worker.delivered
-        if last.job_id is None and 0 < unheard <= len(worker.open):
-            return list(worker.open.values())[unheard - 1]
-        return None
+            self._failed_starts += not death.external
+            self._last_words = self._last_words or death.words
+        self._feed_starved()
 
     # --- time and stop ------------------------------------------------------------------------
 
-    def _tick(self, glances: Mapping[int, events.SlotReading]) -> None:
+    def _tick(self, readings: Mapping[int, events.SlotReading]) -> None:
         last_ns, self._last_tick_ns = self._last_tick_ns, self._now_ns
         late_ns = 0 if last_ns is None else self._now_ns - last_ns - TICK_NS
         for worker in list(self._workers.values()):
-            glance = glances.get(worker.number, events.SlotReading(None, 0, 0))
+            reading = readings.get(worker.number, events.SlotReading(None, 0, 0))
             if late_ns > LATE_NS:
-                worker.excuse(glance, late_ns)
-            elif worker.doomed:
-                self._strike_blow(worker, glance)
-            elif fate := worker.overdue(glance, self._rules, self._now_ns):
-                self._end(worker, fate)
+                worker.excuse(reading, late_ns)
+            elif worker.is_ending:
+                self._go_on_ending(worker, reading)
+            elif reason := worker.overdue(reading, self._rules, self._now_ns):
+                self._end(worker, reason)
 
-    def _strike_blow(self, worker: WorkerState, glance: events.SlotReading) -> None:
-        blow = worker.due_blow(self._now_ns)
-        if blow is None:
+    def _go_on_ending(self, worker: WorkerState, reading: events.SlotReading) -> None:
+        step = worker.due_end_step(self._now_ns)
+        if step is None:
             return
-        worker.fate = worker.fate or deaths.CLOSED_PIPE
-        self._orders.append(blow(worker.number))
-        if blow is events.Abandon:
-            self._died(worker.number, worker.fate, glance, 0)
+        worker.ended_for = worker.ended_for or deaths.CLOSED_PIPE
+        self._commands.append(step(worker.number))
+        if step is events.Abandon:
+            self._died(worker.number, worker.ended_for, reading, 0)
 
     def _stop(self, level: StopLevel) -> None:
         if level <= self._level:
@@ -379,15 +372,15 @@ class Supervisor:
         self._interrupt(self._suspects)
         self._pending.clear()
         self._suspects.clear()
-        self._hungry.clear()
+        self._starved.clear()
         for worker in self._workers.values():
             if level is StopLevel.KILL:
                 self._interrupt(worker.open.values())
                 self._open -= len(worker.open)
                 worker.open.clear()
-                self._orders.append(events.Kill(worker.number))
+                self._commands.append(events.Kill(worker.number))
             elif worker.phase is not Phase.DYING:
                 worker.phase = Phase.LEAVING
                 if worker.open:
-                    self._orders.append(events.Drain(worker.number))
+                    self._commands.append(events.Drain(worker.number))
                 self._part(worker)

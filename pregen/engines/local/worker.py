@@ -7,10 +7,8 @@ when its pipe ends; should it be unable to notice, the kernel kills it when its 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import faulthandler
-import importlib
 import os
 import signal
 import socket
@@ -22,20 +20,20 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.config import DEADLINE_BYTES_PER_S
-from pregen.engines.base import attempt
+from pregen.engines.base import attempt, load_factory
 from pregen.engines.local import broker, protocol, resources
-from pregen.engines.local.channel import Slot
-from pregen.engines.local.deaths import PLACES_MOVED
+from pregen.engines.local.channel import SharedSlot
+from pregen.engines.local.deaths import FOLDERS_REPLACED
 from pregen.engines.local.protocol import Tag
 from pregen.model import AllowedFolders, Kind
-from pregen.sandbox import confinement, rlimits
-from pregen.sandbox.confinement import Settled
+from pregen.sandbox import confinement, rlimits, syscalls
+from pregen.sandbox.confinement import WritableFolders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pregen.config import WorkConfig
-    from pregen.engines.base import Confine, Work, WorkFactory
+    from pregen.engines.base import Confine, Work
     from pregen.model import Job
 
 #: Outcomes wait this long for company: 500 messages a second from each worker at most.
@@ -48,8 +46,6 @@ SLOT_FOLLOWS: Final = b"\0"
 #: By this the run ends a worker, which first says where it is. Not SIGTERM: systemd sends that to
 #: a whole service, where the first one is to let work in flight finish.
 END_SIGNAL: Final = signal.SIGUSR2
-#: <linux/prctl.h>
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class WorkerSetup(NamedTuple):
@@ -64,27 +60,27 @@ class WorkerSetup(NamedTuple):
     timeout_s: float
     """How long a small job may take."""
     outside: socket.socket | None
-    """Through this come sources that a confined worker cannot open (`door`); None: no walls."""
+    """Brings sources that a confined worker cannot open (`broker`); None: not confined."""
 
 
-def main(brief: WorkerSetup) -> None:
+def main(setup: WorkerSetup) -> None:
     """Be a worker until the pipe ends."""
-    _settle(brief.pipe)
-    slot = _slot(brief.pipe)
+    _arrange(setup.pipe)
+    slot = _slot(setup.pipe)
     try:
-        work = _factory(brief.factory)(brief.work_config)
-        resources.limit_growth(brief.growth_bytes)
-        worker = _Worker(brief, slot, work)
-        if brief.outside is not None:
-            worker.confine()
-        worker.serve()
+        work = load_factory(setup.factory)(setup.work_config)
+        resources.limit_growth(setup.growth_bytes)
+        loop = _JobLoop(setup, slot, work)
+        if setup.outside is not None:
+            loop.confine()
+        loop.serve()
     except (Exception, SystemExit):  # noqa: BLE001 - the run reports it, if it can be told
         with contextlib.suppress(OSError):
-            brief.pipe.sendall(protocol.frame(Tag.FAILED, traceback.format_exc().encode()))
+            setup.pipe.sendall(protocol.frame(Tag.FAILED, traceback.format_exc().encode()))
         sys.exit(1)
 
 
-def _settle(pipe: socket.socket) -> None:
+def _arrange(pipe: socket.socket) -> None:
     """Arrange signals, descriptors and the end of this process."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(ignored, signal.SIG_IGN)  # for the run: they come to the whole group
@@ -112,7 +108,8 @@ def _die_with_parent() -> None:
         server["_forkserver_alive_fd"] = None
         os.close(alive)
     if resources.is_linux():
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        with contextlib.suppress(OSError):
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = parent_process()
     if parent is not None and not parent.is_alive():
         os._exit(1)
@@ -131,30 +128,24 @@ def _leave_resource_tracker() -> None:
         os.close(pipe)
 
 
-def _slot(pipe: socket.socket) -> Slot:
+def _slot(pipe: socket.socket) -> SharedSlot:
     _, (memory,), _, _ = socket.recv_fds(pipe, len(SLOT_FOLLOWS), 1)
-    slot = Slot(memory)
+    slot = SharedSlot(memory)
     os.close(memory)
     return slot
 
 
-def _factory(name: str) -> WorkFactory:
-    module, _, attribute = name.partition(":")
-    factory: WorkFactory = getattr(importlib.import_module(module), attribute)
-    return factory
-
-
-class _Worker:
-    def __init__(self, brief: WorkerSetup, slot: Slot, work: Work) -> None:
-        self._pipe = brief.pipe
-        self._outside = brief.outside
-        self._timeout_s = brief.timeout_s
-        self._settled: Settled | None = None
+class _JobLoop:
+    def __init__(self, setup: WorkerSetup, slot: SharedSlot, work: Work) -> None:
+        self._pipe = setup.pipe
+        self._outside = setup.outside
+        self._timeout_s = setup.timeout_s
+        self._folders: WritableFolders | None = None
         self._size = resources.OwnSize()
         self._slot = slot
         self._work = work
         self._prefetch: Callable[[Job], None] | None = getattr(work, "prefetch", None)
-        self._frames = protocol.Frames()
+        self._frames = protocol.FrameReader()
         self._queue: deque[Job] = deque()
         self._current = -1
         self._granted = False
@@ -169,7 +160,7 @@ class _Worker:
         """Give up what this work does not need."""
         confine: Confine | None = getattr(self._work, "confine", None)
         allowed = confine(self._open_elsewhere) if confine is not None else AllowedFolders((), ())
-        self._settled = Settled(allowed)
+        self._folders = WritableFolders(allowed)
         confinement.confine(allowed)
 
     def serve(self) -> None:
@@ -188,12 +179,16 @@ class _Worker:
         self._current = job.job_id
         if self._prefetch is not None and self._queue:
             self._prefetch(self._queue[0])
-        if self._settled is not None:
+        if self._folders is not None:
             rlimits.allow_cpu(self._timeout_s + max(0, job.size_bytes) / DEADLINE_BYTES_PER_S)
         outcome = attempt(self._work, job, self._ask)
-        if outcome.kind is Kind.CACHE_ERROR and self._settled is not None and self._settled.moved():
+        if (
+            outcome.kind is Kind.CACHE_ERROR
+            and self._folders is not None
+            and self._folders.replaced()
+        ):
             self._flush(monotonic_ns())
-            os._exit(PLACES_MOVED)
+            os._exit(FOLDERS_REPLACED)
         self._outcomes.append(protocol.encode_outcome(outcome))
         self._slot.end()
         now_ns = monotonic_ns()

@@ -1,4 +1,4 @@
-"""What the supervisor knows of one worker, and when that worker has taken too long. Pure."""
+"""What the supervisor keeps account of: its workers, promised memory, the length of jobs. Pure."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ ABANDON_NS: Final = 10 * S
 LEAVE_NS: Final = 5 * S
 #: Starting takes well under a second; a cold network file system may need this long.
 START_NS: Final = 120 * S
+#: One message per worker and 50 ms costs under 0.1 % of a core.
+BATCH_NS: Final = 50_000_000
+#: 256 jobs of 100 to 300 bytes each fit in a socket's buffer (208 KiB on Linux) with room to spare.
+MOST_PER_BATCH: Final = 256
+#: One job to a batch until the first outcomes tell more.
+FIRST_GUESS_NS: Final = BATCH_NS
+#: The estimate follows about this many of the latest jobs.
+MEMORY_JOBS: Final = 32
 
 
 class Rules(NamedTuple):
@@ -51,7 +59,7 @@ class Phase(Enum):
     """It is being killed, or its pipe is closed."""
 
 
-Blow = type[events.Kill] | type[events.Abandon]
+EndStep = type[events.Kill] | type[events.Abandon]
 
 
 @dataclass(slots=True)
@@ -69,11 +77,11 @@ class WorkerState:
     delivered: int = 0
     first_rss_bytes: int = 0
     told_to_quit: bool = False
-    fate: events.Death | None = None
-    """Why we are ending it."""
-    accused: int | None = None
-    """The job that has taken too long."""
-    _blows: deque[tuple[int, Blow]] = field(default_factory=deque)
+    ended_for: deaths.Death | None = None
+    """Why the run ends it."""
+    overdue_job: int | None = None
+    """The id of the job that has taken too long."""
+    _end_steps: deque[tuple[int, EndStep]] = field(default_factory=deque)
     """What is done, and when, should it still be there."""
     _asked_ns: int | None = None
     """Since when its job waits for memory."""
@@ -84,25 +92,25 @@ class WorkerState:
     """Time that does not count against the deadline of `_credit_job`."""
 
     @property
-    def fresh(self) -> bool:
+    def unused(self) -> bool:
         """True when it can take a suspect: it has never had a job."""
         return self.assigned == 0 and self.phase in {Phase.STARTING, Phase.SERVING}
 
     @property
-    def doomed(self) -> bool:
+    def is_ending(self) -> bool:
         """True when there is a date for its end."""
-        return bool(self._blows)
+        return bool(self._end_steps)
 
-    def heard(self) -> None:
+    def note_activity(self) -> None:
         """Note that it has jobs since now, or does them."""
         self._idle_ns = None
 
-    def asks(self, job_id: int, now_ns: int) -> None:
+    def pause_clock(self, job_id: int, now_ns: int) -> None:
         """Stop the clock of `job_id`, which waits for memory."""
         self._asked_ns = now_ns
         self._credit(job_id, 0)
 
-    def granted(self, now_ns: int) -> None:
+    def resume_clock(self, now_ns: int) -> None:
         """Start the clock again."""
         if self._asked_ns is not None:
             self._credit_ns += now_ns - self._asked_ns
@@ -111,49 +119,43 @@ class WorkerState:
     def plan_end(self, now_ns: int, after_ns: int) -> None:
         """Have it killed `after_ns` from now, and given up if that does not help."""
         kill_ns = now_ns + after_ns
-        self._blows = deque([(kill_ns, events.Kill), (kill_ns + ABANDON_NS, events.Abandon)])
+        self._end_steps = deque([(kill_ns, events.Kill), (kill_ns + ABANDON_NS, events.Abandon)])
 
-    def due_blow(self, now_ns: int) -> Blow | None:
+    def due_end_step(self, now_ns: int) -> EndStep | None:
         """Take the next step of a planned end, if it is time for it."""
-        if not self._blows or now_ns < self._blows[0][0]:
+        if not self._end_steps or now_ns < self._end_steps[0][0]:
             return None
-        return self._blows.popleft()[1]
+        return self._end_steps.popleft()[1]
 
-    def excuse(self, glance: events.SlotReading, late_ns: int) -> None:
+    def excuse(self, reading: events.SlotReading, late_ns: int) -> None:
         """Shift every limit by a time in which nobody was watching."""
-        self._blows = deque((due_ns + late_ns, blow) for due_ns, blow in self._blows)
+        self._end_steps = deque((due_ns + late_ns, step) for due_ns, step in self._end_steps)
         self.since_ns += late_ns
         self._idle_ns = None
-        if glance.job_id is not None and self._asked_ns is None:
-            self._credit(glance.job_id, late_ns)
+        if reading.job_id is not None and self._asked_ns is None:
+            self._credit(reading.job_id, late_ns)
 
-    def overdue(self, glance: events.SlotReading, rules: Rules, now_ns: int) -> events.Death | None:
+    def overdue(
+        self, reading: events.SlotReading, rules: Rules, now_ns: int
+    ) -> deaths.Death | None:
         """Return how it is to end if what it does has taken too long."""
         if self.phase is Phase.STARTING:
             return deaths.NEVER_STARTED if now_ns - self.since_ns > START_NS else None
         if not self.open or self._asked_ns is not None:
             return None
-        job = None if glance.job_id is None else self.open.get(glance.job_id)
+        job = None if reading.job_id is None else self.open.get(reading.job_id)
         if job is not None:
             self._idle_ns = None
             credit_ns = self._credit_ns if self._credit_job == job.job_id else 0
             limit_ns = rules.limit_ns(job)
-            late = now_ns - glance.started_ns - credit_ns > limit_ns
+            late = now_ns - reading.started_ns - credit_ns > limit_ns
             if not late:
                 return None
-            self.accused = job.job_id
+            self.overdue_job = job.job_id
             return deaths.hung(limit_ns / S)
         if self._idle_ns is None:
             self._idle_ns = now_ns
         return deaths.SILENT if now_ns - self._idle_ns > rules.timeout_ns else None
-
-    def died_of(self, death: events.Death, job: Job | None) -> events.Death:
-        """Return why it really ended while it had `job`, where its process ended by `death`."""
-        if self.fate is None:
-            return death
-        # It may have ended the job that hung, and begun another, before the signal came.
-        other = self.accused is not None and job is not None and job.job_id != self.accused
-        return self.fate._replace(where=death.where, innocent=other or self.fate.innocent)
 
     def _credit(self, job_id: int, extra_ns: int) -> None:
         if self._credit_job != job_id:
@@ -161,75 +163,62 @@ class WorkerState:
         self._credit_ns += extra_ns
 
 
-# --- Who may use how much memory for a big picture. Pure; it measures and allocates nothing
-#
-# Only work that expects a big picture asks. Requests are answered in the order in which they came,
-# so that a big one is not overtaken forever. A job may ask again for more. When nobody who holds
-# memory is running, the first in line is let in whatever it asks for: a request bigger than the
-# whole budget is served when it is alone, and two that wait for each other cannot lock up.
+class MemoryBudget:
+    """Bytes promised to workers for big pictures, and the workers that wait for a promise.
 
-
-class Budget:
-    """Bytes promised to workers, and the workers that wait for a promise."""
+    Only work that expects a big picture asks. Requests are answered in the order in which they
+    came, so that a big one is not overtaken forever. A job may ask again for more. When nobody who
+    holds memory is running, the first in the queue is let in whatever it asks for: a request bigger
+    than the whole budget is served when it is alone, and two that wait for each other do not lock
+    up.
+    """
 
     def __init__(self, total_bytes: int) -> None:
         self._total_bytes = total_bytes
         self._held: dict[int, int] = {}
-        self._line: deque[tuple[int, int]] = deque()
+        self._queue: deque[tuple[int, int]] = deque()
 
     def ask(self, worker: int, size_bytes: int) -> None:
-        """Put `worker` in line for `size_bytes` more than it holds."""
-        self._line.append((worker, max(0, size_bytes)))
+        """Queue `worker` for `size_bytes` more than it holds."""
+        self._queue.append((worker, max(0, size_bytes)))
 
     def release(self, worker: int) -> None:
         """Take back all that `worker` holds or waits for."""
         self._held.pop(worker, None)
-        if self._line:
-            self._line = deque(entry for entry in self._line if entry[0] != worker)
+        if self._queue:
+            self._queue = deque(entry for entry in self._queue if entry[0] != worker)
 
     def holds(self, worker: int) -> bool:
         """Say whether `worker` has been granted anything."""
         return worker in self._held
 
     def grant(self) -> list[int]:
-        """Move from the line to the holders those whose turn has come; return them."""
+        """Promise memory to those whose turn has come; return them."""
         granted: list[int] = []
-        while self._line:
-            worker, size_bytes = self._line[0]
-            waiting = {entry[0] for entry in self._line}
+        while self._queue:
+            worker, size_bytes = self._queue[0]
+            waiting = {entry[0] for entry in self._queue}
             fits = sum(self._held.values()) + size_bytes <= self._total_bytes
             if not fits and not self._held.keys() <= waiting:
                 break
-            self._line.popleft()
+            self._queue.popleft()
             self._held[worker] = self._held.get(worker, 0) + size_bytes
             granted.append(worker)
         return granted
 
 
-# --- How many jobs make a batch. Pure
-#
-# A batch is about 50 ms of work: long enough that a message per batch costs nothing, short enough
-# that the end of a run is not spent waiting for the one worker that still has a long batch.
+class BatchSizer:
+    """How many jobs make a batch, by a running estimate of how long a job takes.
 
-
-#: One message per worker and 50 ms costs under 0.1 % of a core.
-BATCH_NS: Final = 50_000_000
-#: 256 jobs of 100 to 300 bytes each fit in a socket's buffer (208 KiB on Linux) with room to spare.
-MOST_PER_BATCH: Final = 256
-#: One job to a batch until the first outcomes tell more.
-FIRST_GUESS_NS: Final = BATCH_NS
-#: The estimate follows about this many of the latest jobs.
-MEMORY_JOBS: Final = 32
-
-
-class Pace:
-    """A running estimate of how long a job takes."""
+    A batch is about 50 ms of work: long enough that a message per batch costs nothing, short enough
+    that the end of a run is not spent waiting for the one worker that still has a long batch.
+    """
 
     def __init__(self) -> None:
         self._job_ns: float = FIRST_GUESS_NS
         self._seen = 0
 
-    def saw(self, jobs: int, busy_ns: int) -> None:
+    def learn(self, jobs: int, busy_ns: int) -> None:
         """Learn that `jobs` jobs took `busy_ns` together."""
         if jobs > 0:
             weight = jobs / (jobs + min(self._seen, MEMORY_JOBS))
@@ -237,6 +226,6 @@ class Pace:
             self._seen += jobs
 
     @property
-    def batch(self) -> int:
+    def size(self) -> int:
         """Jobs in a full batch: 1 to `MOST_PER_BATCH`."""
         return max(1, min(MOST_PER_BATCH, int(BATCH_NS / max(1.0, self._job_ns))))

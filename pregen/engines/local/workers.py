@@ -1,6 +1,6 @@
-"""The worker processes of a run: everything that happens to them becomes a fact, and orders happen.
+"""The worker processes of a run: what happens to them becomes events, and commands are carried out.
 
-It waits on all pipes and sentinels at once with one selector that lives as long as the crew
+It waits on all pipes and sentinels at once with one selector that lives as long as the pool
 (`multiprocessing.connection.wait` builds a new one each time). It decides nothing.
 """
 
@@ -13,16 +13,16 @@ from contextlib import suppress
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Final, assert_never
 
-from pregen.engines.local import deaths, protocol, worker
-from pregen.engines.local import events as facts
-from pregen.engines.local.events import CrewOrder, Fact, SlotReading
-from pregen.engines.local.protocol import Tag, WireError
+from pregen.engines.local import deaths, events, protocol, worker
+from pregen.engines.local.events import SlotReading
+from pregen.engines.local.protocol import ProtocolError, Tag
 from pregen.model import WorkerView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from pregen.engines.local.launch import Launcher, Member
+    from pregen.engines.local.events import Event, WorkerCommand
+    from pregen.engines.local.launch import Launcher, WorkerProcess
 
 #: How long workers may take to leave when told to, and again when killed.
 _LEAVE_S: Final = 5.0
@@ -30,181 +30,173 @@ _READ: Final = selectors.EVENT_READ
 _WRITE: Final = selectors.EVENT_WRITE
 
 
-class Crew:
-    """Workers by number. Orders for one that is gone are ignored: its death is a fact to come."""
+class WorkerPool:
+    """Workers by number. Commands to one that is gone are ignored: its death is still to come."""
 
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
         self._selector = selectors.DefaultSelector()
-        self._members: dict[int, Member] = {}
-        self._shown: tuple[Member, ...] = ()
+        self._processes: dict[int, WorkerProcess] = {}
+        self._shown: tuple[WorkerProcess, ...] = ()
         """What `views` reads, from another thread: replaced whole, never changed."""
 
-    # --- orders -------------------------------------------------------------------------------
-
-    def start(self, number: int) -> list[Fact]:
-        """Start worker `number`; what went wrong, if it did."""
+    def start(self, number: int) -> list[Event]:
+        """Start worker `number`; return what went wrong, if anything."""
         try:
-            member = self._launcher.start(number)
+            process = self._launcher.start(number)
         except (OSError, EOFError):  # the fork server is gone, or there are no more processes
             return [
-                facts.GaveUp(number, traceback.format_exc()),
-                facts.WorkerDied(number, deaths.SERVER_LOST, SlotReading(None, 0, 0), 0),
+                events.WorkerFailed(number, traceback.format_exc()),
+                events.WorkerDied(number, deaths.SERVER_LOST, SlotReading(None, 0, 0), 0),
             ]
-        self._members[number] = member
-        self._shown = tuple(self._members.values())
-        self._selector.register(member.pipe, _READ, member)
-        self._selector.register(member.sentinel, _READ, member)
+        self._processes[number] = process
+        self._shown = tuple(self._processes.values())
+        self._selector.register(process.pipe, _READ, process)
+        self._selector.register(process.sentinel, _READ, process)
         return []
 
-    def obey(self, order: CrewOrder) -> None:  # noqa: C901 - one case per order, nothing else
-        """Carry out `order`."""
-        member = self._members.get(order.worker)
-        if member is None:
+    def carry_out(self, command: WorkerCommand) -> None:  # noqa: C901 - one case per command
+        """Carry out `command`."""
+        process = self._processes.get(command.worker)
+        if process is None:
             return
-        match order:
-            case facts.Send(_, jobs):
-                self._write(member, protocol.jobs_frame(jobs))
-            case facts.Grant():
-                self._write(member, protocol.frame(Tag.GRANT))
-            case facts.HandOver(_, path):
-                if member.door is not None:
-                    member.door.hand_over(path)
-            case facts.Drain():
-                member.slot.drain()
-            case facts.Quit():
-                member.pipe.end()
-            case facts.Terminate():
+        match command:
+            case events.Send(_, jobs):
+                self._write(process, protocol.jobs_frame(jobs))
+            case events.GrantMemory():
+                self._write(process, protocol.frame(Tag.GRANT))
+            case events.OpenSource(_, path):
+                if process.broker is not None:
+                    process.broker.open_for_worker(path)
+            case events.Drain():
+                process.slot.drain()
+            case events.Quit():
+                process.pipe.end()
+            case events.Terminate():
                 with suppress(ProcessLookupError):
-                    os.kill(member.pid, worker.END_SIGNAL)
-            case facts.Kill():
-                member.process.kill()
-            case facts.Abandon():
-                self._remove(member)
-                member.abandon()
+                    os.kill(process.pid, worker.END_SIGNAL)
+            case events.Kill():
+                process.kill()
+            case events.Abandon():
+                self._remove(process)
+                process.abandon()
             case _:
-                assert_never(order)
+                assert_never(command)
 
-    def _write(self, member: Member, frame: bytes) -> None:
-        if not member.pipe.closed:
-            member.pipe.send(frame)
-            if member.pipe.backed_up:
-                self._selector.modify(member.pipe, _READ | _WRITE, member)
+    def _write(self, process: WorkerProcess, frame: bytes) -> None:
+        if not process.pipe.closed:
+            process.pipe.send(frame)
+            if process.pipe.backed_up:
+                self._selector.modify(process.pipe, _READ | _WRITE, process)
 
-    # --- facts --------------------------------------------------------------------------------
-
-    def wait(self, timeout_s: float) -> list[Fact]:
+    def wait(self, timeout_s: float) -> list[Event]:
         """Wait until something happens, `timeout_s` at most; return what did."""
-        happened: list[Fact] = []
-        for key, events in self._selector.select(timeout_s):
-            member: Member = key.data
-            if member.number not in self._members:
-                continue  # it was buried by an event of this same turn
-            if key.fd == member.sentinel:
-                happened.extend(self._bury(member))
+        happened: list[Event] = []
+        for key, ready in self._selector.select(timeout_s):
+            process: WorkerProcess = key.data
+            if process.number not in self._processes:
+                continue  # it was removed by an event of this same turn
+            if key.fd == process.sentinel:
+                happened.extend(self._remove_dead(process))
                 continue
-            if events & _WRITE:
-                member.pipe.flush()
-                if not member.pipe.backed_up:
-                    self._selector.modify(member.pipe, _READ, member)
-            if events & _READ:
-                happened.extend(self._hear(member))
+            if ready & _WRITE:
+                process.pipe.flush()
+                if not process.pipe.backed_up:
+                    self._selector.modify(process.pipe, _READ, process)
+            if ready & _READ:
+                happened.extend(self._receive(process))
         return happened
 
-    def glances(self) -> dict[int, SlotReading]:
+    def readings(self) -> dict[int, SlotReading]:
         """Return what every worker is doing now."""
-        return {number: member.slot.glance() for number, member in self._members.items()}
+        return {number: process.slot.read() for number, process in self._processes.items()}
 
     def views(self, paths: Mapping[int, bytes]) -> list[WorkerView]:
         """Return the same for the display, from any thread; `paths` by job id."""
         now_ns = monotonic_ns()
         views = []
-        for member in self._shown:
-            job_id, started_ns, done = member.slot.glance()
+        for process in self._shown:
+            job_id, started_ns, done = process.slot.read()
             path = None if job_id is None else paths.get(job_id)
             busy_s = 0.0 if path is None else max(0, now_ns - started_ns) / 1e9
-            views.append(WorkerView(member.pid, path, busy_s, done))
+            views.append(WorkerView(process.pid, path, busy_s, done))
         return views
 
-    def _hear(self, member: Member) -> Iterator[Fact]:
-        pipe = member.pipe
-        yield from _understood(member, pipe.receive())
+    def _receive(self, process: WorkerProcess) -> Iterator[Event]:
+        pipe = process.pipe
+        yield from _decoded(process, pipe.receive())
         if pipe.closed:
             self._selector.unregister(pipe)
-        if pipe.closed or pipe.senseless:
-            yield facts.PipeClosed(member.number)
+        if pipe.closed or pipe.garbled:
+            yield events.PipeClosed(process.number)
 
-    def _bury(self, member: Member) -> Iterator[Fact]:
-        """Take leave of a worker whose process has ended, once it has been heard to the end."""
-        yield from _understood(member, member.pipe.receive_rest())
-        last = member.slot.glance()
-        death = member.cause_of_death()
-        self._remove(member)
-        member.close()
-        yield facts.WorkerDied(member.number, death, last, member.pid)
+    def _remove_dead(self, process: WorkerProcess) -> Iterator[Event]:
+        """Report a worker whose process has ended, once all that it sent has been read."""
+        yield from _decoded(process, process.pipe.receive_rest())
+        last = process.slot.read()
+        death = deaths.cause_of(process.exitcode(), process.pipe.last_words)
+        self._remove(process)
+        process.close()
+        yield events.WorkerDied(process.number, death, last, process.pid)
 
-    def _remove(self, member: Member) -> None:
-        del self._members[member.number]
-        self._shown = tuple(self._members.values())
-        self._selector.unregister(member.sentinel)
-        if member.pipe in self._selector.get_map():
-            self._selector.unregister(member.pipe)
+    def _remove(self, process: WorkerProcess) -> None:
+        del self._processes[process.number]
+        self._shown = tuple(self._processes.values())
+        self._selector.unregister(process.sentinel)
+        if process.pipe in self._selector.get_map():
+            self._selector.unregister(process.pipe)
 
-    # --- the end ------------------------------------------------------------------------------
-
-    def disband(self, *, polite: bool) -> None:
+    def close(self, *, polite: bool) -> None:
         """Leave no process behind: let the workers leave (`polite`), or kill them."""
-        members = list(self._members.values())
-        for member in members:
-            if polite:
-                member.pipe.end()
+        processes = list(self._processes.values())
+        if polite:
+            for process in processes:
+                process.pipe.end()
+        remaining = _join(processes) if polite else processes
+        for process in remaining:
+            process.kill()
+        unkillable = _join(remaining)
+        for process in processes:
+            self._remove(process)
+            if process in unkillable:
+                process.abandon()
             else:
-                member.process.kill()
-        stragglers = _join(members) if polite else members
-        for member in stragglers:
-            member.process.kill()
-        undead = _join(stragglers)
-        for member in members:
-            self._remove(member)
-            if member in undead:
-                member.abandon()
-            else:
-                member.close()
+                process.close()
         self._selector.close()
 
 
-def _join(members: Iterable[Member]) -> list[Member]:
-    """Wait for `members` to end, for `_LEAVE_S` altogether; return those that have not."""
+def _join(processes: Iterable[WorkerProcess]) -> list[WorkerProcess]:
+    """Wait for `processes` to end, for `_LEAVE_S` altogether; return those that have not."""
     until_s = monotonic() + _LEAVE_S
-    for member in members:
-        member.process.join(max(0.0, until_s - monotonic()))
-    return [member for member in members if member.process.exitcode is None]
+    for process in processes:
+        process.join(max(0.0, until_s - monotonic()))
+    return [process for process in processes if process.is_alive]
 
 
-def _understood(member: Member, frames: Iterable[tuple[Tag, bytes]]) -> Iterator[Fact]:
-    """Turn messages into facts; one that makes no sense makes its worker senseless."""
-    number = member.number
+def _decoded(process: WorkerProcess, frames: Iterable[tuple[Tag, bytes]]) -> Iterator[Event]:
+    """Turn messages into events; one that makes no sense marks its pipe as garbled."""
+    number = process.number
     try:
         for tag, body in frames:
             match tag:
                 case Tag.OUTCOMES:
                     report = protocol.read_report(body)
-                    yield facts.OutcomesReceived(
+                    yield events.OutcomesReceived(
                         number, report.outcomes, report.busy_ns, report.rss_bytes
                     )
                 case Tag.READY:
-                    yield facts.WorkerReady(number, *protocol.read_numbers(tag, body))
+                    yield events.WorkerReady(number, *protocol.read_numbers(tag, body))
                 case Tag.ASK:
-                    yield facts.MemoryAsked(number, *protocol.read_numbers(tag, body))
+                    yield events.MemoryRequested(number, *protocol.read_numbers(tag, body))
                 case Tag.OPEN:
-                    yield facts.SourceAsked(number, *protocol.read_numbers(tag, body))
+                    yield events.SourceRequested(number, *protocol.read_numbers(tag, body))
                 case Tag.RETURNED:
-                    yield facts.JobsReturned(number, protocol.read_returned(body))
+                    yield events.JobsReturned(number, protocol.read_returned(body))
                 case Tag.FAILED:
-                    yield facts.GaveUp(number, body.decode(errors="replace"))
+                    yield events.WorkerFailed(number, body.decode(errors="replace"))
                 case Tag.JOBS | Tag.GRANT:
-                    member.pipe.senseless = True
+                    process.pipe.garbled = True
                 case _:
                     assert_never(tag)
-    except WireError:
-        member.pipe.senseless = True
+    except ProtocolError:
+        process.pipe.garbled = True

@@ -195,6 +195,6 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.PRELOAD: _preloads,
     Capability.SYSTEMD: lambda: _ends_well("systemd-analyze", "--version"),
     Capability.CHROMIUM: lambda: browser.version() != "",
-    Capability.SANDBOX: lambda: confinement.probe().whole,
+    Capability.SANDBOX: lambda: confinement.probe().complete,
     Capability.JQ: lambda: _ends_well("jq", "-n", "1"),
 }

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.engines.local import protocol
-from pregen.engines.local.protocol import Frames, Tag, WireError
+from pregen.engines.local.protocol import FrameReader, ProtocolError, Tag
 from pregen.model import Action, Flavor, Job, Kind, Outcome, Stages, Stamp, Step
 
 int64 = st.integers(min_value=-(2**63), max_value=2**63 - 1)
@@ -48,7 +48,7 @@ outcomes = st.builds(
 
 
 def only_frame(data: bytes) -> tuple[Tag, bytes]:
-    (found,) = Frames().feed(data)
+    (found,) = FrameReader().feed(data)
     return found
 
 
@@ -101,7 +101,7 @@ def test_frames_are_found_however_the_bytes_are_cut(
     sent: list[tuple[Tag, bytes]], cuts: list[int]
 ) -> None:
     data = b"".join(protocol.frame(tag, body) for tag, body in sent)
-    frames = Frames()
+    frames = FrameReader()
     found: list[tuple[Tag, bytes]] = []
     for cut in cuts:
         found.extend(frames.feed(data[:cut]))
@@ -112,10 +112,10 @@ def test_frames_are_found_however_the_bytes_are_cut(
 
 
 def test_last_words_follow_the_last_frame() -> None:
-    frames = Frames()
+    frames = FrameReader()
     data = protocol.frame(Tag.GRANT) + b"Fatal Python error: Segmentation fault\n"
     found: list[tuple[Tag, bytes]] = []
-    with pytest.raises(WireError):
+    with pytest.raises(ProtocolError):
         found.extend(frames.feed(data))
     assert not list(frames.feed(b'  File "/a/b.py", line 1 in c\n'))
     assert frames.rest.startswith(b"Fatal Python error")
@@ -123,8 +123,8 @@ def test_last_words_follow_the_last_frame() -> None:
 
 
 def test_endless_nonsense_is_not_kept() -> None:
-    frames = Frames()
-    with pytest.raises(WireError):
+    frames = FrameReader()
+    with pytest.raises(ProtocolError):
         list(frames.feed(b"\xff" * 10))
     for _ in range(10):
         assert not list(frames.feed(b"\xff" * protocol.MOST_REST_BYTES))
@@ -137,11 +137,11 @@ def test_no_bytes_from_a_worker_do_more_than_raise_wire_error(body: bytes) -> No
         lambda: protocol.read_report(body),
         lambda: protocol.read_returned(body),
         lambda: protocol.read_numbers(Tag.ASK, body),
-        lambda: list(Frames().feed(body)),
+        lambda: list(FrameReader().feed(body)),
     ):
         try:
             read()
-        except WireError:
+        except ProtocolError:
             continue
 
 
@@ -153,6 +153,6 @@ def test_a_damaged_report_is_a_report_or_an_error(outcome: Outcome, data: st.Dat
     damaged[where] ^= data.draw(st.integers(min_value=1, max_value=255))
     try:
         report = protocol.read_report(bytes(damaged))
-    except WireError:
+    except ProtocolError:
         return
     assert all(isinstance(outcome.kind, Kind) for outcome in report.outcomes)

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.engines.dask.batches import DEPTH, FIRST_BATCH, MOST_BATCH, Batch, BatchLedger, Pulse
+from pregen.engines.dask.batches import (
+    DEPTH,
+    FIRST_BATCH,
+    MOST_BATCH,
+    Batch,
+    BatchLedger,
+    SilenceWatch,
+)
 from pregen.model import Job, Kind, Outcome
 from tests.support.faults.harmful_work import job
 
@@ -107,9 +114,9 @@ def test_what_is_out_is_given_up_at_the_end() -> None:
 
 
 def test_a_node_is_silent_when_its_time_stands_still() -> None:
-    pulse = Pulse(10)
-    assert pulse.silent({"a": 1.0, "b": 900.0}, 0) == []
-    assert pulse.silent({"a": 1.0, "b": 905.0}, 9) == []
-    assert pulse.silent({"a": 1.0, "b": 905.0}, 11) == ["a"]
-    assert pulse.silent({"b": 906.0}, 20) == []
-    assert pulse.silent({"a": 1.0, "b": 907.0}, 25) == [], "it is back: its time begins anew"
+    watch = SilenceWatch(10)
+    assert watch.silent({"a": 1.0, "b": 900.0}, 0) == []
+    assert watch.silent({"a": 1.0, "b": 905.0}, 9) == []
+    assert watch.silent({"a": 1.0, "b": 905.0}, 11) == ["a"]
+    assert watch.silent({"b": 906.0}, 20) == []
+    assert watch.silent({"a": 1.0, "b": 907.0}, 25) == [], "it is back: its time begins anew"

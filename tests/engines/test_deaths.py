@@ -18,7 +18,7 @@ Current thread 0x00007f (most recent call first):
 
 
 @pytest.mark.parametrize(
-    ("exitcode", "kind", "words", "innocent"),
+    ("exitcode", "kind", "words", "external"),
     [
         (-signal.SIGSEGV, Kind.CRASHED, "segmentation fault (SIGSEGV)", False),
         (-signal.SIGABRT, Kind.CRASHED, "aborted (SIGABRT)", False),
@@ -27,9 +27,9 @@ Current thread 0x00007f (most recent call first):
         (7, Kind.CRASHED, "it ended itself with exit status 7", False),
     ],
 )
-def test_the_cause_is_named(exitcode: int, kind: Kind, words: str, innocent: bool) -> None:  # noqa: FBT001 - a column of the table
+def test_the_cause_is_named(exitcode: int, kind: Kind, words: str, external: bool) -> None:  # noqa: FBT001 - a column of the table
     death = cause_of(exitcode)
-    assert (death.kind, death.words, death.innocent) == (kind, words, innocent)
+    assert (death.kind, death.words, death.external) == (kind, words, external)
 
 
 def test_an_unsent_sigkill_is_most_likely_the_kernels() -> None:
