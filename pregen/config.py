@@ -1,4 +1,4 @@
-"""Settings as frozen values. `options` reads flags, environment and files into them."""
+"""Settings as frozen values. Reading flags, environment and files into them is `cli`'s work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 #: 500 Mpx: twice the largest camera sensor sold (200 Mpx phones) plus room for panoramas; more
-#: is nearly always a decompression bomb.
+#: is nearly always a decompression bomb (issue A, imaging).
 DEFAULT_MAX_PIXELS = 500_000_000
 
 #: A job's deadline: this much, plus a second for every `DEADLINE_BYTES_PER_S` of the file.
@@ -39,7 +39,7 @@ class Check(Enum):
     """How a re-run tells that an entry is fresh."""
 
     QUICK = "quick"
-    """By stat alone where nothing has changed since it was last judged (`reuse.memory`)."""
+    """By stat alone where nothing has changed since it was last judged (`recall`)."""
     FULL = "full"
     """By reading every entry's header."""
 
@@ -122,7 +122,7 @@ class PlanConfig:
     refit: bool = True
     realpath_keys: bool = False
     publish: tuple[tuple[bytes, str], ...] = ()
-    """Folders, absolute and clean, and what they are called elsewhere (`thumbspec.naming`)."""
+    """Folders, absolute and clean, and what they are called elsewhere (`thumbspec.published`)."""
     reuse: bool = True
     """A moved or copied source gets the pictures its content has already."""
     check: Check = Check.QUICK
