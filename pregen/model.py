@@ -147,8 +147,8 @@ FAILURES = frozenset(
     }
 )
 
-#: Kinds that leave a fail record: the source opened but its content cannot become a picture
-#: (DESIGN 3.8). Everything else may succeed next time without the source changing.
+#: Kinds that leave a fail record: the source opened but its content cannot become a picture.
+#: Everything else may succeed next time without the source changing.
 RECORDED = frozenset({Kind.INVALID, Kind.TRUNCATED, Kind.TOO_LARGE})
 
 #: Kinds of sources that need no entry, or for which there cannot be one, for as long as they
@@ -188,7 +188,9 @@ class Outcome(NamedTuple):
     message: str = ""
     """For people: why, and what to do. Empty when all went well."""
     loader: str = ""
-    """The decoder that made the picture: "dc", "turbo", "vips", "pillow"."""
+    """What made the picture: "dc" or "turbo" (JPEG), "preview" or "samples" (what a camera stored as
+    JPEG, or uncompressed), "vips", "pillow", "numpy" (netpbm), "heif", "libraw", "libraw-preview",
+    "ffmpeg", "pdfium" or "libjxl"; empty when none was made."""
     mime: str = ""
     width_px: int = 0
     """Of the original, after orientation; 0 when never learned."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -27,8 +28,9 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _PORTION_BYTES = 256 * 1024
 #: A file of 500 MB is asked every 8 MB.
 _PROBES = 64
-#: Fail rather than read from the disk (Linux 4.14).
+#: Fail rather than wait for the disk (Linux 4.14).
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
+_THIS_THREAD: int = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR})
 #: A socket, or a device without a driver, cannot be opened at all.
@@ -123,11 +125,17 @@ class SourceFile:
             count -= got
 
     def resident(self) -> bool:
-        """Tell whether the kernel holds the middle of the file in memory, without reading it."""
+        """Tell whether the kernel held the middle of the file in memory.
+
+        The look itself has the kernel read what is not there, and sees it where this thread had to
+        wait for the processor long enough: only what was found without reading was there before.
+        """
+        read_before = _blocks_read()
         try:
-            return bool(os.preadv(self.fd, [bytearray(1)], self.size_bytes // 2, _NOWAIT))
+            found = os.preadv(self.fd, [bytearray(1)], self.size_bytes // 2, _NOWAIT)
         except OSError:
             return False
+        return bool(found) and _blocks_read() == read_before
 
     def read_ahead(self, limit_bytes: int) -> None:
         """Have the kernel begin to read the file, up to a limit; returns at once."""
@@ -142,6 +150,11 @@ class SourceFile:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             let_go(fd)
+
+
+def _blocks_read() -> int:
+    """Return how many blocks this thread has had read from disks."""
+    return resource.getrusage(_THIS_THREAD).ru_inblock
 
 
 def open_source(path: bytes, elsewhere: Callable[[], int] | None = None) -> SourceFile:
