@@ -1,4 +1,8 @@
-"""Looks at clock, load, battery and disk, once a second at most, and asks the rules."""
+"""When a run goes on, pauses or ends by the user's limits, and how much it leaves to others.
+
+The decision is pure (`decide`); `Governor` looks at clock, load, battery and disk for it, once a
+second at most. Priority is to be set before the first worker is started: workers inherit it.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +24,15 @@ if TYPE_CHECKING:
     from pregen.model import Job
 
 
-# --- Go on, pause, or end: the decision. Pure
-#
-# Ends come before pauses, and the disk before all: a run that waits for a power supply until its
-# time is over has to end then.
+#: A battery, a disk and a load average change no faster than anybody cares.
+_EVERY_S: Final = 1.0
+#: With the idle class a job may have to wait for as long as others are busy: its deadline, which
+#: counts that, must not be that of a run with a machine of its own.
+IDLE_PATIENCE: Final = 10
 
 
 class MachineLoad(NamedTuple):
-    """What the governor sees."""
+    """What a decision is made from."""
 
     elapsed_s: float
     """Since the run began, by a clock that nobody sets."""
@@ -63,12 +68,17 @@ GO: Final = LimitDecision(Do.GO)
 
 
 def decide(config: GovernorConfig, now: MachineLoad) -> LimitDecision:
-    """Decide about the next source."""
-    if _is_full(config, now):
+    """Decide about the next source.
+
+    Ends come before pauses, and the disk before all: a run that waits for a power supply until its
+    time is over has to end then.
+    """
+    least, free = config.min_free_bytes, now.free_bytes
+    if least is not None and free is not None and free < least:
         return LimitDecision(
             Do.FULL,
-            f"The disk of the cache has less than {_size(config.min_free_bytes)} left "
-            "(--min-free). Free some space, then run again: nothing is done twice.",
+            f"The disk of the cache has less than {least / 1e9:,.1f} GB left (--min-free). "
+            "Free some space, then run again: nothing is done twice.",
         )
     if why := _ended(config, now):
         return LimitDecision(Do.END, why)
@@ -93,25 +103,6 @@ def _waits_for(config: GovernorConfig, now: MachineLoad) -> str:
     if config.max_load is not None and now.load >= config.max_load:
         return f"the load is {now.load:.1f}, and --max-load {config.max_load:g}"
     return ""
-
-
-def _is_full(config: GovernorConfig, now: MachineLoad) -> bool:
-    return (
-        config.min_free_bytes is not None
-        and now.free_bytes is not None
-        and now.free_bytes < config.min_free_bytes
-    )
-
-
-def _size(size_bytes: int | None) -> str:
-    return f"{(size_bytes or 0) / 1e9:,.1f} GB"
-
-
-# --- Looks at clock, load, battery and disk, once a second at most, and asks the rules
-
-
-#: A battery, a disk and a load average change no faster than anybody cares.
-_EVERY_S: Final = 1.0
 
 
 class Governor:
@@ -143,7 +134,7 @@ class Governor:
         if now_s < self._due_s and not reached and config.min_free_bytes is None:
             return self._verdict
         self._due_s = now_s + _EVERY_S
-        before, self._verdict = self._verdict, decide(self._config, self._look(now_s))
+        before, self._verdict = self._verdict, decide(config, self._look(now_s))
         paused, was_paused = self._verdict.do is Do.PAUSE, before.do is Do.PAUSE
         if paused != was_paused:
             self._told(self._verdict.why if paused else "")
@@ -179,16 +170,6 @@ def on_battery() -> bool:
     except (OSError, AttributeError, NotImplementedError, RuntimeError):
         return False
     return battery is not None and battery.power_plugged is False
-
-
-# --- How much of the machine the run and its children may have: priority of processor and disk
-#
-# To be set before the first worker is started: they inherit it.
-
-
-#: With the idle class a job may have to wait for as long as others are busy: its deadline, which
-#: counts that, must not be that of a run with a machine of its own.
-IDLE_PATIENCE: Final = 10
 
 
 def be_nice(nice: int | None, *, idle: bool) -> None:

@@ -2,7 +2,7 @@
 
 Knows neither the journal nor the plan nor the screen. What the job says was true when it was
 planned; what is written is what `fstat` says of the opened source now, and nothing is written
-when the source changed in between (DESIGN 3.5).
+when the source changed in between.
 """
 
 from __future__ import annotations
@@ -31,25 +31,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pregen.config import WorkConfig
-    from pregen.model import Flavor, Job, Stamp
+    from pregen.model import Flavor, Job
     from pregen.source_file import SourceFile
 
-#: How often a source that changes while it is read is tried (DESIGN 3.5: one retry).
+#: How often a source that changes while it is read is tried.
 _TRIES = 2
+_RAW_NAMES = (
+    b".cr2", b".cr3", b".nef", b".arw", b".dng", b".orf", b".rw2", b".raf", b".pef", b".srw",
+)  # fmt: skip
 #: Names that promise a picture: such a file without a picture in it is damaged, and its owner
 #: wants to know (memory cards leave files full of zeros).
 _PICTURE_NAMES = (
     b".jpg", b".jpeg", b".jpe", b".png", b".gif", b".webp", b".tif", b".tiff", b".heic", b".heif",
-    b".avif", b".bmp", b".svg", b".psd", b".jp2", b".jxl", b".cr2", b".cr3", b".nef", b".arw",
-    b".dng", b".orf", b".rw2", b".raf", b".pef", b".srw",
+    b".avif", b".bmp", b".svg", b".psd", b".jp2", b".jxl", *_RAW_NAMES,
 )  # fmt: skip
-
-
 #: What is not read whole even where it is decoded: only a hint, so a name will do here.
 _READ_IN_PART = (
     b".heic", b".heif", b".hif", b".mp4", b".mov", b".m4v", b".3gp", b".mts", b".m2ts", b".avi",
-    b".mkv", b".webm", b".mpg", b".wmv", b".pdf", b".cr2", b".cr3", b".nef", b".arw", b".dng",
-    b".orf", b".rw2", b".raf", b".pef", b".srw", b".jxl",
+    b".mkv", b".webm", b".mpg", b".wmv", b".pdf", b".jxl", *_RAW_NAMES,
 )  # fmt: skip
 
 
@@ -199,23 +198,20 @@ class _Attempt:
         refit_ns = perf_counter_ns() - begun_ns
         if (entries or useless) and self._source.changed():
             return None, []
-        stamps = {entry.flavor: self._cache.write(*entry) for entry in entries}
+        done = self._write(entries, blank)
         if self._reuse.fingerprint:
             self._cache.delete_fail(self._job.uris[0])
         deleted = [self._cache.delete(step.flavor, step.uri) for step in useless]
         kind = Kind.TIDIED if any(deleted) else Kind.FRESH
         if entries:
             kind = Kind.REUSED if self._reuse.fingerprint else Kind.REFITTED
-        outcome = blank._replace(
+        done = done._replace(
             kind=kind,
-            entries_written=len(entries),
-            bytes_written=sum(len(entry.png) for entry in entries),
             bytes_read=self._reuse.bytes_read,
             stages=Stages(encode_ns=refit_ns),
-            stamps=self._complete(stamps),
             fingerprint=self._reuse.fingerprint,
         )
-        return outcome, makes
+        return done, makes
 
     def _make(self, done: Outcome, makes: list[Step], ask: Callable[[int], None]) -> Outcome:
         """Decode, and write what is to be made."""
@@ -227,7 +223,7 @@ class _Attempt:
         if self._source.changed():
             return done._replace(kind=Kind.CHANGED)
         committing_ns = perf_counter_ns()
-        stamps = {entry.flavor: self._cache.write(*entry) for entry in entries}
+        done = self._write(entries, done)
         if made.small:
             for step in makes:
                 if self._is_stale(step):
@@ -240,11 +236,8 @@ class _Attempt:
             mime=made.mime,
             width_px=made.width_px,
             height_px=made.height_px,
-            entries_written=done.entries_written + len(entries),
-            bytes_written=done.bytes_written + sum(len(entry.png) for entry in entries),
             bytes_read=done.bytes_read + made.bytes_read,
             stages=Stages(made.read_ns, made.decode_ns, made.resize_ns, made.encode_ns, commit_ns),
-            stamps=self._complete(stamps),
             fingerprint=made.fingerprint,
         )
 
@@ -260,12 +253,16 @@ class _Attempt:
             self._cache.write_fail(self._job.uris[0], pngbuild.fail_record(self._facts(fault.mime)))
         return outcome
 
-    def _complete(self, stamps: dict[Flavor, Stamp]) -> tuple[Stamp, ...]:
-        """The stamps, if they are all there is to know of the entries of this source."""
+    def _write(self, entries: list[_Entry], outcome: Outcome) -> Outcome:
+        """Write entries; return the outcome with what that adds to it."""
+        stamps = {entry.flavor: self._cache.write(*entry) for entry in entries}
         wanted = self._config.flavors
-        if self._as_planned and len(self._job.uris) == 1 and stamps.keys() == set(wanted):
-            return tuple(stamps[flavor] for flavor in wanted)
-        return ()
+        whole = self._as_planned and len(self._job.uris) == 1 and stamps.keys() == set(wanted)
+        return outcome._replace(
+            entries_written=outcome.entries_written + len(entries),
+            bytes_written=outcome.bytes_written + sum(len(entry.png) for entry in entries),
+            stamps=tuple(stamps[flavor] for flavor in wanted) if whole else (),
+        )
 
     def _all_steps(self) -> Iterable[Step]:
         """Make every wanted entry, and leave no other one of this source behind."""

@@ -11,10 +11,11 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from pregen.config import Sandbox
-from pregen.engines.base import Stop, StopLevel, WorkFactory
+from pregen.engines.base import Stop, StopLevel, WorkFactory, factory_name
 from pregen.engines.local import events, resources
 from pregen.engines.local.launch import Launcher
 from pregen.engines.local.supervisor import TICK_NS, Supervisor
+from pregen.engines.local.worker import WorkerSetup
 from pregen.engines.local.worker_state import Rules, S
 from pregen.engines.local.workers import WorkerPool
 from pregen.errors import MissingLibraryError, PregenError, SandboxError
@@ -58,14 +59,10 @@ class LocalEngine:
         if growth_bytes is None:
             growth_bytes = max(resources.LEAST_WORKER_BYTES, budget_bytes)
         self._confined = _confined(config.sandbox)
-        self._launcher = Launcher(
-            work_factory,
-            work_config,
-            growth_bytes,
-            config.timeout_s,
-            preload,
-            confined=self._confined,
+        setup = WorkerSetup(
+            factory_name(work_factory), work_config, growth_bytes, config.timeout_s, self._confined
         )
+        self._launcher = Launcher(setup, preload)
         self._rules = Rules(
             workers=max(1, config.workers),
             timeout_ns=int(config.timeout_s * S),

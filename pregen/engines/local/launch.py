@@ -22,7 +22,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from pregen import safepath
-from pregen.engines.base import factory_name
 from pregen.engines.local import resources, worker
 from pregen.engines.local.broker import SourceBroker
 from pregen.engines.local.channel import SharedSlot, WorkerPipe, new_memory
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from multiprocessing.context import ForkServerContext, SpawnContext
     from multiprocessing.process import BaseProcess
-
-    from pregen.config import WorkConfig
-    from pregen.engines.base import WorkFactory
 
 #: Read when a worker's libraries are loaded, so they must be in its environment before. One thread
 #: in each worker: the parallelism is over sources. Huge pages for large blocks of memory (glibc
@@ -114,53 +110,26 @@ class WorkerProcess:
 
 
 class Launcher:
-    """Starts workers of one kind.
+    """Starts workers of one kind; the fork server imports `preload` once for all of them."""
 
-    Args:
-        work_factory: a module-level function.
-        work_config: handed to it.
-        growth_bytes: by how much a worker's address space may grow.
-        timeout_s: how long a small job may take.
-        preload: modules the fork server imports once for all.
-        confined: workers are to confine themselves as far as the kernel can.
-    """
-
-    def __init__(
-        self,
-        work_factory: WorkFactory,
-        work_config: WorkConfig,
-        growth_bytes: int,
-        timeout_s: float,
-        preload: Sequence[str],
-        *,
-        confined: bool,
-    ) -> None:
-        self._factory = factory_name(work_factory)
-        self._work_config = work_config
-        self._growth_bytes = growth_bytes
-        self._timeout_s = timeout_s
-        self._confined = confined
+    def __init__(self, setup: worker.WorkerSetup, preload: Sequence[str]) -> None:
+        self._setup = setup
         self._context = _context(preload)
 
     def start(self, number: int) -> WorkerProcess:
         """Start worker `number`. Raises OSError or EOFError when that is not possible."""
         ours, theirs = socket.socketpair()
-        broker, outside = socket.socketpair() if self._confined else (None, None)
+        broker, outside = socket.socketpair() if self._setup.confined else (None, None)
         memory = new_memory()
         try:
             slot = SharedSlot(memory)
             slot.clear()
             socket.send_fds(ours, [worker.SLOT_FOLLOWS], [memory])
-            setup = worker.WorkerSetup(
-                theirs,
-                self._factory,
-                self._work_config,
-                self._growth_bytes,
-                self._timeout_s,
-                outside,
-            )
             process = self._context.Process(
-                target=worker.main, args=(setup,), name=f"pregen-worker-{number}", daemon=True
+                target=worker.main,
+                args=(self._setup, theirs, outside),
+                name=f"pregen-worker-{number}",
+                daemon=True,
             )
             with _isolated():
                 _start(process)

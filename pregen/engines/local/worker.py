@@ -51,7 +51,6 @@ END_SIGNAL: Final = signal.SIGUSR2
 class WorkerSetup(NamedTuple):
     """All a worker is told at its start."""
 
-    pipe: socket.socket
     factory: str
     """ "module:name" of the work factory: imported here, so that a failure can be reported."""
     work_config: WorkConfig
@@ -59,24 +58,24 @@ class WorkerSetup(NamedTuple):
     """By how much the address space may grow."""
     timeout_s: float
     """How long a small job may take."""
-    outside: socket.socket | None
-    """Brings sources that a confined worker cannot open (`broker`); None: not confined."""
+    confined: bool
+    """It is to confine itself as far as the kernel can."""
 
 
-def main(setup: WorkerSetup) -> None:
-    """Be a worker until the pipe ends."""
-    _arrange(setup.pipe)
-    slot = _slot(setup.pipe)
+def main(setup: WorkerSetup, pipe: socket.socket, outside: socket.socket | None) -> None:
+    """Be a worker until the pipe ends; what it may not open comes from `outside` (`broker`)."""
+    _arrange(pipe)
+    slot = _slot(pipe)
     try:
         work = load_factory(setup.factory)(setup.work_config)
         resources.limit_growth(setup.growth_bytes)
-        loop = _JobLoop(setup, slot, work)
-        if setup.outside is not None:
+        loop = _JobLoop(work, pipe, outside, slot, setup.timeout_s)
+        if setup.confined:
             loop.confine()
         loop.serve()
     except (Exception, SystemExit):  # noqa: BLE001 - the run reports it, if it can be told
         with contextlib.suppress(OSError):
-            setup.pipe.sendall(protocol.frame(Tag.FAILED, traceback.format_exc().encode()))
+            pipe.sendall(protocol.frame(Tag.FAILED, traceback.format_exc().encode()))
         sys.exit(1)
 
 
@@ -136,10 +135,17 @@ def _slot(pipe: socket.socket) -> SharedSlot:
 
 
 class _JobLoop:
-    def __init__(self, setup: WorkerSetup, slot: SharedSlot, work: Work) -> None:
-        self._pipe = setup.pipe
-        self._outside = setup.outside
-        self._timeout_s = setup.timeout_s
+    def __init__(
+        self,
+        work: Work,
+        pipe: socket.socket,
+        outside: socket.socket | None,
+        slot: SharedSlot,
+        timeout_s: float,
+    ) -> None:
+        self._pipe = pipe
+        self._outside = outside
+        self._timeout_s = timeout_s
         self._folders: WritableFolders | None = None
         self._size = resources.OwnSize()
         self._slot = slot
