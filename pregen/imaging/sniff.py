@@ -1,7 +1,7 @@
 """What a file is, by its first bytes. Decodes nothing and looks at no name.
 
 Mime types are those of shared-mime-info 2.4 (freedesktop.org.xml). TIFF-like camera RAWs and
-the ISO base media family need a look inside: `raw` and `isobmff`.
+the ISO base media family need a look inside: `containers.tiff` and `containers.isobmff`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ JPEG = Format("jpeg", "image/jpeg", "jpeg")
 PNG = Format("png", "image/png", "vips")
 GIF = Format("gif", "image/gif", "vips")
 WEBP = Format("webp", "image/webp", "vips")
-TIFF = Format("tiff", "image/tiff", "tiff")
+TIFF = Format("tiff", "image/tiff", "vips")
 SVG = Format("svg", "image/svg+xml", "svg")
 SVGZ = Format("svg", "image/svg+xml-compressed", "svg")
 BMP = Format("bmp", "image/bmp", "pillow")

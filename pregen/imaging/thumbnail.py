@@ -13,6 +13,7 @@ from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import Fault, NeedsExtra, NotPicture, TooLarge, Unsupported
 from pregen.imaging.pixels import render
 from pregen.imaging.runtime import quiet
+from pregen.imaging.source_bytes import SourceBytes
 from pregen.model import SMALL_BOX_PX, Flavor
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def make(
     """
     begun_ns = time.perf_counter_ns()
     head = os.pread(fd, sniff.HEAD_BYTES, 0)
-    request = Request(fd, size_bytes, head, identify(head), ask, decoder, previews=previews)
+    source = SourceBytes(fd, size_bytes, head)
+    request = Request(source, identify(head), ask, decoder, previews)
     try:
         return _make(request, flavors, max_pixels, begun_ns)
     except Fault as fault:
@@ -160,8 +162,8 @@ def _make(
         pages=opened.pages,
         frames=opened.frames,
         movie_length_s=opened.movie_length_s,
-        bytes_read=request.bytes_read,
-        fingerprint=request.fingerprint if pictures else "",
+        bytes_read=request.source.bytes_read,
+        fingerprint=request.source.fingerprint if pictures else "",
         read_ns=read_ns - begun_ns,
         decode_ns=decoded_ns - read_ns,
         resize_ns=resized_ns - decoded_ns,

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pregen
 from pregen.imaging import sniff
 from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, tiff
-from pregen.imaging.decoders import jpegdc, pillow, vips
-from pregen.imaging.faults import Fault
-from pregen.imaging.previews import jpeg_previews as previews_jpeg
-from pregen.imaging.previews import layout, raw
+from pregen.imaging.decoders import jpeg as jpeg_decoder
+from pregen.imaging.decoders import pillow
+from pregen.imaging.faults import Fault, fault_of_message
+from pregen.imaging.previews import jpeg_previews, layout, raw
+from pregen.imaging.source_bytes import MAX_PIECE_BYTES, DamagedError, SourceBytes
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
 from tests.support.files import heifs, pictures, raws
@@ -121,7 +122,7 @@ def _jpegdc(data: bytes) -> None:
     if head is None or not 0 < head.width_px * head.height_px <= 1 << 22:
         return
     for bands in (1, 3, 4):
-        found = jpegdc.decode(data, head.width_px, head.height_px, bands)
+        found = jpeg_decoder.decode_dc(data, head.width_px, head.height_px, bands)
         size = -(-head.height_px // 8), -(-head.width_px // 8), bands
         assert found is None or found.shape == size
 
@@ -129,22 +130,32 @@ def _jpegdc(data: bytes) -> None:
 def _tiffhead(data: bytes) -> None:
     found = tiff.raw_format(data)
     assert found is None or found.mime
-    for tag, value in tiff.first_ifd(data).items():
-        assert 0 <= tag <= 0xFFFF
-        assert 0 <= value <= 0xFFFFFFFF
+    assert 1 <= tiff.orientation(data) <= 8
+    with contextlib.suppress(DamagedError):
+        ifd = tiff.first_ifd(SourceBytes.of(data), partial=True)
+        for tag in (tiff.WIDTH, tiff.COMPRESSION, tiff.ORIENTATION, tiff.SUB_IFDS):
+            assert all(-(1 << 31) <= value < 1 << 32 for value in ifd.numbers(tag))
 
 
-def _previews(find: Callable[[layout.ByteSource], layout.Layout]) -> Callable[[bytes], None]:
+class _WatchedBytes(SourceBytes):
+    """Bytes of which only the head is known, and what is read of the rest is looked at."""
+
+    def __init__(self, data: bytes, head: bytes) -> None:
+        super().__init__(-1, len(data), head)
+        self._data = data
+
+    def _pread(self, offset: int, count: int) -> bytes:
+        assert 0 <= offset < len(self._data)
+        assert 0 < count <= 8192
+        return self._data[offset : offset + count]
+
+
+def _previews(find: Callable[[SourceBytes], layout.Layout]) -> Callable[[bytes], None]:
     def run(data: bytes) -> None:
-        def read_at(at: int, count: int) -> bytes:
-            assert 0 <= at < len(data)
-            assert 0 < count <= 8192
-            return data[at : at + count]
-
         for head in (b"", data[:64]):
             try:
-                found = find(layout.ByteSource(read_at, len(data), head))
-            except layout.DamagedError:
+                found = find(_WatchedBytes(data, head))
+            except DamagedError:
                 continue
             assert 0 <= found.orientation <= 8
             assert found.width_px >= 0 <= found.height_px
@@ -153,15 +164,15 @@ def _previews(find: Callable[[layout.ByteSource], layout.Layout]) -> Callable[[b
                 assert not preview.rgb or preview.size_bytes == 3 * (
                     preview.width_px * preview.height_px
                 )
-            layout.choose(found, 256)
+            layout.pick(found, 256)
 
     return run
 
 
-def _of_jpeg(source: layout.ByteSource) -> layout.Layout:
-    data = source.get(0, min(source.size_bytes, layout.MAX_PIECE_BYTES))
+def _of_jpeg(source: SourceBytes) -> layout.Layout:
+    data = source.piece(0, min(source.size_bytes, MAX_PIECE_BYTES))
     head = jpeg.read(data)
-    return layout.Layout() if head is None else previews_jpeg.layout(source, data, head)
+    return layout.Layout() if head is None else jpeg_previews.layout(source, data, head)
 
 
 def _previewed() -> list[bytes]:
@@ -191,7 +202,7 @@ def _heif(data: bytes) -> None:
         assert 0 <= count <= max(16, len(data))
         return data[at : at + count]
 
-    with contextlib.suppress(isobmff.BoxError):
+    with contextlib.suppress(DamagedError):
         meta = heif.read(read_at, len(data))
         for item in meta.items.values():
             shown = heif.shown_size(item)
@@ -206,19 +217,19 @@ def _heif(data: bytes) -> None:
 
 def _holes(data: bytes) -> None:
     for begin in (0, len(data) // 3, len(data)):
-        left = jpeg.before_the_first(data, begin)
+        left = jpeg.before_zero_run(data, begin)
         assert data.startswith(left)
         assert len(left) >= min(begin, len(data))
 
 
 def _icohead(data: bytes) -> None:
-    sizes = list(pillow.frame_sizes(data))
+    sizes = list(pillow.icon_sizes(data))
     assert len(sizes) <= len(data) // 16
     assert all(width_px >= 0 <= height_px for width_px, height_px in sizes)
 
 
 def _salvage(data: bytes) -> None:
-    found = vips.fault_of_words(data.decode(errors="replace"))
+    found = fault_of_message(data.decode(errors="replace"))
     assert isinstance(found, (Fault, MemoryError))
 
 
