@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.config import Decoder
 from pregen.imaging import sniff
-from pregen.imaging.decoders.base import Opened, Request
+from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import Fault, NeedsExtra, NotPicture, TooLarge, Unsupported
 from pregen.imaging.pixels import render
 from pregen.imaging.runtime import quiet
@@ -78,18 +77,8 @@ def identify(head: bytes) -> Format:
 
 
 def decoder_of(found: Format) -> ModuleType:
-    """Import the module that reads a format, and with it its library.
-
-    Raises:
-        NeedsExtra: the library comes with an extra that is not installed, or does not load.
-    """
-    try:
-        return importlib.import_module(f"pregen.imaging.decoders.{found.decoder}")
-    except ImportError as error:
-        if not found.extra or (error.name or "").partition(".")[0] == "pregen":
-            raise
-        missing = isinstance(error, ModuleNotFoundError)
-        raise NeedsExtra(found.extra, found.mime, "" if missing else str(error)) from error
+    """Import the module that reads a format. Raises NeedsExtra (`import_decoder`)."""
+    return import_decoder(found.decoder, found.extra, found.mime)
 
 
 def make(

@@ -337,21 +337,14 @@ def colour(item: HeifItem) -> Colour:
     return found
 
 
-def present(extents: Iterable[Extent], size_bytes: int) -> tuple[int, int]:
-    """Return how many bytes of some extents a file holds, and how many there should be."""
-    there = wanted = 0
-    for offset, count in extents:
-        length = count or max(1, size_bytes - offset)
-        wanted += length
-        there += max(0, min(size_bytes, offset + length) - offset)
-    return there, wanted
-
-
 def share_present(meta: Meta, number: int, size_bytes: int) -> float:
     """Return how much of the data of an item and its parts a file of a size holds, 0 to 1."""
-    there, wanted = present(
-        (extent for item in meta.parts(number) for extent in item.extents), size_bytes
-    )
+    there = wanted = 0
+    for item in meta.parts(number):
+        for offset, count in item.extents:
+            length = count or max(1, size_bytes - offset)
+            wanted += length
+            there += max(0, min(size_bytes, offset + length) - offset)
     return there / wanted if wanted else 1.0
 
 

@@ -6,13 +6,16 @@ the size can be checked before anything is decoded; `Opened.decode` then makes t
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.config import Decoder
+from pregen.imaging.faults import InvalidPicture, NeedsExtra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from pregen.imaging.formats import Format
     from pregen.imaging.pixels.resample import Pixels, Plain
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 #: Below this a decode needs no leave: every worker may hold that much at any time. A 12 Mpx
 #: picture as 8-bit RGB is 36 MB.
 FREE_BYTES = 64 * 1024 * 1024
+#: For libraries that want a file whole. One of 500 Mpx at 8 bits a pixel, far more than any camera
+#: makes.
+MAX_WHOLE_BYTES = 512 * 1024 * 1024
 
 
 class Request(NamedTuple):
@@ -39,6 +45,12 @@ class Request(NamedTuple):
         """Wait for room when a decode takes more memory than every worker may hold anyway."""
         if size_bytes > FREE_BYTES:
             self.ask(size_bytes)
+
+    def check_size(self, name: str, limit_bytes: int = MAX_WHOLE_BYTES) -> None:
+        """Raise InvalidPicture for a file that is too large to be read whole."""
+        size_bytes = self.source.size_bytes
+        if size_bytes > limit_bytes:
+            raise InvalidPicture(f"{name} of {size_bytes / 1e6:.0f} MB is not read")
 
 
 class Opened(ABC):
@@ -73,3 +85,23 @@ class Opened(ABC):
             Fault: the content cannot be decoded, or not enough of it is there.
             MemoryError: there was not enough memory.
         """
+
+
+def import_decoder(name: str, extra: str, mime: str) -> ModuleType:
+    """Import a module of `imaging.decoders`, and with it its library.
+
+    Args:
+        name: of the module.
+        extra: of pregen, that brings the library; empty when the core does.
+        mime: of the source, for the message.
+
+    Raises:
+        NeedsExtra: the extra is not installed, or the library does not load.
+    """
+    try:
+        return importlib.import_module(f"pregen.imaging.decoders.{name}")
+    except ImportError as error:
+        if not extra or (error.name or "").partition(".")[0] == "pregen":
+            raise
+        missing = isinstance(error, ModuleNotFoundError)
+        raise NeedsExtra(extra, mime, "" if missing else str(error)) from error

@@ -13,12 +13,11 @@ import numpy as np
 import pillow_heif
 
 from pregen.imaging.containers import heif, tiff
-from pregen.imaging.decoders.base import Opened, Request
+from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
     Fault,
     InvalidPicture,
-    NeedsExtra,
     TruncatedPicture,
     Unsupported,
     fault_of_error,
@@ -39,8 +38,6 @@ pillow_heif.options.DECODE_THREADS = 0
 pillow_heif.options.DEPTH_IMAGES = False
 pillow_heif.options.AUX_IMAGES = False
 
-#: libheif reads a file whole. One of 500 Mpx at 8 bits a pixel, far more than any camera makes.
-_MAX_BYTES: Final = 512 * 1024 * 1024
 #: Thumbnails have 5 to 60 KB, those of 1616 x 1080 pixels 200.
 _MAX_THUMBNAIL_BYTES: Final = 8 * 1024 * 1024
 _MAX_EXIF_BYTES: Final = 64 * 1024
@@ -113,10 +110,7 @@ class HeicPicture(Opened):
         """Have libheif read the file; what it says of size and turning then counts."""
         if self._library is not None:
             return
-        if self._request.source.size_bytes > _MAX_BYTES:
-            raise InvalidPicture(
-                f"a HEIC of {self._request.source.size_bytes / 1e6:.0f} MB is not read"
-            )
+        self._request.check_size("a HEIC")
         one = self._library = _open(self._request.source.whole())
         self.width_px, self.height_px = one.size
         if min(one.size) < 1:
@@ -150,7 +144,9 @@ def open_picture(request: Request) -> Opened:
     if file.error is not None:
         raise file.error
     if meta is not None and not meta.primary and meta.film:
-        return _sequence(request)
+        # An image sequence without a still, which libheif does not read, is the film it is.
+        film: Opened = import_decoder("video", "video", request.format.mime).open_picture(request)
+        return film
     try:
         return HeicPicture(request, meta, file)
     except (InvalidPicture, TruncatedPicture) as fault:
@@ -168,15 +164,6 @@ def _foreign(meta: Meta) -> str:
     """Name the codecs of the main picture that are neither HEVC nor a way to put parts together."""
     kinds = {item.kind for item in meta.parts(meta.primary)} - _KNOWN_KINDS
     return ", ".join(sorted(repr(kind.decode("latin-1")) for kind in kinds))
-
-
-def _sequence(request: Request) -> Opened:
-    """Open a sequence without a still, which libheif does not read, as the film it is."""
-    try:
-        from pregen.imaging.decoders import video  # noqa: PLC0415 - of another extra
-    except ImportError as error:
-        raise NeedsExtra("video", request.format.mime) from error
-    return video.open_picture(request)
 
 
 def _usable(meta: Meta, main: HeifItem, size: tuple[int, int]) -> list[HeifItem]:

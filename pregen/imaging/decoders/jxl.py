@@ -19,8 +19,6 @@ from pregen.imaging.source_bytes import DamagedError, EndsEarlyError
 if TYPE_CHECKING:
     from pregen.imaging.pixels.resample import Pixels
 
-#: pylibjxl reads a file whole; as for HEIC.
-_MAX_BYTES: Final = 512 * 1024 * 1024
 #: libjxl works in floats: 172 MB were measured for 21 Mpx.
 _BYTES_PER_PIXEL: Final = 12
 _CONTAINER: Final = b"\x00\x00\x00\x0cJXL "
@@ -34,9 +32,7 @@ class JxlPicture(Opened):
     loader = "libjxl"
 
     def __init__(self, request: Request) -> None:
-        size_bytes = request.source.size_bytes
-        if size_bytes > _MAX_BYTES:
-            raise InvalidPicture(f"a JPEG XL of {size_bytes / 1e6:.0f} MB is not read")
+        request.check_size("a JPEG XL")
         self._request = request
         try:
             header = pylibjxl.probe(request.source.whole())

@@ -49,8 +49,6 @@ _CODING_STYLE: Final = b"\xff\x52"
 
 # The limit is `--max-pixels`, checked from the header before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
-#: Pillow reads an AVIF whole. One of 500 Mpx at 8 bits a pixel, far more than any camera takes.
-_MAX_AVIF_BYTES: Final = 512 * 1024 * 1024
 
 
 class PillowPicture(Opened):
@@ -70,9 +68,9 @@ class PillowPicture(Opened):
         request = self._request
         if request.format.name in {"ico", "cur"}:
             _check_icon(request)
+        if request.format.name == "avif":
+            request.check_size("an AVIF")
         source = request.source
-        if request.format.name == "avif" and source.size_bytes > _MAX_AVIF_BYTES:
-            raise InvalidPicture(f"an AVIF of {source.size_bytes / 1e6:.0f} MB is not read")
         stream: io.IOBase = (
             io.BytesIO(source.whole())
             if source.size_bytes <= WHOLE_FILE_BYTES

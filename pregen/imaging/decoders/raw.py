@@ -5,13 +5,12 @@ That takes no extra. Where there is none of the right shape, LibRaw (`libraw`) h
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from pregen.imaging.containers import isobmff
 from pregen.imaging.decoders import jpeg
-from pregen.imaging.decoders.base import Opened, Request
-from pregen.imaging.faults import Fault, NeedsExtra, TruncatedPicture
+from pregen.imaging.decoders.base import Opened, Request, import_decoder
+from pregen.imaging.faults import Fault, TruncatedPicture
 from pregen.imaging.pixels.resample import samples_of
 from pregen.imaging.previews import raw
 from pregen.imaging.previews.layout import Layout, is_plausible, pick
@@ -91,13 +90,6 @@ def _layout(source: SourceBytes) -> Layout:
 
 def _developed(request: Request) -> Opened:
     """Leave it to LibRaw. NeedsExtra where that is not installed."""
-    try:
-        libraw = importlib.import_module("pregen.imaging.decoders.libraw")
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] == "pregen":
-            raise
-        missing = isinstance(error, ModuleNotFoundError)
-        trouble = "" if missing else str(error)
-        raise NeedsExtra("raw", request.format.mime, trouble) from error
+    libraw = import_decoder("libraw", "raw", request.format.mime)
     opened: Opened = libraw.LibrawPicture(request)
     return opened

@@ -97,7 +97,7 @@ _MTIME_NS = 1_700_000_000_123_456_789
 # --- how each is called -------------------------------------------------------------------------
 
 
-def _jpeghead(data: bytes) -> None:
+def _jpeg_segments(data: bytes) -> None:
     for segment in jpeg.segments(data):
         assert 0 < segment.begin <= segment.end
     head = jpeg.read(data)
@@ -108,7 +108,7 @@ def _jpeghead(data: bytes) -> None:
         assert len(head.profile) <= len(data)
 
 
-def _jpegscans(data: bytes) -> None:
+def _jpeg_scans(data: bytes) -> None:
     head = jpeg.read(data)
     if head is None or head.scan_at < 0:
         return
@@ -127,7 +127,7 @@ def _jpegdc(data: bytes) -> None:
         assert found is None or found.shape == size
 
 
-def _tiffhead(data: bytes) -> None:
+def _tiff(data: bytes) -> None:
     found = tiff.raw_format(data)
     assert found is None or found.mime
     assert 1 <= tiff.orientation(data) <= 8
@@ -187,7 +187,7 @@ def _sniff(data: bytes) -> None:
     assert iso is None or iso.mime
 
 
-def _extents(data: bytes) -> None:
+def _declared_length(data: bytes) -> None:
     def read_at(at: int, count: int) -> bytes:
         assert at >= 0
         assert 0 <= count <= 1024
@@ -215,25 +215,25 @@ def _heif(data: bytes) -> None:
             meta.has_alpha(number)
 
 
-def _holes(data: bytes) -> None:
+def _zero_runs(data: bytes) -> None:
     for begin in (0, len(data) // 3, len(data)):
         left = jpeg.before_zero_run(data, begin)
         assert data.startswith(left)
         assert len(left) >= min(begin, len(data))
 
 
-def _icohead(data: bytes) -> None:
+def _icon(data: bytes) -> None:
     sizes = list(pillow.icon_sizes(data))
     assert len(sizes) <= len(data) // 16
     assert all(width_px >= 0 <= height_px for width_px, height_px in sizes)
 
 
-def _salvage(data: bytes) -> None:
+def _messages(data: bytes) -> None:
     found = fault_of_message(data.decode(errors="replace"))
     assert isinstance(found, (Fault, MemoryError))
 
 
-def _resolutions(data: bytes) -> None:
+def _jpeg2000(data: bytes) -> None:
     assert 0 <= pillow._resolutions(data) <= 0xFF
 
 
@@ -367,7 +367,7 @@ def _heifs() -> list[bytes]:
     ]
 
 
-def _holed() -> list[bytes]:
+def _files_with_zero_runs() -> list[bytes]:
     noise = bytes(range(1, 256)) * 20
     return [
         noise[:2048] + bytes(2048) + noise[:2048],
@@ -420,8 +420,8 @@ def _codestreams() -> list[bytes]:
 
 
 PARSERS: dict[str, Parser] = {
-    "jpeghead": Parser(_jpeghead, cache(_jpegs)),
-    "jpegscans": Parser(_jpegscans, cache(_jpegs)),
+    "jpeg-segments": Parser(_jpeg_segments, cache(_jpegs)),
+    "jpeg-scans": Parser(_jpeg_scans, cache(_jpegs)),
     "jpegdc": Parser(_jpegdc, cache(_jpegs)),
     "previews-tiff": Parser(
         _previews(raw.find_tiff),
@@ -434,14 +434,14 @@ PARSERS: dict[str, Parser] = {
         _previews(raw.find_raf), cache(lambda: [raws.raf(image(*_SMALL_PX))[:4000]])
     ),
     "previews-jpeg": Parser(_previews(_of_jpeg), cache(_previewed)),
-    "tiffhead": Parser(_tiffhead, cache(_tiffs)),
+    "tiff": Parser(_tiff, cache(_tiffs)),
     "sniff": Parser(_sniff, cache(lambda: _heads() + _boxes())),
-    "extents": Parser(_extents, cache(_boxes)),
+    "declared-length": Parser(_declared_length, cache(_boxes)),
     "heif": Parser(_heif, cache(_heifs)),
-    "holes": Parser(_holes, cache(_holed)),
-    "icohead": Parser(_icohead, cache(_icons)),
-    "salvage": Parser(_salvage, cache(_words)),
-    "resolutions": Parser(_resolutions, cache(_codestreams)),
+    "zero-runs": Parser(_zero_runs, cache(_files_with_zero_runs)),
+    "icon": Parser(_icon, cache(_icons)),
+    "messages": Parser(_messages, cache(_words)),
+    "jpeg2000": Parser(_jpeg2000, cache(_codestreams)),
     "netpbm": Parser(_netpbm, cache(_pnms)),
     "pngchunks": Parser(_pngchunks, cache(_pngs)),
     "pngtext": Parser(_pngtext, cache(_pngs)),
