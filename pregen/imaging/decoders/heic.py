@@ -66,8 +66,8 @@ class HeicPicture(Opened):
         self._thumbnails: list[HeifItem] = []
         main = meta.items.get(meta.primary) if meta else None
         size = heif.shown_size(main) if main else None
-        self._unknown = meta is None or main is None or size is None
-        """Our own walk makes no sense of it."""
+        self._understood = size is not None
+        """Our own walk makes sense of it."""
         if meta is None or main is None or size is None:
             self._open_library()
             return
@@ -115,7 +115,7 @@ class HeicPicture(Opened):
         self.width_px, self.height_px = one.size
         if min(one.size) < 1:
             raise InvalidPicture("the header says it has no pixels")
-        if self._unknown:
+        if not self._understood:
             # A private field, for files only that our own walk cannot read. libheif has turned
             # the pixels and leaves EXIF as it was.
             turned = getattr(one._c_image, "transformations", ((),)) != ()  # noqa: SLF001 - said above
