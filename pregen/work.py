@@ -18,8 +18,8 @@ from pregen.cache.store import Cache
 from pregen.config import Previews
 from pregen.errors import CacheError
 from pregen.imaging import thumbnail
-from pregen.imaging.decoders.base import WHOLE_FILE_BYTES
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
+from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 from pregen.model import ALL_FLAVORS, RECORDED, Action, AllowedFolders, Kind, Outcome, Stages, Step
 from pregen.reuse.match import Reuse
 from pregen.source_file import SourceAccessError, open_source

@@ -13,7 +13,25 @@ Running out of memory is Python's own MemoryError, whichever library met it.
 
 from __future__ import annotations
 
+import re
+
 from pregen.model import Kind
+
+#: A picture with this share of its rows is worth showing; below it a thumbnail would mislead.
+ENOUGH_ROWS = 0.75
+
+#: What the messages of libvips, Pillow, libheif and libjxl say.
+_OUT_OF_MEMORY = re.compile(r"out of memory|unable to allocate|cannot allocate", re.IGNORECASE)
+_NO_DECODER = re.compile(
+    r"not configured|not supported|not been built in|not implemented"
+    r"|unsupported (?:bit|compression|colou?r|mode|bands|depth|BMP bitfields)",
+    re.IGNORECASE,
+)
+_ENDS_EARLY = re.compile(
+    r"premature end|unexpected end|end of file|truncat|read error|not enough data|short read"
+    r"|unable to parse image|invalid strip|read past end|eof",
+    re.IGNORECASE,
+)
 
 
 class Fault(Exception):  # noqa: N818 - it is the source that is at fault, not the program
@@ -56,9 +74,17 @@ class InvalidPicture(Fault):
 
 
 class TruncatedPicture(Fault):
-    """The data ends before about three quarters of the rows are there."""
+    """The data ends before `ENOUGH_ROWS` are there."""
 
     kind = Kind.TRUNCATED
+
+    def __init__(
+        self,
+        message: str = (
+            "the file ends before the picture does; copy it again from its origin if you can"
+        ),
+    ) -> None:
+        super().__init__(message)
 
 
 class TooLarge(Fault):
@@ -72,3 +98,19 @@ class TooLarge(Fault):
             f" the limit of {limit_pixels / 1e6:,.0f} Mpx; raise it with --max-pixels if you trust"
             " the file"
         )
+
+
+def fault_of_message(text: str) -> Fault | MemoryError:
+    """Return the fault that a library's message stands for; MemoryError when memory ran out."""
+    if _OUT_OF_MEMORY.search(text):
+        return MemoryError(text)
+    if _NO_DECODER.search(text):
+        return Unsupported(text)
+    if _ENDS_EARLY.search(text):
+        return TruncatedPicture(f"the file ends before the picture does ({text})")
+    return InvalidPicture(text)
+
+
+def fault_of_error(error: Exception) -> Fault | MemoryError:
+    """Return the fault that an exception of a library stands for, by its message."""
+    return fault_of_message(str(error) or type(error).__name__)

@@ -1,6 +1,6 @@
-"""A second opinion on entries: read by Pillow, which never writes any, and compared.
+"""Entries reviewed by Pillow, which never writes any: compared, measured, made small.
 
-For `pregen verify`. Imports Pillow and numpy only.
+For `pregen verify` and `pregen report`. Imports Pillow and numpy only.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ _ALIKE: Final = 0.85
 _PLAIN_LEVELS: Final = 4.0
 #: Transparency is seen on this.
 _BACKGROUND: Final = (128, 128, 128, 255)
+#: A page shows many of these: half the bytes of 85, and no difference at this size.
+_QUALITY: Final = 70
 
 
 def refusal(data: bytes) -> str:
@@ -92,13 +94,6 @@ def _edges(picture: Image.Image) -> str:
     return f"{picture.width}x{picture.height}"
 
 
-# --- A look at a finished thumbnail: how dark and how flat it is, and a small copy of it
-
-
-#: A page shows many of these: half the bytes of 85, and no difference at this size.
-_QUALITY: Final = 70
-
-
 class Luminance(NamedTuple):
     """What strikes the eye. Levels are those of 8 bit."""
 
@@ -108,9 +103,9 @@ class Luminance(NamedTuple):
     """Standard deviation of the brightness: 0 for one flat colour."""
 
 
-def glance(png: bytes) -> Luminance | None:
-    """Look at an entry; None when it cannot be read."""
-    picture = _opened(png)
+def luminance(png: bytes) -> Luminance | None:
+    """Return how bright and how flat an entry is; None when it cannot be read."""
+    picture = _on_white(png)
     if picture is None:
         return None
     facts = ImageStat.Stat(picture.convert("L"))
@@ -119,7 +114,7 @@ def glance(png: bytes) -> Luminance | None:
 
 def small_jpeg(png: bytes, box_px: int) -> bytes | None:
     """Return an entry as a JPEG that fits in a box, transparency on white; None if unreadable."""
-    picture = _opened(png)
+    picture = _on_white(png)
     if picture is None:
         return None
     picture.thumbnail((box_px, box_px))
@@ -128,11 +123,10 @@ def small_jpeg(png: bytes, box_px: int) -> bytes | None:
     return out.getvalue()
 
 
-def _opened(png: bytes) -> Image.Image | None:
-    """Decode an entry, which any program may have written."""
+def _on_white(png: bytes) -> Image.Image | None:
+    """Decode an entry, which any program may have written; None when that fails."""
     try:
-        with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
-            rgba = picture.convert("RGBA")
+        rgba = _decoded(png)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     white = Image.new("RGBA", rgba.size, "white")

@@ -19,8 +19,8 @@ import pyvips
 
 __all__ = ["pyvips", "quiet"]
 
-# Every source is opened once; a cache of operations would only hold memory (and keep
-# benchmarks from telling the truth: formats-and-decoders, first paragraph).
+# Every source is opened once: a cache of operations would only hold memory, and keep benchmarks
+# from telling the truth.
 pyvips.cache_set_max(0)
 
 

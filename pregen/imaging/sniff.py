@@ -1,7 +1,7 @@
 """What a file is, by its first bytes. Decodes nothing and looks at no name.
 
 Mime types are those of shared-mime-info 2.4 (freedesktop.org.xml). TIFF-like camera RAWs and
-the ISO base media family need a look inside: `raw` and `isobmff`.
+the ISO base media family need a look inside: `containers.tiff` and `containers.isobmff`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ JPEG = Format("jpeg", "image/jpeg", "jpeg")
 PNG = Format("png", "image/png", "vips")
 GIF = Format("gif", "image/gif", "vips")
 WEBP = Format("webp", "image/webp", "vips")
-TIFF = Format("tiff", "image/tiff", "tiff")
+TIFF = Format("tiff", "image/tiff", "vips")
 SVG = Format("svg", "image/svg+xml", "svg")
 SVGZ = Format("svg", "image/svg+xml-compressed", "svg")
 BMP = Format("bmp", "image/bmp", "pillow")
@@ -98,6 +98,8 @@ FORMATS: tuple[Format, ...] = (
 
 #: Major brands of the JPEG 2000 family: JPX is JP2 and more, JPM a document of layers.
 _JP2_BRANDS = {b"jpx ": JPX, b"jpm ": JPM}
+#: The sizes a DIB header can have (Microsoft, "Bitmap Header Types").
+_DIB_HEADER_BYTES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 #: The first page of each stream of an Ogg stands at its beginning (RFC 3533, 4).
 _OGG_BYTES = 1024
 #: The header of a Matroska file names its document type (RFC 8794, 11.2).
@@ -151,27 +153,19 @@ def _container(head: bytes) -> Format | None:
 
 def _bitmap(head: bytes) -> Format | None:
     """Formats whose magic is so short that the header must make sense as well."""
-    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in {
-        12,
-        16,
-        40,
-        52,
-        56,
-        64,
-        108,
-        124,
-    }:
-        return BMP  # the sizes a DIB header can have (Microsoft, "Bitmap Header Types")
-    if head[:2] == b"BM" and head[6:10] == b"\x00" * 4:
-        return BMP  # a damaged one: reserved fields are zero; the decoder says what is wrong
+    if (
+        head[:2] == b"BM"
+        and (
+            int.from_bytes(head[14:18], "little") in _DIB_HEADER_BYTES
+            # A damaged one: reserved fields are zero; the decoder says what is wrong.
+            or head[6:10] == b"\x00" * 4
+        )
+    ):
+        return BMP
     count = int.from_bytes(head[4:6], "little")
     if head[:4] in {b"\x00\x00\x01\x00", b"\x00\x00\x02\x00"} and count and head[9:10] == b"\x00":
         return ICO if head[2] == 1 else CUR
-    if (
-        head[:1] == b"\n"
-        and head[1:2] in {b"\x00", b"\x02", b"\x03", b"\x05"}
-        and head[2:3] == b"\x01"
-    ):
+    if head[:3] in {b"\n\x00\x01", b"\n\x02\x01", b"\n\x03\x01", b"\n\x05\x01"}:
         return PCX
     return TGA if _is_tga(head) else None
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.config import Decoder
 from pregen.imaging import sniff
-from pregen.imaging.decoders.base import Opened, Request
+from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import Fault, NeedsExtra, NotPicture, TooLarge, Unsupported
 from pregen.imaging.pixels import render
 from pregen.imaging.runtime import quiet
+from pregen.imaging.source_bytes import SourceBytes
 from pregen.model import SMALL_BOX_PX, Flavor
 
 if TYPE_CHECKING:
@@ -77,18 +77,8 @@ def identify(head: bytes) -> Format:
 
 
 def decoder_of(found: Format) -> ModuleType:
-    """Import the module that reads a format, and with it its library.
-
-    Raises:
-        NeedsExtra: the library comes with an extra that is not installed, or does not load.
-    """
-    try:
-        return importlib.import_module(f"pregen.imaging.decoders.{found.decoder}")
-    except ImportError as error:
-        if not found.extra or (error.name or "").partition(".")[0] == "pregen":
-            raise
-        missing = isinstance(error, ModuleNotFoundError)
-        raise NeedsExtra(found.extra, found.mime, "" if missing else str(error)) from error
+    """Import the module that reads a format. Raises NeedsExtra (`import_decoder`)."""
+    return import_decoder(found.decoder, found.extra, found.mime)
 
 
 def make(
@@ -118,7 +108,8 @@ def make(
     """
     begun_ns = time.perf_counter_ns()
     head = os.pread(fd, sniff.HEAD_BYTES, 0)
-    request = Request(fd, size_bytes, head, identify(head), ask, decoder, previews=previews)
+    source = SourceBytes(fd, size_bytes, head)
+    request = Request(source, identify(head), ask, decoder, previews)
     try:
         return _make(request, flavors, max_pixels, begun_ns)
     except Fault as fault:
@@ -160,8 +151,8 @@ def _make(
         pages=opened.pages,
         frames=opened.frames,
         movie_length_s=opened.movie_length_s,
-        bytes_read=request.bytes_read,
-        fingerprint=request.fingerprint if pictures else "",
+        bytes_read=request.source.bytes_read,
+        fingerprint=request.source.fingerprint if pictures else "",
         read_ns=read_ns - begun_ns,
         decode_ns=decoded_ns - read_ns,
         resize_ns=resized_ns - decoded_ns,

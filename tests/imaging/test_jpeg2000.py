@@ -11,7 +11,9 @@ from PIL import Image
 
 from pregen.imaging import sniff
 from pregen.imaging.decoders import pillow
-from pregen.imaging.decoders.base import Pixels, Request
+from pregen.imaging.decoders.base import Request
+from pregen.imaging.pixels.resample import Pixels
+from pregen.imaging.source_bytes import SourceBytes
 from tests.support.files import pictures
 from tests.support.files.photo import photo, psnr_db
 from tests.support.judges.decoding import large
@@ -36,7 +38,8 @@ def _decoded(data: bytes) -> NDArray[np.uint8]:
         os.write(fd, data)
         found = sniff.sniff(data[: sniff.HEAD_BYTES])
         assert found is not None
-        request = Request(fd, len(data), data[: sniff.HEAD_BYTES], found, lambda _: None)
+        source = SourceBytes(fd, len(data), data[: sniff.HEAD_BYTES])
+        request = Request(source, found, lambda _: None)
         pixels = pillow.open_picture(request).decode(_BOX_PX)
         assert isinstance(pixels, Pixels)
         samples: NDArray[np.uint8] = pixels.image.numpy()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pregen.config import Decoder
 from pregen.imaging.containers import jpeg, jpeg_scans
-from pregen.imaging.decoders import jpegdc
+from pregen.imaging.decoders import jpeg as jpeg_decoder
 from tests.support.files import pictures
 from tests.support.files.photo import psnr_db
 from tests.support.judges.decoding import BOTH, make, pixels_of
@@ -47,7 +47,7 @@ def test_a_baseline_jpeg_has_the_pixels_of_libjpeg_turbo(
     subsampling: str, quality: int, size: tuple[int, int]
 ) -> None:
     data = pictures.jpeg(*size, seed=quality, subsampling=subsampling, quality=quality)
-    found = jpegdc.decode(data, *size, 3)
+    found = jpeg_decoder.decode_dc(data, *size, 3)
     assert found is not None
     # Chroma at 1/4 is rounded once here and twice there: a level of it, two of blue.
     assert farthest(found, by_turbo(data, *size)) <= (2 if subsampling == "4:2:0" else 0)
@@ -59,7 +59,7 @@ def test_a_grey_jpeg_has_them_in_as_many_bands_as_asked(
     size: tuple[int, int], bands: int, space: str
 ) -> None:
     data = pictures.encode(pictures.image(*size, seed=4).convert("L"), "JPEG", quality=88)
-    found = jpegdc.decode(data, *size, bands)
+    found = jpeg_decoder.decode_dc(data, *size, bands)
     assert found is not None
     assert farthest(found, by_turbo(data, *size, space)) == 0
 
@@ -69,7 +69,7 @@ def test_a_grey_jpeg_has_them_in_as_many_bands_as_asked(
 def test_restarts_are_followed(options: dict[str, int], subsampling: str) -> None:
     data = pictures.jpeg(811, 604, seed=3, subsampling=subsampling, quality=90, **options)
     assert b"\xff\xd3" in data
-    found = jpegdc.decode(data, 811, 604, 3)
+    found = jpeg_decoder.decode_dc(data, 811, 604, 3)
     assert found is not None
     assert farthest(found, by_turbo(data, 811, 604)) <= 2
 
@@ -78,7 +78,7 @@ def test_restarts_are_followed(options: dict[str, int], subsampling: str) -> Non
 def test_codes_of_any_table_are_read(optimize: bool) -> None:  # noqa: FBT001 - a parameter
     noise = np.random.default_rng(5).integers(0, 256, (600, 800, 3), np.uint8)
     data = pictures.encode(noise, "JPEG", quality=100, optimize=optimize, subsampling="4:2:0")
-    found = jpegdc.decode(data, 800, 600, 3)
+    found = jpeg_decoder.decode_dc(data, 800, 600, 3)
     assert found is not None
     assert farthest(found, by_turbo(data, 800, 600)) <= 3
 
@@ -94,10 +94,10 @@ def test_a_progressive_jpeg_has_the_pixels_of_its_first_scans(
     head = jpeg.read(data)
     assert head is not None
     cut = jpeg_scans.reduced(data, head)
-    found = jpegdc.decode(cut, 1601, 1203, 3)
+    found = jpeg_decoder.decode_dc(cut, 1601, 1203, 3)
     assert found is not None
     assert farthest(found, by_turbo(cut, 1601, 1203)) <= 2
-    whole = jpegdc.decode(data, 1601, 1203, 3)
+    whole = jpeg_decoder.decode_dc(data, 1601, 1203, 3)
     assert whole is not None
     # Last bits of AC coefficients are passed over: they bring little, and stand at the file's end.
     assert psnr_db(whole, by_turbo(data, 1601, 1203)) > 45
@@ -109,27 +109,27 @@ PROGRESSIVE = pictures.jpeg(320, 240, seed=1, quality=90, progressive=True)
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
 def test_a_file_that_ends_early_is_left_to_others(share: float) -> None:
-    assert jpegdc.decode(WHOLE[: int(len(WHOLE) * share)], 320, 240, 3) is None
+    assert jpeg_decoder.decode_dc(WHOLE[: int(len(WHOLE) * share)], 320, 240, 3) is None
 
 
 def test_a_restart_marker_that_is_not_due_is_left_to_others() -> None:
     at = WHOLE.index(b"\xff\xd0")
-    assert jpegdc.decode(WHOLE[:at] + b"\xff\xd1" + WHOLE[at + 2 :], 320, 240, 3) is None
+    assert jpeg_decoder.decode_dc(WHOLE[:at] + b"\xff\xd1" + WHOLE[at + 2 :], 320, 240, 3) is None
 
 
 def test_a_size_that_is_not_the_frames_is_left_to_others() -> None:
-    assert jpegdc.decode(WHOLE, 320, 248, 3) is None
+    assert jpeg_decoder.decode_dc(WHOLE, 320, 248, 3) is None
 
 
 def test_rgb_and_cmyk_are_left_to_others() -> None:
     rgb = pictures.encode(pictures.image(320, 240), "JPEG", keep_rgb=True)
-    assert jpegdc.decode(rgb, 320, 240, 3) is None
-    assert jpegdc.decode(pictures.cmyk_jpeg(320, 240), 320, 240, 3) is None
+    assert jpeg_decoder.decode_dc(rgb, 320, 240, 3) is None
+    assert jpeg_decoder.decode_dc(pictures.cmyk_jpeg(320, 240), 320, 240, 3) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"\xff\xd8", b"\xff\xd8\xff\xd9", WHOLE[:300]])
 def test_what_has_no_scan_is_left_to_others(data: bytes) -> None:
-    assert jpegdc.decode(data, 320, 240, 3) is None
+    assert jpeg_decoder.decode_dc(data, 320, 240, 3) is None
 
 
 def test_a_buffer_of_another_size_is_refused() -> None:
@@ -153,7 +153,7 @@ def test_damage_gives_a_picture_or_none(
     damaged = bytearray(data)
     for at, value in changes:
         damaged[at % len(data)] = value
-    found = jpegdc.decode(bytes(damaged[: end % (len(data) + 1)]), 320, 240, 4)
+    found = jpeg_decoder.decode_dc(bytes(damaged[: end % (len(data) + 1)]), 320, 240, 4)
     assert found is None or found.shape == (30, 40, 4)
 
 
@@ -164,7 +164,7 @@ def test_damage_to_the_tables_gives_a_picture_or_none(seed: int) -> None:
         damaged = bytearray(chance.choice([WHOLE, PROGRESSIVE]))
         for _ in range(chance.randrange(1, 5)):
             damaged[chance.randrange(2, 700)] = chance.randrange(256)
-        jpegdc.decode(bytes(damaged), 320, 240, 4)
+        jpeg_decoder.decode_dc(bytes(damaged), 320, 240, 4)
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -180,5 +180,5 @@ def test_thumbnails_hardly_differ_from_libjpeg_turbos(progressive: bool) -> None
 def test_without_the_compiled_module_libjpeg_turbo_does_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(jpegdc, "AVAILABLE", False)
+    monkeypatch.setattr(jpeg_decoder, "HAS_DC_DECODER", False)
     assert make(pictures.jpeg(2400, 1800)).loader == "turbo"

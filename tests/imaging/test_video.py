@@ -188,7 +188,7 @@ def test_a_small_film_gets_its_entry_as_it_is() -> None:
 
 
 def test_a_film_of_too_many_pixels_is_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Film, "_choose", lambda _: pytest.fail("decoded"))
+    monkeypatch.setattr(Film, "_telling_frame", lambda _: pytest.fail("decoded"))
     with pytest.raises(faults.TooLarge):
         make(film(PICTURES[:3]), max_pixels=480 * 270 - 1)
 

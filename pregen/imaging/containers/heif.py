@@ -1,4 +1,4 @@
-"""The `meta` box of HEIC and AVIF: items, where their data lies, what is said of them.
+"""The `meta` box of HEIC and AVIF: items, where their data lies, what their properties mean.
 
 ISO/IEC 14496-12, 8.11 and ISO/IEC 23008-12. Every list is bounded by the bytes it is read from.
 """
@@ -8,14 +8,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.imaging.containers import isobmff
-from pregen.imaging.containers.isobmff import Box, BoxError, Cursor
+from pregen.imaging.containers.isobmff import Box, Cursor, boxes, boxes_within
+from pregen.imaging.source_bytes import DamagedError, EndsEarlyError, SourceBytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pregen.imaging.containers.isobmff import ReadAt
-
+    from pregen.imaging.source_bytes import ReadAt
 
 #: The box of a 200 Mpx photo in 512 px tiles has 50 KB; one that is larger than this is a lie.
 _MAX_META_BYTES: Final = 4 * 1024 * 1024
@@ -104,26 +103,26 @@ def read(read_at: ReadAt, size_bytes: int) -> Meta:
     """Find and read the `meta` box of a file; one without it has no items.
 
     Raises:
-        BoxError: it makes no sense; EndsEarlyError: the file ends before it does.
+        DamagedError: it makes no sense; EndsEarlyError: the file ends before it does.
     """
     film = False
-    for box in isobmff.top(read_at, size_bytes):
+    for box in boxes(read_at, 0, size_bytes):
         film = film or box.kind == b"moov"
         if box.kind == b"meta":
             if box.end > size_bytes:
-                raise isobmff.EndsEarlyError("the file ends before the list of its pictures does")
+                raise EndsEarlyError("the file ends before the list of its pictures does")
             if box.end - box.begin > _MAX_META_BYTES:
-                raise BoxError("the list of its pictures is too long")
+                raise DamagedError("the list of its pictures is too long")
             return parse(read_at(box.begin, box.end - box.begin), box.begin)._replace(film=film)
         if box.end > size_bytes and box.kind != b"moov":
-            raise isobmff.EndsEarlyError("the file ends before the list of its pictures")
+            raise EndsEarlyError("the file ends before the list of its pictures")
     return Meta(0, {}, film)
 
 
 def parse(body: bytes, origin: int) -> Meta:
-    """Read the body of a `meta` box that stands at `origin` in its file. Raises BoxError."""
+    """Read the body of a `meta` box that stands at `origin` in its file. Raises DamagedError."""
     found: dict[bytes, Box] = {}
-    for box in isobmff.inside(body, 4, len(body)):
+    for box in boxes_within(body, 4, len(body)):
         found.setdefault(box.kind, box)
     kinds = _item_kinds(body, found.get(b"iinf"))
     places = _places(body, found.get(b"iloc"))
@@ -175,7 +174,7 @@ def _item_kinds(body: bytes, box: Box | None) -> dict[int, bytes]:
     version, _ = cursor.version_and_flags()
     cursor.uint(2 if version == 0 else 4)
     kinds: dict[int, bytes] = {}
-    for entry in isobmff.inside(body, cursor.at, box.end):
+    for entry in boxes_within(body, cursor.at, box.end):
         if entry.kind != b"infe":
             continue
         cursor = Cursor(body, entry.begin, entry.end)
@@ -207,7 +206,7 @@ def _places(body: bytes, box: Box | None) -> dict[int, _ItemLocation]:
         count = cursor.uint(2)
         left -= count
         if left < 0:
-            raise BoxError("its items lie in too many parts")
+            raise DamagedError("its items lie in too many parts")
         extents = []
         for _ in range(count):
             cursor.take(index_bytes if version else 0)
@@ -222,7 +221,7 @@ def _references(body: bytes, box: Box | None) -> dict[int, list[tuple[bytes, tup
     version, _ = Cursor(body, box.begin, box.end).version_and_flags()
     wide = 2 if version == 0 else 4
     found: dict[int, list[tuple[bytes, tuple[int, ...]]]] = {}
-    for entry in isobmff.inside(body, box.begin + 4, box.end):
+    for entry in boxes_within(body, box.begin + 4, box.end):
         cursor = Cursor(body, entry.begin, entry.end)
         number = cursor.uint(wide)
         items = tuple(cursor.uint(wide) for _ in range(cursor.uint(2)))
@@ -235,9 +234,9 @@ def _properties(body: bytes, box: Box | None) -> dict[int, list[Property]]:
         return {}
     known: list[Box] = []
     found: dict[int, list[Property]] = {}
-    for part in isobmff.inside(body, box.begin, box.end):
+    for part in boxes_within(body, box.begin, box.end):
         if part.kind == b"ipco":
-            known = list(isobmff.inside(body, part.begin, part.end))
+            known = list(boxes_within(body, part.begin, part.end))
         elif part.kind == b"ipma":
             _associate(body, part, known, found)
     return found
@@ -258,10 +257,9 @@ def _associate(body: bytes, box: Box, known: list[Box], found: dict[int, list[Pr
                 found.setdefault(number, []).append(Property(kind, body[begin:end], value != index))
 
 
-# --- What the properties of a HEIF item mean: size, orientation, colour; and an item as a file
+# --- What the properties of an item mean ---------------------------------------------------------
 #
-# Pure; ISO/IEC 23008-12, 6.5 and ISO/IEC 14496-12, 12.1.5. Nonsense counts as absent.
-
+# ISO/IEC 23008-12, 6.5 and ISO/IEC 14496-12, 12.1.5. Nonsense counts as absent.
 
 #: The corners of a picture (top left, top right, bottom left, bottom right), each by the number of
 #: the stored corner that is shown there -> EXIF's orientation.
@@ -339,21 +337,14 @@ def colour(item: HeifItem) -> Colour:
     return found
 
 
-def present(extents: Iterable[Extent], size_bytes: int) -> tuple[int, int]:
-    """Return how many bytes of some extents a file holds, and how many there should be."""
-    there = wanted = 0
-    for offset, count in extents:
-        length = count or max(1, size_bytes - offset)
-        wanted += length
-        there += max(0, min(size_bytes, offset + length) - offset)
-    return there, wanted
-
-
 def share_present(meta: Meta, number: int, size_bytes: int) -> float:
     """Return how much of the data of an item and its parts a file of a size holds, 0 to 1."""
-    there, wanted = present(
-        (extent for item in meta.parts(number) for extent in item.extents), size_bytes
-    )
+    there = wanted = 0
+    for item in meta.parts(number):
+        for offset, count in item.extents:
+            length = count or max(1, size_bytes - offset)
+            wanted += length
+            there += max(0, min(size_bytes, offset + length) - offset)
     return there / wanted if wanted else 1.0
 
 
@@ -397,28 +388,23 @@ def _full(kind: bytes, body: bytes, version: int = 0) -> bytes:
     return _box(kind, struct.pack(">I", version << 24), body)
 
 
-# --- What Pillow does not tell of an AVIF: its colours by numbers, and whether all of it is
-# there
+# --- What Pillow does not tell of an AVIF --------------------------------------------------------
 
 
-def avif_colour(data: bytes) -> Colour:
+def avif_colour(source: SourceBytes) -> Colour:
     """Return how the colours of the main picture are meant; nothing when it is not told."""
     try:
-        meta = _avif_meta(data)
-    except isobmff.BoxError:
+        meta = read(source.read_at, source.size_bytes)
+    except DamagedError:
         return Colour()
     main = meta.items.get(meta.primary)
     return colour(main) if main else Colour()
 
 
-def ends_early(data: bytes) -> bool:
+def ends_early(source: SourceBytes) -> bool:
     """True when the file is shorter than its boxes say."""
     try:
-        meta = _avif_meta(data)
-    except isobmff.BoxError as error:
-        return isinstance(error, isobmff.EndsEarlyError)
-    return share_present(meta, meta.primary, len(data)) < 1
-
-
-def _avif_meta(data: bytes) -> Meta:
-    return read(lambda at, count: data[at : at + count], len(data))
+        meta = read(source.read_at, source.size_bytes)
+    except DamagedError as error:
+        return isinstance(error, EndsEarlyError)
+    return share_present(meta, meta.primary, source.size_bytes) < 1

@@ -1,37 +1,26 @@
 """The boxes of an ISO base media file (ISO/IEC 14496-12, 4.2), read without trust.
 
 A walk moves forward by at least a header at every step, and reads only within its bounds. What is
-wrong raises `BoxError`, and nothing else.
+wrong raises `DamagedError`, and nothing else.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.imaging.formats import Format
+from pregen.imaging.source_bytes import DamagedError, EndsEarlyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    ReadAt = Callable[[int, int], bytes]
-    """Offset and count -> bytes, fewer at the end of the file."""
+    from pregen.imaging.source_bytes import ReadAt
 
 _HEADER_BYTES: Final = 8
 _LARGE_HEADER_BYTES: Final = 16
 #: Pictures have about five boxes at the top; fragmented films have thousands: not read here.
-_MAX_TOP_BOXES: Final = 1000
-
-
-class BoxError(ValueError):
-    """The structure makes no sense; the message says where."""
-
-
-class EndsEarlyError(BoxError):
-    """A box goes on after the end of the file."""
+_MAX_BOXES: Final = 1000
 
 
 class Box(NamedTuple):
@@ -40,6 +29,52 @@ class Box(NamedTuple):
     kind: bytes
     begin: int
     end: int
+
+
+def boxes(read_at: ReadAt, begin: int, end: int, most: int = _MAX_BOXES) -> Iterator[Box]:
+    """Yield the boxes from `begin` on, reading their headers only.
+
+    The last one may go on past `end`; a film's pictures, which nobody here wants, often do.
+
+    Raises:
+        DamagedError: there is no box where one should be; EndsEarlyError: only a part of one.
+    """
+    at = begin
+    for _ in range(most):
+        if at >= end:
+            return
+        header = read_at(at, min(_LARGE_HEADER_BYTES, end - at))
+        if len(header) < _HEADER_BYTES:
+            raise EndsEarlyError(f"only a part of a box's header stands at {at}")
+        size_bytes, least = int.from_bytes(header[:4], "big"), _HEADER_BYTES
+        if size_bytes == 1:
+            size_bytes, least = int.from_bytes(header[8:16], "big"), _LARGE_HEADER_BYTES
+        elif size_bytes == 0:
+            size_bytes = end - at
+        if size_bytes < least:
+            raise DamagedError(f"a box of {size_bytes} bytes stands at {at}")
+        yield Box(header[4:8], at + least, at + size_bytes)
+        at += size_bytes
+    raise DamagedError("there are too many boxes")
+
+
+def sound_boxes(read_at: ReadAt, begin: int, end: int, most: int = _MAX_BOXES) -> Iterator[Box]:
+    """Yield the boxes up to the first that makes no sense."""
+    with suppress(DamagedError):
+        yield from boxes(read_at, begin, end, most)
+
+
+def boxes_within(data: bytes, begin: int, end: int) -> Iterator[Box]:
+    """Yield the boxes of a body in memory. Raises DamagedError when one does not fit in it."""
+    end = min(end, len(data))
+    try:
+        for box in boxes(lambda at, count: data[at : at + count], begin, end, len(data)):
+            if box.end > end:
+                raise DamagedError(f"the box at {box.begin} does not fit")
+            yield box
+    except EndsEarlyError as error:
+        # All of the body is there: not the file, but what is written in it is cut short.
+        raise DamagedError(str(error)) from error
 
 
 class Cursor:
@@ -55,9 +90,9 @@ class Cursor:
         return int.from_bytes(self.take(size_bytes), "big")
 
     def take(self, count: int) -> bytes:
-        """Return the next bytes."""
+        """Return the next bytes. Raises DamagedError where there are fewer."""
         if not 0 <= count <= self.end - self.at:
-            raise BoxError(f"{count} bytes are wanted at {self.at}, which are not there")
+            raise DamagedError(f"{count} bytes are wanted at {self.at}, which are not there")
         self.at += count
         return self._data[self.at - count : self.at]
 
@@ -67,54 +102,9 @@ class Cursor:
         return head >> 24, head & 0xFFFFFF
 
 
-def inside(data: bytes, begin: int, end: int) -> Iterator[Box]:
-    """Yield the boxes within a body. Raises BoxError when one does not fit in it."""
-    end = min(end, len(data))
-    at = begin
-    while at < end:
-        cursor = Cursor(data, at, end)
-        size_bytes, kind = cursor.uint(4), cursor.take(4)
-        if size_bytes == 1:
-            size_bytes = cursor.uint(8)
-        elif size_bytes == 0:
-            size_bytes = end - at
-        if not cursor.at - at <= size_bytes <= end - at:
-            raise BoxError(f"a box of {size_bytes} bytes at {at} does not fit")
-        yield Box(kind, cursor.at, at + size_bytes)
-        at += size_bytes
-
-
-def top(read_at: ReadAt, size_bytes: int) -> Iterator[Box]:
-    """Yield the outermost boxes of a file, reading their headers only.
-
-    The last one may end after the file does; a film's pictures, which nobody here wants, often do.
-
-    Raises:
-        BoxError: there is no box where one should be.
-    """
-    at = 0
-    for _ in range(_MAX_TOP_BOXES):
-        if at >= size_bytes:
-            return
-        header = read_at(at, _LARGE_HEADER_BYTES)
-        if len(header) < _HEADER_BYTES:
-            raise EndsEarlyError("the file ends within the head of a box")
-        box_bytes, least = int.from_bytes(header[:4], "big"), _HEADER_BYTES
-        if box_bytes == 1:
-            box_bytes, least = int.from_bytes(header[8:16], "big"), _LARGE_HEADER_BYTES
-        elif box_bytes == 0:
-            box_bytes = size_bytes - at
-        if box_bytes < least:
-            raise BoxError(f"a box of {box_bytes} bytes at {at}")
-        yield Box(header[4:8], at + least, at + box_bytes)
-        at += box_bytes
-    raise BoxError("there are too many boxes")
-
-
-# --- The ISO base media family (HEIC, AVIF, CR3, MP4, MOV, ...) told apart by its `ftyp` box
+# --- The family told apart (HEIC, AVIF, CR3, MP4, MOV, ...) --------------------------------------
 #
-# Reads nothing but the brands (ISO/IEC 14496-12, 4.3; 23008-12, Annex B).
-
+# By nothing but the brands in the `ftyp` box (ISO/IEC 14496-12, 4.3; 23008-12, Annex B).
 
 AVIF = Format("avif", "image/avif", "pillow")
 HEIC = Format("heic", "image/heif", "heic", "heic")
@@ -177,15 +167,13 @@ def _by_brands(major: bytes, brands: list[bytes]) -> Format | None:
     return Format("video", mime, "video", "video")
 
 
-# --- How long a video file says it is, by its outermost boxes. For telling cut-off files from
-# others
+# --- How long a file says it is ------------------------------------------------------------------
 #
-# Trusts nothing it reads: it moves forward only, and takes a bounded number of steps.
-
+# For telling cut-off files from others. Moves forward only, in a bounded number of steps.
 
 #: A fragmented film has a box every second or so at its top; more than a day of them is a lie.
-_MAX_BOXES: Final = 10_000
-_EXTENT_HEADER_BYTES: Final = 16
+_MAX_FRAGMENTS: Final = 10_000
+_CONTAINER_HEADER_BYTES: Final = 16
 _ISO_BOXES: Final = frozenset(
     {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid", b"meta", b"moof"}
 )
@@ -198,32 +186,18 @@ def declared_bytes(read_at: ReadAt, size_bytes: int) -> int:
 
     ISO base media (ISO/IEC 14496-12, 4.2), RIFF, and Matroska (RFC 8794, 5 and 6).
     """
-    head = read_at(0, _EXTENT_HEADER_BYTES)
+    head = read_at(0, _CONTAINER_HEADER_BYTES)
     if head[:4] == b"RIFF":
         return 8 + int.from_bytes(head[4:8], "little")
     if head[:4] == _EBML:
-        return _matroska(read_at)
-    return _iso(read_at, size_bytes) if head[4:8] in _ISO_BOXES else 0
+        return _matroska_bytes(read_at)
+    if head[4:8] not in _ISO_BOXES:
+        return 0
+    boxes_found = sound_boxes(read_at, 0, size_bytes, _MAX_FRAGMENTS)
+    return max((box.end for box in boxes_found), default=0)
 
 
-def _iso(read_at: ReadAt, size_bytes: int) -> int:
-    at = 0
-    for _ in range(_MAX_BOXES):
-        header = read_at(at, _EXTENT_HEADER_BYTES)
-        if len(header) < 8:  # noqa: PLR2004 - size and type
-            break
-        box_bytes, least = int.from_bytes(header[:4], "big"), 8
-        if box_bytes == 1:
-            box_bytes, least = int.from_bytes(header[8:16], "big"), 16
-        if box_bytes < least:
-            break  # 0 is a box to the end of the file; less than a header is damage
-        at += box_bytes
-        if at >= size_bytes:
-            break
-    return at
-
-
-def _matroska(read_at: ReadAt) -> int:
+def _matroska_bytes(read_at: ReadAt) -> int:
     header, skip = _vint(read_at(4, 8))
     if header < 0:
         return 0

@@ -1,4 +1,4 @@
-"""The segments of a JPEG before its first scan: size, kind, orientation, profile.
+"""The segments of a JPEG: size, kind, orientation, profile; and where a file's data is lost.
 
 Reads the marker structure only (ITU T.81, Annex B) and decodes nothing. Damage ends the walk:
 what was found before it counts, and the decoder has the last word.
@@ -6,29 +6,38 @@ what was found before it counts, and the decoder has the last word.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from pregen.imaging.containers import tiff as tiffhead
+from pregen.imaging.containers import tiff
+from pregen.imaging.source_bytes import DamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from pregen.imaging.source_bytes import SourceBytes
 
-_ORIENTATION = 0x0112
-_EXIF = b"Exif\x00\x00"
-_ICC = b"ICC_PROFILE\x00"
+SOI: Final = b"\xff\xd8\xff"
+"""How a JPEG begins: its first marker, and the beginning of the next."""
+EXIF: Final = b"Exif\x00\x00"
+_ICC: Final = b"ICC_PROFILE\x00"
 #: Start-of-frame markers that libjpeg-turbo decodes: baseline, extended and progressive Huffman.
-_HUFFMAN_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
-_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-_PROGRESSIVE = 0xC2
-_SOS = 0xDA
-_EOI = 0xD9
-_APP1 = 0xE1
-_APP2 = 0xE2
+_HUFFMAN_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})
+_FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+SOF2: Final = 0xC2
+SOS: Final = 0xDA
+EOI: Final = 0xD9
+DQT: Final = 0xDB
+APP1: Final = 0xE1
+APP2: Final = 0xE2
 #: Markers that stand alone, without a length: TEM, RST0-7, SOI.
-_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
+#: A segment's marker and length, and a frame's size: all that is wanted of a preview.
+_PREVIEW_HEADER_BYTES: Final = 9
+#: Segments before the frame header of a preview: a camera writes ten to twenty, with a large
+#: profile sixty.
+_MAX_PREVIEW_SEGMENTS: Final = 200
 
 
 class Segment(NamedTuple):
@@ -58,24 +67,63 @@ class JpegHead(NamedTuple):
 
 def segments(data: bytes) -> Iterator[Segment]:
     """Yield the segments from SOI on, the first SOS included, until one makes no sense."""
-    at = 2
-    while at + 4 <= len(data):
-        if data[at] != 0xFF:  # noqa: PLR2004 - every marker begins so
+    return _walk(lambda at: data[at : at + 4], 2, len(data))
+
+
+def _walk(header_at: Callable[[int], bytes], at: int, most: int) -> Iterator[Segment]:
+    """Yield the segments from `at` on, of at most so many markers.
+
+    Args:
+        header_at: gives the four bytes of marker and length, or more; fewer end the walk.
+        at: where the first marker stands.
+        most: fill bytes count as well.
+    """
+    for _ in range(most):
+        header = header_at(at)
+        if len(header) < 4 or header[0] != 0xFF:  # noqa: PLR2004 - every marker begins so
             return
-        marker = data[at + 1]
+        marker = header[1]
         if marker == 0xFF:  # noqa: PLR2004 - fill bytes may precede a marker
             at += 1
-            continue
-        if marker in _ALONE:
+        elif marker in _ALONE:
             at += 2
-            continue
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == _EOI or length < 2:  # noqa: PLR2004 - the length counts itself
-            return
-        yield Segment(marker, at + 4, at + 2 + length)
-        if marker == _SOS:
-            return
-        at += 2 + length
+        else:
+            length = header[2] << 8 | header[3]
+            if marker == EOI or length < 2:  # noqa: PLR2004 - the length counts itself
+                return
+            yield Segment(marker, at + 4, at + 2 + length)
+            if marker == SOS:
+                return
+            at += 2 + length
+
+
+def size_at(source: SourceBytes, offset: int, size_bytes: int) -> tuple[int, int]:
+    """Return width and height of a JPEG within a file; zeros when it is none that can be shown.
+
+    The lossless JPEGs (SOF3) that hold sensor data are none (ITU T.81, table B.1).
+    """
+    end = min(offset + size_bytes, source.size_bytes) - _PREVIEW_HEADER_BYTES
+
+    def header_at(at: int) -> bytes:
+        return source.piece(at, _PREVIEW_HEADER_BYTES) if at <= end else b""
+
+    try:
+        if begins_at(source, offset):
+            for marker, begin, _ in _walk(header_at, offset + 2, _MAX_PREVIEW_SEGMENTS):
+                if marker in _FRAMES:
+                    height_px, width_px = (source.uint(begin + skip, 2) for skip in (1, 3))
+                    return (width_px, height_px) if marker in _HUFFMAN_FRAMES else (0, 0)
+    except DamagedError:
+        pass
+    return 0, 0
+
+
+def begins_at(source: SourceBytes, offset: int) -> bool:
+    """True when a JPEG begins there."""
+    try:
+        return source.piece(offset, len(SOI)) == SOI
+    except DamagedError:
+        return False
 
 
 def read(data: bytes) -> JpegHead | None:
@@ -87,14 +135,14 @@ def read(data: bytes) -> JpegHead | None:
     scan_at = -1
     for segment in segments(data):
         marker, begin, end = segment
-        if marker == _APP1 and orientation == 1 and data.startswith(_EXIF, begin):
-            orientation = _orientation(data[begin + len(_EXIF) : end])
-        elif marker == _APP2 and data.startswith(_ICC, begin) and begin + 14 <= end <= len(data):
+        if marker == APP1 and orientation == 1 and data.startswith(EXIF, begin):
+            orientation = tiff.orientation(data[begin + len(EXIF) : end])
+        elif marker == APP2 and data.startswith(_ICC, begin) and begin + 14 <= end <= len(data):
             number, count = data[begin + 12], data[begin + 13]
             parts[number] = data[begin + 14 : end]
         elif marker in _FRAMES and frame is None:
             frame = segment
-        elif marker == _SOS:
+        elif marker == SOS:
             scan_at = begin - 4
     if frame is None or frame.begin + 6 > len(data):
         return None
@@ -106,50 +154,42 @@ def read(data: bytes) -> JpegHead | None:
         components=body[5],
         sample_bits=body[0],
         huffman=frame.marker in _HUFFMAN_FRAMES,
-        progressive=frame.marker == _PROGRESSIVE,
+        progressive=frame.marker == SOF2,
         orientation=orientation,
         profile=profile,
         scan_at=scan_at,
     )
 
 
-def _orientation(tiff: bytes) -> int:
-    value = tiffhead.first_ifd(tiff).get(_ORIENTATION, 1) if tiff[:4] in tiffhead.MAGICS else 1
-    return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.3
-
-
-# --- Where a file's data is lost: what was allocated on a disk and never written reads as zeros
+# --- Runs of zeros: what was allocated on a disk and never written -------------------------------
 #
 # Interrupted copies and worn memory cards leave such files. A decoder takes zeros for codes and
 # paints on, so the loss must be seen before. Long runs of zeros are ordinary in some sound files
 # (flat areas with optimised tables); those of a disk begin and end where its sectors do.
 
-
 #: The smallest unit of loss, and the step at which it is looked for.
 _SECTOR_BYTES = 512
 _STEP_BYTES = 2048
-#: A sound file may end its last sector before a hole with some zeros of its own.
+#: A sound file may end its last sector before such a run with some zeros of its own.
 _SLACK_BYTES = 8
+_ZEROS = bytes(_STEP_BYTES)
 
 
-def before_the_first(data: bytes, begin: int) -> bytes:
-    """Return `data` up to the first hole behind `begin`; all of it where there is none."""
+def before_zero_run(data: bytes, begin: int) -> bytes:
+    """Return `data` up to the first loss behind `begin`; all of it where nothing is lost."""
     samples = np.frombuffer(data, np.uint8)[-(-begin // _STEP_BYTES) * _STEP_BYTES :: _STEP_BYTES]
     first = -(-begin // _STEP_BYTES) * _STEP_BYTES
     for index in np.flatnonzero(samples == 0):
         at = first + int(index) * _STEP_BYTES
         if data.startswith(_ZEROS, at):
-            start, end = _run(data, at)
-            if _like_a_disk(start, end, len(data)) and start > begin:
+            start, end = _zero_run(data, at)
+            if _lies_in_sectors(start, end, len(data)) and start > begin:
                 return data[:start]
     return data
 
 
-_ZEROS = bytes(_STEP_BYTES)
-
-
-def _run(data: bytes, at: int) -> tuple[int, int]:
-    """The run of zeros around `at`."""
+def _zero_run(data: bytes, at: int) -> tuple[int, int]:
+    """Return where the run of zeros around `at` begins and ends."""
     start = len(data[:at].rstrip(b"\0"))
     end = at
     while data.startswith(_ZEROS, end):
@@ -159,6 +199,6 @@ def _run(data: bytes, at: int) -> tuple[int, int]:
     return start, end
 
 
-def _like_a_disk(start: int, end: int, size_bytes: int) -> bool:
+def _lies_in_sectors(start: int, end: int, size_bytes: int) -> bool:
     begins = start % _SECTOR_BYTES == 0 or start % _SECTOR_BYTES >= _SECTOR_BYTES - _SLACK_BYTES
     return end == size_bytes or (begins and end % _SECTOR_BYTES == 0)

@@ -1,11 +1,11 @@
 """A progressive JPEG reduced to the scans that a decode at 1/8 uses.
 
 At 1/8 each block of 8 x 8 samples is one pixel: its DC coefficient. A progressive file holds all
-DC in its first scans, some 7 % of its bytes (formats-and-decoders, section 8). Colour that is
+DC in its first scans, some 7 % of its bytes. Colour that is
 stored at half the resolution in both directions is decoded at 1/4, so its lowest AC coefficients
 count as well; and where the first scans leave out the last bit of the DC, a later scan brings it.
-What is put together here decodes to the same pixels as the whole file within a level or two
-(ARCHITECTURE.md, Decisions). Decodes nothing itself.
+What is put together here decodes to the same pixels as the whole file within a level or two.
+Decodes nothing itself.
 """
 
 from __future__ import annotations
@@ -18,11 +18,7 @@ from pregen.imaging.containers import jpeg
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SOF2: Final = 0xC2
-_SOS: Final = 0xDA
-_DQT: Final = 0xDB
-_END: Final = 0xD9
-_EOI: Final = b"\xff\xd9"
+_EOI_BYTES: Final = b"\xff\xd9"
 #: What ends entropy-coded data: any marker but stuffed zeros, restarts and fill (T.81, B.1.1.5).
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TABLE_ENTRIES: Final = 64
@@ -122,7 +118,7 @@ def reduced(data: bytes, head: jpeg.JpegHead) -> bytes:
 
     Args:
         data: a progressive JPEG, or its beginning.
-        head: what `jpeghead.read` found in it.
+        head: what `jpeg.read` found in it.
 
     Raises:
         Incomplete: `data` ends before they do.
@@ -138,7 +134,7 @@ def reduced(data: bytes, head: jpeg.JpegHead) -> bytes:
             break
     if not needs.met():
         raise ValueError("the file ends without all that a decode at 1/8 uses")
-    return b"".join([*parts, _EOI])
+    return b"".join([*parts, _EOI_BYTES])
 
 
 def shows_all_rows(data: bytes, head: jpeg.JpegHead) -> bool:
@@ -156,7 +152,7 @@ def shows_all_rows(data: bytes, head: jpeg.JpegHead) -> bool:
 
 def _needs(data: bytes) -> _Needs:
     for marker, begin, end in jpeg.segments(data):
-        if marker == _SOF2:
+        if marker == jpeg.SOF2:
             body = data[begin:end]
             break
     else:
@@ -185,12 +181,12 @@ def _scans(data: bytes, at: int) -> Iterator[_Scan]:
         if not data.startswith(b"\xff", at):
             raise ValueError("no marker where one must be")
         marker = data[at + 1]
-        if marker == _END:
+        if marker == jpeg.EOI:
             return
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         if length < _LENGTH_BYTES:
             raise ValueError("a segment without a length")
-        if marker != _SOS:
+        if marker != jpeg.SOS:
             at += 2 + length
             continue
         after = _NEXT_MARKER.search(data, at + 2 + length)
@@ -225,7 +221,7 @@ def _tables(data: bytes) -> Iterator[_Table]:
     """Every quantisation table before the first scan (T.81, B.2.4.1)."""
     for marker, begin, end in jpeg.segments(data):
         at = begin
-        while marker == _DQT and at < min(end, len(data)):
+        while marker == jpeg.DQT and at < min(end, len(data)):
             entry_bytes = 2 if data[at] >> 4 else 1
             number = data[at] & 15
             at += 1

@@ -1,18 +1,183 @@
-"""Tells camera RAWs from plain TIFF by the first IFD. Decodes nothing.
+"""Image file directories (TIFF 6.0, section 2), and camera RAWs told from plain TIFFs by the first.
 
-libvips opens DNG and NEF as TIFF and shows their tiny first picture or raw sensor data
-(formats-and-decoders, section 7), so RAWs must be told apart before any generic loader.
+libvips opens DNG and NEF as TIFF and shows their tiny first picture or raw sensor data, so RAWs
+must be told apart before any generic loader. Decodes nothing.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Literal
+from typing import TYPE_CHECKING, Final
 
 from pregen.imaging.formats import Format
+from pregen.imaging.source_bytes import MAX_PIECE_BYTES, DamagedError, SourceBytes
+
+if TYPE_CHECKING:
+    from pregen.imaging.source_bytes import ByteOrder
+
+WIDTH: Final = 0x0100
+HEIGHT: Final = 0x0101
+COMPRESSION: Final = 0x0103
+PHOTOMETRIC: Final = 0x0106
+ORIENTATION: Final = 0x0112
+SUB_IFDS: Final = 0x014A
+JPEG_OFFSET: Final = 0x0201
+JPEG_BYTES: Final = 0x0202
+EXIF_IFD: Final = 0x8769
+MAKER_NOTE: Final = 0x927C
+_NEW_SUBFILE_TYPE: Final = 0x00FE
+_MAKE: Final = 0x010F
+_DNG_VERSION: Final = 0xC612
+
+#: Photometric interpretations that only sensor data has (CFA, linear raw; DNG 1.7, chapter 2).
+_SENSOR_PHOTOMETRICS: Final = frozenset({32803, 34892})
+#: Compression of Nikon and Sony sensor data.
+_SENSOR_COMPRESSIONS: Final = frozenset({34713, 32767})
+
+#: Bytes of a value, by its type; IFD (13) is a LONG in all but name.
+_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_NUMBERS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I"}
+_RATIONAL: Final = 5
+#: The fullest IFD at hand (DNG) has 80 entries.
+_MAX_ENTRIES: Final = 1024
+_ENTRY_BYTES: Final = 12
+_ENTRY: Final = {"little": struct.Struct("<HHI4s"), "big": struct.Struct(">HHI4s")}
+
+
+class Ifd:
+    """One directory; offsets in it count from `base`."""
+
+    def __init__(
+        self,
+        source: SourceBytes,
+        order: ByteOrder,
+        at: int,
+        base: int = 0,
+        *,
+        partial: bool = False,
+    ) -> None:
+        """Read the entries; of a `partial` directory those that are there.
+
+        Raises:
+            DamagedError: there is no directory.
+        """
+        self.order: ByteOrder = order
+        self.base = base
+        self._source = source
+        count = source.uint(at, 2, order)
+        if partial:
+            body = source.read_at(at + 2, _ENTRY_BYTES * min(count, _MAX_ENTRIES))
+            body = body[: len(body) // _ENTRY_BYTES * _ENTRY_BYTES]
+        elif 0 < count <= _MAX_ENTRIES:
+            body = source.piece(at + 2, _ENTRY_BYTES * count)
+        else:
+            raise DamagedError("a directory has no entries, or too many")
+        self._tags: dict[int, tuple[int, int, bytes, int]] = {}
+        value_at = at + 10
+        for tag, kind, values, field in _ENTRY[order].iter_unpack(body):
+            self._tags.setdefault(tag, (kind, values, field, value_at))
+            value_at += _ENTRY_BYTES
+        self._next_at = at + 2 + _ENTRY_BYTES * count
+
+    def __contains__(self, tag: int) -> bool:
+        return tag in self._tags
+
+    @property
+    def next(self) -> int:
+        """Offset of the directory that follows; 0 when there is none."""
+        try:
+            at = self._source.uint(self._next_at, 4, self.order)
+        except DamagedError:
+            return 0
+        return at + self.base if at else 0
+
+    @property
+    def orientation(self) -> int:
+        """EXIF's, 1 to 8; 0 when it is absent or nonsense."""
+        value = self.number(ORIENTATION)
+        return value if 1 <= value <= 8 else 0  # noqa: PLR2004 - EXIF 2.3
+
+    @property
+    def is_sensor(self) -> bool:
+        """Whether its picture is sensor data, by how that is stored."""
+        return (
+            self.number(PHOTOMETRIC) in _SENSOR_PHOTOMETRICS
+            or self.number(COMPRESSION) in _SENSOR_COMPRESSIONS
+        )
+
+    def place(self, tag: int) -> tuple[int, int]:
+        """Return offset and length in bytes of a value; zeros when it is absent."""
+        kind, values, field, at = self._tags.get(tag, (0, 0, b"", 0))
+        size_bytes = values * _BYTES.get(kind, 0)
+        if size_bytes <= len(field):
+            return (at, size_bytes) if size_bytes else (0, 0)
+        return self.base + int.from_bytes(field, self.order), size_bytes
+
+    def numbers(self, tag: int) -> tuple[int, ...]:
+        """Return whole numbers, rationals rounded down; empty when absent or out of the file.
+
+        Of more than fit in `MAX_PIECE_BYTES`, the last.
+        """
+        kind = self._tags.get(tag, (0,))[0]
+        at, size_bytes = self.place(tag)
+        if not size_bytes or (kind not in _NUMBERS and kind != _RATIONAL):
+            return ()
+        if size_bytes > MAX_PIECE_BYTES:
+            at, size_bytes = at + size_bytes - MAX_PIECE_BYTES, MAX_PIECE_BYTES
+        try:
+            data = self._source.piece(at, size_bytes)
+        except DamagedError:
+            return ()
+        sign = "<" if self.order == "little" else ">"
+        if kind == _RATIONAL:
+            pairs = struct.iter_unpack(f"{sign}II", data)
+            return tuple(above // below if below else 0 for above, below in pairs)
+        return struct.unpack(f"{sign}{size_bytes // _BYTES[kind]}{_NUMBERS[kind]}", data)
+
+    def number(self, tag: int, default: int = 0) -> int:
+        """Return the first of the numbers."""
+        found = self.numbers(tag)
+        return found[0] if found else default
+
+    def bytes(self, tag: int, count: int) -> bytes:
+        """Return the first `count` bytes of a value, or fewer."""
+        at, size_bytes = self.place(tag)
+        try:
+            return self._source.piece(at, min(size_bytes, count))
+        except DamagedError:
+            return b""
+
+    def child(self, tag: int) -> Ifd | None:
+        """Return the directory that a tag points to."""
+        at = self.number(tag)
+        try:
+            return Ifd(self._source, self.order, self.base + at, self.base) if at else None
+        except DamagedError:
+            return None
+
+
+def first_ifd(source: SourceBytes, at: int = 0, *, partial: bool = False) -> Ifd:
+    """Return the first directory of a TIFF that begins at `at`. DamagedError when there is none."""
+    order: ByteOrder = "little" if source.piece(at, 2) == b"II" else "big"
+    return Ifd(source, order, at + source.uint(at + 4, 4, order), at, partial=partial)
+
+
+def orientation(exif: bytes) -> int:
+    """Return the orientation that EXIF metadata tell, a TIFF of its own; 1 when they do not."""
+    if exif[:4] not in MAGICS:
+        return 1
+    try:
+        return first_ifd(SourceBytes.of(exif), partial=True).orientation or 1
+    except DamagedError:
+        return 1
+
+
+# --- RAWs by their first directory ---------------------------------------------------------------
 
 _RW2 = Format("raw", "image/x-panasonic-rw2", "raw", "raw")
 _ORF = Format("raw", "image/x-olympus-orf", "raw", "raw")
+_DNG = Format("raw", "image/x-adobe-dng", "raw", "raw")
+_OTHER = Format("raw", "image/x-dcraw", "raw", "raw")
 
 #: Byte order and version of classic TIFF, BigTIFF and the RAWs that changed the version.
 MAGICS = frozenset(
@@ -30,17 +195,6 @@ _BEHIND = {
     b"IIII": Format("raw", "image/x-phaseone-iiq", "raw", "raw"),
     b"MMMM": Format("raw", "image/x-phaseone-iiq", "raw", "raw"),
 }
-
-_NEW_SUBFILE_TYPE = 0x00FE
-_COMPRESSION = 0x0103
-_PHOTOMETRIC = 0x0106
-_MAKE = 0x010F
-_SUB_IFDS = 0x014A
-_DNG_VERSION = 0xC612
-#: Photometric interpretations that only sensor data has (CFA, linear raw; DNG 1.7, chapter 2).
-_SENSOR = frozenset({32803, 34892})
-#: Compression of Nikon and Sony sensor data.
-_RAW_COMPRESSIONS = frozenset({34713, 32767})
 #: The first letters of Make, and what a RAW of that maker is called.
 _MAKERS = {
     b"NIKON": "image/x-nikon-nef",
@@ -57,8 +211,6 @@ _MAKERS = {
     b"Mamiya": "image/x-mamiya-mef",
     b"EPSON": "image/x-epson-erf",
 }
-_DNG = Format("raw", "image/x-adobe-dng", "raw", "raw")
-_OTHER = Format("raw", "image/x-dcraw", "raw", "raw")
 #: All that `raw_format` can answer.
 FORMATS = (
     _DNG,
@@ -67,63 +219,27 @@ FORMATS = (
     _ORF,
     _OTHER,
 )
-#: An IFD with more entries than this is damaged; libtiff itself warns from 4096 on.
-_MAX_ENTRIES = 4096
-_ENTRY_BYTES = 12
 
 
 def raw_format(head: bytes) -> Format | None:
     """Return the RAW format that `head` begins, None when it is an ordinary TIFF or damaged."""
     magic = head[:4]
-    if magic in _OWN_MAGIC:
-        return _OWN_MAGIC[magic]
     if magic in _BIG:
         return None
-    if (behind := _BEHIND.get(head[8:12], _BEHIND.get(head[8:10]))) is not None:
-        return behind
-    tags = first_ifd(head)
-    if _DNG_VERSION in tags:
+    told = _OWN_MAGIC.get(magic) or _BEHIND.get(head[8:12]) or _BEHIND.get(head[8:10])
+    if told is not None:
+        return told
+    try:
+        ifd = first_ifd(SourceBytes.of(head), partial=True)
+    except DamagedError:
+        return None
+    if _DNG_VERSION in ifd:
         return _DNG
-    make = _make(head, tags)
+    make = ifd.bytes(_MAKE, 32).split(b"\x00")[0].strip()
     mime = next((name for maker, name in _MAKERS.items() if make.startswith(maker)), "")
-    sensor = tags.get(_PHOTOMETRIC) in _SENSOR or tags.get(_COMPRESSION) in _RAW_COMPRESSIONS
     # A camera's TIFF with SubIFDs whose first picture calls itself reduced holds the real one,
     # the sensor data, in a SubIFD.
-    preview_first = tags.get(_NEW_SUBFILE_TYPE) == 1 and _SUB_IFDS in tags
-    if sensor or (mime and preview_first):
+    preview_first = ifd.number(_NEW_SUBFILE_TYPE) == 1 and SUB_IFDS in ifd
+    if ifd.is_sensor or (mime and preview_first):
         return Format("raw", mime, "raw", "raw") if mime else _OTHER
     return None
-
-
-def first_ifd(head: bytes) -> dict[int, int]:
-    """Tag -> the 32 bits of its value field (16 for a SHORT), as far as `head` holds the first IFD.
-
-    Damage ends the list; nothing is raised.
-    """
-    order = _order(head)
-    try:
-        (at,) = struct.unpack_from(f"{order}I", head, 4)
-        (count,) = struct.unpack_from(f"{order}H", head, at)
-    except struct.error:
-        return {}
-    tags: dict[int, int] = {}
-    for index in range(min(count, _MAX_ENTRIES)):
-        try:
-            tag, kind, values, value = struct.unpack_from(
-                f"{order}HHII", head, at + 2 + index * _ENTRY_BYTES
-            )
-        except struct.error:
-            break
-        if kind == 3 and values == 1:  # noqa: PLR2004 - SHORT lies in the first two bytes
-            (value,) = struct.unpack_from(f"{order}H", head, at + 2 + index * _ENTRY_BYTES + 8)
-        tags.setdefault(tag, value)
-    return tags
-
-
-def _make(head: bytes, tags: dict[int, int]) -> bytes:
-    at = tags.get(_MAKE)
-    return b"" if at is None else head[at : at + 32].split(b"\x00")[0].strip()
-
-
-def _order(head: bytes) -> Literal["<", ">"]:
-    return "<" if head[:2] == b"II" else ">"

@@ -12,18 +12,25 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pillow_heif
 
-from pregen.imaging.containers import heif, isobmff, tiff
-from pregen.imaging.decoders import vips
-from pregen.imaging.decoders.base import Opened, Pixels, Request
-from pregen.imaging.decoders.reader import Reader
-from pregen.imaging.decoders.vips import averaged
-from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, TruncatedPicture, Unsupported
+from pregen.imaging.containers import heif, tiff
+from pregen.imaging.decoders.base import Opened, Request, import_decoder
+from pregen.imaging.faults import (
+    ENOUGH_ROWS,
+    Fault,
+    InvalidPicture,
+    TruncatedPicture,
+    Unsupported,
+    fault_of_error,
+)
 from pregen.imaging.pixels import colour
-from pregen.imaging.runtime import pyvips
+from pregen.imaging.pixels.resample import Pixels, averaged, image_of
+from pregen.imaging.previews.layout import same_shape
+from pregen.imaging.source_bytes import DamagedError, EndsEarlyError
 from pregen.model import SMALL_BOX_PX
 
 if TYPE_CHECKING:
     from pregen.imaging.containers.heif import Colour, HeifItem, Meta
+    from pregen.imaging.source_bytes import SourceStream
 
 # Decoding happens in the worker's own thread: workers are the parallelism.
 pillow_heif.options.DECODE_THREADS = 0
@@ -31,23 +38,18 @@ pillow_heif.options.DECODE_THREADS = 0
 pillow_heif.options.DEPTH_IMAGES = False
 pillow_heif.options.AUX_IMAGES = False
 
-#: libheif reads a file whole. One of 500 Mpx at 8 bits a pixel, far more than any camera makes.
-_MAX_BYTES: Final = 512 * 1024 * 1024
 #: Thumbnails have 5 to 60 KB, those of 1616 x 1080 pixels 200.
 _MAX_THUMBNAIL_BYTES: Final = 8 * 1024 * 1024
 _MAX_EXIF_BYTES: Final = 64 * 1024
-_ORIENTATION_TAG: Final = 0x0112
-#: A thumbnail whose aspect is further away is letterboxed or of another picture (issue C, 3).
-_ASPECT_TOLERANCE: Final = 0.02
 #: Item types that libheif reads, HEVC and what puts pictures together (ISO/IEC 23008-12, 6.6).
 _KNOWN_KINDS: Final = frozenset({b"hvc1", b"av01", b"jpeg", b"grid", b"iovl", b"iden", b"tmap"})
 #: Planes as decoded and as RGB: 85 MB were measured for 12 Mpx.
 _BYTES_PER_PIXEL: Final = 8
-#: pillow-heif's modes -> (numpy type, libvips' name of it, interpretation, bands).
+#: pillow-heif's modes -> (numpy type, libvips' interpretation, bands).
 _MODES: Final = {
-    "L": (np.uint8, "uchar", "b-w", 1), "LA": (np.uint8, "uchar", "b-w", 2),
-    "RGB": (np.uint8, "uchar", "srgb", 3), "RGBA": (np.uint8, "uchar", "srgb", 4),
-    "RGBa": (np.uint8, "uchar", "srgb", 4), "I;16": (np.uint16, "ushort", "grey16", 1),
+    "L": (np.uint8, "b-w", 1), "LA": (np.uint8, "b-w", 2),
+    "RGB": (np.uint8, "srgb", 3), "RGBA": (np.uint8, "srgb", 4),
+    "RGBa": (np.uint8, "srgb", 4), "I;16": (np.uint16, "grey16", 1),
 }  # fmt: skip
 
 
@@ -56,16 +58,16 @@ class HeicPicture(Opened):
 
     loader = "heif"
 
-    def __init__(self, request: Request, meta: Meta | None, reader: Reader) -> None:
+    def __init__(self, request: Request, meta: Meta | None, file: SourceStream) -> None:
         self._request = request
-        self._reader = reader
+        self._file = file
         self._library: Any = None
         self._meta = meta
         self._thumbnails: list[HeifItem] = []
         main = meta.items.get(meta.primary) if meta else None
         size = heif.shown_size(main) if main else None
-        self._unknown = meta is None or main is None or size is None
-        """Our own walk makes no sense of it."""
+        self._understood = size is not None
+        """Our own walk makes sense of it."""
         if meta is None or main is None or size is None:
             self._open_library()
             return
@@ -73,10 +75,8 @@ class HeicPicture(Opened):
         turned = heif.orientation(main) is not None
         self.orientation = 1 if turned else self._exif_orientation(meta)
         self._thumbnails = _usable(meta, main, size)
-        if heif.share_present(meta, main.number, request.size_bytes) < vips.ENOUGH_ROWS:
-            raise TruncatedPicture(
-                "the file ends before the picture does; copy it again from its origin if you can"
-            )
+        if heif.share_present(meta, main.number, request.source.size_bytes) < ENOUGH_ROWS:
+            raise TruncatedPicture
         if not self._thumbnails:
             self._open_library()
 
@@ -101,23 +101,21 @@ class HeicPicture(Opened):
         return _pixels(one, box_px, told)
 
     def _read(self, offset: int, count: int) -> bytes:
-        self._reader.seek(offset)
-        data = self._reader.read(count)
-        if self._reader.error is not None:
-            raise self._reader.error
+        data = self._file.read_at(offset, count)
+        if self._file.error is not None:
+            raise self._file.error
         return data
 
     def _open_library(self) -> None:
         """Have libheif read the file; what it says of size and turning then counts."""
         if self._library is not None:
             return
-        if self._request.size_bytes > _MAX_BYTES:
-            raise InvalidPicture(f"a HEIC of {self._request.size_bytes / 1e6:.0f} MB is not read")
-        one = self._library = _open(self._request.whole())
+        self._request.check_size("a HEIC")
+        one = self._library = _open(self._request.source.whole())
         self.width_px, self.height_px = one.size
         if min(one.size) < 1:
             raise InvalidPicture("the header says it has no pixels")
-        if self._unknown:
+        if not self._understood:
             # A private field, for files only that our own walk cannot read. libheif has turned
             # the pixels and leaves EXIF as it was.
             turned = getattr(one._c_image, "transformations", ((),)) != ()  # noqa: SLF001 - said above
@@ -136,24 +134,21 @@ class HeicPicture(Opened):
 
 def open_picture(request: Request) -> Opened:
     """Read the boxes. Raises Fault when neither they nor libheif give a picture."""
-    reader = Reader(request)
-
-    def read_at(offset: int, count: int) -> bytes:
-        reader.seek(offset)
-        return reader.read(count)
-
+    file = request.source.as_file()
     meta: Meta | None = None
     ends_early = False
     try:
-        meta = heif.read(read_at, request.size_bytes)
-    except isobmff.BoxError as error:
-        ends_early = isinstance(error, isobmff.EndsEarlyError)
-    if reader.error is not None:
-        raise reader.error
+        meta = heif.read(file.read_at, request.source.size_bytes)
+    except DamagedError as error:
+        ends_early = isinstance(error, EndsEarlyError)
+    if file.error is not None:
+        raise file.error
     if meta is not None and not meta.primary and meta.film:
-        return _sequence(request)
+        # An image sequence without a still, which libheif does not read, is the film it is.
+        film: Opened = import_decoder("video", "video", request.format.mime).open_picture(request)
+        return film
     try:
-        return HeicPicture(request, meta, reader)
+        return HeicPicture(request, meta, file)
     except (InvalidPicture, TruncatedPicture) as fault:
         if meta is not None and (codecs := _foreign(meta)):
             raise Unsupported(f"its pictures are coded as {codecs}") from fault
@@ -169,15 +164,6 @@ def _foreign(meta: Meta) -> str:
     """Name the codecs of the main picture that are neither HEVC nor a way to put parts together."""
     kinds = {item.kind for item in meta.parts(meta.primary)} - _KNOWN_KINDS
     return ", ".join(sorted(repr(kind.decode("latin-1")) for kind in kinds))
-
-
-def _sequence(request: Request) -> Opened:
-    """Open a sequence without a still, which libheif does not read, as the film it is."""
-    try:
-        from pregen.imaging.decoders import video  # noqa: PLC0415 - of another extra
-    except ImportError as error:
-        raise NeedsExtra("video", request.format.mime) from error
-    return video.open_picture(request)
 
 
 def _usable(meta: Meta, main: HeifItem, size: tuple[int, int]) -> list[HeifItem]:
@@ -196,7 +182,7 @@ def _usable(meta: Meta, main: HeifItem, size: tuple[int, int]) -> list[HeifItem]
             and sum(extent.size_bytes for extent in item.extents) <= _MAX_THUMBNAIL_BYTES
             # One that says less of its turning than the main picture cannot be trusted.
             and heif.orientation(item) == heif.orientation(main)
-            and abs(shown[0] * size[1] / (shown[1] * size[0]) - 1) <= _ASPECT_TOLERANCE
+            and same_shape(shown, size)
         ):
             found.append((max(shown), item))
     return [item for _, item in sorted(found, key=lambda each: each[0])]
@@ -210,26 +196,22 @@ def _open(data: bytes) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # libheif's errors come as ValueError, RuntimeError, EOFError, ...
-        raise vips.fault_of_words(str(error) or type(error).__name__) from error
+        raise fault_of_error(error) from error
 
 
 def _pixels(one: Any, box_px: int, told: Colour | None = None) -> Pixels:
     """Decode; `told` is for a picture that does not say how its colours are meant."""
     try:
         one.load()
-        kind, form, interpretation, bands = _MODES[one.mode]
+        kind, interpretation, bands = _MODES[one.mode]
         width_px, height_px = one.size
         rows = np.frombuffer(one.data, np.uint8)[: one.stride * height_px]
-        samples = np.ascontiguousarray(
-            rows.reshape(height_px, -1).view(kind)[:, : width_px * bands]
-        )
+        samples = rows.reshape(height_px, -1).view(kind)[:, : width_px * bands]
     except MemoryError:
         raise
     except Exception as error:  # as above
-        raise vips.fault_of_words(str(error) or type(error).__name__) from error
-    image = pyvips.Image.new_from_memory(samples.data, width_px, height_px, bands, form).copy(
-        interpretation=interpretation
-    )
+        raise fault_of_error(error) from error
+    image = image_of(samples.reshape(height_px, width_px, bands), interpretation)
     if one.mode == "RGBa":
         image = image.unpremultiply().cast("uchar")
     pixels = averaged(image, box_px)
@@ -249,5 +231,4 @@ def _colour(info: dict[str, Any]) -> Colour:
 
 
 def _orientation(exif: bytes) -> int:
-    value = tiff.first_ifd(exif.removeprefix(b"Exif\0\0")).get(_ORIENTATION_TAG, 1)
-    return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.3
+    return tiff.orientation(exif.removeprefix(b"Exif\0\0"))

@@ -1,9 +1,13 @@
 """JPEG: from the DC alone where 1/8 will do, libjpeg-turbo and libvips for all the rest.
 
-At 1/8 `jpegdc` needs half of libjpeg-turbo's time for the same pixels, and libjpeg-turbo 3
-(simplejpeg) a tenth less than libvips' mozjpeg (ARCHITECTURE.md, Decisions). They get plain grey
-and colour Huffman JPEGs; CMYK, arithmetic coding, 12 bit and everything that makes libjpeg-turbo
-complain go to libvips, which also salvages files that end early.
+At 1/8 our own decoder of DC coefficients needs half of libjpeg-turbo's time for the same pixels,
+and libjpeg-turbo 3 (simplejpeg) a tenth less than libvips' mozjpeg. They get plain grey and colour
+Huffman JPEGs; CMYK, arithmetic coding, 12 bit and everything that makes libjpeg-turbo complain go
+to libvips, which also shows files that end early.
+
+With `--previews auto` the picture that a camera stored beside the main one is decoded where it will
+do. That is never a failure of its own: whatever is wrong with a preview, the main picture is
+decoded. What is wrong with the main picture goes unnoticed then: nobody read it.
 """
 
 from __future__ import annotations
@@ -12,206 +16,258 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 
 from pregen.config import Decoder
 from pregen.imaging import sniff
 from pregen.imaging.containers import jpeg, jpeg_scans
-from pregen.imaging.decoders import jpegdc, vips
-from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Plain, Request
-from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture
-from pregen.imaging.pixels import colour, exact
+from pregen.imaging.decoders import vips
+from pregen.imaging.decoders.base import Opened, Request
+from pregen.imaging.faults import ENOUGH_ROWS, Fault, InvalidPicture, TruncatedPicture
+from pregen.imaging.pixels import colour, resample
+from pregen.imaging.pixels.resample import Pixels, Plain
 from pregen.imaging.previews import jpeg_previews
-from pregen.imaging.previews import layout as choice
-from pregen.imaging.previews import layout as doubt
-from pregen.imaging.previews.layout import ByteSource, DamagedError
+from pregen.imaging.previews.layout import is_plausible, pick
 from pregen.imaging.runtime import pyvips
+from pregen.imaging.source_bytes import WHOLE_FILE_BYTES, DamagedError, SourceBytes
 
 if TYPE_CHECKING:
     from pregen.imaging.containers.jpeg import JpegHead
+    from pregen.imaging.pixels.resample import Samples
     from pregen.imaging.previews.layout import Layout, Preview
 
+try:
+    from pregen.imaging import _jpegdc
+except ImportError:
+    #: An installation without a C compiler has no decoder of DC coefficients.
+    HAS_DC_DECODER = False
+else:
+    HAS_DC_DECODER = True
 
-Samples = NDArray[np.uint8]
-"""Rows x columns x 1, 3 or 4."""
-
-_EOI = b"\xff\xd9"
-_OPAQUE = 255
-_RGB = 3
-_COLOURS = {1: "GRAY", _RGB: "RGB"}
+_EOI: Final = b"\xff\xd9"
+_OPAQUE: Final = 255
+_RGB: Final = 3
+_COLOURS: Final = {1: "GRAY", _RGB: "RGB"}
 #: The scales at which libjpeg-turbo has SIMD code.
-_SHRINKS = (8, 4, 2, 1)
+_SHRINKS: Final = (8, 4, 2, 1)
+#: Blocks of 8 x 8 samples become a pixel each.
+_DC_SHRINK: Final = 8
 #: The name of the fourth band says nothing; its count does.
-_BANDS = {"GRAY": 1, "RGB": _RGB, "RGBA": 4}
+_BANDS: Final = {"GRAY": 1, "RGB": _RGB, "RGBA": 4}
 #: A progressive JPEG is read in steps until its first scans are there: 64 KiB, 512 KiB, 4 MiB.
-_READ_GROWTH = 8
+_READ_GROWTH: Final = 8
+#: More than this and the main picture is as cheap: a full-size "preview" of a screen-sized photo.
+_WORTHWHILE_SHARE: Final = 0.5
 
 
-class TurboPicture(Opened):
-    """A plain JPEG whose segments have been read."""
+class JpegSource:
+    """A plain JPEG: its bytes, what its segments say, and how its pixels shall come out."""
 
-    loader = "turbo"
-    strict = False
-    """All has to be there and sound. Off, what libvips forgives is forgiven: junk, bad restarts."""
-
-    def __init__(self, request: Request, head: jpeg.JpegHead) -> None:
-        self._request = request
-        self._head = head
-        self.width_px = head.width_px
-        self.height_px = head.height_px
-        self.orientation = head.orientation
+    def __init__(self, request: Request, head: JpegHead) -> None:
+        self.request = request
+        self.head = head
         profile = head.profile
-        self._srgb = not profile or (head.components == _RGB and colour.is_srgb(profile))
+        self.srgb = not profile or (head.components == _RGB and colour.is_srgb(profile))
         # The fourth band of a plain picture costs nothing here and saves a copy later.
-        self._space = "RGBA" if self._srgb else _COLOURS[head.components]
+        self.space = "RGBA" if self.srgb else _COLOURS[head.components]
+
+    def shrink_for(self, box_px: int) -> int:
+        """Return the scale of a decode that covers a box, as its denominator."""
+        long_px = max(self.head.width_px, self.head.height_px)
+        return next((n for n in _SHRINKS if long_px // n >= box_px), 1)
+
+    def data_for(self, shrink: int) -> bytes:
+        """Return the part of the file that a decode at this scale needs; read no more than that."""
+        source, head = self.request.source, self.head
+        if not head.progressive:
+            return jpeg.before_zero_run(source.whole(), head.scan_at)
+        if shrink == _DC_SHRINK:
+            known = len(source.head)
+            while True:
+                try:
+                    return jpeg_scans.reduced(source.first(known), head)
+                except jpeg_scans.Incomplete:
+                    if known >= source.size_bytes:
+                        break
+                    known *= _READ_GROWTH
+                except ValueError:
+                    break
+        return source.whole()
+
+    def decode(self, data: bytes, shrink: int, *, strict: bool = False) -> tuple[Samples, str]:
+        """Decode at a scale; return the samples and the name of what decoded them.
+
+        Args:
+            data: of `data_for` this scale.
+            shrink: of `shrink_for`.
+            strict: all has to be there and sound. Otherwise what libvips forgives is forgiven:
+                junk, bad restarts, and an end after `ENOUGH_ROWS`.
+
+        Raises:
+            ValueError, pyvips.Error: something is wrong that is not forgiven.
+            MemoryError: there was not enough memory.
+        """
+        request, head = self.request, self.head
+        area_px = head.width_px * head.height_px
+        if shrink == _DC_SHRINK and request.decoder is Decoder.AUTO:
+            # The pixels take a 16th of a byte each, the coefficients 3/16 at most.
+            request.reserve(area_px // 4)
+            samples = decode_dc(data, head.width_px, head.height_px, _BANDS[self.space])
+            if samples is not None:
+                return samples, "dc"
+        # The coefficients of a progressive JPEG are all held until the end, two bytes each.
+        request.reserve(area_px * 6 if head.progressive else area_px * 4 // shrink**2)
+        if request.decoder is Decoder.VIPS:
+            samples, loader = _by_vips(self, data, shrink), "vips"
+        else:
+            samples, loader = _by_turbo(self, data, shrink, strict=strict), "turbo"
+        if not self._enough(data, samples, strict=strict):
+            raise ValueError("the file ends early")
+        return samples, loader
+
+    def finished(self, samples: Samples, shrink: int) -> Pixels | Plain:
+        """Return decoded samples with all that says how they are meant."""
+        extent = (self.head.width_px / shrink, self.head.height_px / shrink)
+        if not (extent[0].is_integer() and extent[1].is_integer()):
+            samples = resample.without_padding(samples, extent)
+        if self.srgb:
+            return Plain(samples, extent)
+        image = resample.image_of(samples, "srgb" if samples.shape[2] == _RGB else "b-w")
+        colour.attach(image, self.head.profile)
+        return Pixels(image, extent=extent)
+
+    def _enough(self, data: bytes, samples: Samples, *, strict: bool) -> bool:
+        """True when the file does not end early, or (not `strict`) most of its rows are there."""
+        whole = data.rfind(_EOI, self.head.scan_at) >= 0
+        if whole or strict:
+            return whole
+        if self.head.progressive:
+            return jpeg_scans.shows_all_rows(data, self.head)
+        # A decoder out of data repeats the last colour it knew. A picture that is flat at its
+        # end looks the same, so this can only say yes; libvips counts exactly.
+        flat = (samples == samples[-1, -1]).all(axis=(1, 2))
+        missing = len(flat) if flat.all() else int(np.argmin(flat[::-1]))
+        return 1 - missing / len(flat) >= ENOUGH_ROWS
+
+
+def decode_dc(data: bytes, width_px: int, height_px: int, bands: int) -> Samples | None:
+    """Return a JPEG at 1/8 from its DC coefficients alone; None when it is not for this decoder.
+
+    It takes the plain files that cameras make, and only whole ones.
+
+    Args:
+        data: a whole JPEG, or a progressive one reduced by `jpeg_scans`.
+        width_px: as its frame header says.
+        height_px: likewise.
+        bands: 1 for grey, 3 for RGB, 4 for RGB and a band of 255.
+
+    Raises:
+        MemoryError: there was not enough memory.
+    """
+    if not HAS_DC_DECODER:
+        return None
+    samples = np.empty((-(-height_px // _DC_SHRINK), -(-width_px // _DC_SHRINK), bands), np.uint8)
+    return samples if _jpegdc.decode(data, samples.data, width_px, height_px, bands) else None
+
+
+def _by_turbo(source: JpegSource, data: bytes, shrink: int, *, strict: bool) -> Samples:
+    samples: Samples = simplejpeg.decode_jpeg(
+        data,
+        source.space,
+        min_height=-(-source.head.height_px // shrink),
+        min_width=-(-source.head.width_px // shrink),
+        strict=strict,
+    )
+    return samples
+
+
+def _by_vips(source: JpegSource, data: bytes, shrink: int) -> Samples:
+    """Decode with libvips, for those who want one library for all."""
+    options = {"shrink": shrink} if shrink > 1 else {}
+    image = pyvips.Image.jpegload_buffer(data, access="sequential", fail_on="none", **options)
+    if source.srgb and image.bands == 1:
+        image = image.bandjoin([image, image])
+    if source.srgb:
+        image = image.bandjoin(_OPAQUE)
+    # libvips leaves out a last row or column that is not all there.
+    columns = -(-source.head.width_px // shrink)
+    rows = -(-source.head.height_px // shrink)
+    image = image.copy_memory()
+    if (image.width, image.height) != (columns, rows):
+        image = image.embed(0, 0, columns, rows, extend="copy")
+    samples = np.frombuffer(image.write_to_memory(), np.uint8)
+    return samples.reshape(rows, columns, image.bands).copy()
+
+
+class JpegPicture(Opened):
+    """A plain JPEG whose segments have been read, and the previews that it holds."""
+
+    def __init__(self, source: JpegSource, layout: Layout | None = None) -> None:
+        self._source = source
+        self.loader = "vips" if source.request.decoder is Decoder.VIPS else "turbo"
+        self._layout = layout
+        """None where previews are not wanted, or none is there."""
+        self.width_px = source.head.width_px
+        self.height_px = source.head.height_px
+        self.orientation = source.head.orientation
 
     def decode(self, box_px: int) -> Pixels | Plain:
         """See `base.Opened`."""
-        head = self._head
-        long_px = max(head.width_px, head.height_px)
-        shrink = next((n for n in _SHRINKS if long_px // n >= box_px), 1)
-        data = data_for(self._request, head, shrink)
-        if not head.progressive:
-            data = jpeg.before_the_first(data, head.scan_at)
+        if self._layout is not None:
+            pixels = self._by_preview(self._layout, box_px)
+            if pixels is not None:
+                self.loader = "preview"
+                return pixels
+        source = self._source
+        shrink = source.shrink_for(box_px)
+        data = source.data_for(shrink)
         try:
-            pixels = self._by_blocks(data, shrink)
-            if pixels is None:
-                pixels = self._all_of_it(data, shrink)
+            samples, self.loader = source.decode(data, shrink)
         except (ValueError, pyvips.Error):
-            return self._by_vips(data, box_px)
-        extent = (head.width_px / shrink, head.height_px / shrink)
-        if not (extent[0].is_integer() and extent[1].is_integer()):
-            pixels = exact.without_padding(pixels, extent)
-        if self._srgb:
-            return Plain(pixels, extent)
-        return Pixels(self._as_image(pixels), extent=extent)
+            # libvips can show what is there of a file with something wrong, or say what it is.
+            picture = vips.VipsPicture(source.request, data)
+            self.loader = picture.loader
+            return picture.decode(box_px)
+        return source.finished(samples, shrink)
 
-    def _by_blocks(self, data: bytes, shrink: int) -> Samples | None:
-        """Decode the DC alone; None where that is not enough, or not possible."""
-        head = self._head
-        if shrink != jpegdc.SHRINK or self._request.decoder is not Decoder.AUTO:
+    def _by_preview(self, layout: Layout, box_px: int) -> Pixels | Plain | None:
+        """Decode the preview that covers a box; None when there is none that shows a picture."""
+        request = self._source.request
+        preview = pick(layout, box_px)
+        if preview is None or preview.size_bytes >= request.source.size_bytes * _WORTHWHILE_SHARE:
             return None
-        # The pixels take a 16th of a byte each, the coefficients 3/16 at most.
-        self._request.reserve(head.width_px * head.height_px // 4)
-        bands = _BANDS[self._space]
-        pixels = jpegdc.decode(data, head.width_px, head.height_px, bands)
-        if pixels is not None:
-            self.loader = "dc"
-        return pixels
-
-    def _all_of_it(self, data: bytes, shrink: int) -> Samples:
-        """Decode with a library. ValueError when less than most of the picture is there."""
-        head = self._head
-        area_px = head.width_px * head.height_px
-        # The coefficients of a progressive JPEG are all held until the end, two bytes each.
-        self._request.reserve(area_px * 6 if head.progressive else area_px * 4 // shrink**2)
-        pixels = self._decode(data, shrink)
-        if not self._enough(data, pixels):
-            raise ValueError("the file ends early")
-        return pixels
-
-    def _decode(self, data: bytes, shrink: int) -> Samples:
-        """Decode; ValueError for what is not forgiven."""
-        head = self._head
-        pixels: Samples = simplejpeg.decode_jpeg(
-            data,
-            self._space,
-            min_height=-(-head.height_px // shrink),
-            min_width=-(-head.width_px // shrink),
-            strict=self.strict,
-        )
-        return pixels
-
-    def _enough(self, data: bytes, pixels: Samples) -> bool:
-        """True when the file does not end early, or (not `strict`) most of its rows are there."""
-        whole = data.rfind(_EOI, self._head.scan_at) >= 0
-        if whole or self.strict:
-            return whole
-        if self._head.progressive:
-            return jpeg_scans.shows_all_rows(data, self._head)
-        # A decoder out of data repeats the last colour it knew. A picture that is flat at its
-        # end looks the same, so this can only say yes; libvips counts exactly.
-        flat = (pixels == pixels[-1, -1]).all(axis=(1, 2))
-        missing = len(flat) if flat.all() else int(np.argmin(flat[::-1]))
-        return 1 - missing / len(flat) >= vips.ENOUGH_ROWS
-
-    def _by_vips(self, data: bytes, box_px: int) -> Pixels:
-        """Leave a file with something wrong to libvips, which can salvage it or say what it is."""
-        picture = vips.VipsPicture(self._request, data)
-        self.loader = picture.loader
-        return picture.decode(box_px)
-
-    def _as_image(self, pixels: Samples) -> pyvips.Image:
-        rows, columns, bands = pixels.shape
-        image = pyvips.Image.new_from_memory(pixels.data, columns, rows, bands, "uchar")
-        image = image.copy(interpretation="srgb" if bands == _RGB else "b-w")
-        colour.attach(image, self._head.profile)
-        return image
-
-
-class VipsJpeg(TurboPicture):
-    """A plain JPEG that libvips decodes, for those who want one library for all."""
-
-    loader = "vips"
-
-    def _decode(self, data: bytes, shrink: int) -> Samples:
-        options = {"shrink": shrink} if shrink > 1 else {}
-        image = pyvips.Image.jpegload_buffer(data, access="sequential", fail_on="none", **options)
-        if self._srgb and image.bands == 1:
-            image = image.bandjoin([image, image])
-        if self._srgb:
-            image = image.bandjoin(_OPAQUE)
-        # libvips leaves out a last row or column that is not all there.
-        columns = -(-self.width_px // shrink)
-        rows = -(-self.height_px // shrink)
-        image = image.copy_memory()
-        if (image.width, image.height) != (columns, rows):
-            image = image.embed(0, 0, columns, rows, extend="copy")
-        samples = np.frombuffer(image.write_to_memory(), np.uint8)
-        return samples.reshape(rows, columns, image.bands).copy()
-
-
-def data_for(request: Request, head: jpeg.JpegHead, shrink: int) -> bytes:
-    """The part of a file that a decode at this scale needs; reads no more than that."""
-    if head.progressive and shrink == jpegdc.SHRINK:
-        known = len(request.head)
-        while True:
-            try:
-                return jpeg_scans.reduced(request.first(known), head)
-            except jpeg_scans.Incomplete:
-                if known >= request.size_bytes:
-                    break
-                known *= _READ_GROWTH
-            except ValueError:
-                break
-    return request.whole()
+        if preview.long_px > max(self.width_px, self.height_px):
+            return None
+        try:
+            # It has to be whole: the main picture is better than a part of a preview.
+            pixels = _whole_preview(request, preview, box_px)
+            return pixels if is_plausible(resample.samples_of(pixels)) else None
+        except (Fault, ValueError, MemoryError, pyvips.Error):
+            return None
 
 
 def open_picture(request: Request) -> Opened:
     """Read the segments before the first scan. Raises Fault when the header makes no sense."""
-    if request.size_bytes > WHOLE_FILE_BYTES:
+    source = request.source
+    if source.size_bytes > WHOLE_FILE_BYTES:
         return vips.open_picture(request)
-    head = jpeg.read(request.head)
+    head = jpeg.read(source.head)
     if request.previews and (head is None or head.scan_at < 0):
         # A thumbnail in the EXIF pushes the scan out of the first 64 KiB.
-        head = jpeg.read(request.first(_READ_GROWTH * len(request.head) // 2))
+        head = jpeg.read(source.first(_READ_GROWTH * len(source.head) // 2))
     if head is None or head.scan_at < 0:
-        head = jpeg.read(request.whole())
+        head = jpeg.read(source.whole())
     if head is None or not is_plain(head):
         return vips.open_picture(request)
-    if request.decoder is Decoder.VIPS:
-        return VipsJpeg(request, head)
-    if request.previews:
-        found = open_preview(request, head)
-        if found is not None:
-            return found
-    if not head.progressive:
-        request.whole()
-    return TurboPicture(request, head)
+    layout = None
+    if request.previews and request.decoder is not Decoder.VIPS:
+        layout = _previews_of(request, head)
+    if layout is None and not head.progressive:
+        source.whole()
+    return JpegPicture(JpegSource(request, head), layout)
 
 
-def is_plain(head: jpeg.JpegHead) -> bool:
-    """Tell whether `TurboPicture` takes it."""
+def is_plain(head: JpegHead) -> bool:
+    """Tell whether `JpegSource` takes it."""
     return (
         head.huffman
         and head.sample_bits == 8  # noqa: PLR2004 - 12-bit JPEG needs another build of the library
@@ -222,136 +278,67 @@ def is_plain(head: jpeg.JpegHead) -> bool:
     )
 
 
-# --- Previews found in a file -> pixels: JPEGs by the JPEG decoder, bare samples as they are
+# --- Previews ------------------------------------------------------------------------------------
 
 
-def read_at(request: Request, offset: int, count: int) -> bytes:
-    """Return bytes of a source, from what is known of it where they are there; counts the rest."""
-    head = request.head
-    if 0 <= offset <= offset + count <= len(head):
-        return head[offset : offset + count]
-    return request.read_at(offset, count)
-
-
-def opened(request: Request, preview: Preview) -> Opened:
-    """Read a preview, and nothing else of the file. Raises Fault when its header makes no sense."""
-    if preview.size_bytes > WHOLE_FILE_BYTES:
-        raise InvalidPicture("its preview is larger than any camera makes them")
-    data = read_at(request, preview.offset, preview.size_bytes)
-    if len(data) < preview.size_bytes:
-        raise TruncatedPicture("the file ends within its preview")
-    return EmbeddedSamples(data, preview) if preview.rgb else jpeg_of(request, data)
-
-
-def jpeg_of(request: Request, data: bytes) -> Opened:
-    """Read the header of a JPEG that lay in a source. Raises Fault when it makes no sense."""
-    inner = Request(-1, len(data), data, sniff.JPEG, request.reserve, request.decoder)
-    return open_picture(inner)
-
-
-def samples_of(pixels: Pixels | Plain) -> NDArray[np.uint8]:
-    """Return decoded pixels as rows x columns x bands."""
-    if isinstance(pixels, Plain):
-        return pixels.samples
-    image = pixels.image
-    samples = np.frombuffer(image.write_to_memory(), np.uint8)
-    return samples.reshape(image.height, image.width, image.bands)
-
-
-class EmbeddedSamples(Opened):
+class SamplesPicture(Opened):
     """Red, green and blue, eight bits each, in rows."""
 
     loader = "samples"
-    orientation = 1
 
     def __init__(self, data: bytes, preview: Preview) -> None:
         self._data = data
         self.width_px = preview.width_px
         self.height_px = preview.height_px
 
-    def decode(self, box_px: int) -> Pixels | Plain:
+    def decode(self, box_px: int) -> Plain:
         """See `base.Opened`."""
         del box_px
-        shape = self.height_px, self.width_px
-        pixels = np.full((*shape, 4), 255, np.uint8)
-        pixels[..., :3] = np.frombuffer(self._data, np.uint8).reshape(*shape, 3)
-        return Plain(pixels, (self.width_px, self.height_px))
+        samples = np.frombuffer(self._data, np.uint8)
+        return resample.opaque(samples.reshape(self.height_px, self.width_px, 3))
 
 
-# --- JPEGs by the preview that the camera stored in them (`--previews auto`)
-#
-# Never a failure of its own: whatever is wrong with a preview, the main picture is decoded. What is
-# wrong with the main picture goes unnoticed where the preview will do: nobody read it.
+def open_preview(request: Request, preview: Preview) -> Opened:
+    """Read a preview, and nothing else of the file. Raises Fault when its header makes no sense."""
+    if preview.size_bytes > WHOLE_FILE_BYTES:
+        raise InvalidPicture("its preview is larger than any camera makes them")
+    data = request.source.read_at(preview.offset, preview.size_bytes)
+    if len(data) < preview.size_bytes:
+        raise TruncatedPicture("the file ends within its preview")
+    return SamplesPicture(data, preview) if preview.rgb else open_picture(_inner(request, data))
 
 
-#: More than this and the main picture is as cheap: a full-size "preview" of a screen-sized photo.
-_WORTH: Final = 0.5
+def open_embedded(request: Request, data: bytes) -> Opened:
+    """Read the header of a JPEG that lay in a source. Raises Fault when it makes no sense."""
+    return open_picture(_inner(request, data))
 
 
-class WholePicture(TurboPicture):
-    """A preview that has to be whole: there is a better picture than a salvaged one."""
-
-    strict = True
-
-    def _by_vips(self, data: bytes, box_px: int) -> Pixels:
-        del data, box_px
-        raise InvalidPicture("the preview is damaged")
+def _inner(request: Request, data: bytes) -> Request:
+    return request._replace(source=SourceBytes.of(data), format=sniff.JPEG, previews=False)
 
 
-class PreviewedPicture(TurboPicture):
-    """A plain JPEG with at least one preview."""
-
-    def __init__(self, request: Request, head: JpegHead, layout: Layout) -> None:
-        super().__init__(request, head)
-        self._layout = layout
-
-    def decode(self, box_px: int) -> Pixels | Plain:
-        """See `base.Opened`."""
-        preview = choice.choose(self._layout, box_px)
-        if preview is not None and preview.size_bytes < self._request.size_bytes * _WORTH:
-            pixels = self._preview(preview, box_px)
-            if pixels is not None:
-                self.loader = "preview"
-                return pixels
-        if not self._head.progressive:
-            self._request.whole()
-        return super().decode(box_px)
-
-    def _preview(self, preview: Preview, box_px: int) -> Pixels | Plain | None:
-        """Decode a preview; None when it does not show a picture."""
-        try:
-            pixels = self._whole(preview).decode(box_px)
-            if doubt.is_doubtful(samples_of(pixels)):
-                return None
-        except (Fault, ValueError, MemoryError, pyvips.Error):
-            return None
-        return pixels
-
-    def _whole(self, preview: Preview) -> WholePicture:
-        """Read a preview. Raises Fault when it is not ordinary, or larger than the picture."""
-        if preview.long_px > max(self._head.width_px, self._head.height_px):
-            raise InvalidPicture("the preview says that it is larger than the picture")
-        data = read_at(self._request, preview.offset, preview.size_bytes)
-        head = jpeg.read(data)
-        if head is None or not is_plain(head):
-            raise InvalidPicture("the preview is no ordinary JPEG")
-        request = self._request
-        return WholePicture(
-            Request(-1, len(data), data, sniff.JPEG, request.reserve, request.decoder), head
-        )
-
-
-def open_preview(request: Request, head: JpegHead) -> PreviewedPicture | None:
+def _previews_of(request: Request, head: JpegHead) -> Layout | None:
     """Look for previews; None where there is none that could do.
 
     A picture with a colour profile of its own is decoded itself: previews seldom say what their
     numbers mean, and the same numbers with another profile are other colours.
     """
-    if head.profile and not (head.components == 3 and colour.is_srgb(head.profile)):  # noqa: PLR2004 - RGB
+    if head.profile and not (head.components == _RGB and colour.is_srgb(head.profile)):
         return None
-    source = ByteSource(request.read_at, request.size_bytes, request.head)
     try:
-        layout = jpeg_previews.layout(source, request.head, head)
+        layout = jpeg_previews.layout(request.source, request.source.head, head)
     except DamagedError:
         return None
-    return PreviewedPicture(request, head, layout) if layout.previews else None
+    return layout if layout.previews else None
+
+
+def _whole_preview(request: Request, preview: Preview, box_px: int) -> Pixels | Plain:
+    """Decode a preview. Raises Fault when it is not ordinary, ValueError when not whole."""
+    data = request.source.read_at(preview.offset, preview.size_bytes)
+    head = jpeg.read(data)
+    if head is None or not is_plain(head):
+        raise InvalidPicture("the preview is not an ordinary JPEG")
+    inner = JpegSource(_inner(request, data), head)
+    shrink = inner.shrink_for(box_px)
+    samples, _ = inner.decode(inner.data_for(shrink), shrink, strict=True)
+    return inner.finished(samples, shrink)

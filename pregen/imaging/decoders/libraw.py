@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import rawpy
 
 from pregen.imaging.decoders import jpeg
-from pregen.imaging.decoders.base import Opened, Pixels, Plain, Request
+from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsupported
-from pregen.imaging.previews.layout import is_doubtful, same_shape
+from pregen.imaging.pixels.resample import opaque, samples_of
+from pregen.imaging.previews.layout import is_plausible, same_shape
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from pregen.imaging.pixels.resample import Pixels, Plain, Samples
 
 #: LibRaw's flip -> EXIF's orientation.
 _TURNS: Final = {0: 1, 3: 3, 5: 8, 6: 6}
@@ -31,10 +31,11 @@ class LibrawPicture(Opened):
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        request.bytes_read = request.size_bytes
+        source = request.source
+        source.bytes_read = source.size_bytes
         try:
             # By descriptor, so that it reads what it needs; a name is never handed on.
-            self._raw = rawpy.imread(f"/proc/self/fd/{request.fd}")
+            self._raw = rawpy.imread(f"/proc/self/fd/{source.fd}")
         except rawpy.LibRawError as error:
             raise _fault(error) from error
         sizes = self._raw.sizes
@@ -54,14 +55,14 @@ class LibrawPicture(Opened):
             thumb = self._raw.extract_thumb()
             if thumb.format != rawpy.ThumbFormat.JPEG:
                 return None
-            inner = jpeg.jpeg_of(self._request, bytes(thumb.data))
+            inner = jpeg.open_embedded(self._request, bytes(thumb.data))
             size = inner.width_px, inner.height_px
             if max(size) < box_px or not same_shape(size, (self.width_px, self.height_px)):
                 return None
             pixels = inner.decode(box_px)
         except (rawpy.LibRawError, Fault):
             return None
-        if is_doubtful(jpeg.samples_of(pixels)):
+        if not is_plausible(samples_of(pixels)):
             return None
         self.loader = "libraw-preview"
         return pixels
@@ -69,14 +70,12 @@ class LibrawPicture(Opened):
     def _half(self) -> Plain:
         self._request.reserve(self.width_px * self.height_px * _BYTES_PER_PIXEL)
         try:
-            rgb: NDArray[np.uint8] = self._raw.postprocess(
+            rgb: Samples = self._raw.postprocess(
                 half_size=True, use_camera_wb=True, user_flip=0, output_bps=8
             )
         except rawpy.LibRawError as error:
             raise _fault(error) from error
-        pixels = np.full((*rgb.shape[:2], 4), 255, np.uint8)
-        pixels[..., :3] = rgb
-        return Plain(pixels, (rgb.shape[1], rgb.shape[0]))
+        return opaque(rgb)
 
 
 def _fault(error: rawpy.LibRawError) -> Fault | MemoryError:

@@ -1,7 +1,7 @@
 """Binary greymaps and pixmaps (PNM) by numpy; the other kinds of PNM are Pillow's.
 
 Pillow reads samples of 16 bits, and all that do not end at 255, one by one: half a minute for a
-camera's picture (formats-and-decoders, section 3).
+camera's picture.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pregen.imaging.decoders import pillow, vips
-from pregen.imaging.decoders.base import Opened, Pixels, Request
-from pregen.imaging.decoders.vips import averaged
-from pregen.imaging.faults import InvalidPicture, TruncatedPicture
-from pregen.imaging.runtime import pyvips
+from pregen.imaging.decoders import pillow
+from pregen.imaging.decoders.base import Opened, Request
+from pregen.imaging.faults import ENOUGH_ROWS, InvalidPicture, TruncatedPicture
+from pregen.imaging.pixels.resample import averaged, image_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from pregen.imaging.pixels.resample import Pixels
 
 #: Magic, three numbers with white space or comments between them, one white space (netpbm, ppm(5)).
 _GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"
@@ -41,7 +42,6 @@ class NetpbmPicture(Opened):
     """A binary PNM whose header has been read."""
 
     loader = "numpy"
-    orientation = 1
 
     def __init__(self, request: Request, header: _Header) -> None:
         self._request = request
@@ -55,20 +55,16 @@ class NetpbmPicture(Opened):
         kind = np.dtype(">u2" if largest > _BYTE else "u1")
         row_bytes = width_px * bands * kind.itemsize
         self._request.reserve(row_bytes * height_px * 2)
-        data = self._request.first(data_at + row_bytes * height_px)
+        data = self._request.source.first(data_at + row_bytes * height_px)
         there = min(height_px, (len(data) - data_at) // row_bytes)
-        if there < height_px * vips.ENOUGH_ROWS:
+        if there < height_px * ENOUGH_ROWS:
             raise TruncatedPicture(
                 f"the file ends early: {there / height_px:.0%} of the rows are there"
             )
         samples = np.frombuffer(data, kind, there * width_px * bands, data_at)
-        rows = _full(samples, largest).reshape(there, width_px, bands)
         deep = largest > _BYTE
-        image = pyvips.Image.new_from_memory(
-            rows.tobytes(), width_px, there, bands, "ushort" if deep else "uchar"
-        )
-        names = ("rgb16" if deep else "srgb") if bands == _RGB else ("grey16" if deep else "b-w")
-        image = image.copy(interpretation=names)
+        name = ("rgb16" if deep else "srgb") if bands == _RGB else ("grey16" if deep else "b-w")
+        image = image_of(_full(samples, largest).reshape(there, width_px, bands), name)
         if there < height_px:
             image = image.embed(0, 0, width_px, height_px)
         return averaged(image, box_px)
@@ -76,7 +72,7 @@ class NetpbmPicture(Opened):
 
 def open_picture(request: Request) -> Opened:
     """Read the header. Raises Fault when it makes no sense."""
-    found = _HEADER.match(request.head)
+    found = _HEADER.match(request.source.head)
     if found is None:
         return pillow.open_picture(request)
     width_px, height_px, largest = (int(found[index]) for index in (2, 3, 4))

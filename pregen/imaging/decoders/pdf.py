@@ -12,9 +12,9 @@ import numpy as np
 import pypdfium2
 from pypdfium2 import raw
 
-from pregen.imaging.decoders.base import Opened, Plain, Request
-from pregen.imaging.decoders.reader import Reader
+from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsupported
+from pregen.imaging.pixels.resample import Plain
 
 #: Drawn at twice the box and reduced: hair lines and small type get the grey they deserve.
 _OVERSAMPLING = 2
@@ -30,16 +30,15 @@ class PdfPicture(Opened):
     """A document whose first page is open."""
 
     loader = "pdfium"
-    orientation = 1
     scalable = True
     unsized = True
     always = True
 
     def __init__(self, request: Request) -> None:
-        self._request = request
-        self._reader = Reader(request)
+        self._source = request.source
+        self._file = request.source.as_file()
         try:
-            self._document = pypdfium2.PdfDocument(self._reader)
+            self._document = pypdfium2.PdfDocument(self._file)
             self._document.init_forms()
             self.pages = len(self._document)
             self._page = self._document[0]
@@ -73,11 +72,10 @@ class PdfPicture(Opened):
 
     def _check(self) -> None:
         """Raise what PDFium would not tell: a failing disk, or a file cut off and guessed at."""
-        if self._reader.error is not None:
-            raise self._reader.error
-        tail_at = max(0, self._request.size_bytes - _TAIL_BYTES)
-        self._reader.seek(tail_at)
-        if b"startxref" not in self._reader.read(_TAIL_BYTES):
+        if self._file.error is not None:
+            raise self._file.error
+        tail_at = max(0, self._source.size_bytes - _TAIL_BYTES)
+        if b"startxref" not in self._file.read_at(tail_at, _TAIL_BYTES):
             raise TruncatedPicture(
                 "the file ends before the document does; copy it again from its origin if you can"
             )

@@ -13,81 +13,42 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from pregen.imaging.containers import heif
-from pregen.imaging.decoders import vips
-from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
-from pregen.imaging.decoders.vips import averaged
-from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsupported
+from pregen.imaging.decoders.base import Opened, Request
+from pregen.imaging.faults import (
+    ENOUGH_ROWS,
+    Fault,
+    InvalidPicture,
+    TruncatedPicture,
+    Unsupported,
+    fault_of_error,
+)
 from pregen.imaging.pixels import colour
-from pregen.imaging.runtime import pyvips
+from pregen.imaging.pixels.resample import averaged, image_of
+from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
-# --- What the pictures in an icon say their size is. Decodes nothing
-#
-# The directory of an icon tells edges up to 256; the pictures have headers of their own, and it is
-# these that decoders believe. References: Microsoft, "Icons" (ICONDIR, ICONDIRENTRY).
-
-
-_COUNT_AT = 4
-_DIRECTORY_BYTES = 6
-_ENTRY_BYTES = 16
-#: Where in a directory entry stands the offset of its picture.
-_OFFSET_AT = 12
-_PNG = b"\x89PNG\r\n\x1a\n"
-#: Width and height in IHDR, and in a BITMAPINFOHEADER, of which the height counts the mask as well.
-_PNG_SIZE = struct.Struct(">16xII")
-_DIB_SIZE = struct.Struct("<4xii")
-
-
-def frame_sizes(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield width and height in pixels of each picture, as its own header has them.
-
-    Pictures whose header lies outside of the data are left out: no decoder can read them either.
-    """
-    (count,) = struct.unpack_from("<H", data, _COUNT_AT) if len(data) >= _DIRECTORY_BYTES else (0,)
-    last = min(_DIRECTORY_BYTES + count * _ENTRY_BYTES, len(data) - _ENTRY_BYTES + 1)
-    for entry_at in range(_DIRECTORY_BYTES, last, _ENTRY_BYTES):
-        (at,) = struct.unpack_from("<I", data, entry_at + _OFFSET_AT)
-        try:
-            if data.startswith(_PNG, at):
-                yield _PNG_SIZE.unpack_from(data, at)
-            else:
-                width_px, height_px = _DIB_SIZE.unpack_from(data, at)
-                yield abs(width_px), abs(height_px) // 2
-        except struct.error:
-            continue
-
-
-# --- Pictures through Pillow: AVIF (faster than the libvips wheel), JPEG 2000 and the small old
-# ones
-
+    from pregen.imaging.pixels.resample import Pixels
+    from pregen.imaging.runtime import pyvips
 
 _FORMATS: Final = {
     "avif": "AVIF", "jp2": "JPEG2000", "j2k": "JPEG2000", "bmp": "BMP", "ico": "ICO", "cur": "ICO",
     "tga": "TGA", "pcx": "PCX", "ppm": "PPM", "psd": "PSD", "qoi": "QOI",
 }  # fmt: skip
-#: Modes that numpy and libvips understand as they are: (numpy type, libvips interpretation).
+#: Modes that numpy and libvips understand as they are -> libvips' interpretation.
 _MODES: Final = {
-    "L": ("uchar", "b-w"), "LA": ("uchar", "b-w"), "RGB": ("uchar", "srgb"),
-    "RGBA": ("uchar", "srgb"), "CMYK": ("uchar", "cmyk"),
-    "I;16": ("ushort", "grey16"), "I;16L": ("ushort", "grey16"), "I;16B": ("ushort", "grey16"),
+    "L": "b-w", "LA": "b-w", "RGB": "srgb", "RGBA": "srgb", "CMYK": "cmyk",
+    "I;16": "grey16", "I;16L": "grey16", "I;16B": "grey16",
 }  # fmt: skip
 
 _ICON: Final = b"\x00\x00\x01\x00"
-#: Edges up to 256 are the rule, 1024 are seen. Pillow decodes an icon as it opens it, so the limit
-#: of pixels comes too late for a picture that says something else than the directory.
-_MAX_ICON_PX: Final = 2048
-
 #: JPEG 2000: a codestream's first two markers, and that of its number of resolutions.
 _CODESTREAM: Final = b"\xff\x4f\xff\x51"
 _CODING_STYLE: Final = b"\xff\x52"
 
 # The limit is `--max-pixels`, checked from the header before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
-#: Pillow reads an AVIF whole. One of 500 Mpx at 8 bits a pixel, far more than any camera takes.
-_MAX_AVIF_BYTES: Final = 512 * 1024 * 1024
 
 
 class PillowPicture(Opened):
@@ -107,16 +68,17 @@ class PillowPicture(Opened):
         request = self._request
         if request.format.name in {"ico", "cur"}:
             _check_icon(request)
-        if request.format.name == "avif" and request.size_bytes > _MAX_AVIF_BYTES:
-            raise InvalidPicture(f"an AVIF of {request.size_bytes / 1e6:.0f} MB is not read")
+        if request.format.name == "avif":
+            request.check_size("an AVIF")
+        source = request.source
         stream: io.IOBase = (
-            io.BytesIO(request.whole())
-            if request.size_bytes <= WHOLE_FILE_BYTES
-            else open(request.fd, "rb", closefd=False)  # noqa: SIM115 - lives as long as the picture
+            io.BytesIO(source.whole())
+            if source.size_bytes <= WHOLE_FILE_BYTES
+            else open(source.fd, "rb", closefd=False)  # noqa: SIM115 - lives as long as the picture
         )
         if request.format.name == "cur":
             # A cursor is an icon by another number; Pillow's own reader knows no PNG in it.
-            stream = io.BytesIO(_ICON + request.whole()[len(_ICON) :])
+            stream = io.BytesIO(_ICON + source.whole()[len(_ICON) :])
         stream.seek(0)
         try:
             return Image.open(stream, formats=[_FORMATS[request.format.name]])  # type: ignore[arg-type]  # an IO[bytes] in all but name
@@ -126,7 +88,7 @@ class PillowPicture(Opened):
             raise
         except Exception as error:  # Pillow's plugins raise whatever their parsing runs into
             _reraise_if_unreadable(error)
-            raise _fault_of(error) from error
+            raise fault_of_error(error) from error
 
     def decode(self, box_px: int) -> Pixels:
         """See `base.Opened`."""
@@ -138,17 +100,17 @@ class PillowPicture(Opened):
             raise
         except Exception as error:  # as above
             _reraise_if_unreadable(error)
-            fault = _fault_of(error)
+            fault = fault_of_error(error)
             if not isinstance(fault, TruncatedPicture):
                 raise fault from error
-            self._salvage(fault)
+            self._load_truncated(fault)
         return colour.managed(averaged(_to_vips(self._image), box_px), self._colour())
 
     def _colour(self) -> heif.Colour:
         """What an AVIF says of its colours by numbers, which Pillow does not tell."""
         if self._request.format.name != "avif" or self._image.info.get("icc_profile"):
             return heif.Colour()
-        return heif.avif_colour(self._request.whole())
+        return heif.avif_colour(self._request.source)
 
     def _reduce(self, box_px: int) -> None:
         """JPEG 2000 holds smaller pictures of itself: take the smallest that covers the box."""
@@ -158,14 +120,14 @@ class PillowPicture(Opened):
         while max(self.width_px, self.height_px) >> (reduce + 1) >= box_px:
             reduce += 1
         # Each stored resolution halves the last one; asking for more than there are fails.
-        reduce = min(reduce, _resolutions(self._request.head))
+        reduce = min(reduce, _resolutions(self._request.source.head))
         # They round up (ISO 15444-1, B-15). Pillow rounds to the nearest, and then refuses what
         # does not fit; of a multiple it makes the same as the standard.
         rest = (1 << reduce) - 1
         self._image._size = ((self.width_px + rest) & ~rest, (self.height_px + rest) & ~rest)  # noqa: SLF001 - there is no setter
         self._image.reduce = reduce  # type: ignore[assignment, method-assign]  # the plugin's documented attribute hides a method
 
-    def _salvage(self, fault: Fault) -> None:
+    def _load_truncated(self, fault: Fault) -> None:
         """Take what is there of a picture that ends early, if that is most of its rows."""
         self._image = self._open()
         ImageFile.LOAD_TRUNCATED_IMAGES = True
@@ -178,17 +140,16 @@ class PillowPicture(Opened):
         # Pillow leaves the rows it never got at zero.
         rows = np.asarray(self._image).reshape(self.height_px, -1).any(axis=1)
         share = float(rows.mean())
-        if share < vips.ENOUGH_ROWS:
+        if share < ENOUGH_ROWS:
             raise TruncatedPicture(
                 f"the file ends early: {share:.0%} of the rows are there"
             ) from fault
 
 
-class Refused(Opened):
+class SizedOnly(Opened):
     """A picture of which only the size can be read: that it is small needs no more."""
 
     loader = "pillow"
-    orientation = 1
 
     def __init__(self, width_px: int, height_px: int, fault: Fault) -> None:
         self.width_px = width_px
@@ -208,13 +169,8 @@ def open_picture(request: Request) -> Opened:
         if request.format.name != "psd":
             raise
         # Adobe, Photoshop File Formats: rows, then columns.
-        height_px, width_px = struct.unpack_from(">II", request.head, 14)
-        return Refused(width_px, height_px, fault)
-
-
-def _fault_of(error: Exception) -> Fault | MemoryError:
-    """What an exception of Pillow's stands for."""
-    return vips.fault_of_words(str(error) or type(error).__name__)
+        height_px, width_px = struct.unpack_from(">II", request.source.head, 14)
+        return SizedOnly(width_px, height_px, fault)
 
 
 def _reraise_if_unreadable(error: Exception) -> None:
@@ -223,26 +179,17 @@ def _reraise_if_unreadable(error: Exception) -> None:
         raise error
 
 
-def _check_icon(request: Request) -> None:
-    """Raise InvalidPicture where a picture in an icon says that it is far too large for one."""
-    for width_px, height_px in frame_sizes(request.first(WHOLE_FILE_BYTES)):
-        if max(width_px, height_px) > _MAX_ICON_PX:
-            raise InvalidPicture(f"it says to hold an icon of {width_px} x {height_px} pixels")
-
-
 def _refusal(request: Request) -> Fault:
     """Why Pillow did not take a file whose first bytes are right."""
     name = request.format.name.upper()
     if name == "PSD":
-        depth = int.from_bytes(request.head[22:24], "big")
+        depth = int.from_bytes(request.source.head[22:24], "big")
         if depth in {1, 16, 32}:
             return Unsupported(
                 f"PSD with {depth} bits per channel: only 8 are read", request.format.mime
             )
-    if name == "AVIF" and heif.ends_early(request.whole()):
-        return TruncatedPicture(
-            "the file ends before the picture does; copy it again from its origin if you can"
-        )
+    if name == "AVIF" and heif.ends_early(request.source):
+        return TruncatedPicture()
     return InvalidPicture(f"its {name} header is damaged")
 
 
@@ -276,20 +223,60 @@ def _to_vips(image: Image.Image) -> pyvips.Image:
     if image.mode == "I":
         # Pillow's 32-bit mode holds 16-bit samples of PNM and JPEG 2000.
         pixels = np.asarray(image).clip(0, 65535).astype(np.uint16)
-        form, interpretation = "ushort", "grey16"
+        found = image_of(pixels, "grey16")
     else:
         if image.mode not in _MODES:
             alpha = "A" in image.mode or "a" in image.mode or "transparency" in image.info
             image = image.convert("RGBA" if alpha else "RGB")
-        form, interpretation = _MODES[image.mode]
         pixels = np.asarray(image)
         if pixels.dtype.byteorder == ">":
             pixels = pixels.astype(np.uint16)
-    pixels = np.ascontiguousarray(pixels)
-    bands = 1 if pixels.ndim == 2 else pixels.shape[2]  # noqa: PLR2004 - rows and columns only
-    found = pyvips.Image.new_from_memory(pixels.data, image.width, image.height, bands, form).copy(
-        interpretation=interpretation
-    )
+        found = image_of(pixels, _MODES[image.mode])
     if profile := image.info.get("icc_profile"):
         colour.attach(found, profile)
     return found
+
+
+# --- What the pictures in an icon say their size is ----------------------------------------------
+#
+# The directory of an icon tells edges up to 256; the pictures have headers of their own, and it is
+# these that decoders believe. References: Microsoft, "Icons" (ICONDIR, ICONDIRENTRY).
+
+#: Edges up to 256 are the rule, 1024 are seen. Pillow decodes an icon as it opens it, so the limit
+#: of pixels comes too late for a picture that says something else than the directory.
+_MAX_ICON_PX: Final = 2048
+_COUNT_AT = 4
+_DIRECTORY_BYTES = 6
+_ENTRY_BYTES = 16
+#: Where in a directory entry stands the offset of its picture.
+_OFFSET_AT = 12
+_PNG = b"\x89PNG\r\n\x1a\n"
+#: Width and height in IHDR, and in a BITMAPINFOHEADER, of which the height counts the mask as well.
+_PNG_SIZE = struct.Struct(">16xII")
+_DIB_SIZE = struct.Struct("<4xii")
+
+
+def _check_icon(request: Request) -> None:
+    """Raise InvalidPicture where a picture in an icon says that it is far too large for one."""
+    for width_px, height_px in icon_sizes(request.source.first(WHOLE_FILE_BYTES)):
+        if max(width_px, height_px) > _MAX_ICON_PX:
+            raise InvalidPicture(f"it says to hold an icon of {width_px} x {height_px} pixels")
+
+
+def icon_sizes(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield width and height in pixels of each picture, as its own header has them.
+
+    Pictures whose header lies outside of the data are left out: no decoder can read them either.
+    """
+    (count,) = struct.unpack_from("<H", data, _COUNT_AT) if len(data) >= _DIRECTORY_BYTES else (0,)
+    last = min(_DIRECTORY_BYTES + count * _ENTRY_BYTES, len(data) - _ENTRY_BYTES + 1)
+    for entry_at in range(_DIRECTORY_BYTES, last, _ENTRY_BYTES):
+        (at,) = struct.unpack_from("<I", data, entry_at + _OFFSET_AT)
+        try:
+            if data.startswith(_PNG, at):
+                yield _PNG_SIZE.unpack_from(data, at)
+            else:
+                width_px, height_px = _DIB_SIZE.unpack_from(data, at)
+                yield abs(width_px), abs(height_px) // 2
+        except struct.error:
+            continue

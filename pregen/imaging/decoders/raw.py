@@ -5,18 +5,20 @@ That takes no extra. Where there is none of the right shape, LibRaw (`libraw`) h
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from pregen.imaging.containers import isobmff
 from pregen.imaging.decoders import jpeg
-from pregen.imaging.decoders.base import Opened, Pixels, Plain, Request
-from pregen.imaging.faults import Fault, NeedsExtra, TruncatedPicture
+from pregen.imaging.decoders.base import Opened, Request, import_decoder
+from pregen.imaging.faults import Fault, TruncatedPicture
+from pregen.imaging.pixels.resample import samples_of
 from pregen.imaging.previews import raw
-from pregen.imaging.previews.layout import ByteSource, DamagedError, Layout, choose, is_doubtful
+from pregen.imaging.previews.layout import Layout, is_plausible, pick
+from pregen.imaging.source_bytes import DamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pregen.imaging.pixels.resample import Pixels, Plain
+    from pregen.imaging.source_bytes import SourceBytes
 
 _TIFF = frozenset({b"II", b"MM"})
 
@@ -34,15 +36,15 @@ class RawPicture(Opened):
 
     def decode(self, box_px: int) -> Pixels | Plain:
         """See `base.Opened`."""
-        preview = choose(self._layout, box_px)
+        preview = pick(self._layout, box_px)
         if preview is not None:
             try:
-                inner = jpeg.opened(self._request, preview)
+                inner = jpeg.open_preview(self._request, preview)
                 pixels = inner.decode(box_px)
             except Fault:
                 pass  # LibRaw develops the picture itself
             else:
-                if is_doubtful(jpeg.samples_of(pixels)):
+                if not is_plausible(samples_of(pixels)):
                     return self._develop(box_px)
                 self.orientation = self._layout.orientation or inner.orientation
                 return pixels
@@ -58,53 +60,36 @@ class RawPicture(Opened):
 
 def open_picture(request: Request) -> Opened:
     """Read the structure. Raises Fault when the file ends early, or LibRaw refuses it."""
-
-    def read_at(offset: int, count: int) -> bytes:
-        return jpeg.read_at(request, offset, count)
-
-    head = request.head
+    source = request.source
     try:
-        layout = _finder(head)(ByteSource(read_at, request.size_bytes, head))
+        layout = _layout(source)
     except DamagedError:
         return _developed(request)
-    end = max(layout.sensor[1], _declared(request, read_at))
-    if end > request.size_bytes:
+    end = layout.sensor[1]
+    if request.format is isobmff.CR3:
+        end = max(end, isobmff.declared_bytes(source.read_at, source.size_bytes))
+    if end > source.size_bytes:
         raise TruncatedPicture(
-            f"the sensor data end at byte {end:,}, the file at {request.size_bytes:,}"
+            f"the sensor data end at byte {end:,}, the file at {source.size_bytes:,}"
         )
     if min(layout.width_px, layout.height_px) < 1:
         return _developed(request)
     return RawPicture(request, layout)
 
 
-def _declared(request: Request, read_at: Callable[[int, int], bytes]) -> int:
-    boxes = request.format.mime == "image/x-canon-cr3"
-    return isobmff.declared_bytes(read_at, request.size_bytes) if boxes else 0
-
-
-def _finder(head: bytes) -> Callable[[ByteSource], Layout]:
+def _layout(source: SourceBytes) -> Layout:
+    head = source.head
     if head.startswith(b"FUJIFILM"):
-        return raw.find_raf
+        return raw.find_raf(source)
     if head[4:8] == b"ftyp":
-        return raw.find_cr3
+        return raw.find_cr3(source)
     if head[:2] in _TIFF and head[6:10] != b"HEAP":
-        return raw.find_tiff
-    return _unknown
-
-
-def _unknown(_: ByteSource) -> Layout:
+        return raw.find_tiff(source)
     raise DamagedError("a container we do not know")
 
 
 def _developed(request: Request) -> Opened:
     """Leave it to LibRaw. NeedsExtra where that is not installed."""
-    try:
-        libraw = importlib.import_module("pregen.imaging.decoders.libraw")
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] == "pregen":
-            raise
-        missing = isinstance(error, ModuleNotFoundError)
-        trouble = "" if missing else str(error)
-        raise NeedsExtra("raw", request.format.mime, trouble) from error
+    libraw = import_decoder("libraw", "raw", request.format.mime)
     opened: Opened = libraw.LibrawPicture(request)
     return opened

@@ -1,6 +1,6 @@
 """SVG through libvips and librsvg, always from memory.
 
-By buffer librsvg loads no other file; `unlimited` stays off (formats-and-decoders, section 4).
+By buffer librsvg loads no other file; `unlimited` stays off, so that it bounds what it draws.
 """
 
 from __future__ import annotations
@@ -8,23 +8,26 @@ from __future__ import annotations
 import zlib
 
 from pregen.imaging.decoders import vips
-from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
+from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import InvalidPicture, TruncatedPicture
+from pregen.imaging.pixels.resample import Pixels
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.sniff import SVGZ
+from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 
 
 class SvgPicture(Opened):
     """A drawing whose own size is known."""
 
     loader = "vips"
-    orientation = 1
     scalable = True
 
     def __init__(self, request: Request) -> None:
-        if request.size_bytes > WHOLE_FILE_BYTES:
-            raise InvalidPicture(f"an SVG of {request.size_bytes / 1e6:.0f} MB is not drawn")
-        self._data = _inflated(request.whole()) if request.format is SVGZ else request.whole()
+        size_bytes = request.source.size_bytes
+        if size_bytes > WHOLE_FILE_BYTES:
+            raise InvalidPicture(f"an SVG of {size_bytes / 1e6:.0f} MB is not drawn")
+        data = request.source.whole()
+        self._data = _inflated(data) if request.format is SVGZ else data
         try:
             header = pyvips.Image.svgload_buffer(self._data)
         except pyvips.Error as error:

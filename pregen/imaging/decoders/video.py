@@ -18,10 +18,11 @@ from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from pregen.imaging.containers import isobmff
-from pregen.imaging.decoders.base import Opened, Plain, Request
-from pregen.imaging.decoders.reader import LIMIT_BYTES, Reader
+from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import InvalidPicture, NotPicture, TruncatedPicture, Unsupported
 from pregen.imaging.pixels import colour
+from pregen.imaging.pixels.resample import Plain
+from pregen.imaging.source_bytes import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-    from pregen.imaging.decoders.base import Rgba
+    from pregen.imaging.pixels.resample import Rgba
 
     _Skip = Literal["NONKEY", "NONREF", "DEFAULT"]
 
@@ -95,14 +96,13 @@ class Film(Opened):
     """A film whose header has been read. What turns it is known once a frame was decoded."""
 
     loader = "ffmpeg"
-    orientation = 1
     always = True
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._reader = Reader(request)
+        self._file = request.source.as_file()
         try:
-            self._container = av.open(self._reader, "r", metadata_errors="ignore")
+            self._container = av.open(self._file, "r", metadata_errors="ignore")
         except _ERRORS as error:
             raise self._fault_of(error) from error
         self._stream = _pictures_of(self._container)
@@ -115,7 +115,7 @@ class Film(Opened):
     def decode(self, box_px: int) -> Plain:
         """See `base.Opened`."""
         self._request.reserve(self.width_px * self.height_px * _BYTES_PER_PX)
-        frame = self._choose()
+        frame = self._telling_frame()
         self.orientation = _orientation(frame)
         scale = min(1.0, _MARGIN * box_px / max(self.width_px, self.height_px))
         width_px = max(1, round(self.width_px * scale))
@@ -130,7 +130,7 @@ class Film(Opened):
         self._container.close()
         return Plain(samples, (width_px, height_px))
 
-    def _choose(self) -> VideoFrame:
+    def _telling_frame(self) -> VideoFrame:
         """Return the first keyframe that shows something, or else the one that shows most."""
         best: _FoundFrame | None = None
         trouble: Exception | None = None
@@ -211,26 +211,22 @@ class Film(Opened):
 
     def _fault_of(self, error: Exception | None) -> Exception:
         """What an error of FFmpeg's stands for; None: nothing came out, and no error either."""
-        if self._reader.error is not None:
-            return self._reader.error
+        if self._file.error is not None:
+            return self._file.error
         if isinstance(error, MemoryError):
             return MemoryError(str(error))
         if isinstance(error, _NO_DECODER):
             return Unsupported(f"FFmpeg cannot decode this kind of it ({error.strerror})")
-        if self._reader.exhausted:
-            return InvalidPicture(f"there is no picture in {LIMIT_BYTES >> 20} MiB of it")
-        size_bytes = self._request.size_bytes
-        declared = isobmff.declared_bytes(self._read_at, size_bytes)
+        if self._file.exhausted:
+            return InvalidPicture(f"there is no picture in {MAX_FILE_BYTES >> 20} MiB of it")
+        size_bytes = self._request.source.size_bytes
+        declared = isobmff.declared_bytes(self._file.read_at, size_bytes)
         if declared > size_bytes:
             return TruncatedPicture(
                 f"the file ends before its film does: {size_bytes / declared:.0%} of it are there"
             )
         why = getattr(error, "strerror", None) or str(error or "no picture can be decoded")
         return InvalidPicture(f"FFmpeg cannot read it ({why})")
-
-    def _read_at(self, offset: int, count: int) -> bytes:
-        self._reader.seek(offset)
-        return self._reader.read(count)
 
 
 def open_picture(request: Request) -> Film:

@@ -1,63 +1,249 @@
-"""Pictures through libvips: PNG, WebP, GIF, TIFF (`tiff`), and JPEG where nothing is faster.
+"""Pictures through libvips: PNG, WebP, GIF, TIFF, and JPEG where nothing is faster.
 
 Loaders are named, never searched for: the search would take UltraHDR JPEGs to a slower loader
-and RAWs to the TIFF one (formats-and-decoders, sections 3 and 7).
+and RAWs to the TIFF one. libvips is lazy: an error is raised by whatever runs the pipeline, not by
+the call that loads.
 """
 
 from __future__ import annotations
 
+import mmap
+import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from pregen.imaging.decoders.base import WHOLE_FILE_BYTES, Opened, Pixels, Request
-from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsupported
-from pregen.imaging.pixels import exact
+from pregen.imaging.decoders.base import Opened, Request
+from pregen.imaging.faults import (
+    ENOUGH_ROWS,
+    Fault,
+    InvalidPicture,
+    TruncatedPicture,
+    fault_of_message,
+)
+from pregen.imaging.pixels import resample
 from pregen.imaging.runtime import pyvips
+from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pregen.imaging.pixels.resample import Pixels
 
-# --- What libvips' errors mean, and how much of a picture that ends early is there
-#
-# libvips is lazy: an error is raised by whatever runs the pipeline, not by the call that loads.
-
-
-#: A picture with this share of its rows is worth showing; below it a thumbnail would mislead
-#: (issue A, imaging: "about 3/4 of the rows").
-ENOUGH_ROWS = 0.75
 #: How many steps the rows are counted in: libvips reports an error per strip, not per row.
-_STRIPS = 64
-
+_STRIPS: Final = 64
 #: libvips names the C function that met the error; nobody who has photos knows it.
 _FUNCTION = re.compile(r"^[A-Za-z0-9_]+: +")
-_OUT_OF_MEMORY = re.compile(r"out of memory|unable to allocate|cannot allocate", re.IGNORECASE)
-_NO_DECODER = re.compile(
-    r"not configured|not supported|not been built in|not implemented"
-    r"|unsupported (?:bit|compression|colou?r|mode|bands|depth|BMP bitfields)",
-    re.IGNORECASE,
-)
-_ENDS_EARLY = re.compile(
-    r"premature end|unexpected end|end of file|truncat|read error|not enough data|short read"
-    r"|unable to parse image|invalid strip|read past end|eof",
-    re.IGNORECASE,
-)
+_LOADERS: Final = {
+    "jpeg": "jpegload",
+    "png": "pngload",
+    "webp": "webpload",
+    "tiff": "tiffload",
+    "gif": "gifload",
+}
+#: Formats whose pages are pages of a document, not frames of an animation.
+_PAGED: Final = frozenset({"tiff"})
+_ANIMATED: Final = frozenset({"gif", "webp"})
+#: JPEG scales that libjpeg offers besides 1/1.
+_JPEG_SHRINKS: Final = (8, 4, 2)
+#: libwebp scales while it decodes, with a plain box; Lanczos-3 does the last halving.
+_WEBP_MARGIN: Final = 2
+#: A picture of 2^31 pixels halves that often.
+_MAX_LEVELS: Final = 31
+#: A pyramid has three levels at least: a page and a page of half its size may be just that.
+_LEAST_LEVELS: Final = 3
+
+
+class VipsPicture(Opened):
+    """A picture whose header libvips has read."""
+
+    loader = "vips"
+
+    def __init__(self, request: Request, beginning: bytes | None = None) -> None:
+        """Read the header. Raises Fault when libvips refuses it.
+
+        Args:
+            request: the source.
+            beginning: what to decode of it, if not all.
+        """
+        self._request = request
+        self._stream: pyvips.Source | None = None
+        """Kept for libvips, which calls back into it as long as it decodes."""
+        name = request.format.name
+        self.data = beginning
+        if beginning is None and request.source.size_bytes <= WHOLE_FILE_BYTES:
+            self.data = request.source.whole()
+        header = self._load(fail_on="none")
+        self.width_px: int = header.width
+        self.height_px: int = header.height
+        self.orientation = field(header, "orientation", 1)
+        if not 1 <= self.orientation <= 8:  # noqa: PLR2004 - EXIF 2.3
+            self.orientation = 1
+        pages = field(header, "n-pages", 1)
+        self.pages = pages if name in _PAGED and pages > 1 else 0
+        self.frames = pages if name in _ANIMATED and pages > 1 else 0
+        self._interlaced = bool(
+            field(header, "interlaced", 0) or field(header, "jpeg-multiscan", 0)
+        )
+        self._sample_bytes = header.bands * (2 if header.format in {"ushort", "short"} else 1)
+        self._levels: list[tuple[int, dict[str, int]]] = []
+        """Of a TIFF: long edge of each smaller copy in pixels, and what makes libvips open it."""
+        if name == "tiff":
+            self._find_levels(field(header, "n-subifds", 0))
+
+    def decode(self, box_px: int) -> Pixels:
+        """See `base.Opened`."""
+        options = self._scale(box_px)
+        self._request.reserve(self._decode_bytes())
+
+        def load(fail_on: str) -> pyvips.Image:
+            return self._load(fail_on=fail_on, **options)
+
+        lazy = load("truncated")
+        try:
+            pixels = resample.into_memory(lazy, box_px)
+        except pyvips.Error as error:
+            pixels = resample.into_memory(recover(error, load), box_px)
+        if "shrink" in options and pixels.image.bands in {1, 3}:
+            shrink = options["shrink"]
+            extent = (self.width_px / shrink, self.height_px / shrink)
+            return pixels._replace(image=resample.covering(pixels.image, extent), extent=extent)
+        return pixels
+
+    def _load(self, **options: Any) -> pyvips.Image:
+        loader = _LOADERS[self._request.format.name]
+        options["access"] = "sequential"
+        try:
+            if self.data is not None:
+                return pyvips.Operation.call(f"{loader}_buffer", self.data, **options)
+            return pyvips.Operation.call(f"{loader}_source", self._streamed(), **options)
+        except pyvips.Error as error:
+            raise fault_of(error) from error
+
+    def _scale(self, box_px: int) -> dict[str, Any]:
+        """Options that make the loader decode smaller, never below the box."""
+        long_px = max(self.width_px, self.height_px)
+        if self._request.format.name == "jpeg":
+            shrink = next((n for n in _JPEG_SHRINKS if long_px // n >= box_px), 1)
+            return {"shrink": shrink} if shrink > 1 else {}
+        if self._request.format.name == "webp":
+            scale = box_px * _WEBP_MARGIN / long_px
+            return {"scale": scale} if scale < 1 else {}
+        covering = [level for level in self._levels if level[0] >= box_px]
+        return dict(min(covering, key=lambda level: level[0])[1]) if covering else {}
+
+    def _streamed(self) -> pyvips.Source:
+        """Return the source as libvips reads it piece by piece, for what is too large to hold."""
+        source = self._request.source
+        source.bytes_read = source.size_bytes
+        fd = source.fd
+        self._stream = (
+            pyvips.Source.new_from_descriptor(fd)
+            if _can_be_mapped(fd)
+            else _in_pieces(fd, source.size_bytes)
+        )
+        return self._stream
+
+    def _find_levels(self, sub_ifds: int) -> None:
+        """Look for smaller copies of a TIFF's first page.
+
+        Scans of slides and maps hold them in SubIFDs (TIFF supplement 1) or as further pages, each
+        half as large as the one before.
+        """
+        for level in range(min(sub_ifds, _MAX_LEVELS)):
+            self._keep_level({"subifd": level})
+        pages = self.pages
+        if self._levels or pages < _LEAST_LEVELS:
+            return
+        for page in range(1, min(pages, _MAX_LEVELS)):
+            if not self._keep_level({"page": page}, self.width_px >> page, self.height_px >> page):
+                break
+        if len(self._levels) + 1 < _LEAST_LEVELS:
+            self._levels.clear()
+        elif len(self._levels) + 1 == pages:
+            self.pages = 0
+
+    def _keep_level(self, options: dict[str, int], width_px: int = 0, height_px: int = 0) -> bool:
+        """Note a smaller copy, if it is one; of this size, within a pixel, if one is given."""
+        try:
+            header = self._load(fail_on="none", **options)
+        except (Fault, MemoryError):
+            return False
+        if width_px and max(abs(header.width - width_px), abs(header.height - height_px)) > 1:
+            return False
+        # Of another shape it is another picture: a mask, a label, an overview of the slide.
+        shape = header.width * self.height_px - header.height * self.width_px
+        if abs(shape) > 2 * max(self.width_px, self.height_px):
+            return False
+        self._levels.append((max(header.width, header.height), options))
+        return True
+
+    def _decode_bytes(self) -> int:
+        """An upper estimate of the memory a decode takes beyond a few strips."""
+        pixels = self.width_px * self.height_px
+        match self._request.format.name:
+            case "jpeg":
+                # Coefficients of all scans are held: two bytes each, 4:4:4 at worst.
+                return pixels * 6 if self._interlaced else 0
+            case "png":
+                return pixels * self._sample_bytes if self._interlaced else 0
+            case "tiff":
+                return 0
+            case _:
+                return pixels * 4
+
+
+def open_picture(request: Request) -> VipsPicture:
+    """Read the header. Raises Fault when libvips refuses it."""
+    picture = VipsPicture(request)
+    if picture.width_px < 1 or picture.height_px < 1:
+        raise InvalidPicture("the header says it has no pixels")
+    return picture
+
+
+def _can_be_mapped(fd: int) -> bool:
+    """Tell whether there is address space for the whole file: libvips maps it and does not ask."""
+    try:
+        mmap.mmap(fd, 0, prot=mmap.PROT_READ).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _in_pieces(fd: int, size_bytes: int) -> pyvips.SourceCustom:
+    """A source of 4 KiB reads: a third slower for a PNG, and all that is left for 10 GB."""
+    at = 0
+
+    def read(count: int) -> bytes:
+        nonlocal at
+        try:
+            data = os.pread(fd, count, at)
+        except OSError:
+            return b""  # the end, for libvips; who asks why, reads again (`SourceFile.probe`)
+        at += len(data)
+        return data
+
+    def seek(offset: int, whence: int) -> int:
+        nonlocal at
+        at = {os.SEEK_SET: 0, os.SEEK_CUR: at, os.SEEK_END: size_bytes}[whence] + offset
+        return at
+
+    source = pyvips.SourceCustom()
+    source.on_read(read)
+    source.on_seek(seek)
+    return source
+
+
+def field(image: pyvips.Image, name: str, default: int) -> int:
+    """Return a number of a header, or what stands for its absence."""
+    return int(image.get(name)) if image.get_typeof(name) else default
+
+
+# --- What errors mean, and how much of a picture that ends early is there -------------------------
 
 
 def fault_of(error: pyvips.Error) -> Fault | MemoryError:
     """The fault that a libvips error stands for; MemoryError when memory ran out."""
-    return fault_of_words(_words(error))
-
-
-def fault_of_words(text: str) -> Fault | MemoryError:
-    """The fault that a decoder's message stands for; MemoryError when memory ran out."""
-    if _OUT_OF_MEMORY.search(text):
-        return MemoryError(text)
-    if _NO_DECODER.search(text):
-        return Unsupported(text)
-    if _ENDS_EARLY.search(text):
-        return TruncatedPicture(f"the file ends before the picture does ({text})")
-    return InvalidPicture(text)
+    return fault_of_message(_words(error))
 
 
 def recover(error: pyvips.Error, load: Callable[[str], pyvips.Image]) -> pyvips.Image:
@@ -102,146 +288,3 @@ def _words(error: pyvips.Error) -> str:
     ]
     told = [line for line in lines if line and not line.startswith("unable to ")]
     return told[-1] if told else "its header is damaged"
-
-
-# --- Pictures through libvips: PNG, WebP, GIF, TIFF (`tiff`), and JPEG where nothing is faster
-
-
-_LOADERS: Final = {
-    "jpeg": "jpegload",
-    "png": "pngload",
-    "webp": "webpload",
-    "tiff": "tiffload",
-    "gif": "gifload",
-    "avif": "heifload",
-}
-#: Formats whose pages are pages of a document, not frames of an animation.
-_PAGED: Final = frozenset({"tiff"})
-_ANIMATED: Final = frozenset({"gif", "webp"})
-#: JPEG scales that libjpeg offers besides 1/1.
-_JPEG_SHRINKS: Final = (8, 4, 2)
-#: libwebp scales while it decodes, with a plain box; Lanczos-3 does the last halving.
-_WEBP_MARGIN: Final = 2
-#: How many bands are colours, where it is not three. One more is the alpha.
-_COLOUR_BANDS: Final = {"b-w": 1, "grey16": 1, "cmyk": 4}
-
-
-class VipsPicture(Opened):
-    """A picture whose header libvips has read."""
-
-    loader = "vips"
-
-    def __init__(self, request: Request, beginning: bytes | None = None) -> None:
-        self._request = request
-        name = request.format.name
-        self.data = beginning
-        if beginning is None and request.size_bytes <= WHOLE_FILE_BYTES:
-            self.data = request.whole()
-        header = self._load(fail_on="none")
-        self.width_px: int = header.width
-        self.height_px: int = header.height
-        self.orientation = field(header, "orientation", 1)
-        if not 1 <= self.orientation <= 8 or name == "avif":  # noqa: PLR2004 - EXIF 2.3; heifload turns by itself
-            self.orientation = 1
-        pages = field(header, "n-pages", 1)
-        self.pages = pages if name in _PAGED and pages > 1 else 0
-        self.frames = pages if name in _ANIMATED and pages > 1 else 0
-        self._interlaced = bool(
-            field(header, "interlaced", 0) or field(header, "jpeg-multiscan", 0)
-        )
-        self._sample_bytes = header.bands * (2 if header.format in {"ushort", "short"} else 1)
-
-    def decode(self, box_px: int) -> Pixels:
-        """See `base.Opened`."""
-        options = self._scale(box_px)
-        self._request.reserve(self._decode_bytes())
-
-        def load(fail_on: str) -> pyvips.Image:
-            return self._load(fail_on=fail_on, **options)
-
-        lazy = load("truncated")
-        try:
-            pixels = into_memory(lazy, box_px)
-        except pyvips.Error as error:
-            pixels = into_memory(recover(error, load), box_px)
-        if "shrink" in options and pixels.image.bands in {1, 3}:
-            shrink = options["shrink"]
-            extent = (self.width_px / shrink, self.height_px / shrink)
-            return pixels._replace(image=exact.covering(pixels.image, extent), extent=extent)
-        return pixels
-
-    def _load(self, **options: Any) -> pyvips.Image:
-        loader = _LOADERS[self._request.format.name]
-        options["access"] = "sequential"
-        try:
-            if self.data is not None:
-                return pyvips.Operation.call(f"{loader}_buffer", self.data, **options)
-            return pyvips.Operation.call(f"{loader}_source", self._request.streamed(), **options)
-        except pyvips.Error as error:
-            raise fault_of(error) from error
-
-    def _scale(self, box_px: int) -> dict[str, Any]:
-        """Options that make the loader decode smaller, never below the box."""
-        long_px = max(self.width_px, self.height_px)
-        if self._request.format.name == "jpeg":
-            shrink = next((n for n in _JPEG_SHRINKS if long_px // n >= box_px), 1)
-            return {"shrink": shrink} if shrink > 1 else {}
-        if self._request.format.name == "webp":
-            scale = box_px * _WEBP_MARGIN / long_px
-            return {"scale": scale} if scale < 1 else {}
-        return {}
-
-    def _decode_bytes(self) -> int:
-        """An upper estimate of the memory a decode takes beyond a few strips."""
-        pixels = self.width_px * self.height_px
-        match self._request.format.name:
-            case "jpeg":
-                # Coefficients of all scans are held: two bytes each, 4:4:4 at worst.
-                return pixels * 6 if self._interlaced else 0
-            case "png":
-                return pixels * self._sample_bytes if self._interlaced else 0
-            case "tiff":
-                return 0
-            case _:
-                return pixels * 4
-
-
-def open_picture(request: Request) -> VipsPicture:
-    """Read the header. Raises Fault when libvips refuses it."""
-    picture = VipsPicture(request)
-    if picture.width_px < 1 or picture.height_px < 1:
-        raise InvalidPicture("the header says it has no pixels")
-    return picture
-
-
-def into_memory(image: pyvips.Image, box_px: int) -> Pixels:
-    """Run a lazy decode: `averaged`, and in memory in any case."""
-    kept = _COLOUR_BANDS.get(image.interpretation, 3) + 1
-    if image.bands > kept:
-        # A TIFF may have any number of samples beside the colours and the alpha.
-        image = image.extract_band(0, n=kept)
-    pixels = averaged(image, box_px)
-    return Pixels(image.copy_memory()) if pixels.image is image else pixels
-
-
-def averaged(image: pyvips.Image, box_px: int) -> Pixels:
-    """Average whole blocks of pixels where there are far too many of them.
-
-    What remains is at least twice the box, which is all that Lanczos-3 needs (the split that
-    `vips_resize` makes as well), so a lazy 100 Mpx picture never lies in memory whole.
-    """
-    block = max(image.width, image.height) // (2 * box_px)
-    if block < 2:  # noqa: PLR2004 - averaging one pixel is nothing
-        return Pixels(image)
-    if premultiplied := bool(image.hasalpha()):
-        # Transparent pixels have a colour, too, and it must not bleed into the opaque ones.
-        image = image.premultiply()
-    columns, rows = min(block, image.width), min(block, image.height)
-    extent = (image.width / columns, image.height / rows)
-    image = image.shrink(columns, rows, ceil=True)
-    return Pixels(image.copy_memory(), premultiplied, extent)
-
-
-def field(image: pyvips.Image, name: str, default: int) -> int:
-    """Return a number of a header, or what stands for its absence."""
-    return int(image.get(name)) if image.get_typeof(name) else default

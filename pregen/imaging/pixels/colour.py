@@ -1,7 +1,7 @@
 """Anything a decoder gives -> 8-bit sRGB, three or four bands. Works on small pictures only.
 
-The transform runs after the reduction, where it costs 3 ms at most instead of 100
-(formats-and-decoders, section 9), and not at all for a profile that is sRGB in other words.
+The transform runs after the reduction, where it costs 3 ms at most instead of 100, and not at all
+for a profile that is sRGB in other words.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from pregen.imaging.pixels.resample import image_of
 from pregen.imaging.runtime import pyvips
 
 if TYPE_CHECKING:
     from pregen.imaging.containers.heif import Colour
-    from pregen.imaging.decoders.base import Pixels
-
+    from pregen.imaging.pixels.resample import Pixels
 
 _PROFILE: Final = "icc-profile-data"
 #: Interpretations that are sRGB already, given 8 bits.
@@ -92,11 +92,10 @@ def is_srgb(profile: bytes) -> bool:
     return bool(np.abs(after - grid.astype(np.int16)).max() <= _SAME_LEVELS)
 
 
-# --- HDR video and pictures (PQ, HLG in BT.2020) -> sRGB that looks right on an ordinary screen
+# --- HDR (PQ, HLG in BT.2020) -> sRGB that looks right on an ordinary screen ---------------------
 #
 # Up to diffuse white nothing is changed; what is brighter is rolled off, so that a sky keeps its
-# shape. Works on small pictures only.
-
+# shape.
 
 Light = NDArray[np.floating[Any]]
 """Rows x columns x 3; linear, 1 is diffuse white."""
@@ -161,10 +160,7 @@ def _rolled_off(light: Light) -> Light:
     return np.asarray(light * (wanted / np.maximum(brightest, 1e-9)))
 
 
-# --- Colour told by numbers (ITU-T H.273) instead of a profile, as HEIC and AVIF do -> sRGB
-#
-# Works on small pictures only.
-
+# --- Colour told by numbers (ITU-T H.273) instead of a profile, as HEIC and AVIF do --------------
 
 #: Colour primaries (H.273, table 2).
 _BT2020: Final = 9
@@ -192,10 +188,7 @@ def managed(pixels: Pixels, told: Colour) -> Pixels:
 
 def _by_numbers(image: pyvips.Image, transfer: int) -> pyvips.Image:
     most = 65535 if image.format == "ushort" else 255
-    rgb = np.ascontiguousarray(hdr_to_srgb(image.numpy().astype(np.float32) / most, transfer))
-    return pyvips.Image.new_from_memory(rgb.tobytes(), image.width, image.height, 3, "uchar").copy(
-        interpretation="srgb"
-    )
+    return image_of(hdr_to_srgb(image.numpy().astype(np.float32) / most, transfer), "srgb")
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Decoded pixels -> one RGBA picture per flavor: reduced, turned, in sRGB.
+"""Decoded pixels -> one RGBA picture per flavor: reduced, turned, in sRGB; and compressed.
 
 One decode serves all flavors: the largest is made from the decoded picture, each smaller one
 from the next larger.
@@ -11,25 +11,28 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from isal import isal_zlib
 
-from pregen.imaging.decoders.base import Pixels, Plain
-from pregen.imaging.pixels import colour, exact
+from pregen.imaging.pixels import colour, resample
+from pregen.imaging.pixels.resample import Pixels, Plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pregen.imaging.decoders.base import Rgba
+    from pregen.imaging.pixels.resample import Rgba
     from pregen.imaging.runtime import pyvips
     from pregen.model import Flavor
 
 
 #: EXIF orientations that turn by a quarter: rows become columns.
 QUARTER_TURNS = frozenset({5, 6, 7, 8})
-
-
 #: A pixel whose alpha is full and whose colours are none.
 _OPAQUE = np.frombuffer(b"\x00\x00\x00\xff", np.uint32)[0]
 #: The formats that interpretations had before their alpha was multiplied in, where not 8 bits.
 _DEPTHS = {"rgb16": "ushort", "grey16": "ushort", "scrgb": "float"}
+#: PNG's filter type.
+_SUB = 1
+_PIXEL_BYTES = 4
+#: ISA-L's levels are 0 to 3; 1 costs half of 2 for 2 % more bytes on the camera corpus.
+_LEVEL = 1
 
 
 class Size(NamedTuple):
@@ -77,7 +80,7 @@ def _plain(pixels: Plain, sizes: dict[Flavor, Size]) -> Iterator[tuple[Flavor, R
     """Reduce a picture that needs nothing else: no colour management, no alpha."""
     samples, extent = pixels
     for flavor, size in sizes.items():
-        samples = exact.reduce(samples, size, extent)
+        samples = resample.reduce(samples, size, extent)
         # The fourth band was 255 and comes out as that or 254, by rounding. Or-ing whole pixels
         # takes a third of the time of setting every fourth byte.
         samples.view(np.uint32)[...] |= _OPAQUE
@@ -99,9 +102,9 @@ def _managed(pixels: Pixels, sizes: dict[Flavor, Size]) -> Iterator[tuple[Flavor
 def _resize(
     image: pyvips.Image, size: Size, extent: tuple[float, float] | None = None
 ) -> pyvips.Image:
-    """Reduce to exactly `size`, in memory; `extent` as in `decoders.base.Pixels`."""
-    if extent not in {None, (image.width, image.height)} and exact.possible(image):
-        return exact.resize(image, size, extent)
+    """Reduce to exactly `size`, in memory; `extent` as in `Pixels`."""
+    if extent not in {None, (image.width, image.height)} and resample.suits_pillow(image):
+        return resample.resize(image, size, extent)
     if (image.width, image.height) == size:
         return image
     return image.resize(
@@ -116,10 +119,7 @@ def _rgba(image: pyvips.Image, *, unmultiply: bool) -> Rgba:
     pixels: Rgba = image.numpy()
     if pixels.shape[2] == 4:  # noqa: PLR2004 - there is an alpha already
         return pixels
-    rgba = np.empty((*pixels.shape[:2], 4), np.uint8)
-    rgba[..., :3] = pixels
-    rgba[..., 3] = 255
-    return rgba
+    return resample.opaque(pixels).samples
 
 
 def turn(picture: Rgba, orientation: int) -> Rgba:
@@ -144,20 +144,12 @@ def turn(picture: Rgba, orientation: int) -> Rgba:
     return np.ascontiguousarray(picture)
 
 
-# --- RGBA pixels -> the compressed data of a PNG. The chunks around it are `thumbspec`'s
-#
-# Filter Sub by numpy and deflate by ISA-L: five times faster than libvips' pngsave at the same
-# size (formats-and-decoders, section 9).
-
-
-_SUB = 1
-_PIXEL_BYTES = 4
-#: ISA-L's levels are 0 to 3; 1 costs half of 2 for 2 % more bytes on the camera corpus.
-_LEVEL = 1
-
-
 def compress(picture: Rgba) -> bytes:
-    """Return the zlib stream of an 8-bit RGBA, non-interlaced PNG's IDAT (PNG, 9.2 and 10)."""
+    """Return the zlib stream of an 8-bit RGBA, non-interlaced PNG's IDAT (PNG, 9.2 and 10).
+
+    Filter Sub by numpy and deflate by ISA-L: five times faster than libvips' pngsave at the same
+    size. The chunks around it are `thumbspec`'s.
+    """
     height_px, width_px, _ = picture.shape
     rows = picture.reshape(height_px, width_px * _PIXEL_BYTES)
     filtered = np.empty((height_px, 1 + width_px * _PIXEL_BYTES), np.uint8)

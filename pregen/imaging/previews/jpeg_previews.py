@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pregen.imaging.containers import ifd, jpeg
-from pregen.imaging.previews.layout import DamagedError, Layout, Preview, sized
+from pregen.imaging.containers import jpeg, tiff
+from pregen.imaging.previews.layout import Layout, Preview, sized
+from pregen.imaging.source_bytes import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pregen.imaging.containers.jpeg import JpegHead
-    from pregen.imaging.previews.layout import ByteSource
+    from pregen.imaging.source_bytes import SourceBytes
 
-_APP1, _APP2 = 0xE1, 0xE2
-_EXIF: Final = b"Exif\x00\x00"
 _MPF: Final = b"MPF\x00"
 #: CIPA DC-007, tables 3 and 4: the entries, 16 bytes each.
 _MP_ENTRIES: Final = 0xB002
@@ -31,7 +30,7 @@ _THUMBNAILS: Final = frozenset({0x010001, 0x010002})
 _MAX_ENTRIES: Final = 64
 
 
-def layout(source: ByteSource, data: bytes, head: JpegHead) -> Layout:
+def layout(source: SourceBytes, data: bytes, head: JpegHead) -> Layout:
     """Return the previews of a JPEG that lie in the file, with their sizes.
 
     Args:
@@ -43,34 +42,33 @@ def layout(source: ByteSource, data: bytes, head: JpegHead) -> Layout:
     return Layout(head.width_px, head.height_px, head.orientation, tuple(found))
 
 
-def _told_of(source: ByteSource, data: bytes) -> Iterator[Preview]:
+def _told_of(source: SourceBytes, data: bytes) -> Iterator[Preview]:
     for segment in jpeg.segments(data):
         try:
-            if segment.marker == _APP1 and data.startswith(_EXIF, segment.begin):
-                yield from _of_exif(source, segment.begin + len(_EXIF))
-            elif segment.marker == _APP2 and data.startswith(_MPF, segment.begin):
+            if segment.marker == jpeg.APP1 and data.startswith(jpeg.EXIF, segment.begin):
+                yield from _of_exif(source, segment.begin + len(jpeg.EXIF))
+            elif segment.marker == jpeg.APP2 and data.startswith(_MPF, segment.begin):
                 yield from _of_mpf(source, segment.begin + len(_MPF))
         except DamagedError:
             continue
 
 
-def _of_exif(source: ByteSource, at: int) -> Iterator[Preview]:
+def _of_exif(source: SourceBytes, at: int) -> Iterator[Preview]:
     """IFD1, which is there for the thumbnail alone (EXIF 2.3, 4.5.5)."""
-    second = ifd.first(source, at).next
-    if second:
-        thumbnail = ifd.Ifd(source, ifd.first(source, at).order, second, at)
-        offset, size_bytes = thumbnail.number(ifd.JPEG_OFFSET), thumbnail.number(ifd.JPEG_BYTES)
+    first = tiff.first_ifd(source, at)
+    if first.next:
+        thumbnail = tiff.Ifd(source, first.order, first.next, at)
+        offset, size_bytes = thumbnail.number(tiff.JPEG_OFFSET), thumbnail.number(tiff.JPEG_BYTES)
         if offset and size_bytes:
             yield Preview(at + offset, size_bytes)
 
 
-def _of_mpf(source: ByteSource, at: int) -> Iterator[Preview]:
-    index = ifd.first(source, at)
+def _of_mpf(source: SourceBytes, at: int) -> Iterator[Preview]:
+    index = tiff.first_ifd(source, at)
     entries = index.bytes(_MP_ENTRIES, _MAX_ENTRIES * _MP_ENTRY_BYTES)
-    order = "little" if index.order == "<" else "big"
     for start in range(0, len(entries) - _MP_ENTRY_BYTES + 1, _MP_ENTRY_BYTES):
         attribute, size_bytes, offset = (
-            int.from_bytes(entries[start + field : start + field + 4], order)  # type: ignore[arg-type]
+            int.from_bytes(entries[start + field : start + field + 4], index.order)
             for field in (0, 4, 8)
         )
         if attribute & _TYPE_BITS in _THUMBNAILS and offset:

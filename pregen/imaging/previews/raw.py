@@ -1,36 +1,39 @@
-"""RAWs that are TIFFs in all but name: CR2, NEF, NRW, ARW, DNG, ORF, RW2, PEF, SRW, 3FR, IIQ.
-
-Where each of them keeps its previews: ExifTool's tables "EXIF", "PanasonicRaw", "Olympus".
-"""
+"""Where camera RAWs keep their previews, and how large the picture and its sensor data are."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from pregen.imaging.containers import ifd
-from pregen.imaging.containers.ifd import (
+from pregen.imaging.containers import jpeg
+from pregen.imaging.containers.isobmff import sound_boxes
+from pregen.imaging.containers.tiff import (
+    COMPRESSION,
     EXIF_IFD,
     HEIGHT,
     JPEG_BYTES,
     JPEG_OFFSET,
     MAKER_NOTE,
+    PHOTOMETRIC,
     SUB_IFDS,
     WIDTH,
     Ifd,
-    first,
-    orientation,
+    first_ifd,
 )
-from pregen.imaging.previews.layout import DamagedError, Layout, Preview, sized
+from pregen.imaging.previews.layout import Layout, Preview, sized
+from pregen.imaging.source_bytes import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pregen.imaging.previews.layout import ByteSource
+    from pregen.imaging.containers.isobmff import Box
+    from pregen.imaging.source_bytes import SourceBytes
 
+# --- TIFFs in all but name -----------------------------------------------------------------------
+#
+# CR2, NEF, NRW, ARW, DNG, ORF, RW2, PEF, SRW, 3FR, IIQ, after ExifTool's tables "EXIF",
+# "PanasonicRaw" and "Olympus".
 
 _BITS: Final = 0x0102
-_COMPRESSION: Final = 0x0103
-_PHOTOMETRIC: Final = 0x0106
 _STRIPS: Final = (0x0111, 0x0117)
 _TILES: Final = (0x0144, 0x0145)
 _CROP_SIZE: Final = 0xC620
@@ -38,9 +41,6 @@ _EXIF_SIZE: Final = (0xA002, 0xA003)
 _RGB: Final = 2
 #: TIFF 6.0's two kinds of JPEG, and DNG's lossy one.
 _JPEGS: Final = frozenset({6, 7, 34892})
-#: Photometric interpretations and compressions that only sensor data has (as in `tiffhead`).
-_SENSOR: Final = frozenset({32803, 34892})
-_SENSOR_CODES: Final = frozenset({34713, 32767})
 #: Panasonic's own tags: the preview; where the picture lies (top, left, bottom, right).
 _RW2_JPEG: Final = 0x002E
 _RW2_BORDERS: Final = (4, 5, 6, 7)
@@ -55,9 +55,9 @@ _OLYMPUS_PREVIEW: Final = (0x0101, 0x0102)
 _MAX_IFDS: Final = 24
 
 
-def find_tiff(source: ByteSource) -> Layout:
+def find_tiff(source: SourceBytes) -> Layout:
     """Return what a TIFF-like RAW holds. DamagedError when it is no TIFF."""
-    top = first(source)
+    top = first_ifd(source)
     exif = top.child(EXIF_IFD)
     ifds = list(_all(source, top))
     previews = [preview for ifd in ifds for preview in _previews(source, ifd)]
@@ -70,11 +70,11 @@ def find_tiff(source: ByteSource) -> Layout:
         # CR2's has no tags but its strip; elsewhere whatever is stored must be there.
         sensor = ifds[-1]
     return Layout(
-        width_px, height_px, orientation(top), tuple(sized(source, previews)), _extent(sensor)
+        width_px, height_px, top.orientation, tuple(sized(source, previews)), _extent(sensor)
     )
 
 
-def _all(source: ByteSource, top: Ifd) -> Iterator[Ifd]:
+def _all(source: SourceBytes, top: Ifd) -> Iterator[Ifd]:
     """The chain of directories, each followed by those below it."""
     seen: set[int] = set()
     waiting: list[Ifd] = [top]
@@ -90,7 +90,7 @@ def _all(source: ByteSource, top: Ifd) -> Iterator[Ifd]:
                     continue
 
 
-def _previews(source: ByteSource, ifd: Ifd) -> Iterator[Preview]:
+def _previews(source: SourceBytes, ifd: Ifd) -> Iterator[Preview]:
     if _RW2_JPEG in ifd:
         yield Preview(*ifd.place(_RW2_JPEG))
     if JPEG_OFFSET in ifd:
@@ -98,19 +98,19 @@ def _previews(source: ByteSource, ifd: Ifd) -> Iterator[Preview]:
     starts, counts = ifd.numbers(_STRIPS[0]), ifd.numbers(_STRIPS[1])
     if len(starts) != 1 or len(counts) != 1 or _is_sensor(ifd):
         return
-    compression = ifd.number(_COMPRESSION)
-    if compression in _JPEGS and source.is_jpeg(starts[0]):
+    compression = ifd.number(COMPRESSION)
+    if compression in _JPEGS and jpeg.begins_at(source, starts[0]):
         yield Preview(starts[0], counts[0])
     elif (
         compression == 1
-        and ifd.number(_PHOTOMETRIC) == _RGB
+        and ifd.number(PHOTOMETRIC) == _RGB
         and ifd.numbers(_BITS) == (8, 8, 8)
         and 0 < counts[0] == 3 * _area(ifd)
     ):
         yield Preview(starts[0], counts[0], ifd.number(WIDTH), ifd.number(HEIGHT), rgb=True)
 
 
-def _olympus(source: ByteSource, exif: Ifd) -> list[Preview]:
+def _olympus(source: SourceBytes, exif: Ifd) -> list[Preview]:
     """Return the preview that a maker note of Olympus points to."""
     at, _ = exif.place(MAKER_NOTE)
     note = exif.bytes(MAKER_NOTE, 16)
@@ -130,20 +130,16 @@ def _olympus(source: ByteSource, exif: Ifd) -> list[Preview]:
 
 
 def _is_sensor(ifd: Ifd) -> bool:
-    return (
-        ifd.number(_PHOTOMETRIC) in _SENSOR
-        or ifd.number(_COMPRESSION) in _SENSOR_CODES
-        or _RW2_BORDERS[0] in ifd
-    )
+    return ifd.is_sensor or _RW2_BORDERS[0] in ifd
 
 
 def _area(ifd: Ifd) -> int:
     return ifd.number(WIDTH) * ifd.number(HEIGHT)
 
 
-def _size(source: ByteSource, top: Ifd, sensor: Ifd | None, exif: Ifd | None) -> tuple[int, int]:
+def _size(source: SourceBytes, top: Ifd, sensor: Ifd | None, exif: Ifd | None) -> tuple[int, int]:
     """Width and height of the picture as it is meant to be shown, before orientation."""
-    if sensor is not None and source.get(0, 4) == _RW2_MAGIC:
+    if sensor is not None and source.piece(0, 4) == _RW2_MAGIC:
         above, left, below, right = (sensor.number(tag) for tag in _RW2_BORDERS)
         if above < below and left < right:
             return right - left, below - above
@@ -171,11 +167,7 @@ def _extent(ifd: Ifd) -> tuple[int, int]:
     return 0, 0
 
 
-# --- CR3: Canon's RAW in ISO base media boxes. The preview lies in a box of its own near the
-# head
-#
-# Boxes as in ISO/IEC 14496-12, 4.2; Canon's after the analysis at lclevy/canon_cr3.
-
+# --- CR3: Canon's in ISO base media boxes, after the analysis at lclevy/canon_cr3 -----------------
 
 _METADATA: Final = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 _PREVIEW: Final = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")
@@ -184,19 +176,9 @@ _PREVIEW_SKIP: Final = 8
 _UUID_BYTES: Final = 16
 #: A picture begins within so many bytes of its box's body.
 _PICTURE_HEADER_BYTES: Final = 32
-_SOI: Final = b"\xff\xd8\xff"
-#: A CR3 has five at its top, and thirteen in Canon's own.
-_MAX_BOXES: Final = 64
 
 
-class _Box(NamedTuple):
-    kind: bytes
-    begin: int
-    """Of its body."""
-    end: int
-
-
-def find_cr3(source: ByteSource) -> Layout:
+def find_cr3(source: SourceBytes) -> Layout:
     """Return what a CR3 holds. DamagedError when it has no boxes."""
     width_px = height_px = turned = 0
     previews: list[Preview] = []
@@ -206,10 +188,10 @@ def find_cr3(source: ByteSource) -> Layout:
         if box.kind == b"moov":
             for inner in _canon(source, box):
                 if inner.kind == b"CMT1":
-                    width_px, height_px, turned = _facts(source, inner)
+                    width_px, height_px, turned = _cr3_size(source, inner)
                 else:
                     previews += _picture(source, inner)
-        elif box.kind == b"uuid" and source.get(box.begin, _UUID_BYTES) == _PREVIEW:
+        elif box.kind == b"uuid" and source.piece(box.begin, _UUID_BYTES) == _PREVIEW:
             begin = box.begin + _UUID_BYTES + _PREVIEW_SKIP
             for inner in _boxes(source, begin, box.end):
                 previews += _picture(source, inner)
@@ -218,50 +200,36 @@ def find_cr3(source: ByteSource) -> Layout:
     return Layout(width_px, height_px, turned, tuple(sized(source, previews)), (0, end))
 
 
-def _boxes(source: ByteSource, at: int, end: int) -> Iterator[_Box]:
-    """Yield the boxes from `at` on; a last one that goes on past the end of the file, too."""
-    for _ in range(_MAX_BOXES):
-        if at + 8 > min(end, source.size_bytes):
-            return
-        size_bytes, header_bytes = source.number(at, 4, ">"), 8
-        kind = source.get(at + 4, 4)
-        if size_bytes == 1:
-            size_bytes, header_bytes = source.number(at + 8, 8, ">"), 16
-        elif size_bytes == 0:
-            size_bytes = end - at
-        if size_bytes < header_bytes:
-            return
-        yield _Box(kind, at + header_bytes, at + size_bytes)
-        at += size_bytes
+def _boxes(source: SourceBytes, begin: int, end: int) -> Iterator[Box]:
+    return sound_boxes(source.piece, begin, min(end, source.size_bytes))
 
 
-def _canon(source: ByteSource, moov: _Box) -> Iterator[_Box]:
+def _canon(source: SourceBytes, moov: Box) -> Iterator[Box]:
     for box in _boxes(source, moov.begin, moov.end):
-        if box.kind == b"uuid" and source.get(box.begin, _UUID_BYTES) == _METADATA:
+        if box.kind == b"uuid" and source.piece(box.begin, _UUID_BYTES) == _METADATA:
             yield from _boxes(source, box.begin + _UUID_BYTES, box.end)
 
 
-def _facts(source: ByteSource, box: _Box) -> tuple[int, int, int]:
+def _cr3_size(source: SourceBytes, box: Box) -> tuple[int, int, int]:
+    """Return width, height and orientation; zeros where they are not told."""
     try:
-        tags = ifd.first(source, box.begin)
+        tags = first_ifd(source, box.begin)
     except DamagedError:
         return 0, 0, 0
-    width_px, height_px = max(0, tags.number(ifd.WIDTH)), max(0, tags.number(ifd.HEIGHT))
-    return width_px, height_px, ifd.orientation(tags)
+    return max(0, tags.number(WIDTH)), max(0, tags.number(HEIGHT)), tags.orientation
 
 
-def _picture(source: ByteSource, box: _Box) -> list[Preview]:
+def _picture(source: SourceBytes, box: Box) -> list[Preview]:
     if box.kind not in {b"THMB", b"PRVW"} or box.end > source.size_bytes:
         return []
-    skip = source.get(box.begin, min(_PICTURE_HEADER_BYTES, box.end - box.begin)).find(_SOI)
+    skip = source.piece(box.begin, min(_PICTURE_HEADER_BYTES, box.end - box.begin)).find(jpeg.SOI)
     return [Preview(box.begin + skip, box.end - box.begin - skip)] if skip >= 0 else []
 
 
-# --- RAF: Fujifilm's RAW. A table near its beginning says where the preview and the sensor data
-# lie
+# --- RAF: Fujifilm's ------------------------------------------------------------------------------
 #
-# Numbers are big-endian. The preview is a whole JPEG with its own EXIF, which has the orientation.
-
+# A table near its beginning says where the preview and the sensor data lie, in big-endian numbers.
+# The preview is a whole JPEG with its own EXIF, which has the orientation.
 
 #: Where the table has offset and length of preview, directory and sensor data.
 _PREVIEW_AT: Final = 84
@@ -272,7 +240,7 @@ _CROPPED_SIZE: Final = 0x0111
 _MAX_TAGS: Final = 256
 
 
-def find_raf(source: ByteSource) -> Layout:
+def find_raf(source: SourceBytes) -> Layout:
     """Return what a RAF holds. DamagedError when it ends within its table."""
     preview = Preview(*_place(source, _PREVIEW_AT))
     width_px, height_px = _raf_size(source)
@@ -282,19 +250,19 @@ def find_raf(source: ByteSource) -> Layout:
     return Layout(width_px, height_px, 0, previews, (start, end))
 
 
-def _place(source: ByteSource, at: int) -> tuple[int, int]:
-    return source.number(at, 4, ">"), source.number(at + 4, 4, ">")
+def _place(source: SourceBytes, at: int) -> tuple[int, int]:
+    return source.uint(at, 4), source.uint(at + 4, 4)
 
 
-def _raf_size(source: ByteSource) -> tuple[int, int]:
+def _raf_size(source: SourceBytes) -> tuple[int, int]:
     at, _ = _place(source, _DIRECTORY_AT)
     try:
-        tags = source.number(at, 4, ">")
+        tags = source.uint(at, 4)
         at += 4
         for _ in range(min(tags, _MAX_TAGS)):
-            tag, size_bytes = source.number(at, 2, ">"), source.number(at + 2, 2, ">")
+            tag, size_bytes = source.uint(at, 2), source.uint(at + 2, 2)
             if tag == _CROPPED_SIZE:
-                return source.number(at + 6, 2, ">"), source.number(at + 4, 2, ">")
+                return source.uint(at + 6, 2), source.uint(at + 4, 2)
             at += 4 + size_bytes
     except DamagedError:
         pass

@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.errors import CacheError
-from pregen.imaging.review import Luminance, glance, small_jpeg
+from pregen.imaging.review import Luminance, luminance, small_jpeg
 from pregen.model import ALL_FLAVORS
 from pregen.thumbspec.uri import file_uri
 
@@ -70,7 +70,7 @@ def make_sheet(
     looked_at = 0
     for seen in made:
         png = _entry(cache, seen)
-        facts = glance(png) if png else None
+        facts = luminance(png) if png else None
         if facts is None or png is None:
             continue
         looked_at += 1

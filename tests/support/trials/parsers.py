@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pregen
 from pregen.imaging import sniff
 from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, tiff
-from pregen.imaging.decoders import jpegdc, pillow, vips
-from pregen.imaging.faults import Fault
-from pregen.imaging.previews import jpeg_previews as previews_jpeg
-from pregen.imaging.previews import layout, raw
+from pregen.imaging.decoders import jpeg as jpeg_decoder
+from pregen.imaging.decoders import pillow
+from pregen.imaging.faults import Fault, fault_of_message
+from pregen.imaging.previews import jpeg_previews, layout, raw
+from pregen.imaging.source_bytes import MAX_PIECE_BYTES, DamagedError, SourceBytes
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
 from tests.support.files import heifs, pictures, raws
@@ -96,7 +97,7 @@ _MTIME_NS = 1_700_000_000_123_456_789
 # --- how each is called -------------------------------------------------------------------------
 
 
-def _jpeghead(data: bytes) -> None:
+def _jpeg_segments(data: bytes) -> None:
     for segment in jpeg.segments(data):
         assert 0 < segment.begin <= segment.end
     head = jpeg.read(data)
@@ -107,7 +108,7 @@ def _jpeghead(data: bytes) -> None:
         assert len(head.profile) <= len(data)
 
 
-def _jpegscans(data: bytes) -> None:
+def _jpeg_scans(data: bytes) -> None:
     head = jpeg.read(data)
     if head is None or head.scan_at < 0:
         return
@@ -121,30 +122,40 @@ def _jpegdc(data: bytes) -> None:
     if head is None or not 0 < head.width_px * head.height_px <= 1 << 22:
         return
     for bands in (1, 3, 4):
-        found = jpegdc.decode(data, head.width_px, head.height_px, bands)
+        found = jpeg_decoder.decode_dc(data, head.width_px, head.height_px, bands)
         size = -(-head.height_px // 8), -(-head.width_px // 8), bands
         assert found is None or found.shape == size
 
 
-def _tiffhead(data: bytes) -> None:
+def _tiff(data: bytes) -> None:
     found = tiff.raw_format(data)
     assert found is None or found.mime
-    for tag, value in tiff.first_ifd(data).items():
-        assert 0 <= tag <= 0xFFFF
-        assert 0 <= value <= 0xFFFFFFFF
+    assert 1 <= tiff.orientation(data) <= 8
+    with contextlib.suppress(DamagedError):
+        ifd = tiff.first_ifd(SourceBytes.of(data), partial=True)
+        for tag in (tiff.WIDTH, tiff.COMPRESSION, tiff.ORIENTATION, tiff.SUB_IFDS):
+            assert all(-(1 << 31) <= value < 1 << 32 for value in ifd.numbers(tag))
 
 
-def _previews(find: Callable[[layout.ByteSource], layout.Layout]) -> Callable[[bytes], None]:
+class _WatchedBytes(SourceBytes):
+    """Bytes of which only the head is known, and what is read of the rest is looked at."""
+
+    def __init__(self, data: bytes, head: bytes) -> None:
+        super().__init__(-1, len(data), head)
+        self._data = data
+
+    def _pread(self, offset: int, count: int) -> bytes:
+        assert 0 <= offset < len(self._data)
+        assert 0 < count <= 8192
+        return self._data[offset : offset + count]
+
+
+def _previews(find: Callable[[SourceBytes], layout.Layout]) -> Callable[[bytes], None]:
     def run(data: bytes) -> None:
-        def read_at(at: int, count: int) -> bytes:
-            assert 0 <= at < len(data)
-            assert 0 < count <= 8192
-            return data[at : at + count]
-
         for head in (b"", data[:64]):
             try:
-                found = find(layout.ByteSource(read_at, len(data), head))
-            except layout.DamagedError:
+                found = find(_WatchedBytes(data, head))
+            except DamagedError:
                 continue
             assert 0 <= found.orientation <= 8
             assert found.width_px >= 0 <= found.height_px
@@ -153,15 +164,15 @@ def _previews(find: Callable[[layout.ByteSource], layout.Layout]) -> Callable[[b
                 assert not preview.rgb or preview.size_bytes == 3 * (
                     preview.width_px * preview.height_px
                 )
-            layout.choose(found, 256)
+            layout.pick(found, 256)
 
     return run
 
 
-def _of_jpeg(source: layout.ByteSource) -> layout.Layout:
-    data = source.get(0, min(source.size_bytes, layout.MAX_PIECE_BYTES))
+def _of_jpeg(source: SourceBytes) -> layout.Layout:
+    data = source.piece(0, min(source.size_bytes, MAX_PIECE_BYTES))
     head = jpeg.read(data)
-    return layout.Layout() if head is None else previews_jpeg.layout(source, data, head)
+    return layout.Layout() if head is None else jpeg_previews.layout(source, data, head)
 
 
 def _previewed() -> list[bytes]:
@@ -176,7 +187,7 @@ def _sniff(data: bytes) -> None:
     assert iso is None or iso.mime
 
 
-def _extents(data: bytes) -> None:
+def _declared_length(data: bytes) -> None:
     def read_at(at: int, count: int) -> bytes:
         assert at >= 0
         assert 0 <= count <= 1024
@@ -191,7 +202,7 @@ def _heif(data: bytes) -> None:
         assert 0 <= count <= max(16, len(data))
         return data[at : at + count]
 
-    with contextlib.suppress(isobmff.BoxError):
+    with contextlib.suppress(DamagedError):
         meta = heif.read(read_at, len(data))
         for item in meta.items.values():
             shown = heif.shown_size(item)
@@ -204,25 +215,25 @@ def _heif(data: bytes) -> None:
             meta.has_alpha(number)
 
 
-def _holes(data: bytes) -> None:
+def _zero_runs(data: bytes) -> None:
     for begin in (0, len(data) // 3, len(data)):
-        left = jpeg.before_the_first(data, begin)
+        left = jpeg.before_zero_run(data, begin)
         assert data.startswith(left)
         assert len(left) >= min(begin, len(data))
 
 
-def _icohead(data: bytes) -> None:
-    sizes = list(pillow.frame_sizes(data))
+def _icon(data: bytes) -> None:
+    sizes = list(pillow.icon_sizes(data))
     assert len(sizes) <= len(data) // 16
     assert all(width_px >= 0 <= height_px for width_px, height_px in sizes)
 
 
-def _salvage(data: bytes) -> None:
-    found = vips.fault_of_words(data.decode(errors="replace"))
+def _messages(data: bytes) -> None:
+    found = fault_of_message(data.decode(errors="replace"))
     assert isinstance(found, (Fault, MemoryError))
 
 
-def _resolutions(data: bytes) -> None:
+def _jpeg2000(data: bytes) -> None:
     assert 0 <= pillow._resolutions(data) <= 0xFF
 
 
@@ -356,7 +367,7 @@ def _heifs() -> list[bytes]:
     ]
 
 
-def _holed() -> list[bytes]:
+def _files_with_zero_runs() -> list[bytes]:
     noise = bytes(range(1, 256)) * 20
     return [
         noise[:2048] + bytes(2048) + noise[:2048],
@@ -409,8 +420,8 @@ def _codestreams() -> list[bytes]:
 
 
 PARSERS: dict[str, Parser] = {
-    "jpeghead": Parser(_jpeghead, cache(_jpegs)),
-    "jpegscans": Parser(_jpegscans, cache(_jpegs)),
+    "jpeg-segments": Parser(_jpeg_segments, cache(_jpegs)),
+    "jpeg-scans": Parser(_jpeg_scans, cache(_jpegs)),
     "jpegdc": Parser(_jpegdc, cache(_jpegs)),
     "previews-tiff": Parser(
         _previews(raw.find_tiff),
@@ -423,14 +434,14 @@ PARSERS: dict[str, Parser] = {
         _previews(raw.find_raf), cache(lambda: [raws.raf(image(*_SMALL_PX))[:4000]])
     ),
     "previews-jpeg": Parser(_previews(_of_jpeg), cache(_previewed)),
-    "tiffhead": Parser(_tiffhead, cache(_tiffs)),
+    "tiff": Parser(_tiff, cache(_tiffs)),
     "sniff": Parser(_sniff, cache(lambda: _heads() + _boxes())),
-    "extents": Parser(_extents, cache(_boxes)),
+    "declared-length": Parser(_declared_length, cache(_boxes)),
     "heif": Parser(_heif, cache(_heifs)),
-    "holes": Parser(_holes, cache(_holed)),
-    "icohead": Parser(_icohead, cache(_icons)),
-    "salvage": Parser(_salvage, cache(_words)),
-    "resolutions": Parser(_resolutions, cache(_codestreams)),
+    "zero-runs": Parser(_zero_runs, cache(_files_with_zero_runs)),
+    "icon": Parser(_icon, cache(_icons)),
+    "messages": Parser(_messages, cache(_words)),
+    "jpeg2000": Parser(_jpeg2000, cache(_codestreams)),
     "netpbm": Parser(_netpbm, cache(_pnms)),
     "pngchunks": Parser(_pngchunks, cache(_pngs)),
     "pngtext": Parser(_pngtext, cache(_pngs)),

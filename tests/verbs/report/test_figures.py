@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pregen.imaging.review import glance
+from pregen.imaging.review import luminance
 from pregen.journal.history import SourceHistory
 from pregen.model import Kind, Stages
 from pregen.verbs.report.contact_sheet import doubt
@@ -80,11 +80,11 @@ def test_extreme_aspects_are_kept_apart() -> None:
 def test_what_is_doubtful_is_told_by_its_pixels() -> None:
     from PIL import Image  # noqa: PLC0415 - only here
 
-    flat = glance(encode(Image.new("RGB", (128, 96), (250, 250, 250)), "PNG"))
-    night = glance(encode(image(128, 96).point(lambda level: level // 14), "PNG"))
-    photo = glance(encode(image(128, 96), "PNG"))
+    flat = luminance(encode(Image.new("RGB", (128, 96), (250, 250, 250)), "PNG"))
+    night = luminance(encode(image(128, 96).point(lambda level: level // 14), "PNG"))
+    photo = luminance(encode(image(128, 96), "PNG"))
     assert flat
     assert night
     assert photo
     assert (doubt(flat), doubt(night), doubt(photo)) == ("flat", "very dark", "")
-    assert glance(b"no picture") is None
+    assert luminance(b"no picture") is None

@@ -15,13 +15,13 @@ from tests.support.judges import decoding
 def test_every_picture_of_an_icon_tells_its_size(bitmap_format: str) -> None:
     sizes = [(256, 192), (64, 48), (16, 12)]
     data = encode(image(256, 192), "ICO", sizes=sizes, bitmap_format=bitmap_format)
-    assert sorted(pillow.frame_sizes(data), reverse=True) == sizes
+    assert sorted(pillow.icon_sizes(data), reverse=True) == sizes
 
 
 def test_an_icon_cut_off_tells_what_is_there() -> None:
     data = encode(image(256, 192), "ICO", sizes=[(256, 192), (16, 12)])
-    assert list(pillow.frame_sizes(data[:20])) == []
-    assert len(list(pillow.frame_sizes(data[:100]))) == 1
+    assert list(pillow.icon_sizes(data[:20])) == []
+    assert len(list(pillow.icon_sizes(data[:100]))) == 1
 
 
 @pytest.mark.parametrize("number", [b"\1", b"\2"], ids=["icon", "cursor"])

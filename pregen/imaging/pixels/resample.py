@@ -1,4 +1,4 @@
-"""Reductions of pictures that end within a pixel, with the rest of that pixel left out.
+"""Decoded pixels in memory, and how they are reduced.
 
 A 4128 x 2322 photo at 1/8 is 290.25 pixels high. libvips can only take it for 290 or 291, which
 shifts it by up to a third of a pixel of the thumbnail and costs up to 20 dB; Pillow's `resize`
@@ -8,7 +8,7 @@ takes a box with fractions. It is half as fast, so it is used where there is a f
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,12 @@ from pregen.imaging.runtime import pyvips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 Samples = NDArray[np.uint8]
 """Rows x columns x bands."""
+Rgba = NDArray[np.uint8]
+"""Rows x columns x 4, contiguous."""
 
 #: Pillow's names for 8-bit pixels of so many bands. CMYK: ink is as good as light to a resize.
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
@@ -28,7 +31,94 @@ _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _HALF = 0.5
 
 
-def possible(image: pyvips.Image) -> bool:
+#: How many bands are colours, where it is not three. One more is the alpha.
+_COLOUR_BANDS: Final = {"b-w": 1, "grey16": 1, "cmyk": 4}
+
+
+class Pixels(NamedTuple):
+    """A decoded picture in memory: not yet turned, not yet sRGB, a little larger than wanted."""
+
+    image: pyvips.Image
+    premultiplied: bool = False
+    """The colours are already multiplied by the alpha (0 to 255), as floats."""
+    extent: tuple[float, float] | None = None
+    """Where the picture ends, in pixels of `image`, when that is within its last column or row:
+    2322 rows at 1/8 are 290.25, and a picture taken for 291 high shows shifted by a third of a
+    pixel."""
+
+
+class Plain(NamedTuple):
+    """A decoded picture that is opaque, 8-bit and sRGB already, as most photos are."""
+
+    samples: Rgba
+    """Rows x columns x 4; the fourth band means nothing."""
+    extent: tuple[float, float]
+    """As in `Pixels`."""
+
+
+def image_of(samples: NDArray[Any], interpretation: str) -> pyvips.Image:
+    """Return samples of 8 or 16 bits, rows x columns or rows x columns x bands, as an image.
+
+    Args:
+        samples: of the machine's own byte order.
+        interpretation: libvips' name of what the bands mean.
+    """
+    samples = np.ascontiguousarray(samples)
+    rows, columns, *bands = samples.shape
+    return pyvips.Image.new_from_memory(
+        samples.data,
+        columns,
+        rows,
+        *(bands or (1,)),
+        "uchar" if samples.itemsize == 1 else "ushort",
+    ).copy(interpretation=interpretation)
+
+
+def samples_of(pixels: Pixels | Plain) -> Samples:
+    """Return decoded pixels as rows x columns x bands."""
+    if isinstance(pixels, Plain):
+        return pixels.samples
+    image = pixels.image
+    samples = np.frombuffer(image.write_to_memory(), np.uint8)
+    return samples.reshape(image.height, image.width, image.bands)
+
+
+def opaque(rgb: Samples) -> Plain:
+    """Return rows x columns x 3 that are sRGB already."""
+    pixels = np.full((*rgb.shape[:2], 4), 255, np.uint8)
+    pixels[..., :3] = rgb
+    return Plain(pixels, (rgb.shape[1], rgb.shape[0]))
+
+
+def into_memory(image: pyvips.Image, box_px: int) -> Pixels:
+    """Run a lazy decode: `averaged`, and in memory in any case."""
+    kept = _COLOUR_BANDS.get(image.interpretation, 3) + 1
+    if image.bands > kept:
+        # A TIFF may have any number of samples beside the colours and the alpha.
+        image = image.extract_band(0, n=kept)
+    pixels = averaged(image, box_px)
+    return Pixels(image.copy_memory()) if pixels.image is image else pixels
+
+
+def averaged(image: pyvips.Image, box_px: int) -> Pixels:
+    """Average whole blocks of pixels where there are far too many of them.
+
+    What remains is at least twice the box, which is all that Lanczos-3 needs (the split that
+    `vips_resize` makes as well), so a lazy 100 Mpx picture never lies in memory whole.
+    """
+    block = max(image.width, image.height) // (2 * box_px)
+    if block < 2:  # noqa: PLR2004 - averaging one pixel is nothing
+        return Pixels(image)
+    if premultiplied := bool(image.hasalpha()):
+        # Transparent pixels have a colour, too, and it must not bleed into the opaque ones.
+        image = image.premultiply()
+    columns, rows = min(block, image.width), min(block, image.height)
+    extent = (image.width / columns, image.height / rows)
+    image = image.shrink(columns, rows, ceil=True)
+    return Pixels(image.copy_memory(), premultiplied, extent)
+
+
+def suits_pillow(image: pyvips.Image) -> bool:
     """True for pictures that Pillow can reduce as they are: 8 bits, no alpha."""
     return image.format == "uchar" and not image.hasalpha() and image.bands in _MODES
 
@@ -37,8 +127,7 @@ def resize(image: pyvips.Image, size: tuple[int, int], extent: tuple[float, floa
     """Reduce the part of `image` within `extent` (width, height) to `size`, with Lanczos-3."""
     picture = Image.fromarray(image.numpy(), _MODES[image.bands])
     small = np.asarray(picture.resize(size, Image.Resampling.LANCZOS, box=(0, 0, *extent)))
-    found = pyvips.Image.new_from_memory(small.data, *size, image.bands, "uchar")
-    found = found.copy(interpretation=image.interpretation)
+    found = image_of(small, image.interpretation)
     for name in image.get_fields():
         if name == "icc-profile-data":
             found.set_type(pyvips.GValue.blob_type, name, image.get(name))
