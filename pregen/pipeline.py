@@ -31,7 +31,7 @@ from pregen.journal import Journal, RunTotals
 from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import Kind, Skip
 from pregen.plan import Planner
-from pregen.reuse.index import Kinship
+from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.sharing import SharedEntries, SharedPlanner
 from pregen.thumbspec.naming import Published, key
@@ -307,7 +307,9 @@ def _planner(
     if config.plan.publish:
         published = Published(config.plan.publish)
         known_before, uris = _PublishedMemory(known_before, published), published.uris
-    kin = Kinship(cache, config.plan.flavors, journal).of if memory is None else None
+    kin = None
+    if memory is None:
+        kin = ContentIndex(cache, config.plan.flavors, journal).candidates
     return Planner(
         cache, config.plan, hints, count().__next__, known_before, shared=shared, kin=kin, uris=uris
     )

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.cache.atomic import TEMP_PATTERN
 from pregen.cache.errors import cache_error, shown
-from pregen.cache.folder import DIR_FLAGS, Folder
-from pregen.cache.store import Cache
+from pregen.cache.folder import Folder
+from pregen.cache.opening import DIR_FLAGS, OpenPolicy
+from pregen.cache.store import Cache, sweep
 from pregen.errors import CacheError, CacheFullError
 
 if TYPE_CHECKING:
@@ -172,8 +173,6 @@ class _SharedFolder(Folder):
     def _sweep(self) -> None:
         """Remove the temps of dead runs, once, before the first write."""
         if any(map(TEMP_PATTERN.fullmatch, self.names())):
-            from pregen.cache.store import sweep  # noqa: PLC0415 - psutil: 30 ms, rarely needed
-
             sweep(self)
 
 
@@ -187,7 +186,7 @@ class SharedRepository(Cache):
     def __reduce__(self) -> tuple[type[Cache], tuple[bytes, str]]:
         return SharedRepository, (self.directory, self.version)
 
-    def _root_folder(self) -> Folder:
+    def _root_folder(self, policy: OpenPolicy) -> Folder:  # noqa: ARG002 - it has its own
         return _SharedFolder(_Originals(None, self.directory), SHARED_NAME)
 
     def give_to_files(self, give: Callable[[int], None]) -> None:
