@@ -1,7 +1,7 @@
 """What each desktop makes of an entry: one function per client, with the source of its rule.
 
-Rules only: no client is started, no file is read. The whole table with versions is
-`desktop-consumers.md` section 2; [RUN] there means seen by running the client.
+Rules only: no client is started, no file is read. Each function names the client's version and
+the source file its rule was read in.
 """
 
 from __future__ import annotations
@@ -18,11 +18,7 @@ from pregen.thumbspec.uri import path_from_uri
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-# --- Numbers as the clients' own libraries read them from text: C, Qt and Vala differ
-#
-# Nothing here is about thumbnails.
-
+# Numbers as the clients' own libraries read them from text: C, Qt and Vala differ.
 
 _LONG_MAX: Final = 2**63 - 1
 _LONG_MIN: Final = -(2**63)
@@ -72,8 +68,7 @@ def _value(found: re.Match[str]) -> int:
     return int(f"{sign}{digits or 0}") if len(digits) <= _MAX_DIGITS else int(f"{sign}1{'0' * 20}")
 
 
-# --- What each desktop makes of an entry: one function per client, with the source of its rule
-
+# Entries.
 
 #: Longer values are cut in messages.
 _SHOWN_CHARS: Final = 80
@@ -181,7 +176,7 @@ def _kio(said: EntryTexts, wanted: Wanted) -> str:
     """KIO 5.103 to 2025, previewjob.cpp: Qt keeps the last; a missing MTime reads as 0.
 
     Not told here: the version check on entries whose Software is KDE's own, and the user's
-    PreviewSettings (desktop-consumers, section 8).
+    PreviewSettings (largest size, plugins, remote folders).
     """
     texts = said.last
     if texts.get(URI) != wanted.uri:
@@ -318,7 +313,7 @@ def _judged(client: Client, said: EntryTexts | None, broken: str, wanted: Wanted
 
 
 def _asks_by(client: Client, uri: str) -> bool:
-    """Tell whether the client builds URIs of this form (desktop-consumers, section 1)."""
+    """Tell whether the client builds URIs of this form: GLib's, or a Qt's (`uri.qt_uris`)."""
     if not client.qt_uris:
         return not any(literal in uri for literal in ";[]")
     if "%3B" in uri:

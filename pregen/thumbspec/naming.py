@@ -104,8 +104,7 @@ def fail_path(root: bytes, version: str, uri: str) -> bytes:
     return b"/".join((root, b"fail", fail_program(version).encode(), entry_name(uri).encode()))
 
 
-# --- URIs of files as other machines see them: a folder here, a share or a folder there. Pure
-
+# URIs of files as other machines see them: a folder here, a share or a folder there.
 
 _FILE: Final = "file://"
 #: A scheme, two slashes, and nothing that a URI cannot hold (RFC 3986): escapes are left as given.
