@@ -35,7 +35,7 @@ from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.sharing import SharedEntries, SharedPlanner
 from pregen.thumbspec.naming import Published, key
-from pregen.walk import WalkCounts, below, sources_from_list, walk, working_directory
+from pregen.walk import WalkCounts, folder_roots, sources_from_list, walk, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -328,7 +328,7 @@ def _folders(config: RunConfig) -> tuple[bytes, ...]:
     shared = config.work.shared
     if shared and config.walk.follow_symlinks:
         return (b"/",)  # thumbnails go beside originals, wherever links lead
-    return below(config.walk.roots, _cwd() or b"/", of_files=shared)
+    return folder_roots(config.walk.roots, _cwd() or b"/", of_files=shared)
 
 
 def _totals(totals: Snapshot) -> RunTotals:

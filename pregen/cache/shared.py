@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     from pregen.model import Flavor, Stamp
 
+SHARED_NAME = b".sh_thumbnails"
 
-# --- Who may do what with a file: taken from one open file, given to another
-#
-# For shared repositories, whose thumbnails have the rights of their originals (standard, Shared
-# Thumbnail Repositories). What cannot be given exactly is given more narrowly, never more widely.
-
+_INSTEAD = "thumbnails for you alone are made by `pregen run`"
+#: Asking as the user we work as matters to set-user-ID programs only; not every system can.
+_EFFECTIVE = os.access in os.supports_effective_ids
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 #: Linux keeps an access list under this name; the mode's group bits are then its mask (acl(5)).
 _ACL = "system.posix_acl_access"
@@ -45,7 +45,10 @@ _FILE_BITS = 0o777
 
 
 class Rights(NamedTuple):
-    """Owner, group, mode and access list of a file or a folder."""
+    """Owner, group, mode and access list of a file or a folder, to be given to another.
+
+    What cannot be given exactly is given more narrowly, never more widely.
+    """
 
     mode: int
     uid: int
@@ -110,14 +113,6 @@ def _access_list(fd: int) -> bytes | None:
         if error.errno in _NO_LIST:
             return None
         raise
-
-
-# --- Shared repositories: `.sh_thumbnails` beside the originals, for whoever mounts them
-
-
-SHARED_NAME = b".sh_thumbnails"
-
-_INSTEAD = "thumbnails for you alone are made by `pregen run`"
 
 
 class _Originals(Folder):
@@ -244,11 +239,6 @@ class SharedRepositories:
         except OSError as error:
             raise cache_error(error, path) from error
         return self._open
-
-
-#: Asking as the user we work as matters to set-user-ID programs only; not every system can.
-_EFFECTIVE = os.access in os.supports_effective_ids
-_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def _open_or_make(name: bytes, above: int | None, like: int | None) -> int:

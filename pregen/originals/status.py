@@ -80,32 +80,13 @@ UNKNOWN = Original(OriginalState.UNKNOWN)
 
 #: Schemes of GIO and KIO that stay on this machine: bin, recent files, archives, devices.
 _LOCAL_SCHEMES = frozenset(
-    (
-        "admin",
-        "afc",
-        "applications",
-        "archive",
-        "baloosearch",
-        "burn",
-        "cdda",
-        "computer",
-        "desktop",
-        "gphoto2",
-        "kamera",
-        "localtest",
-        "memory",
-        "mtp",
-        "recent",
-        "recentlyused",
-        "resource",
-        "search",
-        "starred",
-        "tags",
-        "tar",
-        "timeline",
-        "trash",
-        "zip",
+    word
+    for line in (
+        "admin afc applications archive baloosearch burn cdda computer desktop gphoto2 kamera",
+        "localtest memory mtp recent recentlyused resource search starred tags tar timeline",
+        "trash zip",
     )
+    for word in line.split()
 )
 
 

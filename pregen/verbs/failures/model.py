@@ -1,4 +1,4 @@
-"""One failed source from what the journal and fail records say of it. Pure."""
+"""Failed sources: what the journal and the fail records of all programs say of them."""
 
 from __future__ import annotations
 
@@ -150,9 +150,6 @@ def _now(said: FailureRecord, original: Original) -> SourceState:
 
 def _is_below_any(path: bytes | None, above: Sequence[bytes]) -> bool:
     return path is not None and any(is_below(path, one) for one in above)
-
-
-# --- Reads what failed from the journal and from the fail records of all programs
 
 
 def gather(journal: Journal, cache: Cache, examiner: Examiner) -> list[Failed]:

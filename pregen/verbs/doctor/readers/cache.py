@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 from pregen.cache.opening import OpenPolicy
 from pregen.cache.store import Cache
 from pregen.sampling import Reservoir
-from pregen.thumbspec.naming import OWN_PROGRAMS
+from pregen.thumbspec.naming import OWN_PROGRAMS, source_path
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import SIZE, URI
-from pregen.thumbspec.uri import path_from_uri
 from pregen.verbs.doctor.facts import CacheFacts, Disk, FailRecords, FolderFacts, SeenSource
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _source(entry: CacheFile, mounts: Mounts) -> SeenSource | None:
         head = entry.head()
     except (OSError, PngError):
         return None
-    path = path_from_uri(head.first(URI))
+    path = source_path(head.first(URI))
     if path is None:
         return None
     size = head.first(SIZE)
