@@ -244,20 +244,20 @@ class Folder:
         found = self.examine(name, ENTRY_LIMIT_BYTES)
         return None if found is None else found[0]
 
-    def write(self, name: str, data: bytes, key: str) -> Stamp:
+    def write(self, name: str, data: bytes) -> Stamp:
         """Commit a file (`atomic.commit`); a folder that was removed meanwhile is made again.
 
         Raises:
             CacheError: As `atomic.commit`.
         """
         try:
-            return self._commit(name, data, key)
+            return self._commit(name, data)
         except FolderGoneError:
             self.forget()
-            return self._commit(name, data, key)
+            return self._commit(name, data)
 
-    def _commit(self, name: str, data: bytes, key: str) -> Stamp:
-        return atomic.commit(self.writing_fd(), name, data, key, folder=self.path, give=self.give)
+    def _commit(self, name: str, data: bytes) -> Stamp:
+        return atomic.commit(self.writing_fd(), name, data, name, folder=self.path, give=self.give)
 
     def delete(self, name: str) -> bool:
         """Remove a file, or a symlink itself; tell whether there was one.

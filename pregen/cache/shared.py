@@ -154,9 +154,9 @@ class _SharedFolder(Folder):
             top = top._parent  # noqa: SLF001 - likewise
         return top.writing_fd() if top else None
 
-    def _commit(self, name: str, data: bytes, key: str) -> Stamp:
+    def _commit(self, name: str, data: bytes) -> Stamp:
         try:
-            return super()._commit(name, data, key)
+            return super()._commit(name, data)
         except CacheFullError:
             raise
         except CacheError as error:

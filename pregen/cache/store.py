@@ -200,7 +200,7 @@ class Cache:
             CacheFullError: No space, no quota.
             CacheError: It cannot be stored for another reason.
         """
-        return _write(self._flavors[flavor], uri, data)
+        return self._flavors[flavor].write(entry_name(uri), data)
 
     def delete(self, flavor: Flavor, uri: str) -> bool:
         """Remove an entry; tell whether there was one.
@@ -226,7 +226,7 @@ class Cache:
         Raises:
             CacheError: As `write`.
         """
-        _write(self._fail, uri, data)
+        self._fail.write(entry_name(uri), data)
 
     def delete_fail(self, uri: str) -> bool:
         """Remove the fail record of a URI; tell whether there was one.
@@ -235,11 +235,6 @@ class Cache:
             CacheError: There is one, and it cannot be removed.
         """
         return self._fail.delete(entry_name(uri))
-
-
-def _write(folder: Folder, uri: str, data: bytes) -> Stamp:
-    name = entry_name(uri)
-    return folder.write(name, data, name)
 
 
 # Sweeping: at the start and the end of a run, under the cache's lock. Should a temp of a living run

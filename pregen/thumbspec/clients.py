@@ -256,60 +256,48 @@ def desktop_verdicts(
         mtime_ns: Of the source.
         size_bytes: Of the source.
     """
-    said, broken = _said(data)
-    wanted = Wanted(uri, mtime_ns, size_bytes)
-    return [_verdict(client, said, broken, flavor, wanted) for client in CLIENTS]
+
+    def elsewhere(client: Client) -> str:
+        if flavor not in client.flavors:
+            return f"it never reads {flavor.directory}"
+        return "" if _asks_by(client, uri) else "it asks for this file by another URI"
+
+    return _verdicts(data, Wanted(uri, mtime_ns, size_bytes), elsewhere)
 
 
 def shared_verdicts(
     data: bytes | None, flavor: Flavor, uri: str, mtime_ns: int, size_bytes: int
 ) -> list[ClientVerdict]:
     """Return the same of an entry in a shared repository: one of `uri.shared_uris` is its URI."""
-    said, broken = _said(data)
-    wanted = Wanted(uri, mtime_ns, size_bytes)
-    nobody = "it reads no shared thumbnails"
-    return [
-        _judged(client, said, broken, wanted)
-        if client.shared and flavor in client.flavors
-        else ClientVerdict(client.name, accepts=False, reason=nobody, looks_here=False)
-        for client in CLIENTS
-    ]
+
+    def elsewhere(client: Client) -> str:
+        looks = client.shared and flavor in client.flavors
+        return "" if looks else "it reads no shared thumbnails"
+
+    return _verdicts(data, Wanted(uri, mtime_ns, size_bytes), elsewhere)
 
 
-def _said(data: bytes | None) -> tuple[EntryTexts | None, str]:
-    """Return what a whole entry says, or why it says nothing."""
-    if data is None:
-        return None, "there is no entry"
-    try:
-        return EntryTexts.by(read_head(data, past_image=True)), ""
-    except PngError as error:
-        return None, f"the entry {error}"
-
-
-def _verdict(
-    client: Client, said: EntryTexts | None, broken: str, flavor: Flavor, wanted: Wanted
-) -> ClientVerdict:
-    if flavor not in client.flavors:
-        return ClientVerdict(
-            client.name,
-            accepts=False,
-            reason=f"it never reads {flavor.directory}",
-            looks_here=False,
-        )
-    if not _asks_by(client, wanted.uri):
-        reason = "it asks for this file by another URI"
-        return ClientVerdict(client.name, accepts=False, reason=reason, looks_here=False)
-    return _judged(client, said, broken, wanted)
-
-
-def _judged(client: Client, said: EntryTexts | None, broken: str, wanted: Wanted) -> ClientVerdict:
-    if said is None:
-        reason = broken
-    elif client.decodes and not said.head.ended:
-        reason = "the entry is cut off"
-    else:
-        reason = client.refusal(said, wanted)
-    return ClientVerdict(client.name, not reason, reason)
+def _verdicts(
+    data: bytes | None, wanted: Wanted, elsewhere: Callable[[Client], str]
+) -> list[ClientVerdict]:
+    """Return each client's verdict; `elsewhere` says why one does not look here at all."""
+    said: EntryTexts | None = None
+    broken = "there is no entry"
+    if data is not None:
+        try:
+            said = EntryTexts.by(read_head(data, past_image=True))
+        except PngError as error:
+            broken = f"the entry {error}"
+    found = []
+    for client in CLIENTS:
+        reason = away = elsewhere(client)
+        if not away and said is None:
+            reason = broken
+        elif not away and said is not None:
+            cut_off = client.decodes and not said.head.ended
+            reason = "the entry is cut off" if cut_off else client.refusal(said, wanted)
+        found.append(ClientVerdict(client.name, not reason, reason, looks_here=not away))
+    return found
 
 
 def _asks_by(client: Client, uri: str) -> bool:

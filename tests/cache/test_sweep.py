@@ -174,6 +174,6 @@ def test_a_commit_whose_temp_was_swept_is_made_again(tmp_path: Path) -> None:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(System, "replace", staticmethod(replace))
-            folder.write(KEY + ".png", b"entry", KEY)
+            folder.write(KEY + ".png", b"entry")
     assert swept
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {KEY + ".png": b"entry"}

@@ -233,7 +233,7 @@ class Merger:
         if not wins(head, folder.read(file), place):
             self.tally.kept += 1
             return
-        folder.write(file, data, place.key)
+        folder.write(file, data)
         self.tally.taken += 1
         self.tally.taken_bytes += len(data)
 
