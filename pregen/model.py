@@ -7,7 +7,7 @@ walked them. Times are nanoseconds since 1970, sizes are bytes, edges are pixels
 from __future__ import annotations
 
 from enum import Enum, IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Flavor(Enum):
@@ -217,9 +217,10 @@ class Outcome(NamedTuple):
         return self.kind in FAILURES
 
 
-Known = tuple[Any, ...]
-"""What is remembered of a source whose entries were fresh: its size in bytes, its mtime in ns, the
-16 bytes of its key, then inode, mtime_ns and size_bytes of the entry of every wanted flavor."""
+#: What is remembered of a source whose entries were fresh: its size in bytes, its mtime in ns, the
+#: 16 bytes of its key, then inode, mtime_ns and size_bytes of the entry of every wanted flavor.
+#: Flat, as the journal packs it: a re-run unpacks the whole library's.
+Known = tuple[int, int, bytes, *tuple[int, ...]]
 
 
 class Skip(NamedTuple):

@@ -32,11 +32,11 @@ from pregen.journal import Journal, RunTotals
 from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import Kind, Skip
 from pregen.plan import Planner
-from pregen.reuse.index import Kinship
+from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.sharing import SharedEntries, SharedPlanner
 from pregen.thumbspec.naming import Published, key
-from pregen.walk import WalkCounts, below, sources_from_list, walk, working_directory
+from pregen.walk import WalkCounts, folder_roots, sources_from_list, walk, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -266,7 +266,7 @@ def _folders(config: RunConfig) -> tuple[bytes, ...]:
     shared = config.work.shared
     if shared and config.walk.follow_symlinks:
         return (b"/",)  # thumbnails go beside originals, wherever links lead
-    return below(config.walk.roots, _cwd() or b"/", of_files=shared)
+    return folder_roots(config.walk.roots, _cwd() or b"/", of_files=shared)
 
 
 def _cwd() -> bytes:
@@ -399,7 +399,7 @@ def _planner(
         next_id,
         memory if journal.usable else None,
         shared=SharedEntries(config.work.version).fresh if plan.use_shared else None,
-        kin=Kinship(cache, plan.flavors, journal).of,
+        kin=ContentIndex(cache, plan.flavors, journal).candidates,
         uris=Published(plan.publish).uris if plan.publish else None,
     )
 

@@ -1,10 +1,10 @@
-"""What is to be done for a source: a job, or the reason why there is none (DESIGN 3.7 to 3.9).
+"""What is to be done for a source: a job, or the reason why there is none.
 
 `decide` is the decision: pure, from verdicts to steps. `Planner` reads the cache for it. Nothing
 here writes, so `--dry-run` plans like any other run; and nothing here opens a source.
 
 Where a source is to be decoded, the job names the entries that may hold its picture already
-(`kinship`): those of its former name, or of another of its URIs.
+(`reuse.index`): those of its former name, or of another of its URIs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pregen.cache.folder import NO_STAMP
 from pregen.cache.keyset import KeySet
 from pregen.config import Check
 from pregen.model import ALL_FLAVORS, Action, Job, Kind, Skip, Step
-from pregen.reuse.memory import Recall
+from pregen.reuse.memory import RememberedSources
 from pregen.source_file import real_path
 from pregen.thumbspec.naming import entry_name, key
 from pregen.thumbspec.uri import all_uris
@@ -186,19 +186,19 @@ class Planner:
         self._fails = _Listed(cache.fail_folder)
         self._until_listing = LIST_AFTER_SOURCES
         usable = memory if not (config.force or config.realpath_keys) else None
-        self._recall = Recall(cache, config.flavors, usable) if usable else None
+        self._remembered = RememberedSources(cache, config.flavors, usable) if usable else None
         self._believe = config.check is Check.QUICK
         self._wanted = [ALL_FLAVORS.index(flavor) for flavor in config.flavors]
         self._as_wanted = [_FRESH if f in config.flavors else _MISSING for f in ALL_FLAVORS]
 
     def close(self) -> None:
         """Hand what was learned to the memory. The walk is over."""
-        if self._recall is not None:
-            self._recall.close()
+        if self._remembered is not None:
+            self._remembered.close()
 
     def believes(self, source: Source) -> bool:
         """Tell whether a source needs no look: nothing changed since it was found fresh."""
-        return self._believe and self._recall is not None and self._recall.fresh(source)
+        return self._believe and self._remembered is not None and self._remembered.fresh(source)
 
     def plan(self, source: Source) -> Job | Skip:
         """Look at every entry a source has and decide.
@@ -206,7 +206,6 @@ class Planner:
         Raises:
             CacheError: The cache cannot be read: out of descriptors, a failing disk.
         """
-        recall = self._recall
         if self._until_listing:
             self._until_listing -= 1
             if not self._until_listing:
@@ -216,9 +215,9 @@ class Planner:
         entries = [self._look(uri, source, stamps) for uri in uris]
         config = self._config
         if len(entries) == 1 and entries[0].verdicts == self._as_wanted and not config.force:
-            if recall is not None:
+            if self._remembered is not None:
                 wanted = [stamps[index] or NO_STAMP for index in self._wanted]
-                recall.learn(source, key(uris[0]), wanted)
+                self._remembered.learn(source, key(uris[0]), wanted)
             return Skip(source.path, Kind.FRESH)
         found = decide(source, entries, config)
         if not config.force and not isinstance(found, Skip) and found[-1].action is _MAKE:

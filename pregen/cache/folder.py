@@ -1,158 +1,102 @@
-"""One directory of the cache, opened when it is needed, and the files in it, by name.
+"""One folder of a cache: the files in it by name, and all of them by listing.
 
-For reading it is taken as it is, and one that is not there is empty. For writing it is created,
-has to be ours, and a wrong mode is mended (`pregen.cache.folder`).
+Two kinds of programs come here. A run asks for single entries by name and writes them: for it a
+folder is created, has to be ours, and a wrong mode is mended. `clean`, `verify`, `doctor` and their
+like look through whole folders as they are, and neither create nor mend anything
+(`OpenPolicy`). A folder that is not there is empty for both.
 
-Knows nothing of flavors, URIs or PNG. An instance is for one thread at a time.
+No link to a file is ever followed. One instance is for one thread at a time.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import stat
-from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+import re
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from pregen.cache import atomic
-from pregen.cache.errors import FolderGoneError, cache_error, let_go, shown
-from pregen.errors import CacheError
+from pregen.cache.errors import FolderGoneError, cache_error, let_go
+from pregen.cache.opening import DIR_FLAGS, OpenPolicy, open_ours
 from pregen.model import Stamp
+from pregen.thumbspec.pngchunks import IEND, PngError, chunk
+from pregen.thumbspec.pngtext import MTIME, URI, PngHead, read_head
+from pregen.thumbspec.validity import HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pregen.model import Flavor
 
-# --- Opens a directory of the cache for writing: created if need be, ours, 0700
-#
-# Symbolic links are followed (people keep the cache on another disk) when the link is ours or
-# root's and the directory it leads to is ours: anything else may have been planted by somebody else
-# while a mode was too open. Whether a file can be made in it, trying tells (`atomic.probe`).
-
-
-DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-DIR_MODE = 0o700
-
-
-def open_ours(name: bytes, above: int | None, path: bytes) -> int:
-    """Return a descriptor of the directory `name`.
-
-    By the descriptor of the one above it: once that is 0700, nobody can plant a link.
-
-    Args:
-        name: Relative to `above`, or absolute without it: then the missing folders above it are
-            created too, and those that are there keep their modes.
-        above: An open directory of ours.
-        path: The whole path, for messages.
-
-    Raises:
-        CacheError: Something else is there, or it is not ours.
-        OSError: The system refused; not yet put into words for the user.
-    """
-    if above is None:
-        _make_ancestors(os.path.dirname(name))
-    fd = _open_or_make(name, above, path)
-    try:
-        _check(fd, name, above, path)
-    except BaseException:
-        let_go(fd)
-        raise
-    return fd
-
-
-def _open_or_make(name: bytes, above: int | None, path: bytes) -> int:
-    try:
-        return os.open(name, DIR_FLAGS, dir_fd=above)
-    except FileNotFoundError:
-        _make(name, above)
-    except PermissionError:
-        # Perhaps ours, with a mode that locks us out.
-        if os.stat(name, dir_fd=above).st_uid != os.geteuid():
-            raise
-        os.chmod(name, DIR_MODE, dir_fd=above)
-    except NotADirectoryError:
-        raise CacheError(f"{shown(path)} is not a directory: move it away and run again") from None
-    try:
-        return os.open(name, DIR_FLAGS, dir_fd=above)
-    except FileNotFoundError:
-        if not os.path.islink(path):
-            raise
-        raise CacheError(
-            f"{shown(path)} is a symbolic link to a directory that is not there: mount its disk,"
-            " or remove the link"
-        ) from None
-
-
-def _check(fd: int, name: bytes, above: int | None, path: bytes) -> None:
-    """Refuse what is not ours, mend the mode of what is."""
-    facts = os.fstat(fd)
-    link = os.stat(name, dir_fd=above, follow_symlinks=False)
-    us = os.geteuid()
-    if stat.S_ISLNK(link.st_mode) and link.st_uid not in {us, 0}:
-        raise CacheError(
-            f"{shown(path)} is a symbolic link made by user {link.st_uid}: remove it, or choose"
-            " another cache with XDG_CACHE_HOME"
-        )
-    if facts.st_uid != us:
-        raise CacheError(
-            f"{shown(path)} belongs to user {facts.st_uid} and pregen runs as user {us}: run it"
-            " as that user, give the folder to this one (chown -R), or choose another cache with"
-            " XDG_CACHE_HOME"
-        )
-    if stat.S_IMODE(facts.st_mode) & 0o777 != DIR_MODE:
-        with suppress(OSError):  # file systems without modes; the probe finds the rest
-            os.fchmod(fd, DIR_MODE)
-
-
-def _make(name: bytes, above: int | None) -> None:
-    """Create a directory with mode 0700 under any umask; somebody else may have just done so."""
-    try:
-        os.mkdir(name, DIR_MODE, dir_fd=above)
-    except FileExistsError:
-        return
-    with suppress(OSError):  # file systems without modes
-        os.chmod(name, DIR_MODE, dir_fd=above)
-
-
-def _make_ancestors(path: bytes) -> None:
-    """Create what is missing above the cache, 0700 (XDG base directory specification)."""
-    if not os.path.isdir(path) and path != os.path.dirname(path):
-        _make_ancestors(os.path.dirname(path))
-        _make(path, None)
-        if not os.path.isdir(path):
-            raise CacheError(
-                f"{shown(path)} is not a directory, or a symbolic link to one that is not there:"
-                " move it away or mount its disk, or set XDG_CACHE_HOME"
-            )
-
-
-# --- One directory of the cache, opened when it is needed, and the files in it, by name
-
-
+#: The name of an entry and of a fail record: md5 in hex digits (standard, Thumbnail Saving).
+ENTRY_NAME: Final = re.compile(r"[0-9a-f]{32}\.png")
+_KEY_CHARS: Final = 32
 #: More is no entry: an xx-large of incompressible RGBA has 4 MiB of pixels (1024 x 1024 x 4).
-ENTRY_LIMIT_BYTES = 64 * 1024 * 1024
+ENTRY_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
 #: O_NONBLOCK: a FIFO planted under an entry's name must not hang the run.
-_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+#: Looking through a cache is no use of its entries: access times tell the least recently used.
+_NO_ATIME: Final[int] = getattr(os, "O_NOATIME", 0)
 
-_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ESTALE})
+_NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+#: What opening for writing mends, or puts into words.
+_MENDED: Final = _NOT_THERE | {errno.EACCES, errno.ESTALE}
 #: These say something about this process, nothing about the file.
-_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_OF_PROCESS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+#: Listed together and taken in the order of inodes, which on a disk is about that of the data:
+#: read in the order of their names (hashes), entries make a disk seek for each one.
+_BATCH: Final = 65536
+#: How every PNG ends.
+_END: Final = chunk(IEND, b"")
 
 #: Of what cannot be examined; no file has it.
-NO_STAMP = Stamp(0, 0, 0)
+NO_STAMP: Final = Stamp(0, 0, 0)
 #: What reading gives for a file that is there and cannot be an entry: a judge says CORRUPT.
-NO_ENTRY = b""
+NO_ENTRY: Final = b""
+
+
+class FolderCount(NamedTuple):
+    """What one folder holds."""
+
+    entries: int = 0
+    size_bytes: int = 0
+    """Of the entries; the disk may take more, in whole blocks."""
+    others: int = 0
+    """What is no entry: temps of a run under way, links, somebody's files."""
 
 
 class Folder:
-    """A directory below `parent`, or, without one, at an absolute path."""
+    """A directory below `parent`, or, without one, at an absolute path.
+
+    Args:
+        parent: The folder above it.
+        name: Relative to it.
+        policy: How it is opened; without one, as `parent` is.
+        flavor: Whose entries these are; None for fail records, and for folders of folders.
+        program: Whose fail records these are; empty for entries, which name their makers in their
+            texts (`Software`).
+    """
 
     give: Callable[[int], None] | None = None
     """Gives a file written here other rights than 0600 (`atomic.commit`)."""
 
-    def __init__(self, parent: Folder | None, name: bytes) -> None:
+    def __init__(
+        self,
+        parent: Folder | None,
+        name: bytes,
+        policy: OpenPolicy | None = None,
+        *,
+        flavor: Flavor | None = None,
+        program: str = "",
+    ) -> None:
         self.path: bytes = os.path.join(parent.path, name) if parent else name
+        self.flavor = flavor
+        self.program = program
+        self.policy: OpenPolicy = policy or (parent.policy if parent else OpenPolicy.OURS)
         self._parent = parent
         self._name = name
         self._fd: int | None = None
@@ -163,6 +107,11 @@ class Folder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def name(self) -> str:
+        """The path below the root: `large`, `fail/gnome-thumbnail-factory`."""
+        return self.flavor.directory if self.flavor else f"fail/{self.program}"
 
     def close(self) -> None:
         """Let go of the descriptor. The folder can be used again."""
@@ -176,26 +125,43 @@ class Folder:
         if self._parent:
             self._parent.forget()
 
+    # Opening.
+
     def reading_fd(self) -> int | None:
         """Return the directory as it is, or None when there is none that can be read.
 
         Raises:
-            CacheError: Out of descriptors or memory, or the disk fails.
+            CacheError: Out of descriptors or memory, or the disk fails; also, unless it is OURS,
+                no permission.
         """
         if self._fd is None:
             try:
-                self._fd = os.open(self.path, DIR_FLAGS)
+                self._fd = self._opened()
             except OSError as error:
-                if error.errno not in _NOT_THERE:
-                    raise cache_error(error, self.path) from error
+                self._raise_unless_absent(error)
         return self._fd
 
+    def _opened(self) -> int | None:
+        if self._parent is None or self.policy is not OpenPolicy.WITHOUT_LINKS:
+            return os.open(self.path, DIR_FLAGS)
+        above = self._parent.reading_fd()
+        if above is None:
+            return None
+        return os.open(self._name, DIR_FLAGS | os.O_NOFOLLOW, dir_fd=above)
+
+    def _raise_unless_absent(self, error: OSError) -> None:
+        if error.errno not in (_MENDED if self.policy is OpenPolicy.OURS else _NOT_THERE):
+            raise cache_error(error, self.path) from error
+
     def writing_fd(self) -> int:
-        """Return the directory, created if need be, ours and 0700.
+        """Return the directory, created if need be, ours and 0700; unless OURS, as it is.
 
         Raises:
             CacheError: It cannot be made or used; the message says what to do.
+            FileNotFoundError: It is not there, and is not to be made.
         """
+        if self.policy is not OpenPolicy.OURS:
+            return self.fd
         if self._fd is None or not self._writable:
             self.close()
             try:
@@ -206,9 +172,26 @@ class Folder:
             self._writable = True
         return self._fd
 
+    @property
+    def fd(self) -> int:
+        """The directory as it is, open until `close`.
+
+        Raises:
+            FileNotFoundError: There is none that can be read.
+            CacheError: As `reading_fd`.
+        """
+        fd = self.reading_fd()
+        if fd is None:
+            raise FileNotFoundError(errno.ENOENT, "no such folder")
+        return fd
+
     def exists(self) -> bool:
         """Tell whether there is a directory to read."""
         return self.reading_fd() is not None
+
+    def is_link(self) -> bool:
+        """Tell whether a symbolic link stands in its place."""
+        return os.path.islink(self.path)
 
     def probe(self) -> None:
         """Create the folder if need be, and try whether a file can be made in it.
@@ -220,73 +203,61 @@ class Folder:
 
     # Files, by name.
 
-    def read_head(self, name: str, limit_bytes: int) -> bytes | None:
-        """Return a file's first bytes, None when there is none, `NO_ENTRY` when it is no entry.
+    def examine(self, name: str, limit_bytes: int = HEAD_BYTES) -> tuple[bytes, Stamp] | None:
+        """Return a file's first bytes and its stamp; None: there is none.
 
-        Raises:
-            CacheError: Out of descriptors or memory.
-        """
-        found = self.examine(name, limit_bytes)
-        return None if found is None else found[0]
-
-    def examine(self, name: str, limit_bytes: int) -> tuple[bytes, Stamp] | None:
-        """Return a file's first bytes and its stamp; otherwise as `read_head`.
+        The bytes are `NO_ENTRY` for what is no entry: a link, a socket, somebody else's file, a
+        bad sector, more than `ENTRY_LIMIT_BYTES`.
 
         Raises:
             CacheError: Out of descriptors or memory.
         """
         try:
-            fd = self._open_file(name)
+            fd = os.open(name, _FILE_FLAGS, dir_fd=self._fd if self._fd is not None else self.fd)
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._no_entry(error), NO_STAMP
+            return self._no_entry(error)
         try:
-            now = os.fstat(fd)
-            stamp = Stamp(now.st_ino, now.st_mtime_ns, now.st_size)
-            return os.read(fd, limit_bytes), stamp
+            stamp = stamp_of(os.fstat(fd))
+            if stamp.size_bytes > ENTRY_LIMIT_BYTES:
+                return NO_ENTRY, stamp
+            return _read(fd, min(stamp.size_bytes, limit_bytes)), stamp
         except IsADirectoryError:
             return None  # no desktop takes a directory for an entry, and it cannot be replaced
         except OSError as error:
-            return self._no_entry(error), NO_STAMP
+            return self._no_entry(error)
         finally:
             let_go(fd)
 
+    def _no_entry(self, error: OSError) -> tuple[bytes, Stamp]:
+        if error.errno in _OF_PROCESS:
+            raise cache_error(error, self.path) from error
+        return NO_ENTRY, NO_STAMP
+
     def read(self, name: str) -> bytes | None:
-        """Return a whole file; as `read_head`, and `NO_ENTRY` past `ENTRY_LIMIT_BYTES`.
+        """Return a whole file; otherwise as the bytes of `examine`.
 
         Raises:
             CacheError: Out of descriptors or memory.
         """
-        try:
-            fd = self._open_file(name)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            return self._no_entry(error)
-        try:
-            return _read_whole(fd)
-        except IsADirectoryError:
-            return None
-        except OSError as error:
-            return self._no_entry(error)
-        finally:
-            let_go(fd)
+        found = self.examine(name, ENTRY_LIMIT_BYTES)
+        return None if found is None else found[0]
 
-    def write(self, name: str, data: bytes, key: str) -> Stamp:
+    def write(self, name: str, data: bytes) -> Stamp:
         """Commit a file (`atomic.commit`); a folder that was removed meanwhile is made again.
 
         Raises:
             CacheError: As `atomic.commit`.
         """
         try:
-            return self._commit(name, data, key)
+            return self._commit(name, data)
         except FolderGoneError:
             self.forget()
-            return self._commit(name, data, key)
+            return self._commit(name, data)
 
-    def _commit(self, name: str, data: bytes, key: str) -> Stamp:
-        return atomic.commit(self.writing_fd(), name, data, key, folder=self.path, give=self.give)
+    def _commit(self, name: str, data: bytes) -> Stamp:
+        return atomic.commit(self.writing_fd(), name, data, name, folder=self.path, give=self.give)
 
     def delete(self, name: str) -> bool:
         """Remove a file, or a symlink itself; tell whether there was one.
@@ -304,50 +275,199 @@ class Folder:
             raise cache_error(error, os.path.join(self.path, os.fsencode(name))) from error
         return True
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of everything in the folder, in no order; nothing is kept in memory.
+    def file(self, name: str) -> CacheFile | None:
+        """Look a file up; None: there is none, or it cannot be looked at."""
+        try:
+            return CacheFile(self, name, os.stat(name, dir_fd=self.fd, follow_symlinks=False))
+        except OSError:
+            return None
 
-        Raises:
-            CacheError: The directory cannot be listed.
-        """
+    # All files. Those that come or go meanwhile may be left out. All of these raise CacheError
+    # when the directory cannot be listed.
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of everything in the folder, in no order; nothing is kept in memory."""
+        with self._listed() as found:
+            for entry in found:
+                yield entry.name
+
+    def entry_names(self) -> Iterator[str]:
+        """Yield the names of the entries, in the order of their inodes."""
+        return self._by_inode(is_entry)
+
+    def entries(self) -> Iterator[CacheFile]:
+        """Yield the entries (regular files with an entry's name), in the order of their inodes."""
+        return self._files(is_entry)
+
+    def others(self) -> Iterator[CacheFile]:
+        """Yield all that is no entry: other names, links, folders, sockets."""
+        return self._files(lambda found: not is_entry(found))
+
+    def count(self) -> FolderCount:
+        """Count what is here, by names, types and sizes."""
+        entries = size_bytes = others = 0
+        with self._listed() as found:
+            for entry in found:
+                if not is_entry(entry):
+                    others += 1
+                    continue
+                with suppress(FileNotFoundError):  # removed or replaced this moment
+                    size_bytes += entry.stat(follow_symlinks=False).st_size
+                    entries += 1
+        return FolderCount(entries, size_bytes, others)
+
+    def _files(self, wanted: Callable[[os.DirEntry[str]], bool]) -> Iterator[CacheFile]:
+        for name in self._by_inode(wanted):
+            try:
+                found = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise cache_error(error, self.path) from error
+            yield CacheFile(self, name, found)
+
+    def _by_inode(self, wanted: Callable[[os.DirEntry[str]], bool]) -> Iterator[str]:
+        with self._listed() as found:
+            chosen = filter(wanted, found)
+            while batch := [(entry.inode(), entry.name) for entry in islice(chosen, _BATCH)]:
+                for _, name in sorted(batch):
+                    yield name
+
+    @contextmanager
+    def _listed(self) -> Iterator[Iterator[os.DirEntry[str]]]:
+        """Give what is in the folder, of which `is_file` and `stat` may be asked meanwhile."""
         fd = self.reading_fd()
         if fd is None:
+            yield iter(())
             return
         try:
             # An own descriptor: two listings through one would share their position.
             listed = os.open(b".", DIR_FLAGS, dir_fd=fd)
             try:
-                with os.scandir(listed) as entries:
-                    for entry in entries:
-                        yield entry.name
+                with os.scandir(listed) as found:
+                    yield found
             finally:
                 let_go(listed)
         except OSError as error:
-            if error.errno not in _NOT_THERE:
-                raise cache_error(error, self.path) from error
-
-    def _open_file(self, name: str) -> int:
-        """Open without following a link."""
-        folder = self._fd if self._fd is not None else self.reading_fd()
-        if folder is None:
-            raise FileNotFoundError(errno.ENOENT, "no such folder")
-        return os.open(name, _FILE_FLAGS, dir_fd=folder)
-
-    def _no_entry(self, error: OSError) -> bytes:
-        """A link, a socket, somebody else's file, a bad sector: there, and no entry."""
-        if error.errno in _OURS:
-            raise cache_error(error, self.path) from error
-        return NO_ENTRY
+            self._raise_unless_absent(error)
 
 
-def _read_whole(fd: int) -> bytes:
-    """Read a regular file to the size it has now, or give `NO_ENTRY`."""
-    facts = os.fstat(fd)
-    if not stat.S_ISREG(facts.st_mode) or facts.st_size > ENTRY_LIMIT_BYTES:
-        if stat.S_ISDIR(facts.st_mode):
-            raise IsADirectoryError
-        return NO_ENTRY
-    data = os.read(fd, facts.st_size)
-    while len(data) < facts.st_size and (more := os.read(fd, facts.st_size - len(data))):
+class CacheFile:
+    """A file in one folder of the cache, as it was when the folder was listed."""
+
+    __slots__ = ("_head", "folder", "name", "stat")
+
+    def __init__(self, folder: Folder, name: str, found: os.stat_result) -> None:
+        self.folder = folder
+        self.name = name
+        """The file's name, without its folder."""
+        self.stat = found
+        """Of the file itself, a link is not followed."""
+        self._head: PngHead | None = None
+
+    def __repr__(self) -> str:
+        return f"CacheFile({self.path!r})"
+
+    @property
+    def path(self) -> bytes:
+        """The whole path, for messages."""
+        return os.path.join(self.folder.path, os.fsencode(self.name))
+
+    @property
+    def key(self) -> str:
+        """The 32 hex digits. Only entries have a key."""
+        return self.name[:_KEY_CHARS]
+
+    @property
+    def identity(self) -> tuple[int, int, int, int]:
+        """Device, inode, mtime (ns) and size: the same file, not written since.
+
+        Not ctime: removing one of two names of a file (hard links) changes it for the other.
+        """
+        found = self.stat
+        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+    def read(self, limit_bytes: int = ENTRY_LIMIT_BYTES) -> bytes:
+        """Return the file's first bytes, up to a limit, leaving its access time as it is.
+
+        Raises:
+            OSError: FileNotFoundError: it is gone. Anything else: it cannot be read now, which
+                says nothing about its content.
+        """
+        fd = self._open()
+        try:
+            return _read(fd, min(self.stat.st_size, limit_bytes))
+        finally:
+            let_go(fd)
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.name, _FILE_FLAGS | _NO_ATIME, dir_fd=self.folder.fd)
+        except PermissionError:  # only its owner may leave a file's access time as it is
+            return os.open(self.name, _FILE_FLAGS, dir_fd=self.folder.fd)
+
+    def head(self) -> PngHead:
+        """Return the PNG's header and texts; the file is opened once, later calls are free.
+
+        Reads the first bytes and the last; reads on where the texts do not fit into the first,
+        or where URI or MTime may stand behind the picture (some programs write them there).
+
+        Raises:
+            PngError: It is no PNG, damaged before its picture, or cut off anywhere: corrupt. What
+                is damaged within the picture passes.
+            OSError: As `read`.
+        """
+        if self._head is None:
+            fd = self._open()
+            try:
+                self._head = self._read_head(fd)
+            finally:
+                let_go(fd)
+        return self._head
+
+    def _read_head(self, fd: int) -> PngHead:
+        size_bytes = self.stat.st_size
+        data = _read(fd, min(size_bytes, HEAD_BYTES))
+        head = read_head(data)
+        if not head.complete and len(data) < size_bytes:
+            data = _read(fd, min(size_bytes, ENTRY_LIMIT_BYTES))
+            head = read_head(data)
+        if not head.complete:
+            raise PngError("is cut off before its picture")
+        tail = os.pread(fd, len(_END), max(0, size_bytes - len(_END)))
+        if tail != _END or not (head.first(URI) and head.first(MTIME)):
+            head = read_head(_read(fd, min(size_bytes, ENTRY_LIMIT_BYTES)), past_image=True)
+            if not head.ended:
+                raise PngError("is cut off within its picture")
+        return head
+
+    def unchanged(self) -> bool:
+        """Tell whether the name still leads to the file that was listed, not written since."""
+        now = self.folder.file(self.name)
+        return now is not None and now.identity == self.identity
+
+    def remove(self) -> bool:
+        """Delete the file if it is unchanged; False: it was not, or is gone already.
+
+        Raises:
+            CacheError: It cannot be deleted.
+        """
+        return self.unchanged() and self.folder.delete(self.name)
+
+
+def is_entry(found: os.DirEntry[str]) -> bool:
+    """Tell by name and type alone whether this is an entry or a fail record."""
+    return bool(ENTRY_NAME.fullmatch(found.name)) and found.is_file(follow_symlinks=False)
+
+
+def stamp_of(found: os.stat_result) -> Stamp:
+    """Return the stamp of a file that was looked up."""
+    return Stamp(found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def _read(fd: int, size_bytes: int) -> bytes:
+    """Read from the start; less when the file has become shorter."""
+    data = os.pread(fd, size_bytes, 0)
+    while len(data) < size_bytes and (more := os.pread(fd, size_bytes - len(data), len(data))):
         data += more
     return data

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.cache.atomic import TEMP_PATTERN
 from pregen.cache.errors import cache_error, shown
-from pregen.cache.folder import DIR_FLAGS, Folder
-from pregen.cache.store import Cache
+from pregen.cache.folder import Folder
+from pregen.cache.opening import DIR_FLAGS, OpenPolicy
+from pregen.cache.store import Cache, sweep
 from pregen.errors import CacheError, CacheFullError
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
     from pregen.model import Flavor, Stamp
 
+SHARED_NAME = b".sh_thumbnails"
 
-# --- Who may do what with a file: taken from one open file, given to another
-#
-# For shared repositories, whose thumbnails have the rights of their originals (standard, Shared
-# Thumbnail Repositories). What cannot be given exactly is given more narrowly, never more widely.
-
+_INSTEAD = "thumbnails for you alone are made by `pregen run`"
+#: Asking as the user we work as matters to set-user-ID programs only; not every system can.
+_EFFECTIVE = os.access in os.supports_effective_ids
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 #: Linux keeps an access list under this name; the mode's group bits are then its mask (acl(5)).
 _ACL = "system.posix_acl_access"
@@ -44,7 +45,10 @@ _FILE_BITS = 0o777
 
 
 class Rights(NamedTuple):
-    """Owner, group, mode and access list of a file or a folder."""
+    """Owner, group, mode and access list of a file or a folder, to be given to another.
+
+    What cannot be given exactly is given more narrowly, never more widely.
+    """
 
     mode: int
     uid: int
@@ -111,14 +115,6 @@ def _access_list(fd: int) -> bytes | None:
         raise
 
 
-# --- Shared repositories: `.sh_thumbnails` beside the originals, for whoever mounts them
-
-
-SHARED_NAME = b".sh_thumbnails"
-
-_INSTEAD = "thumbnails for you alone are made by `pregen run`"
-
-
 class _Originals(Folder):
     """The folder of the originals: read, and written only by what is made in it."""
 
@@ -158,9 +154,9 @@ class _SharedFolder(Folder):
             top = top._parent  # noqa: SLF001 - likewise
         return top.writing_fd() if top else None
 
-    def _commit(self, name: str, data: bytes, key: str) -> Stamp:
+    def _commit(self, name: str, data: bytes) -> Stamp:
         try:
-            return super()._commit(name, data, key)
+            return super()._commit(name, data)
         except CacheFullError:
             raise
         except CacheError as error:
@@ -172,8 +168,6 @@ class _SharedFolder(Folder):
     def _sweep(self) -> None:
         """Remove the temps of dead runs, once, before the first write."""
         if any(map(TEMP_PATTERN.fullmatch, self.names())):
-            from pregen.cache.store import sweep  # noqa: PLC0415 - psutil: 30 ms, rarely needed
-
             sweep(self)
 
 
@@ -187,7 +181,7 @@ class SharedRepository(Cache):
     def __reduce__(self) -> tuple[type[Cache], tuple[bytes, str]]:
         return SharedRepository, (self.directory, self.version)
 
-    def _root_folder(self) -> Folder:
+    def _root_folder(self, policy: OpenPolicy) -> Folder:  # noqa: ARG002 - it has its own
         return _SharedFolder(_Originals(None, self.directory), SHARED_NAME)
 
     def give_to_files(self, give: Callable[[int], None]) -> None:
@@ -245,11 +239,6 @@ class SharedRepositories:
         except OSError as error:
             raise cache_error(error, path) from error
         return self._open
-
-
-#: Asking as the user we work as matters to set-user-ID programs only; not every system can.
-_EFFECTIVE = os.access in os.supports_effective_ids
-_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def _open_or_make(name: bytes, above: int | None, like: int | None) -> int:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Final, Self
 
 from pregen.originals import helper
 from pregen.originals.helper import Answer
-from pregen.originals.status import Look, Sight
+from pregen.originals.status import (
+    UNKNOWN,
+    LookOutcome,
+    Original,
+    PathStatus,
+    judge,
+    of_other_scheme,
+)
 from pregen.thumbspec.naming import clean_path
 
 if TYPE_CHECKING:
@@ -24,14 +31,9 @@ if TYPE_CHECKING:
 
     from pregen.originals.mounts import Mount, Mounts
 
-
-# --- One helper process (`pregen.originals.helper`), seen from the program that asks it
-#
-# It can be abandoned at any time: a process that waits in the kernel for a dead server cannot be
-# killed before the server is back (state D), so nothing of ours may depend on its end. It shares no
-# stream with us but its own socket, holds no lock, and leaves when the socket ends.
-
-
+#: How long a mount may take for an answer: a sleeping disk of a server needs up to 10 s to turn.
+DEFAULT_TIMEOUT_S: Final = 15.0
+_MAX_THREADS: Final = 64
 #: Paths asked about at once: few enough that a question is read as fast as it is written.
 _BATCH: Final = 512
 _READ_BYTES: Final = 1 << 16
@@ -40,7 +42,12 @@ _GONE_S: Final = 0.05
 
 
 class Helper:
-    """A process that looks at the files of one mount. Nothing is touched here but its socket."""
+    """A process that looks at the files of one mount (`pregen.originals.helper`).
+
+    It can be abandoned at any time: a process that waits in the kernel for a dead server cannot
+    be killed before the server is back (state D), so nothing of ours may depend on its end. It
+    shares no stream with us but its own socket, holds no lock, and leaves when the socket ends.
+    """
 
     def __init__(self, own: bytes, points: frozenset[bytes], timeout_s: float) -> None:
         self._socket, theirs = socket.socketpair()
@@ -95,14 +102,6 @@ class Helper:
             self._process.wait(_GONE_S)
 
 
-# --- Looks at many originals on many mounts at once; a mount that hangs costs its time-out, once
-
-
-#: How long a mount may take for an answer: a sleeping disk of a server needs up to 10 s to turn.
-DEFAULT_TIMEOUT_S: Final = 15.0
-_MAX_THREADS: Final = 64
-
-
 class Examiner:
     """Looks at paths without hanging. To be closed; from one thread at a time.
 
@@ -135,26 +134,44 @@ class Examiner:
             self.close()
             self.mounts = mounts
 
-    def look(self, paths: Sequence[bytes]) -> dict[bytes, Sight]:
+    def look(self, paths: Sequence[bytes]) -> dict[bytes, PathStatus]:
         """Look at paths, absolute and clean; return what each gave."""
-        found: dict[bytes, Sight] = {}
+        found: dict[bytes, PathStatus] = {}
         asked = {path: path for path in paths}
         for _ in range(helper.MAX_LINKS):
             if not asked:
                 return found
             asked = self._round(asked, found)
-        loop = Sight(Look.FAILED, b"/", errno=errno.ELOOP)
+        loop = PathStatus(LookOutcome.FAILED, b"/", errno=errno.ELOOP)
         return found | dict.fromkeys(asked, loop)
 
-    def _round(self, asked: Mapping[bytes, bytes], found: dict[bytes, Sight]) -> dict[bytes, bytes]:
+    def originals(self, asked: Sequence[tuple[bytes | None, str, int]]) -> list[Original]:
+        """Look at the originals of entries, and judge each.
+
+        Args:
+            asked: For each entry the clean path of its original (None: not a file of this
+                machine), its URI (empty: it does not say), and when it was written (ns).
+        """
+        paths = {path for path, *_ in asked if path is not None}
+        found = self.look(list(paths))
+        return [
+            judge(path, found[path], self.mounts, written_ns)
+            if path is not None
+            else (of_other_scheme(uri) if uri else UNKNOWN)
+            for path, uri, written_ns in asked
+        ]
+
+    def _round(
+        self, asked: Mapping[bytes, bytes], found: dict[bytes, PathStatus]
+    ) -> dict[bytes, bytes]:
         """Ask each mount once: fill `found`, return where the others go on, by original path."""
         groups: dict[bytes, list[tuple[bytes, bytes]]] = {}
         for path, real in asked.items():
             mount = self.mounts.of(real)
             if mount.automatic:
-                found[path] = Sight(Look.UNTOUCHED, real)
+                found[path] = PathStatus(LookOutcome.UNTOUCHED, real)
             elif mount.point in self.hung:
-                found[path] = Sight(Look.TIMED_OUT, real)
+                found[path] = PathStatus(LookOutcome.TIMED_OUT, real)
             else:
                 groups.setdefault(mount.point, []).append((path, real))
         elsewhere: dict[bytes, bytes] = {}
@@ -164,12 +181,13 @@ class Examiner:
                 if answer.kind == helper.ELSEWHERE:
                     elsewhere[path] = answer.path
                 else:
-                    found[path] = _sight(real, answer)
+                    found[path] = _status(real, answer)
             if len(answers) < len(pairs):
                 self.hung[point] = self.mounts.of(point)
                 self._helpers.pop(point).abandon()
                 found.update(
-                    (path, Sight(Look.TIMED_OUT, real)) for path, real in pairs[len(answers) :]
+                    (path, PathStatus(LookOutcome.TIMED_OUT, real))
+                    for path, real in pairs[len(answers) :]
                 )
         return elsewhere
 
@@ -193,13 +211,13 @@ class Examiner:
                 raise
 
 
-def _sight(real: bytes, answer: helper.Answer) -> Sight:
+def _status(real: bytes, answer: helper.Answer) -> PathStatus:
     if answer.kind == helper.FOUND:
-        return Sight(Look.FOUND, real, int(answer.first), int(answer.second))
+        return PathStatus(LookOutcome.FOUND, real, int(answer.first), int(answer.second))
     if answer.kind == helper.FAILED:
-        return Sight(Look.FAILED, real, errno=int(answer.first))
-    return Sight(
-        Look.MISSING,
+        return PathStatus(LookOutcome.FAILED, real, errno=int(answer.first))
+    return PathStatus(
+        LookOutcome.MISSING,
         clean_path(answer.path, b"/"),
         folder=answer.folder,
         folder_changed_ns=int(answer.first),

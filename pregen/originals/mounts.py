@@ -1,4 +1,4 @@
-"""Mount points, those that are and those that are declared, and what they say about a path. Pure.
+"""Mount points, those that are and those that are declared, and what they say about a path.
 
 Paths are taken by their text: resolving links would touch file systems that may hang.
 """
@@ -21,39 +21,13 @@ if TYPE_CHECKING:
 
 #: File systems over a network, as the kernel and FUSE call them. `fuse.` is taken off first.
 _REMOTE: Final = frozenset(
-    (
-        "9p",
-        "acfs",
-        "afs",
-        "auristorfs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "coda",
-        "curlftpfs",
-        "davfs",
-        "davfs2",
-        "gcsfuse",
-        "glusterfs",
-        "gpfs",
-        "gvfsd-fuse",
-        "httpfs",
-        "juicefs",
-        "kio-fuse",
-        "lustre",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "orangefs",
-        "pvfs2",
-        "rclone",
-        "s3fs",
-        "smb",
-        "smb3",
-        "smbfs",
-        "smbnetfs",
-        "sshfs",
+    word
+    for line in (
+        "9p acfs afs auristorfs beegfs ceph cifs coda curlftpfs davfs davfs2 gcsfuse glusterfs",
+        "gpfs gvfsd-fuse httpfs juicefs kio-fuse lustre ncpfs nfs nfs4 orangefs pvfs2 rclone",
+        "s3fs smb smb3 smbfs smbnetfs sshfs",
     )
+    for word in line.split()
 )
 #: What is mounted from `host:/path` or `//host/share` is remote whatever its type (GNU df's rule).
 _REMOTE_DEVICE: Final = re.compile(rb"//[^/]+/|[^/:]+:/|[^/@:]+@[^/]+:")
@@ -178,10 +152,8 @@ def _byte(escape: re.Match[bytes]) -> bytes:
     return bytes([int(escape[1], 8)])
 
 
-# --- Places where file systems come and go, known by where desktops and admins put them. Pure
-#
-# (standard, Deleting Thumbnails, rule 3: "heuristics which can be used")
-
+# Places where file systems come and go, known by where desktops and admins put them (standard,
+# Deleting Thumbnails, rule 3: "heuristics which can be used").
 
 #: A medium has its folder here, and that folder goes with it. `/media/LABEL` and
 #: `/media/USER/LABEL` (udisks in Debian), `/run/media/USER/LABEL` (udisks elsewhere), `/mnt/NAME`
@@ -216,10 +188,8 @@ def share_of(path: bytes) -> bytes | None:
     return found["share"] if found else None
 
 
-# --- Reads this system's mount points: those the kernel has and those that are declared
-#
-# Touches no mounted file system; files of /proc and /etc only.
-
+# This system's mount points. Reading them touches no mounted file system: files of /proc and /etc
+# only.
 
 #: As libmount calls the variable that names another fstab (mount(8), Environment).
 FSTAB_VARIABLE: Final = "LIBMOUNT_FSTAB"

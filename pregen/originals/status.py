@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pregen.originals.mounts import Mounts
 
 
-class Look(Enum):
+class LookOutcome(Enum):
     """How looking at a path ended."""
 
     FOUND = "found"
@@ -28,10 +28,10 @@ class Look(Enum):
     """On an autofs trigger, which looking would pull."""
 
 
-class Sight(NamedTuple):
+class PathStatus(NamedTuple):
     """What looking at a path gave."""
 
-    look: Look
+    outcome: LookOutcome
     real: bytes
     """Where the path leads, links followed as far as they could be."""
     size_bytes: int = 0
@@ -80,32 +80,13 @@ UNKNOWN = Original(OriginalState.UNKNOWN)
 
 #: Schemes of GIO and KIO that stay on this machine: bin, recent files, archives, devices.
 _LOCAL_SCHEMES = frozenset(
-    (
-        "admin",
-        "afc",
-        "applications",
-        "archive",
-        "baloosearch",
-        "burn",
-        "cdda",
-        "computer",
-        "desktop",
-        "gphoto2",
-        "kamera",
-        "localtest",
-        "memory",
-        "mtp",
-        "recent",
-        "recentlyused",
-        "resource",
-        "search",
-        "starred",
-        "tags",
-        "tar",
-        "timeline",
-        "trash",
-        "zip",
+    word
+    for line in (
+        "admin afc applications archive baloosearch burn cdda computer desktop gphoto2 kamera",
+        "localtest memory mtp recent recentlyused resource search starred tags tar timeline",
+        "trash zip",
     )
+    for word in line.split()
 )
 
 
@@ -115,54 +96,54 @@ def of_other_scheme(uri: str) -> Original:
     return Original(OriginalState.OTHER_SCHEME, remote=scheme not in _LOCAL_SCHEMES)
 
 
-def judge(path: bytes, sight: Sight, mounts: Mounts, entry_mtime_ns: int) -> Original:
+def judge(path: bytes, status: PathStatus, mounts: Mounts, entry_mtime_ns: int) -> Original:
     """Judge a file of this machine.
 
     Args:
         path: As the URI has it.
-        sight: What looking at it gave.
+        status: What looking at it gave.
         mounts: As they were when it was looked at.
         entry_mtime_ns: When its entry was written.
     """
-    removable = any(_is_removable(each, mounts) for each in (path, sight.real))
-    absent = mounts.absent(path) or mounts.absent(sight.real)
+    removable = any(_is_removable(each, mounts) for each in (path, status.real))
+    absent = mounts.absent(path) or mounts.absent(status.real)
     if absent is not None:  # what is found in its place, if anything, is not the original
         return Original(
             OriginalState.OFFLINE, remote=absent.remote, removable=removable, place=absent.point
         )
-    mount = mounts.of(sight.real)
-    if sight.look is Look.MISSING and not _is_gone(path, sight, mounts, entry_mtime_ns):
-        share = places.share_of(path) or places.share_of(sight.real)
-        medium = places.medium_of(path) or places.medium_of(sight.real)
+    mount = mounts.of(status.real)
+    if status.outcome is LookOutcome.MISSING and not _is_gone(path, status, mounts, entry_mtime_ns):
+        share = places.share_of(path) or places.share_of(status.real)
+        medium = places.medium_of(path) or places.medium_of(status.real)
         remote = True if share or mount.remote else None
-        place = share or medium or sight.folder
+        place = share or medium or status.folder
         return Original(OriginalState.OFFLINE, remote=remote, removable=removable, place=place)
-    remote = None if sight.look is Look.UNTOUCHED else mount.remote
-    state = _STATES[sight.look]
-    return Original(state, sight.size_bytes, sight.mtime_ns, remote, removable, mount.point)
+    remote = None if status.outcome is LookOutcome.UNTOUCHED else mount.remote
+    state = _STATES[status.outcome]
+    return Original(state, status.size_bytes, status.mtime_ns, remote, removable, mount.point)
 
 
 _STATES = {
-    Look.FOUND: OriginalState.THERE,
-    Look.MISSING: OriginalState.GONE,
-    Look.FAILED: OriginalState.UNREADABLE,
-    Look.TIMED_OUT: OriginalState.TIMED_OUT,
-    Look.UNTOUCHED: OriginalState.OFFLINE,
+    LookOutcome.FOUND: OriginalState.THERE,
+    LookOutcome.MISSING: OriginalState.GONE,
+    LookOutcome.FAILED: OriginalState.UNREADABLE,
+    LookOutcome.TIMED_OUT: OriginalState.TIMED_OUT,
+    LookOutcome.UNTOUCHED: OriginalState.OFFLINE,
 }
 
 
-def _is_gone(path: bytes, sight: Sight, mounts: Mounts, entry_mtime_ns: int) -> bool:
+def _is_gone(path: bytes, status: PathStatus, mounts: Mounts, entry_mtime_ns: int) -> bool:
     """Tell whether a path that is missing on what is mounted now is missing for good."""
-    for each in (path, sight.real):
+    for each in (path, status.real):
         share = places.share_of(each)
-        if share is not None and not (sight.folder + b"/").startswith(share + b"/"):
+        if share is not None and not (status.folder + b"/").startswith(share + b"/"):
             return False
         if _is_removable(each, mounts):
             # The standard goes by access times there: who knows which medium is in?
             return False
     # A folder that is empty, and from which nothing was removed since the entry was made, never
     # held the original: it is a mount point of something that is not mounted.
-    return not (sight.folder_empty and sight.folder_changed_ns < entry_mtime_ns)
+    return not (status.folder_empty and status.folder_changed_ns < entry_mtime_ns)
 
 
 def _is_removable(path: bytes, mounts: Mounts) -> bool:

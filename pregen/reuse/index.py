@@ -2,12 +2,11 @@
 
 The journal knows by size and time. One that is new, or has never met this cache, is first told
 what all its entries say of themselves: so a cache that was restored or copied without its journal
-is recognised too. Whether the content is the same, the worker finds out (`reuse`).
+is recognised too. Whether the content is the same, the worker finds out (`reuse.match`).
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from pregen.errors import CacheError
@@ -15,7 +14,6 @@ from pregen.journal import fingerprints
 from pregen.thumbspec import fingerprint
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import MTIME, SIZE, read_head
-from pregen.thumbspec.validity import HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,14 +23,13 @@ if TYPE_CHECKING:
     from pregen.journal.fingerprints import PrintRow
     from pregen.model import Flavor, Kin, Source
 
-_ENTRY_NAME = re.compile(r"([0-9a-f]{32})\.png", re.ASCII)
 _MARK = fingerprint.KEY.encode() + b"\0"
 _NS = 1_000_000_000
 #: No file is larger, no time later, and SQLite holds both.
 _MOST_DIGITS = 18
 
 
-class Kinship:
+class ContentIndex:
     """Answers for one source after another. For one thread."""
 
     def __init__(self, cache: Cache, flavors: Sequence[Flavor], journal: Journal) -> None:
@@ -41,7 +38,7 @@ class Kinship:
         self._journal = journal
         self._surveyed = False
 
-    def of(self, source: Source) -> tuple[Kin, ...]:
+    def candidates(self, source: Source) -> tuple[Kin, ...]:
         """Return entries that may be of the same content, best first; the cache is only read."""
         if not self._surveyed:
             self._surveyed = True
@@ -57,12 +54,12 @@ def entries_say(cache: Cache, flavors: Sequence[Flavor]) -> Iterator[PrintRow]:
     for flavor in flavors:
         folder = cache.folder(flavor)
         try:
-            for name in folder.names():
-                match = _ENTRY_NAME.fullmatch(name)
-                if match is None or (key := bytes.fromhex(match[1])) in seen:
+            for name in folder.entry_names():
+                key = bytes.fromhex(name.removesuffix(".png"))
+                if key in seen or (found := folder.examine(name)) is None:
                     continue
-                head = folder.read_head(name, HEAD_BYTES)
-                if head and _MARK in head and (row := _row(match[1], head)):
+                head, _ = found
+                if _MARK in head and (row := _row(key.hex(), head)):
                     seen.add(key)
                     yield row
         except CacheError:

@@ -52,7 +52,7 @@ class Memory(Protocol):
         ...
 
 
-class Recall:
+class RememberedSources:
     """Answers for one source after another, best in the order of the walk. For one thread."""
 
     def __init__(self, cache: Cache, flavors: Sequence[Flavor], memory: Memory) -> None:
@@ -80,20 +80,23 @@ class Recall:
             self._enter(folder)
         self._asked += 1
         known = self._known.get(name)
-        if known is None or known[0] != size_bytes or known[1] != mtime_ns:
+        if known is None:
             return False
-        entry = known[2].hex() + ".png"
-        at = 3
+        size_then_bytes, mtime_then_ns, key, *stamps_then = known
+        if size_then_bytes != size_bytes or mtime_then_ns != mtime_ns:
+            return False
+        entry = key.hex() + ".png"
+        stamps: list[int] = []
         for fd in self._fds:
             try:
                 now = os.stat(entry, dir_fd=fd, follow_symlinks=False)
             except OSError:
                 return False
-            if (now.st_ino, now.st_mtime_ns, now.st_size) != known[at : at + 3]:
-                return False
             if now.st_mode & _READABLE_FILE != _READABLE_FILE:
                 return False
-            at += 3
+            stamps += (now.st_ino, now.st_mtime_ns, now.st_size)
+        if stamps != stamps_then:
+            return False
         return not (self._others and any(others.may_hold(entry) for others in self._others))
 
     def learn(self, source: Source, key: str, stamps: Sequence[Stamp]) -> None:
@@ -142,7 +145,9 @@ class Recall:
         self._ready = True
         fds = [self._cache.folder(flavor).reading_fd() for flavor in self._flavors]
         self._fds = [fd for fd in fds if fd is not None]
-        others = (KeySet(self._cache.list_names(f)) for f in ALL_FLAVORS if f not in self._flavors)
+        others = (
+            KeySet(self._cache.folder(f).names()) for f in ALL_FLAVORS if f not in self._flavors
+        )
         self._others = [keys for keys in others if keys.count]
         self._worth_it = len(self._fds) == len(self._flavors)
 

@@ -1,7 +1,7 @@
 """What each desktop makes of an entry: one function per client, with the source of its rule.
 
-Rules only: no client is started, no file is read. The whole table with versions is
-`desktop-consumers.md` section 2; [RUN] there means seen by running the client.
+Rules only: no client is started, no file is read. Each function names the client's version and
+the source file its rule was read in.
 """
 
 from __future__ import annotations
@@ -18,11 +18,7 @@ from pregen.thumbspec.uri import path_from_uri
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-# --- Numbers as the clients' own libraries read them from text: C, Qt and Vala differ
-#
-# Nothing here is about thumbnails.
-
+# Numbers as the clients' own libraries read them from text: C, Qt and Vala differ.
 
 _LONG_MAX: Final = 2**63 - 1
 _LONG_MIN: Final = -(2**63)
@@ -72,8 +68,7 @@ def _value(found: re.Match[str]) -> int:
     return int(f"{sign}{digits or 0}") if len(digits) <= _MAX_DIGITS else int(f"{sign}1{'0' * 20}")
 
 
-# --- What each desktop makes of an entry: one function per client, with the source of its rule
-
+# Entries.
 
 #: Longer values are cut in messages.
 _SHOWN_CHARS: Final = 80
@@ -181,7 +176,7 @@ def _kio(said: EntryTexts, wanted: Wanted) -> str:
     """KIO 5.103 to 2025, previewjob.cpp: Qt keeps the last; a missing MTime reads as 0.
 
     Not told here: the version check on entries whose Software is KDE's own, and the user's
-    PreviewSettings (desktop-consumers, section 8).
+    PreviewSettings (largest size, plugins, remote folders).
     """
     texts = said.last
     if texts.get(URI) != wanted.uri:
@@ -261,64 +256,52 @@ def desktop_verdicts(
         mtime_ns: Of the source.
         size_bytes: Of the source.
     """
-    said, broken = _said(data)
-    wanted = Wanted(uri, mtime_ns, size_bytes)
-    return [_verdict(client, said, broken, flavor, wanted) for client in CLIENTS]
+
+    def elsewhere(client: Client) -> str:
+        if flavor not in client.flavors:
+            return f"it never reads {flavor.directory}"
+        return "" if _asks_by(client, uri) else "it asks for this file by another URI"
+
+    return _verdicts(data, Wanted(uri, mtime_ns, size_bytes), elsewhere)
 
 
 def shared_verdicts(
     data: bytes | None, flavor: Flavor, uri: str, mtime_ns: int, size_bytes: int
 ) -> list[ClientVerdict]:
     """Return the same of an entry in a shared repository: one of `uri.shared_uris` is its URI."""
-    said, broken = _said(data)
-    wanted = Wanted(uri, mtime_ns, size_bytes)
-    nobody = "it reads no shared thumbnails"
-    return [
-        _judged(client, said, broken, wanted)
-        if client.shared and flavor in client.flavors
-        else ClientVerdict(client.name, accepts=False, reason=nobody, looks_here=False)
-        for client in CLIENTS
-    ]
+
+    def elsewhere(client: Client) -> str:
+        looks = client.shared and flavor in client.flavors
+        return "" if looks else "it reads no shared thumbnails"
+
+    return _verdicts(data, Wanted(uri, mtime_ns, size_bytes), elsewhere)
 
 
-def _said(data: bytes | None) -> tuple[EntryTexts | None, str]:
-    """Return what a whole entry says, or why it says nothing."""
-    if data is None:
-        return None, "there is no entry"
-    try:
-        return EntryTexts.by(read_head(data, past_image=True)), ""
-    except PngError as error:
-        return None, f"the entry {error}"
-
-
-def _verdict(
-    client: Client, said: EntryTexts | None, broken: str, flavor: Flavor, wanted: Wanted
-) -> ClientVerdict:
-    if flavor not in client.flavors:
-        return ClientVerdict(
-            client.name,
-            accepts=False,
-            reason=f"it never reads {flavor.directory}",
-            looks_here=False,
-        )
-    if not _asks_by(client, wanted.uri):
-        reason = "it asks for this file by another URI"
-        return ClientVerdict(client.name, accepts=False, reason=reason, looks_here=False)
-    return _judged(client, said, broken, wanted)
-
-
-def _judged(client: Client, said: EntryTexts | None, broken: str, wanted: Wanted) -> ClientVerdict:
-    if said is None:
-        reason = broken
-    elif client.decodes and not said.head.ended:
-        reason = "the entry is cut off"
-    else:
-        reason = client.refusal(said, wanted)
-    return ClientVerdict(client.name, not reason, reason)
+def _verdicts(
+    data: bytes | None, wanted: Wanted, elsewhere: Callable[[Client], str]
+) -> list[ClientVerdict]:
+    """Return each client's verdict; `elsewhere` says why one does not look here at all."""
+    said: EntryTexts | None = None
+    broken = "there is no entry"
+    if data is not None:
+        try:
+            said = EntryTexts.by(read_head(data, past_image=True))
+        except PngError as error:
+            broken = f"the entry {error}"
+    found = []
+    for client in CLIENTS:
+        reason = away = elsewhere(client)
+        if not away and said is None:
+            reason = broken
+        elif not away and said is not None:
+            cut_off = client.decodes and not said.head.ended
+            reason = "the entry is cut off" if cut_off else client.refusal(said, wanted)
+        found.append(ClientVerdict(client.name, not reason, reason, looks_here=not away))
+    return found
 
 
 def _asks_by(client: Client, uri: str) -> bool:
-    """Tell whether the client builds URIs of this form (desktop-consumers, section 1)."""
+    """Tell whether the client builds URIs of this form: GLib's, or a Qt's (`uri.qt_uris`)."""
     if not client.qt_uris:
         return not any(literal in uri for literal in ";[]")
     if "%3B" in uri:

@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from pregen.thumbspec.uri import all_uris, file_uri, qt_uris
+from pregen.thumbspec.uri import all_uris, file_uri, path_from_uri, qt_uris
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pregen.model import Flavor
 
 
+#: How our folders below `fail/` begin, whatever the version.
+OWN_PROGRAMS: Final = "pregen-"
 _MAJOR_MINOR: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 
 
@@ -45,6 +47,12 @@ def clean_path(path: bytes, cwd: bytes) -> bytes:
         elif part not in {b"", b"."}:
             parts.append(part)
     return b"/" + b"/".join(parts)
+
+
+def source_path(uri: str) -> bytes | None:
+    """Return the clean path of the file a URI names; None when it is no file of this machine."""
+    path = path_from_uri(uri)
+    return None if path is None else clean_path(path, b"/")
 
 
 def thumbnails_root(environ: Mapping[str, str], home: str) -> bytes:
@@ -83,7 +91,12 @@ def fail_program(version: str) -> str:
     found = _MAJOR_MINOR.match(version)
     if found is None:
         raise ValueError(f"{version!r} is no version number")
-    return f"pregen-{found[1]}.{found[2] or 0}"
+    return f"{OWN_PROGRAMS}{found[1]}.{found[2] or 0}"
+
+
+def made_by(program: str, beginnings: Iterable[str]) -> bool:
+    """Tell whether a program's name begins with one of these, upper or lower case alike."""
+    return program.casefold().startswith(tuple(name.casefold() for name in beginnings))
 
 
 def fail_path(root: bytes, version: str, uri: str) -> bytes:
@@ -91,8 +104,7 @@ def fail_path(root: bytes, version: str, uri: str) -> bytes:
     return b"/".join((root, b"fail", fail_program(version).encode(), entry_name(uri).encode()))
 
 
-# --- URIs of files as other machines see them: a folder here, a share or a folder there. Pure
-
+# URIs of files as other machines see them: a folder here, a share or a folder there.
 
 _FILE: Final = "file://"
 #: A scheme, two slashes, and nothing that a URI cannot hold (RFC 3986): escapes are left as given.

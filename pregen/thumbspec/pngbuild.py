@@ -1,25 +1,29 @@
-"""Writes what DESIGN 3.3 asks of an entry: its text chunks, whole PNGs, texts anew, fail records.
+"""Writes entries: their text chunks, whole PNGs, texts anew, fail records; and recognises its own.
 
-Compresses and decodes no pixels: they come and go as a zlib stream. Reading is `pngtext`'s.
+Compresses and decodes no pixels: they come and go as a zlib stream. Reading what any program may
+have written is `pngtext`'s.
 
 The order is what makes one file valid for GIO, gnome-desktop, KIO, libfm-qt and tumbler at once:
 the first Thumb::MTime of any type counts for tumbler and gdk-pixbuf, only `tEXt` for GLib, the
-last one for Qt; and GLib wants all `tEXt` side by side (desktop-consumers, sections 0 and 5).
+last one for Qt; and GLib wants all `tEXt` side by side.
 """
 
 from __future__ import annotations
 
 import zlib
 from functools import lru_cache
+from struct import Struct
 from typing import Final, NamedTuple
 
 from pregen import __version__
-from pregen.thumbspec import mtime, pngtext
+from pregen.thumbspec import fingerprint, mtime, pngtext
 from pregen.thumbspec.pngchunks import (
     HEADER_BYTES,
     IDAT,
     IEND,
+    MAX_LENGTH,
     SIGNATURE,
+    START,
     PngError,
     chunk,
     header_chunk,
@@ -52,6 +56,20 @@ _TEXT_KINDS: Final = frozenset(kind.value for kind in TextKind)
 #: One row of one transparent RGBA pixel, behind its filter byte.
 _TRANSPARENT_PIXEL: Final = zlib.compress(bytes(5))
 _END: Final = chunk(IEND, b"")
+
+_CHUNK_START: Final = Struct(">I4s")
+_EDGES: Final = Struct(">II")
+_EDGES_AT: Final = 16
+_FORMAT_AT: Final = _EDGES_AT + _EDGES.size
+#: Bit depth, colour type and the rest of IHDR.
+_OUR_FORMAT: Final = (SIGNATURE + header_chunk(1, 1))[_FORMAT_AT : HEADER_BYTES - 4]
+_JUDGED: Final = frozenset(
+    b"tEXt" + key.encode() for key in (pngtext.URI, pngtext.MTIME, pngtext.SIZE)
+)
+_WIDTH: Final = b"tEXt" + pngtext.IMAGE_WIDTH.encode()
+_HEIGHT: Final = b"tEXt" + pngtext.IMAGE_HEIGHT.encode()
+_FINGERPRINT: Final = b"tEXt" + fingerprint.KEY.encode() + b"\0"
+
 #: No original has more digits in an edge, a page count or a length in seconds.
 _MAX_DIGITS: Final = 10
 
@@ -92,7 +110,7 @@ def leading_chunks(uri: str, mtime_ns: int, size_bytes: int) -> bytes:
 
 
 def entry_chunks(facts: SourceFacts) -> bytes:
-    """Return every text chunk of an entry, in the order of DESIGN 3.3.
+    """Return every text chunk of an entry, in the order that suits all desktops (see the module).
 
     `facts.extra` follows as `tEXt`, or as `iTXt` behind all of them where Latin-1 does not do.
 
@@ -134,8 +152,82 @@ def assemble(width_px: int, height_px: int, text_chunks: bytes, idat: bytes) -> 
 
 
 def fail_record(facts: SourceFacts) -> bytes:
-    """Return a fail record: one transparent pixel with the texts of an entry (DESIGN 3.8)."""
+    """Return a fail record: one transparent pixel with the texts of an entry.
+
+    As gnome-desktop writes them; of those that look, none looks at the picture.
+    """
     return assemble(1, 1, entry_chunks(facts), _TRANSPARENT_PIXEL)
+
+
+def own_edges(
+    data: bytes, uri: str, mtime_ns: int, size_bytes: int
+) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Recognise by its bytes an entry of ours that is of this source as it is now.
+
+    Fast, because a full check asks it of every entry. It knows the order in which `assemble` and
+    `entry_chunks` write, and accepts only what reading the PNG would find whole as well: behind
+    the literal texts of the source, `tEXt` chunks with right CRCs and keys that are not judged,
+    then the picture.
+
+    Args:
+        data: The beginning of a file, or all of it.
+        uri: Of the source.
+        mtime_ns: Likewise.
+        size_bytes: Likewise.
+
+    Returns:
+        The edges of the picture, and those of the original (0 where the entry does not say). None
+        says nothing about the entry: read it then.
+    """
+    identity = leading_chunks(uri, mtime_ns, size_bytes)
+    if (
+        not data.startswith(identity, HEADER_BYTES)
+        or not data.startswith(START)
+        or not data.startswith(_OUR_FORMAT, _FORMAT_AT)
+        or zlib.crc32(data[12:29]) != int.from_bytes(data[29:HEADER_BYTES], "big")
+    ):
+        return None
+    at = HEADER_BYTES + len(identity)
+    picture = data.find(IDAT, at) - 4
+    if picture < at or int.from_bytes(data[picture : picture + 4], "big") > MAX_LENGTH:
+        return None
+    # The fingerprint is another one for every picture, and `_edges_in` can remember the rest.
+    end = data.rfind(_FINGERPRINT, at, picture) - 4
+    if end < at:
+        end = picture
+    else:
+        check = picture - 4
+        if (
+            int.from_bytes(data[end : end + 4], "big") != check - end - 8
+            or zlib.crc32(data[end + 4 : check]).to_bytes(4, "big") != data[check:picture]
+        ):
+            return None
+    original = _edges_in(data[at:end])
+    edges: tuple[int, int] = _EDGES.unpack_from(data, _EDGES_AT)
+    return None if original is None or not min(edges) else (edges, original)
+
+
+# The photos of a camera all have one type and one size, and so their entries the same texts.
+@lru_cache(maxsize=256)
+def _edges_in(texts: bytes) -> tuple[int, int] | None:
+    """Read the texts behind the identity, which must be whole chunks to their end."""
+    edges: dict[bytes, int] = {}
+    at = 0
+    while at < len(texts):
+        if at + _CHUNK_START.size > len(texts):
+            return None
+        length, kind = _CHUNK_START.unpack_from(texts, at)
+        end = at + 8 + length
+        content = texts[at + 4 : end]
+        if kind != b"tEXt" or zlib.crc32(content).to_bytes(4, "big") != texts[end : end + 4]:
+            return None
+        key, _, value = content.partition(b"\0")
+        if key in _JUDGED or key in edges:
+            return None
+        if key in {_WIDTH, _HEIGHT}:
+            edges[key] = number(value.decode("latin-1"))
+        at = end + 4
+    return edges.get(_WIDTH, 0), edges.get(_HEIGHT, 0)
 
 
 def retext(png: bytes, facts: SourceFacts) -> bytes:

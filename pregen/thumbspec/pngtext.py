@@ -10,6 +10,7 @@ import zlib
 from enum import Enum
 from typing import Final, NamedTuple
 
+from pregen.thumbspec.naming import key as key_of
 from pregen.thumbspec.pngchunks import IDAT, IEND, body, read_header, walk
 
 URI: Final = "Thumb::URI"
@@ -77,6 +78,15 @@ class PngHead(NamedTuple):
     def values(self, key: str) -> list[str]:
         """Return every value of `key`, in file order."""
         return [text.value for text in self.texts if text.key == key]
+
+    def uri(self, wanted_key: str) -> str:
+        """Return the URI of which the entry's name is the key, or the first; empty: there is none.
+
+        Args:
+            wanted_key: The name of the entry's file, 32 hex digits.
+        """
+        uris = self.values(URI)
+        return next((uri for uri in uris if key_of(uri) == wanted_key), uris[0]) if uris else ""
 
 
 def read_head(data: bytes, *, past_image: bool = False) -> PngHead:

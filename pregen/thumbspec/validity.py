@@ -1,4 +1,4 @@
-"""Is an entry fresh against its source? The one place where that is decided (DESIGN 3.7).
+"""Is an entry fresh against its source? The one place where that is decided.
 
 Looks at bytes it is given and opens nothing. Judges header and texts; that the picture itself
 decodes is not its question. Fast for entries of our own: a re-run judges every one of them.
@@ -6,16 +6,13 @@ decodes is not its question. Fast for entries of our own: a re-run judges every 
 
 from __future__ import annotations
 
-import zlib
 from enum import Enum
-from functools import lru_cache
-from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.thumbspec import fingerprint, mtime
+from pregen.thumbspec import mtime
 from pregen.thumbspec.clients import Wanted, refusals, shown
-from pregen.thumbspec.pngbuild import identity_texts, leading_chunks, number
-from pregen.thumbspec.pngchunks import HEADER_BYTES, IDAT, MAX_LENGTH, START, PngError
+from pregen.thumbspec.pngbuild import identity_texts, number, own_edges
+from pregen.thumbspec.pngchunks import HEADER_BYTES, START, PngError
 from pregen.thumbspec.pngtext import IMAGE_HEIGHT, IMAGE_WIDTH, MTIME, SIZE, URI, PngHead, read_head
 
 if TYPE_CHECKING:
@@ -58,17 +55,6 @@ class Judgement(NamedTuple):
 _MISSING: Final = Judgement(Freshness.MISSING, "there is no entry")
 _FRESH: Final = Judgement(Freshness.FRESH)
 
-_CHUNK_START: Final = Struct(">I4s")
-_EDGES: Final = Struct(">II")
-_EDGES_AT: Final = 16
-#: IHDR behind the edges, as `pngchunks.header_chunk` writes it: 8 bits, RGBA, not interlaced.
-_OUR_FORMAT: Final = b"\x08\x06\x00\x00\x00"
-_FORMAT_AT: Final = 24
-_JUDGED: Final = frozenset({b"tEXt" + key.encode() for key in (URI, MTIME, SIZE)})
-_WIDTH: Final = b"tEXt" + IMAGE_WIDTH.encode()
-_HEIGHT: Final = b"tEXt" + IMAGE_HEIGHT.encode()
-_FINGERPRINT: Final = b"tEXt" + fingerprint.KEY.encode() + b"\0"
-
 
 def judge(
     data: bytes | None,
@@ -94,7 +80,8 @@ def judge(
     """
     if data is None:
         return _MISSING
-    if _is_our_own(data, flavor, uri, mtime_ns, size_bytes):
+    edges = own_edges(data, uri, mtime_ns, size_bytes)
+    if edges is not None and not _wrong_dimensions(*edges, flavor):
         return _FRESH
     return examine(data, flavor, Wanted(uri, mtime_ns, size_bytes), whole=whole)
 
@@ -198,7 +185,7 @@ def _is_size(text: str, size_bytes: int) -> bool:
 def _wrong_dimensions(
     entry_px: tuple[int, int], original_px: tuple[int, int], flavor: Flavor
 ) -> str:
-    """Return what is wrong with the long edge, or an empty string (DESIGN 3.7).
+    """Return what is wrong with the long edge, or an empty string.
 
     It is the flavor's, or the original's where that is smaller; an original of unknown size
     (zero) counts as large.
@@ -208,65 +195,3 @@ def _wrong_dimensions(
     if long_px == right_px:
         return ""
     return f"its long edge is {long_px} px, {right_px} px would be right for {flavor.directory}"
-
-
-def _is_our_own(data: bytes, flavor: Flavor, uri: str, mtime_ns: int, size_bytes: int) -> bool:
-    """Recognise a fresh entry of ours by its bytes. False says nothing: examine it then.
-
-    Accepts only what `examine` calls FRESH: behind the literal texts, tEXt chunks with right
-    CRCs and keys that are not judged, then the picture.
-    """
-    identity = leading_chunks(uri, mtime_ns, size_bytes)
-    if (
-        not data.startswith(identity, HEADER_BYTES)
-        or not data.startswith(START)
-        or not data.startswith(_OUR_FORMAT, _FORMAT_AT)
-        or zlib.crc32(data[12:29]) != int.from_bytes(data[29:HEADER_BYTES], "big")
-    ):
-        return False
-    original = _original_edges(data, HEADER_BYTES + len(identity))
-    if original is None:
-        return False
-    entry_px = _EDGES.unpack_from(data, _EDGES_AT)
-    return min(entry_px) > 0 and not _wrong_dimensions(entry_px, original, flavor)
-
-
-def _original_edges(data: bytes, at: int) -> tuple[int, int] | None:
-    """Read our own texts from byte `at` up to IDAT; None: there is something else."""
-    picture = data.find(IDAT, at) - 4
-    if picture < at or int.from_bytes(data[picture : picture + 4], "big") > MAX_LENGTH:
-        return None
-    # The last text is another one for every picture, and `_edges_in` can remember the rest.
-    end = data.rfind(_FINGERPRINT, at, picture) - 4
-    if end < at:
-        return _edges_in(data[at:picture])
-    check = picture - 4
-    if (
-        int.from_bytes(data[end : end + 4], "big") != check - end - 8
-        or zlib.crc32(data[end + 4 : check]).to_bytes(4, "big") != data[check:picture]
-    ):
-        return None
-    return _edges_in(data[at:end])
-
-
-# The photos of a camera all have one type and one size, and so their entries the same texts.
-@lru_cache(maxsize=256)
-def _edges_in(texts: bytes) -> tuple[int, int] | None:
-    """Read the texts behind the identity, which must be whole chunks to their end."""
-    edges: dict[bytes, int] = {}
-    at = 0
-    while at < len(texts):
-        if at + _CHUNK_START.size > len(texts):
-            return None
-        length, kind = _CHUNK_START.unpack_from(texts, at)
-        end = at + 8 + length
-        content = texts[at + 4 : end]
-        if kind != b"tEXt" or zlib.crc32(content).to_bytes(4, "big") != texts[end : end + 4]:
-            return None
-        key, _, value = content.partition(b"\0")
-        if key in _JUDGED or key in edges:
-            return None
-        if key in {_WIDTH, _HEIGHT}:
-            edges[key] = number(value.decode("latin-1"))
-        at = end + 4
-    return edges.get(_WIDTH, 0), edges.get(_HEIGHT, 0)

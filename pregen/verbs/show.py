@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from pregen import __version__
-from pregen.cache.folder import Folder
 from pregen.cache.shared import SharedRepository
 from pregen.cache.store import Cache
 from pregen.commandline import Command, Option, raw_bytes
@@ -33,6 +32,7 @@ from pregen.walk import working_directory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from pregen.cache.folder import Folder
     from pregen.model import Kind
 
 
@@ -192,9 +192,6 @@ class _Look:
         self._verdicts = verdicts
         self._source = source
         self._trouble = trouble
-        self._fail = os.path.join(cache.root, b"fail")
-        with Folder(None, self._fail) as folder:
-            self._programs = sorted(folder.names())
 
     def at(self, uri: str, form: str) -> UriFacts:
         found = ((flavor, self._cache.read(flavor, uri)) for flavor in ALL_FLAVORS)
@@ -202,8 +199,7 @@ class _Look:
         return UriFacts(uri, key(uri), form, tuple(entries), tuple(self._fail_records(uri)))
 
     def _entry(self, data: bytes, flavor: Flavor, uri: str) -> EntryFacts:
-        place = os.path.join(self._cache.root, os.fsencode(flavor.directory))
-        facts = self._facts(place, data, uri)._replace(flavor=flavor)
+        facts = self._facts(self._cache.folder(flavor), data, uri)._replace(flavor=flavor)
         if self._source is None:
             return facts
         _, size_bytes, mtime_ns = self._source
@@ -215,21 +211,19 @@ class _Look:
 
     def _fail_records(self, uri: str) -> Iterator[EntryFacts]:
         """Yield the fail records of every program, ours among them."""
-        for program in self._programs:
-            place = os.path.join(self._fail, os.fsencode(program))
-            with Folder(None, place) as folder:
-                data = folder.read(entry_name(uri))
+        for folder in self._cache.fail_folders():
+            data = folder.read(entry_name(uri))
             if data is None:
                 continue
-            facts = self._facts(place, data, uri)._replace(program=program)
+            facts = self._facts(folder, data, uri)._replace(program=folder.program)
             if self._source is not None:
                 _, size_bytes, mtime_ns = self._source
                 judged = judge_fail_record(data, uri, mtime_ns, size_bytes, whole=True)
                 facts = facts._replace(verdict=judged.verdict.value, reason=judged.reason)
             yield facts
 
-    def _facts(self, place: bytes, data: bytes, uri: str) -> EntryFacts:
-        path = os.path.join(place, os.fsencode(entry_name(uri)))
+    def _facts(self, folder: Folder, data: bytes, uri: str) -> EntryFacts:
+        path = os.path.join(folder.path, os.fsencode(entry_name(uri)))
         return EntryFacts(path, len(data), _head(data), "unknown", self._trouble)
 
 

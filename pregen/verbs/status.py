@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from pregen.cache.opening import OpenPolicy
+from pregen.cache.store import Cache
 from pregen.commandline import Command, Option
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
 from pregen.display.words import WORDS
-from pregen.errors import CacheError, ExitCode, meaning
+from pregen.errors import ExitCode, meaning
 from pregen.journal import Journal, RecordedFailure, RecordedRun, RunState, journal_path
 from pregen.model import ALL_FLAVORS, FAILURES, Kind
 from pregen.thumbspec.naming import thumbnails_root
@@ -21,7 +22,7 @@ from pregen.thumbspec.naming import thumbnails_root
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pregen.journal import RecordedFailure, RecordedRun
+    from pregen.cache.folder import FolderCount
 
 
 #: A week of nightly runs, and they fit on a screen with the rest.
@@ -63,80 +64,6 @@ status = Command(
 )
 
 
-# --- What is in the cache, by flavor and by program, for `pregen status`: names and sizes only
-#
-# Whether entries are fresh it cannot tell: that takes their sources (`pregen show`, `pregen run`).
-
-
-#: Standard, Thumbnail Saving: an md5 in hex digits.
-_ENTRY = re.compile(r"[0-9a-f]{32}\.png")
-
-
-class FolderCount(NamedTuple):
-    """What one folder of the cache holds."""
-
-    name: str
-    entries: int
-    size_bytes: int
-    """Of the entries; the disk may take more, in whole blocks."""
-    others: int
-    """What is no entry by its name: temps of a run under way, or somebody's files."""
-
-
-class Census(NamedTuple):
-    """What the whole cache holds."""
-
-    flavors: tuple[FolderCount, ...]
-    """Every standard flavor, also an empty one."""
-    fail_records: tuple[FolderCount, ...]
-    """By the program that left them."""
-
-
-def take_census(root: bytes) -> Census:
-    """Count what the cache at `root` holds.
-
-    Raises:
-        CacheError: a folder is there and cannot be listed.
-    """
-    flavors = tuple(
-        _count(os.path.join(root, os.fsencode(flavor.directory)), flavor.directory)
-        for flavor in ALL_FLAVORS
-    )
-    fail = os.path.join(root, b"fail")
-    programs = sorted(entry.name for entry in _listed(fail) if entry.is_dir(follow_symlinks=False))
-    return Census(flavors, tuple(_count(os.path.join(fail, p), os.fsdecode(p)) for p in programs))
-
-
-def _count(folder: bytes, name: str) -> FolderCount:
-    entries = size_bytes = others = 0
-    for item in _listed(folder):
-        if not _ENTRY.fullmatch(os.fsdecode(item.name)):
-            others += 1
-            continue
-        try:
-            size_bytes += item.stat(follow_symlinks=False).st_size
-        except FileNotFoundError:  # removed or replaced this moment
-            continue
-        entries += 1
-    return FolderCount(name, entries, size_bytes, others)
-
-
-def _listed(folder: bytes) -> Iterator[os.DirEntry[bytes]]:
-    try:
-        with os.scandir(folder) as items:
-            yield from items
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        shown = folder.decode("utf-8", "backslashreplace")
-        raise CacheError(
-            f"{shown} cannot be listed ({error.strerror}). Check its owner and permissions."
-        ) from error
-
-
-# --- What `pregen status` tells, gathered from the cache and the journal. Reads only
-
-
 class StatusFacts(NamedTuple):
     """All that is told."""
 
@@ -144,7 +71,10 @@ class StatusFacts(NamedTuple):
     """The thumbnails directory."""
     journal: bytes
     """The journal's file, which need not exist."""
-    census: Census
+    flavors: dict[str, FolderCount]
+    """Of every standard flavor, also an empty one, by name."""
+    fail_records: dict[str, FolderCount]
+    """By the program that left them."""
     runs: tuple[RecordedRun, ...]
     """Newest first."""
     failure_counts: Mapping[Kind, int]
@@ -156,20 +86,25 @@ class StatusFacts(NamedTuple):
 def gather(runs: int) -> StatusFacts:
     """Gather the facts about the user's cache and the last `runs` runs.
 
+    Of the cache names, types and sizes only: whether entries are fresh takes their sources
+    (`pregen show`, `pregen run`).
+
     Raises:
         CacheError: a folder of the cache cannot be listed.
     """
     home = os.path.expanduser("~")
     root, path = thumbnails_root(os.environ, home), journal_path(os.environ, home)
     warnings: list[str] = []
-    census = take_census(root)
+    with Cache(root, policy=OpenPolicy.AS_FOUND) as cache:
+        flavors = {flavor.directory: cache.folder(flavor).count() for flavor in ALL_FLAVORS}
+        fail_records = {folder.program: folder.count() for folder in cache.fail_folders()}
     journal = Journal.open(path, warnings.append, create=False)
     try:
         last, counts = tuple(journal.last_runs(runs)), journal.failure_counts()
         failures = tuple(journal.failures())
     finally:
         journal.close()
-    return StatusFacts(root, path, census, last, counts, failures, tuple(warnings))
+    return StatusFacts(root, path, flavors, fail_records, last, counts, failures, tuple(warnings))
 
 
 # --- What `pregen status` tells a person. Pure but for the local time zone
@@ -183,7 +118,7 @@ _FAILURES_SHOWN = 20
 def status_lines(facts: StatusFacts) -> Iterator[str]:
     """Yield the lines, coloured."""
     yield click.style(f"Cache {shown(facts.root)}", bold=True)
-    yield from _census_lines(facts)
+    yield from _cache_lines(facts)
     yield ""
     yield from _run_lines(facts)
     yield from _failure_lines(facts)
@@ -192,18 +127,17 @@ def status_lines(facts: StatusFacts) -> Iterator[str]:
         yield click.style(printable(warning), fg="yellow")
 
 
-def _census_lines(facts: StatusFacts) -> Iterator[str]:
-    folders = facts.census.flavors
-    width = max(len(text.count(folder.entries)) for folder in folders)
-    for folder in folders:
+def _cache_lines(facts: StatusFacts) -> Iterator[str]:
+    width = max(len(text.count(folder.entries)) for folder in facts.flavors.values())
+    for name, folder in facts.flavors.items():
         what = "entry" if folder.entries == 1 else "entries"
         size = f"  {text.size(folder.size_bytes)}" if folder.entries else ""
         others = f"  and {text.plural(folder.others, 'other file')}" if folder.others else ""
-        line = f"  {folder.name:<8}  {text.count(folder.entries):>{width}} {what}{size}{others}"
+        line = f"  {name:<8}  {text.count(folder.entries):>{width}} {what}{size}{others}"
         yield line if folder.entries else click.style(line, dim=True)
     records = [
-        f"{text.count(folder.entries)} of {printable(folder.name)}"
-        for folder in facts.census.fail_records
+        f"{text.count(folder.entries)} of {printable(program)}"
+        for program, folder in facts.fail_records.items()
         if folder.entries
     ]
     yield f"  fail records: {', '.join(records) or 'none'}"
@@ -272,8 +206,8 @@ def status_record(facts: StatusFacts) -> dict[str, Any]:
         "type": "status",
         "cache": path_fields(facts.root),
         "journal": path_fields(facts.journal),
-        "flavors": {count.name: _folder(count) for count in facts.census.flavors},
-        "fail_records": {count.name: _folder(count) for count in facts.census.fail_records},
+        "flavors": {name: _folder(count) for name, count in facts.flavors.items()},
+        "fail_records": {name: _folder(count) for name, count in facts.fail_records.items()},
         "runs": [_run(run) for run in facts.runs],
         "failure_counts": {kind.value: number for kind, number in facts.failure_counts.items()},
         "failures": [_failure(failure) for failure in facts.failures],

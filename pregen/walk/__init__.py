@@ -21,13 +21,13 @@ from pregen.walk.filters import Caches, Globs
 from pregen.walk.order import in_order, of_shard
 from pregen.walk.roots import (
     FolderRoot,
-    below,
+    folder_roots,
     look_at_roots,
     named_sources,
     sources_from_list,
     working_directory,
 )
-from pregen.walk.tree import Bounds, Tree, WalkCounts
+from pregen.walk.tree import Tree, WalkContext, WalkCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WalkCounts",
-    "below",
+    "folder_roots",
     "named_sources",
     "sources_from_list",
     "walk",
@@ -76,8 +76,8 @@ def walk(
     roots = look_at_roots(config.roots, start, caches)
     folders = frozenset(root.path for root in roots if isinstance(root, FolderRoot))
     files = frozenset(root.path for root in roots if not isinstance(root, FolderRoot))
-    bounds = Bounds(config, globs, caches, folders, files, counts or WalkCounts())
-    found: Iterator[Source | Skip] = chain(_sources(roots, bounds), listed)
+    context = WalkContext(config, globs, caches, folders, files, counts or WalkCounts())
+    found: Iterator[Source | Skip] = chain(_sources(roots, context), listed)
     if config.shard is not None:
         found = of_shard(found, config.shard)
     if config.order is Order.WALK:
@@ -85,9 +85,11 @@ def walk(
     return in_order(found, config.order, spool_dir or os.fsencode(tempfile.gettempdir()))
 
 
-def _sources(roots: list[FolderRoot | Source | Skip], bounds: Bounds) -> Iterator[Source | Skip]:
+def _sources(
+    roots: list[FolderRoot | Source | Skip], context: WalkContext
+) -> Iterator[Source | Skip]:
     for root in roots:
         if isinstance(root, FolderRoot):
-            yield from Tree(root.path, bounds)
+            yield from Tree(root.path, context)
         else:
             yield root

@@ -1,11 +1,11 @@
-"""`--include` and `--exclude`: patterns over the bytes of names and paths. Pure.
+"""What the walk leaves out: by the user's patterns, by name, and the thumbnail caches.
 
-A pattern without `/` is matched against the name alone, at any depth; one with `/` against the
-path below its root; one that begins with `/` against that as well, or against the whole path. One
-that ends in `/` is for folders only. `*`, `?` and `[...]` never match a `/`; `**` as a whole
-segment stands for any number of folders. Letters match as they are written (`*.jpg` is not
-`*.JPG`), a leading dot needs no special care. A folder that is excluded is not entered; `include`
-is for files only; `exclude` wins.
+`--include` and `--exclude` are patterns over the bytes of names and paths. One without `/` is
+matched against the name alone, at any depth; one with `/` against the path below its root; one
+that begins with `/` against that as well, or against the whole path. One that ends in `/` is for
+folders only. `*`, `?` and `[...]` never match a `/`; `**` as a whole segment stands for any number
+of folders. Letters match as they are written (`*.jpg` is not `*.JPG`), a leading dot needs no
+special care. A folder that is excluded is not entered; `include` is for files only; `exclude` wins.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from pregen.errors import UsageError
 from pregen.thumbspec.naming import clean_path
 
 if TYPE_CHECKING:
-    from pregen.config import Only
-
-
-if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pregen.config import Only
 
     Match = re.Pattern[bytes]
 
@@ -137,7 +135,7 @@ def _token(found: re.Match[bytes]) -> bytes:
     return b"(?!/)[" + (b"^" if negated else b"") + inside + b"]"
 
 
-# --- Which names tell that a file or a folder need not be looked at
+# Names that tell that a file or a folder need not be looked at.
 #
 # A cheap first filter only: what is a picture is decided by content, later. A name that is not
 # listed here is always looked into, so a JPEG called `photo` or `photo.old` is found.
@@ -204,11 +202,8 @@ def in_named_cache(path: bytes) -> bool:
     return _CACHES.search(path) is not None
 
 
-# --- Whether a walk of a part of a tree enters a folder. Pure
-
-
-class Within:
-    """Knows the folders of an `Only`, and those on the way to them."""
+class WantedFolders:
+    """The folders of an `Only`, for a walk of a part of a tree, and those on the way to them."""
 
     def __init__(self, only: Only) -> None:
         self._trees = only.trees
@@ -231,11 +226,11 @@ class Within:
         return False
 
 
-# --- Keeps the walk out of thumbnail caches: never a thumbnail of a thumbnail (DESIGN 3.9)
-
-
 class Caches:
-    """The cache in use, by name, by device and inode and by real path, and all others by name."""
+    """Keeps the walk out of thumbnail caches: there are no thumbnails of thumbnails.
+
+    Knows the cache in use by name, by device and inode and by real path, and all others by name.
+    """
 
     def __init__(self, cache_root: bytes) -> None:
         self._root = clean_path(cache_root, b"/") if cache_root else b""

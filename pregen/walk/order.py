@@ -93,11 +93,9 @@ class _Runs:
         self._spool.close()
 
 
-# --- Shards
-#
-# Each of several machines walks the whole tree and keeps its own share of it. The shares are
-# disjoint, together they are everything, and a source stays with its machine whatever else comes
-# or goes. All machines must see the tree under the same path, because the path decides.
+# `--shard`: each machine walks the whole tree and keeps what is its own. The shares are disjoint,
+# together they are everything, and a source stays with its machine whatever else comes or goes.
+# They must all see the tree under the same path, because the path is what decides.
 
 
 def shard_of(path: bytes, count: int) -> int:

@@ -10,7 +10,7 @@ from pregen.errors import UsageError
 from pregen.model import Kind, Skip, Source
 from pregen.thumbspec.naming import clean_path
 from pregen.walk.filters import Caches
-from pregen.walk.tree import fault, source_or_special
+from pregen.walk.tree import skip_for, source_or_special
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -82,7 +82,9 @@ def look_at_roots(
     return found
 
 
-def below(roots: Iterable[bytes], cwd: bytes, *, of_files: bool = False) -> tuple[bytes, ...]:
+def folder_roots(
+    roots: Iterable[bytes], cwd: bytes, *, of_files: bool = False
+) -> tuple[bytes, ...]:
     """Return the roots that are folders, absolute, the first `_MOST_FOLDERS` of them.
 
     Args:
@@ -107,7 +109,7 @@ def look_at(path: bytes, caches: Caches) -> FolderRoot | Source | Skip:
     try:
         status = os.stat(path)
     except OSError as error:
-        return fault(path, error)
+        return skip_for(path, error)
     except ValueError:
         return Skip(path, Kind.VANISHED, "no name holds a zero byte; for such a list, use -0")
     is_folder = stat.S_ISDIR(status.st_mode)
@@ -118,8 +120,7 @@ def look_at(path: bytes, caches: Caches) -> FolderRoot | Source | Skip:
     return source_or_special(path, status)
 
 
-# --- Sources that were named one by one: by `--files-from`, by another verb, by another program
-
+# Sources named one by one: by `--files-from`, by another verb, by another program.
 
 _BLOCK_BYTES = 64 * 1024
 #: Sixteen times the longest path Linux takes: no list, or the wrong delimiter.

@@ -20,7 +20,7 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.model import Kind, Skip, Source
-from pregen.walk.filters import NO_MEDIA, NOT_PICTURES, PRUNED, Within, cannot_be_picture
+from pregen.walk.filters import NO_MEDIA, NOT_PICTURES, PRUNED, WantedFolders, cannot_be_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ class WalkCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class WalkContext:
     """What all roots of a walk share."""
 
     config: WalkConfig
@@ -78,14 +78,14 @@ class _Visit(NamedTuple):
 class Tree:
     """The walk of one root folder."""
 
-    def __init__(self, root: bytes, bounds: Bounds) -> None:
+    def __init__(self, root: bytes, context: WalkContext) -> None:
         self._root = root
         self._below = len(root) + (root != b"/")
-        self._bounds = bounds
-        config = bounds.config
+        self._context = context
+        config = context.config
         self._know_devices = config.follow_symlinks or config.one_file_system
         self._device = 0
-        self._only = Within(config.only) if config.only is not None else None
+        self._only = WantedFolders(config.only) if config.only is not None else None
 
     def __iter__(self) -> Iterator[Source | Skip]:
         lineage: Lineage | None = None
@@ -93,16 +93,16 @@ class Tree:
             try:
                 status = os.stat(self._root)
             except OSError as error:
-                yield fault(self._root, error)
+                yield skip_for(self._root, error)
                 return
             self._device = status.st_dev
             lineage = ((status.st_dev, status.st_ino), None)
         stack = [(self._root, lineage)]
         while stack:
             visit = _Visit(*stack.pop(), [])
-            self._bounds.counts.folders += 1
+            self._context.counts.folders += 1
             yield from self._read(visit)
-            if self._bounds.config.recursive:
+            if self._context.config.recursive:
                 visit.subfolders.sort(key=_by_path, reverse=True)
                 stack += visit.subfolders
 
@@ -110,7 +110,7 @@ class Tree:
         try:
             scan = os.scandir(visit.path)
         except OSError as error:
-            yield fault(visit.path, error, "cannot list the folder: ")
+            yield skip_for(visit.path, error, "cannot list the folder: ")
             return
         with scan:
             for piece in count():
@@ -132,15 +132,15 @@ class Tree:
                     return
                 yield from self._take(entries, visit)
                 if broken is not None:
-                    yield fault(visit.path, broken, "cannot list all of the folder: ")
+                    yield skip_for(visit.path, broken, "cannot list all of the folder: ")
                 if complete:
                     return
 
     def _take(self, entries: list[Entry], visit: _Visit) -> Iterator[Source | Skip]:
-        bounds = self._bounds
-        hidden = bounds.config.hidden
-        follow = bounds.config.follow_symlinks
-        choosy = bounds.globs.any_for_files or bool(bounds.files)
+        context = self._context
+        hidden = context.config.hidden
+        follow = context.config.follow_symlinks
+        choosy = context.globs.any_for_files or bool(context.files)
         passed_over = 0
         for entry in entries:
             name = entry.name
@@ -158,40 +158,40 @@ class Tree:
                     continue
                 status = entry.stat()
             except OSError as error:
-                yield fault(entry.path, error)
+                yield skip_for(entry.path, error)
                 continue
             if choosy or no_picture or not _is_file(status.st_mode):
                 yield from self._judge(entry, status, visit)
             else:
                 yield Source(entry.path, status.st_size, status.st_mtime_ns)
-        bounds.counts.passed_over += passed_over
+        context.counts.passed_over += passed_over
 
     def _judge(
         self, entry: Entry, status: os.stat_result, visit: _Visit
     ) -> Iterator[Source | Skip]:
         """Do with an entry what takes more than a look at its type; `status` is its target's."""
-        bounds = self._bounds
+        context = self._context
         path = entry.path
         if stat.S_ISDIR(status.st_mode):
             yield from self._enter_link(entry, status, visit)
-        elif path in bounds.files:
+        elif path in context.files:
             pass
-        elif not bounds.globs.takes(path, self._below, entry.name) or (
+        elif not context.globs.takes(path, self._below, entry.name) or (
             cannot_be_picture(entry.name)
         ):
-            bounds.counts.passed_over += 1
+            context.counts.passed_over += 1
         else:
             yield source_or_special(path, status)
 
     def _enter(self, entry: Entry, visit: _Visit) -> Iterator[Skip]:
         """Put a folder on the list of those to walk, unless a rule keeps the walk out of it."""
         path = entry.path
-        if self._barred(path, entry.name) or self._bounds.caches.is_root(entry):
+        if self._barred(path, entry.name) or self._context.caches.is_root(entry):
             return
         lineage: Lineage | None = None
         if self._know_devices:
             status = entry.stat(follow_symlinks=False)
-            if self._bounds.config.one_file_system and status.st_dev != self._device:
+            if self._context.config.one_file_system and status.st_dev != self._device:
                 yield Skip(path, Kind.EXCLUDED, "on another filesystem")
                 return
             lineage = ((status.st_dev, status.st_ino), visit.lineage)
@@ -200,8 +200,8 @@ class Tree:
     def _enter_link(self, entry: Entry, status: os.stat_result, visit: _Visit) -> Iterator[Skip]:
         """Do the same for a symlink to a folder; `status` is the folder's."""
         path = entry.path
-        config = self._bounds.config
-        if self._barred(path, entry.name) or self._bounds.caches.holds(path):
+        config = self._context.config
+        if self._barred(path, entry.name) or self._context.caches.holds(path):
             return
         here = (status.st_dev, status.st_ino)
         if not config.follow_symlinks:
@@ -217,13 +217,13 @@ class Tree:
 
     def _barred(self, path: bytes, name: bytes) -> bool:
         """Tell whether the rules for names keep the walk out of a folder."""
-        bounds = self._bounds
+        context = self._context
         return (
             (self._only is not None and not self._only.enters(path))
             or name in PRUNED
-            or path in bounds.folders
-            or (bounds.globs.any_for_folders and not bounds.globs.enters(path, self._below, name))
-            or bounds.caches.named(path)
+            or path in context.folders
+            or (context.globs.any_for_folders and not context.globs.enters(path, self._below, name))
+            or context.caches.named(path)
         )
 
 
@@ -258,7 +258,7 @@ _SPECIAL = {
 }
 
 
-def fault(path: bytes, error: OSError, doing: str = "") -> Skip:
+def skip_for(path: bytes, error: OSError, doing: str = "") -> Skip:
     """Return the skip of something the system would not let us list or examine."""
     if error.errno not in _ABSENT:
         return Skip(path, Kind.UNREADABLE, doing + os.strerror(error.errno or 0))

@@ -45,6 +45,12 @@ def cache(root: Path) -> Iterator[Cache]:
         yield cache
 
 
+def head(cache: Cache, limit_bytes: int = HEAD_BYTES) -> bytes | None:
+    """The first bytes of the entry of `URI`."""
+    found = cache.folder(LARGE).examine(NAME, limit_bytes)
+    return None if found is None else found[0]
+
+
 def bound_by_modes(code: str, root: Path) -> subprocess.CompletedProcess[bytes]:
     """Run code that uses `cache` in a program that file modes bind, also when we are root."""
     head = "import os, sys\nfrom pregen.model import Flavor\nfrom pregen.cache.store import Cache\n"
@@ -79,11 +85,11 @@ def tree(root: Path) -> set[str]:
 
 def test_asking_creates_nothing(tmp_path: Path, cache: Cache) -> None:
     assert cache.read(LARGE, URI) is None
-    assert cache.read_head_bytes(LARGE, URI) is None
+    assert head(cache) is None
     assert cache.read_fail(URI) is None
     assert not cache.delete(LARGE, URI)
     assert not cache.delete_fail(URI)
-    assert list(cache.list_names(LARGE)) == []
+    assert list(cache.folder(LARGE).names()) == []
     assert cache.sweep_all() == 0
     assert tree(tmp_path) == set()
 
@@ -253,16 +259,16 @@ def test_entries_are_kept_by_flavor_and_uri(root: Path, cache: Cache) -> None:
     assert [cache.read(flavor, URI) for flavor in ALL_FLAVORS] == [b"0", b"1", b"2", b"3"]
     assert cache.read(LARGE, URI + "2") == b"other"
     assert cache.read_fail(URI) == b"record"
-    assert set(cache.list_names(LARGE)) == {NAME, entry_name(URI + "2")}
+    assert set(cache.folder(LARGE).names()) == {NAME, entry_name(URI + "2")}
     assert (root / "xx-large" / NAME).read_bytes() == b"3"
 
 
 def test_a_head_is_no_longer_than_asked_for(cache: Cache) -> None:
     cache.write(LARGE, URI, DATA)
-    assert cache.read_head_bytes(LARGE, URI) == DATA[:HEAD_BYTES]
-    assert cache.read_head_bytes(LARGE, URI, 10) == DATA[:10]
+    assert head(cache) == DATA[:HEAD_BYTES]
+    assert head(cache, 10) == DATA[:10]
     cache.write(LARGE, URI, b"short")
-    assert cache.read_head_bytes(LARGE, URI) == b"short"
+    assert head(cache) == b"short"
 
 
 def test_deleting_tells_whether_there_was_something(cache: Cache) -> None:
@@ -304,7 +310,7 @@ def test_what_is_no_entry_is_told_from_nothing_and_can_be_replaced(
     plant(kind, root / "large" / NAME)
     assert cache.read(LARGE, URI) == NO_ENTRY
     if kind != "huge":
-        assert cache.read_head_bytes(LARGE, URI) == NO_ENTRY
+        assert head(cache) == NO_ENTRY
     cache.write(LARGE, URI, DATA)
     assert cache.read(LARGE, URI) == DATA
     assert [path.read_bytes() for path in root.glob("victim")] in ([], [b"precious"])
@@ -315,7 +321,7 @@ def test_what_is_no_entry_can_be_deleted_alone(root: Path, cache: Cache, kind: s
     cache.prepare([LARGE])
     plant(kind, root / "large" / NAME)
     assert cache.delete(LARGE, URI)
-    assert list(cache.list_names(LARGE)) == []
+    assert list(cache.folder(LARGE).names()) == []
     assert [path.read_bytes() for path in root.glob("victim")] in ([], [b"precious"])
 
 
@@ -324,7 +330,7 @@ def test_a_directory_in_the_place_of_an_entry_is_nothing_and_stays(
 ) -> None:
     (root / "large" / NAME).mkdir(parents=True)
     assert cache.read(LARGE, URI) is None
-    assert cache.read_head_bytes(LARGE, URI) is None
+    assert head(cache) is None
     assert not cache.delete(LARGE, URI)
     with pytest.raises(CacheError, match="move it away"):
         cache.write(LARGE, URI, DATA)
@@ -334,10 +340,10 @@ def test_a_directory_in_the_place_of_an_entry_is_nothing_and_stays(
 @needs(Capability.FILE_MODES)
 def test_an_entry_that_cannot_be_read_is_no_entry_and_can_be_replaced(root: Path) -> None:
     code = "uri = 'file:///a'\ncache.write(Flavor.LARGE, uri, b'x')\n"
-    code += "(name,) = cache.list_names(Flavor.LARGE)\n"
+    code += "(name,) = cache.folder(Flavor.LARGE).names()\n"
     code += "os.chmod(cache.root + b'/large/' + name.encode(), 0)\n"
     code += "assert cache.read(Flavor.LARGE, uri) == b''\n"
-    code += "assert cache.read_head_bytes(Flavor.LARGE, uri) == b''\n"
+    code += "assert cache.folder(Flavor.LARGE).examine(name)[0] == b''\n"
     code += "cache.write(Flavor.LARGE, uri, b'y')\n"
     code += "assert cache.read(Flavor.LARGE, uri) == b'y'\n"
     assert bound_by_modes(code, root).stderr == b""
@@ -364,7 +370,7 @@ def test_a_cache_in_use_holds_few_descriptors_and_none_once_closed(cache: Cache)
     for flavor in ALL_FLAVORS:
         cache.write(flavor, URI, DATA)
         cache.read(flavor, URI)
-        list(cache.list_names(flavor))
+        list(cache.folder(flavor).names())
     cache.write_fail(URI, b"record")
     assert count() - before <= 7
     cache.close()
@@ -389,5 +395,5 @@ def test_running_out_of_descriptors_is_not_taken_for_a_missing_entry(tmp_path: P
         for fd in used:
             os.close(fd)
     assert cache.read(LARGE, URI) == DATA
-    assert set(cache.list_names(LARGE)) == {NAME}
+    assert set(cache.folder(LARGE).names()) == {NAME}
     cache.close()

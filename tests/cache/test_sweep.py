@@ -154,7 +154,7 @@ def test_a_whole_cache_is_swept_older_fail_records_included(tmp_path: Path, dead
     with Cache(bytes(tmp_path), "1.2.0") as cache:
         assert cache.sweep_all() == len(places)
         assert cache.sweep_all() == 0
-        assert set(cache.list_names(Flavor.LARGE)) == {KEY + ".png"}
+        assert set(cache.folder(Flavor.LARGE).names()) == {KEY + ".png"}
     left = {str(path.parent.relative_to(tmp_path)) for path in tmp_path.rglob("*.tmp")}
     assert left == set(foreign)
     assert sum(1 for _ in tmp_path.rglob(KEY + ".png")) == len(places + foreign)
@@ -174,6 +174,6 @@ def test_a_commit_whose_temp_was_swept_is_made_again(tmp_path: Path) -> None:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(System, "replace", staticmethod(replace))
-            folder.write(KEY + ".png", b"entry", KEY)
+            folder.write(KEY + ".png", b"entry")
     assert swept
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {KEY + ".png": b"entry"}

@@ -12,7 +12,7 @@ import pytest
 from pregen.originals.examiner import Examiner
 from pregen.originals.helper import ELSEWHERE, MISSING, Looker
 from pregen.originals.mounts import Mount, Mounts, read_mounts
-from pregen.originals.status import Look
+from pregen.originals.status import LookOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +42,10 @@ def test_what_is_there_is_found_with_its_facts(tmp_path: Path, examiner: Examine
     (tmp_path / "folder").symlink_to(tmp_path / "1")
     linked = [bytes(tmp_path / "link.jpg"), bytes(tmp_path / "folder/../1/1.jpg")]
     found = examiner.look([*paths, strange, linked[0], bytes(tmp_path / "folder" / "1.jpg")])
-    for path, sight in found.items():
+    for path, status in found.items():
         facts = os.stat(path)
-        assert (sight.look, sight.size_bytes, sight.mtime_ns) == (
-            Look.FOUND,
+        assert (status.outcome, status.size_bytes, status.mtime_ns) == (
+            LookOutcome.FOUND,
             facts.st_size,
             facts.st_mtime_ns,
         )
@@ -69,32 +69,32 @@ def test_what_is_missing_is_told_with_where_it_would_be(tmp_path: Path, examiner
     }
     found = examiner.look(list(cases))
     for path, (real, folder, empty) in cases.items():
-        sight = found[path]
-        assert sight.look is Look.MISSING
-        assert (sight.real, sight.folder) == (bytes(real), bytes(folder))
-        assert sight.folder_empty is empty
+        status = found[path]
+        assert status.outcome is LookOutcome.MISSING
+        assert (status.real, status.folder) == (bytes(real), bytes(folder))
+        assert status.folder_empty is empty
         if folder.is_dir():
-            assert sight.folder_changed_ns == folder.stat().st_ctime_ns
+            assert status.folder_changed_ns == folder.stat().st_ctime_ns
 
 
 def test_a_loop_of_links_cannot_be_examined(tmp_path: Path, examiner: Examiner) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     for path in (bytes(tmp_path / "a"), bytes(tmp_path / "a" / "x.jpg")):
-        sight = examiner.look([path])[path]
-        assert (sight.look, sight.errno) == (Look.FAILED, errno.ELOOP)
+        status = examiner.look([path])[path]
+        assert (status.outcome, status.errno) == (LookOutcome.FAILED, errno.ELOOP)
 
 
 def test_a_name_too_long_is_not_gone(tmp_path: Path, examiner: Examiner) -> None:
     path = bytes(tmp_path) + b"/" + b"x" * 300
-    assert examiner.look([path])[path].look is Look.FAILED
+    assert examiner.look([path])[path].outcome is LookOutcome.FAILED
 
 
 def test_folders_are_looked_at_anew_each_time(tmp_path: Path, examiner: Examiner) -> None:
     path = bytes(tmp_path / "new" / "a.jpg")
-    assert examiner.look([path])[path].look is Look.MISSING
+    assert examiner.look([path])[path].outcome is LookOutcome.MISSING
     put(tmp_path / "new" / "a.jpg")
-    assert examiner.look([path])[path].look is Look.FOUND
+    assert examiner.look([path])[path].outcome is LookOutcome.FOUND
 
 
 def test_a_helper_does_not_leave_its_mount(tmp_path: Path) -> None:
@@ -121,9 +121,9 @@ def test_links_between_mounts_are_followed_by_the_other_helper(tmp_path: Path) -
     table = Mounts((Mount(b"/"), Mount(bytes(one)), Mount(bytes(two), "nfs", b"nas:/")))
     with Examiner(table) as examiner:
         path = bytes(one / "link" / "back" / "link" / "a.jpg")
-        sight = examiner.look([path])[path]
-    assert (sight.look, sight.size_bytes) == (Look.FOUND, 7)
-    assert sight.real == bytes(two / "a.jpg")
+        status = examiner.look([path])[path]
+    assert (status.outcome, status.size_bytes) == (LookOutcome.FOUND, 7)
+    assert status.real == bytes(two / "a.jpg")
 
 
 def test_autofs_triggers_are_not_pulled(tmp_path: Path) -> None:
@@ -133,13 +133,13 @@ def test_autofs_triggers_are_not_pulled(tmp_path: Path) -> None:
     linked = bytes(tmp_path / "link" / "a.jpg")
     with Examiner(table) as examiner:
         found = examiner.look([path, linked])
-    assert {sight.look for sight in found.values()} == {Look.UNTOUCHED}
+    assert {status.outcome for status in found.values()} == {LookOutcome.UNTOUCHED}
 
 
 def test_a_helper_that_dies_makes_nothing_gone(tmp_path: Path, examiner: Examiner) -> None:
     path = bytes(tmp_path / "none.jpg")
-    assert examiner.look([path])[path].look is Look.MISSING
+    assert examiner.look([path])[path].outcome is LookOutcome.MISSING
     for child in psutil.Process().children():
         if any("originals/helper.py" in part for part in child.cmdline()):
             child.kill()
-    assert examiner.look([path])[path].look is Look.TIMED_OUT
+    assert examiner.look([path])[path].outcome is LookOutcome.TIMED_OUT

@@ -15,7 +15,7 @@ from pregen.config import Check, PlanConfig
 from pregen.journal import Journal
 from pregen.model import Flavor, Job, Kind, Known, Skip, Source, Stamp
 from pregen.plan import Planner
-from pregen.reuse.memory import Recall, known
+from pregen.reuse.memory import RememberedSources, known
 from pregen.thumbspec.naming import entry_name, key
 from pregen.thumbspec.pngbuild import SourceFacts, assemble, entry_chunks
 from pregen.thumbspec.uri import file_uri
@@ -65,14 +65,14 @@ def entry(cache: Cache, flavor: Flavor) -> Path:
 def memory(cache: Cache) -> Notebook:
     """A memory that knows the source, whose entries are there."""
     notebook = Notebook()
-    recall = Recall(cache, WANTED, notebook)
-    recall.learn(SOURCE, key(URI), [put(cache, flavor) for flavor in WANTED])
-    recall.close()
+    remembered = RememberedSources(cache, WANTED, notebook)
+    remembered.learn(SOURCE, key(URI), [put(cache, flavor) for flavor in WANTED])
+    remembered.close()
     return notebook
 
 
 def fresh(cache: Cache, memory: Notebook, source: Source = SOURCE) -> bool:
-    return Recall(cache, WANTED, memory).fresh(source)
+    return RememberedSources(cache, WANTED, memory).fresh(source)
 
 
 def test_what_has_not_changed_is_believed(cache: Cache, memory: Notebook) -> None:
@@ -144,20 +144,20 @@ def test_a_flavor_whose_folder_is_gone_asks_for_a_look(cache: Cache, memory: Not
 
 
 def test_the_memory_is_asked_once_for_each_folder(cache: Cache, memory: Notebook) -> None:
-    recall = Recall(cache, WANTED, memory)
+    remembered = RememberedSources(cache, WANTED, memory)
     memory.asked = 0
     for folder in (b"/photos/2024", b"/photos/2025"):
         for name in (b"a.jpg", b"b.jpg", b"c.jpg"):
-            recall.fresh(SOURCE._replace(path=folder + b"/" + name))
+            remembered.fresh(SOURCE._replace(path=folder + b"/" + name))
     assert memory.asked == 2
 
 
 def test_folders_that_come_in_turns_are_read_once_each(cache: Cache, memory: Notebook) -> None:
-    recall = Recall(cache, WANTED, memory)
+    remembered = RememberedSources(cache, WANTED, memory)
     memory.asked = 0
     for name in (b"a.jpg", b"b.jpg", b"c.jpg"):
         for folder in (b"/photos/2024", b"/photos/2025"):
-            recall.fresh(SOURCE._replace(path=folder + b"/" + name))
+            remembered.fresh(SOURCE._replace(path=folder + b"/" + name))
     assert memory.asked == 2
 
 
@@ -165,13 +165,13 @@ def test_an_order_that_never_stays_in_a_folder_gives_up_remembering(
     cache: Cache, memory: Notebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pregen.reuse.memory.MOST_SOURCES", 2)
-    recall = Recall(cache, WANTED, memory)
+    remembered = RememberedSources(cache, WANTED, memory)
     known_once = memory.pages[b"/photos/2024"][b"a.jpg"]
     for n in range(200):
         memory.pages[b"/photos/%d" % n] = {b"a.jpg": known_once, b"b.jpg": known_once}
     memory.asked = 0
     for n in range(1000):
-        recall.fresh(SOURCE._replace(path=b"/photos/%d/a.jpg" % (n % 200)))
+        remembered.fresh(SOURCE._replace(path=b"/photos/%d/a.jpg" % (n % 200)))
     assert memory.asked < 100
 
 

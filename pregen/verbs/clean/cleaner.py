@@ -6,87 +6,78 @@ once more, and it goes only if it is the same file and has the same reason.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
-from pregen.originals.status import UNKNOWN, Original, judge, of_other_scheme
-from pregen.thumbspec.naming import clean_path, key
+from pregen.originals.status import UNKNOWN, Original
+from pregen.thumbspec.naming import source_path
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import URI
-from pregen.thumbspec.uri import path_from_uri
-from pregen.verbs.clean.selection import CleanReason, EntryFacts, Kept, decide, is_within
+from pregen.verbs.clean.selection import CleanFacts, CleanReason, Kept, decide, is_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pregen.cache.inventory import Item, ItemFolder
+    from pregen.cache.folder import CacheFile, Folder
     from pregen.originals.examiner import Examiner
     from pregen.originals.mounts import Mounts
-    from pregen.thumbspec.pngtext import PngHead
     from pregen.verbs.clean.selection import Selection
 
+#: Entries looked at together: enough to keep the helpers busy, few enough to count aloud.
+_CHUNK: Final = 4096
+#: Entries looked at again together before they are deleted: the fewer, the fresher the look.
+_DELETE_CHUNK: Final = 512
 
-# --- Reads what an entry says of itself, as far as a selection needs it
+_T = TypeVar("_T")
 
 
-def facts_of(item: Item, *, read: bool) -> EntryFacts | None:
+def facts_of(entry: CacheFile, *, read: bool) -> CleanFacts | None:
     """Return the facts of an entry; None: it is gone.
 
     Args:
-        item: The entry.
+        entry: The entry.
         read: Also read its texts. Otherwise only what stat says is known.
     """
-    found = item.stat
-    facts = EntryFacts(
-        program=item.folder.program,
-        size_bytes=found.st_size,
-        used_ns=used_ns(item),
-        written_ns=found.st_mtime_ns,
+    facts = CleanFacts(
+        program=entry.folder.program,
+        size_bytes=entry.stat.st_size,
+        used_ns=used_ns(entry),
+        written_ns=entry.stat.st_mtime_ns,
     )
     if not read:
         return facts
     try:
-        head = item.head()
+        head = entry.head()
     except PngError as error:
         return facts._replace(damage=str(error))
     except FileNotFoundError:
         return None
     except OSError:
         return facts._replace(readable=False)
-    uri = _uri(head, item.key)
+    uri = head.uri(entry.key)
     damage = "" if uri else f"does not say whose it is ({URI})"
-    path = path_from_uri(uri)
-    path = None if path is None else clean_path(path, b"/")
-    return facts._replace(head=head, uri=uri, path=path, damage=damage)
+    return facts._replace(head=head, uri=uri, path=source_path(uri), damage=damage)
 
 
-def used_ns(item: Item) -> int:
+def used_ns(entry: CacheFile) -> int:
     """Return when an entry was last read or written.
 
     Many file systems record reading only when it is the first after writing or once a day
     (relatime), some never: then it is the time of writing.
     """
-    return max(item.stat.st_atime_ns, item.stat.st_mtime_ns)
-
-
-def _uri(head: PngHead, wanted: str) -> str:
-    """Return the URI of which the file's name is the key, or the first one."""
-    uris = head.values(URI)
-    return next((uri for uri in uris if key(uri) == wanted), uris[0]) if uris else ""
-
-
-# --- The plan: which entries go, and what was counted on the way. Pure but for what it is given
+    return max(entry.stat.st_atime_ns, entry.stat.st_mtime_ns)
 
 
 class Doomed(NamedTuple):
     """An entry that is to go; little enough of it that a plan of a million fits in memory."""
 
-    folder: ItemFolder
-    name: bytes
+    folder: Folder
+    name: str
     identity: tuple[int, ...]
-    """`Item.identity`, when the plan was made."""
+    """`CacheFile.identity`, when the plan was made."""
     reason: CleanReason
     size_bytes: int
     used_ns: int
@@ -95,7 +86,7 @@ class Doomed(NamedTuple):
     @property
     def path(self) -> bytes:
         """The whole path of the entry."""
-        return self.folder.path + b"/" + self.name
+        return os.path.join(self.folder.path, os.fsencode(self.name))
 
 
 class CleanTally:
@@ -157,30 +148,19 @@ def over_size(spare: Iterable[Doomed], excess_bytes: int) -> list[Doomed]:
     return chosen
 
 
-# --- Looks through a cache by a selection, and deletes what was planned. The I/O of `pregen clean`
-
-
-#: Entries looked at together: enough to keep the helpers busy, few enough to count aloud.
-_CHUNK: Final = 4096
-#: Entries looked at again together before they are deleted: the fewer, the fresher the look.
-_DELETE_CHUNK: Final = 512
-
-_T = TypeVar("_T")
-
-
-class Items(Protocol):
-    """What is looked through: an inventory, or a part of one."""
+class CleanedCache(Protocol):
+    """What is looked through: a cache, or a part of one."""
 
     links: list[bytes]
 
-    def items(self) -> Iterator[Item]:
+    def entries(self) -> Iterator[CacheFile]:
         """Yield entries and fail records."""
         ...
 
 
 class _Judged(NamedTuple):
-    item: Item
-    facts: EntryFacts
+    entry: CacheFile
+    facts: CleanFacts
     original: Original
     verdict: CleanReason | Kept
 
@@ -189,16 +169,16 @@ class Cleaner:
     """One cleaning of one cache.
 
     Args:
-        inventory: The cache, open until the deleting is done.
+        cache: It is open until the deleting is done.
         examiner: Looks at originals.
         selection: What is to go.
         now_ns: The time, since 1970.
     """
 
     def __init__(
-        self, inventory: Items, examiner: Examiner, selection: Selection, now_ns: int
+        self, cache: CleanedCache, examiner: Examiner, selection: Selection, now_ns: int
     ) -> None:
-        self._inventory = inventory
+        self._cache = cache
         self._examiner = examiner
         self._selection = selection
         self._now_ns = now_ns
@@ -214,8 +194,8 @@ class Cleaner:
         """
         plan, offline = Plan(), Counter[bytes]()
         spare: list[tuple[Doomed, Kept]] = []
-        for items in _chunks(self._inventory.items(), _CHUNK):
-            for each in self._judged(items):
+        for entries in _chunks(self._cache.entries(), _CHUNK):
+            for each in self._judged(entries):
                 size_bytes = each.facts.size_bytes
                 plan.total += 1
                 plan.total_bytes += size_bytes
@@ -233,7 +213,7 @@ class Cleaner:
             plan,
             offline=offline,
             hung=tuple(self._examiner.hung),
-            links=tuple(self._inventory.links),
+            links=tuple(self._cache.links),
         )
 
     def _shrink(self, plan: Plan, spare: Sequence[tuple[Doomed, Kept]]) -> None:
@@ -268,68 +248,65 @@ class Cleaner:
             self._examiner.renew(mounts())
             going = self._still_due(chunk)
             for each in chunk:
-                item = going.get((each.folder.path, each.name))
-                deleted = item is not None and item.remove()
+                entry = going.get(each.path)
+                deleted = entry is not None and entry.remove()
                 tally.add(each.reason if deleted else Kept.CHANGED, each.size_bytes)
                 done(each, deleted)
         return tally
 
-    def _still_due(self, chunk: Sequence[Doomed]) -> dict[tuple[bytes, bytes], Item]:
-        """Return those that are the same files and have the same reason to go."""
-        reasons: dict[tuple[bytes, bytes], CleanReason] = {}
-        same: list[Item] = []
-        going: dict[tuple[bytes, bytes], Item] = {}
+    def _still_due(self, chunk: Sequence[Doomed]) -> dict[bytes, CacheFile]:
+        """Return those that are the same files and have the same reason to go, by path."""
+        reasons: dict[bytes, CleanReason] = {}
+        same: list[CacheFile] = []
+        going: dict[bytes, CacheFile] = {}
         for each in chunk:
-            place = each.folder.path, each.name
-            item = each.folder.item(each.name)
-            if item is None or item.identity != each.identity:
+            entry = each.folder.file(each.name)
+            if entry is None or entry.identity != each.identity:
                 continue
             if each.reason is not CleanReason.OVER_SIZE:
-                reasons[place] = each.reason
-                same.append(item)
-            elif used_ns(item) == each.used_ns:
-                going[place] = item
+                reasons[each.path] = each.reason
+                same.append(entry)
+            elif used_ns(entry) == each.used_ns:
+                going[each.path] = entry
         for judged in self._judged(same):
-            place = judged.item.folder.path, judged.item.name
-            if judged.verdict is reasons[place]:
-                going[place] = judged.item
+            path = judged.entry.path
+            if judged.verdict is reasons[path]:
+                going[path] = judged.entry
         return going
 
-    def _judged(self, items: Iterable[Item]) -> Iterator[_Judged]:
+    def _judged(self, entries: Iterable[CacheFile]) -> Iterator[_Judged]:
         """Read entries, look at their originals, decide. Entries that are gone are left out."""
         read = self._selection.needs_heads
-        found = [(item, facts) for item in items if (facts := facts_of(item, read=read))]
+        found = [(entry, facts) for entry in entries if (facts := facts_of(entry, read=read))]
         originals = self._originals([facts for _, facts in found])
-        for (item, facts), original in zip(found, originals, strict=True):
+        for (entry, facts), original in zip(found, originals, strict=True):
             verdict = decide(facts, original, self._selection, self._now_ns)
-            yield _Judged(item, facts, original, verdict)
+            yield _Judged(entry, facts, original, verdict)
 
-    def _originals(self, all_facts: Sequence[EntryFacts]) -> list[Original]:
+    def _originals(self, all_facts: Iterable[CleanFacts]) -> list[Original]:
+        """Look at the originals of those entries that may be within the limits."""
         anywhere = replace(self._selection, remote=None)
-        wanted = {
-            facts.path
-            for facts in all_facts
-            if facts.path is not None
-            and self._selection.needs_originals
-            and is_within(facts, UNKNOWN, anywhere)
-        }
-        sights = self._examiner.look(list(wanted)) if wanted else {}
-
-        def original(facts: EntryFacts) -> Original:
-            if facts.path is None:
-                return of_other_scheme(facts.uri) if facts.uri else UNKNOWN
-            sight = sights.get(facts.path)
-            if sight is None:
-                return UNKNOWN
-            return judge(facts.path, sight, self._examiner.mounts, facts.written_ns)
-
-        return [original(facts) for facts in all_facts]
+        looks = self._selection.needs_originals
+        return self._examiner.originals(
+            [
+                (facts.path, facts.uri, facts.written_ns)
+                if facts.path is None or (looks and is_within(facts, UNKNOWN, anywhere))
+                else (None, "", 0)
+                for facts in all_facts
+            ]
+        )
 
 
 def _doomed(each: _Judged, reason: CleanReason) -> Doomed:
-    item, facts = each.item, each.facts
+    entry, facts = each.entry, each.facts
     return Doomed(
-        item.folder, item.name, item.identity, reason, facts.size_bytes, facts.used_ns, facts.uri
+        entry.folder,
+        entry.name,
+        entry.identity,
+        reason,
+        facts.size_bytes,
+        facts.used_ns,
+        facts.uri,
     )
 
 

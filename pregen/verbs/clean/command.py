@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.cache.inventory import Inventory
 from pregen.cache.lock import CacheLock
+from pregen.cache.opening import OpenPolicy
+from pregen.cache.store import Cache
 from pregen.commandline import (
     Command,
     Option,
@@ -208,7 +209,7 @@ def result_lines(tally: CleanTally) -> Iterator[str]:
 
 def entry_line(each: Doomed) -> str:
     """Return a line about one entry."""
-    place = f"{each.folder.name}/{shown(each.name)}"
+    place = f"{each.folder.name}/{each.name}"
     return f"  {each.reason.value:<9}  {printable(place)}  {printable(each.uri)}".rstrip()
 
 
@@ -347,7 +348,7 @@ def clean_session(flags: CleanFlags) -> ExitCode:
         )
     lock = CacheLock(root)
     with (
-        Inventory(root) as inventory,
+        Cache(root, policy=OpenPolicy.WITHOUT_LINKS) as cache,
         Examiner(_mounts(), flags.mount_timeout) as examiner,
         told_aloud() as told,
     ):
@@ -355,7 +356,7 @@ def clean_session(flags: CleanFlags) -> ExitCode:
             acquire(lock, wait=flags.wait)
         try:
             now_ns = int(datetime.now(UTC).timestamp() * 1e9)
-            cleaner = Cleaner(inventory, examiner, selection, now_ns)
+            cleaner = Cleaner(cache, examiner, selection, now_ns)
             plan = cleaner.plan(told)
             told(-1)
             if not flags.json:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from pregen.originals.mounts import is_below
 from pregen.originals.status import Original, OriginalState
 from pregen.thumbspec.clients import Wanted
-from pregen.thumbspec.pngtext import URI, PngHead
+from pregen.thumbspec.naming import made_by
+from pregen.thumbspec.pngtext import SOFTWARE, URI, PngHead
 from pregen.thumbspec.uri import path_from_uri
 from pregen.thumbspec.validity import contradiction
 
@@ -49,7 +50,7 @@ class Kept(Enum):
     """It, or its original, is not any more as it was when the plan was made."""
 
 
-class EntryFacts(NamedTuple):
+class CleanFacts(NamedTuple):
     """What is known of an entry without its original."""
 
     program: str = ""
@@ -75,7 +76,7 @@ class Area(NamedTuple):
     path: bytes | None
     uri: str = ""
 
-    def covers(self, facts: EntryFacts) -> bool:
+    def covers(self, facts: CleanFacts) -> bool:
         """Tell whether an entry's original lies here."""
         if self.path is not None:
             return facts.path is not None and is_below(facts.path, self.path)
@@ -135,7 +136,7 @@ class Selection:
 
 
 def decide(
-    facts: EntryFacts, original: Original, selection: Selection, now_ns: int
+    facts: CleanFacts, original: Original, selection: Selection, now_ns: int
 ) -> CleanReason | Kept:
     """Return why an entry goes, or why it stays. `--max-size` is decided later, over all."""
     if not is_within(facts, original, selection):
@@ -162,11 +163,12 @@ _KEPT = {
 }
 
 
-def is_within(facts: EntryFacts, original: Original, selection: Selection) -> bool:
+def is_within(facts: CleanFacts, original: Original, selection: Selection) -> bool:
     """Tell whether an entry is within every limit."""
     if selection.fail and not facts.program:
         return False
-    if selection.programs and not any(_made_by(facts, name) for name in selection.programs):
+    makers = (facts.program, *(facts.head.values(SOFTWARE) if facts.head else ()))
+    if selection.programs and not any(made_by(name, selection.programs) for name in makers):
         return False
     if selection.remote is not None and original.remote is not selection.remote:
         return False
@@ -177,13 +179,7 @@ def is_within(facts: EntryFacts, original: Original, selection: Selection) -> bo
     return not any(area.covers(facts) for area in selection.not_under)
 
 
-def _made_by(facts: EntryFacts, program: str) -> bool:
-    """Tell whether a program's name begins like this, upper or lower case alike."""
-    names = (facts.program, *(facts.head.values("Software") if facts.head else ()))
-    return any(name.casefold().startswith(program.casefold()) for name in names)
-
-
-def _is_stale(facts: EntryFacts, original: Original) -> bool:
+def _is_stale(facts: CleanFacts, original: Original) -> bool:
     """Tell whether an entry is of another state of its original: that is there, and has changed.
 
     The edges are no matter here: gThumb fills x-large with 384 px, and reads it again.
@@ -195,7 +191,7 @@ def _is_stale(facts: EntryFacts, original: Original) -> bool:
     return bool(contradiction(facts.head._replace(texts=texts), wanted))
 
 
-def _is_old(facts: EntryFacts, original: Original, selection: Selection, now_ns: int) -> bool:
+def _is_old(facts: CleanFacts, original: Original, selection: Selection, now_ns: int) -> bool:
     """Tell by its last use (standard, Deleting Thumbnails, rules 2 and 3).
 
     For what cannot be looked up: other schemes and removable media. A share that fstab knows comes

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.cache.inventory import Inventory
 from pregen.cache.lock import CacheLock
+from pregen.cache.opening import OpenPolicy
+from pregen.cache.store import Cache
 from pregen.commandline import Command, Option, print_lines, print_record, raw_bytes
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
@@ -27,17 +28,15 @@ from pregen.model import Kind
 from pregen.originals.examiner import DEFAULT_TIMEOUT_S, Examiner
 from pregen.originals.mounts import read_mounts
 from pregen.session import acquire
-from pregen.thumbspec.naming import clean_path, key, thumbnails_root
+from pregen.thumbspec.naming import OWN_PROGRAMS, clean_path, key, made_by, thumbnails_root
 from pregen.thumbspec.uri import all_uris
 from pregen.verbs.failures.model import (
     GROUPS,
-    OWN_PREFIX,
     UNEXPLAINED,
     Failed,
     SourceState,
     chosen,
     gather,
-    made_by,
     records,
 )
 from pregen.verbs.run import flags_for_files, run_over
@@ -251,14 +250,15 @@ def failures_session(flags: FailuresFlags) -> ExitCode:
     home = os.path.expanduser("~")
     root = thumbnails_root(os.environ, home)
     path = journal_path(os.environ, home)
+    policy = OpenPolicy.WITHOUT_LINKS if flags.forget else OpenPolicy.AS_FOUND
     with (
-        Inventory(root, follow_folders=not flags.forget) as inventory,
+        Cache(root, policy=policy) as cache,
         Examiner(read_mounts(os.environ), flags.mount_timeout) as examiner,
         closing(Journal.open(path, _warn, create=False)) as journal,
     ):
         cwd = working_directory(os.environ)
         paths = tuple(clean_path(each, cwd) for each in flags.paths)
-        failed = gather(journal, inventory, examiner)
+        failed = gather(journal, cache, examiner)
         failed = chosen(failed, paths, flags.kind, flags.program)
         forgotten = None
         if flags.forget:
@@ -266,7 +266,7 @@ def failures_session(flags: FailuresFlags) -> ExitCode:
             if os.path.isdir(root):
                 acquire(lock, wait=flags.wait)
             try:
-                forgotten = _forget(failed, journal, inventory, flags.program)
+                forgotten = _forget(failed, journal, cache, flags.program)
             finally:
                 lock.release()
     if listing:
@@ -298,7 +298,7 @@ def _tell(
 
 
 def _forget(
-    failed: Iterable[Failed], journal: Journal, inventory: Inventory, programs: tuple[str, ...]
+    failed: Iterable[Failed], journal: Journal, cache: Cache, programs: tuple[str, ...]
 ) -> tuple[int, int]:
     """Delete rows and fail records; return how many of each.
 
@@ -310,14 +310,14 @@ def _forget(
         for each in failed
         for uri in (each.uri, *(all_uris(each.path) if each.path is not None else ()))
     }
-    wanted = programs or (OWN_PREFIX,)
+    wanted = programs or (OWN_PROGRAMS,)
     files = sum(
         item.remove()
-        for item in records(inventory)
+        for item in records(cache)
         if item.key in keys and made_by(item.folder.program, wanted)
     )
     rows = 0
-    if made_by(OWN_PREFIX, wanted) or any(name.startswith(OWN_PREFIX) for name in wanted):
+    if made_by(OWN_PROGRAMS, wanted) or any(name.startswith(OWN_PROGRAMS) for name in wanted):
         paths = [each.path for each in failed if each.path is not None and each.kind is not None]
         rows = journal.forget(paths)
     return rows, files

@@ -1,4 +1,4 @@
-"""One failed source from what the journal and fail records say of it. Pure."""
+"""Failed sources: what the journal and the fail records of all programs say of them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.model import FAILURES, Kind
 from pregen.originals.mounts import is_below
-from pregen.originals.status import UNKNOWN, Original, OriginalState, judge
-from pregen.thumbspec.naming import clean_path
+from pregen.originals.status import UNKNOWN, Original, OriginalState
+from pregen.thumbspec.naming import OWN_PROGRAMS, made_by, source_path
 from pregen.thumbspec.pngbuild import number
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import MTIME, SIZE, URI
-from pregen.thumbspec.uri import file_uri, path_from_uri
+from pregen.thumbspec.uri import file_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pregen.cache.inventory import Inventory, Item
+    from pregen.cache.folder import CacheFile
+    from pregen.cache.store import Cache
     from pregen.journal import Journal
     from pregen.originals.examiner import Examiner
 
 
 #: Outcomes to be told: failures, and what waits for something else than a run.
 TOLD: Final = FAILURES | {Kind.VANISHED, Kind.NEEDS_EXTRA, Kind.UNSUPPORTED}
-#: How the folders of our own fail records begin (`naming.fail_program`).
-OWN_PREFIX: Final = "pregen-"
 
 
 class SourceState(Enum):
@@ -115,11 +114,6 @@ def chosen(
     ]
 
 
-def made_by(program: str, beginnings: Sequence[str]) -> bool:
-    """Tell whether a program's name begins with one of these, upper or lower case alike."""
-    return any(program.casefold().startswith(name.casefold()) for name in beginnings)
-
-
 def _failed(said: list[FailureRecord], originals: dict[bytes, Original]) -> Failed:
     # The journal knows why; of records our own is the one that was made for that.
     best = min(said, key=lambda each: (bool(each.program), not _is_ours(each), -each.at_ns))
@@ -137,7 +131,7 @@ def _failed(said: list[FailureRecord], originals: dict[bytes, Original]) -> Fail
 
 
 def _is_ours(said: FailureRecord) -> bool:
-    return said.program.startswith(OWN_PREFIX)
+    return said.program.startswith(OWN_PROGRAMS)
 
 
 def _now(said: FailureRecord, original: Original) -> SourceState:
@@ -158,46 +152,38 @@ def _is_below_any(path: bytes | None, above: Sequence[bytes]) -> bool:
     return path is not None and any(is_below(path, one) for one in above)
 
 
-# --- Reads what failed from the journal and from the fail records of all programs
-
-
-def gather(journal: Journal, inventory: Inventory, examiner: Examiner) -> list[Failed]:
+def gather(journal: Journal, cache: Cache, examiner: Examiner) -> list[Failed]:
     """Return everything that failed and has not been made since, by path.
 
     Raises:
         CacheError: the cache cannot be read.
     """
-    said = [*_from_journal(journal), *from_records(inventory)]
+    said = [*_from_journal(journal), *from_records(cache)]
     written_ns: dict[bytes, int] = {}
     for each in said:
         if each.path is not None:
             written_ns[each.path] = max(each.at_ns, written_ns.get(each.path, 0))
-    sights = examiner.look(list(written_ns)) if written_ns else {}
-    originals = {
-        path: judge(path, sight, examiner.mounts, written_ns[path])
-        for path, sight in sights.items()
-    }
-    return joined(said, originals)
+    asked = [(path, "", failed_ns) for path, failed_ns in written_ns.items()]
+    return joined(said, dict(zip(written_ns, examiner.originals(asked), strict=True)))
 
 
-def from_records(inventory: Inventory) -> Iterator[FailureRecord]:
+def from_records(cache: Cache) -> Iterator[FailureRecord]:
     """Yield what fail records say; those that cannot be read say nothing.
 
     Raises:
         CacheError: the cache cannot be read.
     """
-    for item in records(inventory):
+    for item in records(cache):
         try:
             head = item.head()
         except (OSError, PngError):
             continue
         uri = head.first(URI)
-        path = path_from_uri(uri)
         size = head.first(SIZE)
         seconds = number(head.first(MTIME).partition(".")[0])
         if uri:
             yield FailureRecord(
-                None if path is None else clean_path(path, b"/"),
+                source_path(uri),
                 uri,
                 None,
                 "",
@@ -208,15 +194,14 @@ def from_records(inventory: Inventory) -> Iterator[FailureRecord]:
             )
 
 
-def records(inventory: Inventory) -> Iterator[Item]:
+def records(cache: Cache) -> Iterator[CacheFile]:
     """Yield the fail records of all programs.
 
     Raises:
         CacheError: the cache cannot be read.
     """
-    for folder in inventory.folders():
-        if folder.flavor is None:
-            yield from folder.items()
+    for folder in cache.fail_folders():
+        yield from folder.entries()
 
 
 def _from_journal(journal: Journal) -> Iterator[FailureRecord]:

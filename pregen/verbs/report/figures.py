@@ -6,13 +6,13 @@ A run may have had ten million sources: what grows with them is bounded everywhe
 from __future__ import annotations
 
 import heapq
-import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from pregen.model import FAILURES, Kind, Stages
+from pregen.sampling import Reservoir
 
 if TYPE_CHECKING:
     from pregen.journal.history import SourceHistory
@@ -84,10 +84,9 @@ class Figures:
         self.extreme_count = 0
         self._paths = 0
         self.made = 0
-        self.to_look_at: list[SourceHistory] = []
         self._slowest: list[tuple[int, int, SourceHistory]] = []
         self._order = count()  # of two that took as long, neither can be less
-        self._random = random.Random(0)  # noqa: S311 - a sample, the same one each time
+        self._sample: Reservoir[SourceHistory] = Reservoir(MOST_LOOKED_AT)
 
     @property
     def bucket_s(self) -> float:
@@ -156,13 +155,9 @@ class Figures:
             self.extreme_count += 1
             if len(self.extreme) < MOST_PATHS:
                 self.extreme.append(seen)
-        self._sample(seen)
+        self._sample.add(seen)
 
-    def _sample(self, seen: SourceHistory) -> None:
-        """Keep each made source with the same chance (reservoir sampling)."""
-        if len(self.to_look_at) < MOST_LOOKED_AT:
-            self.to_look_at.append(seen)
-            return
-        place = self._random.randrange(self.made)
-        if place < MOST_LOOKED_AT:
-            self.to_look_at[place] = seen
+    @property
+    def to_look_at(self) -> list[SourceHistory]:
+        """A sample of the made sources."""
+        return self._sample.kept

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from pregen.cache.folder import ENTRY_LIMIT_BYTES
-from pregen.cache.inventory import Inventory
+from pregen.cache.opening import OpenPolicy
+from pregen.cache.store import Cache
 from pregen.model import Flavor
 from pregen.thumbspec.naming import key
 from pregen.thumbspec.pngchunks import PngError, walk
@@ -22,7 +23,6 @@ from pregen.thumbspec.pngtext import MTIME, URI, PngHead, read_head
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from pregen.cache.store import Cache
     from pregen.thumbspec.pngtext import PngHead
 
 
@@ -234,7 +234,7 @@ class Merger:
         if not wins(head, folder.read(file), place):
             self.tally.kept += 1
             return
-        folder.write(file, data, place.key)
+        folder.write(file, data)
         self.tally.taken += 1
         self.tally.taken_bytes += len(data)
 
@@ -256,11 +256,11 @@ def entries(
     Raises:
         CacheError: A folder cannot be listed.
     """
-    with Inventory(root, follow_folders=True) as inventory:
-        for folder in inventory.folders():
+    with Cache(root, policy=OpenPolicy.AS_FOUND) as cache:
+        for folder in cache.folders():
             if folder.flavor is None or folder.flavor not in flavors:
                 continue
-            for item in folder.items():
+            for item in folder.entries():
                 place = EntryPlace(folder.flavor, item.key)
                 name = os.fsdecode(item.path)
                 try:

@@ -1,8 +1,8 @@
 """Takes a PNG apart, strictly, to its last byte. Pure.
 
-Written apart from `thumbspec`, which builds and reads entries: two readers do not share a mistake.
-Where that one passes over what cannot be read, as the desktops do, this one objects. References
-are to the PNG specification, third edition.
+Reads by itself what `thumbspec` reads too, and shares only the values that come out (`PngHead`,
+`Text`): two readers do not share a mistake. Where that one passes over what cannot be read, as the
+desktops do, this one objects. References are to the PNG specification, third edition.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from pregen.thumbspec.pngtext import PngHead, Text, TextKind
-
-# --- What can be wrong with something in a cache. Values only
 
 
 class Flaw(Enum):
@@ -90,9 +88,6 @@ class EntryFlaw(NamedTuple):
     flaw: Flaw
     reason: str
     """For people."""
-
-
-# --- Takes a PNG apart, strictly, to its last byte. Pure
 
 
 _SIGNATURE: Final = bytes((137, 80, 78, 71, 13, 10, 26, 10))

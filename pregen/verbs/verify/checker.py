@@ -13,33 +13,34 @@ from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.cache.folder import ENTRY_LIMIT_BYTES
-from pregen.cache.inventory import ENTRY_NAME, Inventory, Item, ItemFolder
+from pregen.cache.atomic import FILE_MODE
+from pregen.cache.folder import ENTRY_LIMIT_BYTES, ENTRY_NAME
+from pregen.cache.opening import DIR_FLAGS, DIR_MODE
 from pregen.cache.store import is_dead_temp
 from pregen.errors import CacheError
 from pregen.imaging import review
 from pregen.originals.mounts import is_below
-from pregen.originals.status import UNKNOWN, Original, OriginalState, judge, of_other_scheme
-from pregen.thumbspec.naming import clean_path, key
+from pregen.originals.status import UNKNOWN, Original, OriginalState
+from pregen.thumbspec.naming import key, source_path
 from pregen.thumbspec.pngchunks import PngError
-from pregen.thumbspec.pngtext import URI
-from pregen.thumbspec.uri import all_uris, path_from_uri
+from pregen.thumbspec.uri import all_uris
 from pregen.verbs.verify import rules
 from pregen.verbs.verify.anatomy import RIGHTS, USELESS, Anatomy, EntryFlaw, Flaw, dissect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pregen.cache.inventory import ItemFolder
+    from pregen.cache.folder import CacheFile, Folder
+    from pregen.cache.store import Cache
     from pregen.originals.examiner import Examiner
-    from pregen.originals.status import Sight
 
 
 #: Entries in memory at once: 256 xx-large of photos are 400 MB at the very most, large ones 30 MB.
 _CHUNK: Final = 256
 #: How often a file that changes while it is looked at is looked at anew.
 _TRIES: Final = 5
-_PNG: Final = b".png"
+_PNG: Final = ".png"
+_GNOME_TEMP: Final = ".gnome_desktop_thumbnail"
 #: Temps of other programs are left over when they are older than a run of theirs can last. Names:
 #: GLib's and Qt's atomic writing (`NAME.XXXXXX`), gnome-desktop's own.
 _FOREIGN_TEMP_AGE_S: Final = 24 * 3600
@@ -48,7 +49,7 @@ _FOREIGN_TEMP_AGE_S: Final = 24 * 3600
 class Checked(NamedTuple):
     """Something in the cache, looked at."""
 
-    item: Item | None
+    item: CacheFile | None
     """None: a folder."""
     path: bytes
     uri: str
@@ -67,16 +68,16 @@ class Checker:
     """One look through one cache.
 
     Args:
-        inventory: The cache.
+        cache: It is there.
         examiner: Looks at originals.
         now_s: The time, since 1970.
     """
 
-    def __init__(self, inventory: Inventory, examiner: Examiner, now_s: float) -> None:
-        self._inventory = inventory
+    def __init__(self, cache: Cache, examiner: Examiner, now_s: float) -> None:
+        self._cache = cache
         self._examiner = examiner
         self._now_s = now_s
-        self._uid = os.stat(inventory.root).st_uid
+        self._uid = os.stat(cache.root).st_uid
 
     def check(self) -> Iterator[Checked]:
         """Yield everything of the cache, sound or not; files that are no entries only if flawed.
@@ -84,23 +85,23 @@ class Checker:
         Raises:
             CacheError: The cache cannot be read.
         """
-        yield from self._folder(self._inventory.root, os.stat(self._inventory.root))
-        fails = os.path.join(self._inventory.root, b"fail")
+        yield from self._folder(self._cache.root, os.stat(self._cache.root))
+        fails = os.path.join(self._cache.root, b"fail")
         with suppress(OSError):
             yield from self._folder(fails, os.stat(fails, follow_symlinks=False))
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for folder in self._inventory.folders():
+            for folder in self._cache.folders():
                 yield from self._folder(folder.path, os.fstat(folder.fd))
                 for other in folder.others():
                     if flawed := self._other(other):
                         yield flawed
-                items = folder.items()
+                items = folder.entries()
                 while chunk := list(islice(items, _CHUNK)):
                     yield from self._entries(chunk, pool.map)
 
-    def again(self, items: Iterable[Item]) -> Iterator[Checked]:
+    def again(self, items: Iterable[CacheFile]) -> Iterator[Checked]:
         """Yield what these are now; those that are gone are left out."""
-        found = (item.folder.item(item.name) for item in items)
+        found = (item.folder.file(item.name) for item in items)
         here = iter([item for item in found if item])
         while chunk := list(islice(here, _CHUNK)):
             yield from self._entries(chunk, map)
@@ -110,36 +111,36 @@ class Checker:
             yield Checked(None, path, "", None, UNKNOWN, findings)
 
     def _entries(
-        self, items: Sequence[Item], apply: Callable[..., Iterable[Anatomy | None]]
+        self, items: Sequence[CacheFile], apply: Callable[..., Iterable[Anatomy | None]]
     ) -> Iterator[Checked]:
         read = [_read(item) for item in items]
         anatomies = apply(_examined, [data for _, data in read])
-        found: list[tuple[Item, Anatomy, str, bytes | None]] = []
+        found: list[tuple[CacheFile, Anatomy, str, bytes | None]] = []
         for (item, data), first in zip(read, anatomies, strict=True):
             sound = first
             for _ in range(_TRIES):
                 if sound is None or not sound.findings or item.unchanged():
                     break
-                fresh = item.folder.item(item.name)
+                fresh = item.folder.file(item.name)
                 item, data = _read(fresh) if fresh else (item, None)  # noqa: PLW2901 - it was replaced
                 sound = _examined(data)
             if sound is not None:
-                uri = rules.uri_of(sound.head, item.key)
-                found.append((item, sound, uri, _path(uri)))
-        paths = {path for *_, path in found if path is not None}
-        sights = self._examiner.look(list(paths)) if paths else {}
-        for item, anatomy, uri, path in found:
-            original = self._original(path, uri, item, sights)
+                uri = sound.head.uri(item.key) if sound.head else ""
+                found.append((item, sound, uri, source_path(uri)))
+        originals = self._examiner.originals(
+            [(path, uri, item.stat.st_mtime_ns) for item, _, uri, path in found]
+        )
+        for (item, anatomy, uri, path), original in zip(found, originals, strict=True):
             findings = rules.judge(self._place(item), anatomy, original)
             yield Checked(item, item.path, uri, path, original, findings)
 
-    def _place(self, item: Item) -> rules.FileStat:
+    def _place(self, item: CacheFile) -> rules.FileStat:
         facts, folder = item.stat, item.folder
         return rules.FileStat(
             folder.flavor, folder.program, item.key, facts.st_mode, facts.st_uid, self._uid
         )
 
-    def _other(self, item: Item) -> Checked | None:
+    def _other(self, item: CacheFile) -> Checked | None:
         """Tell what is wrong with a file that is no entry; most are nobody's business."""
         mode = item.stat.st_mode
         finding, uri = None, ""
@@ -158,22 +159,14 @@ class Checker:
             finding = EntryFlaw(Flaw.NAME, words)
         if finding is None:
             return None
-        path = _path(uri)
-        original = self._original(path, uri, item) if uri else UNKNOWN
+        path = source_path(uri)
+        (original,) = self._examiner.originals([(path, uri, item.stat.st_mtime_ns)])
         return Checked(item, item.path, uri, path, original, (finding,))
 
-    def _original(
-        self, path: bytes | None, uri: str, item: Item, sights: Mapping[bytes, Sight] | None = None
-    ) -> Original:
-        if path is None:
-            return of_other_scheme(uri) if uri else UNKNOWN
-        sight = (sights or self._examiner.look([path]))[path]
-        return judge(path, sight, self._examiner.mounts, item.stat.st_mtime_ns)
-
-    def _is_temp(self, item: Item) -> bool:
-        if is_dead_temp(item.folder.fd, os.fsdecode(item.name)):
+    def _is_temp(self, item: CacheFile) -> bool:
+        if is_dead_temp(item):
             return True
-        foreign = ENTRY_NAME.match(item.name) or item.name.startswith(b".gnome_desktop_thumbnail")
+        foreign = ENTRY_NAME.match(item.name) or item.name.startswith(_GNOME_TEMP)
         return bool(foreign) and self._now_s - item.stat.st_mtime > _FOREIGN_TEMP_AGE_S
 
 
@@ -185,7 +178,7 @@ def is_within(checked: Checked, paths: Sequence[bytes]) -> bool:
     return source is not None and any(is_below(source, path) for path in paths)
 
 
-def folder_of(checked: Checked) -> ItemFolder | None:
+def folder_of(checked: Checked) -> Folder | None:
     """Return the folder something lies in; None: it is one."""
     return checked.item.folder if checked.item else None
 
@@ -197,7 +190,7 @@ def comparable(checked: Checked) -> bool:
     return bool(folder and folder.flavor) and there and not checked.findings
 
 
-def _read(item: Item) -> tuple[Item, bytes | OSError | None]:
+def _read(item: CacheFile) -> tuple[CacheFile, bytes | OSError | None]:
     """Return a file's content; None: it is gone; an error: it cannot be read."""
     try:
         return item, item.read(ENTRY_LIMIT_BYTES + 1)
@@ -223,24 +216,18 @@ def _examined(data: bytes | OSError | None) -> Anatomy | None:
     return anatomy
 
 
-def _path(uri: str) -> bytes | None:
-    path = path_from_uri(uri)
-    return None if path is None else clean_path(path, b"/")
-
-
-def _uri_in(item: Item) -> str:
+def _uri_in(item: CacheFile) -> str:
     """Return whose thumbnail a file is; empty: it is none."""
     try:
-        return rules.uri_of(dissect(item.read()).head, "")
+        head = dissect(item.read()).head
     except OSError:
         return ""
+    return head.uri("") if head else ""
 
 
-# --- Whose an entry is that does not say so, or says it wrongly: found by its name, the key
-#
-# A key cannot be turned back into a URI. But the entries of one original have one key in all
-# flavors, the journal knows the sources of every run, and a user who names folders says where to
-# look.
+# Whose an entry is that does not say so, or says it wrongly. Its key cannot be turned back into a
+# URI. But the entries of one original have one key in all flavors, the journal knows the sources
+# of every run, and a user who names folders says where to look.
 
 
 def by_path(keys: set[str], paths: Iterable[bytes]) -> dict[str, bytes]:
@@ -256,33 +243,24 @@ def by_path(keys: set[str], paths: Iterable[bytes]) -> dict[str, bytes]:
     return found
 
 
-def by_siblings(keys: set[str], folders: Iterable[ItemFolder]) -> dict[str, bytes]:
+def by_siblings(keys: set[str], folders: Iterable[Folder]) -> dict[str, bytes]:
     """Return the originals that sound entries of other flavors, or fail records, name, by key."""
     found: dict[str, bytes] = {}
     for folder in folders:
         for name in keys - found.keys():
-            item = folder.item(name.encode() + b".png")
+            item = folder.file(name + _PNG)
             if item is None:
                 continue
             try:
-                uris = item.head().values(URI)
+                uri = item.head().uri(name)
             except (OSError, PngError):
                 continue
-            paths = [path_from_uri(uri) for uri in uris if key(uri) == name]
-            if paths and paths[0] is not None:
-                found[name] = clean_path(paths[0], b"/")
+            if key(uri) == name and (path := source_path(uri)) is not None:
+                found[name] = path
     return found
 
 
-# --- Clears away what is bad, so that a run makes it anew; mends modes where they are
-#
-# What is not as it was when it was looked at is left alone. An entry that a desktop can show is
-# kept when its original is not there now: it could not be made again.
-
-
-_FILE_MODE = 0o600
-_DIR_MODE = 0o700
-_DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Clearing away what is bad, so that a run makes it anew; modes are mended where they are.
 
 
 class Cure(Enum):
@@ -299,7 +277,11 @@ class Cure(Enum):
 
 
 def cure(checked: Checked) -> Cure:
-    """Mend or remove one thing that was found to be bad."""
+    """Mend or remove one thing that was found to be bad.
+
+    What is not as it was when it was looked at is left alone. An entry that a desktop can show is
+    kept when its original is not there now: it could not be made again.
+    """
     try:
         if checked.item is None:
             return _mend_folder(checked.path)
@@ -318,9 +300,9 @@ def cure(checked: Checked) -> Cure:
 
 def _mend_folder(path: bytes) -> Cure:
     # The root may be a link: people keep caches on other disks.
-    fd = os.open(os.path.realpath(path), _DIR_FLAGS)
+    fd = os.open(os.path.realpath(path), DIR_FLAGS | os.O_NOFOLLOW)
     try:
-        os.fchmod(fd, _DIR_MODE)
+        os.fchmod(fd, DIR_MODE)
     finally:
         os.close(fd)
     return Cure.MENDED
@@ -333,5 +315,5 @@ def _mend_file(checked: Checked) -> Cure:
     # Not by a descriptor: a file of mode 0000 cannot be opened. Nobody but its owner can have
     # put something else here since: the folder is 0700, or is made so first.
     with suppress(NotImplementedError):
-        os.chmod(item.name, _FILE_MODE, dir_fd=item.folder.fd)
+        os.chmod(item.name, FILE_MODE, dir_fd=item.folder.fd)
     return Cure.MENDED

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from pregen.cache.inventory import ENTRY_NAME, Inventory
+from pregen.cache.folder import ENTRY_NAME
 from pregen.cache.lock import CacheLock
+from pregen.cache.opening import OpenPolicy
+from pregen.cache.store import Cache
 from pregen.commandline import Command, Option, print_lines, print_record, raw_bytes
 from pregen.config import WalkConfig
 from pregen.display import text
@@ -295,12 +297,13 @@ def verify_session(flags: VerifyFlags) -> ExitCode:
     paths = tuple(clean_path(path, cwd) for path in flags.paths)
     if not os.path.isdir(root):
         return _tell(Verified(root, ()), ExitCode.DONE, flags)
+    policy = OpenPolicy.WITHOUT_LINKS if flags.repair else OpenPolicy.AS_FOUND
     with (
-        Inventory(root, follow_folders=not flags.repair) as inventory,
+        Cache(root, policy=policy) as cache,
         Examiner(read_mounts(os.environ), flags.mount_timeout) as examiner,
         told_aloud() as told,
     ):
-        session = _Verification(flags, paths, inventory, examiner)
+        session = _Verification(flags, paths, cache, examiner)
         try:
             result = session.look(told)
         except ComparisonStoppedError as stopped:
@@ -333,14 +336,14 @@ class _Verification:
         self,
         flags: VerifyFlags,
         paths: tuple[bytes, ...],
-        inventory: Inventory,
+        cache: Cache,
         examiner: Examiner,
     ) -> None:
         self._flags = flags
         self._paths = paths
-        self._inventory = inventory
+        self._cache = cache
         self._examiner = examiner
-        self._checker = Checker(inventory, examiner, datetime.now(UTC).timestamp())
+        self._checker = Checker(cache, examiner, datetime.now(UTC).timestamp())
 
     def look(self, told: Callable[[int], None]) -> Verified:
         """Look at everything; compare pictures if asked to.
@@ -373,13 +376,13 @@ class _Verification:
             if checked.findings:
                 bad.append(checked)
         return Verified(
-            self._inventory.root,
+            self._cache.root,
             [Bad(each) for each in bad],
             entries,
             compared,
             states,
             hung=tuple(self._examiner.hung),
-            links=tuple(self._inventory.links),
+            links=tuple(self._cache.links),
         )
 
     def _with_owners(self, bad: list[Checked]) -> Iterator[Checked]:
@@ -401,7 +404,7 @@ class _Verification:
                 yield each._replace(source=owner, original=original)
 
     def _places_to_look(self) -> Iterator[Callable[[set[str]], dict[str, bytes]]]:
-        yield lambda keys: by_siblings(keys, self._inventory.folders())
+        yield lambda keys: by_siblings(keys, self._cache.folders())
         home = os.path.expanduser("~")
         path = journal_path(os.environ, home)
         with closing(Journal.open(path, lambda _message: None, create=False)) as journal:
@@ -413,7 +416,7 @@ class _Verification:
         roots = tuple(path for path in self._paths if os.path.lexists(path))
         if not roots:
             return
-        config = WalkConfig(roots=roots, hidden=True, cache_root=self._inventory.root)
+        config = WalkConfig(roots=roots, hidden=True, cache_root=self._cache.root)
         with suppress(UsageError):  # a root vanished this very moment
             for found in walk(config):
                 if isinstance(found, Source):
@@ -426,7 +429,7 @@ class _Verification:
             PregenError: the lock is taken, or the run could not be done.
         """
         groups, unknown = self._to_make(each.checked for each in result.bad)
-        lock = CacheLock(self._inventory.root)
+        lock = CacheLock(self._cache.root)
         acquire(lock, wait=self._flags.wait)
         try:
             cured = [Bad(each.checked, cure(each.checked)) for each in result.bad]
@@ -458,7 +461,7 @@ class _Verification:
         """
         flavors: dict[bytes, set[Flavor]] = defaultdict(set)
         unknown = 0
-        folders = [folder for folder in self._inventory.folders() if folder.flavor]
+        folders = [folder for folder in self._cache.folders() if folder.flavor]
         for each in bad:
             if each.item is None or each.item.folder.flavor is None or each.flaws == {Flaw.MODE}:
                 continue
@@ -472,7 +475,7 @@ class _Verification:
             have.add(each.item.folder.flavor)
             if ENTRY_NAME.fullmatch(each.item.name):
                 name = each.item.name
-                have |= {one.flavor for one in folders if one.flavor and one.item(name)}
+                have |= {one.flavor for one in folders if one.flavor and one.file(name)}
         groups: dict[tuple[Flavor, ...], set[bytes]] = defaultdict(set)
         for source, have in flavors.items():
             groups[tuple(one for one in ALL_FLAVORS if one in have)].add(source)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.originals.status import UNKNOWN, Original, OriginalState
 from pregen.thumbspec.clients import Wanted, refusals, shown
-from pregen.thumbspec.naming import key
+from pregen.thumbspec.naming import OWN_PROGRAMS, key
 from pregen.thumbspec.pngbuild import REFITTED_FROM, identity_texts, number
 from pregen.thumbspec.pngtext import (
     IMAGE_HEIGHT,
@@ -59,12 +59,6 @@ class FileStat(NamedTuple):
     uid: int
     cache_uid: int
     """Who owns the cache."""
-
-
-def uri_of(head: PngHead | None, wanted_key: str) -> str:
-    """Return the URI of which the name is the key, or the first one; empty: there is none."""
-    uris = head.values(URI) if head else []
-    return next((uri for uri in uris if key(uri) == wanted_key), uris[0]) if uris else ""
 
 
 def judge(place: FileStat, anatomy: Anatomy, original: Original = UNKNOWN) -> tuple[EntryFlaw, ...]:
@@ -115,7 +109,7 @@ def _sayings(place: FileStat, head: PngHead, *, ours: bool) -> Iterator[EntryFla
     if not uris:
         yield EntryFlaw(Flaw.NO_URI, f"it does not say whose it is ({URI})")
         return
-    uri = uri_of(head, place.key)
+    uri = head.uri(place.key)
     if not _SCHEME.match(uri):
         yield EntryFlaw(Flaw.TEXT, f"{URI} is {shown(uri)}, which is no URI")
     elif key(uri) != place.key:
@@ -134,7 +128,7 @@ def _against(
     """Judge the texts by the original. A fail record of another state is merely out of date."""
     if place.flavor is None:
         return
-    wanted = Wanted(uri_of(head, place.key), original.mtime_ns, original.size_bytes)
+    wanted = Wanted(head.uri(place.key), original.mtime_ns, original.size_bytes)
     there = original.state is OriginalState.THERE
     if there and (words := contradiction(head, wanted)):
         yield EntryFlaw(Flaw.STALE, words)
@@ -166,7 +160,7 @@ def _edges(flavor: Flavor, head: PngHead, *, ours: bool) -> str:
 
 def _is_ours(place: FileStat, head: PngHead | None) -> bool:
     if place.program:
-        return place.program.startswith("pregen-")
+        return place.program.startswith(OWN_PROGRAMS)
     return head is not None and any(text.startswith("pregen ") for text in head.values(SOFTWARE))
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.cache.inventory import Inventory
+from pregen.cache.opening import OpenPolicy
+from pregen.cache.store import Cache
 from pregen.config import RunConfig
 from pregen.display.printer import RunReport
 from pregen.journal.folders import forget, known_below
@@ -29,7 +30,7 @@ from pregen.verbs.watch.changes import ChangedPlaces, Notifier, places_of, queue
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pregen.cache.inventory import Item
+    from pregen.cache.folder import CacheFile
     from pregen.errors import ExitCode
     from pregen.pipeline import RunStop
 
@@ -41,20 +42,17 @@ if TYPE_CHECKING:
 
 
 class _Chosen:
-    """Some items of an inventory, by key."""
+    """Some entries of a cache, by key."""
 
-    def __init__(self, inventory: Inventory, keys: Iterable[str]) -> None:
-        self._inventory = inventory
-        self._names = [os.fsencode(each) + b".png" for each in keys]
-        self.links = inventory.links
+    def __init__(self, cache: Cache, keys: Iterable[str]) -> None:
+        self._cache = cache
+        self._names = [f"{each}.png" for each in keys]
+        self.links = cache.links
 
-    def items(self) -> Iterator[Item]:
+    def entries(self) -> Iterator[CacheFile]:
         """Yield those that are there."""
-        for folder in self._inventory.folders():
-            for name in self._names:
-                item = folder.item(name)
-                if item is not None:
-                    yield item
+        for folder in self._cache.folders():
+            yield from filter(None, map(folder.file, self._names))
 
 
 def remove_gone(
@@ -108,8 +106,11 @@ def _missing_of(folder: bytes, known: dict[bytes, str]) -> dict[bytes, str]:
 def _clean(cache_root: bytes, selection: Selection, keys: Iterable[str] | None) -> int:
     if not os.path.isdir(cache_root):
         return 0
-    with Inventory(cache_root) as inventory, Examiner(read_mounts(os.environ)) as examiner:
-        chosen = inventory if keys is None else _Chosen(inventory, keys)
+    with (
+        Cache(cache_root, policy=OpenPolicy.WITHOUT_LINKS) as cache,
+        Examiner(read_mounts(os.environ)) as examiner,
+    ):
+        chosen = cache if keys is None else _Chosen(cache, keys)
         cleaner = Cleaner(chosen, examiner, selection, time.time_ns())
         plan = cleaner.plan()
         if not plan.doomed:

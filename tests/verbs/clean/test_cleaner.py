@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.cache.inventory import Inventory
+from pregen.cache.opening import OpenPolicy
+from pregen.cache.store import Cache
 from pregen.originals.examiner import Examiner
 from pregen.originals.mounts import Mount, Mounts, read_mounts
 from pregen.verbs.clean.cleaner import Cleaner
@@ -29,6 +30,10 @@ def now() -> Mounts:
     return read_mounts({"LIBMOUNT_FSTAB": "/dev/null"})
 
 
+def opened(zoo: Zoo) -> Cache:
+    return Cache(bytes(zoo.thumbnails), policy=OpenPolicy.WITHOUT_LINKS)
+
+
 @pytest.fixture
 def zoo(tmp_path: Path) -> Zoo:
     """One deleted original with one entry."""
@@ -47,8 +52,8 @@ def delete_after(
     mounts: Callable[[], Mounts] = now,
 ) -> CleanTally:
     """Plan, have something happen, delete."""
-    with Inventory(bytes(zoo.thumbnails)) as inventory, Examiner(now()) as examiner:
-        cleaner = Cleaner(inventory, examiner, selection or Selection(missing=True), NOW_NS)
+    with opened(zoo) as cache, Examiner(now()) as examiner:
+        cleaner = Cleaner(cache, examiner, selection or Selection(missing=True), NOW_NS)
         plan = cleaner.plan()
         assert len(plan.doomed) == 1
         meanwhile()
@@ -107,8 +112,8 @@ def test_two_names_of_one_file_go_both(zoo: Zoo) -> None:
     (path,) = zoo.labels
     twin = path.with_name(f"{'0' * 32}.png")
     twin.hardlink_to(path)
-    with Inventory(bytes(zoo.thumbnails)) as inventory, Examiner(now()) as examiner:
-        cleaner = Cleaner(inventory, examiner, Selection(missing=True), NOW_NS)
+    with opened(zoo) as cache, Examiner(now()) as examiner:
+        cleaner = Cleaner(cache, examiner, Selection(missing=True), NOW_NS)
         tally = cleaner.delete(cleaner.plan(), now)
     assert tally.entries == {CleanReason.MISSING: 2}
     assert not twin.exists()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pregen.config import Only
 from pregen.verbs.watch.changes import Change, places_of
-from pregen.walk.filters import Within
+from pregen.walk.filters import WantedFolders
 
 MANY = 1000
 
@@ -55,4 +55,4 @@ def test_a_walk_enters_what_is_wanted_and_the_way_there_and_nothing_else(
 ) -> None:
     leads = any(place == asked or place.startswith(asked + b"/") for place in folders | trees)
     inside = any(asked.startswith(tree + b"/") for tree in trees)
-    assert Within(Only(folders, trees)).enters(asked) == (leads or inside)
+    assert WantedFolders(Only(folders, trees)).enters(asked) == (leads or inside)

@@ -16,7 +16,7 @@ from pregen.originals.mounts import read_mounts
 from pregen.thumbspec.naming import thumbnails_root
 from pregen.verbs.doctor.facts import MachineFacts, OtherRoot, SessionRoot
 from pregen.verbs.doctor.readers import desktops
-from pregen.verbs.doctor.readers.cache import CacheReader, sampled
+from pregen.verbs.doctor.readers.cache import read_cache, sampled
 from pregen.verbs.doctor.readers.gsettings import read_gsettings
 from pregen.walk import walk
 
@@ -135,7 +135,7 @@ def gather(environ: Mapping[str, str], home: str, paths: Sequence[bytes]) -> Mac
     root = thumbnails_root(environ, home)
     mounts = read_mounts(environ)
     found = walk(WalkConfig(roots=tuple(paths), cache_root=root)) if paths else iter(())
-    cache, in_cache = CacheReader(root, mounts).read()
+    cache, in_cache = read_cache(root, mounts)
     count, walked = sampled((each for each in found if isinstance(each, Source)), mounts)
     config = desktops.Config(environ, home)
     return MachineFacts(

@@ -7,7 +7,14 @@ import errno
 import pytest
 
 from pregen.originals.mounts import Mount, Mounts
-from pregen.originals.status import Look, Original, OriginalState, Sight, judge, of_other_scheme
+from pregen.originals.status import (
+    LookOutcome,
+    Original,
+    OriginalState,
+    PathStatus,
+    judge,
+    of_other_scheme,
+)
 
 MADE_NS = 1_000
 MOUNTED = (
@@ -30,7 +37,7 @@ TABLE = Mounts(MOUNTED, DECLARED)
 
 def missing(folder: bytes, *, empty: bool = False, changed_ns: int = 2_000) -> dict[str, object]:
     return {
-        "look": Look.MISSING,
+        "outcome": LookOutcome.MISSING,
         "folder": folder,
         "folder_empty": empty,
         "folder_changed_ns": changed_ns,
@@ -38,11 +45,13 @@ def missing(folder: bytes, *, empty: bool = False, changed_ns: int = 2_000) -> d
 
 
 def judged(path: bytes, facts: dict[str, object], real: bytes = b"") -> Original:
-    return judge(path, Sight(real=real or path, **facts), TABLE, MADE_NS)  # type: ignore[arg-type]  # a row of a table
+    return judge(path, PathStatus(real=real or path, **facts), TABLE, MADE_NS)  # type: ignore[arg-type]  # a row of a table
 
 
-FOUND: dict[str, object] = {"look": Look.FOUND, "size_bytes": 5, "mtime_ns": 7}
-DENIED: dict[str, object] = {"look": Look.FAILED, "errno": errno.EACCES}
+FOUND: dict[str, object] = {"outcome": LookOutcome.FOUND, "size_bytes": 5, "mtime_ns": 7}
+TIMED_OUT: dict[str, object] = {"outcome": LookOutcome.TIMED_OUT}
+UNTOUCHED: dict[str, object] = {"outcome": LookOutcome.UNTOUCHED}
+DENIED: dict[str, object] = {"outcome": LookOutcome.FAILED, "errno": errno.EACCES}
 
 
 @pytest.mark.parametrize(
@@ -53,8 +62,20 @@ DENIED: dict[str, object] = {"look": Look.FAILED, "errno": errno.EACCES}
         (b"/home/me/a.jpg", missing(b"/home/me"), OriginalState.GONE, False, False),
         (b"/home/me/nas/a.jpg", missing(b"/home/me/nas"), OriginalState.GONE, True, False),
         (b"/home/me/a.jpg", DENIED, OriginalState.UNREADABLE, False, False),
-        (b"/home/me/nas/a.jpg", {"look": Look.TIMED_OUT}, OriginalState.TIMED_OUT, True, False),
-        (b"/auto/nas/a.jpg", {"look": Look.UNTOUCHED}, OriginalState.OFFLINE, None, False),
+        (
+            b"/home/me/nas/a.jpg",
+            TIMED_OUT,
+            OriginalState.TIMED_OUT,
+            True,
+            False,
+        ),
+        (
+            b"/auto/nas/a.jpg",
+            UNTOUCHED,
+            OriginalState.OFFLINE,
+            None,
+            False,
+        ),
         (b"/srv/nas/a.jpg", missing(b"/srv/nas", empty=True), OriginalState.OFFLINE, True, False),
         (b"/srv/nas/a.jpg", missing(b"/srv"), OriginalState.OFFLINE, True, False),
         (b"/srv/nas/a.jpg", FOUND, OriginalState.OFFLINE, True, False),
@@ -121,7 +142,7 @@ def test_where_a_link_leads_counts_too() -> None:
 def test_an_absent_place_is_named() -> None:
     assert judged(b"/srv/nas/a/b.jpg", missing(b"/srv")).place == b"/srv/nas"
     assert judged(b"/media/me/X/a/b.jpg", missing(b"/media/me")).place == b"/media/me/X"
-    assert judged(b"/home/me/nas/a", {"look": Look.TIMED_OUT}).place == b"/home/me/nas"
+    assert judged(b"/home/me/nas/a", TIMED_OUT).place == b"/home/me/nas"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The inventory lists every entry and fail record, and nothing else, whatever lies beside them."""
+"""Looking through a cache finds every entry and fail record, whatever lies beside them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.cache.inventory import Inventory, Item
+from pregen.cache.opening import OpenPolicy
+from pregen.cache.store import Cache
 from pregen.model import ALL_FLAVORS
 from pregen.thumbspec.pngchunks import PngError
 from tests.support.judges import png_walk
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pregen.cache.folder import CacheFile
 
 KEYS = [f"{number:032x}" for number in range(6)]
 URI = "file:///a.jpg"
@@ -46,19 +49,23 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def only_item(root: Path, data: bytes) -> tuple[Inventory, Item]:
-    """An open inventory of a cache with one entry, and the entry."""
+def opened(root: Path) -> Cache:
+    return Cache(bytes(root), policy=OpenPolicy.WITHOUT_LINKS)
+
+
+def only_entry(root: Path, data: bytes) -> tuple[Cache, CacheFile]:
+    """An open cache with one entry, and the entry."""
     (root / "large").mkdir(parents=True)
     (root / "large" / f"{KEYS[5]}.png").write_bytes(data)
-    inventory = Inventory(bytes(root))
-    (item,) = inventory.items()
-    return inventory, item
+    cache = opened(root)
+    (entry,) = cache.entries()
+    return cache, entry
 
 
 def test_every_entry_and_fail_record_of_any_program_is_listed_once(root: Path) -> None:
-    with Inventory(bytes(root)) as inventory:
-        names = [folder.name for folder in inventory.folders()]
-        listed = sorted(item.path for item in inventory.items())
+    with opened(root) as cache:
+        names = [folder.name for folder in cache.folders()]
+        listed = sorted(entry.path for entry in cache.entries())
     assert names == [
         "normal",
         "large",
@@ -72,8 +79,8 @@ def test_every_entry_and_fail_record_of_any_program_is_listed_once(root: Path) -
 
 
 def test_folders_say_flavor_or_program(root: Path) -> None:
-    with Inventory(bytes(root)) as inventory:
-        found = [(folder.flavor, folder.program) for folder in inventory.folders()]
+    with opened(root) as cache:
+        found = [(folder.flavor, folder.program) for folder in cache.folders()]
     assert found == [
         *((flavor, "") for flavor in ALL_FLAVORS),
         (None, "gnome-thumbnail-factory"),
@@ -95,10 +102,10 @@ def test_what_is_no_entry_is_told_apart(root: Path, tmp_path: Path) -> None:
     for name in others:
         (large / name).write_bytes(entry_bytes())
     (large / os.fsdecode(b"\xff.png")).write_bytes(b"")
-    with Inventory(bytes(root)) as inventory:
-        folder = next(each for each in inventory.folders() if each.name == "large")
-        assert {item.key for item in folder.items()} == set(KEYS[:2])
-        rest = {os.fsdecode(item.name) for item in folder.others()}
+    with opened(root) as cache:
+        folder = next(each for each in cache.folders() if each.name == "large")
+        assert {entry.key for entry in folder.entries()} == set(KEYS[:2])
+        rest = {entry.name for entry in folder.others()}
     assert rest == {*others, "\udcff.png", *(f"{key}.png" for key in KEYS[2:])}
 
 
@@ -109,18 +116,18 @@ def test_a_folder_that_is_a_link_is_named_and_followed_only_on_request(
     (root / "large").rename(outside)
     (root / "large").symlink_to(outside)
     (root / "fail" / "linked").symlink_to(outside)
-    with Inventory(bytes(root)) as inventory:
-        assert len(list(inventory.items())) == 10
-        assert inventory.links == [bytes(root / "large"), bytes(root / "fail" / "linked")]
-    with Inventory(bytes(root), follow_folders=True) as inventory:
-        assert len(list(inventory.items())) == 14
-        assert inventory.links == []
+    with opened(root) as cache:
+        assert len(list(cache.entries())) == 10
+        assert cache.links == [bytes(root / "large"), bytes(root / "fail" / "linked")]
+    with Cache(bytes(root), policy=OpenPolicy.AS_FOUND) as cache:
+        assert len(list(cache.entries())) == 14
+        assert cache.links == []
 
 
 def test_the_root_may_be_a_link(root: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(root)
-    with Inventory(bytes(tmp_path / "link")) as inventory:
-        assert len(list(inventory.items())) == 12
+    with opened(tmp_path / "link") as cache:
+        assert len(list(cache.entries())) == 12
 
 
 @pytest.mark.parametrize("made", [False, True])
@@ -129,29 +136,29 @@ def test_a_cache_that_is_not_there_is_empty(tmp_path: Path, made: bool) -> None:
     if made:
         root.mkdir()
         (root / "large").write_bytes(b"a file in the place of a folder")
-    with Inventory(bytes(root)) as inventory:
-        assert list(inventory.items()) == []
+    with opened(root) as cache:
+        assert list(cache.entries()) == []
 
 
 def test_the_head_is_read_however_long_it_is(tmp_path: Path) -> None:
     uri = "file:///" + "%E2%82%AC" * 1000
-    inventory, item = only_item(tmp_path, entry_bytes(uri))
-    with inventory:
-        assert item.head().first("Thumb::URI") == uri
-        assert item.stat.st_size == len(entry_bytes(uri)) == len(item.read())
+    cache, entry = only_entry(tmp_path, entry_bytes(uri))
+    with cache:
+        assert entry.head().first("Thumb::URI") == uri
+        assert entry.stat.st_size == len(entry_bytes(uri)) == len(entry.read())
 
 
 def test_texts_behind_the_picture_are_found(tmp_path: Path) -> None:
     tail = ((b"tEXt", b"Thumb::URI\0" + URI.encode()), (b"tEXt", b"Thumb::MTime\x001"))
-    inventory, item = only_item(tmp_path, picture(tail=tail))
-    with inventory:
-        assert item.head().first("Thumb::URI") == URI
+    cache, entry = only_entry(tmp_path, picture(tail=tail))
+    with cache:
+        assert entry.head().first("Thumb::URI") == URI
 
 
 def test_bytes_behind_the_end_are_no_damage(tmp_path: Path) -> None:
-    inventory, item = only_item(tmp_path, entry_bytes() + b"a remark")
-    with inventory:
-        assert item.head().first("Thumb::URI") == URI
+    cache, entry = only_entry(tmp_path, entry_bytes() + b"a remark")
+    with cache:
+        assert entry.head().first("Thumb::URI") == URI
 
 
 @pytest.mark.parametrize(
@@ -168,55 +175,55 @@ def test_bytes_behind_the_end_are_no_damage(tmp_path: Path) -> None:
     ],
 )
 def test_damage_is_a_png_error(tmp_path: Path, data: bytes) -> None:
-    inventory, item = only_item(tmp_path, data)
-    with inventory, pytest.raises(PngError):
-        item.head()
+    cache, entry = only_entry(tmp_path, data)
+    with cache, pytest.raises(PngError):
+        entry.head()
 
 
 def test_a_file_that_went_away_is_no_damage(tmp_path: Path) -> None:
-    inventory, item = only_item(tmp_path, entry_bytes())
-    os.unlink(item.path)
-    with inventory, pytest.raises(FileNotFoundError):
-        item.head()
+    cache, entry = only_entry(tmp_path, entry_bytes())
+    os.unlink(entry.path)
+    with cache, pytest.raises(FileNotFoundError):
+        entry.head()
 
 
 def test_reading_does_not_count_as_use(tmp_path: Path) -> None:
-    inventory, item = only_item(tmp_path, entry_bytes())
-    os.utime(item.path, ns=(1, 2))
-    with inventory:
-        item.head()
-    assert os.stat(item.path).st_atime_ns == 1
+    cache, entry = only_entry(tmp_path, entry_bytes())
+    os.utime(entry.path, ns=(1, 2))
+    with cache:
+        entry.head()
+    assert os.stat(entry.path).st_atime_ns == 1
 
 
 def test_removing_takes_the_file_that_was_listed(tmp_path: Path) -> None:
-    inventory, item = only_item(tmp_path, entry_bytes())
-    with inventory:
-        assert item.remove()
-        assert not os.path.lexists(item.path)
-        assert not item.remove()
+    cache, entry = only_entry(tmp_path, entry_bytes())
+    with cache:
+        assert entry.remove()
+        assert not os.path.lexists(entry.path)
+        assert not entry.remove()
 
 
 @pytest.mark.parametrize("what", ["rewritten", "replaced", "link"])
 def test_removing_leaves_what_took_its_place(tmp_path: Path, what: str) -> None:
-    inventory, item = only_item(tmp_path / "cache", entry_bytes())
+    cache, entry = only_entry(tmp_path / "cache", entry_bytes())
     other = tmp_path / "other"
     other.write_bytes(entry_bytes())
     path = tmp_path / "cache" / "large" / f"{KEYS[5]}.png"
     if what == "rewritten":
         path.write_bytes(b"longer than before" + entry_bytes())
     elif what == "replaced":
-        os.utime(other, ns=(item.stat.st_atime_ns, item.stat.st_mtime_ns))
+        os.utime(other, ns=(entry.stat.st_atime_ns, entry.stat.st_mtime_ns))
         other.replace(path)
     else:
         path.unlink()
         path.symlink_to(other)
-    with inventory:
-        assert not item.remove()
+    with cache:
+        assert not entry.remove()
     assert os.path.lexists(path)
 
 
 def test_descriptors_are_given_back(root: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    with Inventory(bytes(root)) as inventory:
-        next(inventory.items())
+    with opened(root) as cache:
+        next(cache.entries())
     assert len(os.listdir("/proc/self/fd")) == before
