@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from pregen.originals import helper
 from pregen.originals.helper import Answer
+from pregen.originals.mounts import DEFAULT_TIMEOUT_S
 from pregen.originals.status import Look, Sight
 from pregen.thumbspec.naming import clean_path
 
@@ -98,8 +99,6 @@ class Helper:
 # --- Looks at many originals on many mounts at once; a mount that hangs costs its time-out, once
 
 
-#: How long a mount may take for an answer: a sleeping disk of a server needs up to 10 s to turn.
-DEFAULT_TIMEOUT_S: Final = 15.0
 _MAX_THREADS: Final = 64
 
 
