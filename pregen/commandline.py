@@ -1,16 +1,16 @@
 """Commands, their options and help, what they print, and how a flag's text becomes a value.
 
-Commands are click's. For help, a twin of the command is made of rich-click's classes from the
-same parameters: the import of rich takes longer than the start of everything else.
+Commands are click's. For the help of one, a twin is made of rich-click's classes from the same
+parameters: the import of rich takes longer than the start of everything else.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from datetime import datetime, timedelta
 from importlib import import_module
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -18,13 +18,11 @@ import click
 from pregen.config import Shard, declared, variable
 from pregen.errors import UsageError
 from pregen.model import ALL_FLAVORS, Flavor
-from pregen.thumbspec.naming import prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from click.shell_completion import CompletionItem
-    from rich_click import RichCommand, RichContext
 
 
 class Option(click.Option):
@@ -97,7 +95,7 @@ class Command(click.Command):
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the whole help page."""
-        from rich_click import RichCommand  # noqa: PLC0415 - see the module
+        from rich_click import RichCommand, RichContext  # noqa: PLC0415 - see the module
 
         everything = bool(ctx.meta.get(_ALL))
         params = [each for each in self.params if everything or not getattr(each, "debug", False)]
@@ -106,8 +104,20 @@ class Command(click.Command):
         if panels:
             list(panels.values())[-1].append("--help")
         groups = [{"name": name, "options": options} for name, options in panels.items()]
-        look = {**_look(), "option_groups": {ctx.command_path: groups}}
-        return twin.get_help(_rich_context(twin, ctx, look)).rstrip()
+        look = {
+            "style_options_panel_border": "dim",
+            "options_table_column_types": ["opt_short", "opt_long_metavar", "help"],
+            "max_width": 100,
+            "option_groups": {ctx.command_path: groups},
+        }
+        shown = RichContext(
+            twin,
+            ctx.parent,
+            ctx.info_name,
+            rich_help_config=look,
+            help_option_names=ctx.help_option_names,
+        )
+        return twin.get_help(shown).rstrip()
 
     def _panels(self) -> dict[str, list[str]]:
         """Return the options by the heading they stand under."""
@@ -169,46 +179,12 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
-    def get_help(self, ctx: click.Context) -> str:
-        """Return the whole help page; imports no verb."""
-        from rich_click import RichGroup  # noqa: PLC0415 - see the module
-
-        twin = RichGroup(
-            name=self.name,
-            commands={
-                name: click.Command(name, help=verb.summary) for name, verb in self.verbs.items()
-            },
-            params=self.params,
-            help=self.help,
-            epilog=self.epilog,
-        )
-        headings: dict[str, list[str]] = {}
-        for name, verb in self.verbs.items():
-            headings.setdefault(verb.heading, []).append(name)
-        groups = [{"name": name, "commands": names} for name, names in headings.items()]
-        look = {**_look(), "command_groups": {ctx.command_path: groups}}
-        return twin.get_help(_rich_context(twin, ctx, look)).rstrip()
-
-
-def _rich_context(twin: RichCommand, ctx: click.Context, look: dict[str, Any]) -> RichContext:
-    from rich_click import RichContext  # noqa: PLC0415 - see the module
-
-    return RichContext(
-        twin,
-        ctx.parent,
-        ctx.info_name,
-        rich_help_config=look,
-        help_option_names=ctx.help_option_names,
-    )
-
-
-def _look() -> dict[str, Any]:
-    return {
-        "style_options_panel_border": "dim",
-        "style_commands_panel_border": "dim",
-        "options_table_column_types": ["opt_short", "opt_long_metavar", "help"],
-        "max_width": 100,
-    }
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the verbs under their headings; imports none of them, and no rich."""
+        width = max(map(len, self.verbs))
+        for heading, group in groupby(self.verbs.items(), lambda each: each[1].heading):
+            with formatter.section(heading):
+                formatter.write_dl([(f"{name:<{width}}", verb.summary) for name, verb in group])
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -220,6 +196,8 @@ def print_lines(lines: Iterable[str]) -> None:
 
 def print_record(record: Mapping[str, Any]) -> None:
     """Write one JSON object as a line to standard output."""
+    import json  # noqa: PLC0415 - no --help needs it
+
     click.echo(json.dumps(record, separators=(",", ":")))
 
 
@@ -309,6 +287,8 @@ def publication(text: str | tuple[bytes, str]) -> tuple[bytes, str]:
     """Return folder and prefix of `/srv/photos=smb://nas/photos`."""
     if isinstance(text, tuple):
         return text  # click converts defaults once more
+    from pregen.thumbspec.naming import prefix_of  # noqa: PLC0415 - no --help needs it
+
     match = _PUBLICATION.fullmatch(text)
     prefix = prefix_of(match[2]) if match else None
     if match is None or prefix is None:

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from pregen.cache.errors import kind_of
 from pregen.cache.store import Cache
-from pregen.errors import CacheError, CacheFullError
+from pregen.errors import CacheError
 from pregen.model import ALL_FLAVORS, Action, Flavor, Kind
 
 if TYPE_CHECKING:
@@ -79,10 +80,8 @@ def unpack(cache: Cache, job: Job, outcome: Outcome, parcel: Parcel) -> Outcome:
     """
     try:
         stamps = _commit(cache, job, outcome, parcel)
-    except CacheFullError as error:
-        return outcome._replace(kind=Kind.CACHE_FULL, message=str(error), stamps=())
     except CacheError as error:
-        return outcome._replace(kind=Kind.CACHE_ERROR, message=str(error), stamps=())
+        return outcome._replace(kind=kind_of(error), message=str(error), stamps=())
     if len(stamps) != len(outcome.stamps):
         return outcome._replace(stamps=())
     ordered = tuple(stamps[flavor] for flavor in ALL_FLAVORS if flavor in stamps)

@@ -123,7 +123,8 @@ def thumbnails(
 
     Raises:
         LockedError: another run works on the same cache.
-        CacheError: the cache cannot be written.
+        CacheError: the cache cannot be written, or takes no more entries; what was made till then
+            has been yielded.
         MissingLibraryError: pregen is not completely installed.
     """
     root, wanted = _root(cache), tuple(flavors)

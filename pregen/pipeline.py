@@ -1,4 +1,4 @@
-"""The only wiring: walk -> plan -> engine -> journal -> progress. It decides nothing else.
+"""The only wiring of a run: walk -> plan -> engine -> journal -> display. It decides nothing else.
 
     run's thread     lock, prepare, sweep | engine.run(feed) -> Outcome -> journal, watch | sweep
     feed's thread    walk -> Source -> plan -> Job   (a Skip is counted and goes no further)
@@ -48,13 +48,6 @@ if TYPE_CHECKING:
     from pregen.display.state import Snapshot
     from pregen.model import Flavor, Job, Known, Outcome, Source
 
-#: To count a fresh source on the screen takes as long as to find it fresh.
-_FRESH_AT_ONCE = 100
-
-#: A run that waits for a power supply shall not empty the battery by asking for it; workers are
-#: looked after this often all the same.
-_PAUSE_S = 0.05
-
 
 class RunStop(Stop):
     """A request to stop that knows with which exit code the run then ends."""
@@ -97,9 +90,8 @@ def rehearse(
 ) -> tuple[ExitCode, Experience]:
     """Walk and plan, and add up in `forecast` what a run would do. Writes and locks nothing.
 
-    Pictures that could be taken over count as decoded: finding them writes to the journal.
-
-    The end is left to the caller to show, except when this raises.
+    Pictures that could be taken over count as decoded: finding them writes to the journal. The end
+    is left to the caller to show, except when this raises.
 
     Raises:
         PregenError: the walk or the plan cannot go on.
@@ -116,6 +108,26 @@ def rehearse(
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
         return _ending(watch, stop), experience_of(journal.last_runs(RUNS_TO_LEARN_FROM))
+
+
+@contextmanager
+def _shown(watch: Watch) -> Iterator[None]:
+    """Show a run that ends by an exception as ended by that."""
+    watch.start()
+    try:
+        yield
+    except PregenError as error:
+        watch.finish(error.exit_code, str(error))
+        raise
+    except BaseException as error:
+        watch.finish(ExitCode.UNEXPECTED, f"{type(error).__name__}: {error}")
+        raise
+
+
+def _ending(watch: Watch, stop: RunStop) -> ExitCode:
+    if stop.asked:
+        return stop.code
+    return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
 
 
 class _PipelineRun:
@@ -239,8 +251,38 @@ class _PipelineRun:
             self._stop.raise_to(StopLevel.DRAIN)
 
 
+def _totals(totals: Snapshot) -> RunTotals:
+    return RunTotals(
+        totals.kinds,
+        totals.bytes_read,
+        totals.bytes_written,
+        totals.entries_written,
+        round(totals.elapsed_s * 1e9),
+    )
+
+
+def _folders(config: RunConfig) -> tuple[bytes, ...]:
+    """Return the folders in which confined workers open sources, and write shared thumbnails."""
+    shared = config.work.shared
+    if shared and config.walk.follow_symlinks:
+        return (b"/",)  # thumbnails go beside originals, wherever links lead
+    return below(config.walk.roots, _cwd() or b"/", of_files=shared)
+
+
+def _cwd() -> bytes:
+    try:
+        return bytes(Path.cwd())
+    except OSError:  # it was deleted, and no root was relative
+        return b""
+
+
+#: A run that waits for a power supply shall not empty the battery by asking for it; workers are
+#: looked after this often all the same.
+_PAUSE_S = 0.05
+
+
 class _JobsInFlight:
-    """The feed, with what was planned for the jobs in flight kept for the journal."""
+    """The feed as the governor lets it through; keeps what was planned, for the journal."""
 
     def __init__(
         self, feed: Feed[Job], governor: Governor | None, halted: Callable[[LimitDecision], None]
@@ -274,83 +316,40 @@ class _JobsInFlight:
         return self._jobs.pop(outcome.job_id)
 
 
-class _FolderMemory:
-    """What the journal knows of folders: of a published one by its name elsewhere.
-
-    A published folder has other keys and other entries than the same folder under its own path.
-    """
-
-    def __init__(self, journal: Journal, config: PlanConfig, *, learns: bool = True) -> None:
-        self._journal = journal
-        self._published = Published(config.publish) if config.publish else None
-        self._learns = learns
-
-    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
-        """Return what is known of the sources in a folder."""
-        return self._journal.recall(self._place(folder), flavors)
-
-    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
-        """Add to that, unless this is a rehearsal, which writes nothing."""
-        if self._learns:
-            self._journal.learn(self._place(folder), flavors, known)
-
-    def _place(self, folder: bytes) -> bytes:
-        return self._published.place(folder) if self._published else folder
-
-
-def _planner(
-    config: RunConfig, cache: Cache, journal: Journal, memory: _FolderMemory, watch: Watch
-) -> Planner | SharedPlanner:
-    def hints(source: Source) -> Kind | None:
-        return journal.hint(*source)
-
-    plan, next_id = config.plan, count().__next__
-    if config.work.shared:
-        return SharedPlanner(config.work.version, plan, hints, next_id, watch.warn)
-    return Planner(
-        cache,
-        plan,
-        hints,
-        next_id,
-        memory if journal.usable else None,
-        shared=SharedEntries(config.work.version).fresh if plan.use_shared else None,
-        kin=Kinship(cache, plan.flavors, journal).of,
-        uris=Published(plan.publish).uris if plan.publish else None,
-    )
+# --- What there is to work on, and what is planned for it
 
 
 @contextmanager
-def _journal(config: RunConfig, watch: Watch, *, create: bool = True) -> Iterator[Journal]:
-    """Open the journal; without a path, one that knows and keeps nothing."""
-    path, version = config.journal_path, config.work.version
-    journal = Journal.open(path, watch.warn, version=version, create=create and bool(path))
-    with closing(journal):
-        yield journal
+def _found(
+    config: RunConfig, watch: Watch, sources: Iterable[Source | Skip] | None = None
+) -> Iterator[Iterable[Source | Skip]]:
+    """Look at the roots; give what the walk and the list will find, or what was given instead."""
+    counts = WalkCounts()
+    if sources is not None:
+        yield walk(replace(config.walk, roots=()), listed=sources)
+    elif config.files_from is None:
+        yield walk(config.walk, counts=counts)
+    else:
+        cwd = working_directory(os.environ)
+        with _list(config.files_from) as stream:
+            listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
+            yield walk(config.walk, cwd=cwd, listed=listed, counts=counts)
+    watch.passed_over(counts.passed_over)
 
 
-def _folders(config: RunConfig) -> tuple[bytes, ...]:
-    """Return the folders in which confined workers open sources, and write shared thumbnails."""
-    shared = config.work.shared
-    if shared and config.walk.follow_symlinks:
-        return (b"/",)  # thumbnails go beside originals, wherever links lead
-    return below(config.walk.roots, _cwd() or b"/", of_files=shared)
-
-
-def _totals(totals: Snapshot) -> RunTotals:
-    return RunTotals(
-        totals.kinds,
-        totals.bytes_read,
-        totals.bytes_written,
-        totals.entries_written,
-        round(totals.elapsed_s * 1e9),
-    )
-
-
-def _cwd() -> bytes:
+def _list(name: bytes) -> BinaryIO:
+    """Open a list of files, unbuffered: the feed's thread may hang in a read when all ends."""
     try:
-        return bytes(Path.cwd())
-    except OSError:  # it was deleted, and no root was relative
-        return b""
+        if name == b"-":
+            return os.fdopen(0, "rb", buffering=0, closefd=False)
+        return os.fdopen(os.open(name, os.O_RDONLY | os.O_CLOEXEC), "rb", buffering=0)
+    except OSError as error:
+        shown = name.decode("utf-8", "backslashreplace")
+        raise UsageError(f"The list of files {shown} cannot be read: {error.strerror}.") from error
+
+
+#: To count a fresh source on the screen takes as long as to find it fresh.
+_FRESH_AT_ONCE = 100
 
 
 def _jobs(
@@ -384,50 +383,55 @@ def _jobs(
     watch.walk_ended()
 
 
+def _planner(
+    config: RunConfig, cache: Cache, journal: Journal, memory: _FolderMemory, watch: Watch
+) -> Planner | SharedPlanner:
+    def hints(source: Source) -> Kind | None:
+        return journal.hint(*source)
+
+    plan, next_id = config.plan, count().__next__
+    if config.work.shared:
+        return SharedPlanner(config.work.version, plan, hints, next_id, watch.warn)
+    return Planner(
+        cache,
+        plan,
+        hints,
+        next_id,
+        memory if journal.usable else None,
+        shared=SharedEntries(config.work.version).fresh if plan.use_shared else None,
+        kin=Kinship(cache, plan.flavors, journal).of,
+        uris=Published(plan.publish).uris if plan.publish else None,
+    )
+
+
+class _FolderMemory:
+    """What the journal knows of folders: of a published one by its name elsewhere.
+
+    A published folder has other keys and other entries than the same folder under its own path.
+    """
+
+    def __init__(self, journal: Journal, config: PlanConfig, *, learns: bool = True) -> None:
+        self._journal = journal
+        self._published = Published(config.publish) if config.publish else None
+        self._learns = learns
+
+    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
+        """Return what is known of the sources in a folder."""
+        return self._journal.recall(self._place(folder), flavors)
+
+    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
+        """Add to that, unless this is a rehearsal, which writes nothing."""
+        if self._learns:
+            self._journal.learn(self._place(folder), flavors, known)
+
+    def _place(self, folder: bytes) -> bytes:
+        return self._published.place(folder) if self._published else folder
+
+
 @contextmanager
-def _found(
-    config: RunConfig, watch: Watch, sources: Iterable[Source | Skip] | None = None
-) -> Iterator[Iterable[Source | Skip]]:
-    """Look at the roots; give what the walk and the list will find, or what was given instead."""
-    counts = WalkCounts()
-    if sources is not None:
-        yield walk(replace(config.walk, roots=()), listed=sources)
-    elif config.files_from is None:
-        yield walk(config.walk, counts=counts)
-    else:
-        cwd = working_directory(os.environ)
-        with _list(config.files_from) as stream:
-            listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
-            yield walk(config.walk, cwd=cwd, listed=listed, counts=counts)
-    watch.passed_over(counts.passed_over)
-
-
-def _list(name: bytes) -> BinaryIO:
-    """Open a list of files, unbuffered: the feed's thread may hang in a read when all ends."""
-    try:
-        if name == b"-":
-            return os.fdopen(0, "rb", buffering=0, closefd=False)
-        return os.fdopen(os.open(name, os.O_RDONLY | os.O_CLOEXEC), "rb", buffering=0)
-    except OSError as error:
-        shown = name.decode("utf-8", "backslashreplace")
-        raise UsageError(f"The list of files {shown} cannot be read: {error.strerror}.") from error
-
-
-def _ending(watch: Watch, stop: RunStop) -> ExitCode:
-    if stop.asked:
-        return stop.code
-    return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
-
-
-@contextmanager
-def _shown(watch: Watch) -> Iterator[None]:
-    """Show a run that ends by an exception as ended by that."""
-    watch.start()
-    try:
-        yield
-    except PregenError as error:
-        watch.finish(error.exit_code, str(error))
-        raise
-    except BaseException as error:
-        watch.finish(ExitCode.UNEXPECTED, f"{type(error).__name__}: {error}")
-        raise
+def _journal(config: RunConfig, watch: Watch, *, create: bool = True) -> Iterator[Journal]:
+    """Open the journal; without a path, one that knows and keeps nothing."""
+    path, version = config.journal_path, config.work.version
+    journal = Journal.open(path, watch.warn, version=version, create=create and bool(path))
+    with closing(journal):
+        yield journal

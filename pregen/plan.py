@@ -1,10 +1,10 @@
-"""What is to be done for a source: a job, or the reason why there is none (DESIGN 3.7 to 3.9).
+"""What is to be done for a source: a job, or the reason why there is none.
 
 `decide` is the decision: pure, from verdicts to steps. `Planner` reads the cache for it. Nothing
 here writes, so `--dry-run` plans like any other run; and nothing here opens a source.
 
 Where a source is to be decoded, the job names the entries that may hold its picture already
-(`kinship`): those of its former name, or of another of its URIs.
+(`reuse`): those of its former name, or of another of its URIs.
 """
 
 from __future__ import annotations

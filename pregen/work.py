@@ -12,10 +12,11 @@ from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
+from pregen.cache.errors import kind_of
 from pregen.cache.shared import SharedRepositories
 from pregen.cache.store import Cache
 from pregen.config import Previews
-from pregen.errors import CacheError, CacheFullError
+from pregen.errors import CacheError
 from pregen.imaging import thumbnail
 from pregen.imaging.decoders.base import WHOLE_FILE_BYTES
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
@@ -131,10 +132,8 @@ class JobWorker:
                     return outcome
         except SourceAccessError as error:
             return blank._replace(kind=error.kind, message=str(error))
-        except CacheFullError as error:
-            return blank._replace(kind=Kind.CACHE_FULL, message=str(error))
         except CacheError as error:
-            return blank._replace(kind=Kind.CACHE_ERROR, message=str(error))
+            return blank._replace(kind=kind_of(error), message=str(error))
         except MemoryError:
             return blank._replace(
                 kind=Kind.OUT_OF_MEMORY,

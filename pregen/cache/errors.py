@@ -57,6 +57,11 @@ def cache_error(error: OSError, path: bytes) -> CacheError:
     return CacheError(f"{where}: {why}; {_advice(error.errno)}")
 
 
+def kind_of(error: CacheError) -> Kind:
+    """Return the kind of an outcome whose entry could not be stored because of this."""
+    return Kind.CACHE_FULL if isinstance(error, CacheFullError) else Kind.CACHE_ERROR
+
+
 def _advice(number: int | None) -> str:
     if number in _FORBIDDEN:
         return "make it yours and writable, or choose another cache with XDG_CACHE_HOME"

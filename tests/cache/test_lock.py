@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -108,14 +109,17 @@ def test_a_waiting_run_gets_the_lock_when_the_holder_ends(
 def test_waiting_ends_when_asked_to(root: Path) -> None:
     with CacheLock(bytes(root)):
         asked: list[None] = []
+        told: list[str] = []
 
         def stopped() -> bool:
             asked.append(None)
-            return len(asked) == 2
+            return len(asked) == 3
 
         with pytest.raises(LockedError):
-            CacheLock(bytes(root)).acquire(wait=True, stopped=stopped)
-    assert len(asked) == 2
+            CacheLock(bytes(root)).acquire(wait=True, waiting=told.append, stopped=stopped)
+    assert len(asked) == 3
+    [who] = told
+    assert re.fullmatch(rf"another run \(process {os.getpid()} on .*\) is filling {root}", who)
 
 
 def test_a_signal_handler_that_raises_ends_the_wait(root: Path) -> None:

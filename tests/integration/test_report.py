@@ -132,3 +132,13 @@ def test_it_goes_to_standard_output_too(written: Path) -> None:
     done = run_pregen("report", "-o", "-", cache=written.parent / "cache")
     assert done.code == 0, done
     assert done.out.startswith("<!doctype html>")
+
+
+def test_without_the_extra_its_command_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / "jinja2.py").write_text("raise ModuleNotFoundError(name='jinja2')\n")
+    done = run_pregen("report", cache=tmp_path / "cache", env={"PYTHONPATH": str(blocked)})
+    assert done.code == 11, done
+    assert "pregen report needs jinja2" in done.err
+    assert "[report]'" in done.err

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,6 +102,23 @@ def test_what_the_paths_raise_comes_out(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(RuntimeError, match="database is gone"):
         take()
     assert set(received) <= {Kind.MADE, Kind.INTERRUPTED}
+
+
+def test_an_endless_iterable_is_taken_a_few_thousand_ahead(tmp_path: Path, cache: Path) -> None:
+    (path,) = few(tmp_path, 1)
+    taken = 0
+
+    def paths() -> Iterator[Path]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield path
+
+    outcomes = pregen.thumbnails(paths(), cache=cache, workers=1, force=True)
+    assert [next(outcomes).kind for _ in range(3)] == [Kind.MADE] * 3
+    time.sleep(1)
+    outcomes.close()
+    assert taken < 10_000
 
 
 def test_importing_it_imports_nothing_heavy() -> None:

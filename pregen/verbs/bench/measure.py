@@ -46,7 +46,7 @@ class BenchStop(Stop):
         self.code = ExitCode.INTERRUPTED
 
     def check(self) -> None:
-        """Raise StoppedError when the user wants no more."""
+        """Raise BenchStoppedError when the user wants no more."""
         if self.level is not StopLevel.RUN:
             raise BenchStoppedError(self.code)
 
@@ -90,7 +90,7 @@ def measure(
         before: called when the workers are ready, before the first job that counts.
 
     Raises:
-        StoppedError: the user wants no more.
+        BenchStoppedError: the user wants no more.
         PregenError: the engine, or the cache, can do no more.
     """
     stop.check()
@@ -229,7 +229,7 @@ def run_s(
         stop: read all the time; the program and its workers are killed then.
 
     Raises:
-        StoppedError: the user wants no more.
+        BenchStoppedError: the user wants no more.
         PregenError: the program failed; the message holds its last words.
     """
     stop.check()

@@ -133,7 +133,7 @@ def run_bench(config: BenchConfig, stop: BenchStop, say: Say) -> Result:
 
     Raises:
         UsageError: there is no picture to measure.
-        StoppedError: the user wants no more.
+        BenchStoppedError: the user wants no more.
         PregenError: something that is needed does not work.
     """
     say("looking for pictures")

@@ -1,4 +1,8 @@
-"""Archives of entries: plain tar, because PNGs do not get smaller and a stream has no bombs."""
+"""Entries on their way out of one cache and into another, directly or as a tar file.
+
+An archive may come from anywhere: of a member's name nothing is used but a flavor and a key, and
+of its content nothing is believed but what the content itself proves.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +27,6 @@ if TYPE_CHECKING:
 
 
 # --- What may come into a cache, and which of two entries stays. Pure
-#
-# An archive may come from anywhere: of a member's name nothing is used but a flavor and a key, and
-# of its content nothing is believed but what the content itself proves.
 
 
 #: `large/<key>.png`, with what stands before it in an archive of a whole cache.
@@ -110,7 +111,7 @@ def _key(uri: str) -> str:
         return ""
 
 
-# --- Archives of entries: plain tar, because PNGs do not get smaller and a stream has no bombs
+# --- The archive: plain tar, because PNGs do not get smaller and a stream has no bombs
 
 
 _ORDINARY = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})

@@ -1,4 +1,4 @@
-"""From what the kernel tells of changes to what has to be looked at. Pure.
+"""Changes below some folders as the kernel reports them, and where to look because of them.
 
 Nothing here believes what an event says about a file: it only says where to look. Names come
 through a library that cannot hold all of them, events are lost when the kernel's queue is full, and
@@ -82,7 +82,7 @@ def places_of(changes: Iterable[Change], most: int) -> ChangedPlaces:
     return ChangedPlaces(False, frozenset(folders), frozenset(trees), frozenset(gone))  # noqa: FBT003 - in order
 
 
-# --- The kernel's events, by way of watchfiles (Rust's `notify`), or none where there are none
+# --- The kernel's events, by way of watchfiles (Rust's `notify`)
 
 
 #: A group of changes has ended when nothing came for so long; also how fast a stop is seen.

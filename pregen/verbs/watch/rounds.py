@@ -115,7 +115,7 @@ def _clean(session: Session, selection: Selection, keys: Iterable[str] | None) -
         return tally.entries[CleanReason.MISSING]
 
 
-# --- `pregen watch`: a run, then one for each group of changes, until somebody ends it
+# --- The rounds: what is done about each group of changes
 
 
 #: A storm goes on for longer than anybody wants to wait: it is worked on in portions.
