@@ -14,47 +14,77 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from pregen import __version__
-from pregen.commandline import LazyGroup
+from pregen.commandline import LazyGroup, Verb
 from pregen.display.output import silence
 from pregen.display.text import printable
 from pregen.errors import ExitCode, PregenError, exit_codes
+from pregen.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = {
-    "run": "pregen.verbs.run:run",
-    "show": "pregen.verbs.show:show",
-    "watch": "pregen.verbs.watch.command:watch",
-    "share": "pregen.verbs.share:share",
-    "report": "pregen.verbs.report.command:report",
-    "status": "pregen.verbs.status:status",
-    "clean": "pregen.verbs.clean.command:clean",
-    "verify": "pregen.verbs.verify.command:verify",
-    "failures": "pregen.verbs.failures.command:failures",
-    "export": "pregen.verbs.transfer.command:export",
-    "import": "pregen.verbs.transfer.command:import_",
-    "doctor": "pregen.verbs.doctor.command:doctor",
-    "bench": "pregen.verbs.bench.command:bench",
-    "formats": "pregen.verbs.formats:formats",
-    "completion": "pregen.verbs.completion:completion",
+#: In order of use. The summaries stand here so that the help imports no verb.
+_VERBS = {
+    "run": Verb("pregen.verbs.run:run", "Fill", "Make the thumbnails of folders and files."),
+    "watch": Verb(
+        "pregen.verbs.watch.command:watch", "Fill", "Keep the thumbnails of folders up to date."
+    ),
+    "share": Verb("pregen.verbs.share:share", "Fill", "Put thumbnails beside the pictures."),
+    "import": Verb(
+        "pregen.verbs.transfer.command:import_", "Fill", "Merge thumbnails from another cache."
+    ),
+    "export": Verb(
+        "pregen.verbs.transfer.command:export", "Fill", "Copy thumbnails to a file or a folder."
+    ),
+    "status": Verb(
+        "pregen.verbs.status:status", "Look", "Show what the cache holds, and the last runs."
+    ),
+    "show": Verb("pregen.verbs.show:show", "Look", "Show what the cache holds for a file."),
+    "failures": Verb(
+        "pregen.verbs.failures.command:failures", "Look", "List the files that failed, and why."
+    ),
+    "report": Verb("pregen.verbs.report.command:report", "Look", "Write a web page about a run."),
+    "doctor": Verb(
+        "pregen.verbs.doctor.command:doctor", "Look", "Find out why thumbnails are not shown."
+    ),
+    "formats": Verb("pregen.verbs.formats:formats", "Look", "List the formats that can be read."),
+    "verify": Verb(
+        "pregen.verbs.verify.command:verify", "Keep", "Check every thumbnail, and repair bad ones."
+    ),
+    "clean": Verb(
+        "pregen.verbs.clean.command:clean", "Keep", "Delete thumbnails that are of no more use."
+    ),
+    "bench": Verb(
+        "pregen.verbs.bench.command:bench", "Measure", "Measure the speed on your own pictures."
+    ),
+    "completion": Verb(
+        "pregen.verbs.completion:completion", "Set up", "Print the completion script of a shell."
+    ),
 }
 
 
 @click.group(
     cls=LazyGroup,
-    lazy=_COMMANDS,
+    verbs=_VERBS,
+    params=[
+        option(
+            "cache", heading="", help="Use this thumbnails folder instead of yours, in any verb."
+        )
+    ],
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=exit_codes(),
 )
 @click.version_option(__version__, prog_name="pregen", message="%(prog)s %(version)s")
 @click.pass_context
-def program(ctx: click.Context) -> None:
+def program(ctx: click.Context, cache_root: bytes | None) -> None:
     """Fill the thumbnail cache of the desktop for whole photo libraries, in parallel.
 
     Start with: pregen run ~/Pictures
     """
+    from pregen.session import this_session  # noqa: PLC0415 - --version does without
+
+    ctx.obj = this_session(cache_root)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), color=ctx.color)
 

@@ -1,18 +1,20 @@
-"""Settings as frozen values. Reading flags, environment and files into them is `cli`'s work."""
+"""The settings of a run as frozen values, each declared once: on the field that holds it.
 
-from __future__ import annotations
+A field with a `Flag` is an option of the command line, a variable PREGEN_<NAME> and a key of
+config.toml; help, man page and completion are made from the same declaration (`pregen.options`).
+Annotations are evaluated here, not kept as text: the declarations are read from the fields.
+"""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields
+from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pregen.model import Flavor
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
 #: 500 Mpx: twice the largest camera sensor sold (200 Mpx phones) plus room for panoramas; more
-#: is nearly always a decompression bomb (issue A, imaging).
+#: is nearly always a decompression bomb.
 DEFAULT_MAX_PIXELS = 500_000_000
 
 #: A job's deadline: this much, plus a second for every `DEADLINE_BYTES_PER_S` of the file.
@@ -25,6 +27,75 @@ DEADLINE_BYTES_PER_S = 1_000_000
 DEFAULT_NODE_TIMEOUT_S = 30.0
 #: A scheduler that does not answer within this is not there.
 CONNECT_TIMEOUT_S = 10.0
+
+Notation = Literal["number", "pixels", "size", "time", "clock"]
+"""How a person writes a value whose type does not say it: 500M, 2G, 8h, 06:30."""
+
+
+class Flag(NamedTuple):
+    """How a person sets a field."""
+
+    help: str
+    metavar: str | None = None
+    name: str = ""
+    """Without the dashes; empty: the field's."""
+    short: str = ""
+    """As "-q"."""
+    heading: str = ""
+    """Of the help; empty: that of the class."""
+    notation: Notation = "number"
+    least: int | None = None
+    most: int | None = None
+    above: int | None = None
+    """Greater than this."""
+    choices: tuple[str, ...] = ()
+    default: Any = ...
+    """What a run has when nobody sets it; ...: the field's own default."""
+    negative: bool = False
+    """A switch that is on by default: also `--no-NAME`."""
+    debug: bool = False
+    """Shown by --help-all only."""
+    action: bool = False
+    """What one call does, set on its command line alone: no variable, no key."""
+    alias: bool = False
+    """An old spelling, which no help shows."""
+
+
+class Setting(NamedTuple):
+    """A field that a person can set."""
+
+    field: "Field[Any]"
+    kind: Any
+    """The type of the field."""
+    flag: Flag
+    heading: str
+    """Of the help."""
+
+    @property
+    def name(self) -> str:
+        """As in config.toml: that of the option without its dashes."""
+        return self.flag.name or self.field.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The name in the environment."""
+        return variable(self.name)
+
+
+def variable(name: str) -> str:
+    """Return what an option is called in the environment."""
+    return f"PREGEN_{name.replace('-', '_').upper()}"
+
+
+def declared(*groups: type) -> Iterator[Setting]:
+    """Yield what a person can set in these classes, or in all of a run."""
+    for group in groups or _GROUPS:
+        for each in fields(group):
+            for mark in getattr(each.type, "__metadata__", ()):
+                if isinstance(mark, Flag):
+                    kind: Any = each.type
+                    heading = mark.heading or str(vars(group)["heading"])
+                    yield Setting(each, kind.__origin__, mark, heading)
 
 
 class Order(Enum):
@@ -93,17 +164,24 @@ class Only(NamedTuple):
 class WalkConfig:
     """Which files are sources. Globs are matched on bytes."""
 
+    heading: ClassVar = "Which files"
+
     roots: tuple[bytes, ...] = ()
     """As the user gave them; the walk makes them absolute and clean."""
-    include: tuple[bytes, ...] = ()
-    exclude: tuple[bytes, ...] = ()
-    hidden: bool = False
+    include: Annotated[
+        tuple[bytes, ...], Flag("Only files that match; may be repeated.", "GLOB")
+    ] = ()
+    exclude: Annotated[tuple[bytes, ...], Flag("Skip what matches; may be repeated.", "GLOB")] = ()
+    hidden: Annotated[bool, Flag("Include hidden files and folders.")] = False
     recursive: bool = True
     """Also walk the folders below the roots."""
-    follow_symlinks: bool = False
-    one_file_system: bool = False
-    order: Order = Order.WALK
-    shard: Shard | None = None
+    follow_symlinks: Annotated[bool, Flag("Also walk into linked folders.")] = False
+    one_file_system: Annotated[bool, Flag("Do not walk into other file systems.")] = False
+    order: Annotated[Order, Flag("Which files come first.")] = Order.WALK
+    shard: Annotated[
+        Shard | None,
+        Flag("Take only the I-th of N shares; all machines must see the same paths.", "I/N"),
+    ] = None
     """None: all sources."""
     only: Only | None = None
     """None: the whole of every root."""
@@ -115,18 +193,55 @@ class WalkConfig:
 class PlanConfig:
     """Which entries are wanted, and what is done about those that are not fresh."""
 
-    flavors: tuple[Flavor, ...] = (Flavor.NORMAL, Flavor.LARGE)
-    force: bool = False
-    missing_only: bool = False
-    retry_failed: bool = False
-    refit: bool = True
-    realpath_keys: bool = False
-    publish: tuple[tuple[bytes, str], ...] = ()
-    """Folders, absolute and clean, and what they are called elsewhere (`thumbspec.published`)."""
-    reuse: bool = True
+    heading: ClassVar = "Which entries"
+
+    flavors: Annotated[
+        tuple[Flavor, ...],
+        Flag("Sizes: normal (128 px), large (256), x-large (512), xx-large (1024).", "LIST"),
+    ] = (Flavor.NORMAL, Flavor.LARGE)
+    force: Annotated[bool, Flag("Make every entry again, fresh or not.", action=True)] = False
+    missing_only: Annotated[bool, Flag("Skip entries that exist, even stale ones.")] = False
+    retry_failed: Annotated[bool, Flag("Try again what failed and has not changed.")] = False
+    refit: Annotated[
+        bool,
+        Flag(
+            "Rewrite the text of entries that only some desktops accept (default), or not.",
+            negative=True,
+            debug=True,
+        ),
+    ] = True
+    reuse: Annotated[
+        bool,
+        Flag(
+            "Copy the pictures of files that were moved, renamed or copied with their times "
+            "(default), or decode them again.",
+            negative=True,
+            debug=True,
+        ),
+    ] = True
     """A moved or copied source gets the pictures its content has already."""
-    check: Check = Check.QUICK
-    use_shared: bool = False
+    check: Annotated[
+        Check,
+        Flag(
+            "How to tell fresh entries. quick: by stat, where nothing changed since the last "
+            "look. full: read every entry's header.",
+            debug=True,
+        ),
+    ] = Check.QUICK
+    realpath_keys: Annotated[bool, Flag("Linked files: also by their real path (KDE).")] = False
+    publish: Annotated[
+        tuple[tuple[bytes, str], ...],
+        Flag(
+            "Make the entries of DIR for machines that call it URI (smb://nas/photos); may be "
+            "repeated.",
+            "DIR=URI",
+        ),
+    ] = ()
+    """Folders, absolute and clean, and what they are called elsewhere (`thumbspec.published`)."""
+    use_shared: Annotated[
+        bool,
+        Flag("Skip files fresh in .sh_thumbnails (Xfce only)."),
+    ] = False
     """A source with a fresh entry in the shared repository beside it needs none in the cache."""
 
 
@@ -134,15 +249,41 @@ class PlanConfig:
 class WorkConfig:
     """All a worker needs to know besides its jobs. Sent once to every worker."""
 
-    cache_root: bytes
+    heading: ClassVar = "How"
+
+    cache_root: Annotated[
+        bytes,
+        Flag(
+            "Use this thumbnails folder instead of yours.",
+            "DIR",
+            name="cache",
+            heading="Which entries",
+        ),
+    ]
     """The thumbnails directory, absolute."""
     version: str
     flavors: tuple[Flavor, ...] = (Flavor.NORMAL, Flavor.LARGE)
     """The wanted ones, for a source that changed after it was planned."""
-    max_pixels: int = DEFAULT_MAX_PIXELS
-    decoder: Decoder = Decoder.AUTO
-    previews: Previews = Previews.NEVER
-    drop_cache: bool = False
+    max_pixels: Annotated[
+        int,
+        Flag("Refuse larger pictures (1G: 10^9).", "NUMBER", notation="pixels"),
+    ] = DEFAULT_MAX_PIXELS
+    decoder: Annotated[
+        Decoder,
+        Flag("For JPEGs: libvips, libjpeg-turbo, or (auto) the fastest of equals.", debug=True),
+    ] = Decoder.AUTO
+    previews: Annotated[
+        Previews,
+        Flag("auto: use a JPEG's stored preview if it is large enough and shows the same."),
+    ] = Previews.NEVER
+    drop_cache: Annotated[
+        bool,
+        Flag(
+            "Drop what was read from the page cache, so that a long run does not push out "
+            "everything else.",
+            debug=True,
+        ),
+    ] = False
     """Tell the kernel that what was read will not be read again."""
     missing_only: bool = False
     """Entries that are there stay, also those of a source that changed after it was planned."""
@@ -156,15 +297,35 @@ class WorkConfig:
 class DaskConfig:
     """Which cluster, and how it is used. One of the first two is given."""
 
-    scheduler: str = ""
+    heading: ClassVar = "On a cluster (--engine dask)"
+
+    scheduler: Annotated[
+        str,
+        Flag(
+            "tcp://host:8786, a scheduler file, or local:2 to try two nodes on this machine.",
+            "ADDRESS|FILE",
+            default=None,
+        ),
+    ] = ""
     """As "tcp://host:8786", or "local:2" for so many nodes within this process."""
-    scheduler_file: str = ""
+    scheduler_file: Annotated[
+        str, Flag("Old: name the file with --scheduler.", "FILE", default=None, alias=True)
+    ] = ""
     """What `dask scheduler --scheduler-file` wrote."""
-    collect: bool = False
+    collect: Annotated[bool, Flag("Send entries back: nodes do not share the cache.")] = False
     """Entries are sent back and stored here: the nodes have no part in the cache."""
     workers_per_node: int | None = None
     """None: as many as a Dask worker has threads."""
-    node_timeout_s: float = DEFAULT_NODE_TIMEOUT_S
+    node_timeout_s: Annotated[
+        float,
+        Flag(
+            "Give up a node that is silent for so long, and do its work elsewhere.",
+            "SECONDS",
+            name="node-timeout",
+            least=1,
+            debug=True,
+        ),
+    ] = DEFAULT_NODE_TIMEOUT_S
     """A node that says nothing for so long is given up."""
     connect_timeout_s: float = CONNECT_TIMEOUT_S
 
@@ -173,8 +334,22 @@ class DaskConfig:
 class EngineConfig:
     """How jobs are spread over processes and how those are watched."""
 
-    workers: int = 1
-    timeout_s: float = DEFAULT_TIMEOUT_S
+    heading: ClassVar = "How"
+
+    workers: Annotated[
+        int,
+        Flag(
+            "Processes that decode; default: one per core.",
+            "NUMBER",
+            least=1,
+            most=4096,  # a machine with more does not exist; a typo does
+            default=None,
+        ),
+    ] = 1
+    timeout_s: Annotated[
+        float,
+        Flag("For one file; 1 s more for each MB.", "SECONDS", name="timeout", above=0),
+    ] = DEFAULT_TIMEOUT_S
     memory_bytes: int | None = None
     """Sum of the big pictures in flight; None: decided from the machine's free memory."""
     worker_memory_bytes: int | None = None
@@ -185,7 +360,13 @@ class EngineConfig:
     """... or when its resident memory has grown by this much."""
     dask: DaskConfig | None = None
     """For the engine "dask"."""
-    sandbox: Sandbox = Sandbox.OFF
+    sandbox: Annotated[
+        Sandbox,
+        Flag(
+            "Confine decoders as far as the kernel can (auto), or fully or not at all (require).",
+            default=Sandbox.AUTO,
+        ),
+    ] = Sandbox.OFF
     """Engines without worker processes have none."""
 
 
@@ -193,37 +374,159 @@ class EngineConfig:
 class GovernorConfig:
     """When a run pauses, and when it ends before it is done."""
 
-    max_load: float | None = None
-    pause_on_battery: bool = False
-    limit: int | None = None
+    heading: ClassVar = "Overnight, and beside other work"
+
+    max_load: Annotated[
+        float | None,
+        Flag("Pause while the load average is above LOAD.", "LOAD", above=0),
+    ] = None
+    limit: Annotated[
+        int | None,
+        Flag("End after so many decoded files.", "NUMBER", least=1),
+    ] = None
     """Sources to be decoded."""
-    max_time_s: float | None = None
-    until: datetime | None = None
+    max_time_s: Annotated[
+        float | None,
+        Flag("End after this time (90m, 8h).", "TIME", name="max-time", notation="time"),
+    ] = None
+    until: Annotated[
+        datetime | None, Flag("End at this time of day (06:30).", "HH:MM", notation="clock")
+    ] = None
     """With a time zone."""
-    min_free_bytes: int | None = None
+    min_free_bytes: Annotated[
+        int | None,
+        Flag(
+            "Stop (exit 12) when the disk has less free (2G).",
+            "SIZE",
+            name="min-free",
+            notation="size",
+        ),
+    ] = None
     """Of the disk of the cache."""
+    pause_on_battery: Annotated[bool, Flag("Wait while the machine runs on battery.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityConfig:
+    """How a run makes room for other programs."""
+
+    heading: ClassVar = "Overnight, and beside other work"
+
+    nice: Annotated[
+        int | None,
+        Flag("Lower the priority, as nice(1) does; at most 19.", "NUMBER", least=1, most=19),
+    ] = None
+    idle: Annotated[bool, Flag("Use idle time only; deadlines are ten times as long.")] = False
+    memory_limit_bytes: Annotated[
+        int | None,
+        Flag(
+            "Use about this much memory in all (2G).",
+            "SIZE",
+            name="memory-limit",
+            notation="size",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputConfig:
+    """How a run is shown."""
+
+    heading: ClassVar = "Output"
+
+    json: Annotated[
+        bool,
+        Flag(
+            "Write JSON lines: outcomes, progress, warnings, a summary. Files that needed nothing "
+            "only with -v.",
+        ),
+    ] = False
+    quiet: Annotated[bool, Flag("Write only what failed.", short="-q")] = False
+    verbose: Annotated[bool, Flag("Write a line for every file, with its decoder.", short="-v")] = (
+        False
+    )
+    log: Annotated[
+        str | None,
+        Flag("Also write messages to FILE; rotated at 10 MB.", "FILE"),
+    ] = None
+    metrics_file: Annotated[
+        str | None,
+        Flag("Keep the run's figures in FILE for Prometheus.", "FILE"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
     """A whole run."""
 
+    heading: ClassVar = "How"
+
     walk: WalkConfig
     plan: PlanConfig
     work: WorkConfig
     engine: EngineConfig
-    engine_name: str = "local"
-    files_from: bytes | None = None
+    engine_name: Annotated[
+        str,
+        Flag(
+            "local: worker processes. dask: a cluster.",
+            "local|dask",  # "serial", all in this process, is for debugging
+            name="engine",
+            choices=("dask", "local", "serial"),
+        ),
+    ] = "local"
+    files_from: Annotated[
+        bytes | None,
+        Flag(
+            "Also take the files named in FILE, one per line; - is standard input.",
+            "FILE",
+            heading="Which files",
+        ),
+    ] = None
     """A file that names sources; b"-" is standard input."""
-    delimiter: bytes = b"\n"
-    """Ends each name in `files_from`."""
+    null: Annotated[
+        bool,
+        Flag(
+            "Names in FILE end with NUL (find -print0).",
+            short="-0",
+            heading="Which files",
+        ),
+    ] = False
     governor: GovernorConfig | None = None
     """None: it never pauses, and ends when it is done."""
+    priority: PriorityConfig = PriorityConfig()
     sweep: bool = True
     """Look for temps of dead runs, which lists the whole cache, before and after."""
-    wait: bool = False
+    wait: Annotated[bool, Flag("Wait while another run fills this cache.")] = False
     """Wait for another run on the same cache instead of refusing."""
+    dry_run: Annotated[bool, Flag("Only say what would be done, and how long it takes.")] = False
     journal_path: bytes = b""
     """The journal's file; empty: no journal."""
     arguments: tuple[str, ...] = ()
     """The command line, for the journal."""
+
+    @property
+    def delimiter(self) -> bytes:
+        """What ends each name in `files_from`."""
+        return b"\0" if self.null else b"\n"
+
+
+_GROUPS = (
+    RunConfig,
+    WalkConfig,
+    PlanConfig,
+    EngineConfig,
+    WorkConfig,
+    PriorityConfig,
+    GovernorConfig,
+    DaskConfig,
+    OutputConfig,
+)
+#: In the order of the help.
+HEADINGS = (
+    "Which files",
+    "Which entries",
+    "How",
+    "Overnight, and beside other work",
+    "On a cluster (--engine dask)",
+    "Output",
+)

@@ -1,20 +1,21 @@
-"""The flags of `pregen run`: their names, help and defaults, and the settings made of them."""
+"""From the declarations in `config` to click's options, and from what a person sets to a run.
+
+A setting has its value from the command line, else from PREGEN_<NAME>, else from config.toml, else
+from its declaration. click looks in this order: the file is its `default_map`.
+"""
 
 from __future__ import annotations
 
-import difflib
 import os
-import sys
-import tomllib
-from dataclasses import dataclass, replace
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from enum import Enum
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import click
 
 from pregen import __version__
 from pregen.commandline import (
-    Command,
     Option,
     age_s,
     flavors,
@@ -27,382 +28,150 @@ from pregen.commandline import (
 )
 from pregen.config import (
     CONNECT_TIMEOUT_S,
-    DEFAULT_MAX_PIXELS,
-    DEFAULT_NODE_TIMEOUT_S,
-    DEFAULT_TIMEOUT_S,
-    Check,
+    HEADINGS,
     DaskConfig,
-    Decoder,
     EngineConfig,
     GovernorConfig,
-    Order,
+    OutputConfig,
     PlanConfig,
-    Previews,
+    PriorityConfig,
     RunConfig,
-    Sandbox,
+    Setting,
+    Shard,
     WalkConfig,
     WorkConfig,
+    declared,
 )
 from pregen.display.text import printable
-from pregen.engines.base import DEFAULT_ENGINE, ENGINES
 from pregen.errors import UsageError
-from pregen.journal.database import journal_path
-from pregen.limits import IDLE_PATIENCE
-from pregen.thumbspec.naming import clean_path, thumbnails_root
-from pregen.walk import working_directory
+from pregen.model import Flavor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Mapping
 
-    from pregen.config import Shard
-    from pregen.model import Flavor
+    Values = Mapping[str, Any]
+    """What is set, by the name of the field that holds it; None: nothing."""
 
+T = TypeVar("T")
 
-#: A machine with more does not exist; a typo does.
-_MAX_WORKERS = 4096
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFlags:
-    """The command line of `pregen run`, parsed. A field for every flag."""
-
-    paths: tuple[bytes, ...]
-    files_from: bytes | None
-    null: bool
-    hidden: bool
-    include: tuple[bytes, ...]
-    exclude: tuple[bytes, ...]
-    follow_symlinks: bool
-    one_file_system: bool
-    order: str
-    shard: Shard | None
-    flavors: tuple[Flavor, ...]
-    force: bool
-    missing_only: bool
-    retry_failed: bool
-    refit: bool
-    publish: tuple[tuple[bytes, str], ...]
-    cache: bytes | None
-    reuse: bool
-    realpath_keys: bool
-    use_shared: bool
-    check: str
-    decoder: str
-    previews: str
-    drop_cache: bool
-    dry_run: bool
-    workers: int | None
-    engine: str
-    scheduler: str | None
-    scheduler_file: str | None
-    collect: bool
-    node_timeout: float
-    timeout: float
-    max_pixels: int
-    sandbox: str
-    wait: bool
-    json: bool
-    quiet: bool
-    verbose: bool
-    metrics_file: str | None
-    nice: int | None
-    idle: bool
-    max_load: float | None
-    memory_limit: int | None
-    limit: int | None
-    max_time: float | None
-    until: datetime | None
-    min_free: int | None
-    pause_on_battery: bool
-    log: str | None
+PATHS: Final = click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1)
 
 
-PATHS = click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1)
+def all_options() -> list[Option]:
+    """Return an option for every setting of a run but --cache, in the order of the help."""
+    found = [_option(each) for each in declared() if each.name != "cache"]
+    return sorted(found, key=lambda each: HEADINGS.index(each.heading))
 
-#: The flags by the panel of the help they stand in.
-PANELS: dict[str, tuple[Option, ...]] = {
-    "Which files": (
-        Option(
-            ["--files-from"],
-            metavar="FILE",
-            type=raw_bytes,
-            help="Also take the files named in FILE, one on a line; - is standard input.",
-        ),
-        Option(
-            ["-0", "--null"],
-            is_flag=True,
-            help="The names in --files-from end with a zero byte (find -print0).",
-        ),
-        Option(
-            ["--include"],
-            metavar="GLOB",
-            type=raw_bytes,
-            multiple=True,
-            help="Take only files that match; may be repeated.",
-        ),
-        Option(
-            ["--exclude"],
-            metavar="GLOB",
-            type=raw_bytes,
-            multiple=True,
-            help="Leave out files and folders that match; may be repeated.",
-        ),
-        Option(["--hidden"], is_flag=True, help="Take hidden files and folders too."),
-        Option(
-            ["--follow-symlinks"],
-            is_flag=True,
-            help="Walk into folders that are symbolic links. Linked files are always taken.",
-        ),
-        Option(
-            ["--one-file-system"],
-            is_flag=True,
-            help="Do not walk into other file systems.",
-        ),
-        Option(
-            ["--order"],
-            type=click.Choice([order.value for order in Order]),
-            default=Order.WALK.value,
-            show_default=True,
-            help="Which files come first. Other orders begin when the walk has ended.",
-        ),
-        Option(
-            ["--shard"],
-            metavar="I/N",
-            type=shard,
-            help="Take only the I-th of N shares of all files: one machine, one share. All must "
-            "see the files under the same path.",
-        ),
-    ),
-    "Which entries": (
-        Option(
-            ["--flavors"],
-            metavar="LIST",
-            type=flavors,
-            default="normal,large",
-            show_default=True,
-            help="Sizes to make: normal (128), large (256), x-large (512), xx-large (1024 px).",
-        ),
-        Option(["--force"], is_flag=True, help="Make every entry anew, fresh or not."),
-        Option(
-            ["--missing-only"], is_flag=True, help="Leave entries alone that are there, even stale."
-        ),
-        Option(["--retry-failed"], is_flag=True, help="Try again what failed and has not changed."),
-        Option(
-            ["--refit/--no-refit"],
-            default=True,
-            help="Rewrite the text of entries that only some desktops accept (default), or not.",
-        ),
-        Option(
-            ["--reuse/--no-reuse"],
-            default=True,
-            help="Take over the pictures of files that were moved, renamed or copied with their "
-            "times (default), or decode them again.",
-        ),
-        Option(
-            ["--check"],
-            type=click.Choice([check.value for check in Check]),
-            default=Check.QUICK.value,
-            show_default=True,
-            help="How to tell fresh entries. quick: by stat, where nothing changed since the last "
-            "look. full: read every entry's header.",
-        ),
-        Option(
-            ["--realpath-keys"],
-            is_flag=True,
-            help="Where links lead to a file, make entries for its real path too (KDE uses it).",
-        ),
-        Option(
-            ["--publish"],
-            metavar="DIR=URI",
-            type=publication,
-            multiple=True,
-            help="Make the entries of the files in DIR for machines that know it as URI, for "
-            "example /srv/photos=smb://nas/photos; may be repeated.",
-        ),
-        Option(
-            ["--cache"],
-            metavar="DIR",
-            type=raw_bytes,
-            help="Fill this thumbnails folder (with normal, large, ... in it) instead of yours.",
-        ),
-        Option(
-            ["--use-shared"],
-            is_flag=True,
-            help="Make no entry that is fresh in the .sh_thumbnails beside a file. Only Xfce's "
-            "programs read those.",
-        ),
-    ),
-    "How": (
-        Option(
-            ["--workers"],
-            metavar="NUMBER",
-            type=click.IntRange(1, _MAX_WORKERS),
-            help="Processes that decode, on each machine; by default one for each usable core "
-            "(of a Dask worker: for each of its threads).",
-        ),
-        Option(
-            ["--engine"],
-            type=click.Choice(list(ENGINES)),
-            default=DEFAULT_ENGINE,
-            show_default=True,
-            help="local: worker processes. dask: a cluster. serial: all in this process, for "
-            "debugging.",
-        ),
-        Option(
-            ["--decoder"],
-            type=click.Choice([decoder.value for decoder in Decoder]),
-            default=Decoder.AUTO.value,
-            show_default=True,
-            help="For JPEGs: libvips, libjpeg-turbo, or (auto) the fastest of equals.",
-        ),
-        Option(
-            ["--previews"],
-            type=click.Choice([previews.value for previews in Previews]),
-            default=Previews.NEVER.value,
-            show_default=True,
-            help="auto: make do with the preview that a camera stored in a JPEG, where it is large "
-            "enough and shows the same. Reads far less; shows what the camera made.",
-        ),
-        Option(
-            ["--drop-cache"],
-            is_flag=True,
-            help="Let go of what was read, so that a long run does not push everything else out "
-            "of the system's memory.",
-        ),
-        Option(
-            ["--timeout"],
-            metavar="SECONDS",
-            type=click.FloatRange(0, min_open=True),
-            default=f"{DEFAULT_TIMEOUT_S:g}",
-            show_default=True,
-            help="Time for one file; big ones get a second more for each MB.",
-        ),
-        Option(
-            ["--max-pixels"],
-            metavar="NUMBER",
-            type=pixels,
-            default=f"{DEFAULT_MAX_PIXELS // 10**6}M",
-            show_default=True,
-            help="Refuse larger pictures before decoding them; 1G is a thousand million.",
-        ),
-        Option(
-            ["--sandbox"],
-            type=click.Choice([sandbox.value for sandbox in Sandbox]),
-            default=Sandbox.AUTO.value,
-            show_default=True,
-            help="Decoders may read pictures and write thumbnails, nothing else. auto: as far as "
-            "this kernel can; -v tells. require: altogether, or end with 11.",
-        ),
-        Option(
-            ["--wait"], is_flag=True, help="When another run fills this cache, wait for its end."
-        ),
-        Option(
-            ["--dry-run"], is_flag=True, help="Tell what would be done, and how long it may take."
-        ),
-    ),
-    "Overnight, and beside other work": (
-        Option(
-            ["--nice"],
-            metavar="NUMBER",
-            type=click.IntRange(1, 19),
-            help="Give way to other programs, as nice(1) does; 19 most.",
-        ),
-        Option(
-            ["--idle"],
-            is_flag=True,
-            help="Take processor and disk only when nobody else wants them. Deadlines are ten "
-            "times as long then.",
-        ),
-        Option(
-            ["--max-load"],
-            metavar="LOAD",
-            type=click.FloatRange(0, min_open=True),
-            help="Begin no file while the load average is this high, as make -l does; the run's "
-            "own workers count.",
-        ),
-        Option(
-            ["--memory-limit"],
-            metavar="SIZE",
-            type=size_bytes,
-            help="Take about this much memory in all (2G); fewer workers where it is little.",
-        ),
-        Option(
-            ["--limit"],
-            metavar="NUMBER",
-            type=click.IntRange(1),
-            help="End after so many files were decoded; what is fresh does not count.",
-        ),
-        Option(["--max-time"], metavar="TIME", type=age_s, help="End after this time (90m, 8h)."),
-        Option(
-            ["--until"], metavar="HH:MM", type=next_time, help="End at this time of day (06:30)."
-        ),
-        Option(
-            ["--min-free"],
-            metavar="SIZE",
-            type=size_bytes,
-            help="Stop with exit code 12 before the disk of the cache has less than this (2G).",
-        ),
-        Option(
-            ["--pause-on-battery"], is_flag=True, help="Wait while the machine is on its battery."
-        ),
-        Option(
-            ["--log"],
-            metavar="FILE",
-            help="Also write what is said to FILE, with times; at 10 MB it is put aside as FILE.1.",
-        ),
-    ),
-    "On a cluster (--engine dask)": (
-        Option(
-            ["--scheduler"],
-            metavar="ADDRESS",
-            help="The Dask scheduler, as tcp://host:8786; local:2 tries two nodes within this "
-            "program.",
-        ),
-        Option(
-            ["--scheduler-file"],
-            metavar="FILE",
-            help="Read the address from what `dask scheduler --scheduler-file` wrote.",
-        ),
-        Option(
-            ["--collect"],
-            is_flag=True,
-            help="Have the entries sent back and stored here, where nodes do not share the cache.",
-        ),
-        Option(
-            ["--node-timeout"],
-            metavar="SECONDS",
-            type=click.FloatRange(1),
-            default=f"{DEFAULT_NODE_TIMEOUT_S:g}",
-            show_default=True,
-            help="Give up a node that says nothing for so long, and do its work elsewhere.",
-        ),
-    ),
-    "Output": (
-        Option(
-            ["--json"],
-            is_flag=True,
-            help="Write a JSON object per line to standard output: outcomes, progress, warnings, "
-            "at last a summary. Files that needed nothing only with -v.",
-        ),
-        Option(["-q", "--quiet"], is_flag=True, help="Write nothing but what failed."),
-        Option(
-            ["-v", "--verbose"],
-            is_flag=True,
-            help="A line for every file as it is done, with its decoder.",
-        ),
-        Option(
-            ["--metrics-file"],
-            metavar="FILE",
-            help="Keep the figures of the run in FILE for Prometheus (node_exporter's text files).",
-        ),
-    ),
+
+def options(*names: str) -> list[Option]:
+    """Return the options of some settings, in the order given."""
+    return [option(name) for name in names]
+
+
+def option(name: str, *, short: str = "", **changed: Any) -> Option:
+    """Return the option of one setting.
+
+    Args:
+        name: as in config.toml.
+        short: "-n" for example, besides.
+        changed: what this verb says about it: its help, its heading.
+    """
+    setting = next(each for each in declared() if each.name == name)
+    return _option(
+        setting._replace(flag=setting.flag._replace(short=short or setting.flag.short)), changed
+    )
+
+
+def _option(setting: Setting, changed: Mapping[str, Any] | None = None) -> Option:
+    flag, kind = setting.flag, setting.kind
+    default = setting.field.default if flag.default is ... else flag.default
+    names = [f"--{setting.name}/--no-{setting.name}" if flag.negative else f"--{setting.name}"]
+    made: dict[str, Any] = {
+        "help": flag.help,
+        "metavar": flag.metavar,
+        "heading": setting.heading,
+        "debug": flag.debug,
+        "hidden": flag.alias,
+        "setting": not flag.action,
+    }
+    if kind is bool:
+        made |= {"is_flag": True, "default": default}
+    else:
+        many = kind in {tuple[bytes, ...], tuple[tuple[bytes, str], ...]}
+        text = None if many or not isinstance(default, _SHOWN) else _text(default, flag.notation)
+        made |= {
+            "type": _type(setting, kind),
+            "multiple": many,
+            "default": text,
+            "show_default": text is not None,
+        }
+    return Option(
+        [*filter(None, [flag.short]), *names, setting.field.name], **{**made, **(changed or {})}
+    )
+
+
+#: Defaults that say something: None, "" and () do not.
+_SHOWN = (int, float, Enum, tuple, str)
+_NOTATIONS: dict[str, Callable[[Any], Any]] = {
+    "pixels": pixels,
+    "size": size_bytes,
+    "time": age_s,
+    "clock": next_time,
+}
+_TYPES: dict[Any, Any] = {
+    bytes: raw_bytes,
+    tuple[bytes, ...]: raw_bytes,
+    tuple[tuple[bytes, str], ...]: publication,
+    tuple[Flavor, ...]: flavors,
+    Shard: shard,
+    str: click.STRING,
 }
 
-OPTIONS: tuple[Option, ...] = tuple(chain.from_iterable(PANELS.values()))
+
+def _type(setting: Setting, kind: Any) -> Any:
+    """Return what makes a value of a text, for click."""
+    flag = setting.flag
+    kind = next(iter(each for each in get_args(kind) if NoneType in get_args(kind)), kind)
+    if flag.notation in _NOTATIONS:
+        return _NOTATIONS[flag.notation]
+    if flag.choices:
+        return click.Choice(flag.choices)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _Value(kind)
+    if kind is int:
+        return click.IntRange(flag.least, flag.most)
+    if kind is float:
+        least = flag.least if flag.above is None else flag.above
+        return click.FloatRange(least, flag.most, min_open=flag.above is not None)
+    return _TYPES[kind]
 
 
-# --- From the flags of `pregen run` to the settings of a run; flags that contradict are refused
+def _text(default: Any, notation: str) -> Any:
+    """Return a default as a person would write it."""
+    if isinstance(default, Enum):
+        return default.value
+    if isinstance(default, tuple):
+        return ",".join(each.directory for each in default)
+    if notation == "pixels":
+        return f"{default // 10**6}M"
+    return f"{default:g}" if isinstance(default, float) else default
+
+
+class _Value(click.Choice[str]):
+    """A member of an enumeration, by its value."""
+
+    def __init__(self, kind: type[Enum]) -> None:
+        super().__init__([each.value for each in kind])
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the member; BadParameter when there is none."""
+        if isinstance(value, Enum):
+            return value
+        return self._kind(super().convert(value, param, ctx))
+
+
+# From what is set to the settings of a run
 
 
 #: What a worker takes with a 24 Mpx JPEG (benchmarks/README.md), and about what the run takes.
@@ -411,90 +180,141 @@ _WORKER_BYTES = 150_000_000
 _LEAST_PICTURE_BYTES = 256_000_000
 
 
-def check_flags(flags: RunFlags) -> None:
-    """Refuse flags that contradict each other.
+def made(group: type[T], values: Values, **fixed: Any) -> T:
+    """Return a config value with what is set, and what is not for a person to set."""
+    given = {each.field.name: values.get(each.field.name) for each in declared(group)}
+    return group(**{name: value for name, value in given.items() if value is not None} | fixed)
+
+
+def run_config(
+    values: Values,
+    paths: Iterable[bytes],
+    cache_root: bytes,
+    journal_path: bytes,
+    clean: Callable[[bytes], bytes],
+) -> RunConfig:
+    """Return the settings of a run.
+
+    Args:
+        values: what is set; what is missing has its default.
+        paths: the roots.
+        cache_root: the thumbnails directory, absolute.
+        journal_path: the journal's file.
+        clean: makes paths absolute and clean.
 
     Raises:
-        UsageError: with what to write instead.
+        UsageError: a published folder is not there.
     """
-    if not flags.paths and flags.files_from is None:
-        raise UsageError("name the folders or files to work on, for example: pregen run ~/Pictures")
-    if flags.null and flags.files_from is None:
-        raise UsageError(
-            "-0 tells how the list of --files-from is written; name the list too, for example: "
-            "find ~/Pictures -name '*.jpg' -print0 | pregen run --files-from - -0"
-        )
-    if flags.force and flags.missing_only:
-        raise UsageError("--force makes all entries and --missing-only hardly any: choose one.")
-    _check_cluster(flags)
-    if flags.publish and flags.realpath_keys:
-        raise UsageError(
-            "--realpath-keys names files by their real path on this machine, --publish as another "
-            "machine does: choose one, or run twice."
-        )
-    if flags.quiet and flags.verbose:
-        raise UsageError("--quiet and --verbose contradict each other: choose one.")
+    plan = made(PlanConfig, values)
+    plan = replace(plan, publish=_published(plan.publish, clean))
+    governor = made(GovernorConfig, values)
+    priority = made(PriorityConfig, values)
+    config = made(
+        RunConfig,
+        values,
+        walk=made(WalkConfig, values, roots=tuple(paths), cache_root=cache_root),
+        plan=plan,
+        work=made(
+            WorkConfig,
+            values,
+            cache_root=cache_root,
+            version=__version__,
+            flavors=plan.flavors,
+            missing_only=plan.missing_only,
+        ),
+        engine=_engine(values, priority),
+        governor=None if governor == GovernorConfig() else governor,
+        priority=priority,
+        journal_path=journal_path,
+    )
+    if config.engine_name == "dask":
+        config = replace(config, engine=replace(config.engine, dask=_cluster(values)))
+    return config
 
 
-def _published(flags: RunFlags) -> tuple[tuple[bytes, str], ...]:
+def _published(
+    publish: tuple[tuple[bytes, str], ...], clean: Callable[[bytes], bytes]
+) -> tuple[tuple[bytes, str], ...]:
     """Return the published folders as the walk names them.
 
     Raises:
-        UsageError: one is no folder here.
+        UsageError: one is not a folder here.
     """
-    here = working_directory(os.environ) if flags.publish else b""
-    clean = tuple((clean_path(folder, here), prefix) for folder, prefix in flags.publish)
-    for folder, _ in clean:
+    found = tuple((clean(folder), prefix) for folder, prefix in publish)
+    for folder, _ in found:
         if not os.path.isdir(folder):
             raise UsageError(
                 f"--publish: {printable(os.fsdecode(folder))} is no folder here; write first the "
                 "folder of this machine, then its URI elsewhere: /srv/photos=smb://nas/photos"
             )
-    return clean
+    return found
 
 
-def _workers(flags: RunFlags) -> int:
-    number = flags.workers or len(os.sched_getaffinity(0))
-    if flags.memory_limit is None:
-        return number
-    return max(1, min(number, flags.memory_limit // _WORKER_BYTES - 1))
+def _engine(values: Values, priority: PriorityConfig) -> EngineConfig:
+    from pregen.limits import IDLE_PATIENCE  # noqa: PLC0415 - imports psutil, and --help needs none
 
-
-def _memory(flags: RunFlags) -> int | None:
-    """Return what is left for big pictures when every process has what it always takes."""
-    if flags.memory_limit is None:
-        return None
-    return max(flags.memory_limit - (_workers(flags) + 1) * _WORKER_BYTES, _LEAST_PICTURE_BYTES)
-
-
-def _governor(flags: RunFlags) -> GovernorConfig | None:
-    config = GovernorConfig(
-        max_load=flags.max_load,
-        pause_on_battery=flags.pause_on_battery,
-        limit=flags.limit,
-        max_time_s=flags.max_time,
-        until=flags.until,
-        min_free_bytes=flags.min_free,
-    )
-    return None if config == GovernorConfig() else config
-
-
-def _cluster(flags: RunFlags) -> DaskConfig | None:
-    if flags.engine != "dask":
-        return None
-    return DaskConfig(
-        scheduler=flags.scheduler or "",
-        scheduler_file=flags.scheduler_file or "",
-        collect=flags.collect,
-        workers_per_node=flags.workers,
-        node_timeout_s=flags.node_timeout,
-        connect_timeout_s=min(flags.node_timeout, CONNECT_TIMEOUT_S),
+    engine = made(EngineConfig, values)
+    workers = values.get("workers") or len(os.sched_getaffinity(0))
+    memory_bytes = priority.memory_limit_bytes
+    if memory_bytes is not None:
+        workers = max(1, min(workers, memory_bytes // _WORKER_BYTES - 1))
+        # what is left for big pictures when every process has what it always takes
+        memory_bytes = max(memory_bytes - (workers + 1) * _WORKER_BYTES, _LEAST_PICTURE_BYTES)
+    return replace(
+        engine,
+        workers=workers,
+        timeout_s=engine.timeout_s * (IDLE_PATIENCE if priority.idle else 1),
+        memory_bytes=memory_bytes,
+        worker_memory_bytes=memory_bytes,
     )
 
 
-def _check_cluster(flags: RunFlags) -> None:
-    given = [name for name in (flags.scheduler, flags.scheduler_file) if name]
-    if flags.engine == "dask":
+def _cluster(values: Values) -> DaskConfig:
+    cluster = made(DaskConfig, values, workers_per_node=values.get("workers"))
+    address = cluster.scheduler
+    if "://" not in address and ("/" in address or address.endswith(".json")):
+        cluster = replace(cluster, scheduler="", scheduler_file=address)
+    timeout_s = min(cluster.node_timeout_s, CONNECT_TIMEOUT_S)
+    return replace(cluster, connect_timeout_s=timeout_s)
+
+
+def check(config: RunConfig, values: Values) -> None:
+    """Refuse settings that contradict each other.
+
+    Raises:
+        UsageError: with what to write instead.
+    """
+    if not config.walk.roots and config.files_from is None:
+        raise UsageError("name the folders or files to work on, for example: pregen run ~/Pictures")
+    if config.null and config.files_from is None:
+        raise UsageError(
+            "-0 tells how the list of --files-from is written; name the list too, for example: "
+            "find ~/Pictures -name '*.jpg' -print0 | pregen run --files-from - -0"
+        )
+    if config.plan.force and config.plan.missing_only:
+        raise UsageError("--force makes all entries and --missing-only hardly any: choose one.")
+    _check_cluster(config.engine_name, made(DaskConfig, values))
+    if config.plan.publish and config.plan.realpath_keys:
+        raise UsageError(
+            "--realpath-keys names files by their real path on this machine, --publish as another "
+            "machine does: choose one, or run twice."
+        )
+    check_output(made(OutputConfig, values))
+
+
+def check_output(output: OutputConfig) -> None:
+    """Refuse to be quiet and verbose at once.
+
+    Raises:
+        UsageError: both are set.
+    """
+    if output.quiet and output.verbose:
+        raise UsageError("--quiet and --verbose contradict each other: choose one.")
+
+
+def _check_cluster(engine_name: str, cluster: DaskConfig) -> None:
+    given = [name for name in (cluster.scheduler, cluster.scheduler_file) if name]
+    if engine_name == "dask":
         if not given:
             raise UsageError(
                 "--engine dask needs the address of its scheduler, for example "
@@ -502,101 +322,16 @@ def _check_cluster(flags: RunFlags) -> None:
             )
         if len(given) > 1:
             raise UsageError("--scheduler and --scheduler-file both name a scheduler: choose one.")
-    elif given or flags.collect:
+    elif given or cluster.collect:
         raise UsageError("--scheduler, --scheduler-file and --collect go with --engine dask.")
 
 
-def checked_config(flags: RunFlags) -> RunConfig:
-    """Return the settings of a run.
-
-    Raises:
-        UsageError: as `check_flags`.
-    """
-    check_flags(flags)
-    return run_config(flags)
-
-
-def user_flags(**overrides: Any) -> RunFlags:
-    """Return the user's own settings of a run, by environment and file, but for `overrides`.
-
-    Args:
-        overrides: fields of `RunFlags`.
-
-    Raises:
-        UsageError: the file makes no sense.
-        click.UsageError: a variable makes no sense.
-    """
-    context = ConfiguredCommand("run", params=[PATHS, *OPTIONS]).make_context("run", [])
-    return replace(RunFlags(**context.params), **overrides)
-
-
-def run_config(flags: RunFlags) -> RunConfig:
-    """Return the settings of a run."""
-    home = os.path.expanduser("~")
-    cache_root = thumbnails_root(os.environ, home)
-    if flags.cache is not None:
-        cache_root = clean_path(flags.cache, working_directory(os.environ))
-    return RunConfig(
-        walk=WalkConfig(
-            roots=flags.paths,
-            include=flags.include,
-            exclude=flags.exclude,
-            hidden=flags.hidden,
-            follow_symlinks=flags.follow_symlinks,
-            one_file_system=flags.one_file_system,
-            order=Order(flags.order),
-            shard=flags.shard,
-            cache_root=cache_root,
-        ),
-        plan=PlanConfig(
-            flavors=flags.flavors,
-            force=flags.force,
-            missing_only=flags.missing_only,
-            retry_failed=flags.retry_failed,
-            refit=flags.refit,
-            publish=_published(flags),
-            reuse=flags.reuse,
-            realpath_keys=flags.realpath_keys,
-            check=Check(flags.check),
-            use_shared=flags.use_shared,
-        ),
-        work=WorkConfig(
-            cache_root=cache_root,
-            version=__version__,
-            flavors=flags.flavors,
-            max_pixels=flags.max_pixels,
-            decoder=Decoder(flags.decoder),
-            previews=Previews(flags.previews),
-            drop_cache=flags.drop_cache,
-            missing_only=flags.missing_only,
-        ),
-        engine=EngineConfig(
-            workers=_workers(flags),
-            timeout_s=flags.timeout * (IDLE_PATIENCE if flags.idle else 1),
-            memory_bytes=_memory(flags),
-            worker_memory_bytes=_memory(flags),
-            dask=_cluster(flags),
-            sandbox=Sandbox(flags.sandbox),
-        ),
-        governor=_governor(flags),
-        engine_name=flags.engine,
-        files_from=flags.files_from,
-        delimiter=b"\0" if flags.null else b"\n",
-        wait=flags.wait,
-        journal_path=journal_path(os.environ, home),
-        arguments=tuple(sys.argv[1:]),
-    )
-
-
-# --- The configuration file: `$XDG_CONFIG_HOME/pregen/config.toml`, flat keys named like the
-# flags
+# The configuration file: `$XDG_CONFIG_HOME/pregen/config.toml`, flat keys named like the flags
 #
 #   * `workers = 4`
 #   * `flavors = "normal,large,x-large"`
 #   * `exclude = ["*.tif", "scans/**"]`
 #   * `no-refit = true`
-#
-# It gives defaults. The environment comes before it, the command line before both.
 
 
 #: What a value must be, by the type of the flag; ranges are of their numbers' types.
@@ -607,25 +342,6 @@ _KINDS: tuple[tuple[type, str, tuple[type, ...]], ...] = (
 )
 
 
-_HELP = frozenset({"-h", "--help"})
-
-
-class ConfiguredCommand(Command):
-    """A command whose defaults come from the configuration file."""
-
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: click.Context | None = None,
-        **extra: Any,
-    ) -> click.Context:
-        """Read the file, then parse. Help is shown whatever the file says."""
-        if not _HELP & set(args):
-            extra["default_map"] = load_defaults(config_path(os.environ), self)
-        return super().make_context(info_name, args, parent, **extra)
-
-
 def config_path(environ: Mapping[str, str]) -> str:
     """Return where the configuration file is (XDG Base Directory: a relative path is ignored)."""
     base = environ.get("XDG_CONFIG_HOME", "")
@@ -634,28 +350,39 @@ def config_path(environ: Mapping[str, str]) -> str:
     return os.path.join(base, "pregen", "config.toml")
 
 
-def load_defaults(path: str, command: click.Command) -> dict[str, Any]:
-    """Return what the file sets for the options of `command`, as a `default_map` of click.
+def load_defaults(path: str) -> dict[str, Any]:
+    """Return what the file sets, by the name of the field, as a `default_map` of click.
 
     Raises:
-        UsageError: The file cannot be read, is no TOML, or has a key or a value that makes no
+        UsageError: The file cannot be read, is not TOML, or has a key or a value that makes no
             sense; the message names file and key.
     """
     try:
-        with open(path, "rb") as file:
-            settings = tomllib.load(file)
+        file = open(path, "rb")  # noqa: SIM115 - closed below; most people have none
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    import tomllib  # noqa: PLC0415 - seldom needed
+
+    try:
+        with file:
+            settings = tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from error
-    options = _options(command)
+    known = _keys()
     defaults = {}
     for key, value in settings.items():
-        if key not in options:
-            raise UsageError(f"{path}: unknown key `{key}`.{_suggestion(key, options)}")
-        option, inverted = options[key]
+        if key not in known:
+            raise UsageError(f"{path}: unknown key `{key}`.{_suggestion(key, known)}")
+        option, inverted = known[key]
+        if not option.envvar:
+            raise UsageError(
+                f"{path}: `{key}` is not a setting: it says what one call does. Delete the key, "
+                f"and write --{key} on the command line where you mean it."
+            )
         try:
             checked = _checked(option, value)
         except ValueError as error:
@@ -664,19 +391,20 @@ def load_defaults(path: str, command: click.Command) -> dict[str, Any]:
     return defaults
 
 
-def _options(command: click.Command) -> dict[str, tuple[click.Option, bool]]:
+def _keys() -> dict[str, tuple[Option, bool]]:
     """Return the options by the names of their flags; True for the name that switches off."""
-    found = {}
-    for option in command.params:
-        if isinstance(option, click.Option) and not option.is_eager:
-            for names, inverted in ((option.opts, False), (option.secondary_opts, True)):
-                for name in names:
-                    if name.startswith("--"):
-                        found[name[2:]] = (option, inverted)
-    return found
+    return {
+        name.removeprefix("--"): (each, inverted)
+        for each in map(_option, declared())
+        for names, inverted in ((each.opts, False), (each.secondary_opts, True))
+        for name in names
+        if name.startswith("--")
+    }
 
 
 def _suggestion(key: str, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415 - seldom needed
+
     close = difflib.get_close_matches(key, known, 1)
     return f" Did you mean `{close[0]}`?" if close else " Keys are named like the flags of `run`."
 

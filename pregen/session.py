@@ -1,4 +1,4 @@
-"""What verbs that work on a whole cache share: taking its lock, and counting aloud."""
+"""What every verb is given: where it works and how it speaks, decided once for all of them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,241 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 import click
 
+from pregen.commandline import Command, Option, asks_for_help
 from pregen.display import text
 from pregen.display.output import Output
 from pregen.display.text import count, printable
-from pregen.engines.base import StopLevel
 from pregen.errors import ExitCode
+from pregen.options import all_options, config_path, load_defaults, option, run_config
+from pregen.thumbspec.naming import clean_path, thumbnails_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pregen.cache.lock import CacheLock
+    from pregen.config import OutputConfig, RunConfig
+    from pregen.display.jsonl import JsonPrinter
     from pregen.display.listener import Watch
+    from pregen.display.printer import Printer
+    from pregen.options import Values
+    from pregen.originals.examiner import Examiner
+    from pregen.originals.mounts import Mounts
     from pregen.pipeline import RunStop
+
+
+@dataclass(frozen=True)
+class Session:
+    """One call of the program. The group makes it; the verb's --cache may make another of it."""
+
+    environ: Mapping[str, str]
+    home: str
+    cache: bytes | None = None
+    """What --cache or PREGEN_CACHE name; None: neither is given."""
+
+    @cached_property
+    def file_settings(self) -> dict[str, Any]:
+        """What config.toml sets, by the name of the field.
+
+        Raises:
+            UsageError: it makes no sense.
+        """
+        return load_defaults(config_path(self.environ))
+
+    @cached_property
+    def cache_root(self) -> bytes:
+        """The thumbnails directory that this call works on, absolute and clean.
+
+        Raises:
+            UsageError: config.toml makes no sense, or the working directory was deleted.
+        """
+        cache = self.cache
+        if cache is None and (named := self.file_settings.get("cache_root")):
+            cache = os.fsencode(named)
+        return thumbnails_root(self.environ, self.home) if cache is None else self.clean(cache)
+
+    @property
+    def journal_path(self) -> bytes:
+        """The journal's file, which need not exist. There is one, whatever the cache is."""
+        from pregen.journal.database import journal_path  # noqa: PLC0415 - imports SQLite
+
+        return journal_path(self.environ, self.home)
+
+    def clean(self, path: bytes) -> bytes:
+        """Return a path absolute and clean, as the user sees it.
+
+        Raises:
+            UsageError: the working directory was deleted.
+        """
+        from pregen.walk.roots import working_directory  # noqa: PLC0415 - no --help needs it
+
+        return clean_path(path, working_directory(self.environ))
+
+    def mounts(self) -> Mounts:
+        """Return what is mounted now."""
+        from pregen.originals.mounts import read_mounts  # noqa: PLC0415 - no --help needs it
+
+        return read_mounts(self.environ)
+
+    def examiner(self, mount_timeout_s: float) -> Examiner:
+        """Return what looks for originals, and waits no longer for a mount."""
+        from pregen.originals.examiner import Examiner  # noqa: PLC0415 - no --help needs it
+
+        return Examiner(self.mounts(), mount_timeout_s)
+
+    def run_values(self, **given: Any) -> dict[str, Any]:
+        """Return what the user sets for every run: in the environment, in config.toml.
+
+        Args:
+            given: fields that have these values instead.
+
+        Raises:
+            UsageError: the file makes no sense.
+            click.UsageError: a variable makes no sense.
+        """
+        command = click.Command("run", params=[*all_options()])
+        context = command.make_context("run", [], default_map=self.file_settings)
+        return {**context.params, **given}
+
+    def run_config(self, values: Values, paths: Iterable[bytes] = ()) -> RunConfig:
+        """Return the settings of a run on this cache.
+
+        Raises:
+            UsageError: a setting makes no sense.
+        """
+        config = run_config(values, paths, self.cache_root, self.journal_path, self.clean)
+        return replace(config, arguments=tuple(sys.argv[1:]))
+
+    @contextmanager
+    def locked(self, root: bytes | None = None, *, wait: bool) -> Iterator[CacheLock]:
+        """Have a cache for ourselves: that at `root`, or the session's.
+
+        Raises:
+            LockedError: a run holds it, and nobody wants to wait.
+        """
+        from pregen.cache.lock import CacheLock  # noqa: PLC0415 - no --help needs it
+
+        lock = CacheLock(self.cache_root if root is None else root)
+        acquire(lock, wait=wait)
+        try:
+            yield lock
+        finally:
+            lock.release()
+
+    def is_terminal(self, stream: TextIO) -> bool:
+        """Tell whether a stream is a terminal that can do more than write lines."""
+        return stream.isatty() and self.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
+
+    @contextmanager
+    def status_line(self) -> Iterator[Callable[[str], None]]:
+        """Say what is done now in one line of people's terminal; "" removes it, as the end does."""
+        people = Output(sys.stderr)
+        live = self.is_terminal(sys.stderr)
+        shown = False
+
+        def say(what: str) -> None:
+            nonlocal shown
+            if live and (what or shown):
+                people.write(f"\r\x1b[K{what}")
+                shown = bool(what)
+
+        try:
+            yield say
+        finally:
+            say("")
+
+    @contextmanager
+    def entry_count(self) -> Iterator[Callable[[int], None]]:
+        """Count entries in one line of people's terminal; a number below zero removes it."""
+        with self.status_line() as say:
+            yield lambda number: say(f"{count(number)} entries ..." if number >= 0 else "")
+
+    def printer(self, output: OutputConfig, on_results_lost: Callable[[OSError], None]) -> Printer:
+        """Return the printer of a run. Only a terminal's imports rich.
+
+        Args:
+            output: how the run is to be shown.
+            on_results_lost: called once when standard output takes no more records.
+        """
+        from pregen.display.plain import PlainPrinter, QuietPrinter  # noqa: PLC0415 - no --help needs it
+
+        if output.json:
+            return json_printer(on_results_lost, verbose=output.verbose)
+        people = Output(sys.stderr)
+        if output.quiet:
+            return QuietPrinter(people)
+        if self.is_terminal(sys.stderr):
+            from rich.console import Console  # noqa: PLC0415 - takes long, and only a terminal needs it
+
+            from pregen.display.tty import TtyPrinter, terminal_size  # noqa: PLC0415 - likewise
+
+            console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+            return TtyPrinter(people, console, terminal_size, verbose=output.verbose)
+        return PlainPrinter(people, verbose=output.verbose)
+
+
+class ConfiguredCommand(Command):
+    """A command that takes settings of a run: those in config.toml are its defaults."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the file, then parse. Help is shown whatever the file says."""
+        session = parent.obj if parent is not None else this_session()
+        if isinstance(session, Session) and not asks_for_help(args):
+            # the cache is the session's: it goes by what the program was called with as well
+            settings = {k: v for k, v in session.file_settings.items() if k != "cache_root"}
+            extra = {"obj": session, "default_map": settings, **extra}
+        return super().make_context(info_name, args, parent, **extra)
+
+
+def this_session(cache: bytes | None = None) -> Session:
+    """Return the session of this process."""
+    return Session(os.environ, os.path.expanduser("~"), cache)
+
+
+def cache_option(**changed: Any) -> click.Option:
+    """Return the --cache of a verb, which goes before that of the program and PREGEN_CACHE."""
+    return option("cache", setting=False, expose_value=False, callback=_use_cache, **changed)
+
+
+def mount_timeout_option(heading: str) -> click.Option:
+    """Return the --mount-timeout of a verb that looks for originals."""
+    from pregen.originals.mounts import DEFAULT_TIMEOUT_S  # noqa: PLC0415 - few verbs need it
+
+    return Option(
+        ["--mount-timeout"],
+        metavar="SECONDS",
+        type=click.FloatRange(0, min_open=True),
+        default=f"{DEFAULT_TIMEOUT_S:g}",
+        show_default=True,
+        heading=heading,
+        help="How long a mount may take to answer; else its files count as not there.",
+    )
+
+
+def _use_cache(ctx: click.Context, _option: click.Parameter, value: bytes | None) -> None:
+    if value is not None and isinstance(ctx.obj, Session):
+        ctx.obj = replace(ctx.obj, cache=value)
+
+
+def json_printer(
+    on_results_lost: Callable[[OSError], None] = lambda _error: None, *, verbose: bool = False
+) -> JsonPrinter:
+    """Return the printer of `--json`: records to standard output, notes to standard error."""
+    from pregen.display.jsonl import JsonPrinter  # noqa: PLC0415 - no --help needs it
+
+    return JsonPrinter(Output(sys.stdout, on_results_lost), Output(sys.stderr), verbose=verbose)
 
 
 def acquire(lock: CacheLock, *, wait: bool) -> None:
@@ -41,33 +259,13 @@ def acquire(lock: CacheLock, *, wait: bool) -> None:
         click.echo(f"pregen: {printable(lock.warning)}", err=True)
 
 
-@contextmanager
-def told_aloud() -> Iterator[Callable[[int], None]]:
-    """Count aloud in one line of people's terminal, which is gone when told a number below zero."""
-    people = Output(sys.stderr)
-    live = sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
-    shown = False
-
-    def told(number: int) -> None:
-        nonlocal shown
-        if live and (number >= 0 or shown):
-            people.write("\r\x1b[K" + (f"{count(number)} entries ..." if number >= 0 else ""))
-            shown = number >= 0
-
-    try:
-        yield told
-    finally:
-        told(-1)
-
-
-# --- What signals do to a run: the first stops it gently, the second at once, SIGUSR1 asks
-#
-# Handlers only set attributes: they may interrupt any line, also one that holds a lock. What is
-# said about them is said by the ticker's thread, a moment later.
+# What signals do to a run: the first stops it gently, the second at once, SIGUSR1 asks. Handlers
+# only set attributes: they may interrupt any line, also one that holds a lock. What is said about
+# them is said by the ticker's thread, a moment later.
 
 
 #: Signals that end a program in order, and with which exit code.
-ENDINGS = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+ENDINGS: Final = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 #: timeout(1) sends its signal to the program and then to its whole group: twice, within
 #: microseconds. Nobody presses Ctrl-C twice in this time.
 _DOUBLED_S = 0.1
@@ -80,6 +278,9 @@ class Signals:
     """As a context: signals act on `stop` and `watch`. Only in the main thread."""
 
     def __init__(self, stop: RunStop, watch: Watch) -> None:
+        from pregen.engines.base import StopLevel  # noqa: PLC0415 - no --help needs it
+
+        self._levels = StopLevel.DRAIN, StopLevel.KILL
         self._stop = stop
         self._watch = watch
         self._heard = 0
@@ -120,7 +321,7 @@ class Signals:
         self._heard += 1
         if self._heard == 1:
             self._stop.code = ENDINGS[signal.Signals(number)]
-        self._stop.raise_to(StopLevel.DRAIN if self._heard == 1 else StopLevel.KILL)
+        self._stop.raise_to(self._levels[self._heard > 1])
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self._watch.ask()

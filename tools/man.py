@@ -28,12 +28,14 @@ EXIT_CODES = tuple(
 )
 ENVIRONMENT = (
     (
-        "PREGEN_<FLAG>",
+        "PREGEN_<NAME>",
         (
-            "Sets a flag: --max-pixels is PREGEN_MAX_PIXELS. The command line goes before it, the "
-            "configuration file after it."
+            "Sets a setting of `run`: --max-pixels is PREGEN_MAX_PIXELS. The command line goes "
+            "before it, the configuration file after it. What one call does (--force, --yes, "
+            "--repair, --forget, limits of a verb) has no variable: one that is set is refused."
         ),
     ),
+    ("PREGEN_CACHE", "The thumbnails folder that every verb works on, as --cache."),
     ("XDG_CACHE_HOME", "Where the cache is, in its folder thumbnails; otherwise ~/.cache."),
     ("XDG_STATE_HOME", "Where the journal is, in its folder pregen; otherwise ~/.local/state."),
     ("XDG_CONFIG_HOME", "Where the configuration is; otherwise ~/.config."),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from pregen.originals import helper
 from pregen.originals.helper import Answer
+from pregen.originals.mounts import DEFAULT_TIMEOUT_S
 from pregen.originals.status import (
     UNKNOWN,
     LookOutcome,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from pregen.originals.mounts import Mount, Mounts
 
 #: How long a mount may take for an answer: a sleeping disk of a server needs up to 10 s to turn.
-DEFAULT_TIMEOUT_S: Final = 15.0
 _MAX_THREADS: Final = 64
 #: Paths asked about at once: few enough that a question is read as fast as it is written.
 _BATCH: Final = 512

@@ -11,8 +11,6 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import psutil
-
 from pregen.thumbspec.naming import clean_path
 
 if TYPE_CHECKING:
@@ -192,6 +190,8 @@ def share_of(path: bytes) -> bytes | None:
 # only.
 
 #: As libmount calls the variable that names another fstab (mount(8), Environment).
+#: How long a mount may take for an answer: a sleeping disk of a server needs up to 10 s to turn.
+DEFAULT_TIMEOUT_S: Final = 15.0
 FSTAB_VARIABLE: Final = "LIBMOUNT_FSTAB"
 _FSTAB: Final = "/etc/fstab"
 #: Units of the administrator and of generators; those of the distribution name no user's files.
@@ -200,6 +200,8 @@ _UNITS: Final = ("/etc/systemd/system", "/run/systemd/system")
 
 def read_mounts(environ: Mapping[str, str]) -> Mounts:
     """Return the mount points as they are now. What cannot be read declares nothing."""
+    import psutil  # noqa: PLC0415 - the rest of the module is what --help needs
+
     mounted = tuple(
         Mount(os.fsencode(part.mountpoint), part.fstype, os.fsencode(part.device))
         for part in psutil.disk_partitions(all=True)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pregen.commandline import Command, Option
+from pregen.commandline import Command, print_lines, print_record
 from pregen.display.text import printable
 from pregen.errors import ExitCode
+from pregen.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,8 +26,7 @@ def _formats(*, json: bool) -> ExitCode:
     What a file is, its first bytes decide, never its name. Some formats need an extra: a library
     that is not installed with pregen itself. The command that gets the missing ones is shown.
     """
-    from pregen.commandline import print_lines, print_record  # noqa: PLC0415 - --help needs none
-    from pregen.imaging.abilities import abilities, missing_extras  # noqa: PLC0415 - likewise
+    from pregen.imaging.abilities import abilities, missing_extras  # noqa: PLC0415 - no --help needs it
     from pregen.installation import install_command  # noqa: PLC0415 - likewise
 
     found = abilities()
@@ -89,7 +89,7 @@ def _rows(rows: Iterable[tuple[Ability, str]], colour: str) -> Iterator[str]:
 formats = Command(
     "formats",
     callback=_formats,
-    params=[Option(["--json"], is_flag=True, help="Write a JSON object for each format.")],
+    params=[option("json", heading="Options", help="Write a JSON object for each format.")],
     help=_formats.__doc__,
     epilog="Example: pregen formats --json | jq -r 'select(.reads) | .format'",
 )

@@ -1,47 +1,30 @@
-"""`pregen run`: the main job. Parses and hands over; no work of its own."""
+"""`pregen run`: the main job; and the runs that other verbs start."""
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen import pipeline
 from pregen.commandline import print_lines
-from pregen.config import Check
-from pregen.display.forecast import Forecast, forecast_lines, forecast_record
-from pregen.display.jsonl import JsonPrinter
-from pregen.display.listener import Watch
-from pregen.display.output import Output, silence
-from pregen.display.plain import PlainPrinter, QuietPrinter
+from pregen.config import Check, OutputConfig
 from pregen.display.printer import Printer
-from pregen.engines.base import StopLevel
 from pregen.errors import ExitCode, PregenError, UsageError
 from pregen.installation import requires
-from pregen.limits import be_nice
-from pregen.options import (
-    OPTIONS,
-    PANELS,
-    PATHS,
-    ConfiguredCommand,
-    RunFlags,
-    checked_config,
-    run_config,
-    user_flags,
-)
-from pregen.pipeline import RunStop, rehearse
-from pregen.session import Signals
-from pregen.walk import named_sources
+from pregen.options import PATHS, all_options, check, made
+from pregen.session import ConfiguredCommand, Session, Signals, cache_option, json_printer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pregen.config import RunConfig
+    from pregen.display.listener import Watch
     from pregen.display.metrics import MetricsFile
     from pregen.model import Outcome
+    from pregen.options import Values
+    from pregen.pipeline import RunStop
 
 
 class RunCommand(ConfiguredCommand):
@@ -67,102 +50,37 @@ class RunCommand(ConfiguredCommand):
 
     def _refuse(self, message: str, *, json: bool) -> None:
         if json:
-            from pregen.display.listener import Watch  # noqa: PLC0415 - likewise
+            from pregen.display.listener import Watch  # noqa: PLC0415 - no --help needs it
 
             Watch(json_printer()).finish(ExitCode.USAGE, message)
 
 
-def _run(**flags: Any) -> ExitCode:
+@click.pass_obj
+def _run(session: Session, /, *, paths: tuple[bytes, ...], **values: Any) -> ExitCode:
     """Fill the thumbnail cache for the pictures in PATHs: folders are walked, files are taken.
 
     Run it again at any time: entries that are up to date are left alone.
     """
-    parsed = RunFlags(**flags)
-    extras = Extras(parsed.metrics_file, parsed.log, parsed.nice, parsed.idle)
-    return run_session(parsed, lambda: checked_config(parsed), extras)
+
+    def configure() -> RunConfig:
+        config = session.run_config(values, paths)
+        check(config, values)
+        return config
+
+    return run_session(session, values, configure)
 
 
 run = RunCommand(
     "run",
     callback=_run,
-    params=[PATHS, *OPTIONS],
+    params=[PATHS, *all_options(), cache_option()],
     help=_run.__doc__,
-    epilog="Each flag can be set in the environment (--max-pixels is PREGEN_MAX_PIXELS) and in "
-    '$XDG_CONFIG_HOME/pregen/config.toml (max-pixels = "1G"). The command line goes before the '
-    "environment, the environment before the file. Several globs in a variable are separated by "
-    "spaces.\n\nExamples: `pregen run ~/Pictures`; `pregen run ~/Pictures --dry-run`; "
+    epilog="Settings come from the command line, else from the environment (PREGEN_MAX_PIXELS), "
+    'else from $XDG_CONFIG_HOME/pregen/config.toml (max-pixels = "1G"); --force from the command '
+    "line only. Globs in a variable are separated by spaces.\n\nExamples: "
+    "`pregen run ~/Pictures`; `pregen run ~/Pictures --dry-run`; "
     "`pregen run /mnt/nas --order newest --workers 8`.",
 )
-run.panels = PANELS
-
-
-# --- Which printer a run gets, by its flags and by what standard error is
-
-
-def make_printer(flags: SessionFlags, on_results_lost: Callable[[OSError], None]) -> Printer:
-    """Return the printer. Only a terminal's imports rich.
-
-    Args:
-        flags: of the run.
-        on_results_lost: called once when standard output takes no more records.
-    """
-    if flags.json:
-        return json_printer(on_results_lost, verbose=flags.verbose)
-    people = Output(sys.stderr)
-    if flags.quiet:
-        return QuietPrinter(people)
-    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}:
-        from rich.console import Console  # noqa: PLC0415 - nobody else shall wait for rich
-
-        from pregen.display.tty import TtyPrinter, terminal_size  # noqa: PLC0415 - likewise
-
-        console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        return TtyPrinter(people, console, terminal_size, verbose=flags.verbose)
-    return PlainPrinter(people, verbose=flags.verbose)
-
-
-def json_printer(
-    on_results_lost: Callable[[OSError], None] = lambda _error: None, *, verbose: bool = False
-) -> JsonPrinter:
-    """Return the printer of `--json`: records to standard output, notes to standard error."""
-    return JsonPrinter(Output(sys.stdout, on_results_lost), Output(sys.stderr), verbose=verbose)
-
-
-# --- One call of `pregen run` or `pregen share`: printer, signals, pipeline, exit code
-
-
-class SessionFlags(Protocol):
-    """What a session itself wants to know; the rest is in its settings."""
-
-    @property
-    def dry_run(self) -> bool:
-        """Tell what would be done."""
-        ...
-
-    @property
-    def json(self) -> bool:
-        """Write records to standard output."""
-        ...
-
-    @property
-    def quiet(self) -> bool:
-        """Write nothing but what failed."""
-        ...
-
-    @property
-    def verbose(self) -> bool:
-        """Write a line for every file."""
-        ...
-
-
-class Extras(NamedTuple):
-    """What `pregen run` can do besides."""
-
-    metrics_file: str | None = None
-    """Where the run's figures are kept for Prometheus."""
-    log: str | None = None
-    nice: int | None = None
-    idle: bool = False
 
 
 class ResultsLostError(PregenError):
@@ -170,26 +88,32 @@ class ResultsLostError(PregenError):
 
 
 def run_session(
-    flags: SessionFlags,
+    session: Session,
+    values: Values,
     configure: Callable[[], RunConfig],
-    extras: Extras | None = None,
     paths: Iterable[bytes] | None = None,
 ) -> ExitCode:
     """Run, or tell what a run would do. With `--json` the last record is a summary in any case.
 
     Args:
-        flags: How to show it.
-        configure: Makes the settings; a PregenError it raises is told as any other.
-        extras: What only `pregen run` has.
+        session: Where it works.
+        values: What is set; how to show the run is among it.
+        configure: Makes the settings of the run; a PregenError it raises is told as any other.
         paths: Absolute and clean: work on these files alone.
 
     Raises:
         PregenError: what ended the run before its time.
         BrokenPipeError: whoever read standard output is gone.
     """
-    extras = extras or Extras()
-    be_nice(extras.nice, idle=extras.idle)
-    stop = RunStop()
+    from pregen import pipeline  # noqa: PLC0415 - no --help needs it
+    from pregen.display.listener import Watch  # noqa: PLC0415 - likewise
+    from pregen.display.output import silence  # noqa: PLC0415 - likewise
+    from pregen.engines.base import StopLevel  # noqa: PLC0415 - likewise
+    from pregen.limits import be_nice  # noqa: PLC0415 - likewise
+    from pregen.walk import named_sources  # noqa: PLC0415 - likewise
+
+    output = made(OutputConfig, values)
+    stop = pipeline.RunStop()
     lost: list[OSError] = []
 
     def on_results_lost(error: OSError) -> None:
@@ -197,8 +121,8 @@ def run_session(
         stop.code = ExitCode.READER_GONE
         stop.raise_to(StopLevel.DRAIN)
 
-    watch = Watch(_logged(make_printer(flags, on_results_lost), extras.log))
-    with Signals(stop, watch) as signals, _metrics(extras.metrics_file, watch) as metrics:
+    watch = Watch(_logged(session.printer(output, on_results_lost), output.log))
+    with Signals(stop, watch) as signals, _metrics(output.metrics_file, watch) as metrics:
 
         def poll() -> None:
             signals.announce()
@@ -208,11 +132,12 @@ def run_session(
         watch.poll(poll)
         try:
             config = configure()
+            be_nice(config.priority.nice, idle=config.priority.idle)
         except PregenError as error:
             watch.finish(error.exit_code, str(error))
             raise
-        if flags.dry_run:
-            code = _rehearse(config, watch, stop, json=flags.json)
+        if config.dry_run:
+            code = _rehearse(config, watch, stop, json=output.json)
         else:
             sources = None if paths is None else named_sources(paths, config.work.cache_root)
             code = pipeline.run(config, watch, stop, sources).exit_code
@@ -270,6 +195,13 @@ def _metrics(path: str | None, watch: Watch) -> Iterator[MetricsFile | None]:
 
 
 def _rehearse(config: RunConfig, watch: Watch, stop: RunStop, *, json: bool) -> ExitCode:
+    from pregen.display.forecast import (  # noqa: PLC0415 - no --help needs it
+        Forecast,
+        forecast_lines,
+        forecast_record,
+    )
+    from pregen.pipeline import rehearse  # noqa: PLC0415 - likewise
+
     forecast = Forecast()
     code, experience = rehearse(config, watch, stop, forecast)
     report = watch.finish(code, would=forecast_record(forecast, experience))
@@ -278,43 +210,38 @@ def _rehearse(config: RunConfig, watch: Watch, stop: RunStop, *, json: bool) -> 
     return code
 
 
-# --- Runs that another verb starts, over files it names: as the user would, or unseen
-
-
-def flags_for_files(**overrides: Any) -> RunFlags:
-    """Return the user's own settings for a run over some files, but for `overrides`.
+def values_for_files(session: Session, /, **given: Any) -> dict[str, Any]:
+    """Return the user's own settings for a run over some files, but for what is given.
 
     What chooses files or entries is not the user's: these files were chosen. They are looked at
     in full, and decoded: what is made anew because it was wrong must not come back from a copy.
 
     Raises:
-        UsageError: as `options.user_flags`.
+        UsageError: as `Session.run_values`.
     """
     chosen: dict[str, Any] = {
-        "paths": (),
         "files_from": None,
         "null": False,
         "shard": None,
         "missing_only": False,
         "use_shared": False,
         "publish": (),
-        "cache": None,
-        "check": Check.FULL.value,
+        "check": Check.FULL,
         "reuse": False,
         "wait": True,
         "dry_run": False,
         "json": False,
     }
-    return user_flags(**{**chosen, **overrides})
+    return session.run_values(**{**chosen, **given})
 
 
-def run_over(paths: Iterable[bytes], flags: RunFlags) -> ExitCode:
+def run_over(session: Session, paths: Iterable[bytes], values: Values) -> ExitCode:
     """Do a run over these files, and show it.
 
     Raises:
         PregenError: as `run_session`.
     """
-    return run_session(flags, lambda: run_config(flags), paths=paths)
+    return run_session(session, values, lambda: session.run_config(values), paths)
 
 
 def run_unseen(paths: Iterable[bytes], config: RunConfig) -> tuple[ExitCode, list[Outcome]]:
@@ -323,8 +250,12 @@ def run_unseen(paths: Iterable[bytes], config: RunConfig) -> tuple[ExitCode, lis
     Raises:
         PregenError: what ended the run before its time.
     """
+    from pregen import pipeline  # noqa: PLC0415 - no --help needs it
+    from pregen.display.listener import Watch  # noqa: PLC0415 - likewise
+    from pregen.walk import named_sources  # noqa: PLC0415 - likewise
+
     printer = _FailureList()
-    stop = RunStop()
+    stop = pipeline.RunStop()
     watch = Watch(printer)
     with Signals(stop, watch):
         sources = named_sources(paths, config.work.cache_root)

@@ -10,43 +10,40 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from pregen import __version__
-from pregen.cache.shared import SharedRepository
-from pregen.cache.store import Cache
-from pregen.commandline import Command, Option, raw_bytes
+from pregen.commandline import Command, print_lines, print_record, raw_bytes
 from pregen.display import text as units
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
 from pregen.display.words import WORDS
 from pregen.errors import ExitCode
-from pregen.journal import Journal, journal_path
 from pregen.model import ALL_FLAVORS, Flavor, Source
-from pregen.source_file import real_path
+from pregen.options import option
+from pregen.session import Session, cache_option
 from pregen.thumbspec.clients import ClientVerdict, desktop_verdicts, shared_verdicts
-from pregen.thumbspec.naming import clean_path, entry_name, key, thumbnails_root
+from pregen.thumbspec.naming import entry_name, key
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import PngHead, read_head
 from pregen.thumbspec.uri import all_uris, shared_uris
 from pregen.thumbspec.validity import judge, judge_fail_record
-from pregen.walk import working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pregen.cache.folder import Folder
+    from pregen.cache.store import Cache
     from pregen.model import Kind
 
 
-def _show(files: tuple[bytes, ...], *, json: bool) -> ExitCode:
+@click.pass_obj
+def _show(session: Session, /, *, files: tuple[bytes, ...], json: bool) -> ExitCode:
     """Show what the thumbnail cache holds for FILEs.
 
     URIs and keys, entries with their text, whether they are up to date, what each desktop would
     say, and the fail records of any program. A FILE may be gone: its entries are shown all the
     same. The exit code is 3 when a FILE is gone and nothing is known of it.
     """
-    from pregen.commandline import print_lines, print_record  # noqa: PLC0415 - likewise
-
     all_known = True
-    for number, facts in enumerate(inspect_all(files)):
+    for number, facts in enumerate(inspect_all(session, files)):
         all_known = all_known and facts.known
         if json:
             print_record(file_record(facts))
@@ -61,7 +58,8 @@ show = Command(
     callback=_show,
     params=[
         click.Argument(["files"], metavar="FILE...", type=raw_bytes, nargs=-1, required=True),
-        Option(["--json"], is_flag=True, help="Write a JSON object for each FILE."),
+        cache_option(heading="Options"),
+        option("json", heading="Options", help="Write a JSON object for each FILE."),
     ],
     help=_show.__doc__,
     epilog="Example: pregen show ~/Pictures/cat.jpg",
@@ -123,19 +121,21 @@ class FileFacts(NamedTuple):
         )
 
 
-def inspect_all(files: Iterable[bytes]) -> Iterator[FileFacts]:
-    """Yield what the user's cache holds for each file, as the user named it.
+def inspect_all(session: Session, files: Iterable[bytes]) -> Iterator[FileFacts]:
+    """Yield what the cache holds for each file, as the user named it.
 
     Raises:
         CacheError: the cache cannot be read.
         UsageError: the working directory was deleted.
     """
-    cwd = working_directory(os.environ)
-    home = os.path.expanduser("~")
-    journal = Journal.open(journal_path(os.environ, home), _without_warning, create=False)
-    with Cache(thumbnails_root(os.environ, home), __version__) as cache, closing(journal):
-        for file in files:
-            facts = inspect(clean_path(file, cwd), cache)
+    from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
+    from pregen.journal import Journal  # noqa: PLC0415 - likewise
+
+    paths = [session.clean(file) for file in files]
+    journal = Journal.open(session.journal_path, _without_warning, create=False)
+    with Cache(session.cache_root, __version__) as cache, closing(journal):
+        for path in paths:
+            facts = inspect(path, cache)
             memory = journal.hint(*facts.source) if facts.source else None
             yield facts._replace(memory=memory)
 
@@ -154,6 +154,9 @@ def inspect(path: bytes, cache: Cache) -> FileFacts:
     Raises:
         CacheError: the cache cannot be read.
     """
+    from pregen.cache.shared import SharedRepository  # noqa: PLC0415 - no --help needs it
+    from pregen.source_file import real_path  # noqa: PLC0415 - likewise
+
     source, trouble = _source(path)
     forms = {uri: "Qt" if number else "" for number, uri in enumerate(all_uris(path))}
     for number, uri in enumerate(all_uris(real_path(path))):

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from pregen.cache.opening import OpenPolicy
-from pregen.cache.store import Cache
-from pregen.commandline import Command, Option
+from pregen.commandline import Command, Option, print_lines, print_record
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
 from pregen.display.words import WORDS
 from pregen.errors import ExitCode, meaning
-from pregen.journal import Journal, RecordedFailure, RecordedRun, RunState, journal_path
 from pregen.model import ALL_FLAVORS, FAILURES, Kind
-from pregen.thumbspec.naming import thumbnails_root
+from pregen.options import option
+from pregen.session import Session, cache_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pregen.cache.folder import FolderCount
+    from pregen.journal import RecordedFailure, RecordedRun
 
 
 #: A week of nightly runs, and they fit on a screen with the rest.
 _RUNS = 7
 
 
-def _status(*, runs: int, json: bool) -> ExitCode:
+@click.pass_obj
+def _status(session: Session, /, *, runs: int, json: bool) -> ExitCode:
     """Show the entries and bytes of each flavor, the last runs, and what failed.
 
     Looks at the names and sizes in the cache and at the journal; whether entries are up to date
     is for `pregen show FILE` and `pregen run --dry-run` to tell.
     """
-    from pregen.commandline import print_lines, print_record  # noqa: PLC0415 - likewise
-
-    facts = gather(runs)
+    facts = gather(session, runs)
     if json:
         print_record(status_record(facts))
     else:
@@ -49,15 +46,17 @@ status = Command(
     "status",
     callback=_status,
     params=[
+        cache_option(heading="Options"),
         Option(
             ["--runs"],
             metavar="NUMBER",
             type=click.IntRange(0),
             default=_RUNS,
             show_default=True,
+            heading="Options",
             help="How many of the last runs to show.",
         ),
-        Option(["--json"], is_flag=True, help="Write one JSON object."),
+        option("json", heading="Options", help="Write one JSON object."),
     ],
     help=_status.__doc__,
     epilog="Example: pregen status --runs 20",
@@ -83,8 +82,8 @@ class StatusFacts(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def gather(runs: int) -> StatusFacts:
-    """Gather the facts about the user's cache and the last `runs` runs.
+def gather(session: Session, runs: int) -> StatusFacts:
+    """Gather the facts about the cache and the last `runs` runs.
 
     Of the cache names, types and sizes only: whether entries are fresh takes their sources
     (`pregen show`, `pregen run`).
@@ -92,8 +91,11 @@ def gather(runs: int) -> StatusFacts:
     Raises:
         CacheError: a folder of the cache cannot be listed.
     """
-    home = os.path.expanduser("~")
-    root, path = thumbnails_root(os.environ, home), journal_path(os.environ, home)
+    from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - likewise
+    from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
+    from pregen.journal import Journal  # noqa: PLC0415 - no --help needs it
+
+    root, path = session.cache_root, session.journal_path
     warnings: list[str] = []
     with Cache(root, policy=OpenPolicy.AS_FOUND) as cache:
         flavors = {flavor.directory: cache.folder(flavor).count() for flavor in ALL_FLAVORS}
@@ -156,6 +158,8 @@ def _run_lines(facts: StatusFacts) -> Iterator[str]:
 
 
 def _how(run: RecordedRun) -> str:
+    from pregen.journal import RunState  # noqa: PLC0415 - no --help needs it
+
     if run.state is not RunState.ENDED:
         where = f" on {printable(run.host)}" if run.state is RunState.ELSEWHERE else ""
         colour = "red" if run.state is RunState.KILLED else "cyan"

@@ -40,13 +40,20 @@ def test_every_command_has_help(verb: str, home: Path) -> None:
     assert "\x1b" not in done.out
 
 
-def test_help_lists_every_flag_of_run() -> None:
-    from pregen.options import OPTIONS  # noqa: PLC0415 - imports the command line
+def test_help_all_lists_every_flag_of_run_and_help_all_but_those_for_debugging() -> None:
+    from pregen.options import all_options  # noqa: PLC0415 - imports the command line
 
-    done = run_pregen("run", "--help", env={"COLUMNS": "100"})
-    for option in OPTIONS:
+    everything = run_pregen("run", "--help-all", env={"COLUMNS": "80"})
+    usual = run_pregen("run", "--help", env={"COLUMNS": "80"})
+    for option in all_options():
         for name in (*option.opts, *option.secondary_opts):
-            assert name in done.out
+            assert (f"{name} " in everything.out or f"{name}/" in everything.out) != option.hidden
+            if option.debug:
+                assert name not in usual.out
+            elif not option.hidden:
+                assert name in usual.out
+    assert "--help-all" in usual.out
+    assert len(usual.out.splitlines()) <= 88, "two screens"
 
 
 @pytest.mark.parametrize(

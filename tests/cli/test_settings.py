@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
 
+from pregen.commandline import Option
+from pregen.config import Order, declared
+from pregen.engines.base import ENGINES
 from pregen.errors import UsageError
 from pregen.model import Flavor
-from pregen.options import RunFlags, config_path, load_defaults
+from pregen.options import config_path, load_defaults
 from pregen.verbs.run import run
 
 if TYPE_CHECKING:
@@ -23,20 +26,19 @@ def config(home: Path) -> Path:
     return path
 
 
-def _flags(*arguments: str) -> RunFlags:
-    context = run.make_context("run", list(arguments))
-    return RunFlags(**context.params)
+def _values(*arguments: str) -> dict[str, Any]:
+    return run.make_context("run", list(arguments)).params
 
 
 def test_without_a_file_the_defaults_hold(home: Path) -> None:
     assert not (home / "config").exists()
-    flags = _flags("a")
-    assert flags.flavors == (Flavor.NORMAL, Flavor.LARGE)
-    assert flags.max_pixels == 500_000_000
-    assert flags.timeout == 60
-    assert flags.workers is None
-    assert flags.refit
-    assert flags.paths == (b"a",)
+    values = _values("a")
+    assert values["flavors"] == (Flavor.NORMAL, Flavor.LARGE)
+    assert values["max_pixels"] == 500_000_000
+    assert values["timeout_s"] == 60
+    assert values["workers"] is None
+    assert values["refit"]
+    assert values["paths"] == (b"a",)
 
 
 def test_the_file_goes_before_defaults(config: Path) -> None:
@@ -44,14 +46,14 @@ def test_the_file_goes_before_defaults(config: Path) -> None:
         'workers = 3\nflavors = ["large", "x-large"]\nexclude = ["*.tif", "a b"]\n'
         'max-pixels = "1G"\ntimeout = 5\nhidden = true\norder = "newest"\n'
     )
-    flags = _flags("a")
-    assert flags.workers == 3
-    assert flags.flavors == (Flavor.LARGE, Flavor.X_LARGE)
-    assert flags.exclude == (b"*.tif", b"a b")
-    assert flags.max_pixels == 1_000_000_000
-    assert flags.timeout == 5
-    assert flags.hidden
-    assert flags.order == "newest"
+    values = _values("a")
+    assert values["workers"] == 3
+    assert values["flavors"] == (Flavor.LARGE, Flavor.X_LARGE)
+    assert values["exclude"] == (b"*.tif", b"a b")
+    assert values["max_pixels"] == 1_000_000_000
+    assert values["timeout_s"] == 5
+    assert values["hidden"]
+    assert values["order"] is Order.NEWEST
 
 
 def test_the_environment_goes_before_the_file_and_the_command_line_before_both(
@@ -60,18 +62,18 @@ def test_the_environment_goes_before_the_file_and_the_command_line_before_both(
     config.write_text("workers = 3\nhidden = true\nmax-pixels = 7\n")
     monkeypatch.setenv("PREGEN_WORKERS", "4")
     monkeypatch.setenv("PREGEN_HIDDEN", "0")
-    assert _flags("a").workers == 4
-    assert not _flags("a").hidden
-    assert _flags("--workers", "5", "a").workers == 5
-    assert _flags("a").max_pixels == 7
+    assert _values("a")["workers"] == 4
+    assert not _values("a")["hidden"]
+    assert _values("--workers", "5", "a")["workers"] == 5
+    assert _values("a")["max_pixels"] == 7
 
 
 def test_both_names_of_a_switch_are_keys(config: Path) -> None:
     config.write_text("no-refit = true\n")
-    assert not _flags("a").refit
-    assert _flags("--refit", "a").refit
+    assert not _values("a")["refit"]
+    assert _values("--refit", "a")["refit"]
     config.write_text("refit = false\n")
-    assert not _flags("a").refit
+    assert not _values("a")["refit"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_a_key_or_value_that_makes_no_sense_is_named_with_its_file(
 ) -> None:
     config.write_text(text)
     with pytest.raises(UsageError) as error:
-        _flags("a")
+        _values("a")
     assert str(config) in str(error.value)
     assert f"`{key}`" in str(error.value)
     assert says in str(error.value)
@@ -107,13 +109,13 @@ def test_a_key_or_value_that_makes_no_sense_is_named_with_its_file(
 def test_a_file_that_is_no_toml_is_refused(config: Path, content: bytes) -> None:
     config.write_bytes(content)
     with pytest.raises(UsageError, match="not valid TOML"):
-        _flags("a")
+        _values("a")
 
 
 def test_a_file_that_cannot_be_read_is_refused(config: Path) -> None:
     config.mkdir()
     with pytest.raises(UsageError, match="cannot be read"):
-        load_defaults(str(config), run)
+        load_defaults(str(config))
 
 
 def test_a_relative_config_home_does_not_count(home: Path) -> None:
@@ -126,11 +128,28 @@ def test_a_relative_config_home_does_not_count(home: Path) -> None:
 def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREGEN_WORKERS", "many")
     with pytest.raises(click.BadParameter) as error:
-        _flags("a")
+        _values("a")
     assert "$PREGEN_WORKERS" in error.value.format_message()
 
 
-def test_every_flag_has_its_variable_and_its_key() -> None:
-    for option in run.params:
-        if isinstance(option, click.Option):
-            assert option.envvar == f"PREGEN_{option.opts[-1][2:].replace('-', '_').upper()}"
+def test_every_setting_has_its_variable() -> None:
+    options = {each.flag: each for each in run.params if isinstance(each, Option)}
+    for setting in declared():
+        option = options[f"--{setting.name}"]
+        variable = f"PREGEN_{setting.name.replace('-', '_').upper()}"
+        if setting.flag.action or setting.name == "cache":  # which the program itself takes
+            assert option.envvar is None
+        else:
+            assert option.envvar == variable
+
+
+def test_no_setting_is_declared_twice() -> None:
+    names = [setting.name for setting in declared()]
+    fields = [setting.field.name for setting in declared()]
+    assert len(set(names)) == len(names)
+    assert len(set(fields)) == len(fields)
+
+
+def test_every_engine_can_be_chosen() -> None:
+    (engine,) = (setting for setting in declared() if setting.name == "engine")
+    assert set(engine.flag.choices) == set(ENGINES)

@@ -1,20 +1,16 @@
-"""`pregen clean`: deletes entries by reason. Parses and hands over; no work of its own."""
+"""`pregen clean`: deletes entries by reason. Its options, its session, its words and records."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from dataclasses import dataclass
+from contextlib import nullcontext
 from datetime import UTC, datetime
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.cache.lock import CacheLock
-from pregen.cache.opening import OpenPolicy
-from pregen.cache.store import Cache
 from pregen.commandline import (
     Command,
     Option,
@@ -28,22 +24,30 @@ from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
 from pregen.errors import ExitCode, UsageError
-from pregen.originals.examiner import DEFAULT_TIMEOUT_S, Examiner
-from pregen.originals.mounts import read_mounts
-from pregen.session import acquire, told_aloud
-from pregen.thumbspec.naming import clean_path, thumbnails_root
+from pregen.options import option
+from pregen.session import Session, acquire, cache_option, mount_timeout_option
 from pregen.verbs.clean.cleaner import Cleaner, CleanTally
 from pregen.verbs.clean.selection import Area, CleanReason, Kept, Selection, area_of
-from pregen.walk.roots import working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pregen.originals.mounts import Mounts
     from pregen.verbs.clean.cleaner import Doomed, Plan
 
 
-def _clean(**flags: Any) -> ExitCode:
+@click.pass_obj
+def _clean(
+    session: Session,
+    /,
+    *,
+    yes: bool,
+    dry_run: bool,
+    wait: bool,
+    mount_timeout: float,
+    json: bool,
+    verbose: bool,
+    **chosen: Any,
+) -> ExitCode:
     """Delete entries of the thumbnail cache, and fail records, of any program, by reason.
 
     Without flags: those whose original is gone, and those that are corrupt. An original on a disk
@@ -54,104 +58,189 @@ def _clean(**flags: Any) -> ExitCode:
     reason are reason enough: `pregen clean --local` deletes every entry of a file on a local disk
     and keeps what took long to make over the network.
     """
-    return clean_session(CleanFlags(**flags))
+    if chosen["local"] and chosen["remote"]:
+        raise UsageError("--local and --remote exclude each other: choose one, or neither.")
+    selection = _selection(session, **chosen)
+    root = session.cache_root
+    if not os.path.isdir(root):
+        if json:
+            print_record(summary_record(None, None, dry_run=dry_run))
+        else:
+            print_lines([f"There is no cache at {printable(os.fsdecode(root))}: nothing to do."])
+        return ExitCode.DONE
+    asks = not (yes or dry_run)
+    if asks and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            "nothing was deleted: there is no terminal to ask on. Add --yes to delete without "
+            "being asked, or --dry-run to see what would go."
+        )
+    from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
+    from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
 
+    with (
+        Cache(root, policy=OpenPolicy.WITHOUT_LINKS) as cache,
+        session.examiner(mount_timeout) as examiner,
+        session.entry_count() as told,
+        nullcontext() if dry_run else session.locked(wait=wait) as lock,
+    ):
+        now_ns = int(datetime.now(UTC).timestamp() * 1e9)
+        cleaner = Cleaner(cache, examiner, selection, now_ns)
+        plan = cleaner.plan(told)
+        told(-1)
+        if not json:
+            print_lines(plan_lines(root, plan, dry_run=dry_run))
+        if dry_run or not plan.doomed:
+            _tell_only(plan, dry_run=dry_run, json=json, verbose=verbose)
+            return ExitCode.DONE
+        if asks and lock is not None:
+            lock.release()  # a run need not wait for the answer: all is looked at once more
+            if not click.confirm(question(plan), err=True):
+                return ExitCode.DONE
+            acquire(lock, wait=wait)
+        _delete(session, cleaner, plan, json=json, verbose=verbose)
+    return ExitCode.DONE
 
-_REASONS = (
-    Option(["--missing"], is_flag=True, help="The original is gone."),
-    Option(
-        ["--stale"],
-        is_flag=True,
-        help="The original has changed since. (`pregen run` makes such entries anew.)",
-    ),
-    Option(
-        ["--corrupt"],
-        is_flag=True,
-        help="It is no PNG, is cut off, or does not say whose it is. What is damaged within the "
-        "picture, only looking at every pixel would find.",
-    ),
-    Option(
-        ["--older-than"],
-        metavar="TIME",
-        type=age_s,
-        help="Not used for this long, and its original cannot be looked up: other schemes (http:, "
-        "smb:, ...) and removable media. 30d, 4w, 12h.",
-    ),
-    Option(
-        ["--max-size"],
-        metavar="SIZE",
-        type=size_bytes,
-        help="There is no room for it: the least recently used go until the whole cache has at "
-        "most this size. 2G, 500M.",
-    ),
-)
-_LIMITS = (
-    Option(
-        ["--under"],
-        metavar="PATH",
-        type=raw_bytes,
-        multiple=True,
-        help="Only entries of files in this folder, or with URIs below this one; may be repeated.",
-    ),
-    Option(
-        ["--not-under"],
-        metavar="PATH",
-        type=raw_bytes,
-        multiple=True,
-        help="Only entries of files elsewhere; may be repeated.",
-    ),
-    Option(
-        ["--local"], is_flag=True, help="Only entries of files on file systems of this machine."
-    ),
-    Option(
-        ["--remote"],
-        is_flag=True,
-        help="Only entries of files that come over a network (NFS, SMB, sshfs, gvfs, ...).",
-    ),
-    Option(["--fail"], is_flag=True, help="Only fail records."),
-    Option(
-        ["--program"],
-        metavar="NAME",
-        multiple=True,
-        help="Only what was made by a program whose name begins like this; may be repeated.",
-    ),
-)
-_HOW = (
-    Option(["-y", "--yes"], is_flag=True, help="Delete without asking."),
-    Option(["-n", "--dry-run"], is_flag=True, help="Show what would go; delete nothing."),
-    Option(["--wait"], is_flag=True, help="When a run fills this cache, wait for its end."),
-    Option(
-        ["--mount-timeout"],
-        metavar="SECONDS",
-        type=click.FloatRange(0, min_open=True),
-        default=f"{DEFAULT_TIMEOUT_S:g}",
-        show_default=True,
-        help="How long a mount may take to answer; its entries stay when it does not.",
-    ),
-)
-_OUTPUT = (
-    Option(
-        ["--json"],
-        is_flag=True,
-        help="Write a JSON object per line: every entry that goes, at last a summary.",
-    ),
-    Option(["-v", "--verbose"], is_flag=True, help="Name every entry that goes."),
-)
-_PANELS = {"Reasons": _REASONS, "Limits": _LIMITS, "How": _HOW, "Output": _OUTPUT}
 
 clean = Command(
     "clean",
     callback=_clean,
-    params=list(chain.from_iterable(_PANELS.values())),
+    params=[
+        Option(["--missing"], is_flag=True, heading="Reasons", help="The original is gone."),
+        Option(
+            ["--stale"],
+            is_flag=True,
+            heading="Reasons",
+            help="The original has changed since. (`pregen run` makes such entries again.)",
+        ),
+        Option(
+            ["--corrupt"],
+            is_flag=True,
+            heading="Reasons",
+            help="It is not a PNG, is cut off, or does not say whose it is. Damage within the "
+            "picture is found by `pregen verify`.",
+        ),
+        Option(
+            ["--older-than", "older_than_s"],
+            metavar="TIME",
+            type=age_s,
+            heading="Reasons",
+            help="Not used for this long, and its original cannot be looked up: other schemes "
+            "(http:, smb:, ...) and removable media. 30d, 4w, 12h.",
+        ),
+        Option(
+            ["--max-size", "max_size_bytes"],
+            metavar="SIZE",
+            type=size_bytes,
+            heading="Reasons",
+            help="There is no room for it: the least recently used go until the whole cache has "
+            "at most this size. 2G, 500M.",
+        ),
+        Option(
+            ["--under"],
+            metavar="PATH",
+            type=raw_bytes,
+            multiple=True,
+            heading="Limits",
+            help="Only entries of files in this folder, or with URIs below this one; may be "
+            "repeated.",
+        ),
+        Option(
+            ["--not-under"],
+            metavar="PATH",
+            type=raw_bytes,
+            multiple=True,
+            heading="Limits",
+            help="Only entries of files elsewhere; may be repeated.",
+        ),
+        Option(
+            ["--local"],
+            is_flag=True,
+            heading="Limits",
+            help="Only entries of files on file systems of this machine.",
+        ),
+        Option(
+            ["--remote"],
+            is_flag=True,
+            heading="Limits",
+            help="Only entries of files that come over a network (NFS, SMB, sshfs, gvfs, ...).",
+        ),
+        Option(["--fail"], is_flag=True, heading="Limits", help="Only fail records."),
+        Option(
+            ["--program", "programs"],
+            metavar="NAME",
+            multiple=True,
+            heading="Limits",
+            help="Only what was made by a program whose name begins like this; may be repeated.",
+        ),
+        Option(["-y", "--yes"], is_flag=True, heading="How", help="Delete without asking."),
+        option("dry-run", short="-n", help="Show what would go; delete nothing."),
+        cache_option(heading="How"),
+        option("wait"),
+        mount_timeout_option("How"),
+        option(
+            "json",
+            help="Write a JSON object per line: every entry that goes, a summary at the end.",
+        ),
+        option("verbose", help="Name every entry that goes."),
+    ],
     help=_clean.__doc__,
     epilog="Examples: `pregen clean --dry-run`; `pregen clean --missing --not-under ~/Archive "
     "--yes`; `pregen clean --max-size 2G`; `pregen clean --older-than 30d`; "
     "`pregen clean --fail --program gnome`.",
 )
-clean.panels = _PANELS
 
 
-# --- What `pregen clean` tells a person. Pure
+def _tell_only(plan: Plan, *, dry_run: bool, json: bool, verbose: bool) -> None:
+    for each in plan.doomed:
+        if json:
+            print_record(entry_record(each, deleted=False))
+        elif verbose:
+            print_lines([entry_line(each)])
+    if json:
+        print_record(summary_record(plan, None, dry_run=dry_run))
+
+
+def _delete(session: Session, cleaner: Cleaner, plan: Plan, *, json: bool, verbose: bool) -> None:
+    def done(each: Doomed, deleted: bool) -> None:  # noqa: FBT001 - the cleaner's signature
+        if json:
+            print_record(entry_record(each, deleted=deleted))
+        elif verbose and deleted:
+            print_lines([entry_line(each)])
+
+    tally = cleaner.delete(plan, session.mounts, done)
+    if json:
+        print_record(summary_record(plan, tally, dry_run=False))
+    else:
+        print_lines(result_lines(tally))
+
+
+_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
+
+
+def _selection(
+    session: Session,
+    *,
+    under: tuple[bytes, ...],
+    not_under: tuple[bytes, ...],
+    local: bool,
+    remote: bool,
+    **chosen: Any,
+) -> Selection:
+    """Return what the options choose; most are named as in a `Selection`."""
+
+    def area(text: bytes) -> Area:
+        """Return what a path or a URI names. Not looked up: the path may be on a dead share."""
+        return area_of(os.fsdecode(text)) if _URI.match(text) else Area(session.clean(text))
+
+    return Selection(
+        under=tuple(map(area, under)),
+        not_under=tuple(map(area, not_under)),
+        remote=remote if local or remote else None,
+        **chosen,
+    ).or_default()
+
+
+# What it tells a person. Pure
 
 
 #: More places than this are counted only.
@@ -241,7 +330,7 @@ def _entries(number: int) -> str:
     return text.plural(number, "entry", "entries")
 
 
-# --- What `pregen clean --json` writes. Pure. Scripts rely on it: add keys, never rename
+# What `--json` writes. Pure. Scripts rely on it: add keys, never rename
 
 
 def entry_record(each: Doomed, *, deleted: bool) -> dict[str, Any]:
@@ -294,134 +383,3 @@ def summary_record(plan: Plan | None, done: CleanTally | None, *, dry_run: bool)
 
 def _count(tally: CleanTally, why: CleanReason | Kept) -> dict[str, int]:
     return {"entries": tally.entries[why], "bytes": tally.size_bytes[why]}
-
-
-# --- One call of `pregen clean`, from parsed flags to an exit code: lock, plan, question,
-# deleting
-
-
-_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CleanFlags:
-    """The command line of `pregen clean`, parsed. A field for every flag."""
-
-    missing: bool
-    stale: bool
-    corrupt: bool
-    older_than: float | None
-    max_size: int | None
-    under: tuple[bytes, ...]
-    not_under: tuple[bytes, ...]
-    local: bool
-    remote: bool
-    fail: bool
-    program: tuple[str, ...]
-    yes: bool
-    dry_run: bool
-    wait: bool
-    mount_timeout: float
-    json: bool
-    verbose: bool
-
-
-def clean_session(flags: CleanFlags) -> ExitCode:
-    """Plan, show, ask, delete.
-
-    Raises:
-        PregenError: what ended it before its time; the message says whether to run it again.
-    """
-    selection = _selection(flags)
-    root = thumbnails_root(os.environ, os.path.expanduser("~"))
-    if not os.path.isdir(root):
-        if flags.json:
-            print_record(summary_record(None, None, dry_run=flags.dry_run))
-        else:
-            print_lines([f"There is no cache at {printable(os.fsdecode(root))}: nothing to do."])
-        return ExitCode.DONE
-    asks = not (flags.yes or flags.dry_run)
-    if asks and not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(
-            "nothing was deleted: there is no terminal to ask on. Add --yes to delete without "
-            "being asked, or --dry-run to see what would go."
-        )
-    lock = CacheLock(root)
-    with (
-        Cache(root, policy=OpenPolicy.WITHOUT_LINKS) as cache,
-        Examiner(_mounts(), flags.mount_timeout) as examiner,
-        told_aloud() as told,
-    ):
-        if not flags.dry_run:
-            acquire(lock, wait=flags.wait)
-        try:
-            now_ns = int(datetime.now(UTC).timestamp() * 1e9)
-            cleaner = Cleaner(cache, examiner, selection, now_ns)
-            plan = cleaner.plan(told)
-            told(-1)
-            if not flags.json:
-                print_lines(plan_lines(root, plan, dry_run=flags.dry_run))
-            if flags.dry_run or not plan.doomed:
-                return _tell_only(plan, flags)
-            if asks:
-                lock.release()  # a run need not wait for the answer: all is looked at once more
-                if not click.confirm(question(plan), err=True):
-                    return ExitCode.DONE
-                acquire(lock, wait=flags.wait)
-            return _delete(cleaner, plan, flags)
-        finally:
-            lock.release()
-
-
-def _tell_only(plan: Plan, flags: CleanFlags) -> ExitCode:
-    for each in plan.doomed:
-        if flags.json:
-            print_record(entry_record(each, deleted=False))
-        elif flags.verbose:
-            print_lines([entry_line(each)])
-    if flags.json:
-        print_record(summary_record(plan, None, dry_run=flags.dry_run))
-    return ExitCode.DONE
-
-
-def _delete(cleaner: Cleaner, plan: Plan, flags: CleanFlags) -> ExitCode:
-    def done(each: Doomed, deleted: bool) -> None:  # noqa: FBT001 - the cleaner's signature
-        if flags.json:
-            print_record(entry_record(each, deleted=deleted))
-        elif flags.verbose and deleted:
-            print_lines([entry_line(each)])
-
-    tally = cleaner.delete(plan, _mounts, done)
-    if flags.json:
-        print_record(summary_record(plan, tally, dry_run=False))
-    else:
-        print_lines(result_lines(tally))
-    return ExitCode.DONE
-
-
-def _selection(flags: CleanFlags) -> Selection:
-    if flags.local and flags.remote:
-        raise UsageError("--local and --remote exclude each other: choose one, or neither.")
-    return Selection(
-        missing=flags.missing,
-        stale=flags.stale,
-        corrupt=flags.corrupt,
-        older_than_s=flags.older_than,
-        max_size_bytes=flags.max_size,
-        under=tuple(map(_area, flags.under)),
-        not_under=tuple(map(_area, flags.not_under)),
-        remote=flags.remote if flags.local or flags.remote else None,
-        fail=flags.fail,
-        programs=flags.program,
-    ).or_default()
-
-
-def _area(text: bytes) -> Area:
-    """Return what a path or a URI names. Nothing is looked up: the path may be on a dead share."""
-    if _URI.match(text):
-        return area_of(os.fsdecode(text))
-    return Area(clean_path(text, working_directory(os.environ)))
-
-
-def _mounts() -> Mounts:
-    return read_mounts(os.environ)

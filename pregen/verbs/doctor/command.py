@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import Command, Option, raw_bytes
+from pregen.commandline import Command, print_lines, print_record, raw_bytes
 from pregen.display.records import VERSION
 from pregen.errors import ExitCode
+from pregen.options import option
+from pregen.session import Session, cache_option
 from pregen.verbs.doctor.findings import Severity
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from pregen.verbs.doctor.findings import Finding
 
 
-def _doctor(paths: tuple[bytes, ...], *, json: bool) -> ExitCode:
+@click.pass_obj
+def _doctor(session: Session, /, *, paths: tuple[bytes, ...], json: bool) -> ExitCode:
     """Tell why thumbnails that are there would not be seen, and which command mends it.
 
     Looks at the settings of GNOME, Cinnamon, MATE, KDE, Xfce, LXDE and LXQt, at the cache, its
@@ -29,14 +32,10 @@ def _doctor(paths: tuple[bytes, ...], *, json: bool) -> ExitCode:
 
     Example: pregen doctor ~/Pictures
     """
-    import os  # noqa: PLC0415 - --help needs none of it
-
-    from pregen.commandline import print_lines, print_record  # noqa: PLC0415 - likewise
-    from pregen.verbs.doctor.findings import Severity  # noqa: PLC0415 - likewise
-    from pregen.verbs.doctor.readers.machine import gather  # noqa: PLC0415 - likewise
+    from pregen.verbs.doctor.readers.machine import gather  # noqa: PLC0415 - no --help needs it
     from pregen.verbs.doctor.rules import diagnose  # noqa: PLC0415 - likewise
 
-    findings = diagnose(gather(os.environ, os.path.expanduser("~"), paths))
+    findings = diagnose(gather(session.environ, session.home, session.cache_root, paths))
     sick = any(finding.severity > Severity.NOTE for finding in findings)
     code = ExitCode.BAD_ENTRIES if sick else ExitCode.DONE
     if json:
@@ -53,7 +52,10 @@ doctor = Command(
     callback=_doctor,
     params=[
         click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1),
-        Option(["--json"], is_flag=True, help="Write a JSON object for each finding, and a last."),
+        cache_option(heading="Options"),
+        option(
+            "json", heading="Options", help="Write a JSON object for each finding, and a last one."
+        ),
     ],
     help=_doctor.__doc__,
 )

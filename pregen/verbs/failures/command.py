@@ -1,4 +1,4 @@
-"""`pregen failures`: what failed, when and why. Parses and hands over; no work of its own."""
+"""`pregen failures`: what failed, when and why. Its options, its session, its words and records."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ import re
 import sys
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.cache.lock import CacheLock
-from pregen.cache.opening import OpenPolicy
-from pregen.cache.store import Cache
 from pregen.commandline import Command, Option, print_lines, print_record, raw_bytes
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
@@ -23,12 +18,10 @@ from pregen.display.text import printable, shown
 from pregen.display.words import WORDS
 from pregen.errors import ExitCode, UsageError
 from pregen.installation import install_command
-from pregen.journal import Journal, journal_path
 from pregen.model import Kind
-from pregen.originals.examiner import DEFAULT_TIMEOUT_S, Examiner
-from pregen.originals.mounts import read_mounts
-from pregen.session import acquire
-from pregen.thumbspec.naming import OWN_PROGRAMS, clean_path, key, made_by, thumbnails_root
+from pregen.options import option
+from pregen.session import Session, cache_option, mount_timeout_option
+from pregen.thumbspec.naming import OWN_PROGRAMS, key, made_by
 from pregen.thumbspec.uri import all_uris
 from pregen.verbs.failures.model import (
     GROUPS,
@@ -39,72 +32,123 @@ from pregen.verbs.failures.model import (
     gather,
     records,
 )
-from pregen.verbs.run import flags_for_files, run_over
-from pregen.walk import working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pregen.cache.store import Cache
+    from pregen.journal import Journal
     from pregen.verbs.failures.model import Failed
 
 
-def _failures(**flags: Any) -> ExitCode:
+@click.pass_obj
+def _failures(  # noqa: PLR0913 - an argument for each option
+    session: Session,
+    /,
+    *,
+    paths: tuple[bytes, ...],
+    kind: tuple[str, ...],
+    program: tuple[str, ...],
+    retry: bool,
+    forget: bool,
+    only_paths: bool,
+    null: bool,
+    wait: bool,
+    mount_timeout: float,
+    json: bool,
+    verbose: bool,
+) -> ExitCode:
     """Tell which files have no thumbnail because something went wrong: what, when, and what to do.
 
     With PATHs: only files there. Known from the journal of all runs, and from the fail records in
     the cache: ours, and those of other programs, which do not say why. A failure is forgotten
     when the file has got its thumbnail.
     """
-    return failures_session(FailuresFlags(**flags))
+    from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
+    from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
+    from pregen.journal import Journal  # noqa: PLC0415 - likewise
+    from pregen.verbs.run import run_over, values_for_files  # noqa: PLC0415 - likewise
 
+    listing = only_paths or null
+    if retry + forget + listing > 1:
+        raise UsageError("--retry, --forget and --paths exclude each other: choose one.")
+    if listing and json:
+        raise UsageError("--json has the paths already: leave --paths out.")
+    policy = OpenPolicy.WITHOUT_LINKS if forget else OpenPolicy.AS_FOUND
+    with (
+        Cache(session.cache_root, policy=policy) as cache,
+        session.examiner(mount_timeout) as examiner,
+        closing(Journal.open(session.journal_path, _warn, create=False)) as journal,
+    ):
+        places = tuple(session.clean(each) for each in paths)
+        failed = chosen(gather(journal, cache, examiner), places, kind, program)
+        forgotten = None
+        if forget and os.path.isdir(session.cache_root):
+            with session.locked(wait=wait):
+                forgotten = _forget(failed, journal, cache, program)
+        elif forget:
+            forgotten = _forget(failed, journal, cache, program)
+    if listing:
+        _write_paths(failed, b"\0" if null else b"\n")
+        return ExitCode.DONE
+    if retry and failed:
+        again = dict.fromkeys(each.path for each in failed if each.path is not None)
+        values = values_for_files(session, retry_failed=True, json=json)
+        return run_over(session, again, values)
+    _tell(failed, forgotten, json=json, verbose=verbose)
+    return ExitCode.DONE
 
-_WHICH = (
-    Option(
-        ["--kind"],
-        type=click.Choice(GROUPS),
-        multiple=True,
-        metavar="KIND",
-        help=f"Only failures of this kind; may be repeated. {', '.join(GROUPS)}.",
-    ),
-    Option(
-        ["--program"],
-        metavar="NAME",
-        multiple=True,
-        help="Only files with a fail record of a program whose name begins like this.",
-    ),
-)
-_WHAT = (
-    Option(["--retry"], is_flag=True, help="Try them again: a run over these files."),
-    Option(
-        ["--forget"],
-        is_flag=True,
-        help="Delete what is remembered of them, pregen's fail records too, so that the next run "
-        "tries them. Records of other programs only with --program.",
-    ),
-    Option(["--paths", "only_paths"], is_flag=True, help="Write the paths alone, one on a line."),
-    Option(["-0", "--null"], is_flag=True, help="As --paths, with a zero byte behind each."),
-    Option(["--wait"], is_flag=True, help="When a run fills this cache, wait for its end."),
-    Option(
-        ["--mount-timeout"],
-        metavar="SECONDS",
-        type=click.FloatRange(0, min_open=True),
-        default=f"{DEFAULT_TIMEOUT_S:g}",
-        show_default=True,
-        help="How long a mount may take to answer.",
-    ),
-)
-_OUTPUT = (
-    Option(["--json"], is_flag=True, help="Write a JSON object per line: failures, a summary."),
-    Option(["-v", "--verbose"], is_flag=True, help="Name all files, not some of each kind."),
-)
-_PANELS = {"Which": _WHICH, "What to do": _WHAT, "Output": _OUTPUT}
 
 failures = Command(
     "failures",
     callback=_failures,
     params=[
         click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1),
-        *chain.from_iterable(_PANELS.values()),
+        Option(
+            ["--kind"],
+            type=click.Choice(GROUPS),
+            multiple=True,
+            metavar="KIND",
+            heading="Which",
+            help=f"Only failures of this kind; may be repeated. {', '.join(GROUPS)}.",
+        ),
+        Option(
+            ["--program"],
+            metavar="NAME",
+            multiple=True,
+            heading="Which",
+            help="Only files with a fail record of a program whose name begins like this.",
+        ),
+        Option(
+            ["--retry"],
+            is_flag=True,
+            heading="What to do",
+            help="Try them again: a run over these files.",
+        ),
+        Option(
+            ["--forget"],
+            is_flag=True,
+            heading="What to do",
+            help="Delete what is remembered of them, pregen's fail records too, so that the next "
+            "run tries them. Records of other programs only with --program.",
+        ),
+        Option(
+            ["--paths", "only_paths"],
+            is_flag=True,
+            heading="What to do",
+            help="Write the paths alone, one per line.",
+        ),
+        Option(
+            ["-0", "--null"],
+            is_flag=True,
+            heading="What to do",
+            help="As --paths, with a zero byte after each.",
+        ),
+        cache_option(heading="What to do"),
+        option("wait", heading="What to do"),
+        mount_timeout_option("What to do"),
+        option("json", help="Write a JSON object per line: failures, a summary."),
+        option("verbose", help="Name all files, not some of each kind."),
     ],
     help=_failures.__doc__,
     epilog="Examples: `pregen failures ~/Pictures`; `pregen failures --kind timed-out --retry`; "
@@ -112,10 +156,70 @@ failures = Command(
     "--forget`; `pregen failures --kind timed-out -0 | pregen run --files-from - -0 --retry-failed "
     "--timeout 600`.",
 )
-failures.panels = _PANELS
 
 
-# --- What `pregen failures` tells people and programs. Pure
+#: As `imaging.faults.NeedsExtra` names it; the journal keeps the words only.
+_EXTRA = re.compile(r"pregen\[([a-z0-9-]+)\]")
+
+
+def _tell(
+    failed: list[Failed], forgotten: tuple[int, int] | None, *, json: bool, verbose: bool
+) -> None:
+    waiting = [each.message for each in failed if each.kind is Kind.NEEDS_EXTRA]
+    extras = {name for message in waiting for name in _EXTRA.findall(message)}
+    install = install_command(extras) if extras else ""
+    if json:
+        for each in failed:
+            print_record(record(each))
+        print_record(summary(failed, ExitCode.DONE, install, forgotten))
+    elif forgotten is None:
+        print_lines(lines(failed, install, verbose=verbose))
+    else:
+        rows, files = forgotten
+        fail_records = text.plural(files, "fail record")
+        print_lines([f"Forgot {text.plural(rows, 'failure')}, deleted {fail_records}."])
+
+
+def _forget(
+    failed: Iterable[Failed], journal: Journal, cache: Cache, programs: tuple[str, ...]
+) -> tuple[int, int]:
+    """Delete rows and fail records; return how many of each.
+
+    With `programs`, only their records are meant, and the journal only when pregen is one of them.
+    """
+    failed = list(failed)
+    keys = {
+        key(uri)
+        for each in failed
+        for uri in (each.uri, *(all_uris(each.path) if each.path is not None else ()))
+    }
+    wanted = programs or (OWN_PROGRAMS,)
+    files = sum(
+        item.remove()
+        for item in records(cache)
+        if item.key in keys and made_by(item.folder.program, wanted)
+    )
+    rows = 0
+    if made_by(OWN_PROGRAMS, wanted) or any(name.startswith(OWN_PROGRAMS) for name in wanted):
+        paths = [each.path for each in failed if each.path is not None and each.kind is not None]
+        rows = journal.forget(paths)
+    return rows, files
+
+
+def _write_paths(failed: Iterable[Failed], end: bytes) -> None:
+    """Write the exact bytes: what `xargs -0` or `pregen run --files-from - -0` reads."""
+    sys.stdout.flush()
+    for each in failed:
+        if each.path is not None:
+            sys.stdout.buffer.write(each.path + end)
+    sys.stdout.buffer.flush()
+
+
+def _warn(message: str) -> None:
+    click.echo(f"pregen: {printable(message)}", err=True)
+
+
+# What it tells people and programs. Pure
 
 
 _SHOWN = 10
@@ -210,127 +314,3 @@ def summary(
         "install": install or None,
         "forgotten": forgotten and {"journal": forgotten[0], "fail_records": forgotten[1]},
     }
-
-
-# --- One call of `pregen failures`, from parsed flags to an exit code: look, then tell or do
-
-
-#: As `imaging.faults.NeedsExtra` names it; the journal keeps the words only.
-_EXTRA = re.compile(r"pregen\[([a-z0-9-]+)\]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailuresFlags:
-    """The command line of `pregen failures`, parsed. A field for every flag."""
-
-    paths: tuple[bytes, ...]
-    kind: tuple[str, ...]
-    program: tuple[str, ...]
-    retry: bool
-    forget: bool
-    only_paths: bool
-    null: bool
-    wait: bool
-    mount_timeout: float
-    json: bool
-    verbose: bool
-
-
-def failures_session(flags: FailuresFlags) -> ExitCode:
-    """Tell, retry or forget.
-
-    Raises:
-        PregenError: what ended it before its time.
-    """
-    listing = flags.only_paths or flags.null
-    if flags.retry + flags.forget + listing > 1:
-        raise UsageError("--retry, --forget and --paths exclude each other: choose one.")
-    if listing and flags.json:
-        raise UsageError("--json has the paths already: leave --paths out.")
-    home = os.path.expanduser("~")
-    root = thumbnails_root(os.environ, home)
-    path = journal_path(os.environ, home)
-    policy = OpenPolicy.WITHOUT_LINKS if flags.forget else OpenPolicy.AS_FOUND
-    with (
-        Cache(root, policy=policy) as cache,
-        Examiner(read_mounts(os.environ), flags.mount_timeout) as examiner,
-        closing(Journal.open(path, _warn, create=False)) as journal,
-    ):
-        cwd = working_directory(os.environ)
-        paths = tuple(clean_path(each, cwd) for each in flags.paths)
-        failed = gather(journal, cache, examiner)
-        failed = chosen(failed, paths, flags.kind, flags.program)
-        forgotten = None
-        if flags.forget:
-            lock = CacheLock(root)
-            if os.path.isdir(root):
-                acquire(lock, wait=flags.wait)
-            try:
-                forgotten = _forget(failed, journal, cache, flags.program)
-            finally:
-                lock.release()
-    if listing:
-        _write_paths(failed, b"\0" if flags.null else b"\n")
-        return ExitCode.DONE
-    if flags.retry and failed:
-        again = dict.fromkeys(each.path for each in failed if each.path is not None)
-        return run_over(again, flags_for_files(retry_failed=True, json=flags.json))
-    return _tell(failed, forgotten, flags)
-
-
-def _tell(
-    failed: list[Failed], forgotten: tuple[int, int] | None, flags: FailuresFlags
-) -> ExitCode:
-    waiting = [each.message for each in failed if each.kind is Kind.NEEDS_EXTRA]
-    extras = {name for message in waiting for name in _EXTRA.findall(message)}
-    install = install_command(extras) if extras else ""
-    if flags.json:
-        for each in failed:
-            print_record(record(each))
-        print_record(summary(failed, ExitCode.DONE, install, forgotten))
-    elif forgotten is None:
-        print_lines(lines(failed, install, verbose=flags.verbose))
-    else:
-        rows, files = forgotten
-        fail_records = text.plural(files, "fail record")
-        print_lines([f"Forgot {text.plural(rows, 'failure')}, deleted {fail_records}."])
-    return ExitCode.DONE
-
-
-def _forget(
-    failed: Iterable[Failed], journal: Journal, cache: Cache, programs: tuple[str, ...]
-) -> tuple[int, int]:
-    """Delete rows and fail records; return how many of each.
-
-    With `programs`, only their records are meant, and the journal only when pregen is one of them.
-    """
-    failed = list(failed)
-    keys = {
-        key(uri)
-        for each in failed
-        for uri in (each.uri, *(all_uris(each.path) if each.path is not None else ()))
-    }
-    wanted = programs or (OWN_PROGRAMS,)
-    files = sum(
-        item.remove()
-        for item in records(cache)
-        if item.key in keys and made_by(item.folder.program, wanted)
-    )
-    rows = 0
-    if made_by(OWN_PROGRAMS, wanted) or any(name.startswith(OWN_PROGRAMS) for name in wanted):
-        paths = [each.path for each in failed if each.path is not None and each.kind is not None]
-        rows = journal.forget(paths)
-    return rows, files
-
-
-def _write_paths(failed: Iterable[Failed], end: bytes) -> None:
-    """Write the exact bytes: what `xargs -0` or `pregen run --files-from - -0` reads."""
-    sys.stdout.flush()
-    for each in failed:
-        if each.path is not None:
-            sys.stdout.buffer.write(each.path + end)
-    sys.stdout.buffer.flush()
-
-
-def _warn(message: str) -> None:
-    click.echo(f"pregen: {printable(message)}", err=True)

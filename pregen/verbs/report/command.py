@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 import tempfile
 import time
@@ -13,15 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from pregen import __version__
-from pregen.cache.store import Cache
 from pregen.commandline import Command, Option
 from pregen.errors import ExitCode, PregenError, UsageError
 from pregen.installation import requires
-from pregen.journal import Journal, journal_path
-from pregen.journal.history import sources_of
-from pregen.thumbspec.naming import thumbnails_root
-from pregen.verbs.report.contact_sheet import make_sheet
-from pregen.verbs.report.figures import Figures
+from pregen.session import Session, cache_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +29,8 @@ if TYPE_CHECKING:
 _RUNS = 100_000
 
 
-def _report(run_id: int | None, output: str) -> ExitCode:
+@click.pass_obj
+def _report(session: Session, /, *, run_id: int | None, output: str) -> ExitCode:
     """Write a page about RUN, a number as `pregen status` tells it; by default the last run.
 
     One file that opens in any browser without a network: speed over time, time by stage, formats
@@ -47,15 +42,18 @@ def _report(run_id: int | None, output: str) -> ExitCode:
     with requires("report", "pregen report"):
         from pregen.verbs.report.page import render  # noqa: PLC0415 - may be missing, and takes 0.4 s
 
-    home = os.path.expanduser("~")
-    path = journal_path(os.environ, home)
+    from pregen.journal.history import sources_of  # noqa: PLC0415 - no --help needs it
+
+    path = session.journal_path
     run = _run(path, run_id)
-    facts = gather(run, sources_of(path, run.run_id), thumbnails_root(os.environ, home))
+    facts = gather(run, sources_of(path, run.run_id), session.cache_root)
     _write(output, render(facts))
     return ExitCode.DONE
 
 
 def _run(path: bytes, run_id: int | None) -> RecordedRun:
+    from pregen.journal import Journal  # noqa: PLC0415 - no --help needs it
+
     warnings: list[str] = []
     journal = Journal.open(path, warnings.append, create=False)
     try:
@@ -105,11 +103,13 @@ report = Command(
     callback=_report,
     params=[
         click.Argument(["run_id"], metavar="[RUN]", type=click.IntRange(1), required=False),
+        cache_option(heading="Options"),
         Option(
             ["-o", "--output"],
             metavar="FILE",
             default="report.html",
             show_default=True,
+            heading="Options",
             help="Where to write it; - is standard output.",
         ),
     ],
@@ -126,7 +126,12 @@ def gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: bytes
     Raises:
         PregenError: the journal cannot be read.
     """
-    from pregen.verbs.report.page import ReportFacts  # noqa: PLC0415 - as in `_report`
+    import sqlite3  # noqa: PLC0415 - no --help needs it
+
+    from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
+    from pregen.verbs.report.contact_sheet import make_sheet  # noqa: PLC0415 - likewise
+    from pregen.verbs.report.figures import Figures  # noqa: PLC0415 - likewise
+    from pregen.verbs.report.page import ReportFacts  # noqa: PLC0415 - likewise
 
     figures = Figures(run.started_at_ns, _end_ns(run))
     try:

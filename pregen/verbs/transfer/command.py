@@ -1,4 +1,4 @@
-"""`pregen export` and `pregen import`: parse and hand over; no work of their own."""
+"""`pregen export` and `pregen import`: copy entries out of a cache, and merge them into one."""
 
 from __future__ import annotations
 
@@ -6,26 +6,21 @@ import os
 import re
 import sys
 import tempfile
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from pregen import __version__
 from pregen.cache.errors import cache_error
-from pregen.cache.lock import CacheLock
-from pregen.cache.store import Cache
 from pregen.commandline import Command, Option, flavors, print_lines, print_record, raw_bytes
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import plural, printable, size
 from pregen.errors import ExitCode, UsageError
-from pregen.journal.database import journal_path
-from pregen.journal.fingerprints import forget_survey
 from pregen.model import ALL_FLAVORS
+from pregen.options import option
 from pregen.originals.mounts import is_below
-from pregen.session import acquire
-from pregen.thumbspec.naming import clean_path, thumbnails_root
+from pregen.session import Session, cache_option
 from pregen.thumbspec.pngtext import URI
 from pregen.thumbspec.uri import path_from_uri
 from pregen.verbs.transfer.archive import (
@@ -36,7 +31,6 @@ from pregen.verbs.transfer.archive import (
     entries,
     members,
 )
-from pregen.walk import working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,37 +38,90 @@ if TYPE_CHECKING:
     from pregen.model import Flavor
     from pregen.thumbspec.pngtext import PngHead
 
+_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
+#: So many refusals say it all to people; `--json` reports every one.
+_MOST_TOLD = 20
 
-def _export(**flags: Any) -> ExitCode:
+
+@click.pass_obj
+def _export(
+    session: Session,
+    /,
+    *,
+    to: bytes,
+    under: tuple[bytes, ...],
+    wanted: tuple[Flavor, ...],
+    wait: bool,
+    json: bool,
+) -> ExitCode:
     """Copy the entries of the thumbnail cache, or a part of them, to a tar file or another cache.
 
     Only entries that are whole go, of any program; fail records stay. A folder is merged into, as
     `pregen import` does; a tar file is there when it is complete.
     """
-    return export_session(ExportFlags(**flags))
+    root, place = session.cache_root, session.clean(to)
+    told = _Refusals(json=json, stream_taken=to == b"-")
+    if not os.path.isdir(root):
+        raise UsageError(f"there is no cache at {_shown(root)}; name another with --cache.")
+    found = entries(root, wanted, _Part(session, under).holds, told)
+    if to == b"-":
+        tally = _written(found, sys.stdout.buffer, told, b"standard output")
+    elif to.endswith(b"/") or os.path.isdir(place):
+        if os.path.realpath(place) == os.path.realpath(root):
+            raise UsageError("--to names the very cache that is exported; name another folder.")
+        with _merger(session, place, told, wait=wait) as merger:
+            for name, where, data, _ in found:
+                merger.put(name, where, data)
+        tally = merger.tally
+    elif place.endswith(b".tar"):
+        with _whole_file(place) as stream:
+            tally = _written(found, stream, told, place)
+    else:
+        raise UsageError(
+            f"--to {_shown(to)} is no folder; end its name with / to make one, or with .tar "
+            "for an archive."
+        )
+    tally.refused = told.count
+    return _ended(tally, "exported", json=json, told=told)
 
 
-def _import(**flags: Any) -> ExitCode:
+@click.pass_obj
+def _import(session: Session, /, *, sources: tuple[bytes, ...], wait: bool, json: bool) -> ExitCode:
     """Merge entries into the thumbnail cache: from a tar file of `pregen export`, or a cache.
 
     Of two entries of a file the one of its later state stays. What is damaged, or is no entry, is
     refused and named, and nothing outside the cache is ever written. Interrupted, do it again.
     """
-    return import_session(ImportFlags(**flags))
+    root = session.cache_root
+    told = _Refusals(json=json)
+    trouble = ""
+    with _merger(session, root, told, wait=wait) as merger:
+        for source in sources:
+            try:
+                _import_one(source, session.clean(source), root, merger, told)
+            except (ArchiveError, OSError) as error:
+                why = getattr(error, "strerror", None) or str(error)
+                trouble = f"{_shown(source)} cannot be read on: {why}. What came before it is in."
+                break
+    tally = merger.tally
+    tally.refused = told.count
+    code = _ended(tally, "imported", json=json, told=told, trouble=trouble)
+    if trouble:
+        raise UsageError(trouble)
+    return code
 
 
-_CACHE = Option(
-    ["--cache"],
-    metavar="DIR",
-    type=raw_bytes,
-    help="The thumbnails folder (with normal, large, ... in it), instead of yours.",
-)
-_WAIT = Option(["--wait"], is_flag=True, help="When a run fills the cache, wait for its end.")
-_JSON = Option(
-    ["--json"],
-    is_flag=True,
-    help="Write a JSON object per line: what was refused, at last a summary.",
-)
+def _shared_options() -> list[click.Option]:
+    return [
+        cache_option(heading="Options"),
+        option("wait", heading="Options"),
+        option(
+            "json",
+            heading="Options",
+            help="Write a JSON object per line: what was refused, a summary at the end.",
+        ),
+    ]
+
 
 export = Command(
     "export",
@@ -85,6 +132,7 @@ export = Command(
             metavar="DIR|FILE.tar",
             type=raw_bytes,
             required=True,
+            heading="Options",
             help="A thumbnails folder, which is made if its name ends with /, or a tar file; - is "
             "a tar to standard output.",
         ),
@@ -93,20 +141,20 @@ export = Command(
             metavar="PATH",
             type=raw_bytes,
             multiple=True,
+            heading="Options",
             help="Only entries of files in this folder, or with URIs below this one; may be "
             "repeated.",
         ),
         Option(
-            ["--flavors"],
+            ["--flavors", "wanted"],
             metavar="LIST",
             type=flavors,
             default="normal,large,x-large,xx-large",
             show_default=True,
+            heading="Options",
             help="Only these sizes.",
         ),
-        _CACHE,
-        _WAIT,
-        _JSON,
+        *_shared_options(),
     ],
     help=_export.__doc__,
     epilog="Examples: `pregen export --to thumbs.tar --under ~/Pictures`; "
@@ -117,105 +165,14 @@ import_ = Command(
     callback=_import,
     params=[
         click.Argument(["sources"], metavar="FROM...", type=raw_bytes, nargs=-1, required=True),
-        _CACHE,
-        _WAIT,
-        _JSON,
+        *_shared_options(),
     ],
     help=_import.__doc__,
     epilog="Examples: `pregen import thumbs.tar`; `pregen import /mnt/old-home/.cache/thumbnails`.",
 )
 
 
-# --- One call of `pregen export` or `pregen import`
-
-
-_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
-#: So many refusals say it all to people; `--json` tells every one.
-_MOST_TOLD = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportFlags:
-    """The command line of `pregen export`, parsed."""
-
-    to: bytes
-    under: tuple[bytes, ...]
-    flavors: tuple[Flavor, ...]
-    cache: bytes | None
-    wait: bool
-    json: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportFlags:
-    """The command line of `pregen import`, parsed."""
-
-    sources: tuple[bytes, ...]
-    cache: bytes | None
-    wait: bool
-    json: bool
-
-
-def export_session(flags: ExportFlags) -> ExitCode:
-    """Copy entries out of a cache.
-
-    Raises:
-        PregenError: the flags make no sense, or there is no room.
-    """
-    root = _root(flags.cache)
-    told = _Refusals(json=flags.json, stream_taken=flags.to == b"-")
-    if not os.path.isdir(root):
-        raise UsageError(f"there is no cache at {_shown(root)}; name another with --cache.")
-    found = entries(root, flags.flavors, _Part(flags.under).holds, told)
-    to = _clean(flags.to)
-    if flags.to == b"-":
-        tally = _written(found, sys.stdout.buffer, told, b"standard output")
-    elif flags.to.endswith(b"/") or os.path.isdir(to):
-        if os.path.realpath(to) == os.path.realpath(root):
-            raise UsageError("--to names the very cache that is exported; name another folder.")
-        with _merger(to, told, wait=flags.wait) as merger:
-            for name, place, data, _ in found:
-                merger.put(name, place, data)
-        tally = merger.tally
-    elif to.endswith(b".tar"):
-        with _whole_file(to) as stream:
-            tally = _written(found, stream, told, to)
-    else:
-        raise UsageError(
-            f"--to {_shown(flags.to)} is no folder; end its name with / to make one, or with .tar "
-            "for an archive."
-        )
-    tally.refused = told.count
-    return _ended(tally, "exported", json=flags.json, told=told)
-
-
-def import_session(flags: ImportFlags) -> ExitCode:
-    """Merge entries into a cache.
-
-    Raises:
-        PregenError: a source cannot be read, or there is no room.
-    """
-    root = _root(flags.cache)
-    told = _Refusals(json=flags.json)
-    trouble = ""
-    with _merger(root, told, wait=flags.wait) as merger:
-        for source in flags.sources:
-            try:
-                _import_one(source, root, merger, told)
-            except (ArchiveError, OSError) as error:
-                why = getattr(error, "strerror", None) or str(error)
-                trouble = f"{_shown(source)} cannot be read on: {why}. What came before it is in."
-                break
-    tally = merger.tally
-    tally.refused = told.count
-    code = _ended(tally, "imported", json=flags.json, told=told, trouble=trouble)
-    if trouble:
-        raise UsageError(trouble)
-    return code
-
-
-def _import_one(source: bytes, root: bytes, merger: Merger, told: _Refusals) -> None:
-    place = _clean(source)
+def _import_one(source: bytes, place: bytes, root: bytes, merger: Merger, told: _Refusals) -> None:
     if source != b"-" and os.path.isdir(place):
         inner = os.path.join(place, b"thumbnails")
         place = inner if os.path.isdir(inner) else place
@@ -249,18 +206,18 @@ def _written(
 
 
 @contextmanager
-def _merger(root: bytes, told: _Refusals, *, wait: bool) -> Iterator[Merger]:
+def _merger(session: Session, root: bytes, told: _Refusals, *, wait: bool) -> Iterator[Merger]:
     """Have a cache to merge into, for us alone; journal and next run learn that others came."""
-    lock = CacheLock(root)
-    acquire(lock, wait=wait)
-    try:
-        with Cache(root, __version__) as cache:
-            cache.prepare(())
-            cache.sweep_all()
-            yield Merger(cache, told)
-    finally:
-        lock.release()
-        forget_survey(journal_path(os.environ, os.path.expanduser("~")), root)
+    from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
+    from pregen.journal.fingerprints import forget_survey  # noqa: PLC0415 - likewise
+
+    with ExitStack() as stack:
+        stack.enter_context(session.locked(root, wait=wait))
+        stack.callback(forget_survey, session.journal_path, root)
+        cache = stack.enter_context(Cache(root, __version__))
+        cache.prepare(())
+        cache.sweep_all()
+        yield Merger(cache, told)
 
 
 @contextmanager
@@ -285,9 +242,9 @@ def _whole_file(path: bytes) -> Iterator[BinaryIO]:
 class _Part:
     """The part of a cache that `--under` names; all of it without."""
 
-    def __init__(self, under: Sequence[bytes]) -> None:
+    def __init__(self, session: Session, under: Sequence[bytes]) -> None:
         self._uris = tuple(os.fsdecode(text).rstrip("/") for text in under if _URI.match(text))
-        self._paths = tuple(_clean(text) for text in under if not _URI.match(text))
+        self._paths = tuple(session.clean(text) for text in under if not _URI.match(text))
 
     def holds(self, head: PngHead) -> bool:
         if not (self._uris or self._paths):
@@ -346,16 +303,6 @@ def _ended(
     else:
         print_lines([f"{words}."])
     return code
-
-
-def _root(cache: bytes | None) -> bytes:
-    if cache is None:
-        return thumbnails_root(os.environ, os.path.expanduser("~"))
-    return _clean(cache)
-
-
-def _clean(path: bytes) -> bytes:
-    return clean_path(path, working_directory(os.environ))
 
 
 def _shown(path: bytes) -> str:

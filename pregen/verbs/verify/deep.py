@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Final
 from pregen.config import Decoder
 from pregen.errors import ExitCode
 from pregen.imaging import review
-from pregen.options import run_config
 from pregen.thumbspec.naming import entry_path
 from pregen.thumbspec.pngtext import MIMETYPE, SOFTWARE
 from pregen.thumbspec.uri import file_uri
-from pregen.verbs.run import flags_for_files, run_unseen
+from pregen.verbs.run import run_unseen, values_for_files
 from pregen.verbs.verify.anatomy import EntryFlaw, Flaw, dissect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pregen.model import Flavor
+    from pregen.session import Session
     from pregen.verbs.verify.checker import Checked
 
 #: Sources made at once: with all four flavors at most 1 GB of temporary files, usually 20 MB.
@@ -50,7 +50,7 @@ def sampled(candidates: list[Checked], number: int | None) -> list[Checked]:
 
 
 def compare(
-    candidates: Sequence[Checked], told: Callable[[int], None]
+    session: Session, candidates: Sequence[Checked], told: Callable[[int], None]
 ) -> Iterator[tuple[Checked, bool]]:
     """Yield each entry, with a finding more if its picture is wrong, and whether it was compared.
 
@@ -69,10 +69,11 @@ def compare(
         wanted = sorted((one for one in flavors if one), key=lambda one: one.box_px)
         with tempfile.TemporaryDirectory(prefix="pregen-verify-") as scratch:
             root = os.path.join(os.fsencode(scratch), b"thumbnails")
-            flags = flags_for_files(
-                flavors=tuple(wanted), retry_failed=True, decoder=Decoder.VIPS.value, cache=root
+            values = values_for_files(
+                session, flavors=tuple(wanted), retry_failed=True, decoder=Decoder.VIPS
             )
-            code, _ = run_unseen(batch, replace(run_config(flags), journal_path=b""))
+            config = replace(session, cache=root).run_config(values)
+            code, _ = run_unseen(batch, replace(config, journal_path=b""))
             if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
                 raise ComparisonStoppedError(code)
             for each in entries:

@@ -4,76 +4,33 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen import __version__
 from pregen.commandline import Option, print_record, raw_bytes
-from pregen.config import Decoder, EngineConfig, PlanConfig, RunConfig, WalkConfig, WorkConfig
-from pregen.display.listener import Watch
+from pregen.config import OutputConfig
 from pregen.display.output import Output
 from pregen.display.text import plural
-from pregen.engines.base import StopLevel
 from pregen.errors import UsageError
 from pregen.installation import requires
-from pregen.journal.database import journal_path
 from pregen.model import Kind
-from pregen.options import OPTIONS
-from pregen.pipeline import RunStop, run
-from pregen.session import Signals
-from pregen.thumbspec.naming import clean_path, thumbnails_root
-from pregen.verbs.run import make_printer
-from pregen.verbs.share import ShareCommand
-from pregen.walk.roots import working_directory
+from pregen.options import check_output, made, options
+from pregen.session import ConfiguredCommand, Session, Signals, cache_option
 
 if TYPE_CHECKING:
+    from pregen.config import RunConfig
     from pregen.display.printer import RunReport
     from pregen.errors import ExitCode
-    from pregen.model import Flavor
-    from pregen.verbs.watch.rounds import Round
+    from pregen.verbs.watch.rounds import FollowConfig, Round
 
 
-#: Flags of `run` that mean the same here.
-_WALK = ("include", "exclude", "hidden", "follow_symlinks", "one_file_system")
-_ENTRIES = ("flavors", "realpath_keys")
-_HOW = ("workers", "decoder", "timeout", "max_pixels")
-_OUTPUT = ("json", "quiet", "verbose")
-_SAME = (*_WALK, *_ENTRIES, *_HOW, *_OUTPUT)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchFlags:
-    """The command line of `pregen watch`, parsed. A field for every flag."""
-
-    paths: tuple[bytes, ...]
-    include: tuple[bytes, ...]
-    exclude: tuple[bytes, ...]
-    hidden: bool
-    follow_symlinks: bool
-    one_file_system: bool
-    flavors: tuple[Flavor, ...]
-    realpath_keys: bool
-    settle: float
-    rescan: float
-    workers: int | None
-    decoder: str
-    timeout: float
-    max_pixels: int
-    json: bool
-    quiet: bool
-    verbose: bool
-
-
-class WatchCommand(ShareCommand):
-    """A command whose flags, where `run` has them too, have the defaults that `run` has."""
-
-    same: tuple[str, ...] = _SAME
-
-
-def _watch(**flags: Any) -> ExitCode:
+@click.pass_obj
+def _watch(
+    session: Session, /, *, paths: tuple[bytes, ...], settle: float, rescan: float, **values: Any
+) -> ExitCode:
     """Fill the cache for the pictures below PATHs, then keep it fresh until you end it.
 
     New and changed pictures get their thumbnails, those of deleted ones go, moved folders are
@@ -82,97 +39,62 @@ def _watch(**flags: Any) -> ExitCode:
 
     Example: pregen watch ~/Pictures
     """
-    parsed = WatchFlags(**flags)
-    if parsed.quiet and parsed.verbose:
-        raise UsageError("--quiet and --verbose contradict each other: choose one.")
-    return watch_session(parsed, watch_config(parsed))
+    with requires("watch", "pregen watch"):
+        from pregen.verbs.watch.rounds import FollowConfig  # noqa: PLC0415 - may be missing
+
+    check_output(made(OutputConfig, values))
+    config = replace(session.run_config(values, paths), wait=True)
+    return watch_session(session, made(OutputConfig, values), config, FollowConfig(settle, rescan))
 
 
-def watch_config(flags: WatchFlags) -> RunConfig:
-    """Return the settings of a run over everything."""
-    home = os.path.expanduser("~")
-    cache_root = thumbnails_root(os.environ, home)
-    return RunConfig(
-        walk=WalkConfig(
-            roots=flags.paths,
-            include=flags.include,
-            exclude=flags.exclude,
-            hidden=flags.hidden,
-            follow_symlinks=flags.follow_symlinks,
-            one_file_system=flags.one_file_system,
-            cache_root=cache_root,
-        ),
-        plan=PlanConfig(flavors=flags.flavors, realpath_keys=flags.realpath_keys),
-        work=WorkConfig(
-            cache_root=cache_root,
-            version=__version__,
-            flavors=flags.flavors,
-            max_pixels=flags.max_pixels,
-            decoder=Decoder(flags.decoder),
-        ),
-        engine=EngineConfig(
-            workers=flags.workers or len(os.sched_getaffinity(0)), timeout_s=flags.timeout
-        ),
-        wait=True,
-        journal_path=journal_path(os.environ, home),
-        arguments=tuple(sys.argv[1:]),
-    )
-
-
-_PATHS = click.Argument(["paths"], metavar="PATH...", type=raw_bytes, nargs=-1, required=True)
-_SETTLE = Option(
-    ["--settle"],
-    metavar="SECONDS",
-    type=click.FloatRange(0.1, 3600),
-    default="0.5",
-    show_default=True,
-    help="Work on changes when nothing more came for so long.",
-)
-_RESCAN = Option(
-    ["--rescan"],
-    metavar="SECONDS",
-    type=click.FloatRange(0),
-    default="3600",
-    show_default=True,
-    help="Look at everything this often all the same; 0 is never.",
-)
-_same = {str(option.name): option for option in OPTIONS if option.name in _SAME}
-
-watch = WatchCommand(
+watch = ConfiguredCommand(
     "watch",
     callback=_watch,
-    params=[_PATHS, _SETTLE, _RESCAN, *(_same[name] for name in _SAME)],
+    params=[
+        click.Argument(["paths"], metavar="PATH...", type=raw_bytes, nargs=-1, required=True),
+        Option(
+            ["--settle"],
+            metavar="SECONDS",
+            type=click.FloatRange(0.1, 3600),
+            default="0.5",
+            show_default=True,
+            heading="When",
+            help="Work on changes when nothing more came for so long.",
+        ),
+        Option(
+            ["--rescan"],
+            metavar="SECONDS",
+            type=click.FloatRange(0),
+            default="3600",
+            show_default=True,
+            heading="When",
+            help="Look at everything this often all the same; 0 is never.",
+        ),
+        *options("include", "exclude", "hidden", "follow-symlinks", "one-file-system"),
+        *options("flavors", "realpath-keys"),
+        cache_option(),
+        *options("workers", "decoder", "timeout", "max-pixels", "json", "quiet", "verbose"),
+    ],
     help=_watch.__doc__,
 )
-watch.panels = {
-    "When": (_SETTLE, _RESCAN),
-    "Which files": tuple(_same[name] for name in _WALK),
-    "Which thumbnails": tuple(_same[name] for name in _ENTRIES),
-    "How": tuple(_same[name] for name in _HOW),
-    "Output": tuple(_same[name] for name in _OUTPUT),
-}
 
 
 # --- One call of `pregen watch`: displays, signals, rounds, exit code
 
 
-class _Shown(NamedTuple):
-    """Which display a run gets."""
-
-    json: bool
-    quiet: bool
-    verbose: bool
-    dry_run: bool = False
-
-
-def watch_session(flags: WatchFlags, config: RunConfig) -> ExitCode:
+def watch_session(
+    session: Session, output: OutputConfig, config: RunConfig, how: FollowConfig
+) -> ExitCode:
     """Do the first run with the usual display, and tell of every later one in a line.
 
     Raises:
         PregenError: what ended it before its time.
     """
-    with requires("watch", "pregen watch"):
-        from pregen.verbs.watch.rounds import FollowConfig, follow  # noqa: PLC0415 - may be missing
+    from pregen.display.listener import Watch  # noqa: PLC0415 - no --help needs it
+    from pregen.engines.base import StopLevel  # noqa: PLC0415 - likewise
+    from pregen.pipeline import RunStop, run  # noqa: PLC0415 - likewise
+    from pregen.verbs.watch.rounds import follow  # noqa: PLC0415 - likewise
+
     stop = RunStop()
     people = Output(sys.stderr)
     rounds = 0
@@ -180,26 +102,29 @@ def watch_session(flags: WatchFlags, config: RunConfig) -> ExitCode:
     def one_run(part: RunConfig) -> RunReport:
         nonlocal rounds
         rounds += 1
-        shown = _Shown(flags.json, flags.quiet or rounds > 1, flags.verbose)
-        watch = Watch(make_printer(shown, lambda _error: stop.raise_to(StopLevel.DRAIN)))
+        shown = replace(output, quiet=output.quiet or rounds > 1)
+        watch = Watch(session.printer(shown, lambda _error: stop.raise_to(StopLevel.DRAIN)))
         with Signals(stop, watch) as signals:
             watch.poll(signals.announce)
             report = run(part, watch, stop)
-        if rounds == 1 and not stop.asked and not flags.quiet:
+        if rounds == 1 and not stop.asked and not output.quiet:
             people.write("Watching for changes. Ctrl-C ends it.\n")
         return report
 
     def told(done: Round) -> None:
-        if flags.json:
+        if output.json:
             print_record({"v": 1, "type": "removed", "entries": done.removed})
-        elif not flags.quiet and (line := round_line(done)):
+        elif not output.quiet and (line := round_line(done)):
             people.write(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {line}\n")
 
-    roots = _folders(config)
-    idle = Watch(make_printer(_Shown(json=False, quiet=True, verbose=False), _nothing))
+    roots = [session.clean(root) for root in config.walk.roots]
+    for root in roots:
+        if not os.path.isdir(root):
+            shown = root.decode("utf-8", "backslashreplace")
+            raise UsageError(f"{shown} is no folder. Name the folders to be watched.")
+    idle = Watch(session.printer(OutputConfig(quiet=True), lambda _error: None))
     with Signals(stop, idle):
-        how = FollowConfig(flags.settle, flags.rescan)
-        return follow(config, how, roots, stop, one_run, told)
+        return follow(session, config, how, roots, stop, one_run, told=told)
 
 
 def round_line(done: Round) -> str:
@@ -220,18 +145,3 @@ def round_line(done: Round) -> str:
 _NOTHING_NEW = frozenset(
     {Kind.FRESH, Kind.SMALL, Kind.NOT_PICTURE, Kind.EXCLUDED, Kind.FAILED_BEFORE, Kind.SPECIAL}
 )
-
-
-def _folders(config: RunConfig) -> list[bytes]:
-    """Return the roots, which must be folders."""
-    cwd = working_directory(os.environ)
-    roots = [clean_path(root, cwd) for root in config.walk.roots]
-    for root in roots:
-        if not os.path.isdir(root):
-            shown = root.decode("utf-8", "backslashreplace")
-            raise UsageError(f"{shown} is no folder. Name the folders to be watched.")
-    return roots
-
-
-def _nothing(_error: OSError) -> None:
-    """Nobody reads it."""

@@ -20,7 +20,6 @@ from pregen.config import RunConfig
 from pregen.display.printer import RunReport
 from pregen.journal.folders import forget, known_below
 from pregen.originals.examiner import Examiner
-from pregen.originals.mounts import read_mounts
 from pregen.thumbspec.naming import key
 from pregen.thumbspec.uri import all_uris, file_uri
 from pregen.verbs.clean.cleaner import Cleaner
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from pregen.cache.folder import CacheFile
     from pregen.errors import ExitCode
     from pregen.pipeline import RunStop
+    from pregen.session import Session
 
 
 # --- Entries of pictures that were deleted or moved away, and their going
@@ -55,21 +55,18 @@ class _Chosen:
             yield from filter(None, map(folder.file, self._names))
 
 
-def remove_gone(
-    cache_root: bytes, journal_path: bytes, folders: Iterable[bytes], gone: Iterable[bytes]
-) -> int:
+def remove_gone(session: Session, folders: Iterable[bytes], gone: Iterable[bytes]) -> int:
     """Delete the entries of what is not there any more; return how many.
 
     Args:
-        cache_root: the thumbnails directory.
-        journal_path: the journal's file; empty: none.
+        session: where it works.
         folders: in which something changed.
         gone: paths that were there: files, or folders with all they held.
 
     Raises:
         CacheError: an entry cannot be deleted.
     """
-    gone = set(gone)
+    gone, journal_path = set(gone), session.journal_path
     known = known_below(journal_path, gone)
     for folder in folders:
         known |= _missing_of(folder, known_below(journal_path, [folder]))
@@ -78,19 +75,19 @@ def remove_gone(
         keys.update(key(uri) for uri in all_uris(path))
     if not keys:
         return 0
-    removed = _clean(cache_root, Selection(missing=True), keys)
+    removed = _clean(session, Selection(missing=True), keys)
     forget(journal_path, known)
     return removed
 
 
-def remove_all_gone(cache_root: bytes, roots: Iterable[bytes]) -> int:
+def remove_all_gone(session: Session, roots: Iterable[bytes]) -> int:
     """Delete the entries of whatever is gone below `roots`, by a look at the whole cache.
 
     Raises:
         CacheError: an entry cannot be deleted.
     """
     areas = tuple(area_of(file_uri(root)) for root in roots)
-    return _clean(cache_root, Selection(missing=True, under=areas), None)
+    return _clean(session, Selection(missing=True, under=areas), None)
 
 
 def _missing_of(folder: bytes, known: dict[bytes, str]) -> dict[bytes, str]:
@@ -103,19 +100,19 @@ def _missing_of(folder: bytes, known: dict[bytes, str]) -> dict[bytes, str]:
     return {path: stored for path, stored in here.items() if path.rpartition(b"/")[2] not in names}
 
 
-def _clean(cache_root: bytes, selection: Selection, keys: Iterable[str] | None) -> int:
-    if not os.path.isdir(cache_root):
+def _clean(session: Session, selection: Selection, keys: Iterable[str] | None) -> int:
+    if not os.path.isdir(session.cache_root):
         return 0
     with (
-        Cache(cache_root, policy=OpenPolicy.WITHOUT_LINKS) as cache,
-        Examiner(read_mounts(os.environ)) as examiner,
+        Cache(session.cache_root, policy=OpenPolicy.WITHOUT_LINKS) as cache,
+        Examiner(session.mounts()) as examiner,
     ):
         chosen = cache if keys is None else _Chosen(cache, keys)
         cleaner = Cleaner(chosen, examiner, selection, time.time_ns())
         plan = cleaner.plan()
         if not plan.doomed:
             return 0
-        tally = cleaner.delete(plan, lambda: read_mounts(os.environ))
+        tally = cleaner.delete(plan, session.mounts)
         return tally.entries[CleanReason.MISSING]
 
 
@@ -163,16 +160,19 @@ class _StopEvent:
 
 
 def follow(
+    session: Session,
     config: RunConfig,
     how: FollowConfig,
     roots: Sequence[bytes],
     stop: RunStop,
     run: Runner,
+    *,
     told: Callable[[Round], None],
 ) -> ExitCode:
     """Keep the cache fresh until `stop`; return with which code it ended.
 
     Args:
+        session: where it works.
         config: of a run over everything.
         how: see there.
         roots: the folders of `config`, absolute and clean.
@@ -199,11 +199,17 @@ def follow(
             places = _EVERYWHERE if overdue else places_of(changes, most)
             if places.everywhere:
                 due_s = time.monotonic() + how.rescan_s
-            told(_round(config, places, roots, run))
+            told(_round(session, config, places, roots, run))
     return stop.code
 
 
-def _round(config: RunConfig, places: ChangedPlaces, roots: Sequence[bytes], run: Runner) -> Round:
+def _round(
+    session: Session,
+    config: RunConfig,
+    places: ChangedPlaces,
+    roots: Sequence[bytes],
+    run: Runner,
+) -> Round:
     """Work on one group of changes: first what is new, which may use what has moved."""
     part = replace(
         config,
@@ -211,9 +217,8 @@ def _round(config: RunConfig, places: ChangedPlaces, roots: Sequence[bytes], run
         sweep=places.everywhere,
     )
     report = run(part)
-    cache_root = config.work.cache_root
     if places.everywhere:
-        removed = remove_all_gone(cache_root, roots)
+        removed = remove_all_gone(session, roots)
     else:
-        removed = remove_gone(cache_root, config.journal_path, places.folders, places.gone)
+        removed = remove_gone(session, places.folders, places.gone)
     return Round(report, removed, places.everywhere)

@@ -120,19 +120,21 @@ def sudo_user(environ: Mapping[str, str]) -> str:
 # --- All facts of this machine, for one user
 
 
-def gather(environ: Mapping[str, str], home: str, paths: Sequence[bytes]) -> MachineFacts:
+def gather(
+    environ: Mapping[str, str], home: str, root: bytes, paths: Sequence[bytes]
+) -> MachineFacts:
     """Read everything that rules ask for.
 
     Args:
-        environ: The environment whose cache is meant.
+        environ: The environment whose desktop is meant.
         home: The user's.
+        root: The cache that is meant.
         paths: Pictures that shall be seen; counted by a walk, which decodes nothing.
 
     Raises:
         CacheError: The cache cannot be listed.
         UsageError: A path does not exist.
     """
-    root = thumbnails_root(environ, home)
     mounts = read_mounts(environ)
     found = walk(WalkConfig(roots=tuple(paths), cache_root=root)) if paths else iter(())
     cache, in_cache = read_cache(root, mounts)

@@ -1,0 +1,233 @@
+"""One call of `pregen verify`: looks at all entries, finds whose the bad ones are, repairs them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from pregen.cache.folder import ENTRY_NAME
+from pregen.config import WalkConfig
+from pregen.errors import ExitCode, UsageError
+from pregen.journal import Journal
+from pregen.model import ALL_FLAVORS, Flavor, Source
+from pregen.originals.status import OriginalState, judge
+from pregen.verbs.run import run_over, run_unseen, values_for_files
+from pregen.verbs.verify.anatomy import Flaw
+from pregen.verbs.verify.checker import (
+    Checked,
+    Checker,
+    Cure,
+    by_path,
+    by_siblings,
+    comparable,
+    cure,
+    is_within,
+)
+from pregen.verbs.verify.deep import compare, sampled
+from pregen.walk import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from pregen.cache.store import Cache
+    from pregen.model import Outcome
+    from pregen.originals.examiner import Examiner
+    from pregen.session import Session
+
+#: How often the count is told again.
+_TELL_EVERY = 256
+
+
+class Bad(NamedTuple):
+    """Something bad, and what became of it."""
+
+    checked: Checked
+    cure: Cure | None = None
+    """None: nothing was to be mended."""
+
+
+class Verified(NamedTuple):
+    """The whole result."""
+
+    root: bytes
+    bad: Sequence[Bad]
+    entries: int = 0
+    """Looked at, fail records included."""
+    compared: int = 0
+    """Pictures."""
+    originals: Mapping[OriginalState, int] = MappingProxyType({})
+    """What became of the files of sound entries."""
+    not_made: Sequence[Outcome] = ()
+    still_bad: Sequence[Checked] = ()
+    """After the repair."""
+    unknown: int = 0
+    """Removed entries of which nobody knows whose they were."""
+    hung: Sequence[bytes] = ()
+    links: Sequence[bytes] = ()
+
+
+class Verification:
+    """One verification of one cache."""
+
+    def __init__(
+        self,
+        session: Session,
+        paths: tuple[bytes, ...],
+        cache: Cache,
+        examiner: Examiner,
+    ) -> None:
+        self._session = session
+        self._paths = paths
+        self._cache = cache
+        self._examiner = examiner
+        self._checker = Checker(cache, examiner, datetime.now(UTC).timestamp())
+
+    def look(self, told: Callable[[int], None], *, compares: bool, sample: int | None) -> Verified:
+        """Look at everything.
+
+        Args:
+            told: given how many entries were looked at so far.
+            compares: compare pictures too.
+            sample: of so many entries; None: of all.
+
+        Raises:
+            CacheError: the cache cannot be read.
+            ComparisonStoppedError: a signal ended the comparing.
+        """
+        entries, seen, compared = 0, 0, 0
+        bad: list[Checked] = []
+        candidates: list[Checked] = []
+        states: Counter[OriginalState] = Counter()
+        for seen, checked in enumerate(self._checker.check(), 1):
+            if seen % _TELL_EVERY == 0:
+                told(seen)
+            if checked.findings:
+                bad.append(checked)
+                continue
+            if not is_within(checked, self._paths):
+                continue
+            entries += 1
+            states[checked.original.state] += 1
+            if compares and comparable(checked):
+                candidates.append(checked)
+        bad = [each for each in self._with_owners(bad) if is_within(each, self._paths)]
+        entries += sum(each.item is not None for each in bad)
+        for checked, was_compared in compare(self._session, sampled(candidates, sample), told):
+            compared += was_compared
+            if checked.findings:
+                bad.append(checked)
+        return Verified(
+            self._cache.root,
+            [Bad(each) for each in bad],
+            entries,
+            compared,
+            states,
+            hung=tuple(self._examiner.hung),
+            links=tuple(self._cache.links),
+        )
+
+    def _with_owners(self, bad: list[Checked]) -> Iterator[Checked]:
+        """Yield what is bad, with the original of what cannot say itself whose it is."""
+        lost = {each.item.key for each in bad if each.item and _is_lost(each)}
+        found: dict[str, bytes] = {}
+        for sources in self._places_to_look() if lost else ():
+            found.update(sources(lost - found.keys()))
+            if len(found) == len(lost):
+                break
+        sights = self._examiner.look(list(set(found.values())))
+        for each in bad:
+            owner = found.get(each.item.key) if each.item and _is_lost(each) else None
+            if owner is None or each.item is None:
+                yield each
+            else:
+                written_ns = each.item.stat.st_mtime_ns
+                original = judge(owner, sights[owner], self._examiner.mounts, written_ns)
+                yield each._replace(source=owner, original=original)
+
+    def _places_to_look(self) -> Iterator[Callable[[set[str]], dict[str, bytes]]]:
+        yield lambda keys: by_siblings(keys, self._cache.folders())
+        path = self._session.journal_path
+        with closing(Journal.open(path, lambda _message: None, create=False)) as journal:
+            yield lambda keys: by_path(keys, journal.sources())
+        yield lambda keys: by_path(keys, self._walked())
+
+    def _walked(self) -> Iterator[bytes]:
+        """Yield all files at and below the PATHs."""
+        roots = tuple(path for path in self._paths if os.path.lexists(path))
+        if not roots:
+            return
+        config = WalkConfig(roots=roots, hidden=True, cache_root=self._cache.root)
+        with suppress(UsageError):  # a root vanished this very moment
+            for found in walk(config):
+                if isinstance(found, Source):
+                    yield found.path
+
+    def repair(self, result: Verified, *, wait: bool, unseen: bool) -> tuple[Verified, ExitCode]:
+        """Mend modes, remove what is bad, make it again; return what came of it.
+
+        Args:
+            result: what `look` found.
+            wait: for a run that holds the lock.
+            unseen: the runs that make entries show nothing.
+
+        Raises:
+            PregenError: the lock is taken, or the run could not be done.
+        """
+        groups, unknown = self._to_make(each.checked for each in result.bad)
+        with self._session.locked(wait=wait):
+            cured = [Bad(each.checked, cure(each.checked)) for each in result.bad]
+        not_made: list[Outcome] = []
+        for flavors, sources in groups.items():
+            values = values_for_files(self._session, flavors=flavors, retry_failed=True)
+            if unseen:
+                code, failed = run_unseen(sources, self._session.run_config(values))
+                not_made += failed
+            else:
+                code = run_over(self._session, sources, values)
+            if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
+                return result._replace(bad=cured, not_made=not_made), code
+        gone = {Cure.REMOVED, Cure.MENDED}
+        items = [each.checked.item for each in cured if each.checked.item and each.cure in gone]
+        still_bad = [each for each in self._checker.again(items) if each.findings]
+        kept = any(each.cure in {Cure.KEPT, Cure.LEFT} for each in cured)
+        code = ExitCode.BAD_ENTRIES if still_bad or kept else ExitCode.DONE
+        return result._replace(
+            bad=cured, not_made=not_made, still_bad=still_bad, unknown=unknown
+        ), code
+
+    def _to_make(self, bad: Iterable[Checked]) -> tuple[dict[tuple[Flavor, ...], set[bytes]], int]:
+        """Return which sources need which flavors: those they have now, sound or not.
+
+        Also how many entries nobody knows the source of.
+        """
+        flavors: dict[bytes, set[Flavor]] = defaultdict(set)
+        unknown = 0
+        folders = [folder for folder in self._cache.folders() if folder.flavor]
+        for each in bad:
+            if each.item is None or each.item.folder.flavor is None or each.flaws == {Flaw.MODE}:
+                continue
+            if Flaw.TEMP in each.flaws:
+                continue
+            if each.source is None:
+                unknown += not each.uri
+            if each.source is None or each.original.state is not OriginalState.THERE:
+                continue
+            have = flavors[each.source]
+            have.add(each.item.folder.flavor)
+            if ENTRY_NAME.fullmatch(each.item.name):
+                name = each.item.name
+                have |= {one.flavor for one in folders if one.flavor and one.file(name)}
+        groups: dict[tuple[Flavor, ...], set[bytes]] = defaultdict(set)
+        for source, have in flavors.items():
+            groups[tuple(one for one in ALL_FLAVORS if one in have)].add(source)
+        return groups, unknown
+
+
+def _is_lost(checked: Checked) -> bool:
+    """Tell whether only its name can say whose it is."""
+    named = checked.item is not None and ENTRY_NAME.fullmatch(checked.item.name)
+    return bool(named) and (checked.source is None or Flaw.KEY in checked.flaws)
