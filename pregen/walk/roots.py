@@ -138,7 +138,7 @@ def sources_from_list(
     a skip: lists age. A folder is a skip too: lists of `find` name folders along with their files.
 
     Raises:
-        UsageError: what the stream gives is no list with this delimiter.
+        UsageError: what the stream gives is not a list with this delimiter.
     """
     caches = Caches(cache_root)
     seen: set[bytes] = set()
