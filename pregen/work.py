@@ -21,7 +21,7 @@ from pregen.imaging import thumbnail
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 from pregen.model import ALL_FLAVORS, RECORDED, Action, AllowedFolders, Kind, Outcome, Stages, Step
-from pregen.reuse.match import Reuse
+from pregen.reuse.match import ContentMatcher
 from pregen.source_file import SourceAccessError, open_source
 from pregen.thumbspec import fingerprint, pngbuild
 from pregen.thumbspec.pngchunks import PngError
@@ -157,7 +157,7 @@ class _Attempt:
         self._steps = job.steps
         planned = job.size_bytes, job.mtime_ns
         self._as_planned = (source.size_bytes, source.mtime_ns) == planned
-        self._reuse = Reuse(cache, source, job.kin if self._as_planned else ())
+        self._reuse = ContentMatcher(cache, source, job.kin if self._as_planned else ())
         if not self._as_planned and not config.missing_only:
             # Planned for another content: nothing that was fresh then is fresh now.
             self._steps = tuple(self._all_steps())

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 #: The name of an entry and of a fail record: md5 in hex digits (standard, Thumbnail Saving).
 ENTRY_NAME: Final = re.compile(r"[0-9a-f]{32}\.png")
 _KEY_CHARS: Final = 32
-#: More is no entry: an xx-large of incompressible RGBA has 4 MiB of pixels (1024 x 1024 x 4).
+#: No entry is larger: an xx-large of incompressible RGBA has 4 MiB of pixels (1024 x 1024 x 4).
 ENTRY_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
 #: O_NONBLOCK: a FIFO planted under an entry's name must not hang the run.
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-#: Looking through a cache is no use of its entries: access times tell the least recently used.
+#: Looking through a cache does not count as use: access times tell the least recently used.
 _NO_ATIME: Final[int] = getattr(os, "O_NOATIME", 0)
 
 _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
@@ -66,7 +66,7 @@ class FolderCount(NamedTuple):
     size_bytes: int = 0
     """Of the entries; the disk may take more, in whole blocks."""
     others: int = 0
-    """What is no entry: temps of a run under way, links, somebody's files."""
+    """Everything else: temps of a run under way, links, other people's files."""
 
 
 class Folder:
@@ -206,8 +206,8 @@ class Folder:
     def examine(self, name: str, limit_bytes: int = HEAD_BYTES) -> tuple[bytes, Stamp] | None:
         """Return a file's first bytes and its stamp; None: there is none.
 
-        The bytes are `NO_ENTRY` for what is no entry: a link, a socket, somebody else's file, a
-        bad sector, more than `ENTRY_LIMIT_BYTES`.
+        The bytes are `NO_ENTRY` for what cannot be an entry: a link, a socket, a file that may
+        not be read, a bad sector, more than `ENTRY_LIMIT_BYTES`.
 
         Raises:
             CacheError: Out of descriptors or memory.
@@ -300,7 +300,7 @@ class Folder:
         return self._files(is_entry)
 
     def others(self) -> Iterator[CacheFile]:
-        """Yield all that is no entry: other names, links, folders, sockets."""
+        """Yield everything else: other names, links, folders, sockets."""
         return self._files(lambda found: not is_entry(found))
 
     def count(self) -> FolderCount:
@@ -413,8 +413,8 @@ class CacheFile:
         or where URI or MTime may stand behind the picture (some programs write them there).
 
         Raises:
-            PngError: It is no PNG, damaged before its picture, or cut off anywhere: corrupt. What
-                is damaged within the picture passes.
+            PngError: It is not a PNG, damaged before its picture, or cut off anywhere: corrupt.
+                What is damaged within the picture passes.
             OSError: As `read`.
         """
         if self._head is None:

@@ -23,7 +23,7 @@ _PREFIX = 8
 
 
 class KeySet:
-    """Tells of a key whether it may be among `names`. Names that are no entries are passed over."""
+    """Tells of a key whether it may be among `names`. Other names are ignored."""
 
     def __init__(self, names: Iterable[str]) -> None:
         found = array("I")

@@ -1,10 +1,10 @@
-"""Shared repositories: `.sh_thumbnails` beside the originals, for whoever mounts them.
+"""Shared repositories: `.sh_thumbnails` beside the originals, for everybody who mounts them.
 
 Standard, Shared Thumbnail Repositories. Each is a cache of its own, whose URIs are the names of the
 files beside it (`thumbspec.uri.shared_uris`) and whose files and folders have the rights of the
 originals and of their folder. Folders that are there are taken as they are, whoever made them, and
 never mended; nothing is ever written through a symbolic link, which anybody who may write among
-the originals could have planted. Fail records are not kept: they would be read by nobody.
+the originals could have planted. Fail records are not kept: no program would read them.
 
 A repository that cannot be written is the trouble of one folder of originals, not of a run.
 """

@@ -184,9 +184,9 @@ class Cache:
     # Entries, by URI.
 
     def read(self, flavor: Flavor, uri: str) -> bytes | None:
-        """Return a whole entry; None: there is none; empty: what is there is no entry.
+        """Return a whole entry; None: there is none; empty: what is there cannot be one.
 
-        A symlink is never followed: it is no entry, and will be replaced itself.
+        A symlink is never followed: it counts as damaged, and is replaced itself.
 
         Raises:
             CacheError: Out of descriptors or memory.

@@ -1,4 +1,4 @@
-"""The process that looks at the files of one mount, so that nobody else hangs when it hangs.
+"""The process that looks at the files of one mount, so that only it hangs when the mount hangs.
 
 Run as a script by `pregen.originals.examiner`; imports the standard library only, to start quickly.
 

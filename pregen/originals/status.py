@@ -40,7 +40,7 @@ class PathStatus(NamedTuple):
     folder: bytes = b""
     """With MISSING: the nearest folder above it that is there."""
     folder_changed_ns: int = 0
-    """Its ctime, which nobody can set back."""
+    """Its ctime, which no program can set back."""
     folder_empty: bool = False
 
 
@@ -58,7 +58,7 @@ class OriginalState(Enum):
     OTHER_SCHEME = "other-scheme"
     """Not a file of this machine: `http:`, `smb:`, `trash:`, another host's `file:`."""
     UNKNOWN = "unknown"
-    """The entry does not say, or nobody looked."""
+    """The entry does not say, or it was not looked for."""
 
 
 class Original(NamedTuple):
@@ -91,7 +91,7 @@ _LOCAL_SCHEMES = frozenset(
 
 
 def of_other_scheme(uri: str) -> Original:
-    """Return what is known of an original that is no file of this machine, by its URI alone."""
+    """Return what is known of an original that is not a local file, by its URI alone."""
     scheme = uri.partition(":")[0].lower()  # `file:` is another host's here
     return Original(OriginalState.OTHER_SCHEME, remote=scheme not in _LOCAL_SCHEMES)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pregen.thumbspec.fingerprint import Looked
 
 
-class Reuse:
+class ContentMatcher:
     """Looks for the pictures of one open source."""
 
     def __init__(self, cache: Cache, source: SourceFile, kin: Iterable[Kin]) -> None:

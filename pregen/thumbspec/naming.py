@@ -50,7 +50,7 @@ def clean_path(path: bytes, cwd: bytes) -> bytes:
 
 
 def source_path(uri: str) -> bytes | None:
-    """Return the clean path of the file a URI names; None when it is no file of this machine."""
+    """Return the clean path of the file a URI names; None when that is not a local file."""
     path = path_from_uri(uri)
     return None if path is None else clean_path(path, b"/")
 

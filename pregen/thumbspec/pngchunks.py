@@ -45,7 +45,7 @@ _ANCILLARY_BIT: Final = 0x20
 
 
 class PngError(ValueError):
-    """These bytes are no PNG, or a broken one: no desktop could show them."""
+    """These bytes are not a PNG, or a broken one: no desktop could show them."""
 
 
 class Header(NamedTuple):

@@ -135,7 +135,7 @@ def sources_from_list(
     """Yield the sources a list names, each once; relative paths start from `cwd`.
 
     Raises:
-        UsageError: what the stream gives is no list with this delimiter.
+        UsageError: what the stream gives is not a list with this delimiter.
     """
     paths = (clean_path(item, cwd) for item in _items(stream, delimiter))
     folder_note = "a folder in a list of files; name it as an argument"

@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import subprocess
+import sys
 import zlib
 from contextlib import chdir
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pregen.cache.opening import OpenPolicy
 from pregen.cache.store import Cache
-from pregen.model import ALL_FLAVORS
+from pregen.model import ALL_FLAVORS, Flavor
 from pregen.thumbspec.pngchunks import PngError
 from tests.support.judges import png_walk
+from tests.support.running.capabilities import Capability, modes_count, needs
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pregen.cache.folder import CacheFile
 
+ROOT = Path(__file__).resolve().parents[2]
 KEYS = [f"{number:032x}" for number in range(6)]
 URI = "file:///a.jpg"
 
@@ -227,3 +230,31 @@ def test_descriptors_are_given_back(root: Path) -> None:
     with opened(root) as cache:
         next(cache.entries())
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_counting_takes_entries_for_what_listing_takes(root: Path, tmp_path: Path) -> None:
+    (root / "large" / "notes.txt").write_bytes(b"mine")
+    (root / "large" / f"{KEYS[2]}.png").symlink_to(tmp_path)
+    with Cache(bytes(root), policy=OpenPolicy.AS_FOUND) as cache:
+        found = cache.folder(Flavor.LARGE).count()
+    assert found == (2, 2 * len(entry_bytes()), 2)
+
+
+def test_a_link_is_named_once_however_often_folders_are_listed(root: Path, tmp_path: Path) -> None:
+    (root / "fail").rename(tmp_path / "outside")
+    (root / "fail").symlink_to(tmp_path / "outside")
+    with opened(root) as cache:
+        assert len(list(cache.folders())) == len(list(cache.folders())) == 4
+        assert cache.links == [bytes(root / "fail")]
+
+
+@needs(Capability.FILE_MODES)
+def test_a_folder_that_may_not_be_read_is_an_error_unless_it_is_to_be_mended(root: Path) -> None:
+    code = "import os, sys\nfrom pregen.cache.opening import OpenPolicy\n"
+    code += "from pregen.cache.store import Cache\nfrom pregen.errors import CacheError\n"
+    code += "root = os.fsencode(sys.argv[1])\nos.chmod(root + b'/large', 0)\n"
+    code += "assert len(list(Cache(root).folders())) == 5\n"
+    code += "try:\n    list(Cache(root, policy=OpenPolicy.AS_FOUND).folders())\n"
+    code += "except CacheError:\n    sys.exit(7)\n"
+    done = subprocess.run([*modes_count(), sys.executable, "-c", code, root], cwd=ROOT, check=False)
+    assert done.returncode == 7

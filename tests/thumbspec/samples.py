@@ -21,7 +21,7 @@ WHOLE_MTIME_NS = 1_700_000_000_000_000_000
 SIZE_BYTES = 4_123_456
 FACTS = pngbuild.SourceFacts(URI, MTIME_NS, SIZE_BYTES, "image/jpeg", 4032, 3024)
 
-#: What an entry says in DESIGN 3.3 before the optional keys, as (kind, key, value).
+#: What an entry says before the optional keys, as (kind, key, value).
 Said = tuple[str, str, str]
 IDENTITY: list[Said] = [
     ("iTXt", "Thumb::MTime", "1700000000.123456"),

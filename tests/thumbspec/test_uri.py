@@ -11,7 +11,7 @@ from pregen.thumbspec.naming import key
 from pregen.thumbspec.uri import all_uris, file_uri, path_from_uri, qt_uris
 from tests.thumbspec.samples import PATHS
 
-#: desktop-consumers 1.2, the columns GLib, Qt 6.8.3 and later, Qt 5 (None: as GLib).
+#: Seen by running the libraries: GLib, Qt 6.8.3 and later, Qt 5 (None: as GLib).
 TABLE: dict[str, tuple[str, str | None, str | None]] = {
     " ": ("%20", None, None),
     **{literal: (literal, None, None) for literal in "!$&'()*+,:=@-._~/"},
