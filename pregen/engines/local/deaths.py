@@ -24,8 +24,6 @@ from pregen.model import Job, Kind, Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pregen.engines.local.events import SlotReading
-
 #: The second death of the same cause is the job's own (it was alone).
 STRIKES: Final = 2
 #: Deaths of its own, each of another cause, by which a job is given up.
@@ -157,17 +155,16 @@ def innermost(last_words: bytes) -> str:
     return f"{function} ({PurePosixPath(path).name}:{line})"
 
 
-def blamed_job(open_jobs: Mapping[int, Job], delivered: int, last: SlotReading) -> Job | None:
+def blamed_job(open_jobs: Mapping[int, Job], in_flight: int | None, unreported: int) -> Job | None:
     """Find the job to blame: the one in flight, or one done just before and never reported.
 
     Args:
         open_jobs: what the worker had without having reported it, in the order of its work.
-        delivered: how many outcomes it had reported.
-        last: its slot, read after its end.
+        in_flight: the id of the job its slot named after its end.
+        unreported: how many jobs it had done and not reported, by its slot.
     """
-    if last.job_id is not None:
-        return open_jobs.get(last.job_id)
-    unreported = last.done - delivered
+    if in_flight is not None:
+        return open_jobs.get(in_flight)
     if 0 < unreported <= len(open_jobs):
         return list(open_jobs.values())[unreported - 1]
     return None

@@ -318,7 +318,7 @@ class Supervisor:
             return
         self._mark_dying(worker)
         self._open -= len(worker.open)
-        blamed = deaths.blamed_job(worker.open, worker.delivered, last)
+        blamed = deaths.blamed_job(worker.open, last.job_id, last.done - worker.delivered)
         death = deaths.true_death(death, worker.ended_for, worker.overdue_job, blamed)
         outcome = None if blamed is None else self._ledger.charge(blamed, death, pid)
         if outcome is None and death.external:
