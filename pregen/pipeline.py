@@ -35,7 +35,7 @@ from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.sharing import SharedEntries, SharedPlanner
 from pregen.thumbspec.naming import Published, key
-from pregen.walk import WalkCounts, folder_roots, sources_from_list, walk, working_directory
+from pregen.walk import WalkCounts, below, sources_from_list, walk, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -307,9 +307,8 @@ def _planner(
     if config.plan.publish:
         published = Published(config.plan.publish)
         known_before, uris = _PublishedMemory(known_before, published), published.uris
-    kin = None
-    if memory is None:
-        kin = ContentIndex(cache, config.plan.flavors, journal).candidates
+    index = ContentIndex(cache, config.plan.flavors, journal)
+    kin = index.candidates if memory is None else None
     return Planner(
         cache, config.plan, hints, count().__next__, known_before, shared=shared, kin=kin, uris=uris
     )
@@ -328,7 +327,7 @@ def _folders(config: RunConfig) -> tuple[bytes, ...]:
     shared = config.work.shared
     if shared and config.walk.follow_symlinks:
         return (b"/",)  # thumbnails go beside originals, wherever links lead
-    return folder_roots(config.walk.roots, _cwd() or b"/", of_files=shared)
+    return below(config.walk.roots, _cwd() or b"/", of_files=shared)
 
 
 def _totals(totals: Snapshot) -> RunTotals:

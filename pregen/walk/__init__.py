@@ -19,13 +19,7 @@ from typing import TYPE_CHECKING
 from pregen.config import Order
 from pregen.walk.filters import Caches, Globs
 from pregen.walk.order import in_order, of_shard
-from pregen.walk.roots import (
-    FolderRoot,
-    folder_roots,
-    look_at_roots,
-    sources_from_list,
-    working_directory,
-)
+from pregen.walk.roots import FolderRoot, below, look_at_roots, sources_from_list, working_directory
 from pregen.walk.tree import Tree, WalkContext, WalkCounts
 
 if TYPE_CHECKING:
@@ -34,7 +28,7 @@ if TYPE_CHECKING:
     from pregen.config import WalkConfig
     from pregen.model import Skip, Source
 
-__all__ = ["WalkCounts", "folder_roots", "sources_from_list", "walk", "working_directory"]
+__all__ = ["WalkCounts", "below", "sources_from_list", "walk", "working_directory"]
 
 
 def walk(

@@ -1,4 +1,4 @@
-"""`--order newest|oldest`, all sources by their mtime, in little memory; and `--shard`.
+"""`--order newest|oldest`: all sources by their mtime, in little memory.
 
 Sorted runs go to one unlinked file and are merged while they are read back. A million sources
 take 2.3 s of CPU and 31 MB; an SQLite table takes 4.0 s. Up to `RUN_SOURCES` stay in memory.
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pregen.config import Shard
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
     Record = tuple[int, bytes, int]
 
@@ -109,9 +113,12 @@ class _Runs:
             self._fd = -1
 
 
-# `--shard`: each machine walks the whole tree and keeps what is its own. The shares are disjoint,
-# together they are everything, and a source stays with its machine whatever else comes or goes.
-# They must all see the tree under the same path, because the path is what decides.
+# --- One tree over several machines without an engine between them: a stable split of its
+# sources
+#
+# Each machine walks the whole tree and keeps what is its own. The shares are disjoint, together
+# they are everything, and a source stays with its machine whatever else comes or goes. They must
+# all see the tree under the same path, because the path is what decides.
 
 
 def shard_of(path: bytes, count: int) -> int:

@@ -82,9 +82,7 @@ def look_at_roots(
     return found
 
 
-def folder_roots(
-    roots: Iterable[bytes], cwd: bytes, *, of_files: bool = False
-) -> tuple[bytes, ...]:
+def below(roots: Iterable[bytes], cwd: bytes, *, of_files: bool = False) -> tuple[bytes, ...]:
     """Return the roots that are folders, absolute, the first `_MOST_FOLDERS` of them.
 
     Args:
@@ -120,7 +118,8 @@ def look_at(path: bytes, caches: Caches) -> FolderRoot | Source | Skip:
     return source_or_special(path, status)
 
 
-# `--files-from`: sources from a list, one path after the other, as they come.
+# --- `--files-from`: sources from a list, one path after the other, as they come
+
 
 _BLOCK_BYTES = 64 * 1024
 #: Sixteen times the longest path Linux takes: no list, or the wrong delimiter.
@@ -138,7 +137,7 @@ def sources_from_list(
     a skip: lists age. A folder is a skip too: lists of `find` name folders along with their files.
 
     Raises:
-        UsageError: what the stream gives is not a list with this delimiter.
+        UsageError: what the stream gives is no list with this delimiter.
     """
     caches = Caches(cache_root)
     seen: set[bytes] = set()
