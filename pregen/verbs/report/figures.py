@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from pregen.model import FAILURES, Kind, Stages
-from pregen.sampling import Reservoir
+from pregen.verbs.sampling import Reservoir
 
 if TYPE_CHECKING:
     from pregen.journal.history import SourceHistory

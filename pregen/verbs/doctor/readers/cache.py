@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from pregen.cache.opening import OpenPolicy
 from pregen.cache.store import Cache
-from pregen.sampling import Reservoir
 from pregen.thumbspec.naming import OWN_PROGRAMS, source_path
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import SIZE, URI
 from pregen.verbs.doctor.facts import CacheFacts, Disk, FailRecords, FolderFacts, SeenSource
+from pregen.verbs.sampling import Reservoir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
