@@ -64,7 +64,7 @@ status = Command(
 )
 
 
-# --- What is in the cache, by flavor and by program, for `pregen status`: names and sizes only
+# What is in the cache, by flavor and by program: names and sizes only
 #
 # Whether entries are fresh it cannot tell: that takes their sources (`pregen show`, `pregen run`).
 
@@ -135,7 +135,7 @@ def _listed(folder: bytes) -> Iterator[os.DirEntry[bytes]]:
         ) from error
 
 
-# --- What `pregen status` tells, gathered from the cache and the journal. Reads only
+# What is shown, gathered from the cache and the journal. Reads only
 
 
 class StatusFacts(NamedTuple):
@@ -174,7 +174,7 @@ def gather(session: Session, runs: int) -> StatusFacts:
     return StatusFacts(root, path, census, last, counts, failures, tuple(warnings))
 
 
-# --- What `pregen status` tells a person. Pure but for the local time zone
+# The same for people. Pure but for the local time zone
 
 
 _TO_THE_SECOND = len("2026-11-21 02:19:44")
@@ -276,7 +276,7 @@ def _failure_lines(facts: StatusFacts) -> Iterator[str]:
         yield click.style(f"  ... and {text.count(hidden)} more; --json lists all", dim=True)
 
 
-# --- What `pregen status --json` writes. Pure
+# The same for `--json`. Pure
 
 
 def status_record(facts: StatusFacts) -> dict[str, Any]:

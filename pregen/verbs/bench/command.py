@@ -87,7 +87,7 @@ bench = ConfiguredCommand(
 )
 
 
-# --- Draws the tables of `pregen bench`: with rich on a terminal, as aligned text elsewhere
+# The tables: with rich on a terminal, as aligned text elsewhere
 
 
 _GAP = "  "
@@ -150,7 +150,7 @@ def _print_rich(tables: Iterable[Table]) -> None:
             console.print(Padding(Text(note), (0, 0, 0, 2), expand=False))
 
 
-# --- One call of `pregen bench`, from parsed flags to what is written: files, signals, tables
+# One call: files, signals, tables
 
 
 def bench_session(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pregen.verbs.clean.selection import Selection
 
 
-# --- Reads what an entry says of itself, as far as a selection needs it
+# Reads what an entry says of itself, as far as a selection needs it
 
 
 def facts_of(item: Item, *, read: bool) -> EntryFacts | None:
@@ -77,7 +77,7 @@ def _uri(head: PngHead, wanted: str) -> str:
     return next((uri for uri in uris if key(uri) == wanted), uris[0]) if uris else ""
 
 
-# --- The plan: which entries go, and what was counted on the way. Pure but for what it is given
+# The plan: which entries go, and what was counted on the way. Pure but for what it is given
 
 
 class Doomed(NamedTuple):
@@ -157,7 +157,7 @@ def over_size(spare: Iterable[Doomed], excess_bytes: int) -> list[Doomed]:
     return chosen
 
 
-# --- Looks through a cache by a selection, and deletes what was planned. The I/O of `pregen clean`
+# Looking through the cache, and deleting
 
 
 #: Entries looked at together: enough to keep the helpers busy, few enough to count aloud.

@@ -61,7 +61,7 @@ doctor = Command(
 )
 
 
-# --- Findings in words and as records. Pure
+# Findings in words and as records. Pure
 
 
 _COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}

@@ -158,7 +158,7 @@ def _is_below_any(path: bytes | None, above: Sequence[bytes]) -> bool:
     return path is not None and any(is_below(path, one) for one in above)
 
 
-# --- Reads what failed from the journal and from the fail records of all programs
+# Reads what failed from the journal and from the fail records of all programs
 
 
 def gather(journal: Journal, inventory: Inventory, examiner: Examiner) -> list[Failed]:

@@ -117,7 +117,7 @@ report = Command(
 )
 
 
-# --- The facts of a report, gathered from the journal and the cache. Reads only
+# What the page shows, gathered from the journal and the cache. Reads only
 
 
 def gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: bytes) -> ReportFacts:

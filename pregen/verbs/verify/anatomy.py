@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from pregen.thumbspec.pngtext import PngHead, Text, TextKind
 
-# --- What can be wrong with something in a cache. Values only
+# What can be wrong with something in a cache. Values only
 
 
 class Flaw(Enum):
@@ -92,7 +92,7 @@ class EntryFlaw(NamedTuple):
     """For people."""
 
 
-# --- Takes a PNG apart, strictly, to its last byte. Pure
+# Takes a PNG apart, strictly, to its last byte. Pure
 
 
 _SIGNATURE: Final = bytes((137, 80, 78, 71, 13, 10, 26, 10))

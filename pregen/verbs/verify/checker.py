@@ -236,7 +236,7 @@ def _uri_in(item: Item) -> str:
         return ""
 
 
-# --- Whose an entry is that does not say so, or says it wrongly: found by its name, the key
+# Whose an entry is that does not say so, or says it wrongly: found by its name, the key
 #
 # A key cannot be turned back into a URI. But the entries of one original have one key in all
 # flavors, the journal knows the sources of every run, and a user who names folders says where to
@@ -274,7 +274,7 @@ def by_siblings(keys: set[str], folders: Iterable[ItemFolder]) -> dict[str, byte
     return found
 
 
-# --- Clears away what is bad, so that a run makes it anew; mends modes where they are
+# Clears away what is bad, so that a run makes it anew; mends modes where they are
 #
 # What is not as it was when it was looked at is left alone. An entry that a desktop can show is
 # kept when its original is not there now: it could not be made again.

@@ -79,9 +79,6 @@ watch = ConfiguredCommand(
 )
 
 
-# --- One call of `pregen watch`: displays, signals, rounds, exit code
-
-
 def watch_session(
     session: Session, output: OutputConfig, config: RunConfig, how: FollowConfig
 ) -> ExitCode:
