@@ -11,7 +11,7 @@ import click
 
 from pregen import __version__
 from pregen.cache.folder import Folder
-from pregen.commandline import Command, print_lines, print_record, raw_bytes
+from pregen.commandline import Command, print_lines, print_record, raw_bytes, under
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import count, moment, printable, shown, size
 from pregen.display.words import WORDS
@@ -57,8 +57,9 @@ show = Command(
     callback=_show,
     params=[
         click.Argument(["files"], metavar="FILE...", type=raw_bytes, nargs=-1, required=True),
-        cache_option(heading="Options"),
-        option("json", heading="Options", help="Write a JSON object for each FILE."),
+        *under(
+            "Options", cache_option(), option("json", help="Write a JSON object for each FILE.")
+        ),
     ],
     help=_show.__doc__,
     epilog="Example: pregen show ~/Pictures/cat.jpg",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from pregen.commandline import Command, Option, print_lines, print_record
+from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
@@ -47,17 +47,19 @@ status = Command(
     "status",
     callback=_status,
     params=[
-        cache_option(heading="Options"),
-        Option(
-            ["--runs"],
-            metavar="NUMBER",
-            type=click.IntRange(0),
-            default=_RUNS,
-            show_default=True,
-            heading="Options",
-            help="How many of the last runs to show.",
-        ),
-        option("json", heading="Options", help="Write one JSON object."),
+        *under(
+            "Options",
+            cache_option(),
+            Option(
+                ["--runs"],
+                metavar="NUMBER",
+                type=click.IntRange(0),
+                default=_RUNS,
+                show_default=True,
+                help="How many of the last runs to show.",
+            ),
+            option("json", help="Write one JSON object."),
+        )
     ],
     help=_status.__doc__,
     epilog="Example: pregen status --runs 20",
