@@ -53,6 +53,13 @@ class Option(click.Option):
         return f"{hint} (${self.variable})" if given else hint
 
 
+def under(heading: str, *options: Option) -> tuple[Option, ...]:
+    """Return options that stand under a heading in the help."""
+    for option in options:
+        option.heading = heading
+    return options
+
+
 _HELP = frozenset({"-h", "--help", "--help-all"})
 #: In a context's `meta`: the help is to show debugging options too.
 _ALL = "pregen.help-all"

@@ -426,6 +426,8 @@ def _checked_one(option: click.Option, value: object, text_words: str) -> object
     )
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise ValueError(f"must be {words}, not {value!r}.")
+    if words is text_words:
+        value = str(value)
     try:
         option.type.convert(value, option, None)
     except click.BadParameter as error:

@@ -212,12 +212,12 @@ def this_session(cache: bytes | None = None) -> Session:
     return Session(os.environ, os.path.expanduser("~"), cache)
 
 
-def cache_option(**changed: Any) -> click.Option:
+def cache_option() -> Option:
     """Return the --cache of a verb, which goes before that of the program and PREGEN_CACHE."""
-    return option("cache", setting=False, expose_value=False, callback=_use_cache, **changed)
+    return option("cache", setting=False, expose_value=False, callback=_use_cache)
 
 
-def mount_timeout_option(heading: str) -> click.Option:
+def mount_timeout_option() -> Option:
     """Return the --mount-timeout of a verb that looks for originals."""
     from pregen.originals.mounts import DEFAULT_TIMEOUT_S  # noqa: PLC0415 - few verbs need it
 
@@ -227,7 +227,6 @@ def mount_timeout_option(heading: str) -> click.Option:
         type=click.FloatRange(0, min_open=True),
         default=f"{DEFAULT_TIMEOUT_S:g}",
         show_default=True,
-        heading=heading,
         help="How long a mount may take to answer; else its files count as not there.",
     )
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from pregen import __version__
-from pregen.commandline import Command, print_lines, print_record, raw_bytes
-from pregen.display import text as units
+from pregen.commandline import Command, print_lines, print_record, raw_bytes, under
 from pregen.display.records import VERSION, path_fields
-from pregen.display.text import printable, shown
+from pregen.display.text import count, moment, printable, shown, size
 from pregen.display.words import WORDS
 from pregen.errors import ExitCode
 from pregen.model import ALL_FLAVORS, Flavor, Source
@@ -58,16 +57,16 @@ show = Command(
     callback=_show,
     params=[
         click.Argument(["files"], metavar="FILE...", type=raw_bytes, nargs=-1, required=True),
-        cache_option(heading="Options"),
-        option("json", heading="Options", help="Write a JSON object for each FILE."),
+        *under(
+            "Options", cache_option(), option("json", help="Write a JSON object for each FILE.")
+        ),
     ],
     help=_show.__doc__,
     epilog="Example: pregen show ~/Pictures/cat.jpg",
 )
 
 
-# --- What the cache knows of one file: gathered for `pregen show`. Reads; makes no folder, no
-# file
+# What the cache knows of one file. Reads; makes no folder and no file
 
 
 _GONE = "the source is gone"
@@ -237,7 +236,7 @@ def _head(data: bytes) -> PngHead | None:
         return None
 
 
-# --- What the cache knows of one file, for people. Pure but for the local time zone
+# The same for people. Pure but for the local time zone
 
 
 _COLOURS = {"fresh": "green", "refit": "yellow", "unknown": "yellow"}
@@ -251,8 +250,8 @@ def file_lines(facts: FileFacts) -> Iterator[str]:
     if facts.source is None:
         yield click.style(f"  {facts.trouble}", fg="red")
     else:
-        size = units.count(facts.source.size_bytes)
-        yield f"  {size} bytes, changed {units.moment(facts.source.mtime_ns)}"
+        size_bytes = count(facts.source.size_bytes)
+        yield f"  {size_bytes} bytes, changed {moment(facts.source.mtime_ns)}"
         if facts.memory is not None:
             words = WORDS[facts.memory]
             why = f": {words.meaning}" if words.meaning else ""
@@ -282,12 +281,12 @@ def _entry_lines(entry: EntryFacts, title: str) -> Iterator[str]:
     yield f"    {click.style(printable(title), bold=True)}  {verdict}{why}"
     yield f"      {shown(entry.path)}"
     if entry.head is None:
-        yield f"      {units.size(entry.size_bytes)}, no PNG that can be read"
+        yield f"      {size(entry.size_bytes)}, no PNG that can be read"
         return
     head = entry.head
     interlaced = ", interlaced" if head.interlaced else ""
     yield (
-        f"      {head.width_px}x{head.height_px}, {units.size(entry.size_bytes)}, "
+        f"      {head.width_px}x{head.height_px}, {size(entry.size_bytes)}, "
         f"{head.bit_depth}-bit {_COLOR_TYPES.get(head.color_type, 'unknown')}{interlaced}"
     )
     width = max((len(text.key) for text in head.texts), default=0)
@@ -310,7 +309,7 @@ def _desktop_lines(entry: EntryFacts) -> Iterator[str]:
         yield f"      {desktop.client:<{width}}  {said}"
 
 
-# --- What the cache knows of one file, for `--json`. Pure
+# The same for `--json`. Pure
 
 
 def file_record(facts: FileFacts) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import Option, print_lines, print_record, raw_bytes
+from pregen.commandline import Option, print_lines, print_record, raw_bytes, under
 from pregen.display.text import cells, shown
 from pregen.errors import ExitCode, UsageError
 from pregen.options import PATHS, option, options
@@ -45,41 +45,43 @@ bench = ConfiguredCommand(
     params=[
         PATHS,
         *options("include", "exclude", "hidden", "follow-symlinks", "one-file-system"),
-        Option(
-            ["--sample"],
-            metavar="NUMBER",
-            type=click.IntRange(1, 100_000),
-            default=DEFAULT_SOURCES,
-            show_default=True,
-            heading="Which files",
-            help="At most so many files are measured.",
-        ),
-        Option(
-            ["--seed"],
-            metavar="NUMBER",
-            type=click.IntRange(0),
-            default=0,
-            show_default=True,
-            debug=True,
-            heading="Which files",
-            help="Draws another sample; the same number draws the same one.",
+        *under(
+            "Which files",
+            Option(
+                ["--sample"],
+                metavar="NUMBER",
+                type=click.IntRange(1, 100_000),
+                default=DEFAULT_SOURCES,
+                show_default=True,
+                help="At most so many files are measured.",
+            ),
+            Option(
+                ["--seed"],
+                metavar="NUMBER",
+                type=click.IntRange(0),
+                default=0,
+                show_default=True,
+                debug=True,
+                help="Draws another sample; the same number draws the same one.",
+            ),
         ),
         option("flavors", heading="How"),
         *options("workers", "decoder", "timeout", "max-pixels"),
-        option("json", help="Write one JSON object instead of tables."),
-        Option(
-            ["--save"],
-            metavar="FILE",
-            type=raw_bytes,
-            heading="Output",
-            help="Keep that JSON object in FILE.",
-        ),
-        Option(
-            ["--compare"],
-            metavar="FILE",
-            type=raw_bytes,
-            heading="Output",
-            help="Set the numbers against those that --save kept in FILE.",
+        *under(
+            "Output",
+            option("json", help="Write one JSON object instead of tables."),
+            Option(
+                ["--save"],
+                metavar="FILE",
+                type=raw_bytes,
+                help="Keep that JSON object in FILE.",
+            ),
+            Option(
+                ["--compare"],
+                metavar="FILE",
+                type=raw_bytes,
+                help="Set the numbers against those that --save kept in FILE.",
+            ),
         ),
     ],
     help=_bench.__doc__,
@@ -87,7 +89,7 @@ bench = ConfiguredCommand(
 )
 
 
-# --- Draws the tables of `pregen bench`: with rich on a terminal, as aligned text elsewhere
+# The tables: with rich on a terminal, as aligned text elsewhere
 
 
 _GAP = "  "
@@ -150,7 +152,7 @@ def _print_rich(tables: Iterable[Table]) -> None:
             console.print(Padding(Text(note), (0, 0, 0, 2), expand=False))
 
 
-# --- One call of `pregen bench`, from parsed flags to what is written: files, signals, tables
+# One call: files, signals, tables
 
 
 def bench_session(

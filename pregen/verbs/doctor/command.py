@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import Command, print_lines, print_record, raw_bytes
+from pregen.commandline import Command, print_lines, print_record, raw_bytes, under
 from pregen.display.records import VERSION
 from pregen.errors import ExitCode
 from pregen.options import option
@@ -52,16 +52,17 @@ doctor = Command(
     callback=_doctor,
     params=[
         click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1),
-        cache_option(heading="Options"),
-        option(
-            "json", heading="Options", help="Write a JSON object for each finding, and a last one."
+        *under(
+            "Options",
+            cache_option(),
+            option("json", help="Write a JSON object for each finding, and a last one."),
         ),
     ],
     help=_doctor.__doc__,
 )
 
 
-# --- Findings in words and as records. Pure
+# Findings in words and as records. Pure
 
 
 _COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}

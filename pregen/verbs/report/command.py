@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pregen import __version__
-from pregen.commandline import Command, Option
+from pregen.commandline import Command, Option, under
 from pregen.errors import ExitCode, PregenError, UsageError
 from pregen.installation import requires
 from pregen.session import Session, cache_option
@@ -103,21 +103,23 @@ report = Command(
     callback=_report,
     params=[
         click.Argument(["run_id"], metavar="[RUN]", type=click.IntRange(1), required=False),
-        cache_option(heading="Options"),
-        Option(
-            ["-o", "--output"],
-            metavar="FILE",
-            default="report.html",
-            show_default=True,
-            heading="Options",
-            help="Where to write it; - is standard output.",
+        *under(
+            "Options",
+            cache_option(),
+            Option(
+                ["-o", "--output"],
+                metavar="FILE",
+                default="report.html",
+                show_default=True,
+                help="Where to write it; - is standard output.",
+            ),
         ),
     ],
     help=_report.__doc__,
 )
 
 
-# --- The facts of a report, gathered from the journal and the cache. Reads only
+# What the page shows, gathered from the journal and the cache. Reads only
 
 
 def gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: bytes) -> ReportFacts:

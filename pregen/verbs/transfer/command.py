@@ -13,7 +13,7 @@ import click
 
 from pregen import __version__
 from pregen.cache.errors import cache_error
-from pregen.commandline import Command, Option, flavors, print_lines, print_record, raw_bytes
+from pregen.commandline import Command, Option, flavors, print_lines, print_record, raw_bytes, under
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import plural, printable, size
 from pregen.errors import ExitCode, UsageError
@@ -111,48 +111,48 @@ def _import(session: Session, /, *, sources: tuple[bytes, ...], wait: bool, json
     return code
 
 
-def _shared_options() -> list[click.Option]:
-    return [
-        cache_option(heading="Options"),
-        option("wait", heading="Options"),
+def _shared_options() -> tuple[Option, ...]:
+    return under(
+        "Options",
+        cache_option(),
+        option("wait"),
         option(
             "json",
-            heading="Options",
             help="Write a JSON object per line: what was refused, a summary at the end.",
         ),
-    ]
+    )
 
 
 export = Command(
     "export",
     callback=_export,
     params=[
-        Option(
-            ["--to"],
-            metavar="DIR|FILE.tar",
-            type=raw_bytes,
-            required=True,
-            heading="Options",
-            help="A thumbnails folder, which is made if its name ends with /, or a tar file; - is "
-            "a tar to standard output.",
-        ),
-        Option(
-            ["--under"],
-            metavar="PATH",
-            type=raw_bytes,
-            multiple=True,
-            heading="Options",
-            help="Only entries of files in this folder, or with URIs below this one; may be "
-            "repeated.",
-        ),
-        Option(
-            ["--flavors", "wanted"],
-            metavar="LIST",
-            type=flavors,
-            default="normal,large,x-large,xx-large",
-            show_default=True,
-            heading="Options",
-            help="Only these sizes.",
+        *under(
+            "Options",
+            Option(
+                ["--to"],
+                metavar="DIR|FILE.tar",
+                type=raw_bytes,
+                required=True,
+                help="A thumbnails folder, which is made if its name ends with /, or a tar file; - "
+                "is a tar to standard output.",
+            ),
+            Option(
+                ["--under"],
+                metavar="PATH",
+                type=raw_bytes,
+                multiple=True,
+                help="Only entries of files in this folder, or with URIs below this one; may be "
+                "repeated.",
+            ),
+            Option(
+                ["--flavors", "wanted"],
+                metavar="LIST",
+                type=flavors,
+                default="normal,large,x-large,xx-large",
+                show_default=True,
+                help="Only these sizes.",
+            ),
         ),
         *_shared_options(),
     ],

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pregen.session import Session
 
 
-# --- Entries of pictures that were deleted or moved away, and their going
+# Entries of pictures that were deleted or moved away, and their going
 #
 # Which they may be, the events and the journal say; whether they go, `clean` decides as ever: an
 # entry is read, its original looked for, and "not mounted" never taken for "gone".
@@ -116,7 +116,7 @@ def _clean(session: Session, selection: Selection, keys: Iterable[str] | None) -
         return tally.entries[CleanReason.MISSING]
 
 
-# --- The rounds: what is done about each group of changes
+# The rounds: what is done about each group of changes
 
 
 #: A storm goes on for longer than anybody wants to wait: it is worked on in portions.
