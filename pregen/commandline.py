@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+#: For modules that only word what a verb prints.
+style = click.style
+
 
 class Option(click.Option):
     """An option with its place in the help, and a variable `PREGEN_<NAME>` if it is a setting.
