@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 import click
 
 from pregen import __version__
-from pregen.commandline import (
-    Option,
+from pregen.argument_types import (
     age_s,
     flavors,
     next_time,
@@ -26,6 +25,7 @@ from pregen.commandline import (
     shard,
     size_bytes,
 )
+from pregen.commandline import Option
 from pregen.config import (
     CONNECT_TIMEOUT_S,
     HEADINGS,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import Option, raw_bytes
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Option
 from pregen.config import Check
 from pregen.errors import UsageError
 from pregen.options import option, options

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from pregen import __version__
-from pregen.commandline import Command, print_lines, print_record, raw_bytes, under
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Command, print_lines, print_record, under
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import count, moment, printable, shown, size
 from pregen.display.words import WORDS

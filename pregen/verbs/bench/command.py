@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import Option, print_lines, print_record, raw_bytes, under
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Option, print_lines, print_record, under
 from pregen.display.text import cells, shown
 from pregen.errors import ExitCode, UsageError
 from pregen.options import PATHS, option, options

@@ -11,16 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import (
-    Command,
-    Option,
-    age_s,
-    print_lines,
-    print_record,
-    raw_bytes,
-    size_bytes,
-    under,
-)
+from pregen.argument_types import age_s, raw_bytes, size_bytes
+from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown

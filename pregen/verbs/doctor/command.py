@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import Command, print_lines, print_record, raw_bytes, under
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Command, print_lines, print_record, under
 from pregen.display.records import VERSION
 from pregen.errors import ExitCode
 from pregen.options import option

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from pregen import __version__
+from pregen.argument_types import flavors, raw_bytes
 from pregen.cache.errors import cache_error
-from pregen.commandline import Command, Option, flavors, print_lines, print_record, raw_bytes, under
+from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import plural, printable, size
 from pregen.errors import ExitCode, UsageError

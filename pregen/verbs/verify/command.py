@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pregen.commandline import Command, Option, print_lines, print_record, raw_bytes, under
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.errors import ExitCode
 from pregen.options import option
 from pregen.session import Session, cache_option, mount_timeout_option

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import Option, print_record, raw_bytes, under
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Option, print_record, under
 from pregen.config import OutputConfig
 from pregen.display.output import Output
 from pregen.display.text import plural
