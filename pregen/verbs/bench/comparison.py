@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pregen.display.records import VERSION, Record
+from pregen.display.text import plural
 from pregen.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Two benches of one thing differ by a few percent; less than this is no change.
 SAME = 0.05
@@ -18,10 +16,9 @@ class Row(NamedTuple):
     """One number, then and now."""
 
     name: str
+    """Ends in the unit."""
     old: float
     new: float
-    speed: bool
-    """True when more is better."""
 
     @property
     def ratio(self) -> float:
@@ -30,8 +27,8 @@ class Row(NamedTuple):
 
     @property
     def gain(self) -> float:
-        """How many times as good; 1 when nothing changed."""
-        return self.ratio if self.speed else 1 / self.ratio
+        """How many times as good; 1 when nothing changed. More is better of speeds alone."""
+        return self.ratio if self.name.endswith("/s") else 1 / self.ratio
 
 
 def check(old: Any) -> Record:
@@ -45,30 +42,30 @@ def check(old: Any) -> Record:
     if old.get("v") != VERSION:
         raise UsageError(f"is of version {old.get('v')!r}; this pregen compares version {VERSION}.")
     try:
-        list(_numbers(old))
-        list(_circumstances(old))
-    except (KeyError, TypeError, AttributeError) as error:
+        _numbers(old)
+        _circumstances(old)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"is damaged: {error!r} makes no sense there.") from error
     return old
 
 
 def rows(old: Record, new: Record) -> list[Row]:
     """Return a row for every number that both have, in the order of the new one's tables."""
-    before = {name: value for name, value, _ in _numbers(old)}
+    before = _numbers(old)
     return [
-        Row(name, before[name], value, speed)
-        for name, value, speed in _numbers(new)
+        Row(name, before[name], value)
+        for name, value in _numbers(new).items()
         if before.get(name) and value
     ]
 
 
 def warnings(old: Record, new: Record) -> list[str]:
     """Return what makes the comparison one of different things."""
-    before = dict(_circumstances(old))
+    before, now = _circumstances(old), _circumstances(new)
     return [
         f"{name}: {before[name]} then, {value} now"
-        for name, value in _circumstances(new)
-        if before.get(name) != value
+        for name, value in now.items()
+        if before[name] != value
     ]
 
 
@@ -83,43 +80,38 @@ def comparison_record(old: Record, new: Record) -> Record:
     }
 
 
-def _numbers(result: Record) -> Iterator[tuple[str, float, bool]]:
-    for name in ("warm", "cold"):
-        yield f"{name}, images/s", float(result[name]["images_per_s"]), True
+def _numbers(result: Record) -> dict[str, float]:
+    prediction, decoders = result["prediction"], result["decoders"] or {"each": []}
+    found = {f"{name}, images/s": result[name]["images_per_s"] for name in ("warm", "cold")}
     for name, spent_s in result["warm"]["stages_s"].items():
-        yield f"{name}, ms", float(spent_s) * 1e3, False
+        found[f"{name}, ms"] = spent_s * 1e3
     for loader in result["loaders"]:
         kind = loader["mime"].rpartition("/")[2]
-        yield f"{loader['loader']} {kind}, ms", float(loader["picture_s"]) * 1e3, False
-    for one in (result["decoders"] or {}).get("each", ()):
-        yield f"JPEG by {one['name']}, ms", float(one["picture_s"]) * 1e3, False
+        found[f"{loader['loader']} {kind}, ms"] = loader["picture_s"] * 1e3
+    for one in decoders["each"]:
+        found[f"JPEG by {one['name']}, ms"] = one["picture_s"] * 1e3
     for step in result["scaling"]:
-        workers = step["workers"]
-        yield (
-            f"{workers} worker{'s'[: workers > 1]}, images/s",
-            float(step["images_per_s"]),
-            True,
-        )
+        found[f"{plural(step['workers'], 'worker')}, images/s"] = step["images_per_s"]
     if result["floor"]:
-        yield "times the floor", float(result["floor"]["ratio"]), False
-    prediction = result["prediction"]
-    yield "start-up, s", float(prediction["startup_s"]), False
-    yield "whole library warm, s", float(prediction["warm"]["total"]), False
-    yield "whole library cold, s", float(prediction["cold"]["total"]), False
+        found["times the floor"] = result["floor"]["ratio"]
+    found["start-up, s"] = prediction["startup_s"]
+    found["whole library warm, s"] = prediction["warm"]["total"]
+    found["whole library cold, s"] = prediction["cold"]["total"]
+    return {name: float(value) for name, value in found.items()}
 
 
-def _circumstances(result: Record) -> Iterator[tuple[str, str]]:
-    machine = result["machine"]
-    yield "machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"
-    yield "pregen", str(machine["pregen"])
-    yield "Python", str(machine["python"])
-    yield (
-        "libraries",
-        ", ".join(f"{name} {version}" for name, version in sorted(machine["libraries"].items())),
-    )
-    settings = result["settings"]
-    yield "workers", str(settings["workers"])
-    yield "flavors", ",".join(settings["flavors"])
-    yield "decoder", str(settings["decoder"])
-    yield "sample", f"{result['sample']['sources']} files ({result['sample']['digest'][:8]})"
-    yield "library", f"{result['library']['sources']} files, {result['library']['bytes']} bytes"
+def _circumstances(result: Record) -> dict[str, str]:
+    machine, settings = result["machine"], result["settings"]
+    sample, library = result["sample"], result["library"]
+    versions = (f"{name} {version}" for name, version in sorted(machine["libraries"].items()))
+    return {
+        "machine": f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}",
+        "pregen": str(machine["pregen"]),
+        "Python": str(machine["python"]),
+        "libraries": ", ".join(versions),
+        "workers": str(settings["workers"]),
+        "flavors": ",".join(settings["flavors"]),
+        "decoder": str(settings["decoder"]),
+        "sample": f"{sample['sources']} files ({sample['digest'][:8]})",
+        "library": f"{library['sources']} files, {library['bytes']} bytes",
+    }

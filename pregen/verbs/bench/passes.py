@@ -23,41 +23,9 @@ from pregen.display.words import label
 from pregen.engines.base import make_work
 from pregen.errors import UsageError
 from pregen.model import FAILURES, Kind, Source
-from pregen.verbs.bench import environment
-from pregen.verbs.bench.contest import (
-    CONTENDERS,
-    FLOOR_TURNS,
-    contest_of,
-    floor_of,
-    make_contest,
-    make_floor,
-)
+from pregen.verbs.bench import contest, environment, result, stats
 from pregen.verbs.bench.measure import Course, check, measure, run_s
-from pregen.verbs.bench.result import (
-    BenchResult,
-    BenchSettings,
-    Cold,
-    Contest,
-    Floor,
-    Library,
-    Prediction,
-    SampleResult,
-    StratumTotals,
-    Troubled,
-    Warm,
-)
 from pregen.verbs.bench.sample import draw, stratum_of
-from pregen.verbs.bench.stats import (
-    Measured,
-    WholeRun,
-    costs_s,
-    estimate,
-    groups,
-    library_s,
-    limit,
-    overall,
-    scaling,
-)
 from pregen.walk import WalkCounts, walk
 
 if TYPE_CHECKING:
@@ -67,7 +35,6 @@ if TYPE_CHECKING:
     from pregen.engines.base import WorkFactory
     from pregen.model import Outcome
     from pregen.pipeline import RunStop
-    from pregen.verbs.bench.result import Estimate
     from pregen.verbs.bench.sample import Sample
     from pregen.verbs.bench.stats import Pass
 
@@ -94,7 +61,7 @@ _ONCE = frozenset({Kind.CRASHED, Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DISTUR
 
 def run_bench(
     config: RunConfig, most_sources: int, seed: int, stop: RunStop, say: Say
-) -> BenchResult:
+) -> result.BenchResult:
     """Measure.
 
     Args:
@@ -128,17 +95,17 @@ def run_bench(
             "no pictures found: name a folder that holds some. Hidden ones need --hidden."
         )
     with environment.scratch_folder(config.work.cache_root) as scratch:
-        measured = _Bench(config, sample, scratch, stop, say)
-        return measured.result(_library(sample, counts.passed_over, unreadable))
+        bench = _Bench(config, sample, scratch, stop, say)
+        return bench.all_passes(_library(sample, counts.passed_over, unreadable))
 
 
-def _library(sample: Sample, passed_over: int, unreadable: int) -> Library:
-    drawn = Counter(map(stratum_of, sample.sources))
+def _library(sample: Sample, passed_over: int, unreadable: int) -> result.Library:
+    drawn = Counter(sample.strata)
     strata = (
-        StratumTotals(stratum.extension, 4**stratum.size_class, *totals, drawn=drawn[stratum])
-        for stratum, totals in sorted(sample.library.items())
+        result.StratumTotals(each.extension, 4**each.size_class, *totals, drawn=drawn[each])
+        for each, totals in sorted(sample.library.items())
     )
-    return Library(*sample.total, passed_over, unreadable, tuple(strata))
+    return result.Library(*sample.total, passed_over, unreadable, tuple(strata))
 
 
 class _Bench:
@@ -155,38 +122,38 @@ class _Bench:
         self._workers = config.engine.workers
         self._warmups: Sequence[Source] = ()
 
-    def result(self, library: Library) -> BenchResult:
+    def all_passes(self, library: result.Library) -> result.BenchResult:
         """Do all passes."""
         found = self._first()
         sources = [one for one in self._sample.sources if found[one.path].kind not in _ONCE]
         passes = self._scaling(sources, found)
         last = passes[-1]
         cold, cold_pass = self._cold(sources, last)
-        warm = Warm(overall(last), last.cpu_share)
+        warm = result.Warm(stats.overall(last), last.cpu_share)
         made = _by_path(last)
         jpegs = [one for one in sources if _is_made_jpeg(made[one.path])]
         work = self._config.work
-        return BenchResult(
+        return result.BenchResult(
             machine=environment.describe(work.version),
             roots=self._config.walk.roots,
-            settings=BenchSettings(
+            settings=result.BenchSettings(
                 self._workers, tuple(flavor.directory for flavor in work.flavors), work.decoder
             ),
             library=library,
             sample=self._sample_result(found),
             warm=warm,
             cold=cold,
-            loaders=groups(last),
-            scaling=scaling(passes, warm.group.images_per_s),
+            loaders=stats.groups(last),
+            scaling=stats.scaling(passes, warm.group.images_per_s),
             decoders=self._contest(jpegs),
-            floor=self._floor(jpegs, costs_s(last)),
-            limit=limit(cold.slowdown, warm.cpu_share, cold.cpu_share),
+            floor=self._floor(jpegs, stats.costs_s(last)),
+            limit=stats.limit(cold.slowdown, warm.cpu_share, cold.cpu_share),
             prediction=self._prediction(sources, last, cold_pass, cold.slowdown),
         )
 
-    def _sample_result(self, found: Mapping[bytes, Outcome]) -> SampleResult:
+    def _sample_result(self, found: Mapping[bytes, Outcome]) -> result.SampleResult:
         sample, outcomes = self._sample, found.values()
-        return SampleResult(
+        return result.SampleResult(
             sources=len(sample.sources),
             bytes=sum(source.size_bytes for source in sample.sources),
             seed=sample.seed,
@@ -195,7 +162,7 @@ class _Bench:
             kinds=Counter(each.kind for each in outcomes),
             needs_extra=Counter(each.extra for each in outcomes if each.kind is Kind.NEEDS_EXTRA),
             failures=tuple(
-                Troubled(each.path, each.kind, each.message)
+                result.Troubled(each.path, each.kind, each.message)
                 for each in outcomes
                 if each.kind in _TROUBLES
             ),
@@ -243,7 +210,7 @@ class _Bench:
             passes.append(self._pass([sources[i] for i in chosen], workers, times))
         return passes
 
-    def _cold(self, sources: Sequence[Source], warm: Pass) -> tuple[Cold, Pass]:
+    def _cold(self, sources: Sequence[Source], warm: Pass) -> tuple[result.Cold, Pass]:
         resident_share = 1.0
 
         def forget() -> None:
@@ -254,39 +221,43 @@ class _Bench:
         self._say("cold")
         done = self._pass(sources, before=forget)
         slowdown = max(1.0, done.loaded_ns * warm.repeats / warm.loaded_ns)
-        return Cold(overall(done), done.cpu_share, slowdown, resident_share), done
+        return result.Cold(stats.overall(done), done.cpu_share, slowdown, resident_share), done
 
-    def _contest(self, jpegs: Sequence[Source]) -> Contest | None:
+    def _contest(self, jpegs: Sequence[Source]) -> result.Contest | None:
         if not jpegs:
             return None
         self._say("decoders side by side")
         step = -(-len(jpegs) // _CONTEST_PICTURES)
-        chosen = [source for source in jpegs[::step] for _ in CONTENDERS]
-        return contest_of(self._pass(chosen, 1, _CONTEST_ROUNDS, make_contest))
+        chosen = [source for source in jpegs[::step] for _ in contest.CONTENDERS]
+        return contest.contest_of(self._pass(chosen, 1, _CONTEST_ROUNDS, contest.make_contest))
 
-    def _floor(self, jpegs: Sequence[Source], run_costs_s: Mapping[bytes, float]) -> Floor | None:
+    def _floor(
+        self, jpegs: Sequence[Source], costs_s: Mapping[bytes, float]
+    ) -> result.Floor | None:
         if not jpegs:
             return None
         self._say("the floor")
-        chosen = [source for source in jpegs for _ in range(FLOOR_TURNS)]
-        times = repeats([run_costs_s[source.path] for source in chosen], self._workers)
-        return floor_of(self._pass(chosen, self._workers, times, make_floor))
+        chosen = [source for source in jpegs for _ in range(contest.FLOOR_TURNS)]
+        times = repeats([costs_s[source.path] for source in chosen], self._workers)
+        return contest.floor_of(self._pass(chosen, self._workers, times, contest.make_floor))
 
     def _prediction(
         self, sources: Sequence[Source], warm: Pass, cold: Pass, slowdown: float
-    ) -> Prediction:
+    ) -> result.Prediction:
         disk = os.statvfs(self._scratch)
-        costs, cold_costs, outcomes = costs_s(warm), costs_s(cold), _by_path(warm)
+        costs, cold_costs, outcomes = stats.costs_s(warm), stats.costs_s(cold), _by_path(warm)
 
-        def library(values: Mapping[bytes, float]) -> Estimate:
-            known = [Measured(stratum_of(one), one.size_bytes, values[one.path]) for one in sources]
-            return estimate(self._sample.library, known)
+        def library(values: Mapping[bytes, float]) -> result.Estimate:
+            known = [
+                stats.Measured(stratum_of(one), one.size_bytes, values[one.path]) for one in sources
+            ]
+            return stats.estimate(self._sample.library, known)
 
         run = self._program(sources, costs, warm.idle_ns / 1e9)
-        return Prediction(
+        return result.Prediction(
             startup_s=run.startup_s,
-            warm=library_s(run, sum(costs.values()), library(costs)),
-            cold=library_s(run, sum(cold_costs.values()), library(cold_costs), slowdown),
+            warm=stats.library_s(run, sum(costs.values()), library(costs)),
+            cold=stats.library_s(run, sum(cold_costs.values()), library(cold_costs), slowdown),
             entries=library({path: each.entries_written for path, each in outcomes.items()}),
             disk_bytes=library(
                 {path: _on_disk(each, disk.f_frsize) for path, each in outcomes.items()}
@@ -296,7 +267,7 @@ class _Bench:
 
     def _program(
         self, sources: Sequence[Source], costs: Mapping[bytes, float], tail_s: float
-    ) -> WholeRun:
+    ) -> stats.WholeRun:
         """Time the program over all sources, and over one for each worker, in turns."""
         few = sorted(sources, key=lambda source: costs[source.path])[: self._workers]
         whole_s: list[float] = []
@@ -309,7 +280,7 @@ class _Bench:
                 break
         wall_s = median(whole_s)
         startup_s = median(few_s) - max(costs[source.path] for source in few)
-        return WholeRun(wall_s, min(wall_s, max(0.0, startup_s)), tail_s)
+        return stats.WholeRun(wall_s, min(wall_s, max(0.0, startup_s)), tail_s)
 
     def _timed(self, sources: Sequence[Source]) -> float:
         with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder:

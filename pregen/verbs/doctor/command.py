@@ -84,11 +84,8 @@ def finding_record(finding: Finding) -> dict[str, Any]:
     return {
         "v": VERSION,
         "type": "finding",
+        **finding._asdict(),
         "severity": finding.severity.name.lower(),
-        "code": finding.code,
-        "about": finding.about,
-        "why": finding.why,
-        "mend": list(finding.mend),
     }
 
 

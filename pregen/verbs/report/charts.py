@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from pregen.display.text import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 #: No page is likely to have these of its own.
 _INK: Final = "#0a0b0c"
@@ -96,6 +96,11 @@ def stacked(rows: Sequence[str], parts: Sequence[Series], unit: str, title: str)
         if len(parts) > 1:
             figure.legend(loc="outside upper left", ncols=len(parts), fontsize=10)
         return _svg(figure, title)
+
+
+def bars(values: Mapping[str, float], unit: str, title: str) -> str:
+    """Draw one bar for each name."""
+    return stacked(list(values), [Series("", list(values.values()))], unit, title)
 
 
 def _svg(figure: Figure, title: str) -> str:

@@ -138,34 +138,21 @@ def _charts(figures: Figures) -> list[tuple[str, str, Markup]]:
         "ms a picture",
         "milliseconds by stage and decoder",
     )
-    formats = charts.stacked(
-        [printable(name) for name, _ in mimes],
-        [Series("pictures", [number for _, number in mimes])],
-        "pictures",
-        "pictures by format",
-    )
-    by_size = charts.stacked(
-        [_size_name(number) for number in sizes],
-        [Series("pictures", [figures.sizes[number] for number in sizes])],
-        "pictures",
-        "pictures by size",
-    )
-    busy = charts.stacked(
-        [str(pid) for pid, _ in workers],
-        [Series("busy", [100 * each.busy_ns / figures.wall_ns for _, each in workers])],
-        "% of the run",
-        "share of the run each worker was busy",
-    )
+    formats = {printable(name): number for name, number in mimes}
+    by_size = {_size_name(number): figures.sizes[number] for number in sizes}
+    busy = {str(pid): 100 * each.busy_ns / figures.wall_ns for pid, each in workers}
+    busy_words = f"How much of the run each worker spent on pictures.{_at_once(figures)}"
+    stage_words = "Milliseconds of one worker for one picture, by what decoded it."
     drawn = (
         ("Speed", "", speed),
+        ("Time by stage", stage_words, stages),
+        ("Formats", "", charts.bars(formats, "pictures", "pictures by format")),
+        ("Sizes", "", charts.bars(by_size, "pictures", "pictures by size")),
         (
-            "Time by stage",
-            "Milliseconds of one worker for one picture, by what decoded it.",
-            stages,
+            "Workers",
+            busy_words,
+            charts.bars(busy, "% of the run", "share of the run each worker was busy"),
         ),
-        ("Formats", "", formats),
-        ("Sizes", "", by_size),
-        ("Workers", f"How much of the run each worker spent on pictures.{_at_once(figures)}", busy),
     )
     # our own drawings, in which text is escaped by matplotlib's XML writer
     return [(heading, words, Markup(svg)) for heading, words, svg in drawn]  # noqa: S704

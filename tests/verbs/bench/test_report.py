@@ -51,9 +51,9 @@ def test_names_have_a_colour_and_numbers_have_none() -> None:
 @pytest.mark.parametrize(
     ("row", "gain"),
     [
-        (Row("images/s", 10.0, 20.0, speed=True), 2.0),
-        (Row("ms", 10.0, 20.0, speed=False), 0.5),
-        (Row("ms", 10.0, 10.0, speed=False), 1.0),
+        (Row("warm, images/s", 10.0, 20.0), 2.0),
+        (Row("read, ms", 10.0, 20.0), 0.5),
+        (Row("read, ms", 10.0, 10.0), 1.0),
     ],
 )
 def test_twice_the_speed_is_better_and_twice_the_time_is_worse(row: Row, gain: float) -> None:

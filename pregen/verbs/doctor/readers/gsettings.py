@@ -14,20 +14,12 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING, Final
 
 from pregen.verbs.doctor.facts import SCHEMAS
-from pregen.verbs.doctor.readers.desktops import (
-    ask,
-    find,
-    matching,
-    parse,
-    parse_xml,
-    read_text,
-)
+from pregen.verbs.doctor.readers import desktops
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pregen.verbs.doctor.facts import Setting
-    from pregen.verbs.doctor.readers.desktops import Config
 
 #: What rules ask for.
 _KEYS: Final = frozenset(
@@ -47,15 +39,15 @@ _NUMBERS: Final = {b"i": "<i", b"u": "<I", b"x": "<q", b"t": "<Q", b"n": "<h", b
 _MOST_DEPTH: Final = 64
 
 
-def read_gsettings(config: Config) -> dict[str, dict[str, Setting]]:
+def read_gsettings(config: desktops.Config) -> dict[str, dict[str, Setting]]:
     """Return effective values by schema and key, of the schemas that are installed."""
-    if find("gsettings"):
+    if desktops.find("gsettings"):
         return {schema: found for schema in SCHEMAS if (found := _asked(schema)) is not None}
     return _from_files(config)
 
 
 def _asked(schema: str) -> dict[str, Setting] | None:
-    said = ask("gsettings", "list-recursively", schema)
+    said = desktops.ask("gsettings", "list-recursively", schema)
     if said is None:
         return None  # not installed
     words = (line.split(" ", 2) for line in said.splitlines() if line.count(" ") > 1)
@@ -86,12 +78,12 @@ def parse_value(text: str) -> Setting | None:
     return value if isinstance(value, (int, str)) else None
 
 
-def _from_files(config: Config) -> dict[str, dict[str, Setting]]:
+def _from_files(config: desktops.Config) -> dict[str, dict[str, Setting]]:
     folders = _schema_folders(config)
     overrides = [
-        parse(read_text(path))
+        desktops.parse(desktops.read_text(path))
         for folder in folders
-        for path in matching(folder, "*.gschema.override")
+        for path in desktops.matching(folder, "*.gschema.override")
     ]
     own = _own_values(config)
     found = {}
@@ -104,7 +96,7 @@ def _from_files(config: Config) -> dict[str, dict[str, Setting]]:
     return found
 
 
-def _schema_folders(config: Config) -> list[str]:
+def _schema_folders(config: desktops.Config) -> list[str]:
     """Return where schemas are, the more important last."""
     environ = config.environ
     dirs = (environ.get("XDG_DATA_DIRS") or _DATA_DIRS).split(":")
@@ -116,11 +108,11 @@ def _schema_folders(config: Config) -> list[str]:
 def _schemas(folders: list[str]) -> dict[str, tuple[str, dict[str, Setting]]]:
     """Return path and defaults of every schema that rules ask for."""
     found = {}
-    for file in (path for folder in folders for path in matching(folder, "*.gschema.xml")):
-        text = read_text(file)
+    for file in (path for folder in folders for path in desktops.matching(folder, "*.gschema.xml")):
+        text = desktops.read_text(file)
         if not any(f'"{schema}"' in text for schema in SCHEMAS):
             continue
-        for schema in parse_xml(text).iter("schema"):
+        for schema in desktops.parse_xml(text).iter("schema"):
             name = schema.get("id", "")
             if name in SCHEMAS:
                 keys = schema.iter("key")
@@ -129,10 +121,10 @@ def _schemas(folders: list[str]) -> dict[str, tuple[str, dict[str, Setting]]]:
     return found
 
 
-def _own_values(config: Config) -> dict[str, Setting]:
+def _own_values(config: desktops.Config) -> dict[str, Setting]:
     """Return the user's own values by path and key."""
     if config.environ.get("GSETTINGS_BACKEND") == "keyfile":
-        groups = parse(read_text(f"{config.own}/glib-2.0/settings/keyfile"))
+        groups = desktops.parse(desktops.read_text(f"{config.own}/glib-2.0/settings/keyfile"))
         return {
             f"/{group}/{key}": value
             for group, values in groups.items()

@@ -8,8 +8,6 @@ from pregen.display import text
 from pregen.display.text import shown
 from pregen.verbs.doctor.facts import G_DESKTOPS, G_FILE_MANAGERS
 from pregen.verbs.doctor.findings import (
-    Finding,
-    Severity,
     bytes_per_source,
     note,
     problem,
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
         Tumbler,
         TumblerPlugin,
     )
+    from pregen.verbs.doctor.findings import Finding
 
 _MIB: Final = 1024 * 1024
 _DAY_S: Final = 86_400
@@ -75,25 +74,25 @@ def _too_large(facts: MachineFacts, desktop: str, megabytes: int, mend: str) -> 
     else:
         pictures = text.count(int(limit_bytes / bytes_per_source(facts)))
         state = f"which is about {pictures} pictures"
-    return Finding(
-        Severity.PROBLEM if expected > limit_bytes else Severity.WARNING,
+    judged = problem if expected > limit_bytes else warning
+    return judged(
         f"{desktop.lower()}-maximum-size",
         desktop,
         f"{desktop} deletes the oldest thumbnails of all programs beyond {megabytes} MB, "
         f"at login and once a day, {state}.",
-        (mend,),
+        mend,
     )
 
 
 def _too_old(facts: MachineFacts, desktop: str, days: int, mend: str) -> Finding:
     old = facts.cache.oldest_s > days * _DAY_S
     state = ", and some are older" if old else ", though their pictures have not changed"
-    return Finding(
-        Severity.PROBLEM if old else Severity.WARNING,
+    judged = problem if old else warning
+    return judged(
         f"{desktop.lower()}-maximum-age",
         desktop,
         f"{desktop} deletes thumbnails {days} days after they were made{state}.",
-        (mend,),
+        mend,
     )
 
 
@@ -253,13 +252,13 @@ def tumbler(facts: MachineFacts) -> Iterator[Finding]:
         return
     lost = [source for source in refused if not _takes(plugins.get(_BY_PROGRAMS), source)]
     whose = f"{share(len(refused), len(facts.sources))} of your pictures" if refused else "pictures"
-    yield Finding(
-        Severity.PROBLEM if lost else Severity.WARNING,
+    judged = problem if lost else warning
+    yield judged(
         "tumbler-limits",
         "tumbler (Thunar)",
         f"tumbler's settings keep its picture plugins from {whose}, by Disabled, MaxFileSize, "
         "Excludes or Locations, and tumbler deletes thumbnails of what no plugin of it takes.",
-        _mend(facts.tumbler),
+        *_mend(facts.tumbler),
     )
 
 
