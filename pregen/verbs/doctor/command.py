@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from pregen.verbs.doctor.findings import Finding
 
+_COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
 
 @click.pass_obj
 def _doctor(session: Session, /, *, paths: tuple[bytes, ...], json: bool) -> ExitCode:
@@ -40,9 +42,8 @@ def _doctor(session: Session, /, *, paths: tuple[bytes, ...], json: bool) -> Exi
     sick = any(finding.severity > Severity.NOTE for finding in findings)
     code = ExitCode.BAD_ENTRIES if sick else ExitCode.DONE
     if json:
-        for finding in findings:
-            print_record(finding_record(finding))
-        print_record(summary_record(findings, code))
+        for record in (*map(finding_record, findings), summary_record(findings, code)):
+            print_record(record)
     else:
         print_lines(finding_lines(findings))
     return code
@@ -61,12 +62,6 @@ doctor = Command(
     ],
     help=_doctor.__doc__,
 )
-
-
-# Findings in words and as records. Pure
-
-
-_COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
@@ -91,11 +86,8 @@ def finding_record(finding: Finding) -> dict[str, Any]:
     return {
         "v": VERSION,
         "type": "finding",
+        **finding._asdict(),
         "severity": finding.severity.name.lower(),
-        "code": finding.code,
-        "about": finding.about,
-        "why": finding.why,
-        "mend": list(finding.mend),
     }
 
 
