@@ -31,8 +31,7 @@ class SerialEngine:
     Args:
         work_factory: makes the work function.
         work_config: handed to `work_factory`.
-        config: not used but for the sandbox, which cannot be had: there is one worker, and nobody
-            to watch it.
+        config: used for the sandbox only, which this engine does not have.
         preload: not used: there is nothing to start.
     """
 

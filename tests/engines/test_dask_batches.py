@@ -43,7 +43,7 @@ def test_every_job_comes_out_exactly_once(count: int, fates: list[str]) -> None:
         batch = out.pop(0)
         fate = next(turns, "home")
         if fate == "home":
-            assert ledger.home(batch.number, outcomes(batch.jobs), 0.1) is not None
+            assert ledger.returned(batch.number, outcomes(batch.jobs), 0.1) is not None
             seen.update(each.job_id for each in batch.jobs)
         else:
             verdict = ledger.lost(batch.number, "it was switched off")
@@ -52,7 +52,7 @@ def test_every_job_comes_out_exactly_once(count: int, fates: list[str]) -> None:
             if fate == "late":
                 late.append(batch)
     for batch in late:
-        assert ledger.home(batch.number, outcomes(batch.jobs), 0.1) is None
+        assert ledger.returned(batch.number, outcomes(batch.jobs), 0.1) is None
     assert seen == Counter(range(count))
     assert ledger.out == 0
 
@@ -70,7 +70,7 @@ def test_a_job_whose_nodes_all_die_is_given_up_and_the_others_are_not() -> None:
             out.extend(verdict.again)
             crashed.extend(verdict.outcomes)
         else:
-            assert ledger.home(batch.number, outcomes(batch.jobs), 0.1)
+            assert ledger.returned(batch.number, outcomes(batch.jobs), 0.1)
             home.extend(batch.jobs)
     assert [each.job_id for each in crashed] == [2]
     assert crashed[0].kind is Kind.DISTURBED
@@ -83,10 +83,10 @@ def test_batches_grow_with_the_speed_of_the_nodes_and_shrink_with_it() -> None:
     assert ledger.size == FIRST_BATCH
     for _ in range(20):
         batch = ledger.send([job(number) for number in range(ledger.size)])
-        ledger.home(batch.number, outcomes(batch.jobs), 0.001)
+        ledger.returned(batch.number, outcomes(batch.jobs), 0.001)
     assert ledger.size == MOST_BATCH
     batch = ledger.send([job(0)])
-    ledger.home(batch.number, outcomes(batch.jobs), 5.0)
+    ledger.returned(batch.number, outcomes(batch.jobs), 5.0)
     assert ledger.size == 1
 
 
@@ -103,7 +103,7 @@ def test_a_batch_with_other_jobs_than_it_went_with_is_refused() -> None:
     ledger = BatchLedger()
     batch = ledger.send([job(1), job(2)])
     with pytest.raises(ValueError, match="other jobs"):
-        ledger.home(batch.number, outcomes((job(1), job(3))), 0.1)
+        ledger.returned(batch.number, outcomes((job(1), job(3))), 0.1)
 
 
 def test_what_is_out_is_given_up_at_the_end() -> None:

@@ -1,6 +1,6 @@
 """Which batches are out, how large the next is, what becomes of lost ones, who is silent. Pure.
 
-Every job put in comes out exactly once: as the outcome of the first batch that brings it home, or,
+Every job put in comes out exactly once: as the outcome of the first batch that comes back, or,
 where nodes die over and over with it, as DISTURBED: the next run tries it again.
 """
 
@@ -20,7 +20,7 @@ LEAST_TARGET_S: Final = 0.4
 #: processor (benchmarks.cluster): that is then never busy for more than an eighth of its time.
 _SLOTS_PER_S: Final = 40
 MOST_TARGET_S: Final = 4.0
-#: A batch that comes home late keeps the run waiting, so the first ones are small.
+#: A batch that comes back late keeps the run waiting, so the first ones are small.
 FIRST_BATCH: Final = 4
 MOST_BATCH: Final = 256
 #: Batches out for each slot: one that is worked on, one that waits there.
@@ -41,7 +41,7 @@ class Batch(NamedTuple):
     """How often these jobs were lost before."""
 
 
-class LossVerdict(NamedTuple):
+class BatchLoss(NamedTuple):
     """What follows from a loss."""
 
     again: tuple[Batch, ...]
@@ -63,7 +63,7 @@ class BatchLedger:
 
     @property
     def out(self) -> int:
-        """How many batches have not come home."""
+        """How many batches are out."""
         return len(self._out)
 
     def room(self, slots: int) -> int:
@@ -77,7 +77,7 @@ class BatchLedger:
         self._out[batch.number] = batch
         return batch
 
-    def home(
+    def returned(
         self, number: int, outcomes: Sequence[Outcome], busy_s: float, slots: int = 1
     ) -> Batch | None:
         """Strike a batch off; None when it is not, or no longer, expected.
@@ -92,25 +92,25 @@ class BatchLedger:
             job.job_id for job in batch.jobs
         ):
             self._out[number] = batch
-            raise ValueError(f"batch {number} came home with other jobs than it went out with")
+            raise ValueError(f"batch {number} came back with other jobs than it went out with")
         target_s = min(max(slots / _SLOTS_PER_S, LEAST_TARGET_S), MOST_TARGET_S)
         rate_per_s = len(outcomes) / max(busy_s, 1e-6)
         wanted = min(int(rate_per_s * target_s), self._size * 2, MOST_BATCH)
         self._size = max(1, wanted)
         return batch
 
-    def lost(self, number: int, why: str) -> LossVerdict:
+    def lost(self, number: int, why: str) -> BatchLoss:
         """Decide about a batch whose node is gone."""
         batch = self._out.pop(number, None)
         if batch is None:
-            return LossVerdict((), ())
+            return BatchLoss((), ())
         tries = batch.tries + 1
         if tries < TRIES_TOGETHER:
-            return LossVerdict((self.send(batch.jobs, tries),), ())
+            return BatchLoss((self.send(batch.jobs, tries),), ())
         if tries < TRIES_TOGETHER + TRIES_ALONE:
-            return LossVerdict(tuple(self.send([job], tries) for job in batch.jobs), ())
+            return BatchLoss(tuple(self.send([job], tries) for job in batch.jobs), ())
         message = f"{tries} nodes ended while they had this file, the last one because {why}"
-        return LossVerdict(
+        return BatchLoss(
             (), tuple(Outcome(job.job_id, job.path, Kind.DISTURBED, message) for job in batch.jobs)
         )
 

@@ -30,38 +30,38 @@ if TYPE_CHECKING:
     from pregen.model import WorkerView
 
 LOCAL: Final = "local:"
-#: Where `dask scheduler` listens unless it is told otherwise.
+#: Where `dask scheduler` listens by default.
 _SCHEDULER_PORT: Final = 8786
 #: Overlapping batches hide the way between them.
 _LOCAL_THREADS: Final = 2
-#: For what the cluster is told at the end of a run; nodes that do not hear it end by themselves.
+#: How long the end of a run waits for the nodes; those that do not hear of it end by themselves.
 _LAST_WORDS_S: Final = 5.0
 #: Dask counts a worker's death against the tasks it had, and gives up after a few: not an exception
 #: of ours, but of the cluster.
 _NODE_TROUBLE: Final = frozenset({"KilledWorker", "NodeDiedError", "CommClosedError"})
 
 
-class Home(NamedTuple):
+class BatchReturned(NamedTuple):
     """A batch came back."""
 
     number: int
     done: Done
 
 
-class Lost(NamedTuple):
+class BatchLost(NamedTuple):
     """A batch did not come back, because of its node."""
 
     number: int
     why: str
 
 
-class Broken(NamedTuple):
+class ClusterFailed(NamedTuple):
     """The run cannot go on."""
 
     error: Exception
 
 
-ClusterEvent = Home | Lost | Broken
+ClusterEvent = BatchReturned | BatchLost | ClusterFailed
 
 
 class Cluster:
@@ -160,16 +160,16 @@ class Cluster:
     async def _follow(self, number: int, future: Any) -> None:
         try:
             payload = await self._client.gather(future, asynchronous=True)
-            self.events.put(Home(number, pickle.loads(payload)))  # noqa: S301 - see `messages`
+            self.events.put(BatchReturned(number, pickle.loads(payload)))  # noqa: S301 - see `messages`
         except UnfitError as error:
-            self.events.put(Broken(error))
+            self.events.put(ClusterFailed(error))
         except Exception as error:  # noqa: BLE001 - whatever a cluster raises
             if type(error).__name__ in _NODE_TROUBLE:
-                self.events.put(Lost(number, _words(error)))
+                self.events.put(BatchLost(number, _words(error)))
             elif self._client.status != "running" or "Cancelled" in type(error).__name__:
-                self.events.put(Broken(self.gone()))
+                self.events.put(ClusterFailed(self.gone()))
             else:
-                self.events.put(Broken(_foreign("", error)))
+                self.events.put(ClusterFailed(_foreign("", error)))
 
     def _see(self, event: tuple[float, bytes]) -> None:
         shown: NodeViews = pickle.loads(event[1])  # noqa: S301 - see `messages`
@@ -286,7 +286,7 @@ def _words(error: Exception) -> str:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep Dask's log off the screen, which is the display's; what matters is said by us."""
+    """Keep Dask's log off the screen, which is the display's; what matters is reported by us."""
     logger = logging.getLogger("distributed")
     before = logger.level
     logger.setLevel(logging.CRITICAL + 1)

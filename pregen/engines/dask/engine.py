@@ -1,6 +1,6 @@
 """The engine for many machines: the shell around `batches`.
 
-It pulls from the feed, gives batches to a Dask cluster, and gives back what comes home. Journal,
+It pulls from the feed, gives batches to a Dask cluster, and yields what comes back. Journal,
 screen and lock stay with the client; nodes see jobs only.
 """
 
@@ -18,7 +18,14 @@ from pregen import __version__
 from pregen.config import DaskConfig
 from pregen.engines.base import Stop, StopLevel, Store, WorkFactory, factory_name
 from pregen.engines.dask.batches import BatchLedger, SilenceWatch
-from pregen.engines.dask.cluster import LOCAL, Broken, Cluster, Home, Lost, connected
+from pregen.engines.dask.cluster import (
+    LOCAL,
+    BatchLost,
+    BatchReturned,
+    Cluster,
+    ClusterFailed,
+    connected,
+)
 from pregen.engines.dask.messages import NodeSetup, ProbeSource, UnfitError
 from pregen.engines.dask.node_check import check_answer, probe_file
 from pregen.errors import ClusterError
@@ -40,7 +47,7 @@ _MOST_WORKERS: Final = 1000
 _POLL_S: Final = 0.005
 _IDLE_S: Final = 0.05
 _LOOK_EVERY_S: Final = 2.0
-#: Pulling is interrupted after this long to look after what came home.
+#: Pulling is interrupted after this long to look after what came back.
 _PULL_S: Final = 0.05
 
 
@@ -117,7 +124,7 @@ class DaskEngine:
         done = dict(self._done)
         views = {view.pid: view for view in self._cluster.views()}
         idle = {pid: WorkerView(pid, None, 0.0, 0) for pid in done}
-        # Nodes tell what they do now and then; what is done is known here exactly.
+        # Nodes report what they do now and then; what is done is known here exactly.
         return [view._replace(done=done.get(pid, 0)) for pid, view in (idle | views).items()]
 
 
@@ -150,7 +157,7 @@ class _ClusterRun:
         while True:
             self._heed(stop.level)
             if self._level is StopLevel.KILL:
-                yield from self._forsake()
+                yield from self._give_up()
                 break
             if self._level:
                 yield from self._interrupted()
@@ -195,26 +202,26 @@ class _ClusterRun:
             del self._jobs[job.job_id]
             yield Outcome(job.job_id, job.path, Kind.INTERRUPTED)
 
-    def _forsake(self) -> Generator[Outcome]:
-        """Give up all that is not home."""
+    def _give_up(self) -> Generator[Outcome]:
+        """Give up all that has not come back."""
         yield from self._interrupted()
         yield from self._ledger.abandon()
 
     # --- out ------------------------------------------------------------------------------------
 
     def _send(self, jobs: Iterator[Job | None]) -> bool:
-        """Fill the nodes up; tell whether the feed kept them waiting."""
+        """Fill the nodes up; return whether the feed kept them waiting."""
         while (room := self._ledger.room(self._slots)) and (self._kept or not self._ended):
             size = self._ledger.size
-            hungry = self._pull(jobs, size)
-            if not self._kept or (hungry and len(self._kept) < size and room <= self._slots):
-                return hungry  # somebody has work still: a small batch can wait for company
+            waiting = self._pull(jobs, size)
+            if not self._kept or (waiting and len(self._kept) < size and room <= self._slots):
+                return waiting  # some node has work still: a small batch can wait for company
             batch, self._kept = self._kept[:size], self._kept[size:]
             self._cluster.submit(self._setup, self._ledger.send(batch))
         return False
 
     def _pull(self, jobs: Iterator[Job | None], wanted: int) -> bool:
-        """Keep up to `wanted` jobs; tell whether the feed had nothing ready."""
+        """Keep up to `wanted` jobs; return whether the feed had nothing ready."""
         until_s = monotonic() + _PULL_S
         try:
             while not self._ended and len(self._kept) < wanted and monotonic() < until_s:
@@ -225,15 +232,15 @@ class _ClusterRun:
                 self._jobs[job.job_id] = job
         except StopIteration:
             self._ended = True
-        except Exception as error:  # noqa: BLE001 - raised once the work in flight is home
+        except Exception as error:  # noqa: BLE001 - raised once the work in flight is done
             self._feed_error = error
             self._ended = True
         return False
 
-    # --- home -----------------------------------------------------------------------------------
+    # --- back -----------------------------------------------------------------------------------
 
     def _receive(self, patience_s: float) -> Generator[Outcome]:
-        """Yield what has come home; wait for it when there is nothing."""
+        """Yield what has come back; wait for it when there is nothing."""
         try:
             event = self._cluster.events.get(timeout=patience_s)
             while True:
@@ -244,18 +251,18 @@ class _ClusterRun:
 
     def _take(self, event: ClusterEvent) -> Generator[Outcome]:
         match event:
-            case Home(number, done):
-                batch = self._ledger.home(number, done.outcomes, done.busy_s, self._slots)
+            case BatchReturned(number, done):
+                batch = self._ledger.returned(number, done.outcomes, done.busy_s, self._slots)
                 if batch is not None:
                     yield from self._unpack(done)
-            case Lost(number, why):
-                verdict = self._ledger.lost(number, why)
-                for batch in verdict.again:
+            case BatchLost(number, why):
+                loss = self._ledger.lost(number, why)
+                for batch in loss.again:
                     self._cluster.submit(self._setup, batch)
-                for outcome in verdict.outcomes:
+                for outcome in loss.outcomes:
                     del self._jobs[outcome.job_id]
                     yield outcome
-            case Broken(error):
+            case ClusterFailed(error):
                 raise error
 
     def _unpack(self, done: Done) -> Generator[Outcome]:

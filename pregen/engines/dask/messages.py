@@ -1,6 +1,6 @@
-"""What the nodes of a run are told, and what comes back from them. Values only.
+"""What the nodes of a run are given, and what comes back from them. Values only.
 
-They travel as pickles: whoever can reach a Dask scheduler can run what he likes on it anyway
+They travel as pickles: who can reach a Dask scheduler can run anything on it anyway
 (ARCHITECTURE.md, Security).
 """
 
@@ -23,7 +23,7 @@ class ProbeSource(NamedTuple):
 
 
 class NodeSetup(NamedTuple):
-    """All a node is told at the start of a run."""
+    """All a node needs to know at the start of a run."""
 
     token: str
     """Names the run: a node may serve several."""
@@ -39,7 +39,7 @@ class NodeSetup(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A batch that has come home."""
+    """A batch that has come back."""
 
     outcomes: tuple[Outcome, ...]
     parcels: tuple[Parcel, ...] = ()
@@ -56,7 +56,7 @@ class NodeViews(NamedTuple):
 
 
 class UnfitError(Exception):
-    """A node cannot do this run's work; the message is for the user, and says which node."""
+    """A node cannot do this run's work; the message is for the user, and names the node."""
 
 
 class NodeDiedError(Exception):

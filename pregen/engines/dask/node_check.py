@@ -1,7 +1,7 @@
 """Whether a node can do a run's work: the same pregen, the same sources, the same cache.
 
 A mount that is missing on one node of forty would otherwise show as a fortieth of all photos
-"vanished", or as thumbnails on a disk where nobody looks for them.
+"vanished", or as thumbnails on a disk where no desktop looks for them.
 """
 
 from __future__ import annotations
@@ -105,13 +105,13 @@ def _same_cache(cache_root: bytes, token: str) -> bytes:
     mend = "Mount the same folder there, or have the entries sent back: --collect."
     try:
         with open(_probe_path(cache_root, token), "rb") as file:
-            told = file.read()
+            found = file.read()
     except OSError as error:
         raise UnfitError(
             f"The node {_here()} does not share the cache {shown} "
             f"(a file written here is not there: {error.strerror}). {mend}"
         ) from error
-    if told != token.encode():
+    if found != token.encode():
         raise UnfitError(f"The node {_here()} reads other things in {shown} than are there. {mend}")
     answer = b"%s%s.%s" % (_NAME, token.encode(), uuid.uuid4().hex.encode())
     try:

@@ -33,7 +33,7 @@ _VIEWS_EVERY_S: Final = 0.3
 _FIRST_VIEW_S: Final = 0.02
 
 
-class _Open:
+class _OpenBatch:
     """A batch that is not complete."""
 
     def __init__(self, number: int, count: int) -> None:
@@ -43,7 +43,7 @@ class _Open:
         self.parcels: list[Parcel] = []
 
 
-class _Feed:
+class _BatchFeed:
     """The jobs of all batches as they come; each under a number of this program's own.
 
     A batch may come twice, when the run believes that it was lost: its jobs' own numbers would then
@@ -52,7 +52,7 @@ class _Feed:
 
     def __init__(self) -> None:
         self.batches: queue.SimpleQueue[tuple[int, list[Job]] | None] = queue.SimpleQueue()
-        self.open: dict[int, tuple[Job, _Open]] = {}
+        self.open: dict[int, tuple[Job, _OpenBatch]] = {}
         self._ready: deque[Job] = deque()
         self._next = 0
         self._busy_until = monotonic() + _IDLE_S
@@ -84,7 +84,7 @@ class _Feed:
             if batch is None:
                 raise StopIteration
             number, jobs = batch
-            opened = _Open(number, len(jobs))
+            opened = _OpenBatch(number, len(jobs))
             for job in jobs:
                 self.open[self._next] = job, opened
                 self._ready.append(job._replace(job_id=self._next))
@@ -107,14 +107,14 @@ def main(descriptor: int) -> None:
             _serve(setup, pipe, pack)
         except (BrokenPipeError, ConnectionError):
             return
-        except Exception as error:  # noqa: BLE001 - told to the node, which is not this program
+        except Exception as error:  # noqa: BLE001 - reported to the node, which is not this program
             words = str(error) if isinstance(error, PregenError) else traceback.format_exc()
             with suppress(OSError):
                 pipe.send(("failed", words))
 
 
 def _serve(setup: NodeSetup, pipe: Connection, pack: Packer | None) -> None:
-    feed, stop, lock, ended = _Feed(), Stop(), threading.Lock(), threading.Event()
+    feed, stop, lock, ended = _BatchFeed(), Stop(), threading.Lock(), threading.Event()
     engine = LocalEngine(
         load_factory(setup.work_factory), setup.work_config, setup.engine_config, setup.preload
     )
@@ -123,15 +123,15 @@ def _serve(setup: NodeSetup, pipe: Connection, pack: Packer | None) -> None:
     try:
         with closing(engine.run(feed, stop)) as outcomes:
             for outcome in outcomes:
-                _home(feed, outcome, pipe, lock, pack)
+                _deliver(feed, outcome, pipe, lock, pack)
         for number, job in feed.never_begun():
-            _home(feed, Outcome(number, job.path, Kind.INTERRUPTED), pipe, lock, pack)
+            _deliver(feed, Outcome(number, job.path, Kind.INTERRUPTED), pipe, lock, pack)
     finally:
         ended.set()
 
 
-def _home(
-    feed: _Feed, outcome: Outcome, pipe: Connection, lock: threading.Lock, pack: Packer | None
+def _deliver(
+    feed: _BatchFeed, outcome: Outcome, pipe: Connection, lock: threading.Lock, pack: Packer | None
 ) -> None:
     """Put an outcome with its batch, and send that when it is the last one."""
     job, batch = feed.open.pop(outcome.job_id)
@@ -144,7 +144,7 @@ def _home(
             pipe.send(("done", batch.number, Done(tuple(batch.outcomes), tuple(batch.parcels))))
 
 
-def _listen(pipe: Connection, feed: _Feed, stop: Stop) -> None:
+def _listen(pipe: Connection, feed: _BatchFeed, stop: Stop) -> None:
     try:
         while True:
             match pipe.recv():

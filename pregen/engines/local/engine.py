@@ -175,7 +175,7 @@ class _LocalRun:
                     break
             else:
                 end = events.FeedEnded()
-        except Exception as error:  # noqa: BLE001 - raised by `run` once the work in flight is home
+        except Exception as error:  # noqa: BLE001 - raised by `run` once the work in flight is done
             self._feed_error = error
             end = events.StopRaised(StopLevel.DRAIN)
         if pulled:

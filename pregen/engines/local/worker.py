@@ -49,7 +49,7 @@ END_SIGNAL: Final = signal.SIGUSR2
 
 
 class WorkerSetup(NamedTuple):
-    """All a worker is told at its start."""
+    """All a worker needs to know at its start."""
 
     factory: str
     """ "module:name" of the work factory: imported here, so that a failure can be reported."""
