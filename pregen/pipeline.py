@@ -24,7 +24,7 @@ from pregen.cache.errors import CACHE_ERRORS
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
 from pregen.delivery import unpack
-from pregen.display.forecast import RUNS_TO_LEARN_FROM, experience_of
+from pregen.display.summary import RUNS_TO_LEARN_FROM, experience_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.errors import CacheError, CacheFullError, ExitCode, LockedError, PregenError, UsageError
 from pregen.feed import Feed
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pregen.config import PlanConfig, RunConfig
-    from pregen.display.forecast import Experience, Forecast
     from pregen.display.listener import Watch
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
+    from pregen.display.summary import Experience, Forecast
     from pregen.model import Flavor, Job, Known, Outcome, Source
 
 

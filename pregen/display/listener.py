@@ -9,8 +9,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from pregen.display.printer import Printer, RatePoint, RateWindow, RunReport, View
-from pregen.display.state import RunCounts, Snapshot
+from pregen.display.printer import Printer, RunReport, View
+from pregen.display.state import RatePoint, RateWindow, RunCounts, Snapshot
 from pregen.model import Kind, Skip
 
 if TYPE_CHECKING:
@@ -20,22 +20,17 @@ if TYPE_CHECKING:
     from pregen.model import Outcome, WorkerView
 
 
-# --- The one thread that drives a printer, limited by time and not by work done
-#
-# It decides nothing: it calls. What a call raises is kept and raised by `close`, in the thread
-# of the run: a bug in a display must not pass unseen, nor must it stop the run half way.
-
-
 #: How late an asked-for tick may come. A signal handler must not touch a lock that its own
 #: thread may hold, so it sets an attribute and the ticker looks at it this often.
 _LOOK_S = 0.1
 
 
 class Ticker:
-    """Calls `tick(asked)` every `interval_s` seconds and soon after `ask()`.
+    """Calls `tick(asked)` every `interval_s` seconds and soon after `ask()`, in a thread.
 
     An interval of None: only when asked. `poll` is called at every look, for what must be
-    noticed soon.
+    noticed soon. What a call raises is kept and raised by `close`, in the thread of the run: a
+    bug in a display must not pass unseen, nor must it stop the run half way.
     """
 
     def __init__(self, tick: Callable[[bool], None], interval_s: float | None) -> None:
@@ -82,9 +77,6 @@ class Ticker:
                 self._tick(asked)
                 # counted from now, not from `due_s`: a stalled terminal is not served a backlog
                 due_s = time.monotonic() + (interval_s or 0.0)
-
-
-# --- A run's one listener: counts into the state, tells the printer, drives the ticker
 
 
 class Watch:

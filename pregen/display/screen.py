@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 from rich.text import Text
 
-from pregen.display import text as units
+from pregen.display import text
 from pregen.display.text import cells, printable, shorten, shown
-from pregen.display.words import WORDS, label
+from pregen.display.words import WORDS, label, rate_texts
 from pregen.model import FAILURES, Kind, WorkerView
 
 if TYPE_CHECKING:
@@ -73,14 +73,14 @@ def screen(
 def _progress_line(view: View, width: int, glyphs: Glyphs) -> Text:
     now = view.now
     if now.walking:
-        right = f"walking ... {units.plural(now.found, 'file')} found"
+        right = f"walking ... {text.plural(now.found, 'file')} found"
         share = None
     else:
-        done, jobs = units.count(now.jobs_done), units.count(now.jobs)
+        done, jobs = text.count(now.jobs_done), text.count(now.jobs)
         share = now.jobs_done / now.jobs if now.jobs else 1.0
         right = f"{int(100 * share):3d} %  {done} / {jobs}"
         if view.eta_s is not None and now.jobs_done < now.jobs:
-            right += f"  {units.about(max(view.eta_s, 1))} left"
+            right += f"  {text.about(max(view.eta_s, 1))} left"
     line = Text(no_wrap=True)
     bar = min(width - cells(right) - 2, _MAX_BAR)
     if bar >= _MIN_BAR:
@@ -108,15 +108,12 @@ def _speed_parts(view: View, load: Load, cores: int) -> list[Part]:
     rates = view.rates
     parts = []
     if rates.done_per_s:
-        parts = [
-            Part(f"{units.number(rates.images_per_s)} images/s", "bold cyan"),
-            Part(f"{units.size(rates.bytes_per_s)}/s read", "cyan"),
-            Part(f"{units.megapixels(rates.pixels_per_s)}/s", "cyan"),
-        ]
-    parts.append(Part(units.clock(view.now.elapsed_s)))
+        styles = ("bold cyan", "cyan", "cyan")
+        parts = list(map(Part, rate_texts(rates), styles))
+    parts.append(Part(text.clock(view.now.elapsed_s)))
     if load.memory_bytes:
-        parts.append(Part(f"{load.cores:.1f} of {units.plural(cores, 'core')}", "dim"))
-        parts.append(Part(units.size(load.memory_bytes), "dim"))
+        parts.append(Part(f"{load.cores:.1f} of {text.plural(cores, 'core')}", "dim"))
+        parts.append(Part(text.size(load.memory_bytes), "dim"))
     return parts
 
 
@@ -125,12 +122,12 @@ def _count_parts(view: View) -> list[Part]:
     now = view.now
     done = [kind for kind in _DONE if now.count(kind)]
     rest = [kind for kind in WORDS if kind not in {*done, *FAILURES} and now.count(kind)]
-    parts = [Part(f"{units.count(now.count(kind))} {label(kind)}", "green") for kind in done]
+    parts = [Part(f"{text.count(now.count(kind))} {label(kind)}", "green") for kind in done]
     if now.failed:
-        parts.append(Part(f"{units.count(now.failed)} failed", "bold red"))
+        parts.append(Part(f"{text.count(now.failed)} failed", "bold red"))
     return parts + [
         Part(
-            f"{units.count(now.count(kind))} {label(kind)}",
+            f"{text.count(now.count(kind))} {label(kind)}",
             "yellow" if kind is Kind.NEEDS_EXTRA else "dim",
         )
         for kind in rest
@@ -156,7 +153,7 @@ def _worker_rows(workers: Sequence[WorkerView], width: int, room: int) -> list[T
     numbered.sort(key=lambda each: each[1].busy_s < _LONG_S)
     chosen = sorted(numbered[: room - 1], key=lambda each: each[0])
     rows = [_worker_row(index, worker, width) for index, worker in chosen]
-    hidden = units.plural(len(workers) - len(rows), "more worker")
+    hidden = text.plural(len(workers) - len(rows), "more worker")
     return [*rows, Text(shorten(f"    + {hidden}", width), "dim", no_wrap=True)]
 
 
@@ -164,7 +161,7 @@ def _worker_row(index: int, worker: WorkerView, width: int) -> Text:
     row = Text(f"{index:3d} "[:width], "bright_black", no_wrap=True)
     if worker.path is None:
         return row.append(shorten("idle", width - row.cell_len), "dim")
-    took = f"  {units.about(worker.busy_s)}" if worker.busy_s >= 1 else ""
+    took = f"  {text.about(worker.busy_s)}" if worker.busy_s >= 1 else ""
     name = shorten(_short_name(worker.path), width - row.cell_len - len(took))
     row.append(name, "yellow" if worker.busy_s >= _LONG_S else "")
     return row.append(shorten(took, width - row.cell_len), "dim")

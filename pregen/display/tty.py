@@ -27,18 +27,25 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from pregen.display.output import Output
-    from pregen.display.printer import RunReport, View
+    from pregen.display.printer import Output, RunReport, View
     from pregen.model import Outcome, Skip
 
 
-# --- A few lines at the bottom of a terminal that are drawn again and again. Knows no rich, no
-# run
-#
-# rich.live counts lines as they were when drawn; when the window gets narrower the terminal wraps
-# them, and what was counted too little stays behind as rubbish. Here lines are counted as they are
-# now. A frame goes out in one write, over the old one and without erasing it first: no flicker.
+#: Smooth to the eye; a frame takes about a millisecond.
+INTERVAL_S = 0.125
+#: A ticker this late was stopped, by Ctrl-Z or by the machine's sleep.
+_SUSPENDED_S = 3.0
+#: Of a terminal that does not know its size.
+_USUAL_SIZE = (80, 24)
 
+_COLOURS = {
+    Style.HEAD: "bold",
+    Style.PLAIN: "",
+    Style.DIM: "dim",
+    Style.GOOD: "green",
+    Style.WARN: "yellow",
+    Style.BAD: "bold red",
+}
 
 _ERASE_LINE_REST = "\x1b[K"
 _ERASE_BELOW = "\x1b[J"
@@ -56,9 +63,13 @@ class FrameLine(NamedTuple):
 
 
 class Frame:
-    """Draws, redraws and removes a frame. The cursor rests at the end of its last line.
+    """Draws, redraws and removes a few lines. The cursor rests at the end of the last one.
 
     It stays visible: a run that is suspended or killed could not bring it back.
+
+    rich.live counts lines as they were when drawn; when the window gets narrower the terminal wraps
+    them, and what was counted too little stays behind as rubbish. Here lines are counted as they
+    are now. A frame goes out in one write, over the old one and without erasing it: no flicker.
     """
 
     def __init__(self, output: Output, columns: Callable[[], int]) -> None:
@@ -103,26 +114,6 @@ class Frame:
         return home + "\x1b[B".join([_ERASE_LINE_REST] * self._rows()) + home
 
 
-# --- The live display of a terminal: a bar, rates, counts and workers, redrawn as time passes
-
-
-#: Smooth to the eye; a frame takes about a millisecond.
-INTERVAL_S = 0.125
-#: A ticker this late was stopped, by Ctrl-Z or by the machine's sleep.
-_SUSPENDED_S = 3.0
-#: Of a terminal that does not know its size.
-_USUAL_SIZE = (80, 24)
-
-_COLOURS = {
-    Style.HEAD: "bold",
-    Style.PLAIN: "",
-    Style.DIM: "dim",
-    Style.GOOD: "green",
-    Style.WARN: "yellow",
-    Style.BAD: "bold red",
-}
-
-
 class TtyPrinter(Printer):
     """Draws on a terminal.
 
@@ -150,7 +141,7 @@ class TtyPrinter(Printer):
         self._size = size
         self._frame = Frame(output, lambda: size()[0])
         self._meter = LoadMeter()
-        self._cores = usable_cores()
+        self._cores = len(os.sched_getaffinity(0))
         self._lock = threading.Lock()
         self._above: list[Text] = []
         self._ticked_s = time.monotonic()
@@ -245,8 +236,3 @@ def in_background() -> bool:
         return os.tcgetpgrp(sys.__stderr__.fileno()) != os.getpgrp()
     except (OSError, ValueError):  # no terminal, or not ours to ask
         return False
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0))

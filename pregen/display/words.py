@@ -1,4 +1,4 @@
-"""What each kind of outcome is called, what it means and what to do about it. Pure."""
+"""What each kind of outcome is called and means, and lines about a run and its sources. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pregen.model import FAILURES, Kind
 
 if TYPE_CHECKING:
     from pregen.display.printer import View
+    from pregen.display.state import Rates
     from pregen.model import Outcome, Skip
 
 
@@ -112,9 +113,6 @@ def label(kind: Kind) -> str:
     return WORDS[kind].label
 
 
-# --- Single lines for people: how far a run is, what became of one source. Pure
-
-
 #: Width of the longest label ("needs an extra"), so that paths stand in one column.
 _LABEL_WIDTH = 14
 
@@ -131,7 +129,7 @@ def status_line(view: View) -> str:
         place = f"{text.count(now.jobs_done)} / {text.count(now.jobs)}{share}"
     parts = [place]
     if view.rates.done_per_s:
-        parts.append(rates_text(view))
+        parts.append(", ".join(rate_texts(view.rates)))
     if now.failed:
         parts.append(f"{text.count(now.failed)} failed")
     if view.eta_s is not None:
@@ -139,14 +137,13 @@ def status_line(view: View) -> str:
     return "; ".join(parts)
 
 
-def rates_text(view: View) -> str:
-    """Return images/s, MB/s read and Mpx/s of the last seconds."""
-    rates = view.rates
-    return (
-        f"{text.number(rates.images_per_s)} images/s, "
-        f"{text.size(rates.bytes_per_s)}/s read, "
-        f"{text.megapixels(rates.pixels_per_s)}/s"
-    )
+def rate_texts(rates: Rates) -> list[str]:
+    """Return images/s, MB/s read and Mpx/s."""
+    return [
+        f"{text.number(rates.images_per_s)} images/s",
+        f"{text.size(rates.bytes_per_s)}/s read",
+        f"{text.megapixels(rates.pixels_per_s)}/s",
+    ]
 
 
 def outcome_line(outcome: Outcome) -> str:

@@ -11,8 +11,8 @@ import pytest
 
 from pregen import session as module
 from pregen.display.listener import Watch
-from pregen.display.output import Output
 from pregen.display.plain import PlainPrinter
+from pregen.display.printer import Output
 from pregen.engines.base import StopLevel
 from pregen.errors import ExitCode
 from pregen.model import WorkerView

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pregen.display.forecast import Experience, Forecast, forecast_lines, forecast_record
-from pregen.display.summary import plain_text, summary
+from pregen.display.summary import (
+    Experience,
+    Forecast,
+    forecast_lines,
+    forecast_record,
+    plain_text,
+    summary,
+)
 from pregen.model import Action, Flavor, Job, Kind, Skip, Step
 from tests.support.running.pretend_runs import Story
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from pregen.display.jsonl import JsonPrinter
-from pregen.display.output import Output
 from pregen.display.plain import PlainPrinter, QuietPrinter
-from pregen.display.printer import Rates
+from pregen.display.printer import Output
+from pregen.display.records import JsonPrinter
+from pregen.display.state import Rates
 from pregen.display.tty import TtyPrinter
 from pregen.errors import ExitCode
 from pregen.model import Kind, Skip, WorkerView

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from pregen.display import records
-from pregen.display.printer import Rates
+from pregen.display.state import Rates
 from pregen.errors import ExitCode
 from pregen.model import Kind, Skip, WorkerView
 from tests.support.running.pretend_runs import Story, outcome

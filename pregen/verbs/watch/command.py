@@ -12,7 +12,7 @@ import click
 
 from pregen.commandline import Option, print_record, raw_bytes
 from pregen.config import OutputConfig
-from pregen.display.output import Output
+from pregen.display.printer import Output
 from pregen.display.text import plural
 from pregen.errors import UsageError
 from pregen.installation import requires
