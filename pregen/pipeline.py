@@ -56,9 +56,8 @@ class RunStop(Stop):
         super().__init__()
         self.code = ExitCode.INTERRUPTED
 
-    @property
-    def asked(self) -> bool:
-        """True once the run is to end."""
+    def is_set(self) -> bool:
+        """Tell whether the run is to end: as a `threading.Event`, which libraries ask for."""
         return self.level is not StopLevel.RUN
 
 
@@ -125,7 +124,7 @@ def _shown(watch: Watch) -> Iterator[None]:
 
 
 def _ending(watch: Watch, stop: RunStop) -> ExitCode:
-    if stop.asked:
+    if stop.is_set():
         return stop.code
     return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
 
@@ -153,7 +152,7 @@ class _PipelineRun:
             lock.acquire(
                 wait=self._config.wait,
                 waiting=lambda why: self._watch.note(f"waiting, as {why}"),
-                stopped=lambda: self._stop.asked,
+                stopped=self._stop.is_set,
             )
             if lock.warning:
                 self._watch.warn(lock.warning)
@@ -169,7 +168,7 @@ class _PipelineRun:
                         with suppress(CacheError):
                             cache.sweep_all()
         except LockedError:
-            if not self._stop.asked:
+            if not self._stop.is_set():
                 raise
         finally:
             lock.release()
@@ -360,7 +359,7 @@ def _jobs(
     believes = planner.believes
     try:
         for item in found:
-            if stop.asked:
+            if stop.is_set():
                 return
             if isinstance(item, Skip):
                 watch.skipped(item)

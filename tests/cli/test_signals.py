@@ -55,7 +55,7 @@ def fixture(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fixture]:
 
 def test_without_a_signal_nothing_is_told(fixture: Fixture) -> None:
     assert fixture.told() == []
-    assert not fixture.stop.asked
+    assert not fixture.stop.is_set()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import re
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -25,16 +25,18 @@ from pregen.thumbspec.pngtext import URI
 from pregen.thumbspec.uri import path_from_uri
 from pregen.verbs.transfer.archive import (
     ArchiveError,
-    Merger,
+    FoundEntry,
     TransferTally,
-    Writer,
     entries,
     members,
+    merge,
+    write_archive,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pregen.cache.store import Cache
     from pregen.model import Flavor
     from pregen.thumbspec.pngtext import PngHead
 
@@ -65,23 +67,21 @@ def _export(
         raise UsageError(f"there is no cache at {_shown(root)}; name another with --cache.")
     found = entries(root, wanted, _Part(session, under).holds, told)
     if to == b"-":
-        tally = _written(found, sys.stdout.buffer, told, b"standard output")
+        tally = _written(found, sys.stdout.buffer, b"standard output")
     elif to.endswith(b"/") or os.path.isdir(place):
         if os.path.realpath(place) == os.path.realpath(root):
             raise UsageError("--to names the very cache that is exported; name another folder.")
-        with _merger(session, place, told, wait=wait) as merger:
-            for name, where, data, _ in found:
-                merger.put(name, where, data)
-        tally = merger.tally
+        tally = TransferTally()
+        with _locked_cache(session, place, wait=wait) as cache:
+            merge(found, cache, tally, told)
     elif place.endswith(b".tar"):
         with _whole_file(place) as stream:
-            tally = _written(found, stream, told, place)
+            tally = _written(found, stream, place)
     else:
         raise UsageError(
             f"--to {_shown(to)} is no folder; end its name with / to make one, or with .tar "
             "for an archive."
         )
-    tally.refused = told.count
     return _ended(tally, "exported", json=json, told=told)
 
 
@@ -93,18 +93,17 @@ def _import(session: Session, /, *, sources: tuple[bytes, ...], wait: bool, json
     refused and named, and nothing outside the cache is ever written. Interrupted, do it again.
     """
     root = session.cache_root
-    told = _Refusals(json=json)
+    told, tally = _Refusals(json=json), TransferTally()
     trouble = ""
-    with _merger(session, root, told, wait=wait) as merger:
+    with _locked_cache(session, root, wait=wait) as cache:
         for source in sources:
             try:
-                _import_one(source, session.clean(source), root, merger, told)
+                with _opened(source, session.clean(source), root, told) as found:
+                    merge(found, cache, tally, told)
             except (ArchiveError, OSError) as error:
                 why = getattr(error, "strerror", None) or str(error)
                 trouble = f"{_shown(source)} cannot be read on: {why}. What came before it is in."
                 break
-    tally = merger.tally
-    tally.refused = told.count
     code = _ended(tally, "imported", json=json, told=told, trouble=trouble)
     if trouble:
         raise UsageError(trouble)
@@ -172,41 +171,32 @@ import_ = Command(
 )
 
 
-def _import_one(source: bytes, place: bytes, root: bytes, merger: Merger, told: _Refusals) -> None:
+@contextmanager
+def _opened(
+    source: bytes, place: bytes, root: bytes, told: _Refusals
+) -> Iterator[Iterator[FoundEntry]]:
     if source != b"-" and os.path.isdir(place):
         inner = os.path.join(place, b"thumbnails")
         place = inner if os.path.isdir(inner) else place
         if os.path.realpath(place) == os.path.realpath(root):
             raise UsageError("this is the very cache that is imported to; name another folder.")
-        for name, where, data, _ in entries(place, ALL_FLAVORS, lambda _: True, told):
-            merger.put(name, where, data)
+        yield entries(place, ALL_FLAVORS, lambda _: True, told)
         return
     with os.fdopen(0, "rb", closefd=False) if source == b"-" else open(place, "rb") as stream:
-        for name, where, data in members(stream, told):
-            merger.put(name, where, data)
+        yield members(stream, told)
 
 
-def _written(
-    found: Iterator[tuple[str, Any, bytes, int]], stream: BinaryIO, told: _Refusals, name: bytes
-) -> TransferTally:
-    tally = TransferTally()
+def _written(found: Iterator[FoundEntry], stream: BinaryIO, name: bytes) -> TransferTally:
     try:
-        writer = Writer(stream)
-        for _, place, data, mtime_s in found:
-            writer.add(place, data, mtime_s)
-            tally.taken += 1
-            tally.taken_bytes += len(data)
-        writer.finish()
+        return write_archive(found, stream)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise cache_error(error, name) from error
-    tally.refused = told.count
-    return tally
 
 
 @contextmanager
-def _merger(session: Session, root: bytes, told: _Refusals, *, wait: bool) -> Iterator[Merger]:
+def _locked_cache(session: Session, root: bytes, *, wait: bool) -> Iterator[Cache]:
     """Have a cache to merge into, for us alone; journal and next run learn that others came."""
     from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
     from pregen.journal.fingerprints import forget_survey  # noqa: PLC0415 - likewise
@@ -217,7 +207,7 @@ def _merger(session: Session, root: bytes, told: _Refusals, *, wait: bool) -> It
         cache = stack.enter_context(Cache(root, __version__))
         cache.prepare(())
         cache.sweep_all()
-        yield Merger(cache, told)
+        yield cache
 
 
 @contextmanager
@@ -278,7 +268,7 @@ class _Refusals:
 def _ended(
     tally: TransferTally, word: str, *, json: bool, told: _Refusals, trouble: str = ""
 ) -> ExitCode:
-    code = ExitCode.SOME_FAILED if tally.refused else ExitCode.DONE
+    code = ExitCode.SOME_FAILED if told.count else ExitCode.DONE
     if json and not told.stream_taken:
         print_record(
             {
@@ -288,7 +278,7 @@ def _ended(
                 word: tally.taken,
                 "bytes": tally.taken_bytes,
                 "kept": tally.kept,
-                "refused": tally.refused,
+                "refused": told.count,
                 **({"error": trouble} if trouble else {}),
             }
         )
@@ -296,8 +286,8 @@ def _ended(
     words = f"{plural(tally.taken, 'entry', 'entries')} {word}, {size(tally.taken_bytes)}"
     if tally.kept:
         words += f"; {tally.kept:,} kept, as what was there is as fresh"
-    if tally.refused:
-        words += f"; {tally.refused:,} refused"
+    if told.count:
+        words += f"; {told.count:,} refused"
     if told.stream_taken:
         click.echo(f"{words}.", err=True)
     else:

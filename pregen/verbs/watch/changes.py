@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 #: What a name becomes that is no UTF-8, on its way through Rust.
 _LOST: Final = "\N{REPLACEMENT CHARACTER}".encode()
+#: A group of changes has ended when nothing came for so long; also how fast a stop is seen.
+_STEP_MS: Final = 100
+#: A storm is worked on while it goes on, in portions of this length.
+_MOST_MS: Final = 1600
+_QUEUE: Final = "/proc/sys/fs/inotify/max_queued_events"
+#: inotify(7): what the kernel's queue holds unless it was told otherwise.
+_USUAL_QUEUE: Final = 16384
 
 
 class Change(NamedTuple):
@@ -48,7 +55,7 @@ class ChangedPlaces:
     """Folders in which something changed."""
     trees: frozenset[bytes] = frozenset()
     """Folders that are new, with all below them: what was put there first made no event."""
-    gone: frozenset[bytes] = field(default=frozenset())
+    gone: frozenset[bytes] = frozenset()
     """Paths that are not there any more: files, or folders with all they held."""
 
     @property
@@ -82,18 +89,6 @@ def places_of(changes: Iterable[Change], most: int) -> ChangedPlaces:
     return ChangedPlaces(False, frozenset(folders), frozenset(trees), frozenset(gone))  # noqa: FBT003 - in order
 
 
-# --- The kernel's events, by way of watchfiles (Rust's `notify`)
-
-
-#: A group of changes has ended when nothing came for so long; also how fast a stop is seen.
-_STEP_MS: Final = 100
-#: A storm is worked on while it goes on, in portions of this length.
-_MOST_MS: Final = 1600
-_QUEUE: Final = "/proc/sys/fs/inotify/max_queued_events"
-#: inotify(7): what the kernel's queue holds unless it was told otherwise.
-_USUAL_QUEUE: Final = 16384
-
-
 class Stopped(Protocol):
     """What the library asks whether to go on."""
 
@@ -103,7 +98,7 @@ class Stopped(Protocol):
 
 
 class Notifier:
-    """Changes below some folders, from when this was made. As a context.
+    """Changes below some folders, from when this was made, as watchfiles tells them. As a context.
 
     Raises:
         PregenError: the folders cannot be watched; the message says what to do.

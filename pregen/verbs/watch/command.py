@@ -79,9 +79,6 @@ watch = ConfiguredCommand(
 )
 
 
-# --- One call of `pregen watch`: displays, signals, rounds, exit code
-
-
 def watch_session(
     session: Session, output: OutputConfig, config: RunConfig, how: FollowConfig
 ) -> ExitCode:
@@ -107,7 +104,7 @@ def watch_session(
         with Signals(stop, watch) as signals:
             watch.poll(signals.announce)
             report = run(part, watch, stop)
-        if rounds == 1 and not stop.asked and not output.quiet:
+        if rounds == 1 and not stop.is_set() and not output.quiet:
             people.write("Watching for changes. Ctrl-C ends it.\n")
         return report
 
