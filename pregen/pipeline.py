@@ -24,7 +24,7 @@ from pregen.cache.errors import CACHE_ERRORS
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
 from pregen.delivery import unpack
-from pregen.display.summary import RUNS_TO_LEARN_FROM, experience_of
+from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.errors import CacheError, CacheFullError, ExitCode, LockedError, PregenError, UsageError
 from pregen.feed import Feed
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pregen.display.listener import Watch
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
-    from pregen.display.summary import Experience, Forecast
+    from pregen.display.summary import Forecast
     from pregen.model import Flavor, Job, Known, Outcome, Source
 
 
@@ -86,7 +86,7 @@ def run(
 
 def rehearse(
     config: RunConfig, watch: Watch, stop: RunStop, forecast: Forecast
-) -> tuple[ExitCode, Experience]:
+) -> tuple[ExitCode, float | None]:
     """Walk and plan, and add up in `forecast` what a run would do. Writes and locks nothing.
 
     Pictures that could be taken over count as decoded: finding them writes to the journal. The end
@@ -106,7 +106,7 @@ def rehearse(
         planner = _planner(config, cache, journal, memory, watch)
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
-        return _ending(watch, stop), experience_of(journal.last_runs(RUNS_TO_LEARN_FROM))
+        return _ending(watch, stop), speed_of(journal.last_runs(RUNS_TO_LEARN_FROM))
 
 
 @contextmanager

@@ -110,14 +110,14 @@ class Watch:
     def skipped(self, skip: Skip) -> None:
         """A source needs no job."""
         self._state.skipped(skip)
-        self._printer.skip(skip)
+        self._printer.outcome(skip)
 
     def fresh(self, paths: Sequence[bytes]) -> None:
         """Sources need no job and no look: many at once, because of a million there may be none."""
         self._state.fresh(len(paths))
         if self._printer.verbose:
             for path in paths:
-                self._printer.skip(Skip(path, Kind.FRESH))
+                self._printer.outcome(Skip(path, Kind.FRESH))
 
     def planned(self) -> None:
         """A job is on its way to the engine."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TextIO, cast
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TextIO, cast
 from pregen.display.printer import Output, Printer
 from pregen.display.summary import failure_lines, plain_text, summary
 from pregen.display.text import printable
-from pregen.display.words import outcome_line, skip_line, status_line
+from pregen.display.words import outcome_line, status_line
 from pregen.model import FAILURES
 
 if TYPE_CHECKING:
@@ -36,15 +35,10 @@ class PlainPrinter(Printer):
         super().__init__(verbose=verbose)
         self._output = output
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: Outcome | Skip) -> None:
         """Write a line when verbose."""
         if self.verbose:
             self._line(outcome_line(outcome))
-
-    def skip(self, skip: Skip) -> None:
-        """Write a line when verbose."""
-        if self.verbose:
-            self._line(skip_line(skip))
 
     def warning(self, message: str) -> None:
         """Write it now when verbose; the summary tells it anyway."""
@@ -87,8 +81,8 @@ class QuietPrinter(Printer):
         self._output.write(plain_text(failure_lines(report)))
 
 
-class LogStream(io.TextIOBase):
-    """A text stream into a file that is put aside when it has grown, four times at most.
+class LogStream:
+    """A stream of text into a file that is put aside when it has grown, four times at most.
 
     Raises:
         OSError: the file cannot be opened.
@@ -107,7 +101,7 @@ class LogStream(io.TextIOBase):
         )
         self._record = makeLogRecord({})
 
-    def write(self, text: str, /) -> int:
+    def write(self, text: str) -> None:
         """Write whole lines, each with the time before it."""
         stamp = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
         lines = "".join(f"{stamp}  {line}\n" for line in text.splitlines() if line)
@@ -117,7 +111,6 @@ class LogStream(io.TextIOBase):
                 self._handler.doRollover()
             if self._handler.stream is not None:
                 self._handler.stream.write(lines)
-        return len(text)
 
     def flush(self) -> None:
         """Hand over to the system."""
@@ -127,7 +120,6 @@ class LogStream(io.TextIOBase):
     def close(self) -> None:
         """Close the file."""
         self._handler.close()
-        super().close()
 
 
 class LoggedPrinter(PlainPrinter):
@@ -146,17 +138,11 @@ class LoggedPrinter(PlainPrinter):
         self._shown.start()
         self._line("begins")
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: Outcome | Skip) -> None:
         """Show it; log what failed, or all when verbose."""
         self._shown.outcome(outcome)
-        if self.verbose or outcome.failed:
+        if self.verbose or outcome.kind in FAILURES:
             self._line(outcome_line(outcome))
-
-    def skip(self, skip: Skip) -> None:
-        """Show it; log what failed, or all when verbose."""
-        self._shown.skip(skip)
-        if self.verbose or skip.kind in FAILURES:
-            self._line(skip_line(skip))
 
     def warning(self, message: str) -> None:
         """Show and log it."""

@@ -45,8 +45,8 @@ class RunReport:
 class Printer:
     """Shows a run; this one shows nothing. Others override what they show.
 
-    `outcome` comes from the run's thread, `skip` from the feed's, `tick` from the ticker's, all
-    between `start` and `finish`; `note` and `warning` from any.
+    `outcome` comes from the run's thread, of a source without a job from the feed's, `tick` from
+    the ticker's, all between `start` and `finish`; `note` and `warning` from any.
 
     Args:
         verbose: Every source is shown, those that need nothing as well.
@@ -61,11 +61,8 @@ class Printer:
     def start(self) -> None:
         """Begin to show."""
 
-    def outcome(self, outcome: Outcome) -> None:
-        """A job ended."""
-
-    def skip(self, skip: Skip) -> None:
-        """A source needs no job."""
+    def outcome(self, outcome: Outcome | Skip) -> None:
+        """A job ended, or a source needs none."""
 
     def warning(self, message: str) -> None:
         """Something is wrong that does not end the run."""

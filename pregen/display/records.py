@@ -38,14 +38,10 @@ class JsonPrinter(Printer):
         self._people = people
         self._flushed_s = time.monotonic()
 
-    def outcome(self, outcome: Outcome) -> None:
-        """Write what became of a job."""
-        self._write_soon(outcome_record(outcome))
-
-    def skip(self, skip: Skip) -> None:
-        """Write what became of a source without a job: always when it failed."""
-        if self.verbose or skip.kind in FAILURES:
-            self._write_soon(skip_record(skip))
+    def outcome(self, outcome: Outcome | Skip) -> None:
+        """Write what became of a job; of a source without one when it failed, or when verbose."""
+        if self.verbose or isinstance(outcome, Outcome) or outcome.kind in FAILURES:
+            self._write_soon(outcome_record(outcome))
 
     def warning(self, message: str) -> None:
         """Write a warning."""
@@ -91,8 +87,10 @@ def path_fields(path: bytes) -> Record:
         }
 
 
-def outcome_record(outcome: Outcome) -> Record:
-    """Return what became of a job."""
+def outcome_record(outcome: Outcome | Skip) -> Record:
+    """Return what became of a source, with or without a job: the same keys."""
+    if isinstance(outcome, Skip):
+        outcome = outcome.as_outcome()
     return {
         **_head("outcome"),
         **path_fields(outcome.path),
@@ -108,11 +106,6 @@ def outcome_record(outcome: Outcome) -> Record:
         "extra": outcome.extra,
         "ns": _stages(outcome.stages._asdict()),
     }
-
-
-def skip_record(skip: Skip) -> Record:
-    """Return what became of a source without a job: the same keys as for an outcome."""
-    return outcome_record(Outcome(-1, skip.path, skip.kind, skip.message))
 
 
 def warning_record(message: str) -> Record:

@@ -1,6 +1,7 @@
-"""What the live display says, for a given width and height. Pure: a view in, lines of text out.
+"""What the live display says, for a given width and height: a view in, lines of text out.
 
-Names go into `Text` objects, never into markup. What does not fit is left out by importance.
+Names go into `Text` objects, never into markup. What does not fit is left out by importance. What
+the run takes from the machine is measured here, too, of the processes that are named.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _MAX_WORKER_ROWS = 16
 _MAX_WIDTH = 100
 _MIN_BAR = 8
 _MAX_BAR = 60
+#: The kernel counts processor time in ticks of 10 ms: over less than this the share jumps.
+_MIN_SPAN_S = 0.9
 
 
 class Glyphs(NamedTuple):
@@ -45,13 +48,6 @@ class Glyphs(NamedTuple):
 
 UNICODE = Glyphs("━", "╸", "━", " · ")
 ASCII = Glyphs("#", "-", "-", " | ")
-
-
-class Part(NamedTuple):
-    """A piece of a line that is shown or left out as a whole."""
-
-    text: str
-    style: str = ""
 
 
 def screen(
@@ -104,29 +100,28 @@ def _bar(share: float | None, elapsed_s: float, width: int, glyphs: Glyphs) -> T
     return bar.append(glyphs.rest * (width - (halves + 1) // 2), "bright_black")
 
 
-def _speed_parts(view: View, load: Load, cores: int) -> list[Part]:
+def _speed_parts(view: View, load: Load, cores: int) -> list[Text]:
     rates = view.rates
     parts = []
     if rates.done_per_s:
-        styles = ("bold cyan", "cyan", "cyan")
-        parts = list(map(Part, rate_texts(rates), styles))
-    parts.append(Part(text.clock(view.now.elapsed_s)))
+        parts = list(map(Text, rate_texts(rates), ("bold cyan", "cyan", "cyan")))
+    parts.append(Text(text.clock(view.now.elapsed_s)))
     if load.memory_bytes:
-        parts.append(Part(f"{load.cores:.1f} of {text.plural(cores, 'core')}", "dim"))
-        parts.append(Part(text.size(load.memory_bytes), "dim"))
+        parts.append(Text(f"{load.cores:.1f} of {text.plural(cores, 'core')}", "dim"))
+        parts.append(Text(text.size(load.memory_bytes), "dim"))
     return parts
 
 
-def _count_parts(view: View) -> list[Part]:
+def _count_parts(view: View) -> list[Text]:
     """Return the counts: what was done, then what failed (it must not fall off), then the rest."""
     now = view.now
     done = [kind for kind in _DONE if now.count(kind)]
     rest = [kind for kind in WORDS if kind not in {*done, *FAILURES} and now.count(kind)]
-    parts = [Part(f"{text.count(now.count(kind))} {label(kind)}", "green") for kind in done]
+    parts = [Text(f"{text.count(now.count(kind))} {label(kind)}", "green") for kind in done]
     if now.failed:
-        parts.append(Part(f"{text.count(now.failed)} failed", "bold red"))
+        parts.append(Text(f"{text.count(now.failed)} failed", "bold red"))
     return parts + [
-        Part(
+        Text(
             f"{text.count(now.count(kind))} {label(kind)}",
             "yellow" if kind is Kind.NEEDS_EXTRA else "dim",
         )
@@ -134,14 +129,14 @@ def _count_parts(view: View) -> list[Part]:
     ]
 
 
-def _joined(parts: Sequence[Part], width: int, glyphs: Glyphs) -> Text:
+def _joined(parts: Sequence[Text], width: int, glyphs: Glyphs) -> Text:
     """Return as many of `parts` as fit, from the first."""
     line = Text(no_wrap=True)
     for part in parts:
         gap = glyphs.dot if line.plain else ""
-        if line.cell_len + len(gap) + cells(part.text) > width:
+        if line.cell_len + len(gap) + part.cell_len > width:
             break
-        line.append(gap, "bright_black").append(part.text, part.style)
+        line.append(gap, "bright_black").append_text(part)
     return line
 
 
@@ -170,15 +165,6 @@ def _worker_row(index: int, worker: WorkerView, width: int) -> Text:
 def _short_name(path: bytes) -> str:
     """Return the file's name with the folder it is in: enough to find it, short enough to read."""
     return printable(shown(b"/".join(path.rsplit(b"/", 2)[-2:])))
-
-
-# --- What the run takes from the machine: processor time and memory of some processes
-#
-# It is told which processes; it does not look for them.
-
-
-#: The kernel counts processor time in ticks of 10 ms: over less than this the share jumps.
-_MIN_SPAN_S = 0.9
 
 
 class Load(NamedTuple):

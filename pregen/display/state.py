@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
 import threading
 import time
+from bisect import insort
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from operator import add
@@ -212,7 +212,7 @@ class RunCounts:
                 failures=tuple(sorted(groups, key=lambda group: -group.number)),
                 extras=dict(self._extras.most_common()),
                 unsupported=dict(self._unsupported.most_common()),
-                slowest=tuple(sorted(self._slowest, reverse=True)),
+                slowest=tuple(reversed(self._slowest)),
                 warnings=tuple(self._warnings),
                 warning_count=self._warning_count,
             )
@@ -229,10 +229,8 @@ class RunCounts:
             outcome.width_px * outcome.height_px,
             outcome.bytes_read,
         )
-        if len(self._slowest) < _KEPT_SLOWEST:
-            heapq.heappush(self._slowest, slow)
-        elif slow > self._slowest[0]:
-            heapq.heapreplace(self._slowest, slow)
+        insort(self._slowest, slow)
+        del self._slowest[:-_KEPT_SLOWEST]
 
 
 #: Long enough to even out one slow 100 Mpx file among 64 fast ones, short enough to show within

@@ -7,13 +7,12 @@ messages of libraries) is made printable here.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pregen.display import text
 from pregen.display.text import printable, shown
-from pregen.display.words import FAILURE_ORDER, WORDS, rate_texts
+from pregen.display.words import WORDS, rate_texts
 from pregen.errors import ExitCode
 from pregen.model import FAILURES, Action, Flavor, Kind
 
@@ -189,7 +188,8 @@ def _warnings(report: RunReport) -> Iterator[Line]:
 
 def failure_lines(report: RunReport) -> Iterator[Line]:
     """Yield the failures by reason, what to do about each, and the paths."""
-    groups = sorted(report.findings.failures, key=lambda group: FAILURE_ORDER.index(group.kind))
+    order = list(WORDS)
+    groups = sorted(report.findings.failures, key=lambda group: order.index(group.kind))
     cut = False
     for group, room in zip(groups, _shares([group.number for group in groups]), strict=True):
         words = WORDS[group.kind]
@@ -226,21 +226,13 @@ def plain_text(lines: Iterable[Line]) -> str:
     return "".join(f"{line.text}\n" for line in lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Experience:
-    """What earlier runs tell about the next one."""
-
-    images_per_s: float | None = None
-    """None: there was no run to learn from."""
-
-
-def experience_of(runs: Iterable[RecordedRun]) -> Experience:
-    """Return what the newest run that made enough entries tells; `runs` come newest first."""
+def speed_of(runs: Iterable[RecordedRun]) -> float | None:
+    """Return images/s of the newest run that made enough entries; `runs` come newest first."""
     for run in runs:
         images = run.counts.get(Kind.MADE.value, 0)
         if images >= _ENOUGH_IMAGES and run.wall_ns:
-            return Experience(images / (run.wall_ns / 1e9))
-    return Experience()
+            return images / (run.wall_ns / 1e9)
+    return None
 
 
 class Forecast:
@@ -275,8 +267,14 @@ class Forecast:
         return sum(_ENTRY_BYTES[flavor] * number for flavor, number in self.entries.items())
 
 
-def forecast_lines(forecast: Forecast, experience: Experience, report: RunReport) -> list[Line]:
-    """Return what a dry run tells a person."""
+def forecast_lines(forecast: Forecast, images_per_s: float | None, report: RunReport) -> list[Line]:
+    """Return what a dry run tells a person.
+
+    Args:
+        forecast: what there is to do.
+        images_per_s: of an earlier run; None: there was none to learn from.
+        report: what there is not.
+    """
     lines = [Line("Nothing was written. A run would:", Style.HEAD), *_deeds(forecast)]
     counts = list(count_lines(report.totals, not_begun=0))
     if counts:
@@ -285,7 +283,7 @@ def forecast_lines(forecast: Forecast, experience: Experience, report: RunReport
     if failures:
         lines += [Line(), *failures]
     if forecast.sources:
-        lines += [Line(), _duration_line(forecast, experience)]
+        lines += [Line(), _duration_line(forecast, images_per_s)]
     return lines
 
 
@@ -308,17 +306,16 @@ def _deeds(forecast: Forecast) -> list[Line]:
     return lines or [Line("  do nothing", Style.GOOD)]
 
 
-def _duration_line(forecast: Forecast, experience: Experience) -> Line:
-    if not experience.images_per_s:
+def _duration_line(forecast: Forecast, images_per_s: float | None) -> Line:
+    if not images_per_s:
         return Line("How long it would take is unknown: there was no run to learn from.", Style.DIM)
-    took = text.about(forecast.sources / experience.images_per_s)
-    speed = text.number(experience.images_per_s)
+    took = text.about(forecast.sources / images_per_s)
+    speed = text.number(images_per_s)
     return Line(f"It would take about {took}, as fast as the last run ({speed} images/s).")
 
 
-def forecast_record(forecast: Forecast, experience: Experience) -> dict[str, Any]:
+def forecast_record(forecast: Forecast, images_per_s: float | None) -> dict[str, Any]:
     """Return the forecast for `--json`, as the `would` of the summary."""
-    rate = experience.images_per_s
     return {
         "decode": forecast.sources,
         "bytes_to_read": forecast.bytes_to_read,
@@ -326,5 +323,5 @@ def forecast_record(forecast: Forecast, experience: Experience) -> dict[str, Any
         "bytes_to_write": forecast.bytes_to_write,
         "refit": forecast.refits,
         "remove": forecast.removals,
-        "seconds": round(forecast.sources / rate, 1) if rate else None,
+        "seconds": round(forecast.sources / images_per_s, 1) if images_per_s else None,
     }

@@ -20,7 +20,8 @@ from pregen.display.printer import Printer
 from pregen.display.screen import ASCII, UNICODE, LoadMeter, screen
 from pregen.display.summary import Style, summary
 from pregen.display.text import printable
-from pregen.display.words import outcome_line, skip_line, status_line
+from pregen.display.words import outcome_line, status_line
+from pregen.model import Skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pregen.display.printer import Output, RunReport, View
-    from pregen.model import Outcome, Skip
+    from pregen.model import Outcome
 
 
 #: Smooth to the eye; a frame takes about a millisecond.
@@ -146,15 +147,11 @@ class TtyPrinter(Printer):
         self._above: list[Text] = []
         self._ticked_s = time.monotonic()
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: Outcome | Skip) -> None:
         """Leave a line above the display when verbose."""
         if self.verbose:
-            self._leave(outcome_line(outcome), "red" if outcome.failed else "")
-
-    def skip(self, skip: Skip) -> None:
-        """Leave a line above the display when verbose."""
-        if self.verbose:
-            self._leave(skip_line(skip), "dim")
+            style = "dim" if isinstance(outcome, Skip) else "red" if outcome.failed else ""
+            self._leave(outcome_line(outcome), style)
 
     def warning(self, message: str) -> None:
         """Leave it above the display when verbose; the summary tells it anyway."""

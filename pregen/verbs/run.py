@@ -13,6 +13,7 @@ from pregen.config import Check, OutputConfig
 from pregen.display.printer import Printer, silence
 from pregen.errors import ExitCode, PregenError, UsageError
 from pregen.installation import requires
+from pregen.model import Outcome, Skip
 from pregen.options import PATHS, all_options, check, made
 from pregen.session import ConfiguredCommand, Session, Signals, cache_option, json_printer
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pregen.config import RunConfig
     from pregen.display.listener import Watch
     from pregen.display.metrics import MetricsFile
-    from pregen.model import Outcome
     from pregen.options import Values
     from pregen.pipeline import RunStop
 
@@ -202,10 +202,10 @@ def _rehearse(config: RunConfig, watch: Watch, stop: RunStop, *, json: bool) -> 
     from pregen.pipeline import rehearse  # noqa: PLC0415 - likewise
 
     forecast = Forecast()
-    code, experience = rehearse(config, watch, stop, forecast)
-    report = watch.finish(code, would=forecast_record(forecast, experience))
+    code, images_per_s = rehearse(config, watch, stop, forecast)
+    report = watch.finish(code, would=forecast_record(forecast, images_per_s))
     if not json:
-        print_lines(line.text for line in forecast_lines(forecast, experience, report))
+        print_lines(line.text for line in forecast_lines(forecast, images_per_s, report))
     return code
 
 
@@ -269,6 +269,6 @@ class _FailureList(Printer):
         super().__init__()
         self.failed: list[Outcome] = []
 
-    def outcome(self, outcome: Outcome) -> None:
-        if outcome.failed:
+    def outcome(self, outcome: Outcome | Skip) -> None:
+        if isinstance(outcome, Outcome) and outcome.failed:
             self.failed.append(outcome)

@@ -131,7 +131,6 @@ export = Command(
             metavar="DIR|FILE.tar",
             type=raw_bytes,
             required=True,
-            heading="Options",
             help="A thumbnails folder, which is made if its name ends with /, or a tar file; - is "
             "a tar to standard output.",
         ),
@@ -140,7 +139,6 @@ export = Command(
             metavar="PATH",
             type=raw_bytes,
             multiple=True,
-            heading="Options",
             help="Only entries of files in this folder, or with URIs below this one; may be "
             "repeated.",
         ),
@@ -150,7 +148,6 @@ export = Command(
             type=flavors,
             default="normal,large,x-large,xx-large",
             show_default=True,
-            heading="Options",
             help="Only these sizes.",
         ),
         *_shared_options(),
