@@ -73,7 +73,6 @@ class DaskEngine:
     ) -> None:
         self._store = store
         self._dask = config.dask or DaskConfig()
-        self._work_config = work_config
         self._setup = NodeSetup(
             token="",
             version=__version__,
@@ -86,12 +85,11 @@ class DaskEngine:
         )
         self._cluster: Cluster | None = None
         self._done: Counter[int] = Counter()
-        self._sandbox = config.sandbox
 
     @property
     def sandbox(self) -> str:
         """What its workers are confined by, for people."""
-        return f"{self._sandbox.value}, on each node"
+        return f"{self._setup.engine_config.sandbox.value}, on each node"
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield one outcome for each.
@@ -106,7 +104,7 @@ class DaskEngine:
         with ExitStack() as stack:
             cluster = self._cluster = stack.enter_context(connected(self._dask))
             if not self._dask.collect:
-                root = self._work_config.cache_root
+                root = self._setup.work_config.cache_root
                 stack.enter_context(probe_file(root, cluster.token))
             setup = self._setup._replace(token=cluster.token)
             run = _ClusterRun(cluster, setup, self._dask.node_timeout_s, self._store)

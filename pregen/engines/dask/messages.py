@@ -20,6 +20,7 @@ class NodeSetup(NamedTuple):
     token: str
     """Names the run: a node may serve several."""
     version: str
+    """Of pregen."""
     work_factory: str
     """As "module:name"."""
     work_config: WorkConfig

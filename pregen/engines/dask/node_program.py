@@ -100,10 +100,9 @@ def main(descriptor: int) -> None:
         setup: NodeSetup = pipe.recv()
         pack = None
         if setup.collect:
-            root, pack = stack.enter_context(
-                private_cache(setup.version, setup.work_config.flavors)
-            )
-            setup = setup._replace(work_config=replace(setup.work_config, cache_root=root))
+            config = setup.work_config
+            root, pack = stack.enter_context(private_cache(setup.version, config.flavors))
+            setup = setup._replace(work_config=replace(config, cache_root=root))
         try:
             _serve(setup, pipe, pack)
         except (BrokenPipeError, ConnectionError):
