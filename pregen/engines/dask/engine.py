@@ -18,14 +18,7 @@ from pregen import __version__
 from pregen.config import DaskConfig
 from pregen.engines.base import Stop, StopLevel, Store, WorkFactory, factory_name
 from pregen.engines.dask.batches import BatchLedger, SilenceWatch
-from pregen.engines.dask.cluster import (
-    LOCAL,
-    BatchLost,
-    BatchReturned,
-    Cluster,
-    ClusterFailed,
-    connected,
-)
+from pregen.engines.dask.cluster import LOCAL, BatchLost, BatchReturned, Cluster, connected
 from pregen.engines.dask.messages import NodeSetup, UnfitError
 from pregen.engines.dask.node_check import check_answer, probe_file
 from pregen.errors import ClusterError
@@ -245,7 +238,7 @@ class _ClusterRun:
                 for batch in loss.again:
                     self._cluster.submit(self._setup, batch)
                 yield from loss.outcomes
-            case ClusterFailed(error):
+            case Exception() as error:
                 raise error
 
     def _unpack(self, batch: Batch, done: Done) -> Generator[Outcome]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,10 +18,10 @@ from pregen.display.text import plural, printable, size
 from pregen.errors import ExitCode, UsageError
 from pregen.model import ALL_FLAVORS
 from pregen.options import option
-from pregen.originals.mounts import is_below
 from pregen.session import Session, cache_option
 from pregen.thumbspec.pngtext import URI
 from pregen.thumbspec.uri import path_from_uri
+from pregen.verbs.clean.selection import area_named
 from pregen.verbs.transfer.archive import (
     ArchiveError,
     FoundEntry,
@@ -34,13 +33,12 @@ from pregen.verbs.transfer.archive import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pregen.cache.store import Cache
     from pregen.model import Flavor
     from pregen.thumbspec.pngtext import PngHead
 
-_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
 #: So many refusals say it all to people; `--json` reports every one.
 _MOST_TOLD = 20
 
@@ -65,7 +63,7 @@ def _export(
     told = _Refusals(json=json, stream_taken=to == b"-")
     if not os.path.isdir(root):
         raise UsageError(f"there is no cache at {_shown(root)}; name another with --cache.")
-    found = entries(root, wanted, _Part(session, under).holds, told)
+    found = entries(root, wanted, _part(session, under), told)
     if to == b"-":
         tally = _written(found, sys.stdout.buffer, b"standard output")
     elif to.endswith(b"/") or os.path.isdir(place):
@@ -226,21 +224,16 @@ def _whole_file(path: bytes) -> Iterator[BinaryIO]:
         raise
 
 
-class _Part:
-    """The part of a cache that `--under` names; all of it without."""
+def _part(session: Session, under: Sequence[bytes]) -> Callable[[PngHead], bool]:
+    """Return what tells whether an entry is of the part that `--under` names; all are without."""
+    areas = [area_named(text, session.clean) for text in under]
 
-    def __init__(self, session: Session, under: Sequence[bytes]) -> None:
-        self._uris = tuple(os.fsdecode(text).rstrip("/") for text in under if _URI.match(text))
-        self._paths = tuple(session.clean(text) for text in under if not _URI.match(text))
-
-    def holds(self, head: PngHead) -> bool:
-        if not (self._uris or self._paths):
-            return True
+    def holds(head: PngHead) -> bool:
         uri = head.first(URI)
-        if any(uri == each or uri.startswith(each + "/") for each in self._uris):
-            return True
         path = path_from_uri(uri)
-        return path is not None and any(is_below(path, each) for each in self._paths)
+        return not areas or any(area.covers(uri, path) for area in areas)
+
+    return holds
 
 
 class _Refusals:

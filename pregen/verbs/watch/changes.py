@@ -19,7 +19,7 @@ from pregen.config import Only
 from pregen.errors import PregenError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 
 #: What a name becomes that is no UTF-8, on its way through Rust.
@@ -64,29 +64,20 @@ class ChangedPlaces:
         return None if self.everywhere else Only(self.folders, self.trees)
 
 
-def places_of(changes: Iterable[Change], most: int) -> ChangedPlaces:
+def places_of(changes: Sequence[Change], most: int) -> ChangedPlaces:
     """Return where to look after these changes.
 
     Args:
         changes: all that was told since the last time.
         most: so many changes may mean that others were lost.
     """
-    folders: set[bytes] = set()
-    trees: set[bytes] = set()
-    gone: set[bytes] = set()
-    count = 0
-    for path, is_folder, is_there in changes:
-        count += 1
-        if _LOST in path:
-            return ChangedPlaces(everywhere=True)
-        folders.add(path.rpartition(b"/")[0] or b"/")
-        if not is_there:
-            gone.add(path)
-        elif is_folder:
-            trees.add(path)
-    if count >= most:
+    if len(changes) >= most or any(_LOST in change.path for change in changes):
         return ChangedPlaces(everywhere=True)
-    return ChangedPlaces(False, frozenset(folders), frozenset(trees), frozenset(gone))  # noqa: FBT003 - in order
+    return ChangedPlaces(
+        folders=frozenset(change.path.rpartition(b"/")[0] or b"/" for change in changes),
+        trees=frozenset(each.path for each in changes if each.is_folder and each.is_there),
+        gone=frozenset(each.path for each in changes if not each.is_there),
+    )
 
 
 class Stopped(Protocol):
