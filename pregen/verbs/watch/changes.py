@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
@@ -20,6 +20,8 @@ from pregen.errors import PregenError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from watchfiles._rust_notify import AbstractEvent
 
 
 #: What a name becomes that is no UTF-8, on its way through Rust.
@@ -80,14 +82,6 @@ def places_of(changes: Sequence[Change], most: int) -> ChangedPlaces:
     )
 
 
-class Stopped(Protocol):
-    """What the library asks whether to go on."""
-
-    def is_set(self) -> bool:
-        """Tell whether it is over."""
-        ...
-
-
 class Notifier:
     """Changes below some folders, from when this was made, as watchfiles tells them. As a context.
 
@@ -118,7 +112,7 @@ class Notifier:
     def __exit__(self, *_: object) -> None:
         self._notify.close()
 
-    def wait(self, timeout_s: float, stop: Stopped) -> list[Change]:
+    def wait(self, timeout_s: float, stop: AbstractEvent) -> list[Change]:
         """Return the changes since the last time; none after `timeout_s`, or when it is over."""
         try:
             raw = self._notify.watch(_MOST_MS, _STEP_MS, max(1, round(timeout_s * 1000)), stop)
@@ -129,7 +123,7 @@ class Notifier:
             return [LOST]
         return [] if isinstance(raw, str) else [_change(os.fsencode(path)) for _, path in raw]
 
-    def settle(self, quiet_s: float, most_s: float, stop: Stopped) -> list[Change]:
+    def settle(self, quiet_s: float, most_s: float, stop: AbstractEvent) -> list[Change]:
         """Return what else changes until it is quiet for `quiet_s`, or `most_s` are over."""
         until_s = time.monotonic() + most_s
         found: list[Change] = []
