@@ -15,7 +15,7 @@ import click
 
 from pregen import __version__
 from pregen.commandline import LazyGroup, Option, Verb
-from pregen.display.output import silence
+from pregen.display.printer import silence
 from pregen.display.text import printable
 from pregen.errors import ExitCode, PregenError, exit_codes
 

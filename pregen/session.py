@@ -18,7 +18,7 @@ import click
 
 from pregen.commandline import Command, Option, asks_for_help
 from pregen.display import text
-from pregen.display.output import Output
+from pregen.display.printer import Output
 from pregen.display.text import count, printable
 from pregen.errors import ExitCode
 from pregen.options import all_options, config_path, load_defaults, option, run_config
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from pregen.cache.lock import CacheLock
     from pregen.config import OutputConfig, RunConfig
-    from pregen.display.jsonl import JsonPrinter
     from pregen.display.listener import Watch
     from pregen.display.printer import Printer
+    from pregen.display.records import JsonPrinter
     from pregen.options import Values
     from pregen.originals.examiner import Examiner
     from pregen.originals.mounts import Mounts
@@ -240,7 +240,7 @@ def json_printer(
     on_results_lost: Callable[[OSError], None] = lambda _error: None, *, verbose: bool = False
 ) -> JsonPrinter:
     """Return the printer of `--json`: records to standard output, notes to standard error."""
-    from pregen.display.jsonl import JsonPrinter  # noqa: PLC0415 - no --help needs it
+    from pregen.display.records import JsonPrinter  # noqa: PLC0415 - no --help needs it
 
     return JsonPrinter(Output(sys.stdout, on_results_lost), Output(sys.stderr), verbose=verbose)
 

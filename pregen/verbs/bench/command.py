@@ -150,7 +150,7 @@ def _signals(stop: RunStop) -> Iterator[None]:
     from pregen.engines.base import StopLevel  # noqa: PLC0415 - no --help needs it
 
     def end(number: int, _frame: FrameType | None) -> None:
-        if not stop.asked:
+        if not stop.is_set():
             stop.code = ENDINGS[signal.Signals(number)]
         stop.raise_to(StopLevel.KILL)
 

@@ -52,7 +52,7 @@ class BenchStoppedError(PregenError):
 
 def check(stop: RunStop) -> None:
     """Raise BenchStoppedError when the user wants no more."""
-    if stop.asked:
+    if stop.is_set():
         raise BenchStoppedError(stop.code)
 
 
@@ -250,7 +250,7 @@ def _wait(process: subprocess.Popen[bytes], stop: RunStop) -> int:
     waiter = threading.Thread(target=wait, name="pregen-bench-wait", daemon=True)
     waiter.start()
     try:
-        while waiter.is_alive() and not stop.asked:
+        while waiter.is_alive() and not stop.is_set():
             waiter.join(_ASK_EVERY_S)
     finally:
         if waiter.is_alive():

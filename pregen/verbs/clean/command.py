@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from pregen.errors import ExitCode, UsageError
 from pregen.options import option
 from pregen.session import Session, acquire, cache_option, mount_timeout_option
 from pregen.verbs.clean.cleaner import Cleaner, CleanTally
-from pregen.verbs.clean.selection import Area, CleanReason, Kept, Selection, area_of
+from pregen.verbs.clean.selection import CleanReason, Kept, Selection, area_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,9 +207,6 @@ def _delete(session: Session, cleaner: Cleaner, plan: Plan, *, json: bool, verbo
         print_lines(result_lines(tally))
 
 
-_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
-
-
 def _selection(
     session: Session,
     *,
@@ -221,14 +217,9 @@ def _selection(
     **chosen: Any,
 ) -> Selection:
     """Return what the options choose; most are named as in a `Selection`."""
-
-    def area(text: bytes) -> Area:
-        """Return what a path or a URI names. Not looked up: the path may be on a dead share."""
-        return area_of(os.fsdecode(text)) if _URI.match(text) else Area(session.clean(text))
-
     return Selection(
-        under=tuple(map(area, under)),
-        not_under=tuple(map(area, not_under)),
+        under=tuple(area_named(text, session.clean) for text in under),
+        not_under=tuple(area_named(text, session.clean) for text in not_under),
         remote=remote if local or remote else None,
         **chosen,
     ).or_default()

@@ -13,7 +13,7 @@ import click
 from pregen.argument_types import raw_bytes
 from pregen.commandline import Option, print_record, under
 from pregen.config import OutputConfig
-from pregen.display.output import Output
+from pregen.display.printer import Output
 from pregen.display.text import plural
 from pregen.errors import UsageError
 from pregen.installation import requires
@@ -106,7 +106,7 @@ def watch_session(
         with Signals(stop, watch) as signals:
             watch.poll(signals.announce)
             report = run(part, watch, stop)
-        if rounds == 1 and not stop.asked and not output.quiet:
+        if rounds == 1 and not stop.is_set() and not output.quiet:
             people.write("Watching for changes. Ctrl-C ends it.\n")
         return report
 
