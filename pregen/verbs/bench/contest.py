@@ -46,8 +46,6 @@ CONTENDERS = (
     Contender("libvips", Decoder.VIPS, "vips"),
     Contender("Pillow", None, "pillow"),
 )
-
-
 #: The floor and a run.
 FLOOR_TURNS = 2
 
@@ -64,8 +62,9 @@ def make_contest(config: WorkConfig) -> Work:
     def by_contender(source: SourceFile, job: Job, ask: Ask) -> tuple[str, Stages]:
         contender = contender_of(job.job_id)
         if contender.decoder is None:
-            found = reference.by_pillow(source.fd, source.size_bytes, config.flavors)
-            return contender.loader, found
+            return contender.loader, reference.by_pillow(
+                source.fd, source.size_bytes, config.flavors
+            )
         made = thumbnail.make(
             source.fd,
             source.size_bytes,
@@ -95,8 +94,7 @@ def make_floor(config: WorkConfig) -> Work:
     box_px = max(flavor.box_px for flavor in config.flavors)
     as_in_a_run = make_worker(config)
 
-    def by_floor(source: SourceFile, job: Job, ask: Ask) -> tuple[str, Stages]:
-        del job, ask
+    def by_floor(source: SourceFile, _job: Job, _ask: Ask) -> tuple[str, Stages]:
         return "floor", reference.floor(source.fd, source.size_bytes, box_px)
 
     floor = _work(by_floor)

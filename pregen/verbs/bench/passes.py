@@ -130,8 +130,8 @@ class _Bench:
         last = passes[-1]
         cold, cold_pass = self._cold(sources, last)
         warm = result.Warm(stats.overall(last), last.cpu_share)
-        made = _by_path(last)
-        jpegs = [one for one in sources if _is_made_jpeg(made[one.path])]
+        mimes = {each.path: each.mime for each in last.outcomes if each.kind is Kind.MADE}
+        jpegs = [one for one in sources if mimes.get(one.path) == _JPEG]
         work = self._config.work
         return result.BenchResult(
             machine=environment.describe(work.version),
@@ -145,8 +145,8 @@ class _Bench:
             cold=cold,
             loaders=stats.groups(last),
             scaling=stats.scaling(passes, warm.group.images_per_s),
-            decoders=self._contest(jpegs),
-            floor=self._floor(jpegs, stats.costs_s(last)),
+            decoders=self._contest(jpegs) if jpegs else None,
+            floor=self._floor(jpegs, stats.costs_s(last)) if jpegs else None,
             limit=stats.limit(cold.slowdown, warm.cpu_share, cold.cpu_share),
             prediction=self._prediction(sources, last, cold_pass, cold.slowdown),
         )
@@ -224,8 +224,6 @@ class _Bench:
         return result.Cold(stats.overall(done), done.cpu_share, slowdown, resident_share), done
 
     def _contest(self, jpegs: Sequence[Source]) -> result.Contest | None:
-        if not jpegs:
-            return None
         self._say("decoders side by side")
         step = -(-len(jpegs) // _CONTEST_PICTURES)
         chosen = [source for source in jpegs[::step] for _ in contest.CONTENDERS]
@@ -234,8 +232,6 @@ class _Bench:
     def _floor(
         self, jpegs: Sequence[Source], costs_s: Mapping[bytes, float]
     ) -> result.Floor | None:
-        if not jpegs:
-            return None
         self._say("the floor")
         chosen = [source for source in jpegs for _ in range(contest.FLOOR_TURNS)]
         times = repeats([costs_s[source.path] for source in chosen], self._workers)
@@ -314,10 +310,6 @@ def part(costs_s: Sequence[float]) -> list[int]:
 def _by_path(done: Pass) -> dict[bytes, Outcome]:
     """Return one outcome for each source."""
     return {outcome.path: outcome for outcome in done.outcomes}
-
-
-def _is_made_jpeg(outcome: Outcome) -> bool:
-    return outcome.kind is Kind.MADE and outcome.mime == _JPEG
 
 
 def _on_disk(outcome: Outcome, block_bytes: int) -> int:
