@@ -105,10 +105,6 @@ class Output:
                 self._broken = True
                 self._on_failure(error)
 
-    def flush(self) -> None:
-        """Hand over to the system what was written without `flush`."""
-        self.write("")
-
 
 def silence(stream: TextIO) -> None:
     """Make a stream that takes no more lead nowhere.
