@@ -1,0 +1,122 @@
+"""A worker taken over by the file it decodes, with all its walls up: what it can do to the run.
+
+`photo.cut-slot.jpg` is opened by the real decoder; where its pixels should be decoded, the attack
+that its name asks for is made, with all that the worker's own memory and descriptors give. The
+attack may put another outcome in place of the job's.
+
+    python -m tests.support.faults.taken_over run --json PHOTOS
+
+is pregen with such a decoder.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pregen import cli, pipeline, work
+from pregen.imaging import thumbnail
+from pregen.imaging.faults import InvalidPicture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pregen.config import WorkConfig
+    from pregen.engines.base import Ask
+    from pregen.imaging.decoders.base import Request
+    from pregen.imaging.formats import Format
+    from pregen.model import AllowedFolders, Job, Outcome
+
+_DESCRIPTORS = range(3, 256)
+
+
+def _is_slot(descriptor: int) -> bool:
+    try:
+        facts = os.fstat(descriptor)
+    except OSError:
+        return False
+    return stat.S_ISREG(facts.st_mode) and facts.st_nlink == 0
+
+
+def _cut_slot() -> None:
+    """Cut the memory shared with the run: whoever reads it then is killed by SIGBUS."""
+    for descriptor in filter(_is_slot, _DESCRIPTORS):
+        os.ftruncate(descriptor, 0)
+    time.sleep(1)
+
+
+#: Attacks made while the picture is decoded, by the word in a file's name.
+DECODING: dict[str, Callable[[], object]] = {
+    "cut-slot": _cut_slot,
+}
+
+#: What is put in place of the outcome, likewise.
+OUTCOMES: dict[str, Callable[[Outcome], Outcome]] = {}
+
+
+def make_taken_over(config: WorkConfig) -> _TakenOver:
+    """Make the work of a real run, whose decoder makes the attack that a file's name asks for."""
+    return _TakenOver(config)
+
+
+class _TakenOver:
+    def __init__(self, config: WorkConfig) -> None:
+        self._worker = work.make_worker(config)
+
+    def confine(self, open_elsewhere: Callable[[int], int]) -> AllowedFolders:
+        return self._worker.confine(open_elsewhere)
+
+    def __call__(self, job: Job, ask: Ask) -> Outcome:
+        name = Path(os.fsdecode(job.path)).name.split(".")[1]
+        decoder_of = thumbnail.decoder_of
+        if attack := DECODING.get(name):
+            thumbnail.decoder_of = _arming(decoder_of, attack)
+        try:
+            outcome = self._worker(job, ask)
+        finally:
+            thumbnail.decoder_of = decoder_of
+        return OUTCOMES.get(name, _same)(outcome)
+
+
+def _same(outcome: Outcome) -> Outcome:
+    return outcome
+
+
+def _arming(decoder_of: Callable[[Format], Any], attack: Callable[[], object]) -> Any:
+    return partial(_Armed, decoder_of, attack)
+
+
+class _Armed:
+    def __init__(
+        self, decoder_of: Callable[[Format], Any], attack: Callable[[], object], found: Format
+    ) -> None:
+        self._module = decoder_of(found)
+        self._attack = attack
+
+    def open_picture(self, request: Request) -> Any:
+        opened = self._module.open_picture(request)
+
+        def decode(box_px: int) -> Any:
+            del box_px
+            self._attack()
+            raise InvalidPicture("the attack is over")
+
+        opened.decode = decode
+        return opened
+
+
+def main() -> int:
+    """Be pregen, with workers that can be taken over."""
+    vars(pipeline)["make_work"] = make_taken_over
+    return cli.run()
+
+
+if __name__ == "__main__":
+    from tests.support.faults import taken_over  # by the name that workers know it by
+
+    sys.exit(taken_over.main())
