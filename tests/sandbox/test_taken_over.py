@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tests.support.running.program import Finished
 
-    Attacked = Callable[..., Finished]
-
 pytestmark = [pytest.mark.xdist_group("faults"), needs(Capability.SANDBOX)]
 
 PROGRAM = (sys.executable, "-m", "tests.support.faults.taken_over")
@@ -32,23 +30,17 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-@pytest.fixture
-def attacked(photos: Path, tmp_path: Path) -> Attacked:
+def attacked(photos: Path, attack: str, *arguments: str, **environment: str) -> Finished:
     """Run over the good pictures and one that makes the attack; return how that ended."""
-
-    def run(attack: str, *arguments: str) -> Finished:
-        pictures.put(photos / f"a.{attack}.jpg", pictures.jpeg(300, 200))
-        fixed = ("run", "--json", "--workers", "2", "--sandbox", "require")
-        return run_pregen(
-            *fixed,
-            *arguments,
-            photos,
-            cache=tmp_path / "cache",
-            env={"PYTHONPATH": os.pathsep.join(sys.path)},
-            program=PROGRAM,
-        )
-
-    return run
+    pictures.put(photos / f"a.{attack}.jpg", pictures.jpeg(300, 200))
+    return run_pregen(
+        *("run", "--json", "--workers", "2", "--sandbox", "require"),
+        *arguments,
+        photos,
+        cache=photos.parent / "cache",
+        env={"PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        program=PROGRAM,
+    )
 
 
 def assert_only(done: Finished, attack: str, kind: str) -> None:
@@ -58,6 +50,19 @@ def assert_only(done: Finished, attack: str, kind: str) -> None:
     assert done.code == 3, done
 
 
-def test_the_memory_shared_with_the_run_cannot_be_cut(attacked: Attacked) -> None:
-    done = attacked("cut-slot")
+def test_the_memory_shared_with_the_run_cannot_be_cut(photos: Path) -> None:
+    done = attacked(photos, "cut-slot")
     assert_only(done, "cut-slot", "unreadable")  # ftruncate is refused: an error like any other
+
+
+@pytest.mark.parametrize("attack", ["late-slot", "idle-slot", "flicker-slot"])
+def test_no_deadline_is_put_off_by_what_a_worker_says_of_itself(photos: Path, attack: str) -> None:
+    done = attacked(photos, attack, "--timeout", "1")
+    kind = done.kinds()[f"a.{attack}.jpg"]
+    assert kind in {"timed-out", "disturbed"}
+    assert_only(done, attack, kind)
+
+
+def test_a_workers_time_on_the_processor_has_a_hard_limit(photos: Path) -> None:
+    done = attacked(photos, "more-time")
+    assert_only(done, "more-time", "error")  # ValueError: not allowed to raise maximum limit

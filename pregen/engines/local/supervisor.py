@@ -26,6 +26,7 @@ from pregen.engines.local.worker_state import (
     GRACE_NS,
     LEAVE_NS,
     MOST_PER_BATCH,
+    RETIRE_NS,
     BatchSizer,
     MemoryBudget,
     Phase,
@@ -187,9 +188,10 @@ class Supervisor:
             self._starved[worker.number] = worker
 
     def _send(self, worker: WorkerState, jobs: tuple[Job, ...]) -> None:
+        if not worker.open:
+            worker.note_activity(self._now_ns)
         worker.open.update((job.job_id, job) for job in jobs)
         worker.assigned += len(jobs)
-        worker.note_activity()
         self._open += len(jobs)
         self._commands.append(events.Send(worker.number, jobs))
 
@@ -206,7 +208,8 @@ class Supervisor:
         if worker is None:
             return
         worker.delivered += len(event.outcomes)
-        worker.note_activity()
+        worker.busy_ns += event.busy_ns
+        worker.note_activity(self._now_ns)
         for outcome in event.outcomes:
             if self._take(worker, outcome.job_id) is not None:
                 self._ledger.forget(outcome.job_id)
@@ -281,7 +284,8 @@ class Supervisor:
 
     def _recycle(self, worker: WorkerState, rss_bytes: int) -> None:
         grown = rss_bytes - worker.first_rss_bytes > self._rules.recycle_growth_bytes
-        if worker.phase is Phase.SERVING and (grown or worker.assigned >= self._rules.recycle_jobs):
+        spent = worker.assigned >= self._rules.recycle_jobs or worker.busy_ns > RETIRE_NS
+        if worker.phase is Phase.SERVING and (grown or spent):
             worker.phase = Phase.LEAVING
         self._part(worker)
 
@@ -318,7 +322,10 @@ class Supervisor:
             return
         self._mark_dying(worker)
         self._open -= len(worker.open)
-        blamed = deaths.blamed_job(worker.open, last.job_id, last.done - worker.delivered)
+        if worker.culprit is not None:
+            blamed = worker.open.get(worker.culprit)
+        else:
+            blamed = deaths.blamed_job(worker.open, last.job_id, last.done - worker.delivered)
         death = deaths.true_death(death, worker.ended_for, worker.overdue_job, blamed)
         outcome = None if blamed is None else self._ledger.charge(blamed, death, pid)
         if outcome is None and death.external:

@@ -11,15 +11,20 @@ is pregen with such a decoder.
 
 from __future__ import annotations
 
+import gc
 import os
+import resource
+import signal
 import stat
 import sys
 import time
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pregen import cli, pipeline, work
+from pregen.engines.local import channel
 from pregen.imaging import thumbnail
 from pregen.imaging.faults import InvalidPicture
 
@@ -33,6 +38,11 @@ if TYPE_CHECKING:
     from pregen.model import AllowedFolders, Job, Outcome
 
 _DESCRIPTORS = range(3, 256)
+
+
+def _loop() -> Any:
+    """Return the loop of this worker, with its slot, its pipe and its jobs."""
+    return next(each for each in gc.get_objects() if type(each).__name__ == "_JobLoop")
 
 
 def _is_slot(descriptor: int) -> bool:
@@ -50,9 +60,46 @@ def _cut_slot() -> None:
     time.sleep(1)
 
 
+def _stay(say: Callable[[Any, int], None]) -> None:
+    """Go on for ever, deaf to all signals, and say what keeps the run from noticing."""
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+    loop = _loop()
+    for turn in count():
+        say(loop._slot._cells, turn)
+        time.sleep(0.01)
+
+
+def _late(cells: Any, turn: int) -> None:
+    """Say that the job has just begun."""
+    del turn
+    cells[channel._STARTED_NS] = time.monotonic_ns()
+
+
+def _idle(cells: Any, turn: int) -> None:
+    """Say that there is no job."""
+    del turn
+    cells[channel._JOB] = channel._NO_JOB
+
+
+def _flicker(cells: Any, turn: int) -> None:
+    """Say that there is none, and now and then that the job has just begun."""
+    cells[channel._STARTED_NS] = time.monotonic_ns()
+    cells[channel._JOB] = channel._NO_JOB if turn // 10 % 2 else _loop()._current
+
+
+def _more_time() -> None:
+    unlimited = resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_CPU, (unlimited, unlimited))
+
+
 #: Attacks made while the picture is decoded, by the word in a file's name.
 DECODING: dict[str, Callable[[], object]] = {
     "cut-slot": _cut_slot,
+    "flicker-slot": partial(_stay, _flicker),
+    "idle-slot": partial(_stay, _idle),
+    "late-slot": partial(_stay, _late),
+    "more-time": _more_time,
 }
 
 #: What is put in place of the outcome, likewise.
