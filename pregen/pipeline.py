@@ -30,7 +30,7 @@ from pregen.errors import CacheError, CacheFullError, ExitCode, LockedError, Pre
 from pregen.feed import Feed
 from pregen.journal import Journal, RunTotals
 from pregen.limits import Do, Governor, LimitDecision
-from pregen.model import Kind, Skip
+from pregen.model import REMEMBERED, Kind, Skip
 from pregen.plan import Planner
 from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
@@ -230,10 +230,14 @@ class _PipelineRun:
             self._watch.ends_because(verdict.why)
 
     def _record(self, outcome: Outcome, job: Job, journal: Journal, memory: _FolderMemory) -> None:
+        found = outcome.source_size_bytes, outcome.source_mtime_ns
         if outcome.source_size_bytes >= 0:
-            # It may have changed since it was planned: this is what the outcome is about.
+            # It may have changed since it was planned: this is what the outcome is about. Only a
+            # worker says so; that a source needs no look for good is not believed of it then.
+            if found != (job.size_bytes, job.mtime_ns) and outcome.kind in REMEMBERED:
+                return
             named = "" if self._config.work.shared else key(job.uris[0])
-            journal.record(outcome, outcome.source_size_bytes, outcome.source_mtime_ns, named)
+            journal.record(outcome, *found, named)
         else:
             journal.record(outcome, job.size_bytes, job.mtime_ns)
         if outcome.stamps and not self._config.work.shared:

@@ -215,9 +215,7 @@ class Journal:
             time.time_ns(),
             exit_code,
             json.dumps(counts),
-            totals.bytes_read,
-            totals.bytes_written,
-            totals.entries_written,
+            *map(fits, (totals.bytes_read, totals.bytes_written, totals.entries_written)),
             totals.wall_ns,
             self._run_id,
         )

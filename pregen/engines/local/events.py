@@ -64,6 +64,7 @@ class OutcomesReceived(NamedTuple):
     """The wall time these jobs took together."""
     rss_bytes: int
     """Resident memory when last looked at; 0 when unknown."""
+    pid: int = 0
 
 
 class JobsReturned(NamedTuple):

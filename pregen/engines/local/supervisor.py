@@ -21,7 +21,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Final, assert_never
 
 from pregen.engines.base import StopLevel
-from pregen.engines.local import deaths, events
+from pregen.engines.local import deaths, events, vetting
 from pregen.engines.local.worker_state import (
     GRACE_NS,
     LEAVE_NS,
@@ -203,27 +203,50 @@ class Supervisor:
             worker.alone = worker.alone and bool(worker.open)
         return job
 
+    def _heeded(self, number: int) -> WorkerState | None:
+        """Return worker `number`; None when it is gone, or nothing it says counts any more."""
+        worker = self._workers.get(number)
+        return None if worker is None or worker.unheeded else worker
+
     def _outcomes(self, event: events.OutcomesReceived) -> None:
-        worker = self._workers.get(event.worker)
+        worker = self._heeded(event.worker)
         if worker is None:
             return
-        worker.delivered += len(event.outcomes)
-        worker.busy_ns += event.busy_ns
-        worker.note_activity(self._now_ns)
         for outcome in event.outcomes:
-            if self._take(worker, outcome.job_id) is not None:
-                self._ledger.forget(outcome.job_id)
-                self._emitted.append(outcome)
+            self._outcome(worker, outcome, event.pid)
+            if worker.unheeded:
+                return
+        busy_ns = max(0, min(event.busy_ns, self._now_ns - worker.born_ns))
+        worker.busy_ns += busy_ns
+        worker.note_activity(self._now_ns)
         self._useless_deaths = 0
-        self._batches.learn(len(event.outcomes), event.busy_ns)
+        self._batches.learn(len(event.outcomes), busy_ns)
         if self._budget.holds(worker.number):
             self._budget.release(worker.number)
         self._recycle(worker, event.rss_bytes)
         self._feed(worker)
 
+    def _outcome(self, worker: WorkerState, outcome: Outcome, pid: int) -> None:
+        job = worker.open.get(outcome.job_id)
+        if job is None:
+            if self._level is not StopLevel.KILL:
+                self._lied(worker, "what became of a file that it did not have")
+            return
+        try:
+            believed = vetting.vetted(outcome, job, pid, self._now_ns - worker.born_ns)
+        except vetting.LieError as lie:
+            self._lied(worker, str(lie), job.job_id)
+            return
+        self._take(worker, job.job_id)
+        worker.delivered += 1
+        self._ledger.forget(job.job_id)
+        self._emitted.append(believed)
+
     def _returned(self, number: int, job_ids: Iterable[int]) -> None:
-        worker = self._workers.get(number)
-        if worker is not None:
+        worker = self._heeded(number)
+        if worker is not None and not self._level:
+            self._lied(worker, "files as not begun that nobody wanted back")
+        elif worker is not None:
             jobs = [self._take(worker, job_id) for job_id in job_ids]
             self._interrupt(job for job in jobs if job is not None)
             self._part(worker)
@@ -233,16 +256,24 @@ class Supervisor:
 
     def _source_asked(self, number: int, job_id: int) -> None:
         """Have a source opened, if it is that of a job the worker has: of no other."""
-        worker = self._workers.get(number)
+        worker = self._heeded(number)
         job = None if worker is None else worker.open.get(job_id)
-        if job is not None:
+        if worker is None or job is None:
+            return
+        if worker.begs():
+            self._lied(worker, "over and over that it cannot open a file")
+        else:
             self._commands.append(events.OpenSource(number, job.path))
 
     # --- memory -------------------------------------------------------------------------------
 
     def _asked(self, event: events.MemoryRequested) -> None:
-        worker = self._workers.get(event.worker)
-        if worker is not None and worker.phase is not Phase.DYING and event.job_id in worker.open:
+        worker = self._heeded(event.worker)
+        if worker is None or worker.phase is Phase.DYING or event.job_id not in worker.open:
+            return
+        if worker.is_waiting or worker.begs():
+            self._lied(worker, "over and over that it needs memory")
+        else:
             worker.pause_clock(event.job_id, self._now_ns)
             self._budget.ask(event.worker, event.size_bytes)
 
@@ -269,7 +300,7 @@ class Supervisor:
             number = self._next_worker
             self._next_worker += 1
             unused += 1
-            self._workers[number] = WorkerState(number, self._now_ns)
+            self._workers[number] = WorkerState(number, self._now_ns, self._now_ns)
             self._commands.append(events.Spawn(number))
 
     def _ready(self, number: int, rss_bytes: int) -> None:
@@ -313,6 +344,18 @@ class Supervisor:
         worker.ended_for = reason
         self._mark_dying(worker)
         self._commands.append(events.Terminate(worker.number))
+        worker.plan_end(self._now_ns, GRACE_NS)
+
+    def _lied(self, worker: WorkerState, what: str, job_id: int | None = None) -> None:
+        """End a worker that reports what cannot be; the job it has in hand is to blame.
+
+        Which one that is, its slot is not asked: jobs are done in the order in which they are sent.
+        """
+        worker.unheeded = True
+        worker.culprit = next(iter(worker.open), None) if job_id is None else job_id
+        worker.ended_for = deaths.lied(what)
+        self._mark_dying(worker)
+        self._commands.append(events.Kill(worker.number))
         worker.plan_end(self._now_ns, GRACE_NS)
 
     def _died(self, number: int, death: deaths.Death, last: events.SlotReading, pid: int) -> None:

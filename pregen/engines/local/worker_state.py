@@ -32,6 +32,8 @@ RETIRE_NS: Final = RETIRE_S * S
 BATCH_NS: Final = 50_000_000
 #: 256 jobs of 100 to 300 bytes each fit in a socket's buffer (208 KiB on Linux) with room to spare.
 MOST_PER_BATCH: Final = 256
+#: A job's source is opened ahead and for each of two tries, and asks for memory once or twice.
+MOST_REQUESTS: Final = 16
 #: One job to a batch until the first outcomes tell more.
 FIRST_GUESS_NS: Final = BATCH_NS
 #: The estimate follows about this many of the latest jobs.
@@ -71,7 +73,9 @@ class WorkerState:
     """One worker, from the decision to start it to the news of its death."""
 
     number: int
+    born_ns: int
     since_ns: int
+    """The same, less the time in which nobody was watching."""
     phase: Phase = Phase.STARTING
     open: dict[int, Job] = field(default_factory=dict)
     """Jobs sent and not answered, in the order in which they are done."""
@@ -86,6 +90,10 @@ class WorkerState:
     heard_ns: int = 0
     """When it last reported a job, or got one while it had none: by the run's clock, as nothing
     that the worker says of itself is proved."""
+    requests: int = 0
+    """How often it asked for memory or a source since then."""
+    unheeded: bool = False
+    """It has lied: nothing more that it says counts."""
     culprit: int | None = None
     """The job to blame for its end, whatever its slot says."""
     ended_for: deaths.Death | None = None
@@ -115,10 +123,21 @@ class WorkerState:
         """True when there is a date for its end."""
         return bool(self._end_steps)
 
+    @property
+    def is_waiting(self) -> bool:
+        """True while its job waits for memory."""
+        return self._asked_ns is not None
+
+    def begs(self) -> bool:
+        """Count a request; tell whether there are too many for the jobs it has."""
+        self.requests += 1
+        return self.requests > MOST_REQUESTS * len(self.open)
+
     def note_activity(self, now_ns: int) -> None:
         """Note that it has jobs since now, or does them."""
         self._idle_ns = None
         self.heard_ns = now_ns
+        self.requests = 0
 
     def pause_clock(self, job_id: int, now_ns: int) -> None:
         """Stop the clock of `job_id`, which waits for memory."""

@@ -182,7 +182,11 @@ def _decoded(process: WorkerProcess, frames: Iterable[tuple[Tag, bytes]]) -> Ite
                 case Tag.OUTCOMES:
                     report = protocol.read_report(body)
                     yield events.OutcomesReceived(
-                        number, report.outcomes, report.busy_ns, report.rss_bytes
+                        number,
+                        report.outcomes,
+                        report.busy_ns,
+                        report.rss_bytes,
+                        process.pid,
                     )
                 case Tag.READY:
                     yield events.WorkerReady(number, *protocol.read_numbers(tag, body))
@@ -193,7 +197,8 @@ def _decoded(process: WorkerProcess, frames: Iterable[tuple[Tag, bytes]]) -> Ite
                 case Tag.RETURNED:
                     yield events.JobsReturned(number, protocol.read_returned(body))
                 case Tag.FAILED:
-                    yield events.WorkerFailed(number, body.decode(errors="replace"))
+                    text = body[-protocol.MOST_REST_BYTES :].decode(errors="replace")
+                    yield events.WorkerFailed(number, text)
                 case Tag.JOBS | Tag.GRANT:
                     process.pipe.garbled = True
                 case _:

