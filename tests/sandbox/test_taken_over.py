@@ -87,7 +87,7 @@ def test_workers_that_report_what_cannot_be_are_ended_and_their_files_named(phot
     assert {name: kinds[f"a.{name}.jpg"] for name in lies} == dict.fromkeys(lies, "crashed"), done
     assert [kinds[f"z{number}.good.jpg"] for number in range(GOOD)] == ["made"] * GOOD
     assert done.code == 3
-    assert done.out.count("ended for reporting") >= len(lies)
+    assert done.out.count("it was ended for") >= len(lies)
     assert "evil.example" not in done.out + done.err
     assert 0 <= done.summary["bytes_read"] < 1 << 30
     assert "Traceback" not in done.err
@@ -96,6 +96,18 @@ def test_workers_that_report_what_cannot_be_are_ended_and_their_files_named(phot
 @pytest.mark.parametrize("attack", ["return-all", "speak-for-another", "ask-flood", "open-flood"])
 def test_a_worker_that_says_what_it_was_not_asked_is_ended(photos: Path, attack: str) -> None:
     assert_only(attacked(photos, attack), attack, "crashed")
+
+
+def test_a_worker_knows_nothing_of_the_environment_that_no_library_needs(photos: Path) -> None:
+    tokens = {"SOME_TOKEN": "a secret"}
+    done = attacked(photos, "environment", timeout_s=2, **tokens)
+    assert_only(done, "environment", "invalid")  # it found nothing, and said so
+
+
+def test_a_worker_of_very_many_threads_is_ended(photos: Path) -> None:
+    done = attacked(photos, "threads", timeout_s=60)
+    assert_only(done, "threads", "crashed")
+    assert "threads" in done.outcomes[bytes(photos / "a.threads.jpg")]["message"]
 
 
 def test_the_extras_that_are_believed_are_those_of_the_decoders() -> None:

@@ -102,9 +102,9 @@ def hung(limit_s: float) -> Death:
     return Death(Kind.TIMED_OUT, f"no end after {round(limit_s, 1):g} s", cause=Cause.TIME)
 
 
-def lied(what: str) -> Death:
-    """Return the death of a worker that says what no honest one does."""
-    return Death(Kind.CRASHED, f"it was ended for reporting {what}", cause=Cause.EXIT)
+def expelled(what: str) -> Death:
+    """Return the death of a worker that does what no honest one does."""
+    return Death(Kind.CRASHED, f"it was ended for {what}", cause=Cause.EXIT)
 
 
 def cause_of(exitcode: int | None, last_words: bytes = b"") -> Death:

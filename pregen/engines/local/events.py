@@ -89,6 +89,14 @@ class SourceRequested(NamedTuple):
     job_id: int
 
 
+class RuleBroken(NamedTuple):
+    """A worker does what no honest one does."""
+
+    worker: int
+    what: str
+    """As in "it was ended for ..."."""
+
+
 class PipeClosed(NamedTuple):
     """Nothing more will be heard of a worker: its pipe is closed, or carries nonsense."""
 
@@ -125,6 +133,7 @@ Event = (
     | JobsReturned
     | MemoryRequested
     | SourceRequested
+    | RuleBroken
     | PipeClosed
     | WorkerDied
     | Ticked

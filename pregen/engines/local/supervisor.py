@@ -122,6 +122,9 @@ class Supervisor:
                 self._feed_ended = True
             case events.WorkerReady(number, rss_bytes):
                 self._ready(number, rss_bytes)
+            case events.RuleBroken(number, what):
+                if worker := self._heeded(number):
+                    self._expel(worker, what)
             case events.WorkerFailed(_, text):
                 self._last_words = text
             case events.JobsReturned(number, job_ids):
@@ -230,12 +233,12 @@ class Supervisor:
         job = worker.open.get(outcome.job_id)
         if job is None:
             if self._level is not StopLevel.KILL:
-                self._lied(worker, "what became of a file that it did not have")
+                self._expel(worker, "reporting what became of a file that it did not have")
             return
         try:
             believed = vetting.vetted(outcome, job, pid, self._now_ns - worker.born_ns)
         except vetting.LieError as lie:
-            self._lied(worker, str(lie), job.job_id)
+            self._expel(worker, f"reporting {lie}", job.job_id)
             return
         self._take(worker, job.job_id)
         worker.delivered += 1
@@ -245,7 +248,7 @@ class Supervisor:
     def _returned(self, number: int, job_ids: Iterable[int]) -> None:
         worker = self._heeded(number)
         if worker is not None and not self._level:
-            self._lied(worker, "files as not begun that nobody wanted back")
+            self._expel(worker, "giving back files that nobody wanted back")
         elif worker is not None:
             jobs = [self._take(worker, job_id) for job_id in job_ids]
             self._interrupt(job for job in jobs if job is not None)
@@ -261,7 +264,7 @@ class Supervisor:
         if worker is None or job is None:
             return
         if worker.begs():
-            self._lied(worker, "over and over that it cannot open a file")
+            self._expel(worker, "asking over and over for a file")
         else:
             self._commands.append(events.OpenSource(number, job.path))
 
@@ -272,7 +275,7 @@ class Supervisor:
         if worker is None or worker.phase is Phase.DYING or event.job_id not in worker.open:
             return
         if worker.is_waiting or worker.begs():
-            self._lied(worker, "over and over that it needs memory")
+            self._expel(worker, "asking over and over for memory")
         else:
             worker.pause_clock(event.job_id, self._now_ns)
             self._budget.ask(event.worker, event.size_bytes)
@@ -346,14 +349,14 @@ class Supervisor:
         self._commands.append(events.Terminate(worker.number))
         worker.plan_end(self._now_ns, GRACE_NS)
 
-    def _lied(self, worker: WorkerState, what: str, job_id: int | None = None) -> None:
-        """End a worker that reports what cannot be; the job it has in hand is to blame.
+    def _expel(self, worker: WorkerState, what: str, job_id: int | None = None) -> None:
+        """End a worker that does what no honest one does; the job it has in hand is to blame.
 
         Which one that is, its slot is not asked: jobs are done in the order in which they are sent.
         """
         worker.unheeded = True
         worker.culprit = next(iter(worker.open), None) if job_id is None else job_id
-        worker.ended_for = deaths.lied(what)
+        worker.ended_for = deaths.expelled(what)
         self._mark_dying(worker)
         self._commands.append(events.Kill(worker.number))
         worker.plan_end(self._now_ns, GRACE_NS)

@@ -11,13 +11,16 @@ is pregen with such a decoder.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import resource
 import signal
 import stat
 import sys
+import threading
 import time
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -121,6 +124,26 @@ def _speak_for_another() -> None:
     _say(protocol.report_frame(0, 0, [protocol.encode_outcome(each) for each in numbered]))
 
 
+def _threads() -> None:
+    """Start threads until there are no more, and stay with them."""
+    threading.stack_size(32 << 10)
+    for _ in range(10_000):
+        with suppress(RuntimeError, MemoryError):
+            threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+    time.sleep(1000)
+
+
+def _environment() -> None:
+    """Look for the run's secrets, also where the kernel put them when the process began."""
+    seen = ctypes.CDLL(None).getenv
+    seen.restype = ctypes.c_char_p
+    if any("TOKEN" in name for name in os.environ) or seen(b"SOME_TOKEN"):
+        time.sleep(1000)
+    start, end = map(int, Path("/proc/self/stat").read_text().rpartition(")")[2].split()[47:49])
+    if b"a secret" in ctypes.string_at(start, end - start):
+        time.sleep(1000)
+
+
 #: Attacks made while the picture is decoded, by the word in a file's name.
 DECODING: dict[str, Callable[[], object]] = {
     "cut-slot": _cut_slot,
@@ -128,6 +151,8 @@ DECODING: dict[str, Callable[[], object]] = {
     "idle-slot": partial(_stay, _idle),
     "late-slot": partial(_stay, _late),
     "more-time": _more_time,
+    "threads": _threads,
+    "environment": _environment,
     "ask-flood": partial(_flood, lambda job_id: protocol.ask_frame(job_id, 1 << 60)),
     "open-flood": partial(_flood, protocol.open_frame),
     "return-all": _return_all,

@@ -122,7 +122,7 @@ class Running:
         env: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
     ) -> None:
-        self._mark = ("TEST_RUN", f"{os.getpid()}-{id(self)}-{time.monotonic_ns()}")
+        self._mark = ("PYTHON_TEST_RUN", f"{os.getpid()}-{id(self)}-{time.monotonic_ns()}")
         self.process = subprocess.Popen(
             [*prefix, *PREGEN, *arguments],
             stdin=subprocess.DEVNULL,
