@@ -28,6 +28,7 @@ from pregen.display.forecast import RUNS_TO_LEARN_FROM, experience_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.errors import CacheError, CacheFullError, ExitCode, LockedError, PregenError, UsageError
 from pregen.feed import Feed
+from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
 from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import REMEMBERED, Kind, Skip
@@ -130,6 +131,13 @@ def _ending(watch: Watch, stop: RunStop) -> ExitCode:
     return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
 
 
+_DEATHS = (Kind.CRASHED, Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DISTURBED)
+#: A collection may hold some files that no library survives; so many, and a quarter of all that
+#: were tried, it does not.
+_MANY_DEATHS = 10
+_LARGE_PART = 4
+
+
 class _PipelineRun:
     """One run, from the lock to the last sweep."""
 
@@ -193,7 +201,20 @@ class _PipelineRun:
                 code = error.exit_code
                 raise
             finally:
+                self._judge_deaths(journal)
                 journal.end_run(code, _totals(watch.totals()))
+
+    def _judge_deaths(self, journal: Journal) -> None:
+        """Where a large part of the files died it is the machine that is sick: say so."""
+        totals = self._watch.totals()
+        deaths = sum(map(totals.count, _DEATHS))
+        if deaths >= _MANY_DEATHS and deaths * _LARGE_PART >= totals.jobs_done:
+            journal.spare()
+            self._watch.warn(
+                f"{deaths} of {totals.jobs_done} files ended the process that decoded them: most "
+                "likely something is wrong with this machine (a limit of memory or stack, a broken "
+                "library, a failing disk) and not with the files. The next run tries them again."
+            )
 
     def _drive(self, found: Iterable[Source | Skip], cache: Cache, journal: Journal) -> None:
         """Bring the feed's jobs to the engine, and its outcomes to all who want to know."""
@@ -436,6 +457,12 @@ class _FolderMemory:
 def _journal(config: RunConfig, watch: Watch, *, create: bool = True) -> Iterator[Journal]:
     """Open the journal; without a path, one that knows and keeps nothing."""
     path, version = config.journal_path, config.work.version
-    journal = Journal.open(path, watch.warn, version=version, create=create and bool(path))
+    journal = Journal.open(
+        path,
+        watch.warn,
+        version=version,
+        libraries=decoding_libraries(),
+        create=create and bool(path),
+    )
     with closing(journal):
         yield journal

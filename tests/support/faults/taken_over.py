@@ -151,6 +151,7 @@ DECODING: dict[str, Callable[[], object]] = {
     "idle-slot": partial(_stay, _idle),
     "late-slot": partial(_stay, _late),
     "more-time": _more_time,
+    "sick": os.abort,
     "threads": _threads,
     "environment": _environment,
     "ask-flood": partial(_flood, lambda job_id: protocol.ask_frame(job_id, 1 << 60)),
