@@ -129,10 +129,13 @@ def inspect_all(session: Session, files: Iterable[bytes]) -> Iterator[FileFacts]
         UsageError: the working directory was deleted.
     """
     from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
+    from pregen.installation import decoding_libraries  # noqa: PLC0415 - likewise
     from pregen.journal import Journal  # noqa: PLC0415 - likewise
 
     paths = [session.clean(file) for file in files]
-    journal = Journal.open(session.journal_path, _without_warning, create=False)
+    journal = Journal.open(
+        session.journal_path, _without_warning, libraries=decoding_libraries(), create=False
+    )
     with Cache(session.cache_root, __version__) as cache, closing(journal):
         for path in paths:
             facts = inspect(path, cache)

@@ -425,7 +425,7 @@ def test_a_fork_server_that_always_ends_ends_the_run_after_a_while() -> None:
 
 def test_workers_that_always_die_idle_end_the_run_after_a_while() -> None:
     world = World(RULES._replace(workers=1))
-    world.arrive(1)
+    world.arrive(2)  # one alone is given up before that
     for _ in range(1000):
         if world.failed:
             break
@@ -523,6 +523,28 @@ def test_waiting_for_memory_is_not_hanging() -> None:
 
 
 # --- what a worker says of itself ---------------------------------------------------------------
+
+
+def test_a_job_whose_workers_die_in_its_turn_and_deny_it_is_tried_alone_and_given_up() -> None:
+    world = World()
+    world.arrive(30)
+    world.end_feed()
+    for _ in range(10_000):
+        if world.finished:
+            break
+        world.all_ready()
+        for worker in list(world.workers.values()):
+            if worker.told_to_quit:
+                world.die(worker, SIGKILL)
+            elif worker.queue and worker.queue[0].job_id == 7:
+                world.die(worker)
+            else:
+                world.work_off(worker, most=1)
+        world.check()
+        world.tick()
+    assert {number: outcome.kind for number, outcome in world.outcomes.items()} == {
+        number: Kind.DISTURBED if number == 7 else Kind.MADE for number in range(30)
+    }
 
 
 def test_a_job_has_begun_when_it_was_first_seen_whatever_its_worker_says() -> None:

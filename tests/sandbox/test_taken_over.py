@@ -68,6 +68,14 @@ def test_no_deadline_is_put_off_by_what_a_worker_says_of_itself(photos: Path, at
     assert_only(done, attack, kind)
 
 
+def test_one_that_dies_and_says_that_it_had_no_job_costs_its_file_only(photos: Path) -> None:
+    assert_only(attacked(photos, "die-hidden"), "die-hidden", "disturbed")
+
+
+def test_one_that_dies_and_names_another_job_costs_its_file_only(photos: Path) -> None:
+    assert_only(attacked(photos, "die-for-another"), "die-for-another", "crashed")
+
+
 def test_a_workers_time_on_the_processor_has_a_hard_limit(photos: Path) -> None:
     done = attacked(photos, "more-time")
     assert_only(done, "more-time", "error")  # ValueError: not allowed to raise maximum limit

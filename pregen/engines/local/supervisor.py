@@ -305,6 +305,16 @@ class Supervisor:
             unused += 1
             self._workers[number] = WorkerState(number, self._now_ns, self._now_ns)
             self._commands.append(events.Spawn(number))
+        if unused < len(self._suspects):
+            self._make_room(len(self._suspects) - unused)
+
+    def _make_room(self, wanted: int) -> None:
+        """Let workers go that have nothing to do: suspects need new ones."""
+        idle = [each for each in self._starved.values() if not (each.open or each.unused)]
+        for worker in idle[:wanted]:
+            del self._starved[worker.number]
+            worker.phase = Phase.LEAVING
+            self._part(worker)
 
     def _ready(self, number: int, rss_bytes: int) -> None:
         worker = self._workers.get(number)
@@ -377,6 +387,8 @@ class Supervisor:
         if outcome is None and death.external:
             blamed = None
         rest = [job for job in worker.open.values() if job is not blamed]
+        if not death.external and rest and rest[0] is next(iter(worker.open.values())):
+            self._pass_over(worker, rest, death, pid)
         if self._level:
             self._interrupt(rest)
         else:
@@ -393,6 +405,21 @@ class Supervisor:
             self._failed_starts += not death.external
             self._last_words = self._last_words or death.words
         self._feed_starved()
+
+    def _pass_over(
+        self, worker: WorkerState, rest: list[Job], death: deaths.Death, pid: int
+    ) -> None:
+        """Take from `rest` the job whose turn it was when it has been the turn of too many deaths.
+
+        Jobs are done in the order of sending. That the first one is done, or not begun, only the
+        worker says.
+        """
+        times, outcome = self._ledger.pass_over(rest[0], death, pid)
+        if outcome is not None:
+            del rest[0]
+            self._emitted.append(outcome)
+        elif times >= deaths.STRIKES and not worker.alone and not self._level:
+            self._suspects.append(rest.pop(0))
 
     # --- time and stop ------------------------------------------------------------------------
 

@@ -144,6 +144,21 @@ def _environment() -> None:
         time.sleep(1000)
 
 
+def _die_hidden() -> None:
+    """Die, and say that no job was in hand."""
+    _idle(_loop()._slot._cells, 0)
+    os.abort()
+
+
+def _die_for_another() -> None:
+    """Die, and say that the next job was in hand."""
+    loop = _loop()
+    if loop._queue:
+        loop._slot._cells[channel._DONE] += 1
+        loop._slot._cells[channel._JOB] = loop._queue[0].job_id
+    os.abort()
+
+
 #: Attacks made while the picture is decoded, by the word in a file's name.
 DECODING: dict[str, Callable[[], object]] = {
     "cut-slot": _cut_slot,
@@ -151,6 +166,8 @@ DECODING: dict[str, Callable[[], object]] = {
     "idle-slot": partial(_stay, _idle),
     "late-slot": partial(_stay, _late),
     "more-time": _more_time,
+    "die-hidden": _die_hidden,
+    "die-for-another": _die_for_another,
     "sick": os.abort,
     "threads": _threads,
     "environment": _environment,
