@@ -28,9 +28,10 @@ from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.errors import CacheError, CacheFullError, ExitCode, LockedError, PregenError, UsageError
 from pregen.feed import Feed
+from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
 from pregen.limits import Do, Governor, LimitDecision
-from pregen.model import Kind, Skip
+from pregen.model import REMEMBERED, Kind, Skip
 from pregen.plan import Planner
 from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
@@ -129,6 +130,13 @@ def _ending(watch: Watch, stop: RunStop) -> ExitCode:
     return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
 
 
+_DEATHS = (Kind.CRASHED, Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DISTURBED)
+#: A collection may hold some files that no library survives; so many, and a quarter of all that
+#: were tried, it does not.
+_MANY_DEATHS = 10
+_LARGE_PART = 4
+
+
 class _PipelineRun:
     """One run, from the lock to the last sweep."""
 
@@ -192,7 +200,20 @@ class _PipelineRun:
                 code = error.exit_code
                 raise
             finally:
+                self._judge_deaths(journal)
                 journal.end_run(code, _totals(watch.totals()))
+
+    def _judge_deaths(self, journal: Journal) -> None:
+        """Where a large part of the files died it is the machine that is sick: say so."""
+        totals = self._watch.totals()
+        deaths = sum(map(totals.count, _DEATHS))
+        if deaths >= _MANY_DEATHS and deaths * _LARGE_PART >= totals.jobs_done:
+            journal.spare()
+            self._watch.warn(
+                f"{deaths} of {totals.jobs_done} files ended the process that decoded them: most "
+                "likely something is wrong with this machine (a limit of memory or stack, a broken "
+                "library, a failing disk) and not with the files. The next run tries them again."
+            )
 
     def _drive(self, found: Iterable[Source | Skip], cache: Cache, journal: Journal) -> None:
         """Bring the feed's jobs to the engine, and its outcomes to all who want to know."""
@@ -229,10 +250,14 @@ class _PipelineRun:
             self._watch.ends_because(verdict.why)
 
     def _record(self, outcome: Outcome, job: Job, journal: Journal, memory: _FolderMemory) -> None:
+        found = outcome.source_size_bytes, outcome.source_mtime_ns
         if outcome.source_size_bytes >= 0:
-            # It may have changed since it was planned: this is what the outcome is about.
+            # It may have changed since it was planned: this is what the outcome is about. Only a
+            # worker says so; that a source needs no look for good is not believed of it then.
+            if found != (job.size_bytes, job.mtime_ns) and outcome.kind in REMEMBERED:
+                return
             named = "" if self._config.work.shared else key(job.uris[0])
-            journal.record(outcome, outcome.source_size_bytes, outcome.source_mtime_ns, named)
+            journal.record(outcome, *found, named)
         else:
             journal.record(outcome, job.size_bytes, job.mtime_ns)
         if outcome.stamps and not self._config.work.shared:
@@ -431,6 +456,12 @@ class _FolderMemory:
 def _journal(config: RunConfig, watch: Watch, *, create: bool = True) -> Iterator[Journal]:
     """Open the journal; without a path, one that knows and keeps nothing."""
     path, version = config.journal_path, config.work.version
-    journal = Journal.open(path, watch.warn, version=version, create=create and bool(path))
+    journal = Journal.open(
+        path,
+        watch.warn,
+        version=version,
+        libraries=decoding_libraries(),
+        create=create and bool(path),
+    )
     with closing(journal):
         yield journal

@@ -141,7 +141,12 @@ DROP INDEX sources_of_note;
 CREATE INDEX sources_of_note ON sources (kind) WHERE {OF_NOTE};
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4: Final = """
+-- What decoded, with versions: a file that ended one library's process may not end the next one's.
+ALTER TABLE runs ADD COLUMN libraries TEXT NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 
 
 # --- Connections

@@ -52,6 +52,8 @@ _KEPT_OUTCOMES: Final = 20_000
 
 #: Remembered for the version that met them only: the next one may do better, or know more formats.
 VERSION_BOUND: Final = REMEMBERED - {Kind.SMALL}
+#: ... and for the libraries that decoded only: another version may not die of the file.
+_LIBRARY_BOUND: Final = frozenset({Kind.CRASHED, Kind.TIMED_OUT})
 _REMEMBERED: Final = {kind.value: kind for kind in REMEMBERED}
 
 _FROM_NOTED = f"FROM sources WHERE {OF_NOTE} AND kind IN"
@@ -64,13 +66,19 @@ _RECORD: Final = f"INSERT OR REPLACE INTO sources ({_COLUMNS}) VALUES ({_MARKS})
 _LAST_RUNS: Final = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT ?"  # noqa: S608 - likewise
 #: Not those that other machines call by another name.
 _OWN_FOLDERS: Final = "SELECT path, names FROM folders WHERE substr(path, 1, 1) = x'2f'"
+_OWN_RUNS: Final = "SELECT id, libraries FROM runs WHERE version = ?"
 _FORGET: Final = "DELETE FROM sources WHERE path = ?"
 _BEGIN: Final = (
-    "INSERT INTO runs (started_at_ns, version, host, pid, cwd, arguments) VALUES (?, ?, ?, ?, ?, ?)"
+    "INSERT INTO runs (started_at_ns, version, libraries, host, pid, cwd, arguments)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _END: Final = (
     "UPDATE runs SET ended_at_ns = ?, exit_code = ?, counts = ?, bytes_read = ?,"
     " bytes_written = ?, entries_written = ?, wall_ns = ? WHERE id = ?"
+)
+_SPARE: Final = (
+    f"UPDATE sources SET kind = '{Kind.DISTURBED.value}'"  # noqa: S608 - constants
+    f" WHERE run_id = ? AND kind IN {in_list(_LIBRARY_BOUND)}"
 )
 #: The system's idea of when a process began moves a little when the clock is set.
 _CLOCK_SLACK_S = 60.0
@@ -79,10 +87,13 @@ _CLOCK_SLACK_S = 60.0
 class Journal:
     """See the module. Made by `Journal.open`; for one thread, unless a method says otherwise."""
 
-    def __init__(self, path: bytes, warn: Callable[[str], None], version: str) -> None:
+    def __init__(
+        self, path: bytes, warn: Callable[[str], None], version: str, libraries: str
+    ) -> None:
         self._path = path
         self._warn = warn
         self._version = version
+        self._libraries = libraries
         self._identity: tuple[int, int] | None = None
         self._database: sqlite3.Connection | None = None
         self._reader: database.SharedReader | None = None
@@ -93,7 +104,8 @@ class Journal:
         self._due_ns = 0
         self._locked_out = False
         self._remembers = False
-        self._own_runs: frozenset[int] = frozenset()
+        self._own_runs: dict[int, bool] = {}
+        """Runs of this version, and whether their libraries were these."""
 
     @classmethod
     def open(
@@ -102,6 +114,7 @@ class Journal:
         warn: Callable[[str], None],
         *,
         version: str = __version__,
+        libraries: str = "",
         create: bool = True,
     ) -> Journal:
         """Open the journal, or an inert one where that cannot be done.
@@ -110,9 +123,10 @@ class Journal:
             path: of the file; its directory is made if need be.
             warn: told once when the journal cannot be used, in words for the user.
             version: of the pregen that runs.
+            libraries: that decode, with their versions (`installation.decoding_libraries`).
             create: False leaves a journal that is not there unmade, without a warning.
         """
-        journal = cls(path, warn, version)
+        journal = cls(path, warn, version, libraries)
         if create or os.path.lexists(path):
             journal._open(again=True)
         return journal
@@ -123,8 +137,8 @@ class Journal:
             self._database = database.open_database(self._path)
             self._identity = database.identity(self._path)
             self._remembers = self._database.execute(_ANY_REMEMBERED).fetchone() is not None
-            own = self._database.execute("SELECT id FROM runs WHERE version = ?", (self._version,))
-            self._own_runs = frozenset(run_id for [run_id] in own)
+            own = self._database.execute(_OWN_RUNS, (self._version,))
+            self._own_runs = {run_id: found == self._libraries for run_id, found in own}
         except sqlite3.Error as error:
             self._give_up(error)
             # Where the damaged file could be put aside, there is room for a new one.
@@ -146,7 +160,7 @@ class Journal:
     def begin_run(self, cwd: bytes, arguments: Sequence[str]) -> None:
         """Note that a run has begun, at once: a run that is killed leaves this behind."""
         host, pid, words = socket.gethostname(), os.getpid(), json.dumps(list(arguments))
-        row = time.time_ns(), self._version, host, pid, cwd, words
+        row = time.time_ns(), self._version, self._libraries, host, pid, cwd, words
         cursor = self._attempt(lambda connection: connection.execute(_BEGIN, row))
         self._run_id = 0 if cursor is None else cursor.lastrowid or 0
         self._due_ns = time.monotonic_ns() + BATCH_NS
@@ -207,6 +221,11 @@ class Journal:
             self._locked_out = False
             self._rows, self._prints = [], []
 
+    def spare(self) -> None:
+        """Hold against no source that it crashed or timed out in this run: it was the machine."""
+        self._flush(database.PATIENT_S)
+        self._attempt(lambda connection: connection.execute(_SPARE, (self._run_id,)))
+
     def end_run(self, exit_code: int, totals: RunTotals) -> None:
         """Note how the run ended, after all its outcomes."""
         self._flush(database.PATIENT_S)
@@ -215,9 +234,7 @@ class Journal:
             time.time_ns(),
             exit_code,
             json.dumps(counts),
-            totals.bytes_read,
-            totals.bytes_written,
-            totals.entries_written,
+            *map(fits, (totals.bytes_read, totals.bytes_written, totals.entries_written)),
             totals.wall_ns,
             self._run_id,
         )
@@ -233,15 +250,18 @@ class Journal:
     def hint(self, path: bytes, size_bytes: int, mtime_ns: int) -> Kind | None:
         """Return why an unchanged source needs no look, None when it needs one. For any thread.
 
-        That it is small holds for good; that it is no picture, crashed or timed out holds for the
-        version that found it so.
+        That it is small holds for good; that it is no picture holds for the version that found it
+        so; that it crashed or timed out, for its libraries too.
         """
         reader = self._reader
         if reader is None or not self._remembers or reader.failed:
             return None
         for known_size, known_mtime_ns, value, run_id in reader.rows(_HINT, path):
             kind = _REMEMBERED.get(value)
-            bound = kind in VERSION_BOUND and run_id not in self._own_runs
+            alike = self._own_runs.get(run_id)
+            bound = (kind in VERSION_BOUND and alike is None) or (
+                kind in _LIBRARY_BOUND and not alike
+            )
             if (known_size, known_mtime_ns) == (size_bytes, fits(mtime_ns)) and not bound:
                 return kind
         return None

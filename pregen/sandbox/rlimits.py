@@ -15,7 +15,10 @@ _MOST_FILES: Final = 256
 #: No entry is larger (`cache.store`).
 _MOST_FILE_BYTES: Final = 64 << 20
 #: Decoding has one thread; what more there is does little.
-_THREADS: Final = 2
+_THREADS: Final = 2  #: A worker is to be replaced when it has worked for so many seconds ...
+RETIRE_S: Final = 1200
+#: ... so that no honest one comes near its hard limit. One job more than that may take this long.
+_LONGEST_JOB_S: Final = 3600
 
 #: capset(2), by machine.
 _CAPSET: Final = {"x86_64": 126, "aarch64": 91}
@@ -36,6 +39,14 @@ def limit_resources() -> None:
     _limit(resource.RLIMIT_AS, resource.getrlimit(resource.RLIMIT_AS)[0])
 
 
+def limit_cpu(timeout_s: float) -> None:
+    """Bound the time on the processor in the life of this worker, whose small jobs may take this.
+
+    It may move the limit of a job (`allow_cpu`), and so may what has taken it over; not this one.
+    """
+    _limit(resource.RLIMIT_CPU, int(_THREADS * (RETIRE_S + timeout_s)) + _LONGEST_JOB_S)
+
+
 def allow_cpu(limit_s: float) -> None:
     """Let the job that begins now use the processor for the time it may take, twice over.
 
@@ -45,7 +56,7 @@ def allow_cpu(limit_s: float) -> None:
     soft = int(used.ru_utime + used.ru_stime + limit_s * _THREADS) + 1
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     if hard != resource.RLIM_INFINITY:
-        soft = min(soft, hard)
+        soft = min(soft, hard - 1)  # at the hard one there is no SIGXCPU, which says what it was
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 

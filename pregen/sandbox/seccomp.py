@@ -92,19 +92,25 @@ _KERNEL: Final = (
     " kexec_file_load reboot ioperm iopl personality syslog acct quotactl quotactl_fd swapon"
     " swapoff settimeofday adjtimex clock_settime clock_adjtime sethostname setdomainname setns"
     " unshare chroot pivot_root mount umount2 open_tree open_tree_attr move_mount mount_setattr"
-    " fsopen fsconfig fsmount fspick vhangup lookup_dcookie nfsservctl setuid setgid setreuid"
-    " setregid setresuid setresgid setfsuid setfsgid setgroups capset"
+    " fsopen fsconfig fsmount fspick vhangup lookup_dcookie nfsservctl modify_ldt syncfs setuid"
+    " setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset"
 )
 #: Memory and messages that outlive their maker, and that others may share.
 _SHARED: Final = (
     "shmget shmat shmctl shmdt semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open"
     " mq_unlink"
 )
+#: What tells of files and processes that cannot be opened. (stat and readlink do too, and cannot be
+#: spared: the kernel has no rule for them by place.)
+_FACTS: Final = "getxattr lgetxattr getxattrat listxattr llistxattr listxattrat"
+#: Memory that no limit of a process counts.
+_UNCOUNTED: Final = "memfd_create memfd_secret"
 
 # <linux/sched.h>, <asm-generic/ioctls.h>, <linux/fcntl.h>, <linux/prctl.h>
 _CLONE_THREAD: Final = 0x10000
 _TCGETS, _FIONBIO, _FIONREAD, _FIONCLEX, _FIOCLEX = 0x5401, 0x5421, 0x541B, 0x5450, 0x5451
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_SETLEASE, _F_NOTIFY = 8, 10, 15, 1024, 1026
+_F_SETPIPE_SZ: Final = 1031
 _PR_SET_PTRACER: Final = 0x59616D61
 
 
@@ -120,10 +126,9 @@ def rules(pid: int, *, gives_rights: bool) -> Iterator[Rule]:
     yield Rule("clone", bits=_CLONE_THREAD)
     yield Rule("clone3", errno.ENOSYS)
     yield Rule("ioctl", errno.ENOTTY, 1, (_TCGETS, _FIONBIO, _FIONREAD, _FIONCLEX, _FIOCLEX))
-    # A signal sent by way of a descriptor is a signal all the same.
-    yield Rule(
-        "fcntl", argument=1, but=(_F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_SETLEASE, _F_NOTIFY)
-    )
+    # A signal sent by way of a descriptor is a signal all the same. What pipes hold is not counted.
+    of_others = _F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_SETLEASE, _F_NOTIFY
+    yield Rule("fcntl", argument=1, but=(*of_others, _F_SETPIPE_SZ))
     # It dies with its parent, and is nobody else's to trace.
     yield Rule("prctl", but=(syscalls.PR_SET_PDEATHSIG, _PR_SET_PTRACER))
     for call in ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"):
@@ -136,8 +141,14 @@ def rules(pid: int, *, gives_rights: bool) -> Iterator[Rule]:
         "sched_setscheduler",
     ):
         yield Rule(call, only=(0, pid))
-    for call in f"{_NETWORK} {_PROCESSES} {_FILES} {_KERNEL} {_SHARED}".split():
+    for call in ("getpgid", "getsid"):
+        yield Rule(call, only=(0, pid))
+    yield Rule("getpriority", argument=1, only=(0, pid))
+    for call in f"{_NETWORK} {_PROCESSES} {_FILES} {_FACTS} {_KERNEL} {_SHARED}".split():
         yield Rule(call)
+    # Libraries that use these (orc, libffi) do without on a kernel that does not have them.
+    for call in _UNCOUNTED.split():
+        yield Rule(call, errno.ENOSYS)
     if not gives_rights:
         for call in _RIGHTS.split():
             yield Rule(call)

@@ -125,11 +125,15 @@ def inspect_all(session: Session, files: Iterable[bytes]) -> Iterator[FileFacts]
         UsageError: the working directory was deleted.
     """
     from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
+    from pregen.installation import decoding_libraries  # noqa: PLC0415 - likewise
     from pregen.journal import Journal  # noqa: PLC0415 - likewise
 
     paths = [session.clean(file) for file in files]
+    libraries = decoding_libraries()
     # one that cannot be read is a matter for `pregen status`, not for a single file
-    journal = Journal.open(session.journal_path, lambda _warning: None, create=False)
+    journal = Journal.open(
+        session.journal_path, lambda _warning: None, libraries=libraries, create=False
+    )
     with Cache(session.cache_root, __version__) as cache, closing(journal):
         for path in paths:
             facts = inspect(path, cache)

@@ -17,6 +17,7 @@ from tests.support.faults.harmful_work import job, made
 
 if TYPE_CHECKING:
     from pregen.engines.local.deaths import Death
+    from pregen.engines.local.worker_state import Rules
     from pregen.model import Job
 
 SIGTERM = deaths.cause_of(-15)
@@ -424,7 +425,7 @@ def test_a_fork_server_that_always_ends_ends_the_run_after_a_while() -> None:
 
 def test_workers_that_always_die_idle_end_the_run_after_a_while() -> None:
     world = World(RULES._replace(workers=1))
-    world.arrive(1)
+    world.arrive(2)  # one alone is given up before that
     for _ in range(1000):
         if world.failed:
             break
@@ -464,9 +465,11 @@ def test_nothing_is_started_for_no_jobs() -> None:
 # --- memory -------------------------------------------------------------------------------------
 
 
-def two_asking(first_bytes: int, second_bytes: int) -> tuple[World, SimWorker, SimWorker]:
+def two_asking(
+    first_bytes: int, second_bytes: int, rules: Rules = RULES
+) -> tuple[World, SimWorker, SimWorker]:
     """Return two workers whose jobs have asked for memory, out of 1000 bytes."""
-    world = World()
+    world = World(rules)
     world.arrive(8)
     first, second = world.all_ready()
     world.begin(first)
@@ -506,18 +509,64 @@ def test_more_than_everything_is_granted_to_one_that_is_alone() -> None:
 
 
 def test_waiting_for_memory_is_not_hanging() -> None:
-    world, first, second = two_asking(600, 600)
-    for _ in range(10):  # the first one does not hang: it takes up new jobs of the same size
-        world.pass_time(8 * S)
-        assert not second.signalled
-        first.started_ns = world.now_ns
+    world, first, second = two_asking(600, 600, RULES._replace(timeout_ns=90 * S))
+    world.pass_time(80 * S)  # the first one does not hang
+    assert not first.signalled
+    assert not second.signalled
     world.end(first)
     world.deliver(first)
     assert not second.asking
-    world.pass_time(9 * S)
+    world.pass_time(89 * S)
     assert not second.signalled
     world.pass_time(2 * S)
     assert second.signalled
+
+
+# --- what a worker says of itself ---------------------------------------------------------------
+
+
+def test_a_job_whose_workers_die_in_its_turn_and_deny_it_is_tried_alone_and_given_up() -> None:
+    world = World()
+    world.arrive(30)
+    world.end_feed()
+    for _ in range(10_000):
+        if world.finished:
+            break
+        world.all_ready()
+        for worker in list(world.workers.values()):
+            if worker.told_to_quit:
+                world.die(worker, SIGKILL)
+            elif worker.queue and worker.queue[0].job_id == 7:
+                world.die(worker)
+            else:
+                world.work_off(worker, most=1)
+        world.check()
+        world.tick()
+    assert {number: outcome.kind for number, outcome in world.outcomes.items()} == {
+        number: Kind.DISTURBED if number == 7 else Kind.MADE for number in range(30)
+    }
+
+
+def test_a_job_has_begun_when_it_was_first_seen_whatever_its_worker_says() -> None:
+    world, worker = one_worker_with(2)
+    world.begin(worker)
+    for _ in range(9):
+        world.pass_time(S)
+        worker.started_ns = world.now_ns
+    assert not worker.signalled
+    world.pass_time(2 * S)
+    assert worker.signalled
+
+
+def test_a_worker_that_reports_nothing_is_ended_whatever_its_slot_says() -> None:
+    world, worker = one_worker_with(3)
+    for _ in range(20):  # now this job, now none
+        world.begin(worker)
+        world.pass_time(S)
+        worker.queue += [worker.in_flight] if worker.in_flight else []
+        worker.in_flight = None
+        world.pass_time(S // 2)
+    assert worker.signalled
 
 
 # --- batches ------------------------------------------------------------------------------------

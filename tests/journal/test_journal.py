@@ -247,6 +247,38 @@ def test_what_another_version_could_not_do_is_tried_again(tmp_path: Path) -> Non
     assert held == {kind: kind if kind is Kind.SMALL else None for kind in REMEMBERED}
 
 
+def test_what_killed_another_version_of_a_library_is_tried_again(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path / "journal.sqlite3")
+    held = {}
+    for kind in REMEMBERED:
+        for libraries in ("pillow-1 av-1", "pillow-1 av-2"):
+            found = Journal.open(path, refuse, version="1.0.0", libraries=libraries)
+            if libraries.endswith("1"):
+                found.begin_run(b"/", [])
+                found.record(outcome(b"/a", kind), *FACTS)
+            held[kind] = found.hint(b"/a", *FACTS)
+            found.close()
+    again = {Kind.CRASHED, Kind.TIMED_OUT}
+    assert held == {kind: None if kind in again else kind for kind in REMEMBERED}
+
+
+def test_deaths_that_were_the_machines_are_not_remembered(tmp_path: Path) -> None:
+    for _ in range(2):
+        remembered(tmp_path, Kind.CRASHED, "1.0.0")
+        found = opened(tmp_path)
+        assert found.hint(b"/a", *FACTS) is Kind.CRASHED
+        found.begin_run(b"/", [])
+        for number, kind in enumerate((Kind.CRASHED, Kind.TIMED_OUT, Kind.SMALL)):
+            found.record(outcome(b"/new%d" % number, kind), *FACTS)
+        found.spare()
+        found.close()
+    found = opened(tmp_path)
+    hints = [found.hint(path, *FACTS) for path in (b"/a", b"/new0", b"/new1", b"/new2")]
+    assert hints == [Kind.CRASHED, None, None, Kind.SMALL]
+    assert [failure.kind for failure in found.failures()][1:] == [Kind.DISTURBED] * 2
+    found.close()
+
+
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in REMEMBERED])
 def test_no_other_outcome_spares_a_look(tmp_path: Path, kind: Kind) -> None:
     remembered(tmp_path, Kind.SMALL, "1.0.0")

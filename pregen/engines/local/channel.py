@@ -12,6 +12,7 @@ writing makes a torn reading harmless: a job's start is in place before its id i
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import socket
@@ -33,6 +34,9 @@ _READ_BYTES: Final = 1 << 18
 _JOB, _STARTED_NS, _DONE, _DRAIN = range(4)
 _SLOT_BYTES: Final = 4 * 8
 _NO_JOB: Final = -1
+_SEALS: Final[int] = sum(
+    getattr(fcntl, name, 0) for name in ("F_SEAL_SHRINK", "F_SEAL_GROW", "F_SEAL_SEAL")
+)
 
 
 class WorkerPipe:
@@ -118,13 +122,17 @@ class WorkerPipe:
 
 
 def new_memory() -> int:
-    """Return the descriptor of a new slot's memory, for the `SharedSlot` of either side."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("pregen-slot")
-    else:
+    """Return the descriptor of a new slot's memory, for the `SharedSlot` of either side.
+
+    Its size is sealed: the run would be killed (SIGBUS) by reading what a worker has cut off.
+    """
+    if not hasattr(os, "memfd_create"):
         with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
+            os.ftruncate(file.fileno(), _SLOT_BYTES)
+            return os.dup(file.fileno())
+    descriptor = os.memfd_create("pregen-slot", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, _SLOT_BYTES)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
     return descriptor
 
 

@@ -30,6 +30,9 @@ STRIKES: Final = 2
 MIXED: Final = 3
 #: Deaths from outside that a job in flight survives without a strike.
 SPARED: Final = 3
+#: Deaths of workers that said they had not begun the job that was their turn, after which it is
+#: given up; after two it is tried alone. One of them may have been taken over, and lie.
+PASSED: Final = 8
 #: No job sees more deaths than this.
 MOST_DEATHS: Final = SPARED + MIXED
 #: The exit status of a confined worker that makes room for one that may write in the folders
@@ -100,6 +103,11 @@ SERVER_LOST: Final = Death(
 def hung(limit_s: float) -> Death:
     """Return the death of a worker whose job did not end within `limit_s` seconds."""
     return Death(Kind.TIMED_OUT, f"no end after {round(limit_s, 1):g} s", cause=Cause.TIME)
+
+
+def expelled(what: str) -> Death:
+    """Return the death of a worker that does what no honest one does."""
+    return Death(Kind.CRASHED, f"it was ended for {what}", cause=Cause.EXIT)
 
 
 def cause_of(exitcode: int | None, last_words: bytes = b"") -> Death:
@@ -193,6 +201,7 @@ class DeathLedger:
 
     def __init__(self) -> None:
         self._deaths: dict[int, list[Death]] = {}
+        self._passed: dict[int, int] = {}
 
     def charge(self, job: Job, death: Death, pid: int) -> Outcome | None:
         """Note that `job` was in flight at `death`; return what it comes to, None: try again."""
@@ -211,9 +220,22 @@ class DeathLedger:
         self.forget(job.job_id)
         return Outcome(job.job_id, job.path, kind, message, worker_pid=pid)
 
+    def pass_over(self, job: Job, death: Death, pid: int) -> tuple[int, Outcome | None]:
+        """Note that a worker died whose turn `job` was, and that said it was not in flight.
+
+        Return how often that has happened, and what the job comes to; None: try again.
+        """
+        times = self._passed[job.job_id] = self._passed.get(job.job_id, 0) + 1
+        if times < PASSED:
+            return times, None
+        self.forget(job.job_id)
+        message = f"{times} workers ended when it was its turn ({death.words}); run again"
+        return times, Outcome(job.job_id, job.path, Kind.DISTURBED, message, worker_pid=pid)
+
     def forget(self, job_id: int) -> None:
         """Drop what is known of a job that has its outcome."""
         self._deaths.pop(job_id, None)
+        self._passed.pop(job_id, None)
 
 
 def _verdict(death: Death) -> str:

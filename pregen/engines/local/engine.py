@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: A feed that has nothing ready is asked again after this long.
 _POLL_NS: Final = 5_000_000
+#: How often the workers' threads are counted: 30 us for each worker.
+_LOOK_NS: Final = S
 #: Pulling is interrupted after this long to look after the workers.
 _PULL_NS: Final = 10_000_000
 
@@ -127,6 +129,7 @@ class _LocalRun:
         self._feed_error: Exception | None = None
         self._next_pull_ns = 0
         self._next_tick_ns = 0
+        self._next_look_ns = 0
         self._finished = False
 
     def outcomes(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
@@ -204,6 +207,10 @@ class _LocalRun:
         if now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
             self._tell(events.Ticked(self._pool.readings()))
+        if now_ns >= self._next_look_ns:
+            self._next_look_ns = now_ns + _LOOK_NS
+            for event in self._pool.crowded():
+                self._tell(event)
 
     def _tell(self, event: events.Event) -> None:
         for command in self._supervisor.handle(event, monotonic_ns()):

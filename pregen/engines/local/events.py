@@ -64,6 +64,7 @@ class OutcomesReceived(NamedTuple):
     """The wall time these jobs took together."""
     rss_bytes: int
     """Resident memory when last looked at; 0 when unknown."""
+    pid: int = 0
 
 
 class JobsReturned(NamedTuple):
@@ -86,6 +87,14 @@ class SourceRequested(NamedTuple):
 
     worker: int
     job_id: int
+
+
+class RuleBroken(NamedTuple):
+    """A worker does what no honest one does."""
+
+    worker: int
+    what: str
+    """As in "it was ended for ..."."""
 
 
 class PipeClosed(NamedTuple):
@@ -124,6 +133,7 @@ Event = (
     | JobsReturned
     | MemoryRequested
     | SourceRequested
+    | RuleBroken
     | PipeClosed
     | WorkerDied
     | Ticked

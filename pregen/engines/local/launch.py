@@ -6,6 +6,7 @@ threads hold at that moment. This module knows processes, not jobs.
 
 from __future__ import annotations
 
+import _posixsubprocess
 import array
 import fcntl
 import multiprocessing
@@ -19,7 +20,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing import process as mp_process
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pregen import safepath
 from pregen.engines.local import resources, worker
@@ -42,9 +43,23 @@ WORKER_ENVIRONMENT: Final = {
     "MKL_NUM_THREADS": "1",
     "VIPS_CONCURRENCY": "1",
 }
+#: What else a worker is told of the run's environment, where its libraries look for their settings
+#: and files. Tokens, passwords and addresses of agents stay with the run.
+_KEPT: Final = frozenset(
+    {
+        "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "TMPDIR", "TZ",
+        "TZDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_DIRS", "XDG_DATA_HOME",
+    }
+)  # fmt: skip
+_KEPT_FAMILIES: Final = (
+    "COVERAGE_", "DYLD_", "FONTCONFIG_", "GLIBC_", "JSIMD_", "LC_", "MALLOC_", "MKL_", "OMP_",
+    "OPENBLAS_", "ORC_", "PYTHON", "VIPS_",
+)  # fmt: skip
 #: `multiprocessing` reports this when the fork server died before it could pass on a status, and
 #: when a worker ended itself with 255.
 _STATUS_LOST: Final = 255
+#: Of `_posixsubprocess.fork_exec`, which only `multiprocessing` looks up when it is called.
+_ENVIRONMENT_PLACE: Final = 5
 #: How long a fork server that was killed may take to be gone. It may also be well, and what it
 #: forked dead.
 _SERVER_END_S: Final = 1.0
@@ -166,12 +181,12 @@ def _isolated() -> Iterator[None]:
       the worker ignores them, and a fork server does not die of them, nor its workers of its death.
     * `multiprocessing` would import the program's main module in every worker, and with it the
       command line and the display. It finds an empty one.
-    * `WORKER_ENVIRONMENT`, unless the user has said otherwise.
+    * All of its environment that no library needs; `WORKER_ENVIRONMENT` comes instead, unless the
+      user has said otherwise.
     * The current folder, as a place of modules.
     """
     main = sys.modules["__main__"]
-    added = {name: value for name, value in WORKER_ENVIRONMENT.items() if name not in os.environ}
-    with _environment(added | safepath.environment()), _safe_flags():
+    with _environment(worker_environment(os.environ)), _safe_flags():
         # It unblocks both signals when it starts, right before the fork server would inherit the
         # mask.
         resource_tracker.ensure_running()
@@ -184,18 +199,33 @@ def _isolated() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
+def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what a worker is told of the run's environment, and for its libraries."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name in _KEPT or name.startswith(_KEPT_FAMILIES)
+    }
+    return WORKER_ENVIRONMENT | kept | safepath.environment()
+
+
 @contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
+def _environment(whole: Mapping[str, str]) -> Iterator[None]:
+    """Have `multiprocessing` start processes in this environment, not in ours.
+
+    Ours stays as it is meanwhile: other threads read it.
+    """
+    given: Callable[..., int] = vars(_posixsubprocess)["fork_exec"]
+    block = [os.fsencode(f"{name}={value}") for name, value in whole.items()]
+
+    def fork_exec(*arguments: Any) -> int:
+        return given(*arguments[:_ENVIRONMENT_PLACE], block, *arguments[_ENVIRONMENT_PLACE + 1 :])
+
+    vars(_posixsubprocess)["fork_exec"] = fork_exec
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        vars(_posixsubprocess)["fork_exec"] = given
 
 
 @contextmanager

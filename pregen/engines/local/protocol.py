@@ -186,6 +186,8 @@ def _decode_outcome(body: bytes, offset: int) -> tuple[Outcome, int]:
     fields: dict[str, Any] = dict(zip(_NUMBERS, rest[_STAGES:], strict=True))
     at = offset + _OUTCOME.size + path_size
     path = body[at - path_size : at]
+    if max(text_sizes) > MOST_TEXT_BYTES:
+        raise ProtocolError("a text that is too long")
     for name, size in zip(_TEXTS, text_sizes, strict=True):
         fields[name] = body[at : at + size].decode("utf-8", "surrogatepass") if size else ""
         at += size

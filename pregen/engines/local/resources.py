@@ -87,6 +87,15 @@ def process_size() -> tuple[int, int]:
     return int(pages[0]) * _PAGE_BYTES, int(pages[1]) * _PAGE_BYTES
 
 
+def thread_count(pid: int) -> int:
+    """Return how many threads a process has; 0 if that is not known."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        return int(stat.rpartition(b")")[2].split()[17])  # num_threads of proc(5)
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 def limit_growth(growth_bytes: int) -> None:
     """Let this process's address space grow by `growth_bytes` at most (RLIMIT_AS).
 

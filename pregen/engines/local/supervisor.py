@@ -21,11 +21,12 @@ from math import ceil
 from typing import TYPE_CHECKING, Final, assert_never
 
 from pregen.engines.base import StopLevel
-from pregen.engines.local import deaths, events
+from pregen.engines.local import deaths, events, vetting
 from pregen.engines.local.worker_state import (
     GRACE_NS,
     LEAVE_NS,
     MOST_PER_BATCH,
+    RETIRE_NS,
     BatchSizer,
     MemoryBudget,
     Phase,
@@ -121,6 +122,9 @@ class Supervisor:
                 self._feed_ended = True
             case events.WorkerReady(number, rss_bytes):
                 self._ready(number, rss_bytes)
+            case events.RuleBroken(number, what):
+                if worker := self._heeded(number):
+                    self._expel(worker, what)
             case events.WorkerFailed(_, text):
                 self._last_words = text
             case events.JobsReturned(number, job_ids):
@@ -187,9 +191,10 @@ class Supervisor:
             self._starved[worker.number] = worker
 
     def _send(self, worker: WorkerState, jobs: tuple[Job, ...]) -> None:
+        if not worker.open:
+            worker.note_activity(self._now_ns)
         worker.open.update((job.job_id, job) for job in jobs)
         worker.assigned += len(jobs)
-        worker.note_activity()
         self._open += len(jobs)
         self._commands.append(events.Send(worker.number, jobs))
 
@@ -201,26 +206,50 @@ class Supervisor:
             worker.alone = worker.alone and bool(worker.open)
         return job
 
+    def _heeded(self, number: int) -> WorkerState | None:
+        """Return worker `number`; None when it is gone, or nothing it says counts any more."""
+        worker = self._workers.get(number)
+        return None if worker is None or worker.unheeded else worker
+
     def _outcomes(self, event: events.OutcomesReceived) -> None:
-        worker = self._workers.get(event.worker)
+        worker = self._heeded(event.worker)
         if worker is None:
             return
-        worker.delivered += len(event.outcomes)
-        worker.note_activity()
         for outcome in event.outcomes:
-            if self._take(worker, outcome.job_id) is not None:
-                self._ledger.forget(outcome.job_id)
-                self._emitted.append(outcome)
+            self._outcome(worker, outcome, event.pid)
+            if worker.unheeded:
+                return
+        busy_ns = max(0, min(event.busy_ns, self._now_ns - worker.born_ns))
+        worker.busy_ns += busy_ns
+        worker.note_activity(self._now_ns)
         self._useless_deaths = 0
-        self._batches.learn(len(event.outcomes), event.busy_ns)
+        self._batches.learn(len(event.outcomes), busy_ns)
         if self._budget.holds(worker.number):
             self._budget.release(worker.number)
         self._recycle(worker, event.rss_bytes)
         self._feed(worker)
 
+    def _outcome(self, worker: WorkerState, outcome: Outcome, pid: int) -> None:
+        job = worker.open.get(outcome.job_id)
+        if job is None:
+            if self._level is not StopLevel.KILL:
+                self._expel(worker, "reporting what became of a file that it did not have")
+            return
+        try:
+            believed = vetting.vetted(outcome, job, pid, self._now_ns - worker.born_ns)
+        except vetting.LieError as lie:
+            self._expel(worker, f"reporting {lie}", job.job_id)
+            return
+        self._take(worker, job.job_id)
+        worker.delivered += 1
+        self._ledger.forget(job.job_id)
+        self._emitted.append(believed)
+
     def _returned(self, number: int, job_ids: Iterable[int]) -> None:
-        worker = self._workers.get(number)
-        if worker is not None:
+        worker = self._heeded(number)
+        if worker is not None and not self._level:
+            self._expel(worker, "giving back files that nobody wanted back")
+        elif worker is not None:
             jobs = [self._take(worker, job_id) for job_id in job_ids]
             self._interrupt(job for job in jobs if job is not None)
             self._part(worker)
@@ -230,16 +259,24 @@ class Supervisor:
 
     def _source_asked(self, number: int, job_id: int) -> None:
         """Have a source opened, if it is that of a job the worker has: of no other."""
-        worker = self._workers.get(number)
+        worker = self._heeded(number)
         job = None if worker is None else worker.open.get(job_id)
-        if job is not None:
+        if worker is None or job is None:
+            return
+        if worker.begs():
+            self._expel(worker, "asking over and over for a file")
+        else:
             self._commands.append(events.OpenSource(number, job.path))
 
     # --- memory -------------------------------------------------------------------------------
 
     def _asked(self, event: events.MemoryRequested) -> None:
-        worker = self._workers.get(event.worker)
-        if worker is not None and worker.phase is not Phase.DYING and event.job_id in worker.open:
+        worker = self._heeded(event.worker)
+        if worker is None or worker.phase is Phase.DYING or event.job_id not in worker.open:
+            return
+        if worker.is_waiting or worker.begs():
+            self._expel(worker, "asking over and over for memory")
+        else:
             worker.pause_clock(event.job_id, self._now_ns)
             self._budget.ask(event.worker, event.size_bytes)
 
@@ -266,8 +303,18 @@ class Supervisor:
             number = self._next_worker
             self._next_worker += 1
             unused += 1
-            self._workers[number] = WorkerState(number, self._now_ns)
+            self._workers[number] = WorkerState(number, self._now_ns, self._now_ns)
             self._commands.append(events.Spawn(number))
+        if unused < len(self._suspects):
+            self._make_room(len(self._suspects) - unused)
+
+    def _make_room(self, wanted: int) -> None:
+        """Let workers go that have nothing to do: suspects need new ones."""
+        idle = [each for each in self._starved.values() if not (each.open or each.unused)]
+        for worker in idle[:wanted]:
+            del self._starved[worker.number]
+            worker.phase = Phase.LEAVING
+            self._part(worker)
 
     def _ready(self, number: int, rss_bytes: int) -> None:
         worker = self._workers.get(number)
@@ -281,7 +328,8 @@ class Supervisor:
 
     def _recycle(self, worker: WorkerState, rss_bytes: int) -> None:
         grown = rss_bytes - worker.first_rss_bytes > self._rules.recycle_growth_bytes
-        if worker.phase is Phase.SERVING and (grown or worker.assigned >= self._rules.recycle_jobs):
+        spent = worker.assigned >= self._rules.recycle_jobs or worker.busy_ns > RETIRE_NS
+        if worker.phase is Phase.SERVING and (grown or spent):
             worker.phase = Phase.LEAVING
         self._part(worker)
 
@@ -311,6 +359,18 @@ class Supervisor:
         self._commands.append(events.Terminate(worker.number))
         worker.plan_end(self._now_ns, GRACE_NS)
 
+    def _expel(self, worker: WorkerState, what: str, job_id: int | None = None) -> None:
+        """End a worker that does what no honest one does; the job it has in hand is to blame.
+
+        Which one that is, its slot is not asked: jobs are done in the order in which they are sent.
+        """
+        worker.unheeded = True
+        worker.culprit = next(iter(worker.open), None) if job_id is None else job_id
+        worker.ended_for = deaths.expelled(what)
+        self._mark_dying(worker)
+        self._commands.append(events.Kill(worker.number))
+        worker.plan_end(self._now_ns, GRACE_NS)
+
     def _died(self, number: int, death: deaths.Death, last: events.SlotReading, pid: int) -> None:
         """Find the job to blame, charge it, and give back the jobs that had no part in it."""
         worker = self._workers.pop(number, None)
@@ -318,12 +378,17 @@ class Supervisor:
             return
         self._mark_dying(worker)
         self._open -= len(worker.open)
-        blamed = deaths.blamed_job(worker.open, last.job_id, last.done - worker.delivered)
+        if worker.culprit is not None:
+            blamed = worker.open.get(worker.culprit)
+        else:
+            blamed = deaths.blamed_job(worker.open, last.job_id, last.done - worker.delivered)
         death = deaths.true_death(death, worker.ended_for, worker.overdue_job, blamed)
         outcome = None if blamed is None else self._ledger.charge(blamed, death, pid)
         if outcome is None and death.external:
             blamed = None
         rest = [job for job in worker.open.values() if job is not blamed]
+        if not death.external and rest and rest[0] is next(iter(worker.open.values())):
+            self._pass_over(worker, rest, death, pid)
         if self._level:
             self._interrupt(rest)
         else:
@@ -340,6 +405,21 @@ class Supervisor:
             self._failed_starts += not death.external
             self._last_words = self._last_words or death.words
         self._feed_starved()
+
+    def _pass_over(
+        self, worker: WorkerState, rest: list[Job], death: deaths.Death, pid: int
+    ) -> None:
+        """Take from `rest` the job whose turn it was when it has been the turn of too many deaths.
+
+        Jobs are done in the order of sending. That the first one is done, or not begun, only the
+        worker says.
+        """
+        times, outcome = self._ledger.pass_over(rest[0], death, pid)
+        if outcome is not None:
+            del rest[0]
+            self._emitted.append(outcome)
+        elif times >= deaths.STRIKES and not worker.alone and not self._level:
+            self._suspects.append(rest.pop(0))
 
     # --- time and stop ------------------------------------------------------------------------
 

@@ -168,6 +168,7 @@ class _JobLoop:
         allowed = confine(self._open_elsewhere) if confine is not None else AllowedFolders((), ())
         self._folders = WritableFolders(allowed)
         confinement.confine(allowed)
+        rlimits.limit_cpu(self._timeout_s)
 
     def serve(self) -> None:
         """Do jobs until the pipe ends."""

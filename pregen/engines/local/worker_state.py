@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.config import DEADLINE_BYTES_PER_S
 from pregen.engines.local import deaths, events
+from pregen.sandbox.rlimits import RETIRE_S
 
 if TYPE_CHECKING:
     from pregen.model import Job
@@ -24,10 +25,15 @@ ABANDON_NS: Final = 10 * S
 LEAVE_NS: Final = 5 * S
 #: Starting takes well under a second; a cold network file system may need this long.
 START_NS: Final = 120 * S
+#: A worker that has worked so long is replaced: what it may use of the processor altogether has a
+#: hard limit, which nobody can raise (`sandbox.rlimits`).
+RETIRE_NS: Final = RETIRE_S * S
 #: One message per worker and 50 ms costs under 0.1 % of a core.
 BATCH_NS: Final = 50_000_000
 #: 256 jobs of 100 to 300 bytes each fit in a socket's buffer (208 KiB on Linux) with room to spare.
 MOST_PER_BATCH: Final = 256
+#: A job's source is opened ahead and for each of two tries, and asks for memory once or twice.
+MOST_REQUESTS: Final = 16
 #: One job to a batch until the first outcomes tell more.
 FIRST_GUESS_NS: Final = BATCH_NS
 #: The estimate follows about this many of the latest jobs.
@@ -67,7 +73,9 @@ class WorkerState:
     """One worker, from the decision to start it to the news of its death."""
 
     number: int
+    born_ns: int
     since_ns: int
+    """The same, less the time in which nobody was watching."""
     phase: Phase = Phase.STARTING
     open: dict[int, Job] = field(default_factory=dict)
     """Jobs sent and not answered, in the order in which they are done."""
@@ -77,6 +85,17 @@ class WorkerState:
     delivered: int = 0
     first_rss_bytes: int = 0
     told_to_quit: bool = False
+    busy_ns: int = 0
+    """The wall time of the jobs it has reported."""
+    heard_ns: int = 0
+    """When it last reported a job, or got one while it had none: by the run's clock, as nothing
+    that the worker says of itself is proved."""
+    requests: int = 0
+    """How often it asked for memory or a source since then."""
+    unheeded: bool = False
+    """It has lied: nothing more that it says counts."""
+    culprit: int | None = None
+    """The job to blame for its end, whatever its slot says."""
     ended_for: deaths.Death | None = None
     """Why the run ends it."""
     overdue_job: int | None = None
@@ -87,6 +106,9 @@ class WorkerState:
     """Since when its job waits for memory."""
     _idle_ns: int | None = None
     """Since when it has jobs and does none."""
+    _seen_job: int | None = None
+    _seen_ns: int = 0
+    """When its slot first named `_seen_job`: that job has not begun later."""
     _credit_job: int | None = None
     _credit_ns: int = 0
     """Time that does not count against the deadline of `_credit_job`."""
@@ -101,9 +123,21 @@ class WorkerState:
         """True when there is a date for its end."""
         return bool(self._end_steps)
 
-    def note_activity(self) -> None:
+    @property
+    def is_waiting(self) -> bool:
+        """True while its job waits for memory."""
+        return self._asked_ns is not None
+
+    def begs(self) -> bool:
+        """Count a request; tell whether there are too many for the jobs it has."""
+        self.requests += 1
+        return self.requests > MOST_REQUESTS * len(self.open)
+
+    def note_activity(self, now_ns: int) -> None:
         """Note that it has jobs since now, or does them."""
         self._idle_ns = None
+        self.heard_ns = now_ns
+        self.requests = 0
 
     def pause_clock(self, job_id: int, now_ns: int) -> None:
         """Stop the clock of `job_id`, which waits for memory."""
@@ -114,6 +148,7 @@ class WorkerState:
         """Start the clock again."""
         if self._asked_ns is not None:
             self._credit_ns += now_ns - self._asked_ns
+            self.heard_ns += now_ns - self._asked_ns
             self._asked_ns = None
 
     def plan_end(self, now_ns: int, after_ns: int) -> None:
@@ -131,6 +166,7 @@ class WorkerState:
         """Shift every limit by a time in which nobody was watching."""
         self._end_steps = deque((due_ns + late_ns, step) for due_ns, step in self._end_steps)
         self.since_ns += late_ns
+        self.heard_ns += late_ns
         self._idle_ns = None
         if reading.job_id is not None and self._asked_ns is None:
             self._credit(reading.job_id, late_ns)
@@ -146,16 +182,31 @@ class WorkerState:
         job = None if reading.job_id is None else self.open.get(reading.job_id)
         if job is not None:
             self._idle_ns = None
+            if self._seen_job != job.job_id:
+                self._seen_job, self._seen_ns = job.job_id, now_ns
+            began_ns = min(reading.started_ns, self._seen_ns)
             credit_ns = self._credit_ns if self._credit_job == job.job_id else 0
             limit_ns = rules.limit_ns(job)
-            late = now_ns - reading.started_ns - credit_ns > limit_ns
-            if not late:
-                return None
-            self.overdue_job = job.job_id
-            return deaths.hung(limit_ns / S)
-        if self._idle_ns is None:
+            if now_ns - began_ns - credit_ns > limit_ns:
+                self.overdue_job = job.job_id
+                return deaths.hung(limit_ns / S)
+        elif self._idle_ns is None:
             self._idle_ns = now_ns
-        return deaths.SILENT if now_ns - self._idle_ns > rules.timeout_ns else None
+        elif now_ns - self._idle_ns > rules.timeout_ns:
+            self.culprit = next(iter(self.open))
+            return deaths.SILENT
+        return self._unheard(rules, now_ns)
+
+    def _unheard(self, rules: Rules, now_ns: int) -> deaths.Death | None:
+        """Return how it is to end if it reports nothing, whatever its slot says meanwhile."""
+        unheard_ns = now_ns - self.heard_ns - rules.timeout_ns
+        if unheard_ns <= rules.timeout_ns:  # the least limit of any job
+            return None
+        limit_ns = max(map(rules.limit_ns, self.open.values()))
+        if unheard_ns <= limit_ns:
+            return None
+        self.culprit = next(iter(self.open))
+        return deaths.hung((rules.timeout_ns + limit_ns) / S)
 
     def _credit(self, job_id: int, extra_ns: int) -> None:
         if self._credit_job != job_id:

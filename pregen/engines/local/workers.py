@@ -13,7 +13,7 @@ from contextlib import suppress
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Final, assert_never
 
-from pregen.engines.local import deaths, events, protocol, worker
+from pregen.engines.local import deaths, events, protocol, resources, worker
 from pregen.engines.local.events import SlotReading
 from pregen.engines.local.protocol import ProtocolError, Tag
 from pregen.model import WorkerView
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: How long workers may take to leave when told to, and again when killed.
 _LEAVE_S: Final = 5.0
+#: Some libraries start one for each processor, or a few.
+_MOST_THREADS: Final = 64 + 2 * (os.cpu_count() or 1)
 _READ: Final = selectors.EVENT_READ
 _WRITE: Final = selectors.EVENT_WRITE
 
@@ -111,6 +113,19 @@ class WorkerPool:
         """Return what every worker is doing now."""
         return {number: process.slot.read() for number, process in self._processes.items()}
 
+    def crowded(self) -> list[Event]:
+        """Return which workers have more threads than any decoder starts.
+
+        Their memory is that of the worker, and so counted; their number has no limit of its own
+        (RLIMIT_NPROC is one for all processes of the user).
+        """
+        counts = {each.number: resources.thread_count(each.pid) for each in self._shown}
+        return [
+            events.RuleBroken(number, f"running {threads} threads")
+            for number, threads in counts.items()
+            if threads > _MOST_THREADS
+        ]
+
     def views(self, paths: Mapping[int, bytes]) -> list[WorkerView]:
         """Return the same for the display, from any thread; `paths` by job id."""
         now_ns = monotonic_ns()
@@ -182,7 +197,11 @@ def _decoded(process: WorkerProcess, frames: Iterable[tuple[Tag, bytes]]) -> Ite
                 case Tag.OUTCOMES:
                     report = protocol.read_report(body)
                     yield events.OutcomesReceived(
-                        number, report.outcomes, report.busy_ns, report.rss_bytes
+                        number,
+                        report.outcomes,
+                        report.busy_ns,
+                        report.rss_bytes,
+                        process.pid,
                     )
                 case Tag.READY:
                     yield events.WorkerReady(number, *protocol.read_numbers(tag, body))
@@ -193,7 +212,8 @@ def _decoded(process: WorkerProcess, frames: Iterable[tuple[Tag, bytes]]) -> Ite
                 case Tag.RETURNED:
                     yield events.JobsReturned(number, protocol.read_returned(body))
                 case Tag.FAILED:
-                    yield events.WorkerFailed(number, body.decode(errors="replace"))
+                    text = body[-protocol.MOST_REST_BYTES :].decode(errors="replace")
+                    yield events.WorkerFailed(number, text)
                 case Tag.JOBS | Tag.GRANT:
                     process.pipe.garbled = True
                 case _:

@@ -1,10 +1,11 @@
 /* Between a program and libc: makes one chosen call fail, fall short, or be the program's last.
  *
- * Loaded with LD_PRELOAD. FAULT_LOG names a file to which every call that could be chosen is
- * written, as "call class\n". FAULT_PLAN is "call class nth fault": of the calls of that name on
- * that class of file, the nth in this process gets the fault. FAULT_ONCE names a file that is made
- * when that happens, and without which it happens in one process only. FAULT_ROLE "worker" leaves
- * all processes alone but those that a fork server forked. fault_arm() reads these again.
+ * Loaded with LD_PRELOAD. The variables' names begin with PYTHON_, as workers are told of few others.
+ * PYTHON_FAULT_LOG names a file to which every call that could be chosen is written, as "call
+ * class\n". PYTHON_FAULT_PLAN is "call class nth fault": of the calls of that name on that class of
+ * file, the nth in this process gets the fault. PYTHON_FAULT_ONCE names a file that is made when that
+ * happens, and without which it happens in one process only. PYTHON_FAULT_ROLE "worker" leaves all
+ * processes alone but those that a fork server forked. fault_arm() reads these again.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -36,16 +37,16 @@ static void take(char *to, size_t size, const char *name) {
 
 __attribute__((visibility("default"))) void fault_arm(void) {
   char plan[200];
-  take(plan, sizeof plan, "FAULT_PLAN");
-  take(log_path, sizeof log_path, "FAULT_LOG");
-  take(once_path, sizeof once_path, "FAULT_ONCE");
-  take(swap_from, sizeof swap_from, "FAULT_SWAP_FROM");
-  take(swap_to, sizeof swap_to, "FAULT_SWAP_TO");
-  const char *second = getenv("FAULT_SWAP_S");
+  take(plan, sizeof plan, "PYTHON_FAULT_PLAN");
+  take(log_path, sizeof log_path, "PYTHON_FAULT_LOG");
+  take(once_path, sizeof once_path, "PYTHON_FAULT_ONCE");
+  take(swap_from, sizeof swap_from, "PYTHON_FAULT_SWAP_FROM");
+  take(swap_to, sizeof swap_to, "PYTHON_FAULT_SWAP_TO");
+  const char *second = getenv("PYTHON_FAULT_SWAP_S");
   swap_s = second ? atol(second) : 0;
   seen = 0;
   armed = sscanf(plan, "%31s %31s %d %31s", plan_call, plan_class, &plan_nth, plan_fault) == 4;
-  const char *role = getenv("FAULT_ROLE");
+  const char *role = getenv("PYTHON_FAULT_ROLE");
   only_workers = role && !strcmp(role, "worker");
   first_pid = getpid();
 }
@@ -130,7 +131,7 @@ static const struct { const char *name; int number; } ERRORS[] = {
 };
 
 /* Do to the source what others may do at any moment. "-soon": its time stays in the second it was
- * (FAULT_SWAP_S). swap_from is another version of it. */
+ * (PYTHON_FAULT_SWAP_S). swap_from is another version of it. */
 static void change(void) {
   int soon = strstr(plan_fault, "-soon") != NULL;
   struct timespec times[2] = {{0, UTIME_OMIT}, {swap_s, 100000000}};

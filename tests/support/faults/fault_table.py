@@ -168,7 +168,7 @@ class Bed:
         self.put_back(scene)
         log = self._folder / "log"
         log.unlink(missing_ok=True)
-        code, errors = self.run(engine, FAULT_LOG=str(log), FAULT_ROLE=role)
+        code, errors = self.run(engine, PYTHON_FAULT_LOG=str(log), PYTHON_FAULT_ROLE=role)
         assert code == 0, errors
         lines = log.read_text().splitlines()
         return Counter((call, file) for call, file in (line.split() for line in lines))
@@ -180,12 +180,12 @@ class Bed:
         once.unlink(missing_ok=True)
         code, errors = self.run(
             cell.engine,
-            FAULT_PLAN=f"{cell.call} {cell.file} {cell.nth} {cell.fault}",
-            FAULT_ROLE=cell.role,
-            FAULT_ONCE=str(once),
-            FAULT_SWAP_FROM=str(self._folder / "swap.jpg"),
-            FAULT_SWAP_TO=str(self.sources[0]),
-            FAULT_SWAP_S=str(_NEW_NS // 10**9),
+            PYTHON_FAULT_PLAN=f"{cell.call} {cell.file} {cell.nth} {cell.fault}",
+            PYTHON_FAULT_ROLE=cell.role,
+            PYTHON_FAULT_ONCE=str(once),
+            PYTHON_FAULT_SWAP_FROM=str(self._folder / "swap.jpg"),
+            PYTHON_FAULT_SWAP_TO=str(self.sources[0]),
+            PYTHON_FAULT_SWAP_S=str(_NEW_NS // 10**9),
         )
         wrong = [] if once.exists() else ["the fault never came"]
         # With workers the killed one may be the fork server, without which the run goes on.

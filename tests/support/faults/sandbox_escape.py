@@ -169,6 +169,15 @@ def _many_files() -> None:
             os.close(descriptor)
 
 
+def _large_pipe() -> None:
+    reader, writer = os.pipe()
+    try:
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 1 << 20)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
 def _fill_disk(folder: str) -> None:
     """Write one byte at 100 MB: a hole, so that nothing is lost when it works."""
     path = Path(folder) / "normal" / "big"
@@ -253,6 +262,13 @@ def attempts(at: Targets) -> dict[str, Callable[[], object]]:
         "renice": partial(os.setpriority, os.PRIO_PROCESS, at.stranger, 0),
         "leave the session": partial(os.setpgid, 0, 0),
         "have many files open": _many_files,
+        "have memory as a file": partial(_call, number_of("memfd_create"), b"x", 0),
+        "have memory in a pipe": _large_pipe,
+        "attributes of a file outside": partial(os.listxattr, at.secret),
+        "an attribute of an original": partial(_read_attribute, at.original),
+        "group of a process": partial(os.getpgid, at.stranger),
+        "session of a process": partial(os.getsid, at.stranger),
+        "priority of a process": partial(os.getpriority, os.PRIO_PROCESS, at.stranger),
         "write a huge file": partial(_fill_disk, at.cache),
     }
 
@@ -288,13 +304,20 @@ def allowed(at: Targets) -> dict[str, Callable[[], object]]:
         "import late": partial(__import__, "wsgiref.handlers"),
         "write an entry": partial(_entry, at.cache),
         "start a thread": _thread,
-        "have memory as a file": partial(_call, number_of("memfd_create"), b"x", 0),
         "signal itself": partial(os.kill, os.getpid(), 0),
     }
 
 
 def _attribute(path: str) -> None:
     os.setxattr(path, "user.pregen", b"x")
+
+
+def _read_attribute(path: str) -> None:
+    try:
+        os.getxattr(path, "user.none")
+    except OSError as error:
+        if error.errno != errno.ENODATA:
+            raise
 
 
 def make_jailbreaker(config: WorkConfig) -> _Jailbreaker:

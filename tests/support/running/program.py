@@ -96,10 +96,11 @@ def run_pregen(
     umask: int = 0o022,
     cwd: Path | None = None,
     prefix: Sequence[str] = (),
+    program: Sequence[str] = PREGEN,
 ) -> Finished:
     """Run the program to its end; a run of more than a minute and a half is a hang."""
     done = subprocess.run(
-        [*prefix, *PREGEN, *arguments],
+        [*prefix, *program, *arguments],
         input=stdin,
         capture_output=True,
         env=environment(cache, env),
@@ -121,7 +122,7 @@ class Running:
         env: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
     ) -> None:
-        self._mark = ("TEST_RUN", f"{os.getpid()}-{id(self)}-{time.monotonic_ns()}")
+        self._mark = ("PYTHON_TEST_RUN", f"{os.getpid()}-{id(self)}-{time.monotonic_ns()}")
         self.process = subprocess.Popen(
             [*prefix, *PREGEN, *arguments],
             stdin=subprocess.DEVNULL,

@@ -178,7 +178,7 @@ class Storm:
             for n in range(sources)
         ]
         self.own = [put(folder / "own" / f"{n}.jpg", self._picture()) for n in range(_OWN_ENTRIES)]
-        self._mark = ("TEST_STORM", f"{os.getpid()}-{id(self)}")
+        self._mark = ("PYTHON_TEST_STORM", f"{os.getpid()}-{id(self)}")
         self.tally: Counter[str] = Counter()
         self.torn: list[str] = []
         """What was found wrong on the way."""
