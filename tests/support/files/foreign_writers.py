@@ -1,0 +1,213 @@
+"""Files by programs and libraries that pregen does not read with; each takes a `Pair`."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+import tifffile
+from PIL import Image
+
+from tests.support.files import plain_writers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.support.files.pairs import Pair
+
+    Writer = Callable[[Pair], bytes]
+
+_TIME_S = 60
+
+
+def deep_png(stored: Pair, **options: Any) -> bytes:
+    """A PNG of 8 or 16 bits, whatever depth the samples have: what programs take."""
+    if stored.most in {1, 3, 15, 255, 65535} and stored.samples.dtype.kind != "f":
+        return plain_writers.png(stored, **options)
+    samples = np.rint(stored.samples / stored.most * 65535).astype(np.uint16)
+    return plain_writers.png(stored._replace(samples=samples, most=65535), **options)
+
+
+def program(
+    command: Sequence[str], extension: str, source: Writer = deep_png, before: str = "png"
+) -> Writer:
+    """Return a writer that is a program.
+
+    Args:
+        command: with IN and OUT where the files go; OUT: after a prefix such as `png24:OUT`.
+        extension: of what is written.
+        source: writes what the program reads.
+        before: its extension.
+    """
+
+    def write(stored: Pair) -> bytes:
+        with tempfile.TemporaryDirectory(prefix="judge-") as scratch:
+            taken, made = Path(scratch, f"in.{before}"), Path(scratch, f"out.{extension}")
+            taken.write_bytes(source(stored))
+            icc = Path(scratch, "profile.icc")
+            icc.write_bytes(stored.icc)
+            words = [
+                word.replace("IN", str(taken), 1) if word == "IN"
+                else word.replace("OUT", str(made)) if word.endswith("OUT")
+                else str(icc) if word == "ICC" else word
+                for word in command
+            ]  # fmt: skip
+            done = subprocess.run(words, capture_output=True, timeout=_TIME_S, check=False)
+            if done.returncode or not made.exists():
+                raise RuntimeError(f"{words}: {done.stderr[-400:]!r}")
+            return made.read_bytes()
+
+    return write
+
+
+def magick(extension: str, *arguments: str, source: Writer = deep_png, before: str = "png") -> Writer:
+    """ImageMagick."""
+    return program(["convert", "IN", *arguments, "OUT"], extension, source, before)
+
+
+def cjxl(*arguments: str, source: Writer = deep_png, before: str = "png") -> Writer:
+    """libjxl's encoder; `-d 0` is lossless."""
+    command = ["cjxl", "IN", "OUT", "-e", "3", "--num_threads=0", "--quiet", *arguments]
+    return program(command, "jxl", source, before)
+
+
+def avifenc(*arguments: str, source: Writer = deep_png) -> Writer:
+    """libavif's encoder, near lossless."""
+    quality = ["--min", "0", "--max", "4", "--minalpha", "0", "--maxalpha", "0"]
+    return program(["avifenc", "-s", "9", "-j", "1", *quality, *arguments, "IN", "OUT"], "avif", source)
+
+
+def heif_enc(*arguments: str) -> Writer:
+    """libheif's encoder."""
+    quality = ["-q", "95", "-p", "preset=ultrafast"]
+    return program(["heif-enc", *quality, *arguments, "-o", "OUT", "IN"], "heic")
+
+
+def ffmpeg(extension: str, *arguments: str) -> Writer:
+    """FFmpeg, from two seconds of the picture."""
+    still = ["-v", "error", "-loop", "1", "-framerate", "10", "-i", "IN", "-t", "1"]
+    return program(["ffmpeg", *still, *arguments, "OUT"], extension)
+
+
+def pillow(file_format: str, *, exif: bool = False, **options: Any) -> Writer:
+    """Pillow, from 8 bits."""
+
+    def write(stored: Pair) -> bytes:
+        samples = stored.as_bytes
+        count = samples.shape[2]
+        mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[count]
+        if options.get("_mode"):
+            mode = options["_mode"]
+        if len(stored.palette):
+            image = Image.fromarray(samples[..., 0]).convert("P")
+            image = Image.frombytes("P", image.size, samples.tobytes())
+            image.putpalette(stored.palette[:, :3].tobytes())
+        elif stored.most == 1:
+            image = Image.fromarray(samples[..., 0] * np.uint8(255)).convert("1", dither=Image.Dither.NONE)
+        else:
+            image = Image.frombytes(mode, samples.shape[1::-1], samples.tobytes())
+        chosen = {name: value for name, value in options.items() if not name.startswith("_")}
+        if stored.icc:
+            chosen["icc_profile"] = stored.icc
+        if exif:
+            chosen["exif"] = b"Exif\0\0" + plain_writers.exif(stored.orientation)
+        out = io.BytesIO()
+        image.save(out, file_format, **chosen)
+        return out.getvalue()
+
+    return write
+
+
+def tiff(photometric: str = "", **options: Any) -> Writer:
+    """tifffile; samples that are no whole bytes are packed here. `planar`: a plane for each channel."""
+
+    def write(stored: Pair) -> bytes:
+        samples = stored.samples
+        chosen: dict[str, Any] = {"metadata": None, "software": False} | options
+        bits = stored.most.bit_length()
+        count = samples.shape[2]
+        kind = photometric or ("rgb" if count > 2 else "minisblack")  # noqa: PLR2004 - colours
+        if kind == "miniswhite":
+            samples = stored.most - samples
+        if len(stored.palette):
+            kind = "palette"
+            colours = np.zeros((3, stored.most + 1), np.uint16)
+            colours[:, : len(stored.palette)] = stored.palette[:, :3].T.astype(np.uint16) * 257
+            chosen["colormap"] = colours
+        as_dtype = chosen.pop("as_dtype", None)
+        if as_dtype:
+            samples = samples.astype(as_dtype)
+        extra = chosen.pop("extra", "unassalpha")
+        colours_count = {"rgb": 3, "separated": 4, "cielab": 3, "icclab": 3, "ycbcr": 3}.get(kind, 1)
+        if count > colours_count:
+            chosen["extrasamples"] = [extra] * (count - colours_count)
+            if extra == "assocalpha":
+                cover = samples[..., -1:] / stored.most
+                over = samples[..., :-1] * cover
+                over = over if samples.dtype.kind == "f" else np.rint(over)
+                samples = np.concatenate([over, samples[..., -1:]], -1).astype(samples.dtype)
+        tags = list(chosen.pop("extratags", ()))
+        if stored.orientation != 1:
+            tags.append((274, 3, 1, stored.orientation, True))
+        if chosen.pop("planar", False):
+            samples = np.ascontiguousarray(np.moveaxis(samples, -1, 0))
+            chosen["planarconfig"] = "separate"
+        elif count > 1:
+            chosen["planarconfig"] = "contig"
+        if count == 1:
+            samples = samples[..., 0]
+        out = io.BytesIO()
+        with tifffile.TiffWriter(
+            out, bigtiff=chosen.pop("bigtiff", False), byteorder=chosen.pop("byteorder", "<")
+        ) as file:
+            if samples.dtype.kind != "f" and bits not in {8, 16, 32} and not as_dtype:
+                data = plain_writers.packed(stored.samples if kind != "miniswhite" else stored.most - stored.samples, bits)
+                file.write(
+                    iter([data]), shape=samples.shape, dtype=samples.dtype, photometric=kind,
+                    bitspersample=bits, rowsperstrip=len(stored.samples), iccprofile=stored.icc or None,
+                    extratags=tags, **chosen,
+                )  # fmt: skip
+            else:
+                file.write(
+                    samples, photometric=kind, iccprofile=stored.icc or None, extratags=tags, **chosen
+                )
+        return out.getvalue()
+
+    return write
+
+
+def jpeg8(*, exif: bool = False, **options: Any) -> Writer:
+    """libjpeg-turbo 3 by imagecodecs: 12 bits, lossless, YCCK; EXIF and profile put in here."""
+
+    def write(stored: Pair) -> bytes:
+        samples = np.ascontiguousarray(stored.samples)
+        if samples.shape[2] == 1:
+            samples = samples[..., 0]
+        if options.get("inverted"):  # as Photoshop stores inks, with Adobe's marker
+            samples = 255 - samples
+        chosen = {name: value for name, value in options.items() if name != "inverted"}
+        data = bytes(imagecodecs.jpeg8_encode(samples, **({"level": 97} | chosen)))
+        parts = b""
+        if exif:
+            body = b"Exif\0\0" + plain_writers.exif(stored.orientation)
+            parts += b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body
+        if stored.icc:
+            # A segment holds 64 kB; a press' profile is larger (ICC.1, B.4).
+            step = 65000
+            pieces = [stored.icc[at : at + step] for at in range(0, len(stored.icc), step)]
+            for number, piece in enumerate(pieces, 1):
+                body = b"ICC_PROFILE\0" + bytes([number, len(pieces)]) + piece
+                parts += b"\xff\xe2" + (len(body) + 2).to_bytes(2, "big") + body
+        return data[:2] + parts + data[2:]
+
+    return write
+
+
+def qoi(stored: Pair) -> bytes:
+    """QOI by imagecodecs."""
+    return bytes(imagecodecs.qoi_encode(np.ascontiguousarray(stored.as_bytes)))
