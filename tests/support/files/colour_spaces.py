@@ -81,7 +81,9 @@ def rgb(name: str) -> Space:
         tag: b"XYZ " + bytes(4) + profiles.fixed(*xyz)
         for tag, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True)
     }
-    icc = profiles.assembled(b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(gamma)))
+    icc = profiles.assembled(
+        b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(gamma))
+    )
     to_xyz = np.array(primaries).T
     over = np.linalg.inv(to_xyz) @ np.array(_PRIMARIES["srgb"]).T
     back = np.linalg.inv(over)
@@ -200,7 +202,7 @@ def ycbcr_to_rgb(ycc: Floats) -> Floats:
 
 def is_icc(data: bytes) -> bool:
     """Whether these bytes can be a profile at all (ICC.1, 7.2)."""
-    return len(data) > 128 and data[36:40] == b"acsp"  # noqa: PLR2004 - the header's bytes
+    return len(data) > 128 and data[36:40] == b"acsp"
 
 
 def icc_space(data: bytes) -> str:

@@ -65,7 +65,9 @@ def program(
     return write
 
 
-def magick(extension: str, *arguments: str, source: Writer = deep_png, before: str = "png") -> Writer:
+def magick(
+    extension: str, *arguments: str, source: Writer = deep_png, before: str = "png"
+) -> Writer:
     """ImageMagick."""
     return program(["convert", "IN", *arguments, "OUT"], extension, source, before)
 
@@ -79,7 +81,9 @@ def cjxl(*arguments: str, source: Writer = deep_png, before: str = "png") -> Wri
 def avifenc(*arguments: str, source: Writer = deep_png) -> Writer:
     """libavif's encoder, near lossless."""
     quality = ["--min", "0", "--max", "4", "--minalpha", "0", "--maxalpha", "0"]
-    return program(["avifenc", "-s", "9", "-j", "1", *quality, *arguments, "IN", "OUT"], "avif", source)
+    return program(
+        ["avifenc", "-s", "9", "-j", "1", *quality, *arguments, "IN", "OUT"], "avif", source
+    )
 
 
 def heif_enc(*arguments: str) -> Writer:
@@ -108,7 +112,9 @@ def pillow(file_format: str, *, exif: bool = False, **options: Any) -> Writer:
             image = Image.frombytes("P", image.size, samples.tobytes())
             image.putpalette(stored.palette[:, :3].tobytes())
         elif stored.most == 1:
-            image = Image.fromarray(samples[..., 0] * np.uint8(255)).convert("1", dither=Image.Dither.NONE)
+            image = Image.fromarray(samples[..., 0] * np.uint8(255)).convert(
+                "1", dither=Image.Dither.NONE
+            )
         else:
             image = Image.frombytes(mode, samples.shape[1::-1], samples.tobytes())
         chosen = {name: value for name, value in options.items() if not name.startswith("_")}
@@ -131,7 +137,7 @@ def tiff(photometric: str = "", **options: Any) -> Writer:
         chosen: dict[str, Any] = {"metadata": None, "software": False} | options
         bits = stored.most.bit_length()
         count = samples.shape[2]
-        kind = photometric or ("rgb" if count > 2 else "minisblack")  # noqa: PLR2004 - colours
+        kind = photometric or ("rgb" if count > 2 else "minisblack")
         if kind == "miniswhite":
             samples = stored.most - samples
         if len(stored.palette):
@@ -143,7 +149,9 @@ def tiff(photometric: str = "", **options: Any) -> Writer:
         if as_dtype:
             samples = samples.astype(as_dtype)
         extra = chosen.pop("extra", "unassalpha")
-        colours_count = {"rgb": 3, "separated": 4, "cielab": 3, "icclab": 3, "ycbcr": 3}.get(kind, 1)
+        colours_count = {"rgb": 3, "separated": 4, "cielab": 3, "icclab": 3, "ycbcr": 3}.get(
+            kind, 1
+        )
         if count > colours_count:
             chosen["extrasamples"] = [extra] * (count - colours_count)
             if extra == "assocalpha":
@@ -166,7 +174,9 @@ def tiff(photometric: str = "", **options: Any) -> Writer:
             out, bigtiff=chosen.pop("bigtiff", False), byteorder=chosen.pop("byteorder", "<")
         ) as file:
             if samples.dtype.kind != "f" and bits not in {8, 16, 32} and not as_dtype:
-                data = plain_writers.packed(stored.samples if kind != "miniswhite" else stored.most - stored.samples, bits)
+                data = plain_writers.packed(
+                    stored.samples if kind != "miniswhite" else stored.most - stored.samples, bits
+                )
                 file.write(
                     iter([data]), shape=samples.shape, dtype=samples.dtype, photometric=kind,
                     bitspersample=bits, rowsperstrip=len(stored.samples), iccprofile=stored.icc or None,
@@ -174,7 +184,11 @@ def tiff(photometric: str = "", **options: Any) -> Writer:
                 )  # fmt: skip
             else:
                 file.write(
-                    samples, photometric=kind, iccprofile=stored.icc or None, extratags=tags, **chosen
+                    samples,
+                    photometric=kind,
+                    iccprofile=stored.icc or None,
+                    extratags=tags,
+                    **chosen,
                 )
         return out.getvalue()
 
@@ -211,3 +225,26 @@ def jpeg8(*, exif: bool = False, **options: Any) -> Writer:
 def qoi(stored: Pair) -> bytes:
     """QOI by imagecodecs."""
     return bytes(imagecodecs.qoi_encode(np.ascontiguousarray(stored.as_bytes)))
+
+
+def jxl(stored: Pair) -> bytes:
+    """JPEG XL of 10 or 12 bits by imagecodecs; cjxl 0.7 makes 16 dark ones of them."""
+    samples = np.ascontiguousarray(stored.samples.squeeze())
+    bits = stored.most.bit_length()
+    return bytes(imagecodecs.jpegxl_encode(samples, lossless=True, effort=2, bitspersample=bits))
+
+
+def radiance(stored: Pair) -> bytes:
+    """Radiance's RGBE by imagecodecs, from linear light."""
+    return bytes(imagecodecs.rgbe_encode(np.ascontiguousarray(stored.samples), header=True))
+
+
+def heif(stored: Pair) -> bytes:
+    """HEIC that is turned by irot and imir. No other program at hand writes them; libheif does."""
+    import pillow_heif  # noqa: PLC0415 - for one kind
+
+    out = io.BytesIO()
+    picture = pillow_heif.from_pillow(Image.fromarray(stored.as_bytes))
+    # pillow-heif makes properties of the orientation, and sets it to 1 in the EXIF block.
+    picture.save(out, quality=97, exif=b"Exif\0\0" + plain_writers.exif(stored.orientation))
+    return out.getvalue()

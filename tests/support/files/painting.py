@@ -31,7 +31,11 @@ def painting(width_px: int, height_px: int) -> Floats:
         colours += strength * np.sin(wave * (x + 0.6 * y))[..., None] * np.array([1, 0.8, -0.9])
     disc = _soft(0.17 - np.hypot((x - 0.68) * width_px / height_px, y - 0.34), height_px)
     colours += disc[..., None] * (np.array([0.55, 0.30, 0.62]) - colours)
-    for left, top, right, bottom in ((0.2, 0.3, 0.26, 0.75), (0.26, 0.3, 0.42, 0.37), (0.26, 0.48, 0.37, 0.55)):
+    for left, top, right, bottom in (
+        (0.2, 0.3, 0.26, 0.75),
+        (0.26, 0.3, 0.42, 0.37),
+        (0.26, 0.48, 0.37, 0.55),
+    ):
         stroke = _soft(np.minimum.reduce([x - left, right - x, y - top, bottom - y]), height_px)
         colours += stroke[..., None] * (np.array([0.12, 0.10, 0.16]) - colours)
     # A ramp of greys with black and white at its ends.

@@ -67,11 +67,13 @@ def pair(
         palette = np.concatenate([rgb, np.full((len(rgb), 1), 255, np.uint8)], axis=1)
         index = np.asarray(few)
         if alpha:
-            index = np.where(upright[..., 3] < 0.05, len(palette), index)  # noqa: PLR2004 - the hole
+            index = np.where(upright[..., 3] < 0.05, len(palette), index)
             palette = np.concatenate([palette, np.zeros((1, 4), np.uint8)])
         space = colour_spaces.rgb(profile)
         icc = space.icc
-        truth = np.concatenate([space.to_srgb(palette[index][..., :3] / 255), palette[index][..., 3:] / 255], -1)
+        truth = np.concatenate(
+            [space.to_srgb(palette[index][..., :3] / 255), palette[index][..., 3:] / 255], -1
+        )
         values = index[..., None] / most
     else:
         values, truth, icc = _continuous(kind, profile, upright[..., :3], most, bits)
@@ -83,10 +85,12 @@ def pair(
     if bits == "float":
         samples = samples.astype(np.float32)
     else:
-        samples = np.rint(samples).astype(np.uint8 if most < 256 else np.uint16 if most < 65536 else np.uint32)  # noqa: PLR2004 - bytes, words
-    if truth.shape[-1] < 3:  # noqa: PLR2004 - R, G, B
+        samples = np.rint(samples).astype(
+            np.uint8 if most < 256 else np.uint16 if most < 65536 else np.uint32
+        )
+    if truth.shape[-1] < 3:
         truth = np.concatenate([truth[..., :1]] * 3 + [truth[..., 1:]], axis=-1)
-    if truth.shape[-1] == 3:  # noqa: PLR2004 - no alpha
+    if truth.shape[-1] == 3:
         truth = np.concatenate([truth, np.ones((*truth.shape[:2], 1))], axis=-1)
     return Pair(samples, most, icc, truth, orientation, palette)
 
@@ -116,7 +120,9 @@ def _continuous(
         case "lab":
             # As unsigned numbers: L of 0 to 100, a and b of -128 to 127.
             lab = colour_spaces.lab_from_srgb(rgb)
-            values = _stepped(lab / [100, 255, 255] + np.array([0, 128 / 255, 128 / 255]), most, bits)
+            values = _stepped(
+                lab / [100, 255, 255] + np.array([0, 128 / 255, 128 / 255]), most, bits
+            )
             back = (values - [0, 128 / 255, 128 / 255]) * [100, 255, 255]
             return values, colour_spaces.lab_to_srgb(back), b""
         case "ycbcr":

@@ -75,9 +75,9 @@ def png(
         body = b"Exif\0\0" + orientation
         text = f"\nexif\n{len(body):8}\n{body.hex()}\n"
         chunks.append((b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text.encode())))
-    if kind == 3:  # noqa: PLR2004 - palette
+    if kind == 3:
         chunks.append((b"PLTE", stored.palette[:, :3].tobytes()))
-        if (stored.palette[:, 3] < 255).any():  # noqa: PLR2004 - opaque
+        if (stored.palette[:, 3] < 255).any():
             chunks.append((b"tRNS", stored.palette[:, 3].tobytes()))
     if key:
         chunks.append((b"tRNS", struct.pack(">H", stored.most) * count))
@@ -93,7 +93,9 @@ def png(
 # --- Windows bitmaps
 
 
-def bmp(stored: Pair, masks: tuple[int, ...], bits: int, *, header: str = "v4", down: bool = False) -> bytes:
+def bmp(
+    stored: Pair, masks: tuple[int, ...], bits: int, *, header: str = "v4", down: bool = False
+) -> bytes:
     """Return a bitmap of 16 or 32 bits a pixel with masks for red, green, blue and maybe alpha.
 
     Args:
@@ -118,11 +120,11 @@ def _bitmap(
     pixels: NDArray[np.uint32], bits: int, masks: tuple[int, ...], header: str, *, down: bool
 ) -> bytes:
     height_px, width_px = pixels.shape
-    rows = pixels.astype("<u2" if bits == 16 else "<u4")  # noqa: PLR2004 - a word
+    rows = pixels.astype("<u2" if bits == 16 else "<u4")
     stride = (rows.itemsize * width_px + 3) // 4 * 4
     body = b"".join(row.tobytes().ljust(stride, b"\0") for row in rows)
     size = {"v3": 40, "v4": 108}[header]
-    compression = 6 if header == "v3" and len(masks) == 4 else 3  # noqa: PLR2004 - with alpha
+    compression = 6 if header == "v3" and len(masks) == 4 else 3
     info = struct.pack(
         "<IiiHHIIiiII", size, width_px, -height_px if down else height_px, 1, bits, compression,
         len(body), 2835, 2835, 0, 0,
@@ -145,6 +147,57 @@ def bmp_os2(stored: Pair, *, second: bool) -> bytes:
         info = struct.pack("<IHHHH", 12, width_px, height_px, 1, 24)
     start = b"BM" + struct.pack("<IHHI", 14 + len(info) + len(body), 0, 0, 14 + len(info))
     return start + info + body
+
+
+# --- Truevision TGA (version 2.0)
+
+
+def tga(stored: Pair, *, run_lengths: bool = False, topmost_first: bool = False) -> bytes:
+    """Return grey, RGB, RGBA or a palette of 8 bits; rows from the bottom, as most are."""
+    samples = stored.as_bytes
+    height_px, width_px, count = samples.shape
+    table = stored.palette[:, 2::-1].tobytes()
+    kind = (1 if table else 3 if count == 1 else 2) + (8 if run_lengths else 0)
+    if count > 2:
+        samples = samples[..., [2, 1, 0, 3][:count]]
+    rows = samples if topmost_first else samples[::-1]
+    head = struct.pack(
+        "<BBBHHBHHHHBB", 0, bool(table), kind, 0, len(stored.palette), 24 if table else 0, 0, 0,
+        width_px, height_px, 8 * count, (8 if count == 4 else 0) | (32 if topmost_first else 0),
+    )  # fmt: skip
+    if not run_lengths:
+        return head + table + rows.tobytes()
+    return head + table + b"".join(_tga_runs(row) for row in rows)
+
+
+def _tga_runs(row: NDArray[np.uint8]) -> bytes:
+    out, at = b"", 0
+    while at < len(row):
+        same = 1
+        while at + same < len(row) and same < 128 and (row[at + same] == row[at]).all():
+            same += 1
+        out += (
+            bytes([0x80 | (same - 1)]) + row[at].tobytes()
+            if same > 1
+            else b"\0" + row[at].tobytes()
+        )
+        at += same
+    return out
+
+
+# --- Apple icons
+
+
+def icns(stored: Pair) -> bytes:
+    """Return an icon of 256 x 256 pixels, which holds a PNG."""
+    data = png(stored)
+    return (
+        b"icns"
+        + struct.pack(">I", 16 + len(data))
+        + b"ic08"
+        + struct.pack(">I", 8 + len(data))
+        + data
+    )
 
 
 # --- Photoshop
@@ -177,10 +230,13 @@ def psd(
     height_px, width_px = samples.shape[:2]
     bits = 32 if samples.dtype.kind == "f" else stored.most.bit_length()
     if mode in {"bilevel", "cmyk"}:  # 0 is full ink, and in a bitmap 1 is black
-        samples = stored.most - samples
+        count = samples.shape[2] - alpha
+        samples = np.concatenate([stored.most - samples[..., :count], samples[..., count:]], -1)
     if alpha:  # the merged picture lies on white where it is transparent
         cover = samples[..., -1:] / stored.most
-        over = samples[..., :-1] * cover + stored.most * (1 - cover)
+        middle = (stored.most + 1) // 2
+        white = [stored.most, middle, middle] if mode == "lab" else [stored.most]
+        over = samples[..., :-1] * cover + np.array(white) * (1 - cover)
         samples = np.concatenate([np.rint(over), samples[..., -1:]], -1).astype(samples.dtype)
     planes = list(np.moveaxis(samples, -1, 0))
     chosen = np.zeros_like(planes[0])
@@ -203,7 +259,9 @@ def psd(
     if alpha:
         info = struct.pack(">h", -1) + _layer(width_px, height_px, len(planes) - extra)
         wide = ">I" if not big else ">Q"
-        layers = struct.pack(wide, len(info) + 4 + 4) + struct.pack(wide, len(info)) + info + bytes(4)
+        layers = (
+            struct.pack(wide, len(info) + 4 + 4) + struct.pack(wide, len(info)) + info + bytes(4)
+        )
     lines = [packed(plane, bits) for plane in planes]
     if samples.dtype.kind == "f":
         lines = [plane.astype(">f4").tobytes() for plane in planes]
@@ -283,7 +341,9 @@ def jp2(
         header += _box(b"cmap", b"".join(struct.pack(">HBB", 0, 1, column) for column in range(3)))
     if alpha:
         parts = [(channel, 0, channel + 1) for channel in range(count - 1)] + [(count - 1, 1, 0)]
-        header += _box(b"cdef", struct.pack(">H", count) + b"".join(struct.pack(">HHH", *p) for p in parts))
+        header += _box(
+            b"cdef", struct.pack(">H", count) + b"".join(struct.pack(">HHH", *p) for p in parts)
+        )
     return (
         _box(b"jP  ", b"\r\n\x87\n")
         + _box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
@@ -308,8 +368,10 @@ def netpbm(stored: Pair, *, plain: bool = False) -> bytes:
     number = (1 if stored.most == 1 else 2 if count == 1 else 3) + (0 if plain else 3)
     head = f"P{number}\n{width_px} {height_px}\n" + ("" if stored.most == 1 else f"{stored.most}\n")
     if plain:
-        return (head + "\n".join(" ".join(map(str, row)) for row in samples.reshape(-1, 12)) + "\n").encode()
-    bits = 1 if stored.most == 1 else 8 if stored.most < 256 else 16  # noqa: PLR2004 - a byte
+        return (
+            head + "\n".join(" ".join(map(str, row)) for row in samples.reshape(-1, 12)) + "\n"
+        ).encode()
+    bits = 1 if stored.most == 1 else 8 if stored.most < 256 else 16
     return head.encode() + packed(samples, bits)
 
 
@@ -323,11 +385,11 @@ def old_jpeg_tiff(stored: Pair, jpeg: bytes, *, strips: bool = True) -> bytes:
     at = scan + 2 + int.from_bytes(jpeg[scan + 2 : scan + 4], "big")
     fields: list[tuple[int, int, list[int]]] = [
         (256, 4, [width_px]), (257, 4, [height_px]), (258, 3, [8] * count), (259, 3, [6]),
-        (262, 3, [6 if count == 3 else 1]), (273, 4, [8 + at if strips else 8]), (277, 3, [count]),  # noqa: PLR2004 - YCbCr
+        (262, 3, [6 if count == 3 else 1]), (273, 4, [8 + at if strips else 8]), (277, 3, [count]),
         (278, 4, [height_px]), (279, 4, [len(jpeg) - at if strips else len(jpeg)]), (284, 3, [1]),
         (512, 3, [1]), (513, 4, [8]), (514, 4, [len(jpeg)]),
     ]  # fmt: skip
-    if count == 3:  # noqa: PLR2004 - YCbCr
+    if count == 3:
         fields.append((530, 3, [1, 1]))
     return tiff(fields, jpeg)
 
@@ -394,9 +456,7 @@ def logluv_tiff(stored: Pair) -> bytes:
 
 
 #: Linear sRGB -> XYZ under D65 (IEC 61966-2-1).
-_TO_XYZ = np.array(
-    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-)
+_TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 
 
 def tiff(fields: list[tuple[int, int, list[int]]], body: bytes) -> bytes:
@@ -405,8 +465,8 @@ def tiff(fields: list[tuple[int, int, list[int]]], body: bytes) -> bytes:
     place = 8 + len(body) + 2 + 12 * len(fields) + 4
     directory, beyond = struct.pack("<H", len(fields)), b""
     for tag, size, values in fields:
-        value = struct.pack(f"<{len(values)}{'H' if size == 3 else 'I'}", *values)  # noqa: PLR2004 - SHORT
-        if len(value) > 4:  # noqa: PLR2004 - what fits into a field
+        value = struct.pack(f"<{len(values)}{'H' if size == 3 else 'I'}", *values)
+        if len(value) > 4:
             value, told = struct.pack("<I", place + len(beyond)), value
             beyond += told + bytes(len(told) % 2)
         directory += struct.pack("<HHI4s", tag, size, len(values), value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -81,9 +80,7 @@ def to_srgb(decoded: Decoded) -> Floats:
             colours[..., 1:2], icc, colour_spaces.srgb_icc(), "gray", "rgb"
         )
     elif icc and colour_spaces.icc_space(icc) == decoded.space:
-        rgb = colour_spaces.littlecms(
-            colours, icc, colour_spaces.srgb_icc(), decoded.space, "rgb"
-        )
+        rgb = colour_spaces.littlecms(colours, icc, colour_spaces.srgb_icc(), decoded.space, "rgb")
     elif decoded.space == "cmyk":
         rgb = (1 - colours[..., :3]) * (1 - colours[..., 3:])
     else:
@@ -97,21 +94,16 @@ def to_srgb(decoded: Decoded) -> Floats:
 def _run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> bytes:
     """Run a program within its limits and return what it printed."""
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-        resource.setrlimit(resource.RLIMIT_CPU, (_TIME_S, _TIME_S))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
+    # A program sets the limits: a function to run in the child would need a copy of this process.
+    limits = ["prlimit", f"--as={_MEMORY_BYTES}", f"--cpu={_TIME_S}", "--core=0", "--"]
     try:
         done = subprocess.run(
-            [str(part) for part in command],
+            [*limits, *(str(part) for part in command)],
             stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIME_S, check=False,
-            cwd=cwd, env=env, preexec_fn=limit,  # noqa: PLW1509 - no other thread holds a lock the limits need
+            cwd=cwd, env=env,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise Refused(f"no end after {_TIME_S} s") from error
-    except FileNotFoundError as error:
-        raise Refused(f"{command[0]} is not installed") from error
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip().splitlines()
         raise Refused((words[-1] if words else f"exit {done.returncode}")[:200])
@@ -123,7 +115,9 @@ def _run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | No
 
 def imagemagick(path: Path) -> Decoded:
     """ImageMagick, by its own format MIFF, which keeps samples of 16 bits and the profile."""
-    found = _miff(_run("convert", f"{path}[0]", "-auto-orient", "-alpha", "on", "-depth", "16", "MIFF:-"))
+    found = _miff(
+        _run("convert", f"{path}[0]", "-auto-orient", "-alpha", "on", "-depth", "16", "MIFF:-")
+    )
     if found is None:
         command = ("convert", f"{path}[0]", "-auto-orient", "-colorspace", "sRGB", "-alpha", "on")
         found = _miff(_run(*command, "-depth", "16", "MIFF:-"))
@@ -182,18 +176,19 @@ def png_file(data: bytes) -> Decoded:
     icc = b""
     if b"iCCP" in chunks:
         icc = imagecodecs.zlib_decode(chunks[b"iCCP"].partition(b"\0")[2][1:])
-    space = "gray" if samples.shape[2] < 3 and kind != 3 else "rgb"  # noqa: PLR2004 - colours, palette
-    most = 65535 if bits == 16 else 255  # noqa: PLR2004 - deep
+    space = "gray" if samples.shape[2] < 3 and kind != 3 else "rgb"
+    most = 65535 if bits == 16 else 255
     return Decoded(samples / most, space, bytes(icc))
 
 
 def djxl(path: Path) -> Decoded:
-    """The reference decoder of JPEG XL, which turns pictures itself."""
-    try:
-        return _by_png("djxl", path, "OUT")
-    except Refused:
-        # Version 0.7 writes no PNG of 16 bits with an alpha.
-        return _by_png("djxl", "--bits_per_sample=8", path, "OUT")
+    """The reference decoder of JPEG XL, which turns pictures itself; by numpy's format."""
+    with tempfile.TemporaryDirectory(prefix="judge-") as scratch:
+        out, icc = Path(scratch, "out.npy"), Path(scratch, "out.icc")
+        _run("djxl", path, out, f"--icc_out={icc}", "--num_threads=0")
+        samples = np.load(out)[0]
+        space = "gray" if samples.shape[2] < 3 else "rgb"
+        return Decoded(np.clip(samples, 0, 1), space, icc.read_bytes() if icc.exists() else b"")
 
 
 def avifdec(path: Path) -> Decoded:
@@ -203,12 +198,15 @@ def avifdec(path: Path) -> Decoded:
         found = _by_png("avifdec", "--depth", "16", path, "OUT")
     except Refused:
         # It makes RGB of grey, and libpng then takes no profile of grey.
-        at = data.find(b"colrprof")
-        if at < 0:
-            raise
-        icc = data[at + 8 : at - 4 + int.from_bytes(data[at - 4 : at], "big")]
+        icc = _boxed_icc(data)
         found = _by_png("avifdec", "--ignore-icc", "--depth", "16", path, "OUT")._replace(icc=icc)
     return found._replace(orientation=_heif_turn(data))
+
+
+def _boxed_icc(data: bytes) -> bytes:
+    """The profile of a file with one picture (ISO 14496-12, 12.1.5)."""
+    at = data.find(b"colrprof")
+    return data[at + 8 : at - 4 + int.from_bytes(data[at - 4 : at], "big")] if at >= 0 else b""
 
 
 def _heif_turn(data: bytes) -> int:
@@ -221,12 +219,19 @@ def _heif_turn(data: bytes) -> int:
         return orientation
     # Mirrored after it was turned. Axis 0: about a vertical axis in libavif 0.11's words 1.
     across = data[at + 4] & 1 == 1
-    return {1: 2, 8: 5, 3: 4, 6: 7}[orientation] if across else {1: 4, 8: 7, 3: 2, 6: 5}[orientation]
+    return (
+        {1: 2, 8: 5, 3: 4, 6: 7}[orientation] if across else {1: 4, 8: 7, 3: 2, 6: 5}[orientation]
+    )
 
 
 def heif_convert(path: Path) -> Decoded:
     """libheif as the system has it; turns pictures itself."""
-    return _by_png("heif-convert", path, "OUT")
+    try:
+        return _by_png("heif-convert", path, "OUT")
+    except (Refused, ValueError):
+        # It makes RGB of grey, and libpng then takes no profile of grey. ImageMagick hands over
+        # what libheif decoded, without the profile.
+        return imagemagick(path)._replace(icc=_boxed_icc(path.read_bytes()))
 
 
 def opj_decompress(path: Path) -> Decoded:
@@ -287,7 +292,7 @@ def pillow(path: Path) -> Decoded:
             orientation = image.getexif().get(274, 1)
         except Exception:  # noqa: BLE001 - broken metadata must not cost the picture
             orientation = 1
-        if not isinstance(orientation, int) or not 1 <= orientation <= 8:  # noqa: PLR2004 - EXIF's
+        if not isinstance(orientation, int) or not 1 <= orientation <= 8:
             orientation = 1
         if image.mode == "CMYK":
             return Decoded(np.asarray(image) / 255, "cmyk", icc, orientation)
@@ -304,7 +309,7 @@ def pillow(path: Path) -> Decoded:
         grey = image.mode in {"L", "LA", "1"} and "transparency" not in image.info
         mode = ("LA" if "A" in image.mode else "L") if grey else "RGBA"
         samples = np.asarray(image.convert(mode)) / 255
-        if grey and samples.ndim == 2:  # noqa: PLR2004 - rows and columns
+        if grey and samples.ndim == 2:
             samples = samples[..., None]
         return Decoded(samples, "gray" if grey else "rgb", icc, orientation)
 
@@ -315,7 +320,7 @@ def tifffile_samples(path: Path) -> Decoded:
         page: Any = file.pages[0]
         samples = page.asarray()
         photometric = page.photometric.name
-        if page.planarconfig == 2 and samples.ndim == 3:  # noqa: PLR2004 - planes first
+        if page.planarconfig == 2 and samples.ndim == 3:
             samples = np.moveaxis(samples, 0, -1)
         samples = samples.reshape(*samples.shape[:2], -1)
         icc = page.tags[34675].value if 34675 in page.tags else b""
@@ -331,14 +336,20 @@ def tifffile_samples(path: Path) -> Decoded:
         values = samples / most
         if photometric == "MINISWHITE":
             values = 1 - values
-        space = {"SEPARATED": "cmyk", "MINISBLACK": "gray", "MINISWHITE": "gray"}.get(photometric, "rgb")
+        space = {"SEPARATED": "cmyk", "MINISBLACK": "gray", "MINISWHITE": "gray"}.get(
+            photometric, "rgb"
+        )
         if photometric == "CIELAB":
-            lab = values * (most / (255 if most < 256 else 65535))  # noqa: PLR2004 - a byte
+            lab = values * (most / (255 if most < 256 else 65535))
             ab = lab[..., 1:3]
-            ab = np.where(ab >= 0.5, ab - 256 / 255, ab) * 255 if most < 256 else np.where(ab >= 0.5, ab - 1, ab) * 256  # noqa: PLR2004
+            ab = (
+                np.where(ab >= 0.5, ab - 256 / 255, ab) * 255
+                if most < 256
+                else np.where(ab >= 0.5, ab - 1, ab) * 256
+            )
             rgb = colour_spaces.lab_to_srgb(np.concatenate([lab[..., :1] * 100, ab], -1))
             values = np.concatenate([rgb, values[..., 3:]], -1)
-        elif photometric == "YCBCR" and page.compression != 7:  # noqa: PLR2004 - JPEG's are RGB by now
+        elif photometric == "YCBCR" and page.compression != 7:
             values = colour_spaces.ycbcr_to_rgb(values)
         extra = page.extrasamples
         count = {"gray": 1, "cmyk": 4, "rgb": 3}[space]
@@ -355,8 +366,8 @@ def tifffile_samples(path: Path) -> Decoded:
 
 def psd_tools(path: Path) -> Decoded:
     """psd-tools' merged picture."""
-    from psd_tools.constants import Resource  # noqa: PLC0415 - likewise
     from psd_tools import PSDImage  # noqa: PLC0415 - slow to import, and for one format
+    from psd_tools.constants import Resource  # noqa: PLC0415 - likewise
 
     file = PSDImage.open(path)
     image = file.topil(apply_icc=False)
@@ -378,8 +389,10 @@ def _codec(decode: Callable[[bytes], Any], bits: int = 0) -> Callable[[Path], De
     def read(path: Path) -> Decoded:
         samples = np.asarray(decode(path.read_bytes()))
         samples = samples.reshape(*samples.shape[:2], -1)
-        most = {"u1": 255, "u2": 65535}.get(samples.dtype.str[1:], 1) if not bits else (1 << bits) - 1
-        return Decoded(samples / most, "gray" if samples.shape[2] < 3 else "rgb")  # noqa: PLR2004 - colours
+        most = (
+            {"u1": 255, "u2": 65535}.get(samples.dtype.str[1:], 1) if not bits else (1 << bits) - 1
+        )
+        return Decoded(samples / most, "gray" if samples.shape[2] < 3 else "rgb")
 
     return read
 

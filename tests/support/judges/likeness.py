@@ -108,7 +108,9 @@ def reduced(full: Floats, width_px: int, height_px: int) -> Floats:
         axis=-1,
     )
     cover = np.clip(small[..., 3:], 0, 1)
-    colours = np.divide(small[..., :3], cover, out=np.zeros_like(small[..., :3]), where=cover > 1e-3)  # noqa: PLR2004 - nothing left
+    colours = np.divide(
+        small[..., :3], cover, out=np.zeros_like(small[..., :3]), where=cover > 1e-3
+    )
     return np.concatenate([np.clip(colours, 0, 1), cover], axis=-1)
 
 
@@ -123,7 +125,7 @@ def _on_grey(picture: Floats) -> Floats:
 
 def _psnr_db(one: Floats, other: Floats) -> float:
     error = float(((one - other) ** 2).mean())
-    return 99.0 if error < 1e-9 else min(99.0, -10 * float(np.log10(error)))  # noqa: PLR2004 - the same
+    return 99.0 if error < 1e-9 else min(99.0, -10 * float(np.log10(error)))
 
 
 def _worst_block(error: Floats) -> float:
@@ -136,12 +138,12 @@ def _worst_block(error: Floats) -> float:
 
 def _shift_px(one: Floats, other: Floats) -> float:
     """The shift that explains the difference best, to first order (Lucas and Kanade)."""
-    if min(one.shape[:2]) < 3:  # noqa: PLR2004 - no slope
+    if min(one.shape[:2]) < 3:
         return 0.0
     down, across = (np.gradient(other, axis=axis)[2:-2, 2:-2].ravel() for axis in (0, 1))
     difference = (one - other)[2:-2, 2:-2].ravel()
     slopes = np.stack([down, across], axis=1)
     square = slopes.T @ slopes
-    if np.linalg.det(square) < 1e-6:  # noqa: PLR2004 - flat
+    if np.linalg.det(square) < 1e-6:
         return 0.0
     return float(np.hypot(*np.linalg.solve(square, slopes.T @ difference)))

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from tests.support.cells.cell import Cell
     from tests.support.files.colour_spaces import Floats
-    from tests.support.files.picture_cells import Cell
     from tests.support.judges.our_entries import Ours
 
 
