@@ -11,7 +11,7 @@ from tests.support.cells import cell
 from tests.support.cells.cell import ALL, COARSE, EDGES, LARGE_PX, WHITES, many, turned
 from tests.support.files import foreign_writers as made_by
 from tests.support.files import plain_writers as plain
-from tests.support.judges.likeness import Bounds
+from tests.support.judges.likeness import EXACT, Bounds
 from tests.support.running.capabilities import Capability
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _tiff_colours() -> Iterator[Cell]:
     yield from _many("ycbcr", "8", packed, by, variant="lzw")
     yield from _many("ycbcr", "8", plain.subsampled_tiff, by, variant="420", bounds=COARSE)
     # libtiff makes a gamma of 2 of it.
-    rough = Bounds(colour_levels=11, block_levels=16)
+    rough = Bounds(colour_levels=11, block_levels=24)
     by = "gdk-pixbuf imagemagick"
     yield from _many("rgb", "float", plain.logluv_tiff, by, variant="logluv", bounds=rough)
 
@@ -164,6 +164,9 @@ def _jp2() -> Iterator[Cell]:
     def bare(stored: Pair) -> bytes:
         return plain.jp2(stored, bare=True)
 
+    def lossy(stored: Pair) -> bytes:
+        return plain.jp2(stored, level=40, reversible=False)
+
     yield from many("jp2", "grey rgb", "8 10 12 16", plain.jp2, by, profiles=ALL)
     yield from many("jp2", "grey", "1 4", plain.jp2, by)
     yield from many("jp2", "grey+alpha rgba", "8 16", covered, by, profiles=ALL)
@@ -173,7 +176,6 @@ def _jp2() -> Iterator[Cell]:
         "jp2", "ycbcr", "8",
         lambda stored: plain.jp2(stored, enumerated=plain.SYCC, mct=False), by,
     )  # fmt: skip
-    lossy = lambda stored: plain.jp2(stored, level=40, reversible=False)
     yield from many("jp2", "rgb", "8", lossy, by, variant="lossy", lossy=True)
     for edges_px in (LARGE_PX, (1025, 770)):
         size = "{}x{}".format(*edges_px)
@@ -188,15 +190,17 @@ def _psd() -> Iterator[Cell]:
     kinds = {"grey": "none grey", "rgb": "none adobe", "cmyk": "press", "lab": "none"}
     for packbits, (mode, profiles) in product((False, True), kinds.items()):
         how = "packbits" if packbits else "raw"
-        rest: Rest = {"bounds": WHITES} if mode == "lab" else {}
+        bounds = WHITES if mode == "lab" else EXACT
         write = _psd_by(mode, packbits=packbits)
-        yield from many("psd", mode, "8 16", write, by, variant=how, profiles=profiles, **rest)
+        yield from many(
+            "psd", mode, "8 16", write, by, variant=how, profiles=profiles, bounds=bounds
+        )
         # A second channel of grey is transparency to every program at hand.
         for extra in (1, 2) if mode != "grey" else ():
             name = f"{how}-{extra}-selections"
             write = _psd_by(mode, packbits=packbits, extra=extra)
             few = profiles.split()[0]
-            yield from many("psd", mode, "8", write, by, variant=name, profiles=few, **rest)
+            yield from many("psd", mode, "8", write, by, variant=name, profiles=few, bounds=bounds)
     for packbits in (False, True):
         how = "packbits" if packbits else "raw"
         # The white that inks and Lab are mixed with below an alpha is taken off by nobody at hand;

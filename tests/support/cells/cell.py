@@ -1,4 +1,4 @@
-"""One kind of picture, and ways to make many of them. Modes, depths and so on are words in a row."""
+"""One kind of picture, and ways to make many of them; modes and depths are words in a row."""
 
 from __future__ import annotations
 

@@ -72,6 +72,7 @@ ico  *          *           *        few bits are in the corpus only
 #: Where an orientation can stand, and why there is no cell for it.
 PLACES_LEFT_OUT = {
     "XMP's tiff:Orientation, in any format": "no desktop reads it; EXIF beside it says the same",
+    "PNG: EXIF as text (Raw profile type exif)": "a relic, ignored by most desktops",
     "JPEG: EXIF behind the pixels": "not allowed, and nobody writes it",
     "HEIC: irot and EXIF that disagree": "tests/imaging/test_heic.py has every mixture",
     "AVIF: EXIF beside irot": "readers must ignore it (MIAF 7.3.6.7); avifenc writes irot for it",
@@ -89,7 +90,7 @@ FORMATS_LEFT_OUT = {
 
 
 def hole(*kind: str) -> str:
-    """Return why there is no cell of this format, mode, depth, profile; empty if nobody has said."""
+    """Return why there is no cell of a format, mode, depth, profile; empty if nobody has said."""
     for line in _HOLES.strip().splitlines():
         *patterns, reason = line.split(maxsplit=4)
         if all(

@@ -188,16 +188,17 @@ def lab_to_srgb(lab: Floats) -> Floats:
 _TO_YCC = np.array(
     [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]]
 )
+_NEUTRAL = np.array([0, 128 / 255, 128 / 255])
 
 
 def ycbcr_from_rgb(code: Floats) -> Floats:
     """Return Y, Cb, Cr of 0 to 1."""
-    return code @ _TO_YCC.T + np.array([0, 128 / 255, 128 / 255])
+    return np.asarray(code @ _TO_YCC.T + _NEUTRAL)
 
 
 def ycbcr_to_rgb(ycc: Floats) -> Floats:
     """Return R, G, B of 0 to 1."""
-    return np.clip((ycc - np.array([0, 128 / 255, 128 / 255])) @ np.linalg.inv(_TO_YCC).T, 0, 1)
+    return np.asarray(np.clip((ycc - _NEUTRAL) @ np.linalg.inv(_TO_YCC).T, 0, 1))
 
 
 def is_icc(data: bytes) -> bool:

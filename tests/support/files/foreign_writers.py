@@ -6,7 +6,7 @@ import io
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import imagecodecs
 import numpy as np
@@ -17,6 +17,8 @@ from tests.support.files import plain_writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from tests.support.files.pairs import Pair
 
@@ -129,70 +131,72 @@ def pillow(file_format: str, *, exif: bool = False, **options: Any) -> Writer:
     return write
 
 
-def tiff(photometric: str = "", **options: Any) -> Writer:
-    """tifffile; samples that are no whole bytes are packed here. `planar`: a plane for each channel."""
+#: Channels that are colours, by tifffile's names for photometric interpretations.
+_COLOURS = {"rgb": 3, "separated": 4, "cielab": 3, "ycbcr": 3}
+
+
+def tiff(
+    photometric: str = "",
+    *,
+    as_dtype: str = "",
+    extra: str = "unassalpha",
+    planar: bool = False,
+    byteorder: Literal["<", ">"] = "<",
+    bigtiff: bool = False,
+    **options: Any,
+) -> Writer:
+    """tifffile; samples that are no whole bytes are packed here.
+
+    Args:
+        photometric: as tifffile names it; by the number of channels, if empty.
+        as_dtype: samples are stored as these.
+        extra: what a further channel is; "assocalpha" is multiplied into the colours.
+        planar: a plane for each channel.
+        byteorder: of the file.
+        bigtiff: with offsets of 64 bits.
+        options: `tifffile.TiffWriter.write`'s.
+    """
 
     def write(stored: Pair) -> bytes:
-        samples = stored.samples
-        chosen: dict[str, Any] = {"metadata": None, "software": False} | options
-        bits = stored.most.bit_length()
+        samples, bits = stored.samples, stored.most.bit_length()
         count = samples.shape[2]
         kind = photometric or ("rgb" if count > 2 else "minisblack")
+        chosen: dict[str, Any] = {"photometric": kind, "metadata": None, "software": False}
+        chosen |= {"iccprofile": stored.icc or None} | options
         if kind == "miniswhite":
             samples = stored.most - samples
-        if len(stored.palette):
-            kind = "palette"
-            colours = np.zeros((3, stored.most + 1), np.uint16)
-            colours[:, : len(stored.palette)] = stored.palette[:, :3].T.astype(np.uint16) * 257
-            chosen["colormap"] = colours
-        as_dtype = chosen.pop("as_dtype", None)
-        if as_dtype:
-            samples = samples.astype(as_dtype)
-        extra = chosen.pop("extra", "unassalpha")
-        colours_count = {"rgb": 3, "separated": 4, "cielab": 3, "icclab": 3, "ycbcr": 3}.get(
-            kind, 1
-        )
-        if count > colours_count:
-            chosen["extrasamples"] = [extra] * (count - colours_count)
-            if extra == "assocalpha":
-                cover = samples[..., -1:] / stored.most
-                over = samples[..., :-1] * cover
-                over = over if samples.dtype.kind == "f" else np.rint(over)
-                samples = np.concatenate([over, samples[..., -1:]], -1).astype(samples.dtype)
-        tags = list(chosen.pop("extratags", ()))
+        samples = samples.astype(as_dtype) if as_dtype else samples
+        beyond = count - _COLOURS.get(kind, 1)
+        if beyond:
+            chosen["extrasamples"] = [extra] * beyond
+            samples = _mixed(samples, stored.most) if extra == "assocalpha" else samples
         if stored.orientation != 1:
-            tags.append((274, 3, 1, stored.orientation, True))
-        if chosen.pop("planar", False):
+            chosen["extratags"] = [(274, 3, 1, stored.orientation, True)]
+        if planar:
             samples = np.ascontiguousarray(np.moveaxis(samples, -1, 0))
             chosen["planarconfig"] = "separate"
         elif count > 1:
             chosen["planarconfig"] = "contig"
-        if count == 1:
+        else:
             samples = samples[..., 0]
+        data: Any = samples
+        if samples.dtype.kind == "u" and bits not in {8, 16, 32}:
+            data = iter([plain_writers.packed(samples, bits)])
+            chosen |= {"shape": samples.shape, "dtype": samples.dtype, "bitspersample": bits}
+            chosen["rowsperstrip"] = len(stored.samples)
         out = io.BytesIO()
-        with tifffile.TiffWriter(
-            out, bigtiff=chosen.pop("bigtiff", False), byteorder=chosen.pop("byteorder", "<")
-        ) as file:
-            if samples.dtype.kind != "f" and bits not in {8, 16, 32} and not as_dtype:
-                data = plain_writers.packed(
-                    stored.samples if kind != "miniswhite" else stored.most - stored.samples, bits
-                )
-                file.write(
-                    iter([data]), shape=samples.shape, dtype=samples.dtype, photometric=kind,
-                    bitspersample=bits, rowsperstrip=len(stored.samples), iccprofile=stored.icc or None,
-                    extratags=tags, **chosen,
-                )  # fmt: skip
-            else:
-                file.write(
-                    samples,
-                    photometric=kind,
-                    iccprofile=stored.icc or None,
-                    extratags=tags,
-                    **chosen,
-                )
+        with tifffile.TiffWriter(out, bigtiff=bigtiff, byteorder=byteorder) as file:
+            file.write(data, **chosen)
         return out.getvalue()
 
     return write
+
+
+def _mixed(samples: NDArray[Any], most: int) -> NDArray[Any]:
+    """Multiply the alpha, which is last, into the colours."""
+    over = samples[..., :-1] * (samples[..., -1:] / most)
+    over = over if samples.dtype.kind == "f" else np.rint(over)
+    return np.concatenate([over, samples[..., -1:]], -1).astype(samples.dtype)
 
 
 def jpeg8(*, exif: bool = False, **options: Any) -> Writer:

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from tests.support.files.colour_spaces import Floats
 
-#: Where what stands in the file has to go to stand upright, by EXIF's orientation (EXIF 2.32, 4.6.4).
+#: What undoes a turn, where it is another one (EXIF 2.32, 4.6.4, Orientation).
 _INVERSE = {6: 8, 8: 6}
 _CORNERS = np.array(
     [[0.82, 0.20, 0.18], [0.20, 0.66, 0.24], [0.16, 0.28, 0.78], [0.86, 0.80, 0.30]]

@@ -53,7 +53,7 @@ def png(
     Args:
         stored: the picture.
         srgb: has the chunk of that name.
-        eexif: "before" or "behind" the pixels, or as "text", as ImageMagick once did.
+        eexif: "before" or "behind" the pixels.
         cicp: the body of a chunk of that name.
         key: white is transparent (tRNS).
     """
@@ -71,10 +71,6 @@ def png(
     orientation = exif(stored.orientation)
     if eexif == "before":
         chunks.append((b"eXIf", orientation))
-    if eexif == "text":
-        body = b"Exif\0\0" + orientation
-        text = f"\nexif\n{len(body):8}\n{body.hex()}\n"
-        chunks.append((b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text.encode())))
     if kind == 3:
         chunks.append((b"PLTE", stored.palette[:, :3].tobytes()))
         if (stored.palette[:, 3] < 255).any():

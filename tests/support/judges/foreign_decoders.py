@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -127,7 +128,7 @@ def imagemagick(path: Path) -> Decoded:
 
 
 def _miff(data: bytes) -> Decoded | None:
-    """Read MIFF (imagemagick.org/script/miff.php); None for colours that need its own conversion."""
+    """Read MIFF (imagemagick.org/script/miff.php); None for colours it should convert itself."""
     head, mark, rest = data.partition(b":\x1a")
     if not mark:
         raise Refused("no picture")
@@ -175,7 +176,7 @@ def png_file(data: bytes) -> Decoded:
     samples = samples.reshape(*samples.shape[:2], -1)
     icc = b""
     if b"iCCP" in chunks:
-        icc = imagecodecs.zlib_decode(chunks[b"iCCP"].partition(b"\0")[2][1:])
+        icc = zlib.decompress(chunks[b"iCCP"].partition(b"\0")[2][1:])
     space = "gray" if samples.shape[2] < 3 and kind != 3 else "rgb"
     most = 65535 if bits == 16 else 255
     return Decoded(samples / most, space, bytes(icc))
@@ -319,49 +320,41 @@ def tifffile_samples(path: Path) -> Decoded:
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages[0]
         samples = page.asarray()
-        photometric = page.photometric.name
         if page.planarconfig == 2 and samples.ndim == 3:
             samples = np.moveaxis(samples, 0, -1)
         samples = samples.reshape(*samples.shape[:2], -1)
         icc = page.tags[34675].value if 34675 in page.tags else b""
         orientation = page.tags[274].value if 274 in page.tags else 1
-        most = 1.0
-        if samples.dtype.kind == "u":
-            most = float((1 << page.bitspersample) - 1)
-        elif samples.dtype.kind == "b":
-            samples = samples.astype(np.uint8)
-        if photometric == "PALETTE":
-            samples = np.moveaxis(np.asarray(page.colormap), 0, -1)[samples[..., 0]]
-            most = 65535.0
-        values = samples / most
-        if photometric == "MINISWHITE":
-            values = 1 - values
-        space = {"SEPARATED": "cmyk", "MINISBLACK": "gray", "MINISWHITE": "gray"}.get(
-            photometric, "rgb"
+        return _tiff_colours(page, samples)._replace(icc=icc, orientation=int(orientation))
+
+
+def _tiff_colours(page: Any, samples: NDArray[Any]) -> Decoded:
+    """Make 0 to 1 of a page's samples, straight alpha, and RGB of what is neither grey nor inks."""
+    kind = page.photometric.name
+    most = (1 << page.bitspersample) - 1 if samples.dtype.kind in "ub" else 1
+    if kind == "PALETTE":
+        return Decoded(
+            np.moveaxis(np.asarray(page.colormap), 0, -1)[samples[..., 0]] / 65535, "rgb"
         )
-        if photometric == "CIELAB":
-            lab = values * (most / (255 if most < 256 else 65535))
-            ab = lab[..., 1:3]
-            ab = (
-                np.where(ab >= 0.5, ab - 256 / 255, ab) * 255
-                if most < 256
-                else np.where(ab >= 0.5, ab - 1, ab) * 256
-            )
-            rgb = colour_spaces.lab_to_srgb(np.concatenate([lab[..., :1] * 100, ab], -1))
-            values = np.concatenate([rgb, values[..., 3:]], -1)
-        elif photometric == "YCBCR" and page.compression != 7:
-            values = colour_spaces.ycbcr_to_rgb(values)
-        extra = page.extrasamples
-        count = {"gray": 1, "cmyk": 4, "rgb": 3}[space]
-        if not extra:
-            values = values[..., :count]
-        elif int(extra[0]) == 1:
-            alpha = values[..., count : count + 1]
-            straight = values[..., :count] / np.maximum(alpha, 1e-6)
-            values = np.concatenate([np.clip(straight, 0, 1), alpha], -1)
-        elif int(extra[0]) == 0:
-            values = values[..., :count]
-        return Decoded(values, space, icc, int(orientation))
+    values = samples / most
+    if kind == "MINISWHITE":
+        values = 1 - values
+    space = {"SEPARATED": "cmyk", "MINISBLACK": "gray", "MINISWHITE": "gray"}.get(kind, "rgb")
+    count = {"gray": 1, "cmyk": 4, "rgb": 3}[space]
+    colours, alpha = values[..., :count], values[..., count : count + 1]
+    if kind == "CIELAB":
+        # a and b are signed, of 16 bits 256 to a unit.
+        signed = samples[..., 1:3].astype(np.int8 if most == 255 else np.int16)
+        scale = 1.0 if most == 255 else 256.0
+        lab = [colours[..., :1] * 100, signed.astype(np.float64) / scale]
+        colours = colour_spaces.lab_to_srgb(np.concatenate(lab, -1))
+    elif kind == "YCBCR" and page.compression != 7:
+        colours = colour_spaces.ycbcr_to_rgb(colours)
+    if not page.extrasamples or not int(page.extrasamples[0]):
+        return Decoded(colours, space)
+    if int(page.extrasamples[0]) == 1:
+        colours = np.clip(colours / np.maximum(alpha, 1e-6), 0, 1)
+    return Decoded(np.concatenate([colours, alpha], -1), space)
 
 
 def psd_tools(path: Path) -> Decoded:

@@ -94,7 +94,8 @@ class Row(NamedTuple):
 def look_at(path: Path, ours: Ours) -> Row:
     """Ask foreign decoders about one file."""
     known = _BY_TYPE.get(ours.mime) or (_FILMS if ours.mime.startswith("video/") else _OTHERS)
-    likenesses, refusals = {}, {}
+    likenesses: dict[str, Likeness] = {}
+    refusals: dict[str, str] = {}
     closest: Floats | None = None
     least = float("inf")
     if ours.kind == "small":
