@@ -132,6 +132,7 @@ class Shelves:
         self._chosen = chosen
         self._capable = capable
         self._made: dict[str, Mapping[Path, Ours]] = {}
+        self._unwritten: dict[Cell, Exception] = {}
         self.readers = {
             name
             for name in foreign_decoders.DECODERS
@@ -150,12 +151,17 @@ class Shelves:
                 list(pool.map(self._write, wanted))
             scratch = self._folder / f"ours-{shelf}"
             self._made[shelf] = our_entries.made_of(folder, scratch, timeout_s=500)
+        if cell in self._unwritten:
+            raise self._unwritten[cell]
         path = self._path(cell)
         return path, self._made[shelf][path]
 
     def _write(self, cell: Cell) -> None:
         if all(self._capable[need.name] for need in cell.needs):
-            self._path(cell).write_bytes(cell.write(cell.pair()))
+            try:
+                self._path(cell).write_bytes(cell.write(cell.pair()))
+            except Exception as error:  # noqa: BLE001 - one file costs no other
+                self._unwritten[cell] = error
 
     def _path(self, cell: Cell) -> Path:
         return self._folder / _shelf(cell) / f"{cell.name}.{cell.extension}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -162,7 +163,8 @@ def tiff(
         count = samples.shape[2]
         kind = photometric or ("rgb" if count > 2 else "minisblack")
         chosen: dict[str, Any] = {"photometric": kind, "metadata": None, "software": False}
-        chosen |= {"iccprofile": stored.icc or None} | options
+        # tifffile changes what it is given.
+        chosen |= {"iccprofile": stored.icc or None} | deepcopy(options)
         if kind == "miniswhite":
             samples = stored.most - samples
         samples = samples.astype(as_dtype) if as_dtype else samples
