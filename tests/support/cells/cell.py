@@ -42,7 +42,7 @@ ENDS = "ends"
 _ENDS = frozenset({"none", "grey", "prophoto"})
 _USUAL_PX = (320, 240)
 #: More than twice an entry, so that decoders that can decode a part of the resolution do.
-LARGE_PX = (1203, 901)
+LARGE_PX = (803, 601)
 
 
 @dataclass(frozen=True)

@@ -218,11 +218,9 @@ def _heif_turn(data: bytes) -> int:
     at = data.find(b"imir")
     if at < 0:
         return orientation
-    # Mirrored after it was turned. Axis 0: about a vertical axis in libavif 0.11's words 1.
-    across = data[at + 4] & 1 == 1
-    return (
-        {1: 2, 8: 5, 3: 4, 6: 7}[orientation] if across else {1: 4, 8: 7, 3: 2, 6: 5}[orientation]
-    )
+    # Mirrored after it was turned: left to right (1 in libavif 0.11) or top to bottom.
+    turns = {1: 2, 8: 7, 3: 4, 6: 5} if data[at + 4] & 1 else {1: 4, 8: 5, 3: 2, 6: 7}
+    return turns[orientation]
 
 
 def heif_convert(path: Path) -> Decoded:
