@@ -128,13 +128,8 @@ def test_a_wrong_entry_in_a_folder_is_shown(
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "a.png").write_bytes(plain_writers.png(pair("rgb")))
-    real = our_entries._entry
-
-    def white(cache: Path, path: bytes) -> Floats | None:
-        entry = real(cache, path)
-        return None if entry is None else np.ones_like(entry)
-
-    monkeypatch.setattr(our_entries, "_entry", white)
+    white = property(lambda _: np.ones_like(_ENTRY))
+    monkeypatch.setattr(our_entries.Ours, "entry", white)
     assert judge_folder.main([str(folder), "--out", str(tmp_path / "out")]) == 1
     assert "differs" in capsys.readouterr().out
 
@@ -147,6 +142,6 @@ def test_a_pair_that_nobody_confirms_is_told(tmp_path: Path) -> None:
     out = io.BytesIO()
     Image.new("RGB", (320, 240), "white").save(out, "PNG")
     path.write_bytes(out.getvalue())
-    ours = our_entries.Ours("made", "", "vips", "image/png", (320, 240), _ENTRY)
+    ours = our_entries.Ours("made", "", "vips", "image/png", (320, 240), None)
     with pytest.raises(verdicts.WrongPair):
         verdicts.judge(cell, path, ours, {"pillow"})

@@ -35,8 +35,16 @@ class Ours(NamedTuple):
     loader: str
     mime: str
     size_px: tuple[int, int]
-    entry: Floats | None
-    """Rows x columns x 4 of 0 to 1; None where none was stored."""
+    stored: Path | None
+    """The entry; None where there is none."""
+
+    @property
+    def entry(self) -> Floats | None:
+        """Read the entry: rows x columns x 4 of 0 to 1. A folder may have very many of them."""
+        if self.stored is None:
+            return None
+        with Image.open(self.stored) as image:
+            return from_bytes(np.asarray(image.convert("RGBA")))
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}" if self.message else self.kind
@@ -66,11 +74,8 @@ def made_of(
     return found
 
 
-def _entry(cache: Path, path: bytes) -> Floats | None:
+def _entry(cache: Path, path: bytes) -> Path | None:
     uri = "file://" + quote(path, safe=_URI_SAFE)
     name = hashlib.md5(uri.encode(), usedforsecurity=False).hexdigest() + ".png"
     entry = cache / "thumbnails" / _FLAVOR / name
-    if not entry.exists():
-        return None
-    with Image.open(entry) as image:
-        return from_bytes(np.asarray(image.convert("RGBA")))
+    return entry if entry.exists() else None

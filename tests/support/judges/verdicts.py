@@ -43,14 +43,15 @@ def judge(cell: Cell, path: Path, ours: Ours, readers: Collection[str]) -> str:
     """
     truth = cell.pair().truth
     foreign = _foreign(cell, path, truth, readers) if cell.readers else None
-    if ours.entry is None:
+    entry = ours.entry
+    if entry is None:
         raise NoPicture(f"{cell.name}: {ours}")
-    likeness = compared(ours.entry, truth, BOX_PX)
+    likeness = compared(entry, truth, BOX_PX)
     beyond = likeness.beyond(cell.bounds)
     if cell.lossy and foreign is not None:
         beyond += [
             f"beside the foreign decode: {words}"
-            for words in compared(ours.entry, foreign, BOX_PX).beyond(EXACT)
+            for words in compared(entry, foreign, BOX_PX).beyond(EXACT)
         ]
     if beyond:
         raise WrongPicture(f"{cell.name}: {', '.join(beyond)} ({ours.loader})")

@@ -68,7 +68,7 @@ class Row(NamedTuple):
     @property
     def verdict(self) -> str:
         """One word for the table."""
-        if self.ours.entry is None:
+        if self.ours.stored is None:
             if self.ours.kind == "small":
                 return "small"
             return "refused" if self.closest is not None else "none"
@@ -96,12 +96,13 @@ def look_at(path: Path, ours: Ours) -> Row:
     known = _BY_TYPE.get(ours.mime) or (_FILMS if ours.mime.startswith("video/") else _OTHERS)
     likenesses: dict[str, Likeness] = {}
     refusals: dict[str, str] = {}
+    entry = ours.entry
     closest: Floats | None = None
     least = float("inf")
     if ours.kind == "small":
         return Row(path, ours, {}, {}, None)
     for name in known.split():
-        if len(likenesses) == _ENOUGH or (ours.entry is None and closest is not None):
+        if len(likenesses) == _ENOUGH or (entry is None and closest is not None):
             break
         try:
             decode = foreign_decoders.safely if name in _LIBRARIES else foreign_decoders.shown
@@ -109,15 +110,17 @@ def look_at(path: Path, ours: Ours) -> Row:
         except foreign_decoders.Refused as refusal:
             refusals[name] = str(refusal)
             continue
-        if ours.entry is None:
+        if entry is None:
             closest = _small(picture)
             continue
-        found = compared(ours.entry, picture, our_entries.BOX_PX)
+        found = compared(entry, picture, our_entries.BOX_PX)
         likenesses[name] = found
         if found.colour_levels + found.alpha_levels < least:
             least = found.colour_levels + found.alpha_levels
             closest = _small(picture)
-    return Row(path, ours, likenesses, refusals, closest)
+    row = Row(path, ours, likenesses, refusals, closest)
+    # The sheet shows what is in doubt; a folder may have very many files that are not.
+    return row._replace(closest=None) if row.verdict == "alike" else row
 
 
 def _small(picture: Floats) -> Floats:
@@ -135,7 +138,7 @@ def lines(rows: Sequence[Row], folder: Path) -> Iterator[str]:
             + (f" ({'; '.join(beyond)})" if (beyond := found.beyond(_ALIKE)) else "")
             for name, found in row.likenesses.items()
         ]
-        if row.ours.entry is None and row.closest is not None:
+        if row.ours.stored is None and row.closest is not None:
             theirs.append("shown")
         theirs += [f"{name}: refused: {words}" for name, words in row.refusals.items()]
         ours = f"{row.ours} [{row.ours.loader}]" if row.ours.loader else str(row.ours)
@@ -190,8 +193,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = chosen.folder.resolve()
     with tempfile.TemporaryDirectory(prefix="judge-") as scratch:
         ours = our_entries.made_of(folder, Path(scratch))
-    with ThreadPoolExecutor(chosen.jobs) as pool:
-        rows = list(pool.map(look_at, ours, ours.values()))
+        rows = []
+        with ThreadPoolExecutor(chosen.jobs) as pool:
+            for row in pool.map(look_at, ours, ours.values()):
+                rows.append(row)
+                sys.stderr.write(f"\r{len(rows)} of {len(ours)} files")
+        sys.stderr.write("\n")
+        return _tell(rows, folder, chosen, begun_s)
+
+
+def _tell(rows: list[Row], folder: Path, chosen: argparse.Namespace, begun_s: float) -> int:
+    """Write the table and the sheet; entries are read for it."""
     rows.sort(key=lambda row: (-row.badness, row.path))
     chosen.out.mkdir(parents=True, exist_ok=True)
     table = list(lines(rows, folder))
