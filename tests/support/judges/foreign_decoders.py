@@ -53,18 +53,37 @@ class Decoded(NamedTuple):
     """By which it is still to be turned."""
 
 
+#: A quarter of these pixels is enough to judge an entry by; colours of more take long.
+_PLENTY_PX = 2048
+
+
 def shown(name: str, path: Path) -> Floats:
     """Decode a file by the decoder of this name, and bring it to sRGB and upright.
+
+    Very large pictures without transparency are halved as often as their edges stay four times an
+    entry's.
 
     Raises:
         Refused: it shows nothing.
     """
     try:
-        return to_srgb(DECODERS[name](path))
+        return to_srgb(_halved(DECODERS[name](path)))
     except Refused:
         raise
     except Exception as error:  # the libraries raise whatever their parsing runs into
         raise Refused(f"{type(error).__name__}: {error}"[:200]) from error
+
+
+def _halved(decoded: Decoded) -> Decoded:
+    samples = decoded.samples
+    count = {"gray": 1, "rgb": 3, "cmyk": 4}[decoded.space]
+    if (samples[..., count:] < 1).any():
+        return decoded
+    while max(samples.shape[:2]) >= _PLENTY_PX:
+        rows, columns = (edge // 2 * 2 for edge in samples.shape[:2])
+        even = samples[:rows, :columns].astype(np.float32)
+        samples = (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
+    return decoded._replace(samples=samples)
 
 
 def to_srgb(decoded: Decoded) -> Floats:
@@ -226,7 +245,9 @@ def _heif_turn(data: bytes) -> int:
 def heif_convert(path: Path) -> Decoded:
     """libheif as the system has it; turns pictures itself."""
     try:
-        return _by_png("heif-convert", path, "OUT")
+        found = _by_png("heif-convert", path, "OUT")
+        # Of a picture in tiles it tells no profile; phones write these.
+        return found._replace(icc=found.icc or _boxed_icc(path.read_bytes()))
     except (Refused, ValueError):
         # It makes RGB of grey, and libpng then takes no profile of grey. ImageMagick hands over
         # what libheif decoded, without the profile.
