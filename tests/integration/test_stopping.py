@@ -168,7 +168,8 @@ def test_a_killed_parent_takes_its_workers_along_and_the_next_run_sweeps(
     again = run_pregen("run", "--json", *few_sources, cache=cache)
     assert again.code == 0, again
     assert_all_whole(cache)
-    assert set(again.summary["kinds"]) <= {"made", "fresh"}
+    # the sources are links to one file: where one of them was done, the others may take it over
+    assert set(again.summary["kinds"]) <= {"made", "fresh", "reused"}
 
 
 def test_a_killed_worker_is_replaced_and_its_work_done(photos: Path, cache: Path) -> None:
