@@ -223,22 +223,27 @@ class SharedRepositories:
         self._version = version
         self._open: SharedRepository | None = None
 
+    def beside(self, path: bytes) -> SharedRepository:
+        """Return the repository beside a source; the one before is closed."""
+        directory = os.path.dirname(path)
+        if self._open is None or self._open.directory != directory:
+            if self._open is not None:
+                self._open.close()
+            self._open = SharedRepository(directory, self._version)
+        return self._open
+
     def for_source(self, path: bytes, fd: int) -> Cache:
         """Return the repository beside an open source; what is written there has its rights.
 
         Raises:
             CacheError: its rights cannot be read.
         """
-        directory = os.path.dirname(path)
-        if self._open is None or self._open.directory != directory:
-            if self._open is not None:
-                self._open.close()
-            self._open = SharedRepository(directory, self._version)
+        repository = self.beside(path)
         try:
-            self._open.give_to_files(Rights.of(fd).give)
+            repository.give_to_files(Rights.of(fd).give)
         except OSError as error:
             raise cache_error(error, path) from error
-        return self._open
+        return repository
 
 
 def _open_or_make(name: bytes, above: int | None, like: int | None) -> int:

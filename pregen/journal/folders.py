@@ -44,7 +44,6 @@ _FOLDERS: Final = (
     "SELECT path, version, flavors, names, facts FROM folders"
     " WHERE path = ? OR (path >= ? AND path < ?)"
 )
-_FORGET_SOURCE: Final = "DELETE FROM sources WHERE path = ?"
 
 FolderRow = tuple[bytes, str, str, bytes, bytes]
 
@@ -177,15 +176,3 @@ def known_below(journal_path: bytes, places: Iterable[bytes]) -> dict[bytes, str
     except sqlite3.Error:
         return found
     return found
-
-
-def forget(journal_path: bytes, paths: Iterable[bytes]) -> None:
-    """Remove sources that are gone. What cannot be removed costs space only."""
-    if not os.path.lexists(journal_path):
-        return
-    with (
-        suppress(sqlite3.Error),
-        closing(database.connect(journal_path, database.BUSY_S)) as connection,
-        database.transaction(connection),
-    ):
-        connection.executemany(_FORGET_SOURCE, [(path,) for path in paths])

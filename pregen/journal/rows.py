@@ -6,7 +6,7 @@ import json
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pregen.model import FAILURES, Kind, Stages
+from pregen.model import Kind, Stages
 
 if TYPE_CHECKING:
     import sqlite3
@@ -125,19 +125,6 @@ class RecordedFailure(NamedTuple):
     seen_at_ns: int
 
 
-#: What `recorded_failure` takes.
-FAILURE_COLUMNS: Final = ", ".join(RecordedFailure._fields)
-
-
-def recorded_failure(row: sqlite3.Row) -> RecordedFailure:
-    """Return the failure of a row of `FAILURE_COLUMNS`."""
-    found = RecordedFailure(*row)
-    return found._replace(kind=Kind(found.kind))
-
-
 def in_list(kinds: frozenset[Kind]) -> str:
     """Return kinds as an SQL list; their values are ours and hold no quotes."""
     return "(" + ", ".join(f"'{value}'" for value in sorted(kind.value for kind in kinds)) + ")"
-
-
-FAILURE_LIST: Final = in_list(FAILURES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from pregen.cache.folder import ENTRY_NAME
 from pregen.config import WalkConfig
 from pregen.errors import ExitCode, UsageError
-from pregen.journal import Journal
 from pregen.model import ALL_FLAVORS, Flavor, Source
-from pregen.originals.status import OriginalState, judge
+from pregen.originals.mounts import is_below_any
+from pregen.originals.status import OriginalState
 from pregen.verbs.run import run_over, run_unseen, values_for_files
 from pregen.verbs.verify.anatomy import Flaw
 from pregen.verbs.verify.checker import (
@@ -25,7 +25,6 @@ from pregen.verbs.verify.checker import (
     by_siblings,
     comparable,
     cure,
-    is_within,
 )
 from pregen.verbs.verify.deep import compare, sampled
 from pregen.walk import walk
@@ -42,19 +41,11 @@ if TYPE_CHECKING:
 _TELL_EVERY = 256
 
 
-class Bad(NamedTuple):
-    """Something bad, and what became of it."""
-
-    checked: Checked
-    cure: Cure | None = None
-    """None: nothing was to be mended."""
-
-
 class Verified(NamedTuple):
     """The whole result."""
 
     root: bytes
-    bad: Sequence[Bad]
+    bad: Sequence[Checked]
     entries: int = 0
     """Looked at, fail records included."""
     compared: int = 0
@@ -108,13 +99,13 @@ class Verification:
             if checked.findings:
                 bad.append(checked)
                 continue
-            if not is_within(checked, self._paths):
+            if not is_below_any(checked.source, self._paths):
                 continue
             entries += 1
             states[checked.original.state] += 1
             if compares and comparable(checked):
                 candidates.append(checked)
-        bad = [each for each in self._with_owners(bad) if is_within(each, self._paths)]
+        bad = [each for each in self._with_owners(bad) if is_below_any(each.source, self._paths)]
         entries += sum(each.item is not None for each in bad)
         for checked, was_compared in compare(self._session, sampled(candidates, sample), told):
             compared += was_compared
@@ -122,7 +113,7 @@ class Verification:
                 bad.append(checked)
         return Verified(
             self._cache.root,
-            [Bad(each) for each in bad],
+            bad,
             entries,
             compared,
             states,
@@ -132,26 +123,22 @@ class Verification:
 
     def _with_owners(self, bad: list[Checked]) -> Iterator[Checked]:
         """Yield what is bad, with the original of what cannot say itself whose it is."""
-        lost = {each.item.key for each in bad if each.item and _is_lost(each)}
+        keys = [_lost_key(each) for each in bad]
+        lost = set(filter(None, keys))
         found: dict[str, bytes] = {}
         for sources in self._places_to_look() if lost else ():
             found.update(sources(lost - found.keys()))
             if len(found) == len(lost):
                 break
-        sights = self._examiner.look(list(set(found.values())))
-        for each in bad:
-            owner = found.get(each.item.key) if each.item and _is_lost(each) else None
-            if owner is None or each.item is None:
-                yield each
-            else:
-                written_ns = each.item.stat.st_mtime_ns
-                original = judge(owner, sights[owner], self._examiner.mounts, written_ns)
-                yield each._replace(source=owner, original=original)
+        owners = [found.get(key) for key in keys]
+        times_ns = [each.item.stat.st_mtime_ns if each.item else 0 for each in bad]
+        originals = self._examiner.originals([*zip(owners, keys, times_ns, strict=True)])
+        for each, owner, original in zip(bad, owners, originals, strict=True):
+            yield each if owner is None else each._replace(source=owner, original=original)
 
     def _places_to_look(self) -> Iterator[Callable[[set[str]], dict[str, bytes]]]:
         yield lambda keys: by_siblings(keys, self._cache.folders())
-        path = self._session.journal_path
-        with closing(Journal.open(path, lambda _message: None, create=False)) as journal:
+        with self._session.journal() as journal:
             yield lambda keys: by_path(keys, journal.sources())
         yield lambda keys: by_path(keys, self._walked())
 
@@ -177,9 +164,9 @@ class Verification:
         Raises:
             PregenError: the lock is taken, or the run could not be done.
         """
-        groups, unknown = self._to_make(each.checked for each in result.bad)
+        groups, unknown = self._to_make(result.bad)
         with self._session.locked(wait=wait):
-            cured = [Bad(each.checked, cure(each.checked)) for each in result.bad]
+            cured = [each._replace(cure=cure(each)) for each in result.bad]
         not_made: list[Outcome] = []
         for flavors, sources in groups.items():
             values = values_for_files(self._session, flavors=flavors, retry_failed=True)
@@ -191,7 +178,7 @@ class Verification:
             if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
                 return result._replace(bad=cured, not_made=not_made), code
         gone = {Cure.REMOVED, Cure.MENDED}
-        items = [each.checked.item for each in cured if each.checked.item and each.cure in gone]
+        items = [each.item for each in cured if each.item and each.cure in gone]
         still_bad = [each for each in self._checker.again(items) if each.findings]
         kept = any(each.cure in {Cure.KEPT, Cure.LEFT} for each in cured)
         code = ExitCode.BAD_ENTRIES if still_bad or kept else ExitCode.DONE
@@ -227,7 +214,8 @@ class Verification:
         return groups, unknown
 
 
-def _is_lost(checked: Checked) -> bool:
-    """Tell whether only its name can say whose it is."""
-    named = checked.item is not None and ENTRY_NAME.fullmatch(checked.item.name)
-    return bool(named) and (checked.source is None or Flaw.KEY in checked.flaws)
+def _lost_key(checked: Checked) -> str:
+    """Return the key of an entry of which nothing else can say whose it is; empty: it can."""
+    if checked.item is None or not ENTRY_NAME.fullmatch(checked.item.name):
+        return ""
+    return checked.item.key if checked.source is None or Flaw.KEY in checked.flaws else ""
