@@ -201,7 +201,8 @@ class Planner:
         if self._until_listing:
             self._until_listing -= 1
             if not self._until_listing:
-                self._list()
+                for listed in (*(listed for _, listed in self._flavors), self._fails):
+                    listed.list()
         uris = self._uris(source.path)
         stamps: list[Stamp | None] = []
         entries = [self._look(uri, source, stamps) for uri in uris]
@@ -221,11 +222,6 @@ class Planner:
             return found
         kin = self._kin(source) if self._kin and found[-1].action is _MAKE else ()
         return Job(self._next_id(), *source, uris, found, kin)
-
-    def _list(self) -> None:
-        for _, listed in self._flavors:
-            listed.list()
-        self._fails.list()
 
     def _uris(self, path: bytes) -> tuple[str, ...]:
         uris = self._named(path)

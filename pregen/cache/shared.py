@@ -207,7 +207,7 @@ class SharedRepository(Cache):
                 except OSError as error:
                     return str(_trouble(error, path))
                 if not stat.S_ISDIR(facts.st_mode):
-                    return str(_trouble(_not_a_folder(facts.st_mode), path))
+                    return str(_trouble(OSError(errno.ENOTDIR, ""), path))
                 place = path
             if not os.access(place, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
                 read_only = os.statvfs(place).f_flag & os.ST_RDONLY
@@ -265,10 +265,6 @@ def _open_or_make(name: bytes, above: int | None, like: int | None) -> int:
         os.close(fd)
         raise
     return fd
-
-
-def _not_a_folder(mode: int) -> OSError:
-    return OSError(errno.ELOOP if stat.S_ISLNK(mode) else errno.ENOTDIR, "")
 
 
 def _trouble(error: OSError, path: bytes) -> CacheError:

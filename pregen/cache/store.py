@@ -206,15 +206,7 @@ class Cache:
         """
         return self._flavors[flavor].delete(entry_name(uri))
 
-    # Fail records of this version of pregen.
-
-    def read_fail(self, uri: str) -> bytes | None:
-        """Return the fail record of a URI; as `read`.
-
-        Raises:
-            CacheError: Out of descriptors or memory.
-        """
-        return self.fail_folder.read(entry_name(uri))
+    # Fail records of this version of pregen; `fail_folder` reads them.
 
     def write_fail(self, uri: str, data: bytes) -> None:
         """Commit a fail record.
@@ -270,12 +262,7 @@ def is_dead_temp(file: CacheFile) -> bool:
         return False
     if parts["host"] != HOST:
         return datetime.now(UTC).timestamp() - found.st_mtime > FOREIGN_AGE_S
-    return not _may_be_alive(int(parts["pid"]), found.st_mtime)
-
-
-def _may_be_alive(pid: int, written_s: float) -> bool:
-    """Tell whether the process that has this pid can be the one that wrote at `written_s`."""
     from pregen.processes import born_s  # noqa: PLC0415 - psutil: 30 ms that no worker needs
 
-    born = born_s(pid)
-    return born is not None and written_s >= born - _CLOCK_SLACK_S
+    born = born_s(int(parts["pid"]))
+    return born is None or found.st_mtime < born - _CLOCK_SLACK_S

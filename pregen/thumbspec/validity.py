@@ -52,7 +52,6 @@ class Judgement(NamedTuple):
     by its bytes, without being taken apart."""
 
 
-_MISSING: Final = Judgement(Freshness.MISSING, "there is no entry")
 _FRESH: Final = Judgement(Freshness.FRESH)
 
 
@@ -79,7 +78,7 @@ def judge(
         whole: `data` is the whole file. Without it, what is cut off is NEED_MORE, never CORRUPT.
     """
     if data is None:
-        return _MISSING
+        return Judgement(Freshness.MISSING, "there is no entry")
     edges = own_edges(data, uri, mtime_ns, size_bytes)
     if edges is not None and not _wrong_dimensions(*edges, flavor):
         return _FRESH

@@ -354,6 +354,8 @@ def test_the_newest_runs_come_first(tmp_path: Path) -> None:
         found.begin_run(b"/", [str(number)])
         found.end_run(0, RunTotals({}))
     assert [run.arguments for run in found.last_runs(2)] == [["3"], ["2"]]
+    assert [run.arguments for run in found.last_runs(1, 2)] == [["1"]]
+    assert found.last_runs(1, 5) == []
     found.close()
 
 

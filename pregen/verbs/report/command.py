@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pregen.journal import RecordedRun
-    from pregen.journal.history import SourceHistory
+    from pregen.journal.rows import SourceHistory
     from pregen.verbs.report.page import ReportFacts
 
 
@@ -38,7 +38,7 @@ def _report(session: Session, /, *, run_id: int | None, output: str) -> ExitCode
     with requires("report", "pregen report"):
         from pregen.verbs.report.page import render  # noqa: PLC0415 - may be missing, and takes 0.4 s
 
-    from pregen.journal.history import sources_of  # noqa: PLC0415 - no --help needs it
+    from pregen.journal.rows import sources_of  # noqa: PLC0415 - no --help needs it
 
     run = _run(session, run_id)
     facts = _gather(run, sources_of(session.journal_path, run.run_id), session.cache_root)

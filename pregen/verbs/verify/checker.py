@@ -127,17 +127,16 @@ class Checker:
     def _entries(
         self, items: Sequence[CacheFile], apply: Callable[..., Iterable[Anatomy | None]]
     ) -> Iterator[Checked]:
-        read = [_read(item) for item in items]
-        anatomies = apply(_examined, [data for _, data in read])
+        anatomies = apply(_examined, [_read(item) for item in items])
         found: list[tuple[CacheFile, Anatomy, str, bytes | None]] = []
-        for (item, data), first in zip(read, anatomies, strict=True):
+        for item, first in zip(items, anatomies, strict=True):
             sound = first
             for _ in range(_TRIES):
                 if sound is None or not sound.findings or item.unchanged():
                     break
                 fresh = item.folder.file(item.name)
-                item, data = _read(fresh) if fresh else (item, None)  # noqa: PLW2901 - it was replaced
-                sound = _examined(data)
+                item = fresh or item  # noqa: PLW2901 - it was replaced
+                sound = _examined(_read(fresh)) if fresh else None
             if sound is not None:
                 uri = sound.head.uri(item.key) if sound.head else ""
                 found.append((item, sound, uri, source_path(uri)))
@@ -187,14 +186,14 @@ def comparable(checked: Checked) -> bool:
     return has_picture and checked.original.state is OriginalState.THERE and not checked.findings
 
 
-def _read(item: CacheFile) -> tuple[CacheFile, bytes | OSError | None]:
+def _read(item: CacheFile) -> bytes | OSError | None:
     """Return a file's content; None: it is gone; an error: it cannot be read."""
     try:
-        return item, item.read(ENTRY_LIMIT_BYTES + 1)
+        return item.read(ENTRY_LIMIT_BYTES + 1)
     except FileNotFoundError:
-        return item, None
+        return None
     except OSError as error:
-        return item, error
+        return error
 
 
 def _examined(data: bytes | OSError | None) -> Anatomy | None:
