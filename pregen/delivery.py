@@ -17,6 +17,7 @@ from pregen.cache.errors import kind_of
 from pregen.cache.store import Cache
 from pregen.errors import CacheError
 from pregen.model import ALL_FLAVORS, Action, Flavor, Kind
+from pregen.thumbspec.naming import entry_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,7 +67,7 @@ def pack(cache: Cache, job: Job) -> Parcel:
             if png := cache.read(flavor, uri):
                 entries.append((flavor, uri, png))
                 cache.delete(flavor, uri)
-        if png := cache.read_fail(uri):
+        if png := cache.fail_folder.read(entry_name(uri)):
             fails.append((uri, png))
             cache.delete_fail(uri)
     return Parcel(tuple(entries), tuple(fails))

@@ -22,13 +22,6 @@ class Flavor(Enum):
         self.directory = directory
         self.box_px = box_px
 
-    @classmethod
-    def from_name(cls, name: str) -> Flavor:
-        """Return the flavor whose directory is called `name`; KeyError when there is none."""
-        return _FLAVOR_BY_NAME[name]
-
-
-_FLAVOR_BY_NAME = {flavor.directory: flavor for flavor in Flavor}
 
 #: Small to large, the order in which everything lists flavors.
 ALL_FLAVORS: tuple[Flavor, ...] = tuple(Flavor)

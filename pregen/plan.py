@@ -42,21 +42,12 @@ _MAKE = Action.MAKE
 #: Tuples, not sets: an enum's hash is a call.
 _GOOD = (_FRESH, _MISSING, _REFIT)
 
-_BEFORE = "it could not be decoded before and has not changed since; --retry-failed tries again"
-_WHY_BARRED = {
-    Kind.SMALL: (Kind.SMALL, ""),
-    Kind.NOT_PICTURE: (Kind.NOT_PICTURE, ""),
-    Kind.CRASHED: (
-        Kind.FAILED_BEFORE,
-        "it crashed a worker before and has not changed since; --retry-failed tries again",
-    ),
-    Kind.TIMED_OUT: (
-        Kind.FAILED_BEFORE,
-        "it took too long before and has not changed since; --retry-failed tries again",
-    ),
+_UNCHANGED = "has not changed since; --retry-failed tries again"
+#: Failures among the journal's hints.
+_FAILED = {
+    Kind.CRASHED: f"it crashed a worker before and {_UNCHANGED}",
+    Kind.TIMED_OUT: f"it took too long before and {_UNCHANGED}",
 }
-#: Failures among the journal's hints: `--retry-failed` is for these.
-_FAILED = frozenset({Kind.CRASHED, Kind.TIMED_OUT})
 _LEFT_ALONE = "an entry is stale, and --missing-only makes only those that are not there"
 
 
@@ -133,11 +124,12 @@ def _barred(path: bytes, config: PlanConfig, *, failed: bool, hint: Kind | None)
     """Return why this source is not to be decoded, if so."""
     if config.force:
         return None
-    if failed and not config.retry_failed:
-        return Skip(path, Kind.FAILED_BEFORE, _BEFORE)
-    if hint in _WHY_BARRED and not (hint in _FAILED and config.retry_failed):
-        return Skip(path, *_WHY_BARRED[hint])
-    return None
+    why = (
+        f"it could not be decoded before and {_UNCHANGED}" if failed else hint and _FAILED.get(hint)
+    )
+    if why and not config.retry_failed:
+        return Skip(path, Kind.FAILED_BEFORE, why)
+    return Skip(path, hint) if hint in {Kind.SMALL, Kind.NOT_PICTURE} else None
 
 
 def _is_before(stamp: Stamp, mtime_ns: int) -> bool:
@@ -180,7 +172,7 @@ class Planner:
         self._config = config
         self._hints = hints
         self._next_id = next_id
-        self._named = uris
+        self._named = uris or all_uris
         self._shared = shared
         self._flavors = [(flavor, _Listed(cache.folder(flavor))) for flavor in ALL_FLAVORS]
         self._fails = _Listed(cache.fail_folder)
@@ -209,7 +201,8 @@ class Planner:
         if self._until_listing:
             self._until_listing -= 1
             if not self._until_listing:
-                self._list()
+                for listed in (*(listed for _, listed in self._flavors), self._fails):
+                    listed.list()
         uris = self._uris(source.path)
         stamps: list[Stamp | None] = []
         entries = [self._look(uri, source, stamps) for uri in uris]
@@ -230,13 +223,8 @@ class Planner:
         kin = self._kin(source) if self._kin and found[-1].action is _MAKE else ()
         return Job(self._next_id(), *source, uris, found, kin)
 
-    def _list(self) -> None:
-        for _, listed in self._flavors:
-            listed.list()
-        self._fails.list()
-
     def _uris(self, path: bytes) -> tuple[str, ...]:
-        uris = self._named(path) if self._named else all_uris(path)
+        uris = self._named(path)
         if self._config.realpath_keys:
             real = real_path(path)
             if real != path:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import FrameType
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pregen.display.listener import Watch
     from pregen.display.printer import Printer
     from pregen.display.records import JsonPrinter
+    from pregen.journal import Journal
     from pregen.options import Values
     from pregen.originals.examiner import Examiner
     from pregen.originals.mounts import Mounts
@@ -74,6 +75,19 @@ class Session:
         from pregen.journal.database import journal_path  # noqa: PLC0415 - imports SQLite
 
         return journal_path(self.environ, self.home)
+
+    def journal(
+        self, warn: Callable[[str], None] = lambda _why: None, libraries: str = ""
+    ) -> closing[Journal]:
+        """Open the journal, an inert one where there is none; a context that closes it.
+
+        Args:
+            warn: told why it cannot be used.
+            libraries: that decode; needed to ask for what is remembered of a source.
+        """
+        from pregen.journal import Journal  # noqa: PLC0415 - imports SQLite
+
+        return closing(Journal.open(self.journal_path, warn, libraries=libraries, create=False))
 
     def clean(self, path: bytes) -> bytes:
         """Return a path absolute and clean, as the user sees it.

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from pregen.cache.shared import SharedRepository
+from pregen.cache.shared import SharedRepositories, SharedRepository
 from pregen.model import ALL_FLAVORS, Job, Kind, Skip
 from pregen.plan import Planner
 from pregen.thumbspec.uri import shared_uris
@@ -33,8 +34,7 @@ class SharedEntries:
     """Tells what the repositories beside sources hold that is fresh. For one thread."""
 
     def __init__(self, version: str) -> None:
-        self._version = version
-        self._open: SharedRepository | None = None
+        self._repositories = SharedRepositories(version)
 
     def fresh(self, source: Source) -> frozenset[Flavor]:
         """Return the flavors a reader of shared repositories would take, under either name.
@@ -42,20 +42,13 @@ class SharedEntries:
         Raises:
             CacheError: The repository cannot be read: out of descriptors, a failing disk.
         """
-        repository = self._beside(os.path.dirname(source.path))
+        repository = self._repositories.beside(source.path)
         uris = shared_uris(source.path)
         return frozenset(
             flavor
             for flavor in ALL_FLAVORS
             if any(_is_fresh(repository, flavor, uri, source) for uri in uris)
         )
-
-    def _beside(self, directory: bytes) -> SharedRepository:
-        if self._open is None or self._open.directory != directory:
-            if self._open is not None:
-                self._open.close()
-            self._open = SharedRepository(directory, self._version)
-        return self._open
 
 
 def _is_fresh(repository: SharedRepository, flavor: Flavor, uri: str, source: Source) -> bool:
@@ -93,9 +86,10 @@ class SharedPlanner:
         warn: Callable[[str], None],
     ) -> None:
         self._version = version
-        self._config = config
-        self._hints = hints
-        self._next_id = next_id
+        self._flavors = config.flavors
+        self._planner = partial(
+            Planner, config=config, hints=hints, next_id=next_id, uris=shared_uris
+        )
         self._warn = warn
         self._places: OrderedDict[bytes, _OriginalsFolder] = OrderedDict()
         self._left_alone = 0
@@ -139,10 +133,8 @@ class SharedPlanner:
         place = self._places.get(directory)
         if place is None:
             repository = SharedRepository(directory, self._version)
-            planner = Planner(
-                repository, self._config, self._hints, self._next_id, uris=shared_uris
-            )
-            place = _OriginalsFolder(repository, planner, repository.obstacle(self._config.flavors))
+            obstacle = repository.obstacle(self._flavors)
+            place = _OriginalsFolder(repository, self._planner(repository), obstacle)
             self._places[directory] = place
             if len(self._places) > _OPEN_FOLDERS:
                 self._places.popitem(last=False)[1].repository.close()

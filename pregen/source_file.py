@@ -81,24 +81,16 @@ class SourceFile:
         """Modification time at opening."""
         return self.facts.mtime_ns
 
-    def facts_again(self) -> SourceStat:
-        """Return what fstat says now.
+    def changed(self) -> bool:
+        """Tell whether the file was written to, deleted or replaced since it was opened.
 
         Raises:
             SourceAccessError: UNREADABLE: the file system no longer answers for this file.
         """
         try:
-            return _facts(os.fstat(self.fd))
+            return _facts(os.fstat(self.fd)) != self.facts
         except OSError as error:
             raise _access_error(error) from error
-
-    def changed(self) -> bool:
-        """Tell whether the file was written to, deleted or replaced since it was opened.
-
-        Raises:
-            SourceAccessError: As `facts_again`.
-        """
-        return self.facts_again() != self.facts
 
     def probe(self) -> None:
         """Read a byte here and there, so that a failing disk is not taken for a damaged file.

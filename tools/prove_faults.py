@@ -34,10 +34,10 @@ SABOTAGES = (
     Sabotage(
         "the rename at the end (rename first, then write)",
         "cache/atomic.py",
-        "            stamp = _fill(fd, data, sync=sync, give=give, system=system)\n"
+        "            stamp = _fill(fd, data, give, system)\n"
         "            system.replace(temp, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)\n",
         "            system.replace(temp, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)\n"
-        "            stamp = _fill(fd, data, sync=sync, give=give, system=system)\n",
+        "            stamp = _fill(fd, data, give, system)\n",
     ),
     Sabotage(
         "the clean-up of a failed commit",
@@ -54,8 +54,8 @@ SABOTAGES = (
     Sabotage(
         "the look at the source after decoding",
         "source_file.py",
-        "        return self.facts_again() != self.facts\n",
-        "        return False\n",
+        "            return _facts(os.fstat(self.fd)) != self.facts\n",
+        "            return False\n",
     ),
     Sabotage(
         "the look whether what was opened is still there",

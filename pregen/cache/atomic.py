@@ -52,7 +52,6 @@ class System:
     open = staticmethod(os.open)
     fchmod = staticmethod(os.fchmod)
     write = staticmethod(os.write)
-    fsync = staticmethod(os.fsync)
     close = staticmethod(os.close)
     replace = staticmethod(os.replace)
     unlink = staticmethod(os.unlink)
@@ -71,14 +70,13 @@ def temp_name(key: str) -> str:
     return f"{TEMP_PREFIX}{HOST}-{os.getpid()}-{next(_numbers)}-{key[:8]}.tmp"
 
 
-def commit(  # noqa: PLR0913 - keywords, of which most callers need none
+def commit(
     dir_fd: int,
     name: str,
     data: bytes,
     key: str,
     *,
     folder: bytes = b"",
-    sync: bool = False,
     give: Callable[[int], None] | None = None,
     system: type[System] = System,
 ) -> Stamp:
@@ -93,7 +91,6 @@ def commit(  # noqa: PLR0913 - keywords, of which most callers need none
         data: The whole file.
         key: Hex digits that help people to tell whose temp it is; the first 8 are used.
         folder: The directory's path, for messages.
-        sync: Also wait until the data is on the disk (see the module's docstring).
         give: Gives the open file other rights than 0600 once its data is written.
         system: For tests.
 
@@ -108,7 +105,7 @@ def commit(  # noqa: PLR0913 - keywords, of which most callers need none
     try:
         temp, fd = _open_temp(dir_fd, key, system)
         try:
-            stamp = _fill(fd, data, sync=sync, give=give, system=system)
+            stamp = _fill(fd, data, give, system)
             system.replace(temp, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
         except BaseException:
             _discard(dir_fd, temp, system)
@@ -153,14 +150,7 @@ def _open_temp(dir_fd: int, key: str, system: type[System]) -> tuple[str, int]:
     )
 
 
-def _fill(
-    fd: int,
-    data: bytes,
-    *,
-    sync: bool,
-    give: Callable[[int], None] | None,
-    system: type[System],
-) -> Stamp:
+def _fill(fd: int, data: bytes, give: Callable[[int], None] | None, system: type[System]) -> Stamp:
     """Set the mode, write everything, close. The descriptor is closed in every case, once."""
     try:
         try:
@@ -174,8 +164,6 @@ def _fill(
             _write_rest(fd, memoryview(data)[written:], system)
         if give is not None:
             give(fd)
-        if sync:
-            system.fsync(fd)
         now = os.fstat(fd)
     except BaseException:
         with suppress(OSError):

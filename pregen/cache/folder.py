@@ -189,10 +189,6 @@ class Folder:
         """Tell whether there is a directory to read."""
         return self.reading_fd() is not None
 
-    def is_link(self) -> bool:
-        """Tell whether a symbolic link stands in its place."""
-        return os.path.islink(self.path)
-
     def probe(self) -> None:
         """Create the folder if need be, and try whether a file can be made in it.
 

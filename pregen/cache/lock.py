@@ -41,14 +41,6 @@ _CONTENT = re.compile(rb"([0-9]{1,10}) ([A-Za-z0-9._]{1,64}) ([0-9T:+-]{19,25})\
 _CONTENT_LIMIT_BYTES = 128
 
 
-def _never() -> bool:
-    return False
-
-
-def _silently(_why: str) -> None:
-    """Nobody wants to know."""
-
-
 class CacheLock:
     """The lock of the cache at `root`. Entering it as a context acquires it without waiting."""
 
@@ -70,8 +62,8 @@ class CacheLock:
         self,
         *,
         wait: bool = False,
-        waiting: Callable[[str], None] = _silently,
-        stopped: Callable[[], bool] = _never,
+        waiting: Callable[[str], None] = lambda _why: None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """Take the lock; nothing happens when it is held by this object already.
 

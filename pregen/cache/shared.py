@@ -207,7 +207,7 @@ class SharedRepository(Cache):
                 except OSError as error:
                     return str(_trouble(error, path))
                 if not stat.S_ISDIR(facts.st_mode):
-                    return str(_trouble(_not_a_folder(facts.st_mode), path))
+                    return str(_trouble(OSError(errno.ENOTDIR, ""), path))
                 place = path
             if not os.access(place, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
                 read_only = os.statvfs(place).f_flag & os.ST_RDONLY
@@ -223,22 +223,27 @@ class SharedRepositories:
         self._version = version
         self._open: SharedRepository | None = None
 
+    def beside(self, path: bytes) -> SharedRepository:
+        """Return the repository beside a source; the one before is closed."""
+        directory = os.path.dirname(path)
+        if self._open is None or self._open.directory != directory:
+            if self._open is not None:
+                self._open.close()
+            self._open = SharedRepository(directory, self._version)
+        return self._open
+
     def for_source(self, path: bytes, fd: int) -> Cache:
         """Return the repository beside an open source; what is written there has its rights.
 
         Raises:
             CacheError: its rights cannot be read.
         """
-        directory = os.path.dirname(path)
-        if self._open is None or self._open.directory != directory:
-            if self._open is not None:
-                self._open.close()
-            self._open = SharedRepository(directory, self._version)
+        repository = self.beside(path)
         try:
-            self._open.give_to_files(Rights.of(fd).give)
+            repository.give_to_files(Rights.of(fd).give)
         except OSError as error:
             raise cache_error(error, path) from error
-        return self._open
+        return repository
 
 
 def _open_or_make(name: bytes, above: int | None, like: int | None) -> int:
@@ -260,10 +265,6 @@ def _open_or_make(name: bytes, above: int | None, like: int | None) -> int:
         os.close(fd)
         raise
     return fd
-
-
-def _not_a_folder(mode: int) -> OSError:
-    return OSError(errno.ELOOP if stat.S_ISLNK(mode) else errno.ENOTDIR, "")
 
 
 def _trouble(error: OSError, path: bytes) -> CacheError:

@@ -66,8 +66,9 @@ class Cache:
         }
         self._fails = below(self._root, _FAIL)
         ours = fail_program(version)
-        self._fail = below(self._fails, os.fsencode(ours), program=ours)
-        self._programs = {ours: self._fail}
+        self.fail_folder = below(self._fails, os.fsencode(ours), program=ours)
+        """Of our fail records."""
+        self._programs = {ours: self.fail_folder}
 
     def _root_folder(self, policy: OpenPolicy) -> Folder:
         return Folder(None, self.root, policy)
@@ -97,11 +98,6 @@ class Cache:
         """Return the folder of a flavor, there or not."""
         return self._flavors[flavor]
 
-    @property
-    def fail_folder(self) -> Folder:
-        """The folder of our fail records."""
-        return self._fail
-
     def fail_folders(self) -> Iterator[Folder]:
         """Yield the folders of fail records that are there, by program.
 
@@ -127,7 +123,7 @@ class Cache:
 
     def _is_there(self, folder: Folder) -> bool:
         """Tell whether there is such a folder; one that is a link instead is named in `links`."""
-        if not folder.exists() and folder.is_link() and folder.path not in self.links:
+        if not folder.exists() and os.path.islink(folder.path) and folder.path not in self.links:
             self.links.append(folder.path)
         return folder.exists()
 
@@ -151,7 +147,7 @@ class Cache:
         """
         for flavor in flavors:
             self._flavors[flavor].probe()
-        for folder in (*self._flavors.values(), self._fails, self._fail):
+        for folder in (*self._flavors.values(), self._fails, self.fail_folder):
             if folder.exists():
                 folder.writing_fd()
 
@@ -166,8 +162,8 @@ class Cache:
         """
         for flavor in flavors:
             self._flavors[flavor].writing_fd()
-        self._fail.writing_fd()
-        return (*(folder.path for folder in self._flavors.values()), self._fail.path)
+        self.fail_folder.writing_fd()
+        return (*(folder.path for folder in self._flavors.values()), self.fail_folder.path)
 
     def sweep_all(self) -> int:
         """Remove the temps of dead runs everywhere in the cache; return how many.
@@ -210,15 +206,7 @@ class Cache:
         """
         return self._flavors[flavor].delete(entry_name(uri))
 
-    # Fail records of this version of pregen.
-
-    def read_fail(self, uri: str) -> bytes | None:
-        """Return the fail record of a URI; as `read`.
-
-        Raises:
-            CacheError: Out of descriptors or memory.
-        """
-        return self._fail.read(entry_name(uri))
+    # Fail records of this version of pregen; `fail_folder` reads them.
 
     def write_fail(self, uri: str, data: bytes) -> None:
         """Commit a fail record.
@@ -226,7 +214,7 @@ class Cache:
         Raises:
             CacheError: As `write`.
         """
-        self._fail.write(entry_name(uri), data)
+        self.fail_folder.write(entry_name(uri), data)
 
     def delete_fail(self, uri: str) -> bool:
         """Remove the fail record of a URI; tell whether there was one.
@@ -234,7 +222,7 @@ class Cache:
         Raises:
             CacheError: There is one, and it cannot be removed.
         """
-        return self._fail.delete(entry_name(uri))
+        return self.fail_folder.delete(entry_name(uri))
 
 
 # Sweeping: at the start and the end of a run, under the cache's lock. Should a temp of a living run
@@ -274,12 +262,7 @@ def is_dead_temp(file: CacheFile) -> bool:
         return False
     if parts["host"] != HOST:
         return datetime.now(UTC).timestamp() - found.st_mtime > FOREIGN_AGE_S
-    return not _may_be_alive(int(parts["pid"]), found.st_mtime)
-
-
-def _may_be_alive(pid: int, written_s: float) -> bool:
-    """Tell whether the process that has this pid can be the one that wrote at `written_s`."""
     from pregen.processes import born_s  # noqa: PLC0415 - psutil: 30 ms that no worker needs
 
-    born = born_s(pid)
-    return born is not None and written_s >= born - _CLOCK_SLACK_S
+    born = born_s(int(parts["pid"]))
+    return born is None or found.st_mtime < born - _CLOCK_SLACK_S

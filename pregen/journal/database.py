@@ -26,7 +26,6 @@ PATIENT_S = 3.0
 _CHECKPOINT_PAGES = 4_000
 #: Beside the file itself, SQLite keeps its log and the log's index.
 _PARTS = (b"", b"-wal", b"-shm")
-JOURNAL_NAME = b"journal.sqlite3"
 
 
 def state_dir(environ: Mapping[str, str], home: str) -> bytes:
@@ -43,14 +42,13 @@ def state_dir(environ: Mapping[str, str], home: str) -> bytes:
 
 def journal_path(environ: Mapping[str, str], home: str) -> bytes:
     """Return the path of the journal itself."""
-    return state_dir(environ, home) + b"/" + JOURNAL_NAME
+    return state_dir(environ, home) + b"/journal.sqlite3"
 
 
-# --- Tables, version by version
-#
-# A new version is a script more in `MIGRATIONS`; those that were released never change. Each runs
-# in a transaction of its own. `PRAGMA user_version` counts the scripts a file has been through.
-# The SQL is for SQLite 3.34, which some systems still give to Python 3.11 (so no STRICT tables).
+# Tables, version by version. A new version is a script more in `MIGRATIONS`; those that were
+# released never change. Each runs in a transaction of its own. `PRAGMA user_version` counts the
+# scripts a file has been through. The SQL is for SQLite 3.34, which some systems still give to
+# Python 3.11 (so no STRICT tables).
 #
 # Times are nanoseconds since 1970, paths are the bytes the walk found.
 
@@ -147,9 +145,6 @@ ALTER TABLE runs ADD COLUMN libraries TEXT NOT NULL DEFAULT '';
 """
 
 MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
-
-
-# --- Connections
 
 
 class UnusableError(Exception):

@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pregen.journal import database
-from pregen.model import Kin
 from pregen.thumbspec import mtime
 
 if TYPE_CHECKING:
@@ -48,11 +47,6 @@ def row(
 def place(size_bytes: int, mtime_ns: int) -> tuple[int, int]:
     """Return what rows are found by."""
     return size_bytes, mtime.whole_s(mtime_ns)
-
-
-def kin(rows: Iterable[Iterable[Any]]) -> tuple[Kin, ...]:
-    """Return what rows of `READ` say."""
-    return tuple(Kin(key.hex(), fingerprint) for key, fingerprint in rows)
 
 
 def forget_survey(path: bytes, cache_root: bytes) -> None:

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import struct
 import threading
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from pregen.journal import database
@@ -44,7 +44,6 @@ _FOLDERS: Final = (
     "SELECT path, version, flavors, names, facts FROM folders"
     " WHERE path = ? OR (path >= ? AND path < ?)"
 )
-_FORGET_SOURCE: Final = "DELETE FROM sources WHERE path = ?"
 
 FolderRow = tuple[bytes, str, str, bytes, bytes]
 
@@ -96,7 +95,6 @@ class FolderNotes:
         self._path = path
         self._version = version
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
         self._learned: dict[tuple[bytes, str], dict[bytes, Known]] = {}
         self._count = 0
         self._due_ns = 0
@@ -126,19 +124,17 @@ class FolderNotes:
                 self._write()
             self._closed = True
             self._learned = {}
-            if self._connection is not None:
-                with suppress(sqlite3.Error):
-                    self._connection.close()
 
     def _write(self) -> None:
         if self._closed or not self._learned:
             return
         try:
-            if self._connection is None:
-                self._connection = database.connect(self._path, database.BUSY_S)
-            with database.transaction(self._connection):
+            with (
+                closing(database.connect(self._path, database.BUSY_S)) as connection,
+                database.transaction(connection),
+            ):
                 for (folder, flavors), new in self._learned.items():
-                    self._write_folder(self._connection, folder, flavors, new)
+                    self._write_folder(connection, folder, flavors, new)
         except sqlite3.Error as error:
             if database.is_busy(error) and self._count < _KEPT_SOURCES:
                 return  # another run writes; next time
@@ -177,15 +173,3 @@ def known_below(journal_path: bytes, places: Iterable[bytes]) -> dict[bytes, str
     except sqlite3.Error:
         return found
     return found
-
-
-def forget(journal_path: bytes, paths: Iterable[bytes]) -> None:
-    """Remove sources that are gone. What cannot be removed costs space only."""
-    if not os.path.lexists(journal_path):
-        return
-    with (
-        suppress(sqlite3.Error),
-        closing(database.connect(journal_path, database.BUSY_S)) as connection,
-        database.transaction(connection),
-    ):
-        connection.executemany(_FORGET_SOURCE, [(path,) for path in paths])

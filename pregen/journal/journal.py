@@ -16,30 +16,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pregen import __version__
-from pregen.journal import database, fingerprints, folders
+from pregen.journal import database, fingerprints, folders, rows
 from pregen.journal.database import OF_NOTE
-from pregen.journal.rows import (
-    FAILURE_COLUMNS,
-    FAILURE_LIST,
-    RUN_COLUMNS,
-    SOURCE_COLUMNS,
-    RecordedFailure,
-    RecordedRun,
-    RunState,
-    RunTotals,
-    fits,
-    in_list,
-    recorded_failure,
-    recorded_run,
-    source_row,
-)
-from pregen.model import REMEMBERED, Kind
+from pregen.journal.rows import RecordedFailure, RecordedRun, RunState, RunTotals, fits, in_list
+from pregen.model import FAILURES, REMEMBERED, Kin, Kind
 from pregen.processes import born_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pregen.model import Flavor, Kin, Known, Outcome
+    from pregen.model import Flavor, Known, Outcome
 
 T = TypeVar("T")
 
@@ -59,11 +45,12 @@ _REMEMBERED: Final = {kind.value: kind for kind in REMEMBERED}
 _FROM_NOTED = f"FROM sources WHERE {OF_NOTE} AND kind IN"
 _ANY_REMEMBERED: Final = f"SELECT 1 {_FROM_NOTED} {in_list(REMEMBERED)} LIMIT 1"
 _HINT: Final = "SELECT size_bytes, mtime_ns, kind, run_id FROM sources WHERE path = ?"
-_FAILURES: Final = f"SELECT {FAILURE_COLUMNS} {_FROM_NOTED} {FAILURE_LIST}"
-_COLUMNS = ", ".join(SOURCE_COLUMNS)
-_MARKS = ", ".join("?" for _ in SOURCE_COLUMNS)
+_COLUMNS = ", ".join(rows.SOURCE_COLUMNS)
+_MARKS = ", ".join("?" for _ in rows.SOURCE_COLUMNS)
 _RECORD: Final = f"INSERT OR REPLACE INTO sources ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - constants
-_LAST_RUNS: Final = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY id DESC LIMIT ?"  # noqa: S608 - likewise
+_LAST_RUNS: Final = (
+    f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE ?1 IS NULL OR id = ?1 ORDER BY id DESC LIMIT ?2"  # noqa: S608 - likewise
+)
 #: Not those that other machines call by another name.
 _OWN_FOLDERS: Final = "SELECT path, names FROM folders WHERE substr(path, 1, 1) = x'2f'"
 _OWN_RUNS: Final = "SELECT id, libraries FROM runs WHERE version = ?"
@@ -155,7 +142,7 @@ class Journal:
         """False once the journal is inert."""
         return self._database is not None
 
-    # -- writing --------------------------------------------------------------------------------
+    # Writing.
 
     def begin_run(self, cwd: bytes, arguments: Sequence[str]) -> None:
         """Note that a run has begun, at once: a run that is killed leaves this behind."""
@@ -174,7 +161,8 @@ class Journal:
         """
         if self._database is None or outcome.kind is Kind.INTERRUPTED:
             return
-        self._rows.append(source_row(outcome, size_bytes, mtime_ns, self._run_id, time.time_ns()))
+        facts = size_bytes, mtime_ns, self._run_id, time.time_ns()
+        self._rows.append(rows.source_row(outcome, *facts))
         if key and outcome.fingerprint:
             found = key, outcome.fingerprint, size_bytes, mtime_ns
             self._prints.append(fingerprints.row(*found, self._run_id))
@@ -196,26 +184,26 @@ class Journal:
         if notes is not None:
             notes.learn(folder, flavors, known)
 
-    def survey(self, cache_root: bytes, rows: Iterable[fingerprints.PrintRow]) -> None:
+    def survey(self, cache_root: bytes, prints: Iterable[fingerprints.PrintRow]) -> None:
         """Note what all entries of a cache say, now or never. For any thread."""
         if self._database is not None:
             with suppress(sqlite3.Error):  # the entries stay as they are: next time
-                fingerprints.write_survey(self._path, cache_root, rows)
+                fingerprints.write_survey(self._path, cache_root, prints)
 
     def _flush(self, timeout_s: float) -> None:
         if self._reader is not None and self._reader.error is not None:
             self._give_up(self._reader.error)
-        connection, rows = self._database, self._rows
-        if connection is None or not rows:
+        connection, waiting = self._database, self._rows
+        if connection is None or not waiting:
             return
         try:
             _wait_for_locks(connection, timeout_s)
             with database.transaction(connection):
-                connection.executemany(_RECORD, rows)
+                connection.executemany(_RECORD, waiting)
                 connection.executemany(fingerprints.WRITE, self._prints)
         except sqlite3.Error as error:
             self._locked_out = database.is_busy(error)
-            if not self._locked_out or len(rows) >= _KEPT_OUTCOMES:
+            if not self._locked_out or len(waiting) >= _KEPT_OUTCOMES:
                 self._give_up(error)
         else:
             self._locked_out = False
@@ -245,7 +233,7 @@ class Journal:
         self._flush(database.PATIENT_S)
         self._close(write=True)
 
-    # -- reading --------------------------------------------------------------------------------
+    # Reading.
 
     def hint(self, path: bytes, size_bytes: int, mtime_ns: int) -> Kind | None:
         """Return why an unchanged source needs no look, None when it needs one. For any thread.
@@ -274,7 +262,8 @@ class Journal:
     def kin(self, size_bytes: int, mtime_ns: int) -> tuple[Kin, ...]:
         """Return entries of sources of this size and time, the latest first. For any thread."""
         place = fingerprints.place(size_bytes, mtime_ns)
-        return fingerprints.kin(self._look_up(fingerprints.READ, *place, fingerprints.MOST_KIN))
+        rows = self._look_up(fingerprints.READ, *place, fingerprints.MOST_KIN)
+        return tuple(Kin(key.hex(), fingerprint) for key, fingerprint in rows)
 
     def surveyed(self, cache_root: bytes) -> bool:
         """Tell whether all is known that this cache's entries say. For any thread."""
@@ -284,23 +273,20 @@ class Journal:
         reader = self._reader
         return [] if reader is None else reader.rows(query, *values)
 
-    def last_runs(self, count: int) -> list[RecordedRun]:
-        """Return the newest runs, newest first."""
-        rows = self._rows_of(_LAST_RUNS, count)
-        return [recorded_run(row, _state(row)) for row in rows]
-
-    def failures(self, count: int = -1) -> list[RecordedFailure]:
-        """Return sources whose last outcome was a failure, by path; `count` of them at most."""
-        rows = self._rows_of(f"{_FAILURES} ORDER BY path LIMIT ?", count)
-        return [recorded_failure(row) for row in rows]
+    def last_runs(self, count: int, run_id: int | None = None) -> list[RecordedRun]:
+        """Return the newest runs, newest first; with `run_id` that one, if there is such a run."""
+        found = self._rows_of(_LAST_RUNS, run_id, count)
+        return [rows.recorded_run(row, _state(row)) for row in found]
 
     def outcomes(self, kinds: frozenset[Kind]) -> list[RecordedFailure]:
         """Return sources whose last outcome was of one of these kinds, by path.
 
         Those of which there are many (`database.OF_NOTE`) are not found.
         """
-        query = f"SELECT {FAILURE_COLUMNS} {_FROM_NOTED} {in_list(kinds)} ORDER BY path"
-        return [recorded_failure(row) for row in self._rows_of(query)]
+        columns = ", ".join(RecordedFailure._fields)
+        query = f"SELECT {columns} {_FROM_NOTED} {in_list(kinds)} ORDER BY path"
+        found = [RecordedFailure(*row) for row in self._rows_of(query)]
+        return [each._replace(kind=Kind(each.kind)) for each in found]
 
     def forget(self, paths: Sequence[bytes]) -> int:
         """Forget the last outcomes of these sources; return how many there were."""
@@ -316,13 +302,13 @@ class Journal:
 
     def failure_counts(self) -> dict[Kind, int]:
         """Return how many sources there are whose last outcome was a failure, by kind."""
-        query = f"SELECT kind, count(*) {_FROM_NOTED} {FAILURE_LIST} GROUP BY kind"
+        query = f"SELECT kind, count(*) {_FROM_NOTED} {in_list(FAILURES)} GROUP BY kind"
         return {Kind(kind): count for kind, count in self._rows_of(query)}
 
     def _rows_of(self, query: str, *values: Any) -> list[sqlite3.Row]:
         return self._attempt(lambda connection: connection.execute(query, values).fetchall()) or []
 
-    # -- faults ---------------------------------------------------------------------------------
+    # Faults.
 
     def _attempt(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
         """Do something with the file; None when that cannot be done any more."""
@@ -379,7 +365,7 @@ def _forget(connection: sqlite3.Connection, paths: Sequence[bytes]) -> int:
 
 
 def _state(row: sqlite3.Row) -> RunState:
-    """Tell how the run of a row of `RUN_COLUMNS` stands."""
+    """Tell how the run of a row of `rows.RUN_COLUMNS` stands."""
     if row["ended_at_ns"] is not None:
         return RunState.ENDED
     if row["host"] != socket.gethostname():

@@ -1,16 +1,18 @@
-"""Outcomes and runs as rows, and rows as what people ask for. Pure."""
+"""Outcomes and runs as rows, and rows as what people ask for."""
 
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pregen.model import FAILURES, Kind, Stages
+from pregen.journal import database
+from pregen.model import Kind, Stages
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pregen.model import Outcome
 
@@ -125,19 +127,49 @@ class RecordedFailure(NamedTuple):
     seen_at_ns: int
 
 
-#: What `recorded_failure` takes.
-FAILURE_COLUMNS: Final = ", ".join(RecordedFailure._fields)
+class SourceHistory(NamedTuple):
+    """What became of a source, and when.
+
+    A source has one row, that of the last run which had to do something about it. So an older
+    run's rows become fewer as later ones touch the same sources.
+    """
+
+    path: bytes
+    size_bytes: int
+    kind: Kind
+    message: str
+    loader: str
+    mime: str
+    width_px: int
+    height_px: int
+    bytes_written: int
+    bytes_read: int
+    stages: Stages
+    worker_pid: int
+    seen_at_ns: int
 
 
-def recorded_failure(row: sqlite3.Row) -> RecordedFailure:
-    """Return the failure of a row of `FAILURE_COLUMNS`."""
-    found = RecordedFailure(*row)
-    return found._replace(kind=Kind(found.kind))
+_KINDS: Final = {kind.value: kind for kind in Kind}
+_STAGES: Final = Stages._fields
+_COLUMNS: Final = (*(name for name in SourceHistory._fields if name != "stages"), *_STAGES)
+_SOURCES: Final = f"SELECT {', '.join(_COLUMNS)} FROM sources WHERE run_id = ?"  # noqa: S608 - names
+
+
+def sources_of(journal_path: bytes, run_id: int) -> Iterator[SourceHistory]:
+    """Yield the sources of which this run was the last to say something, in no order.
+
+    Raises:
+        sqlite3.Error: the journal cannot be read.
+    """
+    with closing(database.connect(journal_path, database.PATIENT_S)) as connection:
+        for row in connection.execute(_SOURCES, (run_id,)):
+            found = dict(row)
+            found["stages"] = Stages(**{name: found.pop(name) for name in _STAGES})
+            found["kind"] = _KINDS.get(found["kind"])
+            if found["kind"] is not None:  # else a newer pregen's
+                yield SourceHistory(**found)
 
 
 def in_list(kinds: frozenset[Kind]) -> str:
     """Return kinds as an SQL list; their values are ours and hold no quotes."""
     return "(" + ", ".join(f"'{value}'" for value in sorted(kind.value for kind in kinds)) + ")"
-
-
-FAILURE_LIST: Final = in_list(FAILURES)

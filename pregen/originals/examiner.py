@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from pregen.originals.mounts import Mount, Mounts
 
-#: How long a mount may take for an answer: a sleeping disk of a server needs up to 10 s to turn.
 _MAX_THREADS: Final = 64
 #: Paths asked about at once: few enough that a question is read as fast as it is written.
 _BATCH: Final = 512

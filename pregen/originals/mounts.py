@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pregen.thumbspec.naming import clean_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 #: File systems over a network, as the kernel and FUSE call them. `fuse.` is taken off first.
@@ -137,6 +137,11 @@ def is_below(path: bytes, above: bytes) -> bool:
     return path == above or path.startswith(above if above.endswith(b"/") else above + b"/")
 
 
+def is_below_any(path: bytes | None, above: Sequence[bytes]) -> bool:
+    """Tell whether a path is known and at or below one of these; any is where none is given."""
+    return not above or (path is not None and any(is_below(path, one) for one in above))
+
+
 def _upwards(path: bytes) -> list[bytes]:
     """Return the path and everything above it, the root last."""
     found = [path]
@@ -189,9 +194,9 @@ def share_of(path: bytes) -> bytes | None:
 # This system's mount points. Reading them touches no mounted file system: files of /proc and /etc
 # only.
 
-#: As libmount calls the variable that names another fstab (mount(8), Environment).
 #: How long a mount may take for an answer: a sleeping disk of a server needs up to 10 s to turn.
 DEFAULT_TIMEOUT_S: Final = 15.0
+#: As libmount calls the variable that names another fstab (mount(8), Environment).
 FSTAB_VARIABLE: Final = "LIBMOUNT_FSTAB"
 _FSTAB: Final = "/etc/fstab"
 #: Units of the administrator and of generators; those of the distribution name no user's files.

@@ -13,7 +13,7 @@ from pregen.model import Flavor
 from pregen.thumbspec import mtime
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import MTIME, SIZE, URI, PngHead, TextKind, read_head
-from pregen.thumbspec.uri import path_from_uri
+from pregen.thumbspec.uri import is_utf8, path_from_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,42 +245,25 @@ def refusals(head: PngHead, wanted: Wanted) -> dict[str, str]:
 
 
 def desktop_verdicts(
-    data: bytes | None, flavor: Flavor, uri: str, mtime_ns: int, size_bytes: int
+    data: bytes | None,
+    flavor: Flavor,
+    uri: str,
+    mtime_ns: int,
+    size_bytes: int,
+    *,
+    shared: bool = False,
 ) -> list[ClientVerdict]:
     """Return what each desktop would say about one entry, in a fixed order.
 
     Args:
         data: The whole entry: text behind the picture counts, and so does its end. None: missing.
         flavor: Where it is kept.
-        uri: Under whose key it is kept: one of `uri.all_uris`.
+        uri: Under whose key it is kept: one of `uri.all_uris`, or of `uri.shared_uris`.
         mtime_ns: Of the source.
         size_bytes: Of the source.
+        shared: It is kept in a shared repository.
     """
-
-    def elsewhere(client: Client) -> str:
-        if flavor not in client.flavors:
-            return f"it never reads {flavor.directory}"
-        return "" if _asks_by(client, uri) else "it asks for this file by another URI"
-
-    return _verdicts(data, Wanted(uri, mtime_ns, size_bytes), elsewhere)
-
-
-def shared_verdicts(
-    data: bytes | None, flavor: Flavor, uri: str, mtime_ns: int, size_bytes: int
-) -> list[ClientVerdict]:
-    """Return the same of an entry in a shared repository: one of `uri.shared_uris` is its URI."""
-
-    def elsewhere(client: Client) -> str:
-        looks = client.shared and flavor in client.flavors
-        return "" if looks else "it reads no shared thumbnails"
-
-    return _verdicts(data, Wanted(uri, mtime_ns, size_bytes), elsewhere)
-
-
-def _verdicts(
-    data: bytes | None, wanted: Wanted, elsewhere: Callable[[Client], str]
-) -> list[ClientVerdict]:
-    """Return each client's verdict; `elsewhere` says why one does not look here at all."""
+    wanted = Wanted(uri, mtime_ns, size_bytes)
     said: EntryTexts | None = None
     broken = "there is no entry"
     if data is not None:
@@ -290,7 +273,7 @@ def _verdicts(
             broken = f"the entry {error}"
     found = []
     for client in CLIENTS:
-        reason = away = elsewhere(client)
+        reason = away = _looks_elsewhere(client, flavor, uri, shared=shared)
         if not away and said is None:
             reason = broken
         elif not away and said is not None:
@@ -300,6 +283,16 @@ def _verdicts(
     return found
 
 
+def _looks_elsewhere(client: Client, flavor: Flavor, uri: str, *, shared: bool) -> str:
+    """Return why a client never sees an entry kept here; empty when it does."""
+    if shared:
+        looks = client.shared and flavor in client.flavors
+        return "" if looks else "it reads no shared thumbnails"
+    if flavor not in client.flavors:
+        return f"it never reads {flavor.directory}"
+    return "" if _asks_by(client, uri) else "it asks for this file by another URI"
+
+
 def _asks_by(client: Client, uri: str) -> bool:
     """Tell whether the client builds URIs of this form: GLib's, or a Qt's (`uri.qt_uris`)."""
     if not client.qt_uris:
@@ -307,15 +300,7 @@ def _asks_by(client: Client, uri: str) -> bool:
     if "%3B" in uri:
         return False
     path = path_from_uri(uri)
-    return path is not None and _is_utf8(path)
-
-
-def _is_utf8(path: bytes) -> bool:
-    try:
-        path.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    return path is not None and is_utf8(path)
 
 
 def _first_uri(said: EntryTexts, wanted: Wanted) -> str:

@@ -61,14 +61,9 @@ class ReadRanges:
         Args:
             first: The beginning of the file, all of it that was read.
         """
-        if not self._digests:
-            return f"{xxhash.xxh3_128_hexdigest(first)}:{len(first)}"
-        pieces = tuple(sorted(self._digests))
-        return _text(
-            Looked(len(first), pieces),
-            xxhash.xxh3_128_digest(first),
-            [self._digests[piece] for piece in pieces],
-        )
+        looked = Looked(len(first), tuple(sorted(self._digests)))
+        digests = [self._digests[piece] for piece in looked.pieces]
+        return _text(looked, xxhash.xxh3_128_digest(first), digests)
 
 
 def looked_at(text: str, size_bytes: int) -> Looked | None:
@@ -97,22 +92,20 @@ def of(looked: Looked, read: Callable[[int, int], Iterable[Any]]) -> str:
         looked: Which bytes.
         read: Gives count bytes from an offset on, in portions, fewer at the end of the file.
     """
-    first = _hashed(read(0, looked.first_bytes))
-    if not looked.pieces:
-        return f"{first.hexdigest()}:{looked.first_bytes}"
-    return _text(
-        looked, first.digest(), [_hashed(read(*piece)).digest() for piece in looked.pieces]
-    )
+    first = _digest(read(0, looked.first_bytes))
+    return _text(looked, first, [_digest(read(*piece)) for piece in looked.pieces])
 
 
-def _hashed(portions: Iterable[Any]) -> xxhash.xxh3_128:
+def _digest(portions: Iterable[Any]) -> bytes:
     state = xxhash.xxh3_128()
     for portion in portions:
         state.update(portion)
-    return state
+    return state.digest()
 
 
 def _text(looked: Looked, first: bytes, digests: list[bytes]) -> str:
+    if not digests:
+        return f"{first.hex()}:{looked.first_bytes}"
     parts = [str(looked.first_bytes)]
     at = 0
     pieces = looked.pieces

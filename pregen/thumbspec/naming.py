@@ -99,11 +99,6 @@ def made_by(program: str, beginnings: Iterable[str]) -> bool:
     return program.casefold().startswith(tuple(name.casefold() for name in beginnings))
 
 
-def fail_path(root: bytes, version: str, uri: str) -> bytes:
-    """Return the place of our fail record below the thumbnails directory `root`."""
-    return b"/".join((root, b"fail", fail_program(version).encode(), entry_name(uri).encode()))
-
-
 # URIs of files as other machines see them: a folder here, a share or a folder there.
 
 _FILE: Final = "file://"
@@ -135,14 +130,14 @@ class Published:
     """
 
     def __init__(self, folders: Iterable[tuple[bytes, str]]) -> None:
-        self._folders = sorted(folders, key=lambda pair: len(pair[0]), reverse=True)
+        pairs = [(folder.rstrip(b"/"), prefix) for folder, prefix in folders]
+        self._folders = sorted(pairs, key=lambda pair: len(pair[0]), reverse=True)
 
     def uris(self, path: bytes) -> tuple[str, ...]:
         """Return every URI a file is known by: of this machine where it is not published."""
         for folder, prefix in self._folders:
-            if path == folder or path.startswith(folder.rstrip(b"/") + b"/"):
-                rest = path[len(folder.rstrip(b"/")) :]
-                return _below(prefix, rest)
+            if path == folder or path.startswith(folder + b"/"):
+                return _below(prefix, path[len(folder) :])
         return all_uris(path)
 
     def place(self, folder: bytes) -> bytes:

@@ -43,17 +43,22 @@ def qt_uris(path: bytes) -> tuple[str, ...]:
     `;` is literal in every Qt, `[` and `]` in Qt 5, up to 6.8.2 and in 6.9.0. Empty for a name
     that is not UTF-8: Qt cannot open such a file, so no KDE program ever asks for it.
     """
-    if not _QT_LITERALS.search(path):
-        return ()
-    try:
-        path.decode()
-    except UnicodeDecodeError:
+    if not _QT_LITERALS.search(path) or not is_utf8(path):
         return ()
     # An escape always starts with `%`, and `%` itself became `%25`: these matches are whole ones.
     glib = file_uri(path)
     newer = glib.replace("%3B", ";")
     older = newer.replace("%5B", "[").replace("%5D", "]")
     return tuple(form for form in dict.fromkeys((newer, older)) if form != glib)
+
+
+def is_utf8(path: bytes) -> bool:
+    """Tell whether Qt can open a file of this name."""
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def all_uris(path: bytes) -> tuple[str, ...]:

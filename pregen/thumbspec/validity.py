@@ -52,7 +52,6 @@ class Judgement(NamedTuple):
     by its bytes, without being taken apart."""
 
 
-_MISSING: Final = Judgement(Freshness.MISSING, "there is no entry")
 _FRESH: Final = Judgement(Freshness.FRESH)
 
 
@@ -79,7 +78,7 @@ def judge(
         whole: `data` is the whole file. Without it, what is cut off is NEED_MORE, never CORRUPT.
     """
     if data is None:
-        return _MISSING
+        return Judgement(Freshness.MISSING, "there is no entry")
     edges = own_edges(data, uri, mtime_ns, size_bytes)
     if edges is not None and not _wrong_dimensions(*edges, flavor):
         return _FRESH
@@ -147,15 +146,20 @@ def _fit(head: PngHead, flavor: Flavor, wanted: Wanted) -> Judgement:
     original = number(head.first(IMAGE_WIDTH)), number(head.first(IMAGE_HEIGHT))
     if fault := _wrong_dimensions((head.width_px, head.height_px), original, flavor):
         return Judgement(Freshness.STALE, fault, head)
-    refused = refusals(head, wanted)
-    if refused:
-        # What the best texts cannot mend is no reason to rewrite them, now and at every run: a
-        # source of 1970 or before, or a picture too small for Geeqie.
-        ours = refusals(head._replace(texts=identity_texts(*wanted)), wanted)
-        avoidable = [f"{name}: {why}" for name, why in refused.items() if name not in ours]
-        if avoidable:
-            return Judgement(Freshness.REFIT, "; ".join(avoidable), head)
+    if refused := avoidable_refusals(head, wanted):
+        return Judgement(Freshness.REFIT, refused, head)
     return Judgement(Freshness.FRESH, head=head)
+
+
+def avoidable_refusals(head: PngHead, wanted: Wanted) -> str:
+    """Return which desktops refuse what the best texts would have them accept; empty: none.
+
+    What these cannot mend is no reason to rewrite an entry, now and at every run: a source of
+    1970 or before, or a picture too small for Geeqie.
+    """
+    refused = refusals(head, wanted)
+    best = refusals(head._replace(texts=identity_texts(*wanted)), wanted) if refused else {}
+    return "; ".join(f"{name}: {why}" for name, why in refused.items() if name not in best)
 
 
 def _missing_key(head: PngHead) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +20,7 @@ from pregen.errors import ExitCode
 from pregen.model import ALL_FLAVORS, Flavor, Source
 from pregen.options import option
 from pregen.session import Session, cache_option
-from pregen.thumbspec.clients import ClientVerdict, desktop_verdicts, shared_verdicts
+from pregen.thumbspec.clients import ClientVerdict, desktop_verdicts
 from pregen.thumbspec.naming import entry_name, key
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import PngHead, read_head
@@ -29,7 +28,7 @@ from pregen.thumbspec.uri import all_uris, shared_uris
 from pregen.thumbspec.validity import judge, judge_fail_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from pregen.cache.folder import Folder
     from pregen.cache.store import Cache
@@ -126,15 +125,11 @@ def inspect_all(session: Session, files: Iterable[bytes]) -> Iterator[FileFacts]
     """
     from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
     from pregen.installation import decoding_libraries  # noqa: PLC0415 - likewise
-    from pregen.journal import Journal  # noqa: PLC0415 - likewise
 
     paths = [session.clean(file) for file in files]
-    libraries = decoding_libraries()
-    # one that cannot be read is a matter for `pregen status`, not for a single file
-    journal = Journal.open(
-        session.journal_path, lambda _warning: None, libraries=libraries, create=False
-    )
-    with Cache(session.cache_root, __version__) as cache, closing(journal):
+    # a journal that cannot be read is a matter for `pregen status`, not for a single file
+    opened = session.journal(libraries=decoding_libraries())
+    with Cache(session.cache_root, __version__) as cache, opened as journal:
         for path in paths:
             facts = inspect(path, cache)
             memory = journal.hint(*facts.source) if facts.source else None
@@ -161,7 +156,7 @@ def inspect(path: bytes, cache: Cache) -> FileFacts:
     look = _Look(cache, source, trouble)
     uris = tuple(look.at(uri, form) for uri, form in forms.items())
     with SharedRepository(os.path.dirname(path), __version__) as beside:
-        look = _Look(beside, source, trouble, shared_verdicts)
+        look = _Look(beside, source, trouble, shared=True)
         shared = tuple(look.at(uri, "shared, beside the file") for uri in shared_uris(path))
     return FileFacts(path, source, trouble, uris, tuple(facts for facts in shared if facts.entries))
 
@@ -185,7 +180,7 @@ class _Look:
     cache: Cache
     source: Source | None
     trouble: str
-    verdicts: Callable[..., list[ClientVerdict]] = desktop_verdicts
+    shared: bool = False
 
     def at(self, uri: str, form: str) -> UriFacts:
         found = ((flavor, self.cache.read(flavor, uri)) for flavor in ALL_FLAVORS)
@@ -198,7 +193,7 @@ class _Look:
             return facts
         _, size_bytes, mtime_ns = self.source
         judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
-        desktops = self.verdicts(data, flavor, uri, mtime_ns, size_bytes)
+        desktops = desktop_verdicts(data, flavor, uri, mtime_ns, size_bytes, shared=self.shared)
         return facts._replace(
             verdict=judged.verdict.value, reason=judged.reason, desktops=tuple(desktops)
         )

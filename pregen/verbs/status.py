@@ -93,21 +93,17 @@ def gather(session: Session, runs: int) -> StatusFacts:
     Raises:
         CacheError: a folder of the cache cannot be listed.
     """
-    from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - likewise
+    from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
-    from pregen.journal import Journal  # noqa: PLC0415 - no --help needs it
 
     root, path = session.cache_root, session.journal_path
     warnings: list[str] = []
     with Cache(root, policy=OpenPolicy.AS_FOUND) as cache:
         flavors = {flavor.directory: cache.folder(flavor).count() for flavor in ALL_FLAVORS}
         fail_records = {folder.program: folder.count() for folder in cache.fail_folders()}
-    journal = Journal.open(path, warnings.append, create=False)
-    try:
+    with session.journal(warnings.append) as journal:
         last, counts = tuple(journal.last_runs(runs)), journal.failure_counts()
-        failures = tuple(journal.failures())
-    finally:
-        journal.close()
+        failures = tuple(journal.outcomes(FAILURES))
     return StatusFacts(root, path, flavors, fail_records, last, counts, failures, tuple(warnings))
 
 

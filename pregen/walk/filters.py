@@ -108,7 +108,8 @@ def translate(glob: bytes) -> bytes:
     parts: list[bytes] = []
     for index, segment in enumerate(segments):
         if segment != b"**":
-            parts.append(_segment(segment) + (b"/" if index < last else b""))
+            parts += map(_token, _TOKENS.finditer(segment))
+            parts += [b"/"] if index < last else []
         elif index < last:
             parts.append(b"(?:[^/]+/)*")
         else:
@@ -117,10 +118,6 @@ def translate(glob: bytes) -> bytes:
 
 
 _TOKENS = re.compile(rb"(?s)(\*+)|(\?)|\[([!^]?)(\]?[^\]]+|\])\]|(.)")
-
-
-def _segment(segment: bytes) -> bytes:
-    return b"".join(_token(found) for found in _TOKENS.finditer(segment))
 
 
 def _token(found: re.Match[bytes]) -> bytes:

@@ -86,7 +86,7 @@ def tree(root: Path) -> set[str]:
 def test_asking_creates_nothing(tmp_path: Path, cache: Cache) -> None:
     assert cache.read(LARGE, URI) is None
     assert head(cache) is None
-    assert cache.read_fail(URI) is None
+    assert cache.fail_folder.read(NAME) is None
     assert not cache.delete(LARGE, URI)
     assert not cache.delete_fail(URI)
     assert list(cache.folder(LARGE).names()) == []
@@ -258,7 +258,7 @@ def test_entries_are_kept_by_flavor_and_uri(root: Path, cache: Cache) -> None:
     cache.write_fail(URI, b"record")
     assert [cache.read(flavor, URI) for flavor in ALL_FLAVORS] == [b"0", b"1", b"2", b"3"]
     assert cache.read(LARGE, URI + "2") == b"other"
-    assert cache.read_fail(URI) == b"record"
+    assert cache.fail_folder.read(NAME) == b"record"
     assert set(cache.folder(LARGE).names()) == {NAME, entry_name(URI + "2")}
     assert (root / "xx-large" / NAME).read_bytes() == b"3"
 

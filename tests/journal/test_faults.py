@@ -16,7 +16,7 @@ import pytest
 
 from pregen.journal import Journal, RunTotals, database, journal
 from pregen.journal.database import MIGRATIONS
-from pregen.model import Kind, Outcome
+from pregen.model import FAILURES, Kind, Outcome
 from tests.support.running.capabilities import Capability, needs
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def use(path: Path) -> tuple[bool, list[str]]:
     found.tick()
     found.end_run(0, RunTotals({Kind.SMALL: 1}))
     found.last_runs(3)
-    found.failures()
+    found.outcomes(FAILURES)
     found.failure_counts()
     usable = found.usable
     found.close()

@@ -28,6 +28,7 @@ from pregen.journal import (
     state_dir,
 )
 from pregen.journal.database import MIGRATIONS, OF_NOTE
+from pregen.journal.rows import in_list
 from pregen.model import FAILURES, REMEMBERED, Kin, Kind, Outcome, Stages
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def test_the_journal_remembers_what_a_dictionary_does(
             assert found.hint(path, size_bytes, mtime_ns) == expected
             assert found.hint(path, size_bytes + 1, mtime_ns) is None
         failed = {path: kind for path, (kind, _, _) in model.items() if kind in FAILURES}
-        assert {failure.path: failure.kind for failure in found.failures()} == failed
+        assert {failure.path: failure.kind for failure in found.outcomes(FAILURES)} == failed
         assert sum(found.failure_counts().values()) == len(failed)
         found.close()
 
@@ -349,10 +350,11 @@ def test_closing_while_another_thread_asks_is_safe(tmp_path: Path) -> None:
 
 def test_questions_about_few_kinds_do_not_read_every_source(tmp_path: Path) -> None:
     opened(tmp_path).close()
-    for query in (journal._ANY_REMEMBERED, journal._FAILURES):
+    failures = f"SELECT path {journal._FROM_NOTED} {in_list(FAILURES)}"
+    for query in (journal._ANY_REMEMBERED, failures):
         [(*_, plan)] = stored(tmp_path, f"EXPLAIN QUERY PLAN {query}")
         assert "sources_of_note" in str(plan)
-    assert OF_NOTE in journal._FAILURES
+    assert OF_NOTE in failures
 
 
 # -- runs and failures --------------------------------------------------------------------------
@@ -384,6 +386,8 @@ def test_the_newest_runs_come_first(tmp_path: Path) -> None:
         found.begin_run(b"/", [str(number)])
         found.end_run(0, RunTotals({}))
     assert [run.arguments for run in found.last_runs(2)] == [["3"], ["2"]]
+    assert [run.arguments for run in found.last_runs(1, 2)] == [["1"]]
+    assert found.last_runs(1, 5) == []
     found.close()
 
 
@@ -447,13 +451,15 @@ def test_failures_are_listed_by_path_with_their_reasons(tmp_path: Path) -> None:
     ):  # fmt: skip
         found.record(outcome(path, kind, f"about {path.decode()}"), *FACTS)
     found.end_run(3, RunTotals({}))
-    assert [(failure.path, failure.kind, failure.message) for failure in found.failures()] == [
+    assert [
+        (failure.path, failure.kind, failure.message) for failure in found.outcomes(FAILURES)
+    ] == [
         (b"/a", Kind.CRASHED, "about /a"),
         (b"/b", Kind.INVALID, "about /b"),
         (b"/e", Kind.INVALID, "about /e"),
     ]
-    assert [failure.path for failure in found.failures(1)] == [b"/a"]
-    assert found.failures(1)[0][3:6] == (*FACTS, 1)
+    assert [failure.path for failure in found.outcomes(FAILURES)][:1] == [b"/a"]
+    assert found.outcomes(FAILURES)[0][3:6] == (*FACTS, 1)
     assert found.failure_counts() == {Kind.INVALID: 2, Kind.CRASHED: 1}
     found.record(outcome(b"/b", Kind.MADE), *FACTS)
     found.close()
@@ -526,7 +532,7 @@ def test_a_journal_of_the_version_before_is_brought_on_with_all_it_knew(tmp_path
     old.commit()
     old.close()
     now = opened(tmp_path)
-    assert [failure.path for failure in now.failures()] == [b"/a"]
+    assert [failure.path for failure in now.outcomes(FAILURES)] == [b"/a"]
     now.record(outcome(b"/b", Kind.MADE)._replace(fingerprint="f:1"), *FACTS, "ab" * 16)
     now.close()
     assert opened(tmp_path).kin(*FACTS) == (Kin("ab" * 16, "f:1"),)

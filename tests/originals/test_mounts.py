@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.originals import mounts
-from pregen.originals.mounts import Mount, Mounts, is_below, parse_fstab, parse_unit
+from pregen.originals.mounts import Mount, Mounts, is_below, is_below_any, parse_fstab, parse_unit
 
 FSTAB = rb"""
 # /etc/fstab: a comment
@@ -113,6 +113,13 @@ def test_below_is_by_whole_names() -> None:
     assert is_below(b"/a", b"/a")
     assert is_below(b"/a", b"/")
     assert not is_below(b"/ab", b"/a")
+
+
+def test_everything_is_below_no_place_at_all() -> None:
+    assert is_below_any(None, [])
+    assert not is_below_any(None, [b"/"])
+    assert is_below_any(b"/b/c", [b"/a", b"/b"])
+    assert not is_below_any(b"/c", [b"/a", b"/b"])
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_entries_and_fail_records_have_their_places() -> None:
         root + b"/x-large/" + name,
         root + b"/xx-large/" + name,
     ]
-    assert naming.fail_path(root, "0.1.7", URI) == root + b"/fail/pregen-0.1/" + name
+    assert naming.fail_program("0.1.7") == "pregen-0.1"
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pregen import walk as module
 from pregen.config import Order
 from pregen.errors import PregenError
 from pregen.model import Kind, Skip, Source
-from pregen.walk import order as module
-from pregen.walk.order import in_order
+from pregen.walk import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,7 @@ import os, resource, sys
 from pregen.config import Order
 from pregen.errors import PregenError
 from pregen.model import Source
-from pregen.walk.order import in_order
+from pregen.walk import in_order
 free = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, free[1]))
 sources = (Source(b"/%d" % n, n, n) for n in range(60_000))
@@ -119,7 +119,7 @@ def test_many_sources_stay_in_little_memory(tmp_path: Path) -> None:
 import os, resource, sys
 from pregen.config import Order
 from pregen.model import Source
-from pregen.walk.order import in_order
+from pregen.walk import in_order
 def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 path = b"/home/someone/Pictures/2024/2024-%04d holidays/IMG_%05d.JPG"

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from pregen.config import Shard, WalkConfig
 from pregen.model import Kind, Skip, Source
-from pregen.walk import walk
-from pregen.walk.order import of_shard, shard_of
+from pregen.walk import of_shard, shard_of, walk
 from tests.support.files.pictures import jpeg, put
 from tests.support.running.program import run_pregen
 

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections import Counter
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,7 +66,6 @@ def _failures(  # noqa: PLR0913 - an argument for each option
     """
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
-    from pregen.journal import Journal  # noqa: PLC0415 - likewise
     from pregen.verbs.run import run_over, values_for_files  # noqa: PLC0415 - likewise
 
     listing = only_paths or null
@@ -79,7 +77,7 @@ def _failures(  # noqa: PLR0913 - an argument for each option
     with (
         Cache(session.cache_root, policy=policy) as cache,
         session.examiner(mount_timeout) as examiner,
-        closing(Journal.open(session.journal_path, _warn, create=False)) as journal,
+        session.journal(_warn) as journal,
     ):
         places = tuple(session.clean(each) for each in paths)
         failed = chosen(gather(journal, cache, examiner), places, kind, program)

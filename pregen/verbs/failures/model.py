@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.model import FAILURES, Kind
-from pregen.originals.mounts import is_below
+from pregen.originals.mounts import is_below_any
 from pregen.originals.status import UNKNOWN, Original, OriginalState
 from pregen.thumbspec.naming import OWN_PROGRAMS, made_by, source_path
 from pregen.thumbspec.pngbuild import number
@@ -108,7 +108,7 @@ def chosen(
     return [
         each
         for each in failed
-        if (not paths or _is_below_any(each.path, paths))
+        if is_below_any(each.path, paths)
         and (not kinds or each.why in kinds)
         and (not programs or any(made_by(name, programs) for name in each.programs))
     ]
@@ -146,10 +146,6 @@ def _now(said: FailureRecord, original: Original) -> SourceState:
     size_differs = said.size_bytes is not None and said.size_bytes != original.size_bytes
     mtime_differs = said.mtime_s is not None and said.mtime_s != original.mtime_ns // 10**9
     return SourceState.CHANGED if size_differs or mtime_differs else SourceState.SAME
-
-
-def _is_below_any(path: bytes | None, above: Sequence[bytes]) -> bool:
-    return path is not None and any(is_below(path, one) for one in above)
 
 
 def gather(journal: Journal, cache: Cache, examiner: Examiner) -> list[Failed]:

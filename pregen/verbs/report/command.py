@@ -21,12 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pregen.journal import RecordedRun
-    from pregen.journal.history import SourceHistory
+    from pregen.journal.rows import SourceHistory
     from pregen.verbs.report.page import ReportFacts
-
-
-#: As many as anybody names by number.
-_RUNS = 100_000
 
 
 @click.pass_obj
@@ -42,32 +38,26 @@ def _report(session: Session, /, *, run_id: int | None, output: str) -> ExitCode
     with requires("report", "pregen report"):
         from pregen.verbs.report.page import render  # noqa: PLC0415 - may be missing, and takes 0.4 s
 
-    from pregen.journal.history import sources_of  # noqa: PLC0415 - no --help needs it
+    from pregen.journal.rows import sources_of  # noqa: PLC0415 - no --help needs it
 
-    path = session.journal_path
-    run = _run(path, run_id)
-    facts = _gather(run, sources_of(path, run.run_id), session.cache_root)
+    run = _run(session, run_id)
+    facts = _gather(run, sources_of(session.journal_path, run.run_id), session.cache_root)
     _write(output, render(facts))
     return ExitCode.DONE
 
 
-def _run(path: bytes, run_id: int | None) -> RecordedRun:
-    from pregen.journal import Journal  # noqa: PLC0415 - no --help needs it
-
+def _run(session: Session, run_id: int | None) -> RecordedRun:
     warnings: list[str] = []
-    journal = Journal.open(path, warnings.append, create=False)
-    try:
-        runs = journal.last_runs(_RUNS if run_id is not None else 1)
-    finally:
-        journal.close()
+    with session.journal(warnings.append) as journal:
+        last = journal.last_runs(1)
+        found = last if run_id is None else journal.last_runs(1, run_id)
     if warnings:
         raise UsageError(warnings[0])
-    if not runs:
+    if not last:
         raise UsageError("The journal knows of no run. Do one first: pregen run ~/Pictures")
-    found = next((run for run in runs if run_id in {None, run.run_id}), None)
-    if found is None:
+    if not found:
         raise UsageError(f"There is no run {run_id}. pregen status --runs 20 lists the last ones.")
-    return found
+    return found[0]
 
 
 def _gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: bytes) -> ReportFacts:

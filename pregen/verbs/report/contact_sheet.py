@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pregen.cache.store import Cache
-    from pregen.journal.history import SourceHistory
+    from pregen.journal.rows import SourceHistory
 
 #: Below this mean brightness nothing can be made out (of 255).
 DARK: Final = 12.0

@@ -15,7 +15,7 @@ from pregen.model import FAILURES, Kind, Stages
 from pregen.verbs.sampling import Reservoir
 
 if TYPE_CHECKING:
-    from pregen.journal.history import SourceHistory
+    from pregen.journal.rows import SourceHistory
 
 #: Points of a line over time: as many as a phone has room for.
 MOST_BUCKETS: Final = 80

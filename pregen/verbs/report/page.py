@@ -17,8 +17,7 @@ from pregen.verbs.report.charts import Series
 from pregen.verbs.report.figures import SIZES_MPX
 
 if TYPE_CHECKING:
-    from pregen.journal.history import SourceHistory
-    from pregen.journal.rows import RecordedRun
+    from pregen.journal.rows import RecordedRun, SourceHistory
     from pregen.verbs.report.contact_sheet import Sheet, Tile
     from pregen.verbs.report.figures import Figures, Loader
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _MEMBER: Final = re.compile(
     r"(?:\./)?(?:thumbnails/)?(normal|large|x-large|xx-large)/([0-9a-f]{32})\.png", re.ASCII
 )
+_FLAVORS: Final = {flavor.directory: flavor for flavor in Flavor}
 #: Seconds since 1970 have eleven digits until the year 5138.
 _MTIME: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _ORDINARY: Final = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
@@ -192,7 +193,7 @@ def _place(member: tarfile.TarInfo) -> EntryPlace:
         raise RefusedError("its name is none of an entry")
     if member.size > ENTRY_LIMIT_BYTES:
         raise RefusedError("it is too large for an entry")
-    return EntryPlace(Flavor.from_name(name[1]), name[2])
+    return EntryPlace(_FLAVORS[name[1]], name[2])
 
 
 def merge(

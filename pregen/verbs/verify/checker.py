@@ -19,7 +19,6 @@ from pregen.cache.opening import DIR_FLAGS, DIR_MODE
 from pregen.cache.store import is_dead_temp
 from pregen.errors import CacheError
 from pregen.imaging import review
-from pregen.originals.mounts import is_below
 from pregen.originals.status import UNKNOWN, Original, OriginalState
 from pregen.thumbspec.naming import key, source_path
 from pregen.thumbspec.pngchunks import PngError
@@ -46,6 +45,19 @@ _GNOME_TEMP: Final = ".gnome_desktop_thumbnail"
 _FOREIGN_TEMP_AGE_S: Final = 24 * 3600
 
 
+class Cure(Enum):
+    """What became of something bad. The values appear in `--json`: never rename."""
+
+    MENDED = "mended"
+    """Where it was."""
+    REMOVED = "removed"
+    """A run may make it anew."""
+    KEPT = "kept"
+    """It can be shown, and its original is not there now."""
+    LEFT = "left"
+    """It is not what it was, or may not be changed."""
+
+
 class Checked(NamedTuple):
     """Something in the cache, looked at."""
 
@@ -57,6 +69,8 @@ class Checked(NamedTuple):
     """The path of its original, if that is a file of this machine and known."""
     original: Original
     findings: tuple[EntryFlaw, ...]
+    cure: Cure | None = None
+    """What became of it; None: nothing was to be mended."""
 
     @property
     def flaws(self) -> frozenset[Flaw]:
@@ -113,17 +127,16 @@ class Checker:
     def _entries(
         self, items: Sequence[CacheFile], apply: Callable[..., Iterable[Anatomy | None]]
     ) -> Iterator[Checked]:
-        read = [_read(item) for item in items]
-        anatomies = apply(_examined, [data for _, data in read])
+        anatomies = apply(_examined, [_read(item) for item in items])
         found: list[tuple[CacheFile, Anatomy, str, bytes | None]] = []
-        for (item, data), first in zip(read, anatomies, strict=True):
+        for item, first in zip(items, anatomies, strict=True):
             sound = first
             for _ in range(_TRIES):
                 if sound is None or not sound.findings or item.unchanged():
                     break
                 fresh = item.folder.file(item.name)
-                item, data = _read(fresh) if fresh else (item, None)  # noqa: PLW2901 - it was replaced
-                sound = _examined(data)
+                item = fresh or item  # noqa: PLW2901 - it was replaced
+                sound = _examined(_read(fresh)) if fresh else None
             if sound is not None:
                 uri = sound.head.uri(item.key) if sound.head else ""
                 found.append((item, sound, uri, source_path(uri)))
@@ -142,26 +155,23 @@ class Checker:
 
     def _other(self, item: CacheFile) -> Checked | None:
         """Tell what is wrong with a file that is no entry; most are nobody's business."""
-        mode = item.stat.st_mode
-        finding, uri = None, ""
-        if ENTRY_NAME.fullmatch(item.name):
-            if stat.S_ISLNK(mode):
-                words = "a symbolic link stands in the place of an entry"
-                finding = EntryFlaw(Flaw.LINK, words)
-            elif not stat.S_ISREG(mode):
-                finding = EntryFlaw(
-                    Flaw.NOT_FILE, "what stands in the place of an entry is no file"
-                )
-        elif stat.S_ISREG(mode) and self._is_temp(item):
-            finding = EntryFlaw(Flaw.TEMP, "left behind by a program that died while it wrote")
-        elif stat.S_ISREG(mode) and item.name.endswith(_PNG) and (uri := _uri_in(item)):
-            words = "a thumbnail whose name is no md5: no program will find it"
-            finding = EntryFlaw(Flaw.NAME, words)
-        if finding is None:
+        mode, uri = item.stat.st_mode, ""
+        named, regular = ENTRY_NAME.fullmatch(item.name), stat.S_ISREG(mode)
+        if named and stat.S_ISLNK(mode):
+            found = Flaw.LINK, "a symbolic link stands in the place of an entry"
+        elif named and not regular:
+            found = Flaw.NOT_FILE, "what stands in the place of an entry is no file"
+        elif named or not regular:
+            return None
+        elif self._is_temp(item):
+            found = Flaw.TEMP, "left behind by a program that died while it wrote"
+        elif item.name.endswith(_PNG) and (uri := _uri_in(item)):
+            found = Flaw.NAME, "a thumbnail whose name is no md5: no program will find it"
+        else:
             return None
         path = source_path(uri)
         (original,) = self._examiner.originals([(path, uri, item.stat.st_mtime_ns)])
-        return Checked(item, item.path, uri, path, original, (finding,))
+        return Checked(item, item.path, uri, path, original, (EntryFlaw(*found),))
 
     def _is_temp(self, item: CacheFile) -> bool:
         if is_dead_temp(item):
@@ -170,34 +180,20 @@ class Checker:
         return bool(foreign) and self._now_s - item.stat.st_mtime > _FOREIGN_TEMP_AGE_S
 
 
-def is_within(checked: Checked, paths: Sequence[bytes]) -> bool:
-    """Tell whether an entry is of a file at or below one of these paths; all are when none is."""
-    if not paths:
-        return True
-    source = checked.source
-    return source is not None and any(is_below(source, path) for path in paths)
-
-
-def folder_of(checked: Checked) -> Folder | None:
-    """Return the folder something lies in; None: it is one."""
-    return checked.item.folder if checked.item else None
-
-
 def comparable(checked: Checked) -> bool:
     """Tell whether its picture can be compared with one made anew from its original."""
-    folder = folder_of(checked)
-    there = checked.original.state is OriginalState.THERE
-    return bool(folder and folder.flavor) and there and not checked.findings
+    has_picture = checked.item is not None and checked.item.folder.flavor is not None
+    return has_picture and checked.original.state is OriginalState.THERE and not checked.findings
 
 
-def _read(item: CacheFile) -> tuple[CacheFile, bytes | OSError | None]:
+def _read(item: CacheFile) -> bytes | OSError | None:
     """Return a file's content; None: it is gone; an error: it cannot be read."""
     try:
-        return item, item.read(ENTRY_LIMIT_BYTES + 1)
+        return item.read(ENTRY_LIMIT_BYTES + 1)
     except FileNotFoundError:
-        return item, None
+        return None
     except OSError as error:
-        return item, error
+        return error
 
 
 def _examined(data: bytes | OSError | None) -> Anatomy | None:
@@ -261,19 +257,6 @@ def by_siblings(keys: set[str], folders: Iterable[Folder]) -> dict[str, bytes]:
 
 
 # Clearing away what is bad, so that a run makes it anew; modes are mended where they are.
-
-
-class Cure(Enum):
-    """What became of something bad. The values appear in `--json`: never rename."""
-
-    MENDED = "mended"
-    """Where it was."""
-    REMOVED = "removed"
-    """A run may make it anew."""
-    KEPT = "kept"
-    """It can be shown, and its original is not there now."""
-    LEFT = "left"
-    """It is not what it was, or may not be changed."""
 
 
 def cure(checked: Checked) -> Cure:

@@ -42,8 +42,11 @@ def _verify(  # noqa: PLR0913 - an argument for each option
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
     from pregen.verbs.verify import report  # noqa: PLC0415 - likewise
-    from pregen.verbs.verify.deep import ComparisonStoppedError  # noqa: PLC0415 - likewise
-    from pregen.verbs.verify.verification import Verification, Verified  # noqa: PLC0415 - likewise
+    from pregen.verbs.verify.verification import (  # noqa: PLC0415 - likewise
+        ComparisonStoppedError,
+        Verification,
+        Verified,
+    )
 
     def tell(result: Verified, code: ExitCode) -> ExitCode:
         if json:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pregen.errors import ExitCode
-    from pregen.verbs.verify.verification import Bad, Verified
+    from pregen.verbs.verify.checker import Checked
+    from pregen.verbs.verify.verification import Verified
 
 
 _CURES = {
@@ -35,9 +36,8 @@ _AWAY = {
 _SHOWN = 20
 
 
-def bad_lines(root: bytes, bad: Bad) -> Iterator[str]:
+def bad_lines(root: bytes, checked: Checked) -> Iterator[str]:
     """Yield lines about one thing that is bad."""
-    checked = bad.checked
     where = checked.path.removeprefix(root).lstrip(b"/") or checked.path
     for finding in checked.findings:
         flaw = style(finding.flaw.value, fg="red")
@@ -45,8 +45,8 @@ def bad_lines(root: bytes, bad: Bad) -> Iterator[str]:
     whose = shown(checked.source) if checked.source is not None else printable(checked.uri)
     if whose:
         yield style(f"    of {whose}", dim=True)
-    if bad.cure and bad.cure not in {Cure.MENDED, Cure.REMOVED}:
-        yield style(f"    {_CURES[bad.cure]}", fg="yellow")
+    if checked.cure and checked.cure not in {Cure.MENDED, Cure.REMOVED}:
+        yield style(f"    {_CURES[checked.cure]}", fg="yellow")
 
 
 def end_lines(result: Verified, *, repair: bool) -> Iterator[str]:
@@ -90,9 +90,8 @@ def _repair_lines(result: Verified) -> Iterator[str]:
 # Records. Scripts rely on them: add keys, never rename
 
 
-def bad_record(bad: Bad) -> dict[str, Any]:
+def bad_record(checked: Checked) -> dict[str, Any]:
     """Return what is wrong with one thing in the cache."""
-    checked = bad.checked
     source = checked.source
     return {
         "v": VERSION,
@@ -105,13 +104,13 @@ def bad_record(bad: Bad) -> dict[str, Any]:
         "flaws": [
             {"flaw": finding.flaw.value, "reason": finding.reason} for finding in checked.findings
         ],
-        "cure": bad.cure and bad.cure.value,
+        "cure": checked.cure and checked.cure.value,
     }
 
 
 def summary_record(result: Verified, code: ExitCode) -> dict[str, Any]:
     """Return the last object."""
-    flaws = Counter(flaw.value for bad in result.bad for flaw in bad.checked.flaws)
+    flaws = Counter(flaw.value for bad in result.bad for flaw in bad.flaws)
     cures = Counter(bad.cure.value for bad in result.bad if bad.cure)
     return {
         "v": VERSION,

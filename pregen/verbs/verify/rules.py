@@ -11,10 +11,12 @@ import re
 import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pregen.cache.atomic import FILE_MODE
+from pregen.cache.opening import DIR_MODE
 from pregen.originals.status import UNKNOWN, Original, OriginalState
-from pregen.thumbspec.clients import Wanted, refusals, shown
+from pregen.thumbspec.clients import Wanted, shown
 from pregen.thumbspec.naming import OWN_PROGRAMS, key
-from pregen.thumbspec.pngbuild import REFITTED_FROM, identity_texts, number
+from pregen.thumbspec.pngbuild import REFITTED_FROM, number
 from pregen.thumbspec.pngtext import (
     IMAGE_HEIGHT,
     IMAGE_WIDTH,
@@ -26,7 +28,7 @@ from pregen.thumbspec.pngtext import (
     TextKind,
 )
 from pregen.thumbspec.uri import path_from_uri
-from pregen.thumbspec.validity import contradiction
+from pregen.thumbspec.validity import avoidable_refusals, contradiction
 from pregen.verbs.verify.anatomy import EntryFlaw, Flaw
 
 if TYPE_CHECKING:
@@ -40,8 +42,6 @@ _BITS: Final = 8
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.", re.DOTALL)
 #: A time or a size as any program writes it: tumbler's has a fraction, some pad with blanks.
 _NUMBER: Final = re.compile(r"\s*[+-]?[0-9]+(?:\.[0-9]+)?\s*", re.ASCII)
-_FILE_MODE: Final = 0o600
-_DIR_MODE: Final = 0o700
 #: KIO and libfm-qt write 0644. The folder, which is 0700, keeps others from reading that.
 _FOREIGN_BITS: Final = 0o022
 
@@ -81,7 +81,7 @@ def judge(place: FileStat, anatomy: Anatomy, original: Original = UNKNOWN) -> tu
 
 def judge_folder(mode: int) -> tuple[EntryFlaw, ...]:
     """Return what is wrong with a folder of the cache (standard, Thumbnail Saving: 0700)."""
-    return () if stat.S_IMODE(mode) == _DIR_MODE else (_mode(mode, _DIR_MODE),)
+    return () if stat.S_IMODE(mode) == DIR_MODE else (_mode(mode, DIR_MODE),)
 
 
 def _content(place: FileStat, head: PngHead, original: Original) -> Iterator[EntryFlaw]:
@@ -132,17 +132,10 @@ def _against(
     there = original.state is OriginalState.THERE
     if there and (words := contradiction(head, wanted)):
         yield EntryFlaw(Flaw.STALE, words)
-    elif ours and there and (refused := _avoidable(head, wanted)):
+    elif ours and there and (refused := avoidable_refusals(head, wanted)):
         yield EntryFlaw(Flaw.REFUSED, refused)
     elif ours and not there and any(text.kind is TextKind.ZTXT for text in head.texts):
         yield EntryFlaw(Flaw.REFUSED, "GLib does not read compressed texts (zTXt)")
-
-
-def _avoidable(head: PngHead, wanted: Wanted) -> str:
-    """Return which desktops refuse what the best texts would have them accept."""
-    refused = refusals(head, wanted)
-    best = refusals(head._replace(texts=identity_texts(*wanted)), wanted) if refused else {}
-    return "; ".join(f"{name}: {why}" for name, why in refused.items() if name not in best)
 
 
 def _edges(flavor: Flavor, head: PngHead, *, ours: bool) -> str:
@@ -166,10 +159,10 @@ def _is_ours(place: FileStat, head: PngHead | None) -> bool:
 
 def _rights(place: FileStat, head: PngHead | None) -> Iterator[EntryFlaw]:
     mode = stat.S_IMODE(place.mode)
-    if mode != _FILE_MODE and (
+    if mode != FILE_MODE and (
         _is_ours(place, head) or mode & _FOREIGN_BITS or not mode & stat.S_IRUSR
     ):
-        yield _mode(mode, _FILE_MODE)
+        yield _mode(mode, FILE_MODE)
     if place.uid != place.cache_uid:
         yield EntryFlaw(
             Flaw.OWNER, f"user {place.uid} owns it, the cache is user {place.cache_uid}'s"

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
+import random
+import tempfile
 from collections import Counter, defaultdict
-from contextlib import closing, suppress
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.cache.folder import ENTRY_NAME
-from pregen.config import WalkConfig
+from pregen.config import Decoder, WalkConfig
 from pregen.errors import ExitCode, UsageError
-from pregen.journal import Journal
+from pregen.imaging import review
 from pregen.model import ALL_FLAVORS, Flavor, Source
-from pregen.originals.status import OriginalState, judge
+from pregen.originals.mounts import is_below_any
+from pregen.originals.status import OriginalState
+from pregen.thumbspec.naming import entry_path
+from pregen.thumbspec.pngtext import MIMETYPE, SOFTWARE
+from pregen.thumbspec.uri import file_uri
 from pregen.verbs.run import run_over, run_unseen, values_for_files
-from pregen.verbs.verify.anatomy import Flaw
+from pregen.verbs.verify.anatomy import EntryFlaw, Flaw, dissect
 from pregen.verbs.verify.checker import (
     Checked,
     Checker,
@@ -25,9 +33,7 @@ from pregen.verbs.verify.checker import (
     by_siblings,
     comparable,
     cure,
-    is_within,
 )
-from pregen.verbs.verify.deep import compare, sampled
 from pregen.walk import walk
 
 if TYPE_CHECKING:
@@ -42,19 +48,11 @@ if TYPE_CHECKING:
 _TELL_EVERY = 256
 
 
-class Bad(NamedTuple):
-    """Something bad, and what became of it."""
-
-    checked: Checked
-    cure: Cure | None = None
-    """None: nothing was to be mended."""
-
-
 class Verified(NamedTuple):
     """The whole result."""
 
     root: bytes
-    bad: Sequence[Bad]
+    bad: Sequence[Checked]
     entries: int = 0
     """Looked at, fail records included."""
     compared: int = 0
@@ -108,13 +106,13 @@ class Verification:
             if checked.findings:
                 bad.append(checked)
                 continue
-            if not is_within(checked, self._paths):
+            if not is_below_any(checked.source, self._paths):
                 continue
             entries += 1
             states[checked.original.state] += 1
             if compares and comparable(checked):
                 candidates.append(checked)
-        bad = [each for each in self._with_owners(bad) if is_within(each, self._paths)]
+        bad = [each for each in self._with_owners(bad) if is_below_any(each.source, self._paths)]
         entries += sum(each.item is not None for each in bad)
         for checked, was_compared in compare(self._session, sampled(candidates, sample), told):
             compared += was_compared
@@ -122,7 +120,7 @@ class Verification:
                 bad.append(checked)
         return Verified(
             self._cache.root,
-            [Bad(each) for each in bad],
+            bad,
             entries,
             compared,
             states,
@@ -132,26 +130,22 @@ class Verification:
 
     def _with_owners(self, bad: list[Checked]) -> Iterator[Checked]:
         """Yield what is bad, with the original of what cannot say itself whose it is."""
-        lost = {each.item.key for each in bad if each.item and _is_lost(each)}
+        keys = [_lost_key(each) for each in bad]
+        lost = set(filter(None, keys))
         found: dict[str, bytes] = {}
         for sources in self._places_to_look() if lost else ():
             found.update(sources(lost - found.keys()))
             if len(found) == len(lost):
                 break
-        sights = self._examiner.look(list(set(found.values())))
-        for each in bad:
-            owner = found.get(each.item.key) if each.item and _is_lost(each) else None
-            if owner is None or each.item is None:
-                yield each
-            else:
-                written_ns = each.item.stat.st_mtime_ns
-                original = judge(owner, sights[owner], self._examiner.mounts, written_ns)
-                yield each._replace(source=owner, original=original)
+        owners = [found.get(key) for key in keys]
+        times_ns = [each.item.stat.st_mtime_ns if each.item else 0 for each in bad]
+        originals = self._examiner.originals([*zip(owners, keys, times_ns, strict=True)])
+        for each, owner, original in zip(bad, owners, originals, strict=True):
+            yield each if owner is None else each._replace(source=owner, original=original)
 
     def _places_to_look(self) -> Iterator[Callable[[set[str]], dict[str, bytes]]]:
         yield lambda keys: by_siblings(keys, self._cache.folders())
-        path = self._session.journal_path
-        with closing(Journal.open(path, lambda _message: None, create=False)) as journal:
+        with self._session.journal() as journal:
             yield lambda keys: by_path(keys, journal.sources())
         yield lambda keys: by_path(keys, self._walked())
 
@@ -177,9 +171,9 @@ class Verification:
         Raises:
             PregenError: the lock is taken, or the run could not be done.
         """
-        groups, unknown = self._to_make(each.checked for each in result.bad)
+        groups, unknown = self._to_make(result.bad)
         with self._session.locked(wait=wait):
-            cured = [Bad(each.checked, cure(each.checked)) for each in result.bad]
+            cured = [each._replace(cure=cure(each)) for each in result.bad]
         not_made: list[Outcome] = []
         for flavors, sources in groups.items():
             values = values_for_files(self._session, flavors=flavors, retry_failed=True)
@@ -191,7 +185,7 @@ class Verification:
             if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
                 return result._replace(bad=cured, not_made=not_made), code
         gone = {Cure.REMOVED, Cure.MENDED}
-        items = [each.checked.item for each in cured if each.checked.item and each.cure in gone]
+        items = [each.item for each in cured if each.item and each.cure in gone]
         still_bad = [each for each in self._checker.again(items) if each.findings]
         kept = any(each.cure in {Cure.KEPT, Cure.LEFT} for each in cured)
         code = ExitCode.BAD_ENTRIES if still_bad or kept else ExitCode.DONE
@@ -227,7 +221,90 @@ class Verification:
         return groups, unknown
 
 
-def _is_lost(checked: Checked) -> bool:
-    """Tell whether only its name can say whose it is."""
-    named = checked.item is not None and ENTRY_NAME.fullmatch(checked.item.name)
-    return bool(named) and (checked.source is None or Flaw.KEY in checked.flaws)
+def _lost_key(checked: Checked) -> str:
+    """Return the key of an entry of which nothing else can say whose it is; empty: it can."""
+    if checked.item is None or not ENTRY_NAME.fullmatch(checked.item.name):
+        return ""
+    return checked.item.key if checked.source is None or Flaw.KEY in checked.flaws else ""
+
+
+# `--deep`: entries against pictures made anew, in a cache for the moment. Made by a run as any
+# other, so that a source that kills its decoder kills no verification, and by libvips alone: not by
+# the decoder that most entries come from.
+
+#: Sources made at once: with all four flavors at most 1 GB of temporary files, usually 20 MB.
+_BATCH: Final = 250
+
+
+class ComparisonStoppedError(Exception):
+    """A signal ended the comparing."""
+
+    def __init__(self, code: ExitCode) -> None:
+        super().__init__()
+        self.code = code
+
+
+def sampled(candidates: list[Checked], number: int | None) -> list[Checked]:
+    """Return so many of them, drawn at random, or all."""
+    if number is None or number >= len(candidates):
+        return candidates
+    return random.SystemRandom().sample(candidates, number)
+
+
+def compare(
+    session: Session, candidates: Sequence[Checked], told: Callable[[int], None]
+) -> Iterator[tuple[Checked, bool]]:
+    """Yield each entry, with a finding more if its picture is wrong, and whether it was compared.
+
+    Raises:
+        PregenError: what ended the making before its time.
+        ComparisonStoppedError: a signal did.
+    """
+    by_source: dict[bytes, list[Checked]] = defaultdict(list)
+    for each in candidates:
+        if each.source is not None:
+            by_source[each.source].append(each)
+    sources, done = iter(by_source), 0
+    while batch := list(islice(sources, _BATCH)):
+        entries = [each for source in batch for each in by_source[source]]
+        flavors = {each.item.folder.flavor for each in entries if each.item}
+        wanted = sorted((one for one in flavors if one), key=lambda one: one.box_px)
+        with tempfile.TemporaryDirectory(prefix="pregen-verify-") as scratch:
+            root = os.path.join(os.fsencode(scratch), b"thumbnails")
+            values = values_for_files(
+                session, flavors=tuple(wanted), retry_failed=True, decoder=Decoder.VIPS
+            )
+            config = replace(session, cache=root).run_config(values)
+            code, _ = run_unseen(batch, replace(config, journal_path=b""))
+            if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
+                raise ComparisonStoppedError(code)
+            for each in entries:
+                yield _compared(each, root)
+        done += len(entries)
+        told(done)
+
+
+def _compared(checked: Checked, root: bytes) -> tuple[Checked, bool]:
+    item, source = checked.item, checked.source
+    flavor: Flavor | None = item.folder.flavor if item else None
+    if item is None or source is None or flavor is None:
+        return checked, False
+    try:
+        entry = item.read()
+        with open(entry_path(root, flavor, file_uri(source)), "rb") as file:
+            fresh = file.read()
+    except OSError:  # gone meanwhile; or it cannot be made here, or needs no entry
+        return checked, False
+    if _may_differ(entry, fresh) or not item.unchanged():
+        return checked, False
+    difference = review.difference(entry, fresh)
+    if not difference:
+        return checked, True
+    return checked._replace(findings=(EntryFlaw(Flaw.PICTURE, difference),)), True
+
+
+def _may_differ(entry: bytes, fresh: bytes) -> bool:
+    """Tell whether the maker may rightly have chosen another picture: each picks its own frame."""
+    maker, made = dissect(entry).head, dissect(fresh).head
+    ours = any(text.startswith("pregen ") for text in maker.values(SOFTWARE)) if maker else False
+    return not ours and made is not None and made.first(MIMETYPE).startswith("video/")

@@ -21,7 +21,7 @@ from pregen.cache.opening import OpenPolicy
 from pregen.cache.store import Cache
 from pregen.config import RunConfig
 from pregen.display.printer import RunReport
-from pregen.journal.folders import forget, known_below
+from pregen.journal.folders import known_below
 from pregen.originals.examiner import Examiner
 from pregen.thumbspec.naming import key
 from pregen.thumbspec.uri import all_uris, file_uri
@@ -80,7 +80,8 @@ def remove_gone(session: Session, folders: Iterable[bytes], gone: Iterable[bytes
     if not keys:
         return 0
     removed = _clean(session, Selection(missing=True), keys)
-    forget(journal_path, known)
+    with session.journal() as journal:  # what cannot be forgotten costs space only
+        journal.forget([*known])
     return removed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pregen.imaging.review import luminance
-from pregen.journal.history import SourceHistory
+from pregen.journal.rows import SourceHistory
 from pregen.model import Kind, Stages
 from pregen.verbs.report.contact_sheet import doubt
 from pregen.verbs.report.figures import MOST_PATHS, MOST_PATHS_IN_ALL, SLOWEST, Figures
