@@ -181,6 +181,10 @@ _BRADFORD: Final = np.array(
 #: sRGB's curve as a parametric curve of type 3 (ICC.1:2022, table 68).
 _SRGB_CURVE: Final = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 _BT709, _LINEAR, _DCI = 1, 8, 17
+#: XYZ under D50 -> linear sRGB: the inverse of its primaries as profiles have them.
+_TO_SRGB: Final = np.linalg.inv(
+    [[0.4360, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7139]]
+)
 
 
 def srgb_codes(transfer: int, gamma: float = 0.0) -> NDArray[np.uint8] | None:
@@ -239,6 +243,14 @@ def profile_of(primaries: _Primaries, white: _Point) -> bytes:
     header = struct.pack(">I4sI", 132 + len(table) - 4 + len(body), b"", 0x04000000)
     header += b"mntrRGB XYZ ".ljust(24, b"\0") + b"acsp" + bytes(28) + _fixed(*_D50)
     return header.ljust(128, b"\0") + table + body
+
+
+def lab_to_srgb(lab: Light) -> NDArray[np.uint8]:
+    """Return 8-bit sRGB for CIELab under D50, rows x columns x 3: L of 0 to 100, a and b."""
+    middle = (lab[..., :1] + 16) / 116
+    cubes = np.concatenate([middle + lab[..., 1:2] / 500, middle, middle - lab[..., 2:] / 200], -1)
+    xyz = np.where(cubes > 6 / 29, cubes**3, (cubes - 4 / 29) * (108 / 841)) * _D50
+    return _srgb_codes(np.clip(xyz @ _TO_SRGB.T, 0.0, 1.0))
 
 
 def _fixed(*values: float) -> bytes:

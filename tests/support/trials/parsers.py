@@ -255,6 +255,12 @@ def _netpbm(data: bytes) -> None:
             decoding.make(data, max_pixels=1 << 20)
 
 
+def _psd(data: bytes) -> None:
+    if data[:6] in {b"8BPS\0\1", b"8BPS\0\2"}:
+        with contextlib.suppress(Fault, MemoryError):
+            decoding.make(data, max_pixels=1 << 20)
+
+
 def _pngchunks(data: bytes) -> None:
     with contextlib.suppress(pngchunks.PngError):
         header = pngchunks.read_header(data)
@@ -427,6 +433,16 @@ def _pnms() -> list[bytes]:
     return [b"P6\n130 2\n255\n" + bytes(780), deep, b"P5\n140 4 15 " + bytes(560), b"P6 0 1 255 "]
 
 
+def _psds() -> list[bytes]:
+    picture = np.asarray(pictures.rgba(140, 5))
+    return [
+        pictures.psd(140, 5),
+        pictures.photoshop(picture, transparent=True),
+        pictures.photoshop(picture, big=True, orientation=6),
+        pictures.photoshop(picture[..., :1], mode=2),
+    ]
+
+
 def _codestreams() -> list[bytes]:
     return [encode(image(*_SMALL_PX), "JPEG2000", no_jp2=True)[:200], b"\xff\x52" + bytes(8)]
 
@@ -473,6 +489,7 @@ PARSERS: dict[str, Parser] = {
     "jpeg2000": Parser(_jpeg2000, cache(_codestreams)),
     "jxl-header": Parser(_jxl_header, cache(_jxl_headers)),
     "netpbm": Parser(_netpbm, cache(_pnms)),
+    "psd": Parser(_psd, cache(_psds)),
     "pngchunks": Parser(_pngchunks, cache(_pngs)),
     "pngtext": Parser(_pngtext, cache(_pngs)),
     "pngbuild": Parser(_pngbuild, cache(_pngs)),
