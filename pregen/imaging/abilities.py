@@ -25,6 +25,7 @@ _DISTRIBUTIONS = {
     "jpeg": "simplejpeg",
     "pillow": "pillow",
     "netpbm": "numpy",
+    "psd": "numpy",
     "heic": "pillow-heif",
     "raw": "rawpy",
     "video": "av",

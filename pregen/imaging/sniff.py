@@ -28,7 +28,8 @@ ICO = Format("ico", "image/vnd.microsoft.icon", "pillow")
 CUR = Format("cur", "image/x-win-bitmap", "pillow")
 TGA = Format("tga", "image/x-tga", "pillow")
 PCX = Format("pcx", "image/vnd.zbrush.pcx", "pillow")
-PSD = Format("psd", "image/vnd.adobe.photoshop", "pillow")
+PSD = Format("psd", "image/vnd.adobe.photoshop", "psd")
+PSB = Format("psb", "image/vnd.adobe.photoshop", "psd")
 JP2 = Format("jp2", "image/jp2", "pillow")
 JPX = Format("jp2", "image/jpx", "pillow")
 JPM = Format("jpm", "image/jpm")
@@ -57,6 +58,7 @@ _PREFIXES: tuple[tuple[bytes, Format], ...] = (
     (b"GIF87a", GIF),
     (b"GIF89a", GIF),
     (b"8BPS\x00\x01", PSD),
+    (b"8BPS\x00\x02", PSB),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", JP2),
     (b"\xff\x4f\xff\x51", J2K),
     (b"\xff\x0a", JXL),
@@ -75,7 +77,6 @@ _PREFIXES: tuple[tuple[bytes, Format], ...] = (
     (b"\x00\x00\x01\xba", _video("video/mpeg")),
     (b"\x00\x00\x01\xb3", _video("video/mpeg")),
     (b"gimp xcf ", Format("xcf", "image/x-xcf")),
-    (b"8BPS\x00\x02", Format("psb", "image/vnd.adobe.photoshop")),
     (b"\x76\x2f\x31\x01", Format("exr", "image/x-exr")),
     (b"#?RADIANCE", Format("hdr", "image/vnd.radiance")),
     (b"SIMPLE  =", Format("fits", "image/fits")),
@@ -90,7 +91,7 @@ _PREFIXES: tuple[tuple[bytes, Format], ...] = (
 #: All that `sniff` can answer, the frequent ones first.
 FORMATS: tuple[Format, ...] = (
     JPEG, PNG, GIF, WEBP, TIFF, *isobmff.PICTURES, *tiff.FORMATS, JXL, JP2, JPX, J2K, JPM, PSD,
-    SVG, SVGZ, BMP, ICO, CUR, TGA, PCX, QOI, *_NETPBM.values(), PDF, *isobmff.VIDEOS,
+    PSB, SVG, SVGZ, BMP, ICO, CUR, TGA, PCX, QOI, *_NETPBM.values(), PDF, *isobmff.VIDEOS,
     *map(_video, ("video/x-matroska", "video/webm", "video/vnd.avi", "video/mp2t",
                   "video/x-theora+ogg")),
     *(found for _, found in _PREFIXES),

@@ -51,7 +51,7 @@ def test_real_files_of_other_formats_end_as_they_should(library: Library) -> Non
         "clip.mov": "made",
         "clip.mp4": "made",
         "clip.mts": "made",
-        "tiny-cmyk16.psd": "small",  # and of 16 bits a channel, which are not read
+        "tiny-cmyk16.psd": "small",
         "tiny-interlaced.png": "small",
         "tiny.bmp": "small",
         "tiny.gif": "small",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pylibjxl
@@ -10,13 +11,20 @@ import pytest
 from PIL import Image
 
 from pregen.imaging import faults
+from pregen.imaging.containers import jxl
 from pregen.imaging.runtime import pyvips
+from pregen.imaging.source_bytes import DamagedError, SourceBytes
 from pregen.model import Flavor
-from tests.support.files import broken, pictures
+from tests.support.files import broken, pictures, profiles
 from tests.support.files.heifs import BLUE, GREEN, RED, WHITE, corners
-from tests.support.files.photo import psnr_db
+from tests.support.files.photo import photo, psnr_db
 from tests.support.files.pictures import image
+from tests.support.judges import others
 from tests.support.judges.decoding import large, make, pixels_of
+from tests.support.running.capabilities import Capability, needs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _db(shown: Image.Image, wanted: Image.Image) -> float:
@@ -66,3 +74,101 @@ def test_one_that_ends_early_is_truncated_where_it_says_how_long_it_is(share: fl
         make(broken.truncated(boxed, share))
     with pytest.raises(faults.InvalidPicture, match="ends early"):
         make(broken.truncated(_jxl(picture), share))
+
+
+_P3_BY_NUMBER = "RGB_D65_DCI_Rel_SRG"
+
+
+def _rgba(width_px: int = 640, height_px: int = 480) -> Image.Image:
+    vivid = photo(width_px, height_px, seed=6)
+    rgb = (vivid / 2 + vivid.mean(-1, keepdims=True) / 2).astype(np.uint8)
+    picture = Image.fromarray(rgb)
+    ramp = np.broadcast_to(np.linspace(60, 255, width_px).astype(np.uint8), (height_px, width_px))
+    picture.putalpha(Image.fromarray(np.ascontiguousarray(ramp)))
+    return picture
+
+
+def _by_cjxl(folder: Path, picture: Image.Image, profile: bytes, *options: str) -> Path:
+    stored = folder / "a.png"
+    picture.save(stored, icc_profile=profile or None)
+    others.run("cjxl", stored, folder / "a.jxl", "-e", "3", *options)
+    return folder / "a.jxl"
+
+
+@needs(Capability.JXL_TOOLS)
+@pytest.mark.parametrize("lossy", [False, True], ids=["lossless", "lossy"])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+@pytest.mark.parametrize("profile", ["none", "told by coordinates", "gamma", "linear"])
+def test_colours_are_those_of_the_profile(
+    tmp_path: Path,
+    mode: str,
+    profile: str,
+    lossy: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    grey = mode[0] == "L"
+    icc = {
+        "none": b"",
+        "told by coordinates": profiles.grey() if grey else profiles.display_p3(),
+        "gamma": profiles.grey() if grey else profiles.display_p3(gamma=1.8),
+        "linear": b"" if grey else profiles.display_p3(linear=True),
+    }[profile]
+    picture = _rgba().convert(mode)
+    path = _by_cjxl(tmp_path, picture, icc, "-d", "1" if lossy else "0")
+    colours, alpha = others.levels_apart(large(path.read_bytes()), others.djxl(path))
+    assert colours < others.LEVELS
+    assert alpha < others.LEVELS
+
+
+@needs(Capability.JXL_TOOLS)
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("RGB", _P3_BY_NUMBER), ("RGBA", _P3_BY_NUMBER), ("RGB", "RGB_D65_SRG_Rel_Lin"),
+        ("RGB", "RGB_D65_SRG_Rel_709"), ("RGB", "RGB_D65_202_Rel_g0.5"),
+        ("RGB", "RGB_DCI_DCI_Rel_DCI"),
+        ("RGB", "RGB_EER_SRG_Rel_SRG"), ("L", "Gra_D65_Rel_Lin"), ("LA", "Gra_D65_Rel_g0.7"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("distance", ["0", "1"])
+def test_colours_told_by_numbers_are_those(
+    tmp_path: Path, mode: str, told: str, distance: str
+) -> None:
+    path = _by_cjxl(
+        tmp_path, _rgba().convert(mode), b"", "-d", distance, "-x", f"color_space={told}"
+    )
+    colours, alpha = others.levels_apart(large(path.read_bytes()), others.djxl(path))
+    assert colours < others.LEVELS
+    assert alpha < others.LEVELS
+
+
+def _said_to_be_multiplied(data: bytes) -> bytes:
+    """Say so in the header, which no writer here has an option for.
+
+    In place of the bit that says "an alpha as usual": kind 0, whole numbers, of 7 + 1 bits, not
+    smaller, no name, multiplied in. That is 16 bits more, so that all behind
+    it stays on its bytes.
+    """
+    wanted = jxl.read(SourceBytes.of(data))._replace(premultiplied=True)
+    start = data.index(b"\xff\x0a", 12 if data[:2] == bytes(2) else 0)
+    bits = "".join(f"{byte:08b}"[::-1] for byte in data[start:])
+    alpha = "00001111100000001"
+    for at in range(32, 120):
+        changed = bits[:at] + alpha + bits[at + 1 :]
+        out = bytes(int(changed[i : i + 8][::-1], 2) for i in range(0, len(changed), 8))
+        with contextlib.suppress(DamagedError):
+            if jxl.read(SourceBytes.of(out)) == wanted:
+                return out
+    raise AssertionError("there is no such bit")
+
+
+def test_an_alpha_that_is_multiplied_in_is_taken_out(tmp_path: Path) -> None:
+    rgba = np.asarray(_rgba())
+    multiplied = rgba.copy()
+    multiplied[..., :3] = rgba[..., :3] * (rgba[..., 3:] / 255) + 0.5
+    path = tmp_path / "a.jxl"
+    path.write_bytes(_said_to_be_multiplied(_jxl(Image.fromarray(multiplied), lossless=True)))
+    found = large(path.read_bytes())
+    # djxl is no judge of this: it writes what is multiplied into a PNG, where it must not be.
+    colours, alpha = others.levels_apart(found, _rgba())
+    assert colours < others.LEVELS
+    assert alpha < others.LEVELS

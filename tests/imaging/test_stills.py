@@ -6,7 +6,6 @@ import gzip
 import importlib
 import io
 import os
-import struct
 import subprocess
 import sys
 import time
@@ -163,7 +162,7 @@ def test_the_other_kinds_of_pnm_are_pillows(magic: bytes) -> None:
     assert (made.loader, made.width_px, made.height_px) == ("pillow", 160, 8)
 
 
-# --- ICO, CUR, QOI, PSD ---------------------------------------------------------------------------
+# --- ICO, CUR, QOI ---------------------------------------------------------------------------
 
 
 def test_an_icon_shows_its_largest_picture() -> None:
@@ -171,16 +170,6 @@ def test_an_icon_shows_its_largest_picture() -> None:
     assert make(data).width_px == 256
     cursor = b"\0\0\2\0" + data[4:]
     assert make(cursor).width_px in {16, 256}
-
-
-def test_a_psd_pillow_cannot_read_is_unsupported_unless_it_is_small() -> None:
-    def deep(width_px: int, height_px: int) -> bytes:
-        head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, height_px, width_px, 16, 3)
-        return head + bytes(12 + 2 + width_px * height_px * 6)
-
-    assert make(deep(100, 60)).small
-    with pytest.raises(faults.Unsupported, match="16 bits"):
-        make(deep(400, 300))
 
 
 # --- SVG ------------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ from pregen.imaging.faults import (
     Fault,
     InvalidPicture,
     TruncatedPicture,
-    Unsupported,
     fault_of_error,
 )
 from pregen.imaging.pixels import colour
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 _FORMATS: Final = {
     "avif": "AVIF", "jp2": "JPEG2000", "j2k": "JPEG2000", "bmp": "BMP", "ico": "ICO", "cur": "ICO",
-    "tga": "TGA", "pcx": "PCX", "ppm": "PPM", "psd": "PSD", "qoi": "QOI",
+    "tga": "TGA", "pcx": "PCX", "ppm": "PPM", "qoi": "QOI",
 }  # fmt: skip
 #: Modes that numpy and libvips understand as they are -> libvips' interpretation.
 _MODES: Final = {
@@ -146,31 +145,9 @@ class PillowPicture(Opened):
             ) from fault
 
 
-class SizedOnly(Opened):
-    """A picture of which only the size can be read: that it is small needs no more."""
-
-    loader = "pillow"
-
-    def __init__(self, width_px: int, height_px: int, fault: Fault) -> None:
-        self.width_px = width_px
-        self.height_px = height_px
-        self._fault = fault
-
-    def decode(self, box_px: int) -> Pixels:  # noqa: ARG002 - `base.Opened`'s signature
-        """Raise why not."""
-        raise self._fault
-
-
 def open_picture(request: Request) -> Opened:
     """Read the header. Raises Fault when Pillow refuses it."""
-    try:
-        return PillowPicture(request)
-    except Unsupported as fault:
-        if request.format.name != "psd":
-            raise
-        # Adobe, Photoshop File Formats: rows, then columns.
-        height_px, width_px = struct.unpack_from(">II", request.source.head, 14)
-        return SizedOnly(width_px, height_px, fault)
+    return PillowPicture(request)
 
 
 def _reraise_if_unreadable(error: Exception) -> None:
@@ -182,12 +159,6 @@ def _reraise_if_unreadable(error: Exception) -> None:
 def _refusal(request: Request) -> Fault:
     """Why Pillow did not take a file whose first bytes are right."""
     name = request.format.name.upper()
-    if name == "PSD":
-        depth = int.from_bytes(request.source.head[22:24], "big")
-        if depth in {1, 16, 32}:
-            return Unsupported(
-                f"PSD with {depth} bits per channel: only 8 are read", request.format.mime
-            )
     if name == "AVIF" and heif.ends_early(request.source):
         return TruncatedPicture()
     return InvalidPicture(f"its {name} header is damaged")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import struct
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -135,6 +136,10 @@ def hdr_to_srgb(signal: Light, transfer: int) -> NDArray[np.uint8]:
     else:
         light = np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004 - IEC 61966-2-1
     light = np.clip(light @ _TO_709.T, 0.0, 1.0)
+    return _srgb_codes(light)
+
+
+def _srgb_codes(light: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004 - IEC 61966-2-1
     return np.asarray(coded * 255 + 0.5, np.uint8)
 
@@ -158,6 +163,99 @@ def _rolled_off(light: Light) -> Light:
     above = np.maximum(brightest - _KNEE, 0) / (1 - _KNEE)
     wanted = np.where(above > 0, _KNEE + (1 - _KNEE) * (1 - np.exp(-above)), brightest)
     return np.asarray(light * (wanted / np.maximum(brightest, 1e-9)))
+
+
+# --- Colour told by coordinates and a curve, as JPEG XL does -------------------------------------
+
+_Point = tuple[float, float]
+_Primaries = tuple[_Point, _Point, _Point]
+#: What primaries and a white may differ by from those of sRGB without being others.
+_SAME_COORDINATE: Final = 0.002
+_SRGB_PRIMARIES: Final = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
+_D65: Final = (0.3127, 0.3290)
+#: The white of profiles, and the matrix to the cones' answers (ICC.1:2022, 7.2.16 and annex E).
+_D50: Final = np.array([0.9642, 1.0, 0.8249])
+_BRADFORD: Final = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+)
+#: sRGB's curve as a parametric curve of type 3 (ICC.1:2022, table 68).
+_SRGB_CURVE: Final = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+_BT709, _LINEAR, _DCI = 1, 8, 17
+#: XYZ under D50 -> linear sRGB: the inverse of its primaries as profiles have them.
+_TO_SRGB: Final = np.linalg.inv(
+    [[0.4360, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7139]]
+)
+
+
+def srgb_codes(transfer: int, gamma: float = 0.0) -> NDArray[np.uint8] | None:
+    """Return sRGB's 8-bit code for each code of a transfer function; None where it is sRGB's.
+
+    Args:
+        transfer: H.273's number; one that is not known is taken for sRGB's.
+        gamma: the exponent that makes light of a signal, instead of a number; 0 for none.
+    """
+    signal = np.arange(256) / 255
+    if gamma:
+        light = signal**gamma
+    elif transfer == _LINEAR:
+        light = signal
+    elif transfer == _BT709:
+        light = np.where(signal < 0.081, signal / 4.5, ((signal + 0.099) / 1.099) ** (1 / 0.45))  # noqa: PLR2004 - BT.709-6, 1.2
+    elif transfer == _DCI:
+        light = signal**2.6
+    else:
+        return None
+    return _srgb_codes(light)
+
+
+def is_near_srgb(primaries: _Primaries, white: _Point) -> bool:
+    """True for the primaries and the white of sRGB."""
+    told = np.array([*primaries, white]) - np.array([*_SRGB_PRIMARIES, _D65])
+    return bool(np.abs(told).max() <= _SAME_COORDINATE)
+
+
+def profile_of(primaries: _Primaries, white: _Point) -> bytes:
+    """Return an ICC profile of these primaries, adapted from this white, with sRGB's curve.
+
+    Empty where they span no space.
+    """
+    try:
+        columns = np.array([(x / y, 1.0, (1 - x - y) / y) for x, y in primaries]).T
+        light = np.array([white[0] / white[1], 1.0, (1 - white[0] - white[1]) / white[1]])
+        adapt = np.diag((_BRADFORD @ _D50) / (_BRADFORD @ light))
+        bradford = np.linalg.inv(_BRADFORD) @ adapt @ _BRADFORD
+        columns = bradford @ columns * np.linalg.solve(columns, light)
+    except (ZeroDivisionError, np.linalg.LinAlgError):
+        return b""
+    if not np.abs(columns).max() < 4:  # noqa: PLR2004 - no light is that far from white; NaN is not either
+        return b""
+    tags = {
+        name: b"XYZ " + bytes(4) + _fixed(*column)
+        for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns.T, strict=True)
+    }
+    tags |= {b"wtpt": b"XYZ " + bytes(4) + _fixed(*_D50)}
+    curve = b"para" + struct.pack(">IHH", 0, 3, 0) + _fixed(*_SRGB_CURVE)
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, data in tags.items():
+        table += name + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(data))
+        body += data
+    header = struct.pack(">I4sI", 132 + len(table) - 4 + len(body), b"", 0x04000000)
+    header += b"mntrRGB XYZ ".ljust(24, b"\0") + b"acsp" + bytes(28) + _fixed(*_D50)
+    return header.ljust(128, b"\0") + table + body
+
+
+def lab_to_srgb(lab: Light) -> NDArray[np.uint8]:
+    """Return 8-bit sRGB for CIELab under D50, rows x columns x 3: L of 0 to 100, a and b."""
+    middle = (lab[..., :1] + 16) / 116
+    cubes = np.concatenate([middle + lab[..., 1:2] / 500, middle, middle - lab[..., 2:] / 200], -1)
+    xyz = np.where(cubes > 6 / 29, cubes**3, (cubes - 4 / 29) * (108 / 841)) * _D50
+    return _srgb_codes(np.clip(xyz @ _TO_SRGB.T, 0.0, 1.0))
+
+
+def _fixed(*values: float) -> bytes:
+    """s15Fixed16Number."""
+    return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
 
 
 # --- Colour told by numbers (ITU-T H.273) instead of a profile, as HEIC and AVIF do --------------

@@ -149,6 +149,37 @@ def psd(width_px: int = 640, height_px: int = 480, seed: int = 0) -> bytes:
     return header + bytes(4) + bytes(4) + bytes(4) + bytes(2) + planes.tobytes()
 
 
+def photoshop(
+    samples: Pixels, *, transparent: bool = False, big: bool = False, mode: int = 3,
+    orientation: int = 1,
+) -> bytes:  # fmt: skip
+    """Return a Photoshop file whose rows are run-length encoded, of rows x columns x channels."""
+    height_px, width_px, channels = samples.shape
+    rows = [
+        b"".join(
+            bytes([len(line[at : at + 128]) - 1]) + line[at : at + 128]
+            for at in range(0, len(line), 128)
+        )
+        for plane in np.moveaxis(samples, -1, 0)
+        for line in map(bytes, np.ascontiguousarray(plane))
+    ]  # fmt: skip
+    body = exif(orientation).removeprefix(b"Exif\0\0")
+    resources = b"8BIM" + struct.pack(">HHI", 1058, 0, len(body)) + body + bytes(len(body) % 2)
+    wide, count = (">Q", ">I") if big else (">I", ">H")
+    layers = struct.pack(wide, 2) + struct.pack(">h", -1) + bytes(4) if transparent else b""
+    palette = bytes(range(256)) * 3 if mode == 2 else b""
+    return b"".join(
+        [
+            struct.pack(
+                ">4sH6xHIIHH", b"8BPS", 1 + big, channels, height_px, width_px, 8, mode
+            ),
+            struct.pack(">I", len(palette)), palette, struct.pack(">I", len(resources)), resources,
+            struct.pack(wide, len(layers)), layers,
+            b"\0\1", *(struct.pack(count, len(row)) for row in rows), *rows,
+        ]
+    )  # fmt: skip
+
+
 def every_format() -> dict[str, bytes]:
     """Return one ordinary picture of each format pregen decodes without an extra, by file name."""
     picture = image(640, 427, seed=11)

@@ -25,11 +25,13 @@ def _text(text: str) -> bytes:
     return b"mluc" + struct.pack(">IIIHHII", 0, 1, 12, 0x656E, 0x5553, len(encoded), 28) + encoded
 
 
-def display_p3(*, linear: bool = False) -> bytes:
-    """Return a matrix profile with the Display-P3 primaries, and sRGB's curve or none."""
+def display_p3(*, linear: bool = False, gamma: float = 0.0) -> bytes:
+    """Return a matrix profile with the Display-P3 primaries, and sRGB's curve, a gamma or none."""
     curve = b"para" + struct.pack(">IHH", 0, 3, 0) + fixed(*_CURVE)
     if linear:
         curve = b"curv" + struct.pack(">II", 0, 0)
+    if gamma:
+        curve = b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256))
     tags = {name: b"XYZ " + bytes(4) + fixed(*xyz) for name, xyz in _PRIMARIES.items()}
     return assembled(b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
 

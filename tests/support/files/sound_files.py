@@ -59,6 +59,8 @@ def _made() -> Iterator[bytes]:
     yield pictures.png16(*_EDGES_PX)
     yield pictures.interlaced_png(*_EDGES_PX)
     yield pictures.psd(*_EDGES_PX)
+    yield pictures.photoshop(np.asarray(pictures.rgba(*_EDGES_PX)), transparent=True)
+    yield pictures.photoshop(np.asarray(picture), big=True, orientation=6)
     yield pictures.svg()
     yield gzip.compress(_DRAWING)
     yield _DRAWING

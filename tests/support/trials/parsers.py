@@ -14,12 +14,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+import pylibjxl
+
 import pregen
 from pregen.imaging import sniff
-from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, tiff
+from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, jxl, tiff
 from pregen.imaging.decoders import jpeg as jpeg_decoder
 from pregen.imaging.decoders import pillow
 from pregen.imaging.faults import Fault, fault_of_message
+from pregen.imaging.pixels import colour
 from pregen.imaging.previews import jpeg_previews, layout, raw
 from pregen.imaging.source_bytes import MAX_PIECE_BYTES, DamagedError, SourceBytes
 from pregen.model import Flavor
@@ -237,8 +241,22 @@ def _jpeg2000(data: bytes) -> None:
     assert 0 <= pillow._resolutions(data) <= 0xFF
 
 
+def _jxl_header(data: bytes) -> None:
+    with contextlib.suppress(DamagedError):
+        header = jxl.read(SourceBytes.of(data))
+        colour.srgb_codes(header.transfer, header.gamma)
+        colour.is_near_srgb(header.primaries, header.white)
+        assert len(colour.profile_of(header.primaries, header.white)) < 1000
+
+
 def _netpbm(data: bytes) -> None:
     if data[:2] in {b"P5", b"P6"}:
+        with contextlib.suppress(Fault, MemoryError):
+            decoding.make(data, max_pixels=1 << 20)
+
+
+def _psd(data: bytes) -> None:
+    if data[:6] in {b"8BPS\0\1", b"8BPS\0\2"}:
         with contextlib.suppress(Fault, MemoryError):
             decoding.make(data, max_pixels=1 << 20)
 
@@ -415,8 +433,35 @@ def _pnms() -> list[bytes]:
     return [b"P6\n130 2\n255\n" + bytes(780), deep, b"P5\n140 4 15 " + bytes(560), b"P6 0 1 255 "]
 
 
+def _psds() -> list[bytes]:
+    picture = np.asarray(pictures.rgba(140, 5))
+    return [
+        pictures.psd(140, 5),
+        pictures.photoshop(picture, transparent=True),
+        pictures.photoshop(picture, big=True, orientation=6),
+        pictures.photoshop(picture[..., :1], mode=2),
+    ]
+
+
 def _codestreams() -> list[bytes]:
     return [encode(image(*_SMALL_PX), "JPEG2000", no_jp2=True)[:200], b"\xff\x52" + bytes(8)]
+
+
+_JXL_HEADERS = (
+    "ff0af83e9020e4cca828e22528084d89fb267e57c869496807130502712100128802003454d005c93984a981",
+    "ff0af83e9090c98d00128802003454d005c93984a981f131256f656b4d2a5de5120000151a9254000c000060",
+    "ff0af83e90142d0200128802004cd360c38d91592146b1160550b137310e5de5120000151a92040a0c000060",
+    "ff0af83eb084fb850109f300d4cae13e027b755b3a2626415cec6a051af85917624065ad45b0a56619545dd0",
+    "ff0af83e9046f70724cc03502b870b3eecd56da9899904d8a6af020dadd6851872adb508a7c571cc4c5b536d",
+)
+
+
+def _jxl_headers() -> list[bytes]:
+    """Headers as cjxl writes them: P3 by coordinates and by number, linear grey, a profile."""
+    return [
+        *(bytes.fromhex(text) + bytes(24) for text in _JXL_HEADERS),
+        bytes(pylibjxl.encode(np.asarray(image(*_SMALL_PX)), exif=pictures.exif(6)))[:400],
+    ]
 
 
 PARSERS: dict[str, Parser] = {
@@ -442,7 +487,9 @@ PARSERS: dict[str, Parser] = {
     "icon": Parser(_icon, cache(_icons)),
     "messages": Parser(_messages, cache(_words)),
     "jpeg2000": Parser(_jpeg2000, cache(_codestreams)),
+    "jxl-header": Parser(_jxl_header, cache(_jxl_headers)),
     "netpbm": Parser(_netpbm, cache(_pnms)),
+    "psd": Parser(_psd, cache(_psds)),
     "pngchunks": Parser(_pngchunks, cache(_pngs)),
     "pngtext": Parser(_pngtext, cache(_pngs)),
     "pngbuild": Parser(_pngbuild, cache(_pngs)),
