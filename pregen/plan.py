@@ -42,22 +42,22 @@ _MAKE = Action.MAKE
 #: Tuples, not sets: an enum's hash is a call.
 _GOOD = (_FRESH, _MISSING, _REFIT)
 
-_BEFORE = "it could not be decoded before and has not changed since; --retry-failed tries again"
+_BEFORE = "decoding failed earlier, and the file has not changed since; --retry-failed tries again"
 _WHY_BARRED = {
     Kind.SMALL: (Kind.SMALL, ""),
     Kind.NOT_PICTURE: (Kind.NOT_PICTURE, ""),
     Kind.CRASHED: (
         Kind.FAILED_BEFORE,
-        "it crashed a worker before and has not changed since; --retry-failed tries again",
+        "it crashed a worker earlier and has not changed since; --retry-failed tries again",
     ),
     Kind.TIMED_OUT: (
         Kind.FAILED_BEFORE,
-        "it took too long before and has not changed since; --retry-failed tries again",
+        "it exceeded the time limit earlier and has not changed since; --retry-failed tries again",
     ),
 }
 #: Failures among the journal's hints: `--retry-failed` is for these.
 _FAILED = frozenset({Kind.CRASHED, Kind.TIMED_OUT})
-_LEFT_ALONE = "an entry is stale, and --missing-only makes only those that are not there"
+_LEFT_ALONE = "its thumbnail is stale, and --missing-only creates only missing ones"
 
 
 class Entries(NamedTuple):

@@ -146,16 +146,16 @@ class Checker:
         finding, uri = None, ""
         if ENTRY_NAME.fullmatch(item.name):
             if stat.S_ISLNK(mode):
-                words = "a symbolic link stands in the place of an entry"
+                words = "the entry is a symbolic link"
                 finding = EntryFlaw(Flaw.LINK, words)
             elif not stat.S_ISREG(mode):
                 finding = EntryFlaw(
-                    Flaw.NOT_FILE, "what stands in the place of an entry is no file"
+                    Flaw.NOT_FILE, "the name of an entry is taken by something that is not a file"
                 )
         elif stat.S_ISREG(mode) and self._is_temp(item):
-            finding = EntryFlaw(Flaw.TEMP, "left behind by a program that died while it wrote")
+            finding = EntryFlaw(Flaw.TEMP, "left by a program that died while writing")
         elif stat.S_ISREG(mode) and item.name.endswith(_PNG) and (uri := _uri_in(item)):
-            words = "a thumbnail whose name is no md5: no program will find it"
+            words = "its name is not an md5: no program will find it"
             finding = EntryFlaw(Flaw.NAME, words)
         if finding is None:
             return None
