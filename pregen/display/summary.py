@@ -43,7 +43,7 @@ _ENTRY_BYTES: Mapping[Flavor, int] = {
     Flavor.XX_LARGE: 1_394_000,
 }
 _NOT_BEGUN = "when the run ended"
-_PASSED_OVER = "hidden, or not a picture by name"
+_PASSED_OVER = "hidden, not selected, or not a picture by name"
 _STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.READER_GONE})
 
 

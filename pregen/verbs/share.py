@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def _share(
     session: Session, /, *, paths: tuple[bytes, ...], recursive: bool, update: bool, **values: Any
 ) -> ExitCode:
-    """Make thumbnails beside the originals, in a folder .sh_thumbnails in each folder of PATHs.
+    """Store thumbnails beside the pictures, in a folder .sh_thumbnails in each folder of PATHs.
 
     For media and shares that others mount: the thumbnails travel with the pictures. They get the
     owner, group and mode of the pictures. Existing thumbnails stay, even outdated ones, unless

@@ -102,9 +102,9 @@ def _import(session: Session, /, *, sources: tuple[bytes, ...], wait: bool, json
                     merge(found, cache, tally, told)
             except (ArchiveError, OSError) as error:
                 why = getattr(error, "strerror", None) or str(error)
+                before = plural(tally.taken, "entry", "entries")
                 trouble = (
-                    f"{_shown(source)} cannot be read further: {why}. The entries before "
-                    "that were imported."
+                    f"{_shown(source)} cannot be read further: {why}. {before} imported before."
                 )
                 break
     code = _ended(tally, "imported", json=json, told=told, trouble=trouble)
