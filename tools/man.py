@@ -30,9 +30,10 @@ ENVIRONMENT = (
     (
         "PREGEN_<NAME>",
         (
-            "Sets a setting of `run`: --max-pixels is PREGEN_MAX_PIXELS. The command line goes "
-            "before it, the configuration file after it. What one call does (--force, --yes, "
-            "--repair, --forget, limits of a verb) has no variable: one that is set is refused."
+            "Sets a setting of `run`: --max-pixels is PREGEN_MAX_PIXELS. The command line takes "
+            "precedence over it, and it takes precedence over the configuration file. Actions and "
+            "limits of one verb (--force, --yes, --repair, --forget, --under) have no variable: "
+            "pregen refuses one that is set."
         ),
     ),
     ("PREGEN_CACHE", "The thumbnails folder that every verb works on, as --cache."),

@@ -119,5 +119,5 @@ def _make_ancestors(path: bytes) -> None:
         if not os.path.isdir(path):
             raise CacheError(
                 f"{shown(path)} is not a directory, or is a dangling symbolic link: move it "
-                "away, mount its disk, or set XDG_CACHE_HOME"
+                "away, mount the disk of its target, or set XDG_CACHE_HOME"
             )

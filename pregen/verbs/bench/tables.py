@@ -74,7 +74,7 @@ def _verdict(row: comparison.Row) -> str:
 def _about(result: BenchResult) -> Table:
     sample, library, machine = result.sample, result.library, result.machine
     roots = ", ".join(shown(root) for root in result.roots)
-    drawn = "all of them" if sample.covers else f"a sample of {text.count(sample.sources)}"
+    drawn = "all files" if sample.covers else f"a sample of {text.count(sample.sources)}"
     return Table(
         f"{roots}: {text.plural(library.sources, 'file')}, {text.size(library.bytes)}",
         notes=(
@@ -143,7 +143,7 @@ def _contest(contest: Contest, floor: Floor | None) -> Table:
         decode = "the floor (libjpeg-turbo's reduced decode, nothing else)"
         notes = (
             f"With all workers {decode} takes {floor_ms} ms,",
-            f"all that a run does takes {run_ms} ms: {floor.ratio:.2f} times the floor.",
+            f"a whole run takes {run_ms} ms: {floor.ratio:.2f} times the floor.",
         )
     return Table(
         f"Decoders, 1 worker, {text.plural(contest.pictures, 'same JPEG')}",
@@ -169,7 +169,7 @@ def _scaling(result: BenchResult) -> Table:
     warm, cold = result.warm, result.cold
     warm_share, cold_share = min(1.0, warm.cpu_share), min(1.0, cold.cpu_share)
     notes = [
-        f"Workers spent {warm_share:.0%} of the time on the processor warm, {cold_share:.0%} cold.",
+        f"Workers used the processor {warm_share:.0%} of the time warm, {cold_share:.0%} cold.",
         f"Cold takes {cold.slowdown:.2f} times as long as warm. {_LIMITS[result.limit]}",
     ]
     if warm.cpu_share < BUSY_SHARE:

@@ -95,7 +95,7 @@ def _summary(facts: ReportFacts, wall_s: float) -> list[tuple[str, str]]:
     run = facts.run
     made = run.counts.get("made", 0)
     return [
-        (text.count(made), "thumbnailed"),
+        (text.count(made), "pictures"),
         (text.duration(wall_s), "in all"),
         (text.number(made / wall_s), "images/s"),
         (f"{text.size(run.bytes_read / wall_s)}/s", "read"),
