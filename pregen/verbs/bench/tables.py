@@ -124,7 +124,7 @@ def _stages(result: BenchResult) -> Table:
     named.append(("all, cold", result.cold.group))
     rows = tuple((name, *_shares(group)) for name, group in named)
     columns = ("", *result.warm.group.stages_s, "rest")
-    return Table("Stages, ms of a picture and share", columns, rows)
+    return Table("Stages, ms per picture and share", columns, rows)
 
 
 def _shares(group: Group) -> Iterator[str]:
