@@ -231,7 +231,7 @@ def _check_icon(request: Request) -> None:
     """Raise InvalidPicture where a picture in an icon says that it is far too large for one."""
     for width_px, height_px in icon_sizes(request.source.first(WHOLE_FILE_BYTES)):
         if max(width_px, height_px) > _MAX_ICON_PX:
-            raise InvalidPicture(f"it says to hold an icon of {width_px} x {height_px} pixels")
+            raise InvalidPicture(f"it claims to hold an icon of {width_px} x {height_px} pixels")
 
 
 def icon_sizes(data: bytes) -> Iterator[tuple[int, int]]:
