@@ -107,8 +107,8 @@ def publication(text: str | tuple[bytes, str]) -> tuple[bytes, str]:
     prefix = prefix_of(match[2]) if match else None
     if match is None or prefix is None:
         raise click.BadParameter(
-            f"{text!r} is not DIR=URI; write /srv/photos=smb://nas/photos, with what a URI cannot "
-            "hold escaped (%20 for a space)."
+            f"{text!r} is not DIR=URI: use /srv/photos=smb://nas/photos, with special "
+            "characters of the URI escaped (%20 for a space)."
         )
     return os.fsencode(match[1]), prefix
 

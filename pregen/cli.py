@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 #: In order of use. The summaries stand here so that the help imports no verb.
 _VERBS = {
-    "run": Verb("pregen.verbs.run:run", "Fill", "Make the thumbnails of folders and files."),
+    "run": Verb("pregen.verbs.run:run", "Fill", "Create thumbnails for folders and files."),
     "watch": Verb(
         "pregen.verbs.watch.command:watch", "Fill", "Keep the thumbnails of folders up to date."
     ),
-    "share": Verb("pregen.verbs.share:share", "Fill", "Put thumbnails beside the pictures."),
+    "share": Verb("pregen.verbs.share:share", "Fill", "Store thumbnails beside the pictures."),
     "import": Verb(
         "pregen.verbs.transfer.command:import_", "Fill", "Merge thumbnails from another cache."
     ),
@@ -51,7 +51,7 @@ _VERBS = {
         "pregen.verbs.verify.command:verify", "Keep", "Check every thumbnail, and repair bad ones."
     ),
     "clean": Verb(
-        "pregen.verbs.clean.command:clean", "Keep", "Delete thumbnails that are of no more use."
+        "pregen.verbs.clean.command:clean", "Keep", "Delete thumbnails that are no longer needed."
     ),
     "bench": Verb(
         "pregen.verbs.bench.command:bench", "Measure", "Measure the speed on your own pictures."

@@ -147,9 +147,8 @@ class Command(click.Command):
             if option.variable in {each.variable for each in declared() if not each.flag.action}:
                 continue  # a setting of a run that has the same name
             raise UsageError(
-                f"{option.variable} is set, but {option.flag} is not a setting: it says what one "
-                f"call does. Unset {option.variable}, and write {option.flag} on the command line "
-                "where you mean it."
+                f"{option.variable} is set, but {option.flag} is not a setting. "
+                f"Unset {option.variable} and give {option.flag} on the command line."
             )
 
 

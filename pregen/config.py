@@ -169,18 +169,20 @@ class WalkConfig:
     roots: tuple[bytes, ...] = ()
     """As the user gave them; the walk makes them absolute and clean."""
     include: Annotated[
-        tuple[bytes, ...], Flag("Only files that match; may be repeated.", "GLOB")
+        tuple[bytes, ...], Flag("Only matching files; may be repeated.", "GLOB")
     ] = ()
-    exclude: Annotated[tuple[bytes, ...], Flag("Skip what matches; may be repeated.", "GLOB")] = ()
+    exclude: Annotated[
+        tuple[bytes, ...], Flag("Skip matching files and folders; may be repeated.", "GLOB")
+    ] = ()
     hidden: Annotated[bool, Flag("Include hidden files and folders.")] = False
     recursive: bool = True
     """Also walk the folders below the roots."""
-    follow_symlinks: Annotated[bool, Flag("Also walk into linked folders.")] = False
-    one_file_system: Annotated[bool, Flag("Do not walk into other file systems.")] = False
+    follow_symlinks: Annotated[bool, Flag("Follow symbolic links to folders.")] = False
+    one_file_system: Annotated[bool, Flag("Do not cross file system boundaries.")] = False
     order: Annotated[Order, Flag("Which files come first.")] = Order.WALK
     shard: Annotated[
         Shard | None,
-        Flag("Take only the I-th of N shares; all machines must see the same paths.", "I/N"),
+        Flag("Process only share I of N; all machines must see the same paths.", "I/N"),
     ] = None
     """None: all sources."""
     only: Only | None = None
@@ -199,13 +201,15 @@ class PlanConfig:
         tuple[Flavor, ...],
         Flag("Sizes: normal (128 px), large (256), x-large (512), xx-large (1024).", "LIST"),
     ] = (Flavor.NORMAL, Flavor.LARGE)
-    force: Annotated[bool, Flag("Make every entry again, fresh or not.", action=True)] = False
-    missing_only: Annotated[bool, Flag("Skip entries that exist, even stale ones.")] = False
-    retry_failed: Annotated[bool, Flag("Try again what failed and has not changed.")] = False
+    force: Annotated[bool, Flag("Recreate every thumbnail, even up-to-date ones.", action=True)] = (
+        False
+    )
+    missing_only: Annotated[bool, Flag("Skip thumbnails that exist, even stale ones.")] = False
+    retry_failed: Annotated[bool, Flag("Retry files that failed and have not changed.")] = False
     refit: Annotated[
         bool,
         Flag(
-            "Rewrite the text of entries that only some desktops accept (default), or not.",
+            "Rewrite the texts of thumbnails that only some desktops accept (default), or not.",
             negative=True,
             debug=True,
         ),
@@ -223,8 +227,8 @@ class PlanConfig:
     check: Annotated[
         Check,
         Flag(
-            "How to tell fresh entries. quick: by stat, where nothing changed since the last "
-            "look. full: read every entry's header.",
+            "How to detect up-to-date thumbnails. quick: by stat, where nothing changed "
+            "since the last run. full: read every thumbnail's header.",
             debug=True,
         ),
     ] = Check.QUICK
@@ -232,15 +236,15 @@ class PlanConfig:
     publish: Annotated[
         tuple[tuple[bytes, str], ...],
         Flag(
-            "Make the entries of DIR for machines that call it URI (smb://nas/photos); may be "
-            "repeated.",
+            "Create thumbnails of DIR for machines that know it as URI (smb://nas/photos); "
+            "may be repeated.",
             "DIR=URI",
         ),
     ] = ()
     """Folders, absolute and clean, and what they are called elsewhere (`thumbspec.published`)."""
     use_shared: Annotated[
         bool,
-        Flag("Skip files fresh in .sh_thumbnails (Xfce only)."),
+        Flag("Skip files that are up to date in .sh_thumbnails (Xfce only)."),
     ] = False
     """A source with a fresh entry in the shared repository beside it needs none in the cache."""
 
@@ -270,17 +274,19 @@ class WorkConfig:
     ] = DEFAULT_MAX_PIXELS
     decoder: Annotated[
         Decoder,
-        Flag("For JPEGs: libvips, libjpeg-turbo, or (auto) the fastest of equals.", debug=True),
+        Flag(
+            "For JPEGs: libvips, libjpeg-turbo, or (auto) the fastest decoder of equal quality.",
+            debug=True,
+        ),
     ] = Decoder.AUTO
     previews: Annotated[
         Previews,
-        Flag("auto: use a JPEG's stored preview if it is large enough and shows the same."),
+        Flag("auto: use a JPEG's stored preview if it is large enough and shows the same picture."),
     ] = Previews.NEVER
     drop_cache: Annotated[
         bool,
         Flag(
-            "Drop what was read from the page cache, so that a long run does not push out "
-            "everything else.",
+            "Drop files from the page cache after reading them.",
             debug=True,
         ),
     ] = False
@@ -309,7 +315,7 @@ class DaskConfig:
     ] = ""
     """As "tcp://host:8786", or "local:2" for so many nodes within this process."""
     scheduler_file: Annotated[
-        str, Flag("Old: name the file with --scheduler.", "FILE", default=None, alias=True)
+        str, Flag("Deprecated: give the file with --scheduler.", "FILE", default=None, alias=True)
     ] = ""
     """What `dask scheduler --scheduler-file` wrote."""
     collect: Annotated[bool, Flag("Send entries back: nodes do not share the cache.")] = False
@@ -319,7 +325,7 @@ class DaskConfig:
     node_timeout_s: Annotated[
         float,
         Flag(
-            "Give up a node that is silent for so long, and do its work elsewhere.",
+            "Reassign a node's work when it has not answered for SECONDS.",
             "SECONDS",
             name="node-timeout",
             least=1,
@@ -348,7 +354,7 @@ class EngineConfig:
     ] = 1
     timeout_s: Annotated[
         float,
-        Flag("For one file; 1 s more for each MB.", "SECONDS", name="timeout", above=0),
+        Flag("Time limit per file; 1 s more per MB.", "SECONDS", name="timeout", above=0),
     ] = DEFAULT_TIMEOUT_S
     memory_bytes: int | None = None
     """Sum of the big pictures in flight; None: decided from the machine's free memory."""
@@ -363,7 +369,7 @@ class EngineConfig:
     sandbox: Annotated[
         Sandbox,
         Flag(
-            "Confine decoders as far as the kernel can (auto), or fully or not at all (require).",
+            "auto: sandbox decoders as far as the kernel can. require: fully, or exit with 11.",
             default=Sandbox.AUTO,
         ),
     ] = Sandbox.OFF
@@ -382,7 +388,7 @@ class GovernorConfig:
     ] = None
     limit: Annotated[
         int | None,
-        Flag("End after so many decoded files.", "NUMBER", least=1),
+        Flag("End after decoding this many files.", "NUMBER", least=1),
     ] = None
     """Sources to be decoded."""
     max_time_s: Annotated[
@@ -403,7 +409,7 @@ class GovernorConfig:
         ),
     ] = None
     """Of the disk of the cache."""
-    pause_on_battery: Annotated[bool, Flag("Wait while the machine runs on battery.")] = False
+    pause_on_battery: Annotated[bool, Flag("Pause while the machine runs on battery.")] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,13 +420,13 @@ class PriorityConfig:
 
     nice: Annotated[
         int | None,
-        Flag("Lower the priority, as nice(1) does; at most 19.", "NUMBER", least=1, most=19),
+        Flag("Run at a lower priority, as with nice(1); at most 19.", "NUMBER", least=1, most=19),
     ] = None
-    idle: Annotated[bool, Flag("Use idle time only; deadlines are ten times as long.")] = False
+    idle: Annotated[bool, Flag("Use idle time only; time limits become ten times longer.")] = False
     memory_limit_bytes: Annotated[
         int | None,
         Flag(
-            "Use about this much memory in all (2G).",
+            "Limit memory to about SIZE (2G).",
             "SIZE",
             name="memory-limit",
             notation="size",
@@ -437,12 +443,12 @@ class OutputConfig:
     json: Annotated[
         bool,
         Flag(
-            "Write JSON lines: outcomes, progress, warnings, a summary. Files that needed nothing "
+            "Write JSON lines: outcomes, progress, warnings, a summary. Files that need no work "
             "only with -v.",
         ),
     ] = False
-    quiet: Annotated[bool, Flag("Write only what failed.", short="-q")] = False
-    verbose: Annotated[bool, Flag("Write a line for every file, with its decoder.", short="-v")] = (
+    quiet: Annotated[bool, Flag("Print failures only.", short="-q")] = False
+    verbose: Annotated[bool, Flag("Print a line for every file, with its decoder.", short="-v")] = (
         False
     )
     log: Annotated[
@@ -451,7 +457,7 @@ class OutputConfig:
     ] = None
     metrics_file: Annotated[
         str | None,
-        Flag("Keep the run's figures in FILE for Prometheus.", "FILE"),
+        Flag("Write the run's figures to FILE for Prometheus.", "FILE"),
     ] = None
 
 
@@ -477,7 +483,7 @@ class RunConfig:
     files_from: Annotated[
         bytes | None,
         Flag(
-            "Also take the files named in FILE, one per line; - is standard input.",
+            "Also process the files listed in FILE, one per line; - is standard input.",
             "FILE",
             heading="Which files",
         ),
@@ -498,7 +504,7 @@ class RunConfig:
     """Look for temps of dead runs, which lists the whole cache, before and after."""
     wait: Annotated[bool, Flag("Wait while another run fills this cache.")] = False
     """Wait for another run on the same cache instead of refusing."""
-    dry_run: Annotated[bool, Flag("Only say what would be done, and how long it takes.")] = False
+    dry_run: Annotated[bool, Flag("Show what would be done and an estimate of the time.")] = False
     journal_path: bytes = b""
     """The journal's file; empty: no journal."""
     arguments: tuple[str, ...] = ()

@@ -72,7 +72,7 @@ def requires(extra: str, who: str) -> Iterator[None]:
         if not extra or error.name is None or error.name.partition(".")[0] == "pregen":
             raise
         raise MissingLibraryError(
-            f"{who} needs {error.name}. Get it with: {install_command([extra])}"
+            f"{who} needs {error.name}. Install it with: {install_command([extra])}"
         ) from error
 
 

@@ -78,7 +78,7 @@ def decide(config: GovernorConfig, now: MachineLoad) -> LimitDecision:
         return LimitDecision(
             Do.FULL,
             f"The disk of the cache has less than {least / 1e9:,.1f} GB left (--min-free). "
-            "Free some space, then run again: nothing is done twice.",
+            "Free some space, then run again: finished work is kept.",
         )
     if why := _ended(config, now):
         return LimitDecision(Do.END, why)
@@ -89,9 +89,9 @@ def decide(config: GovernorConfig, now: MachineLoad) -> LimitDecision:
 
 def _ended(config: GovernorConfig, now: MachineLoad) -> str:
     if config.limit is not None and now.decoded >= config.limit:
-        return f"{config.limit} files were worked on (--limit)"
+        return f"{config.limit} files were processed (--limit)"
     if config.max_time_s is not None and now.elapsed_s >= config.max_time_s:
-        return "its time is over (--max-time)"
+        return "the time limit is reached (--max-time)"
     if config.until is not None and now.clock >= config.until:
         return f"it is {config.until:%H:%M} (--until)"
     return ""
@@ -191,6 +191,6 @@ def be_nice(nice: int | None, *, idle: bool) -> None:
             psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
     except (OSError, psutil.Error, AttributeError) as error:
         raise UsageError(
-            f"The system refuses the priority that --nice or --idle ask for ({error}). "
-            "Leave them out, or use those of your service manager."
+            f"The system refuses the priority for --nice or --idle ({error}). Omit them, or "
+            "use the settings of your service manager."
         ) from error

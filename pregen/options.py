@@ -244,8 +244,9 @@ def _published(
     for folder, _ in found:
         if not os.path.isdir(folder):
             raise UsageError(
-                f"--publish: {printable(os.fsdecode(folder))} is no folder here; write first the "
-                "folder of this machine, then its URI elsewhere: /srv/photos=smb://nas/photos"
+                f"--publish: {printable(os.fsdecode(folder))} is not a folder here: give the "
+                "folder on this machine first, then its URI elsewhere: "
+                "/srv/photos=smb://nas/photos"
             )
     return found
 
@@ -285,14 +286,16 @@ def check(config: RunConfig, values: Values) -> None:
         UsageError: with what to write instead.
     """
     if not config.walk.roots and config.files_from is None:
-        raise UsageError("name the folders or files to work on, for example: pregen run ~/Pictures")
+        raise UsageError("give the folders or files to process, for example: pregen run ~/Pictures")
     if config.null and config.files_from is None:
         raise UsageError(
-            "-0 tells how the list of --files-from is written; name the list too, for example: "
-            "find ~/Pictures -name '*.jpg' -print0 | pregen run --files-from - -0"
+            "-0 describes the list of --files-from; give the list too, for example: find "
+            "~/Pictures -name '*.jpg' -print0 | pregen run --files-from - -0"
         )
     if config.plan.force and config.plan.missing_only:
-        raise UsageError("--force makes all entries and --missing-only hardly any: choose one.")
+        raise UsageError(
+            "--force recreates all thumbnails, --missing-only creates missing ones: choose one."
+        )
     _check_cluster(config.engine_name, made(DaskConfig, values))
     if config.plan.publish and config.plan.realpath_keys:
         raise UsageError(
@@ -317,13 +320,13 @@ def _check_cluster(engine_name: str, cluster: DaskConfig) -> None:
     if engine_name == "dask":
         if not given:
             raise UsageError(
-                "--engine dask needs the address of its scheduler, for example "
-                "--scheduler tcp://host:8786, or --scheduler local:2 for a try on this machine."
+                "--engine dask needs the address of its scheduler, for example --scheduler "
+                "tcp://host:8786, or --scheduler local:2 for a trial on this machine."
             )
         if len(given) > 1:
             raise UsageError("--scheduler and --scheduler-file both name a scheduler: choose one.")
     elif given or cluster.collect:
-        raise UsageError("--scheduler, --scheduler-file and --collect go with --engine dask.")
+        raise UsageError("--scheduler, --scheduler-file and --collect need --engine dask.")
 
 
 # The configuration file: `$XDG_CONFIG_HOME/pregen/config.toml`, flat keys named like the flags
@@ -380,8 +383,8 @@ def load_defaults(path: str) -> dict[str, Any]:
         option, inverted = known[key]
         if not option.envvar:
             raise UsageError(
-                f"{path}: `{key}` is not a setting: it says what one call does. Delete the key, "
-                f"and write --{key} on the command line where you mean it."
+                f"{path}: `{key}` is not a setting. Delete the key "
+                f"and give --{key} on the command line."
             )
         try:
             checked = _checked(option, value)

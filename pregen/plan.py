@@ -45,10 +45,10 @@ _GOOD = (_FRESH, _MISSING, _REFIT)
 _UNCHANGED = "has not changed since; --retry-failed tries again"
 #: Failures among the journal's hints.
 _FAILED = {
-    Kind.CRASHED: f"it crashed a worker before and {_UNCHANGED}",
-    Kind.TIMED_OUT: f"it took too long before and {_UNCHANGED}",
+    Kind.CRASHED: f"it crashed a worker earlier and {_UNCHANGED}",
+    Kind.TIMED_OUT: f"it exceeded the time limit earlier and {_UNCHANGED}",
 }
-_LEFT_ALONE = "an entry is stale, and --missing-only makes only those that are not there"
+_LEFT_ALONE = "its thumbnail is stale, and --missing-only creates only missing ones"
 
 
 class Entries(NamedTuple):
@@ -125,7 +125,9 @@ def _barred(path: bytes, config: PlanConfig, *, failed: bool, hint: Kind | None)
     if config.force:
         return None
     why = (
-        f"it could not be decoded before and {_UNCHANGED}" if failed else hint and _FAILED.get(hint)
+        f"decoding failed earlier, and the file {_UNCHANGED}"
+        if failed
+        else hint and _FAILED.get(hint)
     )
     if why and not config.retry_failed:
         return Skip(path, Kind.FAILED_BEFORE, why)

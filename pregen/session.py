@@ -238,7 +238,8 @@ def mount_timeout_option() -> Option:
         type=click.FloatRange(0, min_open=True),
         default=f"{DEFAULT_TIMEOUT_S:g}",
         show_default=True,
-        help="How long a mount may take to answer; else its files count as not there.",
+        help="How long to wait for a mount; its files count as unavailable when it does not "
+        "answer.",
     )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: The walk needs one folder at a time; other orders come back to some. Up to six descriptors each.
 _OPEN_FOLDERS = 16
 
-_LEFT_ALONE = "its shared thumbnail is outdated, and is left as it is; --update makes it anew"
+_LEFT_ALONE = "its shared thumbnail is outdated and stays; --update recreates it"
 
 
 class SharedEntries:
@@ -103,8 +103,8 @@ class SharedPlanner:
             number = self._left_alone
             files = "1 file has an outdated" if number == 1 else f"{number} files have outdated"
             self._warn(
-                f"{files} shared thumbnail{'s'[: number > 1]}, left as the standard wants it; "
-                "add --update to make them anew"
+                f"{files} shared thumbnail{'s'[: number > 1]}, kept as the standard requires; "
+                "add --update to recreate them"
             )
             self._left_alone = 0
 

@@ -138,7 +138,7 @@ class JobWorker:
                 kind=Kind.OUT_OF_MEMORY,
                 message="not enough memory to decode it; try again with fewer --workers",
             )
-        return blank._replace(message="it was written to while it was read; run again later")
+        return blank._replace(message="it changed while it was read; run again later")
 
 
 def make_worker(config: WorkConfig) -> JobWorker:
@@ -346,7 +346,7 @@ class _Attempt:
         return pngbuild.SourceFacts(self._job.uris[0], source.mtime_ns, source.size_bytes, mime)
 
     def _named(self, fault: Fault) -> Fault:
-        """A file that calls itself a picture and is none is damaged, not of another kind."""
+        """A file named like a picture that is not one is damaged, not of another kind."""
         if isinstance(fault, NotPicture) and self._job.path.lower().endswith(_PICTURE_NAMES):
-            return InvalidPicture(f"its name says picture, but {fault}: probably damaged")
+            return InvalidPicture(f"named like a picture, but {fault}: probably damaged")
         return fault

@@ -30,9 +30,10 @@ ENVIRONMENT = (
     (
         "PREGEN_<NAME>",
         (
-            "Sets a setting of `run`: --max-pixels is PREGEN_MAX_PIXELS. The command line goes "
-            "before it, the configuration file after it. What one call does (--force, --yes, "
-            "--repair, --forget, limits of a verb) has no variable: one that is set is refused."
+            "Sets a setting of `run`: --max-pixels is PREGEN_MAX_PIXELS. The command line takes "
+            "precedence over it, and it takes precedence over the configuration file. Actions and "
+            "limits of one verb (--force, --yes, --repair, --forget, --under) have no variable: "
+            "pregen refuses one that is set."
         ),
     ),
     ("PREGEN_CACHE", "The thumbnails folder that every verb works on, as --cache."),
@@ -43,18 +44,18 @@ ENVIRONMENT = (
 )
 FILES = (
     ("~/.cache/thumbnails", "The thumbnail cache, shared by all programs of the desktop."),
-    ("~/.local/state/pregen", "The journal of all runs. To lose it costs time only."),
+    ("~/.local/state/pregen", "The journal of all runs. Losing it costs only time."),
     ("~/.config/pregen/config.toml", 'Defaults of flags: max-pixels = "1G".'),
     (".sh_thumbnails", "Thumbnails beside the pictures, as `pregen share` writes them."),
 )
 EXAMPLES = (
     ("pregen run ~/Pictures", "Fill the cache for a photo library."),
-    ("pregen run ~/Pictures --dry-run", "Tell what would be done, and how long it would take."),
-    ("pregen clean --dry-run", "Tell which entries have lost their originals."),
-    ("pregen doctor ~/Pictures", "Tell why a desktop would not show thumbnails that are there."),
+    ("pregen run ~/Pictures --dry-run", "Show what would be done and an estimate of the time."),
+    ("pregen clean --dry-run", "Show the thumbnails of deleted files."),
+    ("pregen doctor ~/Pictures", "Find out why a desktop does not show existing thumbnails."),
     (
         "pregen failures --kind timed-out -0 | pregen run --files-from - -0 --retry-failed",
-        "Try again what took too long.",
+        "Retry the files that exceeded the time limit.",
     ),
 )
 

@@ -145,8 +145,8 @@ def _open_temp(dir_fd: int, key: str, system: type[System]) -> tuple[str, int]:
             _discard(dir_fd, temp, system)
             raise
     raise CacheError(
-        f"{_NAME_TRIES} temporary names in a row are taken: remove the .pregen-*.tmp files from"
-        " the cache's folders and run again"
+        f"{_NAME_TRIES} temporary names in a row exist already: remove the .pregen-*.tmp "
+        "files from the cache's folders and run again"
     )
 
 
@@ -179,7 +179,7 @@ def _write_rest(fd: int, rest: memoryview, system: type[System]) -> None:
     while rest:
         written = system.write(fd, rest)
         if not written:
-            raise OSError(errno.EIO, "the file system takes no more bytes and says no reason")
+            raise OSError(errno.EIO, "the file system accepts no more bytes and gives no reason")
         rest = rest[written:]
 
 

@@ -46,13 +46,13 @@ def cache_error(error: OSError, path: bytes) -> CacheError:
     where, why = shown(path), error.strerror or str(error)
     if error.errno in _FULL:
         return CacheFullError(
-            f"no room for another thumbnail in {where} ({why}): free some space, or move the"
-            " cache with XDG_CACHE_HOME, then run again; what is done stays done"
+            f"no space for another thumbnail in {where} ({why}): free some space, or move the "
+            "cache with XDG_CACHE_HOME, then run again; finished thumbnails stay"
         )
     if error.errno in _GONE:
         return FolderGoneError(
-            f"{where} disappeared while it was in use ({why}): see that nothing cleans the"
-            " cache or unmounts its disk meanwhile, then run again"
+            f"{where} disappeared while it was in use ({why}): make sure that no program cleans "
+            "the cache or unmounts its disk, then run again"
         )
     return CacheError(f"{where}: {why}; {_advice(error.errno)}")
 
@@ -64,11 +64,11 @@ def kind_of(error: CacheError) -> Kind:
 
 def _advice(number: int | None) -> str:
     if number in _FORBIDDEN:
-        return "make it yours and writable, or choose another cache with XDG_CACHE_HOME"
+        return "make it writable for your user, or choose another cache with XDG_CACHE_HOME"
     if number == errno.EROFS:
         return "its file system is read-only: mount it writable, or set XDG_CACHE_HOME"
     if number in _TOO_MANY_OPEN:
         return "allow more open files (ulimit -n), then run again"
     if number in {errno.ENOTDIR, errno.EISDIR, errno.ELOOP}:
-        return "something else is in the place of a cache folder or entry: move it away"
+        return "something else has the name of a cache folder or thumbnail: move it away"
     return "check the disk of the cache, or choose another cache with XDG_CACHE_HOME"

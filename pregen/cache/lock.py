@@ -129,8 +129,8 @@ class CacheLock:
             if error.errno not in _UNSUPPORTED:
                 raise
             self.warning = (
-                f"{shown(self._root)} is on a file system without locks ({error.strerror}): see"
-                " that no other run fills this cache meanwhile"
+                f"{shown(self._root)} is on a file system without locks ({error.strerror}): "
+                "make sure that no other run fills this cache"
             )
         return True
 

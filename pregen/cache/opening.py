@@ -75,8 +75,8 @@ def _open_or_make(name: bytes, above: int | None, path: bytes) -> int:
         if not os.path.islink(path):
             raise
         raise CacheError(
-            f"{shown(path)} is a symbolic link to a directory that is not there: mount its disk,"
-            " or remove the link"
+            f"{shown(path)} is a dangling symbolic link: mount the disk of its target, or "
+            "remove the link"
         ) from None
 
 
@@ -92,9 +92,9 @@ def _check(fd: int, name: bytes, above: int | None, path: bytes) -> None:
         )
     if facts.st_uid != us:
         raise CacheError(
-            f"{shown(path)} belongs to user {facts.st_uid} and pregen runs as user {us}: run it"
-            " as that user, give the folder to this one (chown -R), or choose another cache with"
-            " XDG_CACHE_HOME"
+            f"{shown(path)} belongs to user {facts.st_uid}, but pregen runs as user {us}: run "
+            "pregen as that user, change the folder's owner (chown -R), or choose another "
+            "cache with XDG_CACHE_HOME"
         )
     if stat.S_IMODE(facts.st_mode) & 0o777 != DIR_MODE:
         with suppress(OSError):  # file systems without modes; the probe finds the rest
@@ -118,6 +118,6 @@ def _make_ancestors(path: bytes) -> None:
         _make(path, None)
         if not os.path.isdir(path):
             raise CacheError(
-                f"{shown(path)} is not a directory, or a symbolic link to one that is not there:"
-                " move it away or mount its disk, or set XDG_CACHE_HOME"
+                f"{shown(path)} is not a directory, or is a dangling symbolic link: move it "
+                "away, mount the disk of its target, or set XDG_CACHE_HOME"
             )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SHARED_NAME = b".sh_thumbnails"
 
-_INSTEAD = "thumbnails for you alone are made by `pregen run`"
+_INSTEAD = "for your own thumbnails use `pregen run`"
 #: Asking as the user we work as matters to set-user-ID programs only; not every system can.
 _EFFECTIVE = os.access in os.supports_effective_ids
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -272,8 +272,8 @@ def _trouble(error: OSError, path: bytes) -> CacheError:
     where = shown(path)
     if error.errno in {errno.ELOOP, errno.ENOTDIR}:
         return CacheError(
-            f"{where} is a symbolic link or a file, and shared thumbnails are written into folders"
-            " only: remove it and run again"
+            f"{where} is a symbolic link or a file, but shared thumbnails need a folder: "
+            "remove it and run again"
         )
     if error.errno == errno.EROFS:
         return CacheError(f"{where} is on a file system that is mounted read-only: {_INSTEAD}")

@@ -148,7 +148,7 @@ class Watch:
     def paused(self, why: str) -> None:
         """The run waits, or, with an empty text, goes on."""
         self._state.paused(why)
-        self._printer.note(f"paused: {why}" if why else "going on")
+        self._printer.note(f"paused: {why}" if why else "continuing")
 
     def ends_because(self, why: str) -> None:
         """The run ends before it is done, as it was asked to."""

@@ -80,7 +80,7 @@ class MetricsFile(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every figure as it is now."""
         now, rates, eta_s, workers = self._view()
-        about = "Sources of this run by what became of them."
+        about = "Files of this run by outcome."
         kinds = _Counter("pregen_sources", about, labels=["kind"])
         for kind, number in now.kinds.items():
             kinds.add_metric([kind.value], number)
@@ -91,26 +91,26 @@ class MetricsFile(Collector):
             stages.add_metric([stage.removesuffix("_ns")], spent_ns / 1e9)
         yield stages
         yield _Counter("pregen_images", "Pictures decoded.", now.images)
-        yield _Counter("pregen_pixels", "Pixels of these.", now.pixels)
-        yield _Counter("pregen_jobs", "Sources that needed work.", now.jobs)
-        yield _Counter("pregen_jobs_done", "Those of them that are done.", now.jobs_done)
+        yield _Counter("pregen_pixels", "Pixels of the decoded pictures.", now.pixels)
+        yield _Counter("pregen_jobs", "Files that need work.", now.jobs)
+        yield _Counter("pregen_jobs_done", "Files that needed work and are done.", now.jobs_done)
         yield _Counter("pregen_entries", "Entries written.", now.entries_written)
-        yield _Counter("pregen_read_bytes", "Read from sources.", now.bytes_read)
-        yield _Counter("pregen_written_bytes", "Of entries.", now.bytes_written)
-        yield _Gauge("pregen_found", "Sources found so far.", now.found)
-        yield _Gauge("pregen_walking", "1 while folders are read.", now.walking)
-        yield _Gauge("pregen_elapsed_seconds", "Since the start.", now.elapsed_s)
-        about = "Over the last seconds."
+        yield _Counter("pregen_read_bytes", "Bytes read from files.", now.bytes_read)
+        yield _Counter("pregen_written_bytes", "Bytes of the entries written.", now.bytes_written)
+        yield _Gauge("pregen_found", "Files found so far.", now.found)
+        yield _Gauge("pregen_walking", "1 while folders are searched.", now.walking)
+        yield _Gauge("pregen_elapsed_seconds", "Time since the start.", now.elapsed_s)
+        about = "Mean of the last seconds."
         yield _Gauge("pregen_images_per_second", about, rates.images_per_s)
         yield _Gauge("pregen_read_bytes_per_second", about, rates.bytes_per_s)
         if eta_s is not None:
-            yield _Gauge("pregen_eta_seconds", "Until the end.", eta_s)
+            yield _Gauge("pregen_eta_seconds", "Estimated time until the end.", eta_s)
         yield _Gauge("pregen_workers", "Worker processes.", len(workers))
         busy = sum(worker.path is not None for worker in workers)
-        yield _Gauge("pregen_workers_busy", "Those with a source in hand.", busy)
+        yield _Gauge("pregen_workers_busy", "Worker processes that are processing a file.", busy)
         began_at_s, ended_at_s = self._began_at_s, self._ended_at_s
         yield _Gauge("pregen_run_started_timestamp_seconds", "When the run began.", began_at_s)
-        yield _Gauge("pregen_run_running", "1 while it goes on.", ended_at_s is None)
+        yield _Gauge("pregen_run_running", "1 while the run is going on.", ended_at_s is None)
         if ended_at_s is not None:
-            yield _Gauge("pregen_run_ended_timestamp_seconds", "When it ended.", ended_at_s)
-            yield _Gauge("pregen_run_exit_code", "How it ended.", self._exit_code)
+            yield _Gauge("pregen_run_ended_timestamp_seconds", "When the run ended.", ended_at_s)
+            yield _Gauge("pregen_run_exit_code", "Exit code of the run.", self._exit_code)

@@ -43,7 +43,7 @@ _ENTRY_BYTES: Mapping[Flavor, int] = {
     Flavor.XX_LARGE: 1_394_000,
 }
 _NOT_BEGUN = "when the run ended"
-_PASSED_OVER = "hidden, or no pictures by their names"
+_PASSED_OVER = "hidden, not selected, or not a picture by name"
 _STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.READER_GONE})
 
 
@@ -94,14 +94,14 @@ def _headline(report: RunReport) -> Line:
     totals = report.totals
     took = text.duration(totals.elapsed_s)
     if report.exit_code in _STOPPED:
-        return Line(f"Stopped after {took}. The same command goes on from here.", Style.WARN)
+        return Line(f"Stopped after {took}. Run the same command to continue.", Style.WARN)
     if report.exit_code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
-        return Line(f"Ended before its time, after {took}.", Style.BAD)
+        return Line(f"Ended early, after {took}.", Style.BAD)
     if report.ended_because:
         why = report.ended_because
-        return Line(f"Ended after {took}: {why}. The same command goes on from here.", Style.WARN)
+        return Line(f"Ended after {took}: {why}. Run the same command to continue.", Style.WARN)
     if not totals.found:
-        return Line("Found no files here. Hidden ones are skipped without --hidden.", Style.WARN)
+        return Line("No files found. Hidden files are skipped without --hidden.", Style.WARN)
     speed = f": {', '.join(rate_texts(totals.means))}" if totals.images else ""
     if totals.failed:
         failed = text.plural(totals.failed, "file")
@@ -119,7 +119,7 @@ def count_lines(totals: Snapshot, not_begun: int) -> Iterator[Line]:
     if not_begun:
         rows.append((not_begun, WORDS[Kind.INTERRUPTED].label, _NOT_BEGUN, Style.WARN))
     if totals.passed_over:
-        rows.append((totals.passed_over, "passed over", _PASSED_OVER, Style.DIM))
+        rows.append((totals.passed_over, "ignored", _PASSED_OVER, Style.DIM))
     number_width = max((len(text.count(number)) for number, *_ in rows), default=0)
     label_width = max((len(label) for _, label, *_ in rows), default=0)
     for number, label, detail, style in rows:
@@ -149,16 +149,19 @@ def _missing(report: RunReport) -> Iterator[Line]:
         yield Line(f"Waiting for an extra: {each}", Style.HEAD)
         if report.install:
             yield Line(
-                f"  get {'it' if len(extras) == 1 else 'them'} with: {printable(report.install)}",
+                f"  install with: {printable(report.install)}",
                 Style.WARN,
             )
-            yield Line("  and run again: nothing else is done twice", Style.DIM)
+            yield Line("  and run again: only these files are processed", Style.DIM)
     if unsupported:
         each = ", ".join(
             f"{text.count(number)} {printable(mime)}" for mime, number in unsupported.items()
         )
         yield Line(f"Unsupported: {each}", Style.DIM)
-        yield Line("  -v says why for each file, `pregen formats` lists what is read", Style.DIM)
+        yield Line(
+            "  -v gives the reason for each file, `pregen formats` lists supported formats",
+            Style.DIM,
+        )
 
 
 def _slowest(report: RunReport) -> Iterator[Line]:
@@ -202,7 +205,7 @@ def failure_lines(report: RunReport) -> Iterator[Line]:
             yield Line(f"  ... and {text.count(hidden)} more", Style.DIM)
         yield Line(f"  -> {words.todo}", Style.DIM)
     if cut:
-        yield Line("-v or --json lists every one.", Style.DIM)
+        yield Line("-v or --json lists all.", Style.DIM)
 
 
 def _failure_text(failure: FailedSource) -> str:
@@ -278,7 +281,7 @@ def forecast_lines(forecast: Forecast, images_per_s: float | None, report: RunRe
     lines = [Line("Nothing was written. A run would:", Style.HEAD), *_deeds(forecast)]
     counts = list(count_lines(report.totals, not_begun=0))
     if counts:
-        lines += [Line(), Line("Nothing is to be done for:", Style.HEAD), *counts]
+        lines += [Line(), Line("Nothing to do for:", Style.HEAD), *counts]
     failures = list(failure_lines(report))
     if failures:
         lines += [Line(), *failures]
@@ -299,19 +302,19 @@ def _deeds(forecast: Forecast) -> list[Line]:
         ]
     if forecast.refits:
         entries = text.plural(forecast.refits, "entry", "entries")
-        lines.append(Line(f"  rewrite the text of {entries}, decoding nothing"))
+        lines.append(Line(f"  rewrite the texts of {entries}, without decoding"))
     if forecast.removals:
         entries = text.plural(forecast.removals, "stale entry", "stale entries")
-        lines.append(Line(f"  remove {entries} of other flavors"))
+        lines.append(Line(f"  remove {entries} of other sizes"))
     return lines or [Line("  do nothing", Style.GOOD)]
 
 
 def _duration_line(forecast: Forecast, images_per_s: float | None) -> Line:
     if not images_per_s:
-        return Line("How long it would take is unknown: there was no run to learn from.", Style.DIM)
+        return Line("No estimate of the time: there is no earlier run to compare with.", Style.DIM)
     took = text.about(forecast.sources / images_per_s)
     speed = text.number(images_per_s)
-    return Line(f"It would take about {took}, as fast as the last run ({speed} images/s).")
+    return Line(f"Estimated time: {took}, at the speed of the last run ({speed} images/s).")
 
 
 def forecast_record(forecast: Forecast, images_per_s: float | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class Words(NamedTuple):
     """A kind of outcome, for people."""
 
     label: str
-    """Stands behind or before a number: "12 fresh"."""
+    """Stands behind or before a number: "12 up to date"."""
     meaning: str = ""
     todo: str = ""
     """The next step; empty where there is nothing to do."""
@@ -26,25 +26,23 @@ class Words(NamedTuple):
 
 #: In the order of a summary: what was done, what needed nothing, what was left, what failed.
 WORDS: dict[Kind, Words] = {
-    Kind.MADE: Words("made"),
-    Kind.REFITTED: Words("refitted", "text rewritten for every desktop, nothing decoded"),
-    Kind.REUSED: Words("reused", "moved or copied: their pictures were there, nothing decoded"),
-    Kind.TIDIED: Words("tidied", "a stale entry of another flavor was removed"),
-    Kind.FRESH: Words("fresh"),
-    Kind.SMALL: Words("small", "fit in 128x128 and need no entry"),
+    Kind.MADE: Words("created"),
+    Kind.REFITTED: Words("text updated", "texts rewritten for every desktop, pictures kept"),
+    Kind.REUSED: Words("taken over", "from moved or copied files, without decoding"),
+    Kind.TIDIED: Words("cleaned up", "a stale thumbnail of another size was removed"),
+    Kind.FRESH: Words("up to date"),
+    Kind.SMALL: Words("too small", "128 x 128 or less: they need no thumbnail"),
     Kind.NOT_PICTURE: Words("not a picture"),
-    Kind.EXCLUDED: Words("excluded"),
-    Kind.SPECIAL: Words("special", "FIFOs, sockets and devices are never opened"),
-    Kind.VANISHED: Words("vanished", "gone before they were read, or links that lead nowhere"),
-    Kind.FAILED_BEFORE: Words(
-        "failed before", "unchanged since it failed; --retry-failed tries again"
-    ),
-    Kind.NEEDS_EXTRA: Words("needs an extra", "a library that is not installed reads them"),
-    Kind.UNSUPPORTED: Words("unsupported", "known, but nothing here reads this kind of them"),
+    Kind.EXCLUDED: Words("skipped", "links to folders, other file systems, ...: -v lists them"),
+    Kind.SPECIAL: Words("not a regular file", "FIFOs, sockets and devices are never opened"),
+    Kind.VANISHED: Words("missing", "deleted meanwhile, or dangling links"),
+    Kind.FAILED_BEFORE: Words("failed earlier", "unchanged since; --retry-failed tries again"),
+    Kind.NEEDS_EXTRA: Words("needs an extra", "need a library that is not installed"),
+    Kind.UNSUPPORTED: Words("unsupported", "known formats or variants that pregen cannot decode"),
     Kind.INVALID: Words(
         "invalid",
-        "damaged, or not what it claims to be",
-        "replace it from a backup; it is tried again when it changes",
+        "damaged, or not a picture",
+        "replace it from a backup; the next run tries it again when it has changed",
     ),
     Kind.TRUNCATED: Words(
         "truncated", "the file ends too early", "copy it again from the camera or a backup"
@@ -58,40 +56,40 @@ WORDS: dict[Kind, Words] = {
         "unreadable", "could not be read", "check the permissions and the disk, then run again"
     ),
     Kind.CHANGED: Words(
-        "changed", "was written to while it was read", "run again when nothing writes to it"
+        "changed", "changed while it was read", "run again when no program writes to it"
     ),
     Kind.CRASHED: Words(
         "crashed",
-        "killed its worker, also when tried alone",
+        "crashed its worker twice, the second time alone",
         "a bug in a decoding library: please report the file; --retry-failed tries again",
     ),
     Kind.TIMED_OUT: Words(
         "timed out",
-        "took longer than allowed, also when tried alone",
+        "exceeded the time limit twice, the second time alone",
         "allow more time with --timeout and add --retry-failed",
     ),
     Kind.OUT_OF_MEMORY: Words(
         "out of memory",
-        "needs more memory than there is",
+        "needs more memory than is available",
         "close other programs or use fewer --workers, then run again",
     ),
     Kind.DISTURBED: Words(
         "disturbed",
-        "their workers were ended over and over, from outside or each time otherwise",
-        "find out what ends processes here, then run again",
+        "workers kept dying for unrelated reasons",
+        "find out what kills processes on this machine, then run again",
     ),
-    Kind.ERROR: Words("error", "a bug in pregen", "please report it with the line shown here"),
+    Kind.ERROR: Words("error", "a bug in pregen", "please report it with the line shown"),
     Kind.CACHE_FULL: Words(
         "cache full",
-        "no room for the entry",
+        "no space for the thumbnail",
         "free some space on the disk of the cache, then run again",
     ),
     Kind.CACHE_ERROR: Words(
         "cache error",
-        "the entry could not be stored",
+        "the thumbnail could not be stored",
         "check owner and permissions of the cache's folders, then run again",
     ),
-    Kind.INTERRUPTED: Words("not begun"),
+    Kind.INTERRUPTED: Words("not started"),
 }
 
 
@@ -100,12 +98,12 @@ def label(kind: Kind) -> str:
     return WORDS[kind].label
 
 
-#: Width of the longest label ("needs an extra"), so that paths stand in one column.
-_LABEL_WIDTH = 14
+#: So that paths stand in one column.
+_LABEL_WIDTH = max(len(words.label) for words in WORDS.values())
 
 
 def status_line(view: View) -> str:
-    """Return one line that tells how far the run is, how fast, and how long it will take."""
+    """Return one line: how far the run is, how fast, and how long it will take."""
     now = view.now
     if now.walking:
         place = (

@@ -120,7 +120,7 @@ def attempt(work: Work, job: Job, ask: Ask) -> Outcome:
         kind = Kind.ERROR
     except MemoryError:
         kind = Kind.OUT_OF_MEMORY
-        message = "it needs more memory than one worker may use"
+        message = "needs more memory than a worker may use"
     except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad source must not end a run
         kind = Kind.ERROR
         message = last_line(error)
@@ -205,7 +205,7 @@ def make_work(config: WorkConfig) -> Work:
         if error.name is None or error.name.partition(".")[0] == "pregen":
             raise
         raise MissingLibraryError(
-            f"The library {error.name} is not installed. Install pregen with all it needs: "
-            "pip install pregen"
+            f"The library {error.name} is not installed. Install pregen with its "
+            "dependencies: pip install pregen"
         ) from error
     return make_worker(config)

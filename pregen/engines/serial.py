@@ -44,8 +44,8 @@ class SerialEngine:
     ) -> None:
         if config.sandbox is Sandbox.REQUIRE:
             raise SandboxError(
-                "The serial engine decodes in the run's own process, which cannot be confined: "
-                "leave out --engine serial, or --sandbox require."
+                "The serial engine decodes in the run's own process, which cannot be "
+                "sandboxed: omit --engine serial or --sandbox require."
             )
         del preload
         self._work_factory = work_factory

@@ -64,7 +64,7 @@ def _ability(formats: list[Format]) -> Ability:
     mimes = tuple(dict.fromkeys(each.mime for each in formats))
     bare = Ability(first.name, mimes, reads=False, extra=first.extra)
     if not first.decoder:
-        return bare._replace(trouble="nothing reads it" if not first.extra else "not read yet")
+        return bare._replace(trouble="not supported" if not first.extra else "not supported yet")
     try:
         decoder_of(first)
     except NeedsExtra as needs:

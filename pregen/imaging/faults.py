@@ -81,7 +81,7 @@ class TruncatedPicture(Fault):
     def __init__(
         self,
         message: str = (
-            "the file ends before the picture does; copy it again from its origin if you can"
+            "the file ends before the picture does; copy it again from its source if you can"
         ),
     ) -> None:
         super().__init__(message)

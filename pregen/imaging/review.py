@@ -54,7 +54,7 @@ def difference(entry: bytes, fresh: bytes) -> str:
     """
     ours, theirs = _decoded(entry), _decoded(fresh)
     if _differ(ours, theirs):
-        return f"it is {_edges(ours)}, a fresh one {_edges(theirs)}"
+        return f"it is {_edges(ours)}, a new one would be {_edges(theirs)}"
     one, other = _grid(ours), _grid(theirs)
     levels = float(np.abs(one - other).mean())
     one, other = one - one.mean((0, 1)), other - other.mean((0, 1))
@@ -64,7 +64,7 @@ def difference(entry: bytes, fresh: bytes) -> str:
     likeness = float((one * other).sum()) / spread if spread else 0.0
     if likeness >= _ALIKE:
         return ""
-    return f"it shows something else (likeness {likeness:.2f}, {levels:.0f} levels apart)"
+    return f"it shows a different picture (similarity {likeness:.2f}, {levels:.0f} levels apart)"
 
 
 def _decoded(data: bytes) -> Image.Image:

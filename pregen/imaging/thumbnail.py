@@ -68,7 +68,7 @@ def identify(head: bytes) -> Format:
     """
     found = sniff.sniff(head)
     if found is None:
-        raise NotPicture("its content is no picture")
+        raise NotPicture("its content is not a picture")
     if found.decoder:
         return found
     if found.extra:

@@ -250,7 +250,7 @@ def _make_file(path: bytes) -> None:
     for place in (directory, path):
         # SQLite would say "unable to open" at best.
         if not os.access(place, os.W_OK, effective_ids=True):
-            raise PermissionError(errno.EACCES, "it may not be written")
+            raise PermissionError(errno.EACCES, "it cannot be written")
 
 
 def _close_to_others(path: bytes) -> None:
@@ -276,7 +276,7 @@ def _check_owner(database: sqlite3.Connection) -> None:
     if (version or tables) and application != APPLICATION_ID:
         raise UnusableError("it is the database of another program")
     if version > len(MIGRATIONS):
-        raise UnusableError("it was made by a newer pregen; update this one to use it")
+        raise UnusableError("it was written by a newer pregen: update this one to use it")
 
 
 def _migrate(database: sqlite3.Connection) -> None:

@@ -297,7 +297,7 @@ class Journal:
         self._close(write=False)
         shown = self._path.decode("utf-8", "backslashreplace")
         reason = getattr(error, "strerror", None) or str(error)
-        message = f"The journal {shown} cannot be used ({reason}); the run goes on without it."
+        message = f"The journal {shown} cannot be used ({reason}); the run continues without it."
         if database.is_damage(error):
             try:
                 aside = database.set_aside(self._path, self._identity)
@@ -307,8 +307,8 @@ class Journal:
                 if aside is not None:
                     message = (
                         f"The journal {shown} is damaged ({reason}). It is kept as "
-                        f"{aside.decode('utf-8', 'backslashreplace')}, and a new one takes its "
-                        "place. Entries are not affected."
+                        f"{aside.decode('utf-8', 'backslashreplace')}, and a new journal is "
+                        "started. Thumbnails are not affected."
                     )
         self._warn(message)
 

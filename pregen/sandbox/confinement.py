@@ -50,7 +50,7 @@ class SandboxSupport(NamedTuple):
         """Return what there is and what is missing, for people."""
         there = [f"Landlock {self.landlock}"] * bool(self.landlock) + ["seccomp"] * self.seccomp
         missing = ["Landlock"] * (not self.landlock) + ["seccomp"] * (not self.seccomp)
-        found = " and ".join(there) or "limits of resources only"
+        found = " and ".join(there) or "resource limits only"
         return f"{found}; this kernel has no {' and no '.join(missing)}" if missing else found
 
 
@@ -73,7 +73,7 @@ def confine(allowed: AllowedFolders) -> None:
         if not (kernel.landlock or kernel.seccomp):
             return
         if (threads := len(list(_TASKS.iterdir()))) != 1:
-            raise SandboxRefusedError(f"{threads} threads run already, which would stay outside")
+            raise SandboxRefusedError(f"{threads} threads run already and would not be sandboxed")
         os.umask(0o077)
         rlimits.drop_privileges()
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
@@ -83,8 +83,8 @@ def confine(allowed: AllowedFolders) -> None:
             seccomp.refuse(rules(os.getpid(), gives_rights=allowed.gives_rights))
     except OSError as error:
         raise SandboxRefusedError(
-            f"the kernel refuses a wall it has ({error}): run with --sandbox off, and look at the "
-            "rules of the container or service this runs in"
+            f"the kernel refuses a sandbox feature it has ({error}): use --sandbox off, and "
+            "check the rules of the container or service"
         ) from error
 
 

@@ -156,7 +156,7 @@ def _glib(said: EntryTexts, wanted: Wanted) -> str:
                 return f"{text.key} in tEXt is {shown(text.value)}, not {expected[text.key]!r}"
             found.add(text.key)
     absent = [key for key in (URI, MTIME) if key not in found]
-    return f"it reads tEXt only, and there is no {' and no '.join(absent)} in one" if absent else ""
+    return f"it reads only tEXt chunks, which hold no {' and no '.join(absent)}" if absent else ""
 
 
 def _gnome_desktop(said: EntryTexts, wanted: Wanted) -> str:
@@ -197,13 +197,15 @@ def _tumbler(said: EntryTexts, wanted: Wanted) -> str:
     """
     texts = {text.key: text.value for text in reversed(said.head.texts) if text.before_image}
     if URI not in texts or MTIME not in texts:
-        return "it reads text before the picture only, and there is no " + (
+        return "it reads only texts before the picture, which hold no " + (
             MTIME if URI in texts else URI
         )
     if strtod(texts[MTIME]) != mtime.tumbler_s(wanted.mtime_ns):
         return f"the first {MTIME}, {shown(texts[MTIME])}, is not the time to the microsecond"
     return (
-        "" if mtime.tumbler_s(wanted.mtime_ns) else "it takes a source of 1970-01-01 00:00 for none"
+        ""
+        if mtime.tumbler_s(wanted.mtime_ns)
+        else "it treats a time of 1970-01-01 00:00 as missing"
     )
 
 

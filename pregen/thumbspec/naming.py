@@ -90,7 +90,7 @@ def fail_program(version: str) -> str:
     """
     found = _MAJOR_MINOR.match(version)
     if found is None:
-        raise ValueError(f"{version!r} is no version number")
+        raise ValueError(f"{version!r} is not a version number")
     return f"{OWN_PROGRAMS}{found[1]}.{found[2] or 0}"
 
 

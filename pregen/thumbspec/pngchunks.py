@@ -80,7 +80,7 @@ def read_header(data: bytes) -> Header:
         PngError: There is no right IHDR in the first `HEADER_BYTES`.
     """
     if not data.startswith(START):
-        raise PngError("does not begin as a PNG")
+        raise PngError("does not start like a PNG")
     if len(data) < HEADER_BYTES:
         raise PngError("is cut off within its header")
     if zlib.crc32(data[12:29]) != int.from_bytes(data[29:33], "big"):
@@ -109,7 +109,7 @@ def walk(data: bytes, color_type: int) -> Iterator[tuple[bytes, int, int]]:
     while at + _CHUNK_START_BYTES <= available:
         length, kind = _CHUNK_START.unpack_from(data, at)
         if length > MAX_LENGTH or not kind.isalpha():
-            raise PngError(f"has no chunk where one should be, at byte {at}")
+            raise PngError(f"has no chunk at byte {at}")
         if not kind[0] & _ANCILLARY_BIT:
             _check_critical(kind, color_type, seen)
             seen.add(kind)
@@ -135,7 +135,7 @@ def body(data: bytes, start: int, end: int) -> bytes:
 def _check_critical(kind: bytes, color_type: int, seen: set[bytes]) -> None:
     """Raise PngError where a chunk that a reader may not skip cannot be."""
     if kind not in {PLTE, IDAT, IEND}:
-        raise PngError(f"holds the critical chunk {kind.decode()}, which no reader knows")
+        raise PngError(f"holds the critical chunk {kind.decode()}, which is unknown")
     if kind == IDAT and color_type == _PALETTE and PLTE not in seen:
         raise PngError("has no palette before its picture")
     if kind == IEND and IDAT not in seen:

@@ -108,7 +108,7 @@ def examine(data: bytes, flavor: Flavor | None, wanted: Wanted, *, whole: bool) 
         whole: As for `judge`.
     """
     if not whole and len(data) < HEADER_BYTES and data and START.startswith(data[: len(START)]):
-        return Judgement(Freshness.NEED_MORE, "the header is not all there")
+        return Judgement(Freshness.NEED_MORE, "the header is incomplete")
     try:
         head = _read(data, whole=whole)
     except PngError as error:
@@ -117,7 +117,7 @@ def examine(data: bytes, flavor: Flavor | None, wanted: Wanted, *, whole: bool) 
     if disagreement := contradiction(head, wanted):
         return Judgement(Freshness.STALE, disagreement, head)
     if not whole and (lacks or not head.complete):
-        return Judgement(Freshness.NEED_MORE, "the texts are not all there", head)
+        return Judgement(Freshness.NEED_MORE, "the texts are incomplete", head)
     if lacks:
         return Judgement(Freshness.STALE, f"there is no {lacks}", head)
     return Judgement(Freshness.FRESH, head=head) if flavor is None else _fit(head, flavor, wanted)
@@ -198,4 +198,4 @@ def _wrong_dimensions(
     right_px = min(flavor.box_px, max(original_px)) if all(original_px) else flavor.box_px
     if long_px == right_px:
         return ""
-    return f"its long edge is {long_px} px, {right_px} px would be right for {flavor.directory}"
+    return f"its long edge is {long_px} px, but should be {right_px} px for {flavor.directory}"

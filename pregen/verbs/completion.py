@@ -15,14 +15,14 @@ _SHELLS = ("bash", "zsh", "fish")
 def _completion(ctx: click.Context, *, shell: str) -> ExitCode:
     """Print the script that lets a shell complete pregen's verbs, flags and files.
 
-    The script asks pregen itself for what is possible, so it stays right when pregen is updated.
-    For good: bash: put `eval "$(pregen completion bash)"` into ~/.bashrc; zsh: put
+    The script asks pregen itself, so it stays correct when pregen is updated.
+    Permanently: bash: put `eval "$(pregen completion bash)"` into ~/.bashrc; zsh: put
     `eval "$(pregen completion zsh)"` into ~/.zshrc, after compinit; fish: write the output to
     ~/.config/fish/completions/pregen.fish.
     """
     kind = get_completion_class(shell)
     if kind is None:
-        raise UsageError(f"click has no completion for {shell}; name one of {', '.join(_SHELLS)}")
+        raise UsageError(f"there is no completion for {shell}; choose one of {', '.join(_SHELLS)}")
     script = kind(ctx.find_root().command, {}, "pregen", "_PREGEN_COMPLETE").source()
     click.echo(script.strip())
     return ExitCode.DONE

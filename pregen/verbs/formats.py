@@ -23,8 +23,8 @@ _WIDTH = 100
 def _formats(*, json: bool) -> ExitCode:
     """List the formats pregen knows by their content, and which library reads each.
 
-    What a file is, its first bytes decide, never its name. Some formats need an extra: a library
-    that is not installed with pregen itself. The command that gets the missing ones is shown.
+    The first bytes of a file decide its format, not its name. Some formats need an extra: a library
+    that is not installed with pregen itself. Shows the command that installs missing ones.
     """
     from pregen.imaging.abilities import abilities, missing_extras  # noqa: PLC0415 - no --help needs it
     from pregen.installation import install_command  # noqa: PLC0415 - likewise
@@ -64,11 +64,11 @@ def _lines(found: list[Ability], install: str) -> Iterator[str]:
         yield click.style("Waiting for an extra", bold=True)
         rows = ((each, each.trouble) for each in found if each.extra and not each.reads)
         yield from _rows(rows, "yellow")
-        yield f"  get them with: {printable(install)}"
+        yield f"  install with: {printable(install)}"
     others = [(each, each.trouble) for each in found if not each.extra and not each.reads]
     if others:
         yield ""
-        yield click.style("Known, and not read", bold=True)
+        yield click.style("Known but not supported", bold=True)
         yield from _rows(others, "white")
 
 

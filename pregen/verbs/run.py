@@ -57,9 +57,9 @@ class RunCommand(ConfiguredCommand):
 
 @click.pass_obj
 def _run(session: Session, /, *, paths: tuple[bytes, ...], **values: Any) -> ExitCode:
-    """Fill the thumbnail cache for the pictures in PATHs: folders are walked, files are taken.
+    """Fill the thumbnail cache for the pictures in PATHs: folders are searched recursively.
 
-    Run it again at any time: entries that are up to date are left alone.
+    Run it again at any time: up-to-date thumbnails are skipped.
     """
 
     def configure() -> RunConfig:
@@ -147,8 +147,8 @@ def run_session(
         if isinstance(lost[0], BrokenPipeError):
             raise lost[0]
         raise ResultsLostError(
-            f"standard output takes no more ({lost[0].strerror}): the records are not complete. "
-            "The run was stopped; the same command goes on from here."
+            f"standard output cannot be written ({lost[0].strerror}): the records are "
+            "incomplete. The run was stopped; run the same command to continue."
         )
     return code
 
@@ -162,8 +162,8 @@ def _logged(printer: Printer, path: str | None) -> Printer:
         stream = LogStream(path)
     except OSError as error:
         raise UsageError(
-            f"--log {path} cannot be written: {error.strerror}. "
-            "Name a file in a folder that is there and yours."
+            f"--log {path} cannot be written: {error.strerror}. Choose a file in an existing, "
+            "writable folder."
         ) from error
     return LoggedPrinter(printer, stream)
 
@@ -181,8 +181,8 @@ def _metrics(path: str | None, watch: Watch) -> Iterator[MetricsFile | None]:
         metrics.write()
     except OSError as error:
         raise UsageError(
-            f"--metrics-file {path} cannot be written: {error.strerror}. "
-            "Name a file in a folder that is there and yours."
+            f"--metrics-file {path} cannot be written: {error.strerror}. Choose a file in an "
+            "existing, writable folder."
         ) from error
     try:
         yield metrics

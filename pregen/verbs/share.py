@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 def _share(
     session: Session, /, *, paths: tuple[bytes, ...], recursive: bool, update: bool, **values: Any
 ) -> ExitCode:
-    """Make thumbnails beside the originals, in a folder .sh_thumbnails in each folder of PATHs.
+    """Store thumbnails beside the pictures, in a folder .sh_thumbnails in each folder of PATHs.
 
-    For media and shares that others read: the thumbnails go where the pictures go, under whatever
-    path. They have the owner, group and mode of their originals. Thumbnails that are there are
-    left as they are, also outdated ones, unless --update is given. Xfce's programs read them
+    For media and shares that others mount: the thumbnails travel with the pictures. They get the
+    owner, group and mode of the pictures. Existing thumbnails stay, even outdated ones, unless
+    --update is given. Xfce's programs read them
     (Thunar, tumbler); GNOME, KDE and LXQt do not: for them use `pregen run`.
 
     Example: pregen share /srv/photos
@@ -44,7 +44,7 @@ def _share(
         )
 
     if values["engine_name"] == "dask":
-        raise UsageError("pregen share works on one machine: choose --engine local.")
+        raise UsageError("pregen share works on one machine only: use --engine local.")
     return run_session(session, values, configure)
 
 
@@ -57,14 +57,14 @@ share = ConfiguredCommand(
             ["--recursive/--no-recursive"],
             default=True,
             heading="Which files",
-            help="Also in the folders below (default), or in the folders that are PATHs alone.",
+            help="Also in subfolders (default), or only in PATHs themselves.",
         ),
         *options("include", "exclude", "hidden", "follow-symlinks", "one-file-system", "order"),
         Option(
             ["--update"],
             is_flag=True,
             heading="Which entries",
-            help="Also make outdated and damaged shared thumbnails again.",
+            help="Also recreate outdated and damaged shared thumbnails.",
         ),
         *options("flavors", "retry-failed"),
         *options("workers", "decoder", "drop-cache", "timeout", "max-pixels"),

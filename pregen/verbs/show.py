@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 def _show(session: Session, /, *, files: tuple[bytes, ...], json: bool) -> ExitCode:
     """Show what the thumbnail cache holds for FILEs.
 
-    URIs and keys, entries with their text, whether they are up to date, what each desktop would
-    say, and the fail records of any program. A FILE may be gone: its entries are shown all the
-    same. The exit code is 3 when a FILE is gone and nothing is known of it.
+    URIs and keys, entries with their texts, whether they are up to date, which desktops accept
+    them, and fail records of any program. Also works for deleted files. Exit code 3: a FILE does
+    not exist and nothing is known about it.
     """
     all_known = True
     for number, facts in enumerate(inspect_all(session, files)):
@@ -163,11 +163,11 @@ def _source(path: bytes) -> tuple[Source | None, str]:
     try:
         facts = os.stat(path)
     except FileNotFoundError:
-        return None, "the source is gone"
+        return None, "the file does not exist"
     except OSError as error:
-        return None, f"the source cannot be looked at: {error.strerror}"
+        return None, f"the file cannot be examined: {error.strerror}"
     if not stat.S_ISREG(facts.st_mode):
-        return None, "the source is not a regular file"
+        return None, "not a regular file"
     return Source(path, facts.st_size, facts.st_mtime_ns), ""
 
 
@@ -221,6 +221,7 @@ def _head(data: bytes) -> PngHead | None:
         return None
 
 
+_VERDICTS = {"fresh": "up to date", "refit": "needs new texts"}
 _COLOURS = {"fresh": "green", "refit": "yellow", "unknown": "yellow"}
 #: PNG, 11.2.2.
 _COLOR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
@@ -237,7 +238,7 @@ def file_lines(facts: FileFacts) -> Iterator[str]:
         if facts.memory is not None:
             words = WORDS[facts.memory]
             why = f": {words.meaning}" if words.meaning else ""
-            yield f"  remembered from an earlier run as {words.label}{why}"
+            yield f"  recorded by an earlier run as {words.label}{why}"
     for uri in (*facts.uris, *facts.shared):
         yield ""
         yield from _uri_lines(uri)
@@ -252,17 +253,18 @@ def _uri_lines(facts: UriFacts) -> Iterator[str]:
     for record in facts.fail_records:
         yield from _entry_lines(record, f"fail record of {record.program}")
     if not facts.entries and not facts.fail_records:
-        yield click.style("    no entry of any flavor, no fail record", dim=True)
+        yield click.style("    no thumbnail of any size, no fail record", dim=True)
 
 
 def _entry_lines(entry: EntryFacts, title: str) -> Iterator[str]:
-    verdict = click.style(entry.verdict, fg=_COLOURS.get(entry.verdict, "red"))
+    colour = _COLOURS.get(entry.verdict, "red")
+    verdict = click.style(_VERDICTS.get(entry.verdict, entry.verdict), fg=colour)
     why = f": {printable(entry.reason)}" if entry.reason else ""
     yield ""
     yield f"    {click.style(printable(title), bold=True)}  {verdict}{why}"
     yield f"      {shown(entry.path)}"
     if entry.head is None:
-        yield f"      {text.size(entry.size_bytes)}, no PNG that can be read"
+        yield f"      {text.size(entry.size_bytes)}, not a readable PNG"
         return
     head = entry.head
     interlaced = ", interlaced" if head.interlaced else ""
@@ -272,7 +274,7 @@ def _entry_lines(entry: EntryFacts, title: str) -> Iterator[str]:
     )
     width = max((len(chunk.key) for chunk in head.texts), default=0)
     for chunk in head.texts:
-        late = "" if chunk.before_image else "  (behind the picture)"
+        late = "" if chunk.before_image else "  (after the picture)"
         yield f"      {chunk.kind} {printable(chunk.key):<{width}}  {printable(chunk.value)}{late}"
     yield from _desktop_lines(entry)
 

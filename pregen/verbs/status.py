@@ -31,8 +31,8 @@ _RUNS = 7
 def _status(session: Session, /, *, runs: int, json: bool) -> ExitCode:
     """Show the entries and bytes of each flavor, the last runs, and what failed.
 
-    Looks at the names and sizes in the cache and at the journal; whether entries are up to date
-    is for `pregen show FILE` and `pregen run --dry-run` to tell.
+    Reads names and sizes in the cache, and the journal. To see whether entries are up to date, use
+    `pregen show FILE` or `pregen run --dry-run`.
     """
     facts = gather(session, runs)
     if json:
@@ -145,7 +145,7 @@ def _cache_lines(facts: StatusFacts) -> Iterator[str]:
 
 def _run_lines(facts: StatusFacts) -> Iterator[str]:
     if not facts.runs:
-        yield "No run is on record."
+        yield "No runs recorded."
         return
     yield click.style("Last runs", bold=True)
     for run in facts.runs:

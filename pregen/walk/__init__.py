@@ -156,8 +156,8 @@ class _Runs:
                 self._spool.append(marshal.dumps(block))
         except OSError as error:
             raise PregenError(
-                f"No room in {os.fsdecode(self._directory)} to put the sources in order "
-                f"({error.strerror}). Make room there, or use --order walk."
+                f"No space in {os.fsdecode(self._directory)} to sort the files "
+                f"({error.strerror}). Free some space there, or use --order walk."
             ) from error
         self._spans.append((start, self._spool.end))
 

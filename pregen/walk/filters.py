@@ -56,8 +56,8 @@ class Globs:
         if useless:
             shown = useless[0].decode("utf-8", "backslashreplace")
             raise UsageError(
-                f"--include {shown}: this is for folders, but --include chooses files. "
-                f"Use {shown}** instead."
+                f"--include {shown}: this matches folders, but --include selects files. Use "
+                f"{shown}** instead."
             )
 
     def takes(self, path: bytes, below: int, name: bytes) -> bool:
@@ -81,13 +81,13 @@ def _compile(globs: Iterable[bytes]) -> _Patterns:
     for glob in globs:
         pattern = glob.rstrip(b"/")
         if not pattern:
-            raise UsageError("A pattern of --include or --exclude is empty; leave it out.")
+            raise UsageError("A pattern of --include or --exclude is empty; omit it.")
         try:
             regex = translate(pattern.lstrip(b"/"))
             re.compile(regex)
         except re.error as error:
             shown = glob.decode("utf-8", "backslashreplace")
-            raise UsageError(f"The pattern {shown} makes no sense: {error}.") from error
+            raise UsageError(f"The pattern {shown} is not valid: {error}.") from error
         if b"/" not in pattern:
             names.append(regex)
             continue

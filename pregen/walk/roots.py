@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHOWN = 5
 #: Nobody names more by hand, and every worker opens each at its start.
 _MOST_FOLDERS = 1000
-IN_CACHE = "in a thumbnail cache: there are no thumbnails of thumbnails"
+IN_CACHE = "in a thumbnail cache: thumbnails get no thumbnails"
 
 
 class FolderRoot(NamedTuple):
@@ -65,7 +65,7 @@ def look_at_roots(
     paths: dict[bytes, None] = {}
     for root in roots:
         if not root:
-            raise UsageError("A path is empty. Name the folders or files to work on.")
+            raise UsageError("A path is empty. Give the folders or files to process.")
         paths[clean_path(root, cwd)] = None
     found: list[FolderRoot | Source | Skip] = []
     missing: list[bytes] = []
@@ -111,7 +111,9 @@ def look_at(path: bytes, caches: Caches) -> FolderRoot | Source | Skip:
     except OSError as error:
         return skip_for(path, error)
     except ValueError:
-        return Skip(path, Kind.VANISHED, "no name holds a zero byte; for such a list, use -0")
+        return Skip(
+            path, Kind.VANISHED, "a name cannot contain a zero byte; use -0 for such a list"
+        )
     is_folder = stat.S_ISDIR(status.st_mode)
     if caches.holds(path if is_folder else os.path.dirname(path)):
         return Skip(path, Kind.EXCLUDED, IN_CACHE)
@@ -138,12 +140,12 @@ def sources_from_list(
         UsageError: what the stream gives is not a list with this delimiter.
     """
     paths = (clean_path(item, cwd) for item in _items(stream, delimiter))
-    folder_note = "a folder in a list of files; name it as an argument"
+    folder_note = "a folder in a list of files; give it as an argument"
     return named_sources(_once(paths), cache_root, folder_note)
 
 
 def named_sources(
-    paths: Iterable[bytes], cache_root: bytes, folder_note: str = "a folder; name the files in it"
+    paths: Iterable[bytes], cache_root: bytes, folder_note: str = "a folder; give the files in it"
 ) -> Iterator[Source | Skip]:
     """Yield what is at each of these paths, absolute and clean, looked at as it is asked for.
 
@@ -182,7 +184,7 @@ def _items(stream: BinaryIO, delimiter: bytes) -> Iterator[bytes]:
         if len(rest) > _LONGEST_BYTES:
             raise UsageError(
                 f"The list of files has no delimiter {delimiter!r} for {len(rest)} bytes. "
-                "Lists made with -print0 or -z need -0, others must not have it."
+                "Lists made with -print0 or -z need -0; others must not use it."
             )
         yield from filter(None, items)
     if rest:

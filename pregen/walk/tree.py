@@ -192,7 +192,7 @@ class Tree:
         if self._know_devices:
             status = entry.stat(follow_symlinks=False)
             if self._context.config.one_file_system and status.st_dev != self._device:
-                yield Skip(path, Kind.EXCLUDED, "on another filesystem")
+                yield Skip(path, Kind.EXCLUDED, "on another file system")
                 return
             lineage = ((status.st_dev, status.st_ino), visit.lineage)
         visit.subfolders.append((path, lineage))
@@ -205,11 +205,11 @@ class Tree:
             return
         here = (status.st_dev, status.st_ino)
         if not config.follow_symlinks:
-            message = "a symlink to a folder; --follow-symlinks enters it"
+            message = "a symbolic link to a folder; --follow-symlinks follows it"
         elif config.one_file_system and status.st_dev != self._device:
-            message = "on another filesystem"
+            message = "on another file system"
         elif _leads_back(here, visit.lineage):
-            message = "a symlink back to a folder it lies in"
+            message = "a symbolic link to a folder that contains it"
         else:
             visit.subfolders.append((path, (here, visit.lineage)))
             return
@@ -263,7 +263,7 @@ def skip_for(path: bytes, error: OSError, doing: str = "") -> Skip:
     if error.errno not in _ABSENT:
         return Skip(path, Kind.UNREADABLE, doing + os.strerror(error.errno or 0))
     link = os.path.islink(path)
-    return Skip(path, Kind.VANISHED, "dangling symlink" if link else "not there any more")
+    return Skip(path, Kind.VANISHED, "dangling symbolic link" if link else "deleted meanwhile")
 
 
 _ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))

@@ -211,7 +211,7 @@ def test_a_file_system_that_takes_nothing_is_not_asked_for_ever(
     tmp_path: Path, dir_fd: int
 ) -> None:
     stuck = altered(write=lambda _fd, _data: 0)
-    with pytest.raises(CacheError, match="takes no more bytes"):
+    with pytest.raises(CacheError, match="accepts no more bytes"):
         commit(dir_fd, NAME, NEW, KEY, system=stuck)
     assert listing(tmp_path) == {}
 

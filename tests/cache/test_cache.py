@@ -206,7 +206,7 @@ def test_a_link_made_by_somebody_else_is_refused_and_its_target_untouched(
 
 @pytest.mark.parametrize("place", ["cache", "cache/thumbnails", "cache/thumbnails/large"])
 @pytest.mark.parametrize(
-    ("obstacle", "advice"), [("file", "move it"), ("dangling", "mount its disk")]
+    ("obstacle", "advice"), [("file", "move it"), ("dangling", "mount the disk of its target")]
 )
 def test_what_is_in_the_way_is_named(
     tmp_path: Path, cache: Cache, place: str, obstacle: str, advice: str

@@ -178,7 +178,7 @@ def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
             timeout=60,
         )
     assert done.returncode == 1
-    assert b"records are not complete" in done.stderr
+    assert b"the records are incomplete" in done.stderr
     assert b"Traceback" not in done.stderr
     assert b"Exception ignored" not in done.stderr
 

@@ -48,19 +48,19 @@ def test_a_person_is_told_the_same() -> None:
         "Nothing was written. A run would:\n"
         "  decode at most 2 files, 8.0 MB to read\n"
         "  write at most 3 entries, about 229 kB\n"
-        "  rewrite the text of 2 entries, decoding nothing\n"
-        "  remove 1 stale entry of other flavors\n"
+        "  rewrite the texts of 2 entries, without decoding\n"
+        "  remove 1 stale entry of other sizes\n"
         "\n"
-        "Nothing is to be done for:\n"
-        "  1  fresh\n"
+        "Nothing to do for:\n"
+        "  1  up to date\n"
         "\n"
-        "It would take about 4 s, as fast as the last run (0.5 images/s).\n"
+        "Estimated time: 4 s, at the speed of the last run (0.5 images/s).\n"
     )
 
 
 def test_without_a_run_to_learn_from_the_time_is_unknown() -> None:
     text = plain_text(forecast_lines(_forecast(), None, Story().report()))
-    assert "unknown" in text
+    assert "No estimate of the time" in text
     assert forecast_record(_forecast(), None)["seconds"] is None
 
 

@@ -66,10 +66,10 @@ def test_a_verbose_plain_run_has_a_line_for_each_source() -> None:
     stream, output = _output()
     _tell(PlainPrinter(output, verbose=True))
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "made           /photos/a.jpg (turbo, 4000x3000, 2 entries, 0.02 s)"
-    assert lines[1] == r"invalid        /photos/bad\x1b[31m.jpg: no JPEG"
-    assert lines[2] == "fresh          /photos/old.jpg"
-    assert lines[3] == "unreadable     /closed: no"
+    assert lines[0] == "created            /photos/a.jpg (turbo, 4000x3000, 2 entries, 0.02 s)"
+    assert lines[1] == r"invalid            /photos/bad\x1b[31m.jpg: no JPEG"
+    assert lines[2] == "up to date         /photos/old.jpg"
+    assert lines[3] == "unreadable         /closed: no"
     assert lines[4] == r"warning: journal: odd\x1b"
 
 
@@ -77,9 +77,9 @@ def test_quiet_tells_what_failed_and_nothing_else() -> None:
     stream, output = _output()
     _tell(QuietPrinter(output))
     assert stream.getvalue() == (
-        "Invalid (1): damaged, or not what it claims to be\n"
+        "Invalid (1): damaged, or not a picture\n"
         "  /photos/bad\\x1b[31m.jpg: no JPEG\n"
-        "  -> replace it from a backup; it is tried again when it changes\n"
+        "  -> replace it from a backup; the next run tries it again when it has changed\n"
         "Unreadable (1): could not be read\n"
         "  /closed: no\n"
         "  -> check the permissions and the disk, then run again\n"
@@ -160,7 +160,7 @@ def test_the_terminal_keeps_what_verbose_asked_for() -> None:
     terminal, output, console = _terminal()
     _tell(TtyPrinter(output, console, terminal.size, verbose=True))
     shown = terminal.shown()
-    assert shown[0].startswith("made           /photos/a.jpg (turbo")
+    assert shown[0].startswith("created            /photos/a.jpg (turbo")
     assert shown[4] == r"warning: journal: odd\x1b"
     assert "━" not in "".join(shown)
 

@@ -36,7 +36,7 @@ def test_eighty_columns_hold_all_that_matters() -> None:
     assert bar.endswith(" 50 %  41 / 81  2 min 05 s left")
     assert bar.startswith("━━━")
     assert speed == ("312 images/s · 980 MB/s read · 3,650 Mpx/s · 1:23 · 1.9 of 2 cores · 412 MB")
-    assert counts == "40 made · 1 failed · 1,234 fresh"
+    assert counts == "40 created · 1 failed · 1,234 up to date"
     assert rows == ["  1 2019/IMG_0000.JPG", "  2 2019/IMG_0001.JPG"]
 
 
@@ -72,7 +72,7 @@ def test_a_worker_that_hangs_is_shown_before_those_that_do_not() -> None:
 
 
 def test_failures_do_not_fall_off_a_narrow_screen() -> None:
-    assert _shown(_story(), width=20)[2] == "40 made · 1 failed"
+    assert _shown(_story(), width=21)[2] == "40 created · 1 failed"
 
 
 def test_markup_and_escapes_in_names_are_shown_and_not_obeyed() -> None:

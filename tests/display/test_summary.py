@@ -26,8 +26,8 @@ def test_a_run_without_trouble_is_told_in_a_few_lines() -> None:
     assert _text(story.after(10)) == (
         "Done in 10 s: 10 images/s, 30 MB/s read, 120 Mpx/s.\n"
         "\n"
-        "    100  made   200 entries, 12 MB written\n"
-        "  2,000  fresh\n"
+        "    100  created     200 entries, 12 MB written\n"
+        "  2,000  up to date\n"
     )
 
 
@@ -36,7 +36,7 @@ def test_speeds_are_not_told_when_nothing_was_made() -> None:
 
 
 def test_a_folder_without_files_says_so() -> None:
-    assert "Found no files" in _text(Story().walked())
+    assert "No files found" in _text(Story().walked())
 
 
 def test_failures_are_named_with_reason_and_what_to_do() -> None:
@@ -67,7 +67,7 @@ def test_more_are_cut_with_their_number_and_where_all_are_listed(many: int) -> N
     assert text.count("/photos/") == FAILURE_LINES
     assert text.count("/photos/timed-out-") == 3, "a small group is not crowded out by a big one"
     assert f"... and {many - 37} more" in text
-    assert "-v or --json lists every one" in text
+    assert "-v or --json lists all" in text
 
 
 def test_every_kind_of_failure_has_words_and_a_next_step() -> None:
@@ -82,14 +82,14 @@ def test_sources_that_wait_for_an_extra_are_counted_by_it() -> None:
         *[outcome(Kind.NEEDS_EXTRA, extra="raw")] * 1500, outcome(Kind.NEEDS_EXTRA, extra="heic")
     )
     text = _text(story)
-    assert "Waiting for an extra: 1,500 raw, 1 heic\n  get them with: pip install " in text
+    assert "Waiting for an extra: 1,500 raw, 1 heic\n  install with: pip install " in text
     assert "'pregen[heic,raw]'" in text
     assert "run again" in text
 
 
 def test_unsupported_files_are_told_by_mime() -> None:
     story = Story().jobs(*[outcome(Kind.UNSUPPORTED, mime="video/mp2t")] * 3)
-    assert "Unsupported: 3 video/mp2t\n  -v says why" in _text(story)
+    assert "Unsupported: 3 video/mp2t\n  -v gives the reason" in _text(story)
 
 
 def test_the_slowest_are_named_only_when_they_stand_out() -> None:
@@ -109,12 +109,12 @@ def test_warnings_are_repeated_at_the_end() -> None:
 @pytest.mark.parametrize("code", [ExitCode.INTERRUPTED, ExitCode.TERMINATED])
 def test_a_stopped_run_says_how_to_go_on(code: ExitCode) -> None:
     text = _text(Story().jobs(outcome()).after(3), code)
-    assert text.startswith("Stopped after 3.0 s. The same command goes on from here.")
+    assert text.startswith("Stopped after 3.0 s. Run the same command to continue.")
 
 
 def test_a_run_that_broke_off_does_not_say_done() -> None:
     text = _text(Story().jobs(outcome()).after(3), ExitCode.CACHE, "the disk is full")
-    assert text.startswith("Ended before its time, after 3.0 s.")
+    assert text.startswith("Ended early, after 3.0 s.")
 
 
 def test_a_run_that_never_began_has_no_summary() -> None:
@@ -143,10 +143,10 @@ def test_what_was_not_begun_is_counted_although_it_has_no_outcome() -> None:
     story = Story().jobs(outcome(), outcome(Kind.INTERRUPTED))
     for _ in range(1000):
         story.state.planned()
-    assert "\n  1,001  not begun  when the run ended\n" in _text(story, ExitCode.INTERRUPTED)
+    assert "\n  1,001  not started  when the run ended\n" in _text(story, ExitCode.INTERRUPTED)
 
 
 def test_what_rules_left_out_is_told() -> None:
     story = Story().jobs(outcome())
     story.state.passed_over(12)
-    assert "12  passed over  hidden, or no pictures by their names" in _text(story)
+    assert "12  ignored  hidden, not selected, or not a picture by name" in _text(story)

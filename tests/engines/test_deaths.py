@@ -23,8 +23,8 @@ Current thread 0x00007f (most recent call first):
         (-signal.SIGSEGV, Kind.CRASHED, "segmentation fault (SIGSEGV)", False),
         (-signal.SIGABRT, Kind.CRASHED, "aborted (SIGABRT)", False),
         (-signal.SIGTERM, Kind.CRASHED, "terminated (SIGTERM)", True),
-        (0, Kind.CRASHED, "it ended itself with exit status 0", False),
-        (7, Kind.CRASHED, "it ended itself with exit status 7", False),
+        (0, Kind.CRASHED, "it exited with status 0", False),
+        (7, Kind.CRASHED, "it exited with status 7", False),
     ],
 )
 def test_the_cause_is_named(exitcode: int, kind: Kind, words: str, external: bool) -> None:  # noqa: FBT001 - a column of the table

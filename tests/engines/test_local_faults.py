@@ -100,7 +100,7 @@ def test_the_guilty_are_named_and_the_innocent_are_done(workers: int) -> None:
 
     messages = {guilty.get(outcome.job_id): outcome.message for outcome in outcomes}
     assert "SIGSEGV" in messages["segfault"]
-    assert "exit status 0" in messages["exit-at-once"]
+    assert "it exited with status 0" in messages["exit-at-once"]
     assert "SIGKILL" in messages["kill-itself"]
     assert "_loop (harmful_work.py:" in messages["loop"]
     assert "1.5 s" in messages["loop"]

@@ -52,8 +52,8 @@ CRASHES = [
     Crash("segfault", SEGFAULT, Kind.CRASHED, "segmentation fault (SIGSEGV)"),
     Crash("abort", deaths.cause_of(-6), Kind.CRASHED, "aborted (SIGABRT)"),
     Crash("bus error", deaths.cause_of(-7), Kind.CRASHED, "bus error (SIGBUS)"),
-    Crash("exit 0", deaths.cause_of(0), Kind.CRASHED, "exit status 0"),
-    Crash("exit 3", deaths.cause_of(3), Kind.CRASHED, "exit status 3"),
+    Crash("exit 0", deaths.cause_of(0), Kind.CRASHED, "exited with status 0"),
+    Crash("exit 3", deaths.cause_of(3), Kind.CRASHED, "exited with status 3"),
     Crash("unsent SIGKILL", SIGKILL, Kind.OUT_OF_MEMORY, "out-of-memory killer"),
 ]
 crashes = pytest.mark.parametrize("crash", CRASHES, ids=lambda crash: crash.how)

@@ -75,7 +75,7 @@ def test_it_tells_what_happened(page: Page) -> None:
 
 
 def test_doubtful_pictures_are_shown_with_the_reason(page: Page) -> None:
-    doubtful = page.text.partition("Doubtful")[2].partition("Drawn by lot")[0]
+    doubtful = page.text.partition("Doubtful")[2].partition("Random sample")[0]
     assert "extreme aspect scroll.png" in " ".join(doubtful.split())
     assert "flat night.png" in " ".join(doubtful.split())
 

@@ -192,7 +192,7 @@ def test_what_is_not_mounted_any_more_is_not_gone(photos: Path, cache: Path) -> 
 def test_a_file_cannot_be_watched(photos: Path, cache: Path) -> None:
     done = run_pregen("watch", photos / "old" / "00.jpg", cache=cache)
     assert done.code == 2, done
-    assert "is no folder" in done.err
+    assert "is not a folder" in done.err
 
 
 def test_without_the_extra_its_command_is_named(photos: Path, cache: Path, tmp_path: Path) -> None:

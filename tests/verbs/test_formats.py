@@ -59,8 +59,8 @@ def test_people_are_told_the_one_command_for_all(tmp_path: Path) -> None:
     assert told.code == 0
     assert "image/jpeg" in told.out
     assert "needs pregen[video]" in told.out
-    (line,) = (line for line in told.out.splitlines() if "get them with: " in line)
-    words = shlex.split(line.partition("get them with: ")[2])
+    (line,) = (line for line in told.out.splitlines() if "install with: " in line)
+    words = shlex.split(line.partition("install with: ")[2])
     assert "pdf" in words[-1]
     assert "video" in words[-1]
     everything = run_pregen("formats")

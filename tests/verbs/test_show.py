@@ -63,7 +63,7 @@ def test_a_person_is_told_the_same(photo: Path, cache: Path) -> None:
     assert str(photo) in out
     assert desktops.glib_uri(photo) in out
     assert "(Qt)" in out
-    assert out.count("fresh") == 4
+    assert out.count("up to date") == 4
     assert "256x192" in out
     assert "8-bit RGBA" in out
     assert "iTXt Thumb::MTime" in out
@@ -86,14 +86,14 @@ def test_the_entries_of_a_source_that_is_gone_are_shown(photo: Path, cache: Path
     photo.unlink()
     (facts,) = _shown(cache, photo)
     assert facts["source"] is None
-    assert facts["trouble"] == "the source is gone"
+    assert facts["trouble"] == "the file does not exist"
     assert [entry["verdict"] for entry in facts["uris"][0]["entries"]] == ["unknown", "unknown"]
 
 
 def test_of_a_file_that_never_was_nothing_is_known(cache: Path) -> None:
     done = run_pregen("show", "/no/such/file.jpg", cache=cache)
     assert done.code == 3
-    assert "the source is gone" in done.out
+    assert "the file does not exist" in done.out
     assert not cache.exists(), "looking makes nothing"
 
 

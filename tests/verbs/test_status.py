@@ -41,7 +41,7 @@ def test_an_empty_home_has_nothing_and_stays_empty(cache: Path, tmp_path: Path) 
     assert record["runs"] == []
     assert record["warnings"] == []
     out = run_pregen("status", cache=cache).out
-    assert "No run is on record." in out
+    assert "No runs recorded." in out
     assert list(tmp_path.iterdir()) == []
 
 
@@ -69,7 +69,7 @@ def test_a_person_is_told_the_same(photos: Path, cache: Path) -> None:
     out = run_pregen("status", cache=cache).out
     assert "large     4 entries" in out
     assert "done, some failed" in out
-    assert "4 made, 1 failed" in out
+    assert "4 created, 1 failed" in out
     assert r"broken\x1b[31m.jpg" in out
     assert "\x1b" not in out
 

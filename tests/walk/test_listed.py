@@ -38,8 +38,8 @@ def test_a_missing_file_is_a_skip(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     top = os.fsencode(tmp_path)
     assert read(b"gone.jpg\nlink\n", tmp_path) == [
-        Skip(top + b"/gone.jpg", Kind.VANISHED, "not there any more"),
-        Skip(top + b"/link", Kind.VANISHED, "dangling symlink"),
+        Skip(top + b"/gone.jpg", Kind.VANISHED, "deleted meanwhile"),
+        Skip(top + b"/link", Kind.VANISHED, "dangling symbolic link"),
     ]
 
 

@@ -375,7 +375,7 @@ def test_links_to_nothing_are_named(tmp_path: Path) -> None:
     (tmp_path / "dangling.jpg").symlink_to("nowhere.jpg")
     (tmp_path / "self.jpg").symlink_to("self.jpg")
     (tmp_path / "note.txt").symlink_to("nowhere.txt")
-    expected = (Kind.VANISHED, "dangling symlink")
+    expected = (Kind.VANISHED, "dangling symbolic link")
     assert skips(tmp_path) == {"dangling.jpg": expected, "self.jpg": expected}
 
 
@@ -401,7 +401,7 @@ def test_loops_of_symlinks_end(tmp_path: Path) -> None:
     [source] = (item for item in found if isinstance(item, Source))
     assert source.path == os.fsencode(tmp_path / "a" / "b" / "c.jpg")
     assert skips(tmp_path, follow_symlinks=True) == dict.fromkeys(
-        ("up", "here", "top"), (Kind.EXCLUDED, "a symlink back to a folder it lies in")
+        ("up", "here", "top"), (Kind.EXCLUDED, "a symbolic link to a folder that contains it")
     )
 
 
@@ -464,7 +464,7 @@ def test_other_filesystems_are_left_alone_on_request(tmp_path: Path) -> None:
         (tmp_path / "other").symlink_to(other)
         (tmp_path / "c.jpg").symlink_to(Path(other) / "b.jpg")
         rules = {"follow_symlinks": True, "one_file_system": True}
-        assert skips(tmp_path, **rules) == {"other": (Kind.EXCLUDED, "on another filesystem")}
+        assert skips(tmp_path, **rules) == {"other": (Kind.EXCLUDED, "on another file system")}
         found = walked(tmp_path, **rules)
         assert [i.path[-5:] for i in found if isinstance(i, Source)] == [b"a.jpg", b"c.jpg"]
         assert names(tmp_path, follow_symlinks=True) == ["a.jpg", "c.jpg", "other/b.jpg"]
@@ -479,7 +479,7 @@ def test_mounted_filesystems_are_left_alone_on_request(tmp_path: Path) -> None:
     try:
         put(mounted / "b.jpg")
         assert skips(tmp_path, one_file_system=True) == {
-            "mounted": (Kind.EXCLUDED, "on another filesystem")
+            "mounted": (Kind.EXCLUDED, "on another file system")
         }
         assert names(tmp_path) == ["here/a.jpg", "mounted/b.jpg"]
         assert names(tmp_path, mounted, one_file_system=True) == ["mounted/b.jpg"]
@@ -554,9 +554,9 @@ def test_what_vanishes_during_the_walk_is_named(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "d")
     top = os.fsencode(tmp_path)
     b, c, d = found
-    assert b == Skip(top + b"/b.jpg", Kind.VANISHED, "not there any more")
+    assert b == Skip(top + b"/b.jpg", Kind.VANISHED, "deleted meanwhile")
     assert isinstance(c, Source)
-    assert d == Skip(top + b"/d", Kind.VANISHED, "not there any more")
+    assert d == Skip(top + b"/d", Kind.VANISHED, "deleted meanwhile")
 
 
 @pytest.mark.parametrize("follow", [False, True])
@@ -565,7 +565,7 @@ def test_a_root_that_vanishes_before_its_turn_is_named(tmp_path: Path, *, follow
     root.mkdir()
     found = walk(WalkConfig(roots=(os.fsencode(root),), follow_symlinks=follow))
     root.rmdir()
-    assert list(found) == [Skip(os.fsencode(root), Kind.VANISHED, "not there any more")]
+    assert list(found) == [Skip(os.fsencode(root), Kind.VANISHED, "deleted meanwhile")]
 
 
 def test_an_error_halfway_through_a_folder_keeps_what_was_read(

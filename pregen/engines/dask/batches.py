@@ -109,7 +109,7 @@ class BatchLedger:
             return BatchLoss((self.send(batch.jobs, tries),), ())
         if tries < TRIES_TOGETHER + TRIES_ALONE:
             return BatchLoss(tuple(self.send([job], tries) for job in batch.jobs), ())
-        message = f"{tries} nodes ended while they had this file, the last one because {why}"
+        message = f"{tries} nodes failed while processing this file, the last one because {why}"
         return BatchLoss(
             (), tuple(Outcome(job.job_id, job.path, Kind.DISTURBED, message) for job in batch.jobs)
         )

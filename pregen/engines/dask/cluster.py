@@ -83,8 +83,8 @@ class Cluster:
     def gone(self) -> ClusterError:
         """Say that the scheduler is lost."""
         return ClusterError(
-            f"The Dask scheduler at {self._address} has gone. What was made is in the cache; "
-            "run the same command again when it is back."
+            f"The Dask scheduler at {self._address} has disappeared. Finished thumbnails are "
+            "in the cache; run the same command again when the scheduler is back."
         )
 
     def introduce(self, setup: NodeSetup) -> dict[str, bytes]:
@@ -216,15 +216,15 @@ def _client(config: DaskConfig, stack: ExitStack) -> Client:
         parse_host_port(place, _SCHEDULER_PORT)
     except ValueError as error:
         raise UsageError(
-            f"{address} is no address of a scheduler. It looks like tcp://host:8786, or local:2 "
-            "for a try on this machine."
+            f"{address} is not the address of a scheduler: use tcp://host:8786, or local:2 "
+            "for a trial on this machine."
         ) from error
     try:
         client = Client(address, timeout=config.connect_timeout_s, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise ClusterError(
             f"No Dask scheduler answers at {where} within {config.connect_timeout_s:.0f} s. "
-            "Start one with `dask scheduler`, or mend the address."
+            "Start one with `dask scheduler`, or correct the address."
         ) from error
     stack.callback(client.close)
     return client
@@ -247,7 +247,7 @@ def _local(name: str, stack: ExitStack) -> Client:
     number = name.removeprefix(LOCAL)
     if not number.isascii() or not number.isdigit() or not int(number):
         raise UsageError(
-            f"--scheduler {name}: after local: comes how many nodes to try, as in local:2."
+            f"--scheduler {name}: give the number of nodes after local:, as in local:2."
         )
     own = LocalCluster(
         n_workers=int(number),
@@ -271,7 +271,7 @@ def _foreign(name: str, error: Exception) -> ClusterError:
             f"{who} cannot import what it needs ({error}). Install the same pregen there: "
             "pip install 'pregen[dask]'"
         )
-    return ClusterError(f"{who} failed in a way that pregen does not know: {_words(error)}")
+    return ClusterError(f"{who} failed unexpectedly: {_words(error)}")
 
 
 def _words(error: Exception) -> str:

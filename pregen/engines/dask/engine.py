@@ -247,8 +247,9 @@ class _ClusterRun:
             job = jobs[outcome.job_id]
             if outcome.kind is Kind.VANISHED and _is_here(job):
                 raise ClusterError(
-                    f"A node does not see {job.path.decode(errors='backslashreplace')}, which is "
-                    "here. Look whether its share is mounted on every node, then run again."
+                    f"A node does not see {job.path.decode(errors='backslashreplace')}, which "
+                    "exists here. Check that its share is mounted on every node, then run "
+                    "again."
                 )
             if done.parcels and self._store is not None:
                 yield self._store(job, outcome, done.parcels[number])
@@ -274,8 +275,8 @@ class _ClusterRun:
             self._nodes_seen_s = now_s
         elif now_s - self._nodes_seen_s > 2 * self._node_timeout_s:
             raise ClusterError(
-                "All nodes of the Dask cluster have gone. What was made is in the cache; "
-                "run the same command again when they are back."
+                "All nodes of the Dask cluster have disappeared. Finished thumbnails are in "
+                "the cache; run the same command again when the nodes are back."
             )
 
 

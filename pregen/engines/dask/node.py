@@ -130,7 +130,7 @@ class _Program:
         if isinstance(done, bytes):
             return done
         if done:
-            raise UnfitError(f"The node {socket.gethostname()} cannot work. It said:\n{done}")
+            raise UnfitError(f"The node {socket.gethostname()} cannot work. Its message:\n{done}")
         raise NodeDiedError(f"the engine on {socket.gethostname()} died")
 
     def tell(self, message: tuple[Any, ...]) -> None:

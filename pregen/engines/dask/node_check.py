@@ -37,8 +37,8 @@ def probe_file(cache_root: bytes, token: str) -> Iterator[None]:
         _create(path, token.encode())
     except OSError as error:
         raise CacheError(
-            f"{path.decode(errors='replace')} cannot be written: {error.strerror}. "
-            "Free some space or mend the rights of the folder, then run again."
+            f"{path.decode(errors='replace')} cannot be written: {error.strerror}. Free some "
+            "space or correct the permissions of the folder, then run again."
         ) from error
     try:
         yield
@@ -76,8 +76,8 @@ def check_answer(cache_root: bytes, node: str, answer: bytes) -> None:
     path = os.path.join(cache_root, answer)
     if not os.path.lexists(path):
         raise UnfitError(
-            f"What the node {node} writes into the cache does not arrive here. "
-            "Mount the same folder on both, or have the entries sent back: --collect."
+            f"What the node {node} writes into the cache does not appear here. Mount the same "
+            "folder on both machines, or use --collect."
         )
     with suppress(OSError):
         os.unlink(path)
@@ -90,20 +90,19 @@ def _same_source(sample: Source) -> None:
         facts = os.stat(sample.path)
     except OSError as error:
         raise _unfit(
-            f"cannot see {shown}: {error.strerror}. Mount the sources there under the same path."
+            f"cannot see {shown}: {error.strerror}. Mount the pictures there under the same path."
         ) from error
     apart_ns = abs(facts.st_mtime_ns - sample.mtime_ns)
     if facts.st_size != sample.size_bytes or apart_ns > 2 * _S:
         raise _unfit(
-            f"has another file as {shown} than this machine "
-            f"({facts.st_size} bytes, here {sample.size_bytes}). "
-            "Mount the same sources under the same path."
+            f"has another file as {shown} than this machine ({facts.st_size} bytes, here "
+            f"{sample.size_bytes}). Mount the same pictures under the same path."
         )
 
 
 def _same_cache(cache_root: bytes, token: str) -> bytes:
     shown = cache_root.decode(errors="backslashreplace")
-    mend = "Mount the same folder there, or have the entries sent back: --collect."
+    mend = "Mount the same folder there, or use --collect."
     try:
         with open(_probe_path(cache_root, token), "rb") as file:
             found = file.read()
@@ -113,7 +112,7 @@ def _same_cache(cache_root: bytes, token: str) -> bytes:
             f"(a file written here is not there: {error.strerror}). {mend}"
         ) from error
     if found != token.encode():
-        raise _unfit(f"reads other things in {shown} than are there. {mend}")
+        raise _unfit(f"reads different content in {shown}. {mend}")
     answer = b"%s%s.%s" % (_NAME, token.encode(), uuid.uuid4().hex.encode())
     try:
         _create(os.path.join(cache_root, answer), b"")

@@ -99,7 +99,7 @@ SERVER_LOST: Final = Death(
 
 def hung(limit_s: float) -> Death:
     """Return the death of a worker whose job did not end within `limit_s` seconds."""
-    return Death(Kind.TIMED_OUT, f"no end after {round(limit_s, 1):g} s", cause=Cause.TIME)
+    return Death(Kind.TIMED_OUT, f"not finished after {round(limit_s, 1):g} s", cause=Cause.TIME)
 
 
 def cause_of(exitcode: int | None, last_words: bytes = b"") -> Death:
@@ -114,9 +114,9 @@ def cause_of(exitcode: int | None, last_words: bytes = b"") -> Death:
     if exitcode is None:
         return SERVER_LOST
     if exitcode == FOLDERS_REPLACED:
-        return Death(Kind.CRASHED, "the cache's folders were replaced over and over", external=True)
+        return Death(Kind.CRASHED, "the cache's folders kept being replaced", external=True)
     if exitcode >= 0:
-        words = f"it ended itself with exit status {exitcode}"
+        words = f"it exited with status {exitcode}"
         return Death(Kind.CRASHED, words, where=where, cause=Cause.EXIT)
     return _by_signal(-exitcode, where)
 
@@ -126,7 +126,7 @@ def _by_signal(number: int, where: str) -> Death:
         words = "killed by SIGKILL, most likely the kernel's out-of-memory killer"
         return Death(Kind.OUT_OF_MEMORY, words, cause=Cause.KILLED)
     if number == signal.SIGXCPU:
-        words = "no end after twice its time on the processor"
+        words = "not finished after twice its processor time"
         return Death(Kind.TIMED_OUT, words, where=where, cause=Cause.TIME)
     words = signal_words(number)
     if number in _FROM_OUTSIDE:
@@ -205,7 +205,7 @@ class DeathLedger:
         elif len(own) >= MIXED or len(deaths) - len(own) > SPARED:
             causes = "; ".join(dict.fromkeys(death.words for death in deaths))
             kind = Kind.DISTURBED
-            message = f"{len(deaths)} workers ended while they had it ({causes}); run again"
+            message = f"{len(deaths)} workers died while processing it ({causes}); run again"
         else:
             return None
         self.forget(job.job_id)

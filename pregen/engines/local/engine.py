@@ -107,9 +107,10 @@ def _confined(wanted: Sandbox) -> bool:
     """
     if wanted is Sandbox.REQUIRE and not (found := confinement.probe()).complete:
         raise SandboxError(
-            f"--sandbox require cannot be had here ({found.describe()}). It takes Linux 5.13 with "
-            "Landlock switched on (lsm=landlock,... on the kernel's command line; a container "
-            "may forbid it) on x86-64 or arm64. --sandbox auto makes do with what there is."
+            f"--sandbox require is not possible here ({found.describe()}). It needs Linux "
+            "5.13 with Landlock enabled (lsm=landlock,... on the kernel's command line; a "
+            "container may forbid it) on x86-64 or arm64. --sandbox auto uses what is "
+            "available."
         )
     return wanted is not Sandbox.OFF
 
@@ -228,10 +229,10 @@ class _LocalRun:
     def _fail(why: str, *, missing: bool) -> None:
         if missing:
             raise MissingLibraryError(
-                "The worker processes do not start. Most likely something is not installed, "
-                f"or not completely. The last one said:\n{why.rstrip()}"
+                "The worker processes do not start. Most likely a library is missing or "
+                f"incomplete. The last message:\n{why.rstrip()}"
             )
         raise PregenError(
-            "The worker processes die before they do anything. Look for a memory limit or for a "
-            f"program that ends them, then run again. The last one: {why.rstrip()}"
+            "The worker processes die before they do anything. Look for a memory limit or "
+            f"for a program that kills them, then run again. The last one: {why.rstrip()}"
         )

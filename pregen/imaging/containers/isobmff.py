@@ -45,14 +45,14 @@ def boxes(read_at: ReadAt, begin: int, end: int, most: int = _MAX_BOXES) -> Iter
             return
         header = read_at(at, min(_LARGE_HEADER_BYTES, end - at))
         if len(header) < _HEADER_BYTES:
-            raise EndsEarlyError(f"only a part of a box's header stands at {at}")
+            raise EndsEarlyError(f"the header of the box at {at} is cut off")
         size_bytes, least = int.from_bytes(header[:4], "big"), _HEADER_BYTES
         if size_bytes == 1:
             size_bytes, least = int.from_bytes(header[8:16], "big"), _LARGE_HEADER_BYTES
         elif size_bytes == 0:
             size_bytes = end - at
         if size_bytes < least:
-            raise DamagedError(f"a box of {size_bytes} bytes stands at {at}")
+            raise DamagedError(f"the box at {at} has {size_bytes} bytes")
         yield Box(header[4:8], at + least, at + size_bytes)
         at += size_bytes
     raise DamagedError("there are too many boxes")
@@ -92,7 +92,7 @@ class Cursor:
     def take(self, count: int) -> bytes:
         """Return the next bytes. Raises DamagedError where there are fewer."""
         if not 0 <= count <= self.end - self.at:
-            raise DamagedError(f"{count} bytes are wanted at {self.at}, which are not there")
+            raise DamagedError(f"{count} bytes are wanted at {self.at}, which are missing")
         self.at += count
         return self._data[self.at - count : self.at]
 

@@ -91,7 +91,7 @@ class _Needs:
     def take(self, scan: _Scan) -> bool:
         """Note what a scan brings; tell whether it is wanted."""
         if not scan.components <= self._dc_quantiser.keys():
-            raise ValueError("a scan of a component that the frame has not")
+            raise ValueError("a scan of a component that the frame does not have")
         if scan.first_place == 0:
             self._dc -= scan.components
             self._lost_bits |= dict.fromkeys(scan.components, scan.low_bit)
@@ -179,7 +179,7 @@ def _scans(data: bytes, at: int) -> Iterator[_Scan]:
         if at + 4 > len(data):
             raise Incomplete
         if not data.startswith(b"\xff", at):
-            raise ValueError("no marker where one must be")
+            raise ValueError("a marker is missing")
         marker = data[at + 1]
         if marker == jpeg.EOI:
             return

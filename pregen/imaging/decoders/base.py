@@ -50,7 +50,7 @@ class Request(NamedTuple):
         """Raise InvalidPicture for a file that is too large to be read whole."""
         size_bytes = self.source.size_bytes
         if size_bytes > limit_bytes:
-            raise InvalidPicture(f"{name} of {size_bytes / 1e6:.0f} MB is not read")
+            raise InvalidPicture(f"{name} of {size_bytes / 1e6:.0f} MB is too large")
 
 
 class Opened(ABC):

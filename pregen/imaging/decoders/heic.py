@@ -154,8 +154,8 @@ def open_picture(request: Request) -> Opened:
             raise Unsupported(f"its pictures are coded as {codecs}") from fault
         if ends_early:
             raise TruncatedPicture(
-                "the file ends before the list of its pictures does; copy it again from its origin"
-                " if you can"
+                "the file ends before the list of its pictures does; copy it again from its "
+                "source if you can"
             ) from fault
         raise
 

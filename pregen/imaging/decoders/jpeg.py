@@ -301,7 +301,7 @@ class SamplesPicture(Opened):
 def open_preview(request: Request, preview: Preview) -> Opened:
     """Read a preview, and nothing else of the file. Raises Fault when its header makes no sense."""
     if preview.size_bytes > WHOLE_FILE_BYTES:
-        raise InvalidPicture("its preview is larger than any camera makes them")
+        raise InvalidPicture("its preview is larger than any camera writes")
     data = request.source.read_at(preview.offset, preview.size_bytes)
     if len(data) < preview.size_bytes:
         raise TruncatedPicture("the file ends within its preview")

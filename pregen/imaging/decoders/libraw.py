@@ -82,7 +82,7 @@ def _fault(error: rawpy.LibRawError) -> Fault | MemoryError:
     words = str(error.args[0].decode() if isinstance(error.args[0], bytes) else error)
     match type(error).__name__:
         case "LibRawFileUnsupportedError" | "LibRawNotImplementedError":
-            return Unsupported(f"LibRaw cannot read this camera's file: {words}")
+            return Unsupported(f"LibRaw does not support this camera: {words}")
         case "LibRawIOError" | "LibRawInputClosedError":
             return TruncatedPicture(f"the file ends too early: {words}")
         case "LibRawUnsufficientMemoryError":

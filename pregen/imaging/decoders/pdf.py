@@ -23,7 +23,7 @@ _LONG_PX = 16_384
 #: Where a whole PDF says `startxref` (ISO 32000-1, 7.5.5): Acrobat wants it in the last kilobyte,
 #: and mail gateways append some more.
 _TAIL_BYTES = 4096
-_NO_PAGES = "it has no page that can be drawn"
+_NO_PAGES = "it has no drawable page"
 
 
 class PdfPicture(Opened):
@@ -77,16 +77,16 @@ class PdfPicture(Opened):
         tail_at = max(0, self._source.size_bytes - _TAIL_BYTES)
         if b"startxref" not in self._file.read_at(tail_at, _TAIL_BYTES):
             raise TruncatedPicture(
-                "the file ends before the document does; copy it again from its origin if you can"
+                "the file ends before the document does; copy it again from its source if you can"
             )
 
     def _fault_of(self, error: Exception) -> Fault:
         """What an error of PDFium's stands for."""
         code = getattr(error, "err_code", None)
         if code == raw.FPDF_ERR_PASSWORD:
-            return Unsupported("encrypted: it cannot be shown without its password")
+            return Unsupported("encrypted: it needs a password")
         if code == raw.FPDF_ERR_SECURITY:
-            return Unsupported("encrypted in a way that PDFium does not know")
+            return Unsupported("encrypted with a method that PDFium does not support")
         self._check()
         return InvalidPicture(
             _NO_PAGES if code == raw.FPDF_ERR_PAGE else f"PDFium cannot read it ({error})"

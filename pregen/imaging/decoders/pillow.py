@@ -186,7 +186,7 @@ def _refusal(request: Request) -> Fault:
         depth = int.from_bytes(request.source.head[22:24], "big")
         if depth in {1, 16, 32}:
             return Unsupported(
-                f"PSD with {depth} bits per channel: only 8 are read", request.format.mime
+                f"PSD with {depth} bits per channel: only 8 are supported", request.format.mime
             )
     if name == "AVIF" and heif.ends_early(request.source):
         return TruncatedPicture()
@@ -260,7 +260,7 @@ def _check_icon(request: Request) -> None:
     """Raise InvalidPicture where a picture in an icon says that it is far too large for one."""
     for width_px, height_px in icon_sizes(request.source.first(WHOLE_FILE_BYTES)):
         if max(width_px, height_px) > _MAX_ICON_PX:
-            raise InvalidPicture(f"it says to hold an icon of {width_px} x {height_px} pixels")
+            raise InvalidPicture(f"it claims to hold an icon of {width_px} x {height_px} pixels")
 
 
 def icon_sizes(data: bytes) -> Iterator[tuple[int, int]]:

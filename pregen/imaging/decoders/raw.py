@@ -85,7 +85,7 @@ def _layout(source: SourceBytes) -> Layout:
         return raw.find_cr3(source)
     if head[:2] in _TIFF and head[6:10] != b"HEAP":
         return raw.find_tiff(source)
-    raise DamagedError("a container we do not know")
+    raise DamagedError("an unknown container")
 
 
 def _developed(request: Request) -> Opened:

@@ -25,7 +25,7 @@ class SvgPicture(Opened):
     def __init__(self, request: Request) -> None:
         size_bytes = request.source.size_bytes
         if size_bytes > WHOLE_FILE_BYTES:
-            raise InvalidPicture(f"an SVG of {size_bytes / 1e6:.0f} MB is not drawn")
+            raise InvalidPicture(f"an SVG of {size_bytes / 1e6:.0f} MB is too large")
         data = request.source.whole()
         self._data = _inflated(data) if request.format is SVGZ else data
         try:
@@ -52,7 +52,7 @@ def _inflated(data: bytes) -> bytes:
     except zlib.error as error:
         raise InvalidPicture(f"its compression is damaged ({error})") from error
     if inflater.unconsumed_tail:
-        raise InvalidPicture(f"an SVG of more than {WHOLE_FILE_BYTES / 1e6:.0f} MB is not drawn")
+        raise InvalidPicture(f"an SVG of more than {WHOLE_FILE_BYTES / 1e6:.0f} MB is too large")
     if not inflater.eof:
         raise TruncatedPicture("the file ends before the drawing does")
     return text

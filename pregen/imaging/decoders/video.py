@@ -216,14 +216,15 @@ class Film(Opened):
         if isinstance(error, MemoryError):
             return MemoryError(str(error))
         if isinstance(error, _NO_DECODER):
-            return Unsupported(f"FFmpeg cannot decode this kind of it ({error.strerror})")
+            return Unsupported(f"FFmpeg cannot decode this variant ({error.strerror})")
         if self._file.exhausted:
-            return InvalidPicture(f"there is no picture in {MAX_FILE_BYTES >> 20} MiB of it")
+            return InvalidPicture(f"no picture was found in {MAX_FILE_BYTES >> 20} MiB")
         size_bytes = self._request.source.size_bytes
         declared = isobmff.declared_bytes(self._file.read_at, size_bytes)
         if declared > size_bytes:
             return TruncatedPicture(
-                f"the file ends before its film does: {size_bytes / declared:.0%} of it are there"
+                "the file ends before its film does: "
+                f"{size_bytes / declared:.0%} of its bytes are there"
             )
         why = getattr(error, "strerror", None) or str(error or "no picture can be decoded")
         return InvalidPicture(f"FFmpeg cannot read it ({why})")
@@ -238,7 +239,7 @@ def _pictures_of(container: InputContainer) -> VideoStream:
     """Return the stream to show. A cover is no film."""
     films = [one for one in container.streams.video if not one.disposition & _COVER]
     if not films:
-        raise NotPicture("it holds sound and no pictures")
+        raise NotPicture("it contains sound but no pictures")
     # PyAV gives a stream whose codec FFmpeg does not know no context.
     known = [one for one in films if one.codec_context is not None]  # type: ignore[redundant-expr]  # PyAV's stubs promise one
     if not known:

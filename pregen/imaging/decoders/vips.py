@@ -263,8 +263,8 @@ def recover(error: pyvips.Error, load: Callable[[str], pyvips.Image]) -> pyvips.
     share = _share_of_rows(load("truncated"))
     if share < ENOUGH_ROWS:
         raise TruncatedPicture(
-            f"the file ends early: {share:.0%} of the rows are there, {ENOUGH_ROWS:.0%} are needed;"
-            " copy it again from its origin if you can"
+            f"the file ends early: {share:.0%} of the rows are there, {ENOUGH_ROWS:.0%} are "
+            "needed; copy it again from its source if you can"
         ) from error
     return load("none")
 

@@ -41,10 +41,9 @@ def _bench(
 ) -> ExitCode:
     """Measure how fast the pictures in PATHs become thumbnails on this machine, and why.
 
-    Draws a sample by format and size, does the real work on it again and again into a cache of
-    its own, which is removed at the end, and tells what the whole collection would take. Your own
-    cache is not touched. Takes from some seconds to some minutes; measures best when nothing else
-    runs.
+    Draws a sample by format and size, processes it repeatedly into a temporary cache, and estimates
+    the time for the whole collection. Your own cache is not touched. Takes from some seconds to
+    some minutes; measures best on an idle machine.
     """
     from pregen.pipeline import RunStop  # noqa: PLC0415 - no --help needs it
     from pregen.verbs.bench.comparison import comparison_record  # noqa: PLC0415 - likewise
@@ -54,7 +53,7 @@ def _bench(
 
     if not paths:
         raise UsageError(
-            "name the folders or files to measure, for example: pregen bench ~/Pictures"
+            "give the folders or files to measure, for example: pregen bench ~/Pictures"
         )
     old = _read(compare) if compare is not None else None
     if save is not None:
@@ -88,7 +87,7 @@ bench = ConfiguredCommand(
                 type=click.IntRange(1, 100_000),
                 default=DEFAULT_SOURCES,
                 show_default=True,
-                help="At most so many files are measured.",
+                help="Measure at most this many files.",
             ),
             Option(
                 ["--seed"],
@@ -97,7 +96,7 @@ bench = ConfiguredCommand(
                 default=0,
                 show_default=True,
                 debug=True,
-                help="Draws another sample; the same number draws the same one.",
+                help="Draw another sample; the same number draws the same sample.",
             ),
         ),
         option("flavors", heading="How"),
@@ -109,13 +108,13 @@ bench = ConfiguredCommand(
                 ["--save"],
                 metavar="FILE",
                 type=raw_bytes,
-                help="Keep that JSON object in FILE.",
+                help="Save that JSON object to FILE.",
             ),
             Option(
                 ["--compare"],
                 metavar="FILE",
                 type=raw_bytes,
-                help="Set the numbers against those that --save kept in FILE.",
+                help="Compare with the results that --save wrote to FILE.",
             ),
         ),
     ],
@@ -172,7 +171,7 @@ def _read(path: bytes) -> Record:
     except OSError as error:
         raise UsageError(f"{shown(path)} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown(path)} is no JSON: name a file made with --save.") from error
+        raise UsageError(f"{shown(path)} is not JSON: give a file written by --save.") from error
     except UsageError as error:
         raise UsageError(f"{shown(path)} {error}") from error
 

@@ -45,7 +45,7 @@ def check(old: Any) -> Record:
         _numbers(old)
         _circumstances(old)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"is damaged: {error!r} makes no sense there.") from error
+        raise UsageError(f"is damaged: {error!r} is not valid there.") from error
     return old
 
 

@@ -46,9 +46,8 @@ def scratch_folder(cache_root: bytes) -> Iterator[bytes]:
         path = tempfile.mkdtemp(prefix=prefix, dir=parent)
     except OSError as error:
         raise CacheError(
-            f"{parent.decode('utf-8', 'backslashreplace')} takes no folder for the entries made "
-            f"while measuring ({error.strerror}): make it writable, or set XDG_CACHE_HOME to "
-            "another place."
+            f"{parent.decode('utf-8', 'backslashreplace')} cannot hold a scratch folder "
+            f"({error.strerror}): make it writable, or set XDG_CACHE_HOME to another place."
         ) from error
     try:
         yield path

@@ -46,7 +46,7 @@ class BenchStoppedError(PregenError):
     """The user wants no result any more."""
 
     def __init__(self, code: ExitCode) -> None:
-        super().__init__("stopped; nothing is left behind, nothing was saved.")
+        super().__init__("stopped; nothing was left behind or saved.")
         self.exit_code = code
 
 

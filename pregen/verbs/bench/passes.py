@@ -92,7 +92,7 @@ def run_bench(
     sample = draw(sources(), most_sources, seed)
     if not sample.sources:
         raise UsageError(
-            "no pictures found: name a folder that holds some. Hidden ones need --hidden."
+            "no pictures found: give a folder with pictures. Hidden ones need --hidden."
         )
     with environment.scratch_folder(config.work.cache_root) as scratch:
         bench = _Bench(config, sample, scratch, stop, say)

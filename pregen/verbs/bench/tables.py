@@ -74,7 +74,7 @@ def _verdict(row: comparison.Row) -> str:
 def _about(result: BenchResult) -> Table:
     sample, library, machine = result.sample, result.library, result.machine
     roots = ", ".join(shown(root) for root in result.roots)
-    drawn = "all of them" if sample.covers else f"a sample of {text.count(sample.sources)}"
+    drawn = "all files" if sample.covers else f"a sample of {text.count(sample.sources)}"
     return Table(
         f"{roots}: {text.plural(library.sources, 'file')}, {text.size(library.bytes)}",
         notes=(
@@ -99,8 +99,8 @@ def _speeds(result: BenchResult) -> Table:
     )
     workers = text.plural(result.settings.workers, "worker")
     stayed = (
-        f"This file system kept {result.cold.resident_share:.0%} of the files in memory although "
-        "asked not to: cold is not quite cold."
+        f"This file system kept {result.cold.resident_share:.0%} of the files in memory "
+        "although asked not to: the cold figures are too good."
     )
     return Table(
         f"Speed, {workers}",
@@ -124,7 +124,7 @@ def _stages(result: BenchResult) -> Table:
     named.append(("all, cold", result.cold.group))
     rows = tuple((name, *_shares(group)) for name, group in named)
     columns = ("", *result.warm.group.stages_s, "rest")
-    return Table("Stages, ms of a picture and share", columns, rows)
+    return Table("Stages, ms per picture and share", columns, rows)
 
 
 def _shares(group: Group) -> Iterator[str]:
@@ -143,7 +143,7 @@ def _contest(contest: Contest, floor: Floor | None) -> Table:
         decode = "the floor (libjpeg-turbo's reduced decode, nothing else)"
         notes = (
             f"With all workers {decode} takes {floor_ms} ms,",
-            f"all that a run does takes {run_ms} ms: {floor.ratio:.2f} times the floor.",
+            f"a whole run takes {run_ms} ms: {floor.ratio:.2f} times the floor.",
         )
     return Table(
         f"Decoders, 1 worker, {text.plural(contest.pictures, 'same JPEG')}",
@@ -169,11 +169,13 @@ def _scaling(result: BenchResult) -> Table:
     warm, cold = result.warm, result.cold
     warm_share, cold_share = min(1.0, warm.cpu_share), min(1.0, cold.cpu_share)
     notes = [
-        f"Workers spent {warm_share:.0%} of the time on the processor warm, {cold_share:.0%} cold.",
+        f"Workers used the processor {warm_share:.0%} of the time warm, {cold_share:.0%} cold.",
         f"Cold takes {cold.slowdown:.2f} times as long as warm. {_LIMITS[result.limit]}",
     ]
     if warm.cpu_share < BUSY_SHARE:
-        notes.append("Even warm they waited: for the cache's disk, or for other programs.")
+        notes.append(
+            "Even with files in memory they waited: for the cache's disk, or for other programs."
+        )
     return Table("Scaling", ("", "images/s", "speed-up", "efficiency"), rows, tuple(notes))
 
 
@@ -185,10 +187,10 @@ def _prediction(result: BenchResult) -> Table:
     free = text.size(found.free_bytes)
     notes = [f"{entries} {room} of the cache's disk; {free} are free."]
     if need.total > found.free_bytes:
-        notes.append("That is too little: free some, or move the cache with XDG_CACHE_HOME.")
+        notes.append("That is too little: free some space, or move the cache with XDG_CACHE_HOME.")
     return Table(
-        "A run over all of it, into an empty cache",
-        ("", "time", "give or take", "images/s"),
+        "A run over all files, into an empty cache",
+        ("", "time", "+/-", "images/s"),
         (
             ("files in memory", *_times(found.warm, result)),
             ("files on disk", *_times(found.cold, result)),
@@ -215,11 +217,11 @@ def _troubles(result: BenchResult) -> Iterator[str]:
             f"{text.count(n)} {name}" for name, n in sorted(sample.needs_extra.items())
         )
         install = printable(install_command(sample.needs_extra))
-        yield f"waiting for an extra: {each}; get it with: {install}"
+        yield f"waiting for an extra: {each}; install with: {install}"
     kinds = Counter(one.kind for one in sample.failures)
     if kinds:
         each = ", ".join(f"{text.count(n)} {label(kind)}" for kind, n in kinds.items())
-        yield f"came to nothing: {each}"
+        yield f"no result: {each}"
     for one in sample.failures[:_FAILURES_SHOWN]:
         yield f"  {shown(one.path)}: {printable(one.message)}"
     hidden = len(sample.failures) - _FAILURES_SHOWN
@@ -227,7 +229,7 @@ def _troubles(result: BenchResult) -> Iterator[str]:
         yield f"  ... and {text.count(hidden)} more; --json lists all"
     unreadable = result.library.unreadable
     if unreadable:
-        yield f"{text.plural(unreadable, 'folder or file')} could not be looked at"
+        yield f"{text.plural(unreadable, 'folder or file')} could not be read"
 
 
 def _ms(seconds: float) -> str:

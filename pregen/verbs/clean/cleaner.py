@@ -58,7 +58,7 @@ def facts_of(entry: CacheFile, *, read: bool) -> CleanFacts | None:
     except OSError:
         return facts._replace(readable=False)
     uri = head.uri(entry.key)
-    damage = "" if uri else f"does not say whose it is ({URI})"
+    damage = "" if uri else f"has no URI ({URI})"
     return facts._replace(head=head, uri=uri, path=source_path(uri), damage=damage)
 
 

@@ -40,15 +40,15 @@ def _clean(
     verbose: bool,
     **chosen: Any,
 ) -> ExitCode:
-    """Delete entries of the thumbnail cache, and fail records, of any program, by reason.
+    """Delete thumbnails and fail records of all programs, chosen by reason.
 
-    Without flags: those whose original is gone, and those that are corrupt. An original on a disk
-    or share that is not mounted now is never taken for gone, and one that cannot be examined
-    keeps its entries. Shows what would go, and asks.
+    Without flags: entries whose file no longer exists, and corrupt ones. A file on a disk or share
+    that is not mounted now never counts as deleted, and entries whose file cannot be examined
+    stay. Shows what would be deleted, and asks.
 
-    An entry goes if one of the reasons you name applies, and all of the limits. Limits without a
-    reason are reason enough: `pregen clean --local` deletes every entry of a file on a local disk
-    and keeps what took long to make over the network.
+    An entry is deleted if any of the given reasons and all of the given limits apply. Limits
+    alone suffice: `pregen clean --local` deletes every entry of a file on a local disk, and
+    keeps those of network files.
     """
     if chosen["local"] and chosen["remote"]:
         raise UsageError("--local and --remote exclude each other: choose one, or neither.")
@@ -63,8 +63,8 @@ def _clean(
     asks = not (yes or dry_run)
     if asks and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
-            "nothing was deleted: there is no terminal to ask on. Add --yes to delete without "
-            "being asked, or --dry-run to see what would go."
+            "nothing was deleted: there is no terminal to ask on. Use --yes to delete "
+            "without a question, or --dry-run to see what would be deleted."
         )
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
@@ -99,31 +99,31 @@ clean = Command(
     params=[
         *under(
             "Reasons",
-            Option(["--missing"], is_flag=True, help="The original is gone."),
+            Option(["--missing"], is_flag=True, help="The file no longer exists."),
             Option(
                 ["--stale"],
                 is_flag=True,
-                help="The original has changed since. (`pregen run` makes such entries again.)",
+                help="The file has changed since. (`pregen run` recreates such thumbnails.)",
             ),
             Option(
                 ["--corrupt"],
                 is_flag=True,
-                help="It is not a PNG, is cut off, or does not say whose it is. Damage within the "
-                "picture is found by `pregen verify`.",
+                help="Not a PNG, cut off, or without a URI. `pregen verify` finds damage "
+                "within the picture.",
             ),
             Option(
                 ["--older-than", "older_than_s"],
                 metavar="TIME",
                 type=age_s,
-                help="Not used for this long, and its original cannot be looked up: other schemes "
-                "(http:, smb:, ...) and removable media. 30d, 4w, 12h.",
+                help="Not used for this long, and the file cannot be looked up: other "
+                "schemes (http:, smb:, ...) and removable media. 30d, 4w, 12h.",
             ),
             Option(
                 ["--max-size", "max_size_bytes"],
                 metavar="SIZE",
                 type=size_bytes,
-                help="There is no room for it: the least recently used go until the whole cache "
-                "has at most this size. 2G, 500M.",
+                help="Delete the least recently used until the whole cache has at most this "
+                "size. 2G, 500M.",
             ),
         ),
         *under(
@@ -158,23 +158,23 @@ clean = Command(
                 ["--program", "programs"],
                 metavar="NAME",
                 multiple=True,
-                help="Only what was made by a program whose name begins like this; may be "
+                help="Only entries written by a program whose name starts with NAME; may be "
                 "repeated.",
             ),
         ),
         *under(
             "How",
             Option(["-y", "--yes"], is_flag=True, help="Delete without asking."),
-            option("dry-run", short="-n", help="Show what would go; delete nothing."),
+            option("dry-run", short="-n", help="Show what would be deleted; delete nothing."),
             cache_option(),
             option("wait"),
             mount_timeout_option(),
         ),
         option(
             "json",
-            help="Write a JSON object per line: every entry that goes, a summary at the end.",
+            help="Write a JSON object per line: every deleted entry, and a final summary.",
         ),
-        option("verbose", help="Name every entry that goes."),
+        option("verbose", help="List every deleted entry."),
     ],
     help=_clean.__doc__,
     epilog="Examples: `pregen clean --dry-run`; `pregen clean --missing --not-under ~/Archive "
@@ -231,22 +231,22 @@ def _selection(
 #: More places than this are counted only.
 _PLACES_SHOWN = 5
 _REASON_WORDS = {
-    CleanReason.CORRUPT: "no whole PNG, or it does not say whose it is",
-    CleanReason.MISSING: "the original is gone",
-    CleanReason.STALE: "the original has changed",
-    CleanReason.OLD: "not used for long, its original cannot be looked up",
+    CleanReason.CORRUPT: "not a whole PNG, or without a URI",
+    CleanReason.MISSING: "the file no longer exists",
+    CleanReason.STALE: "the file has changed",
+    CleanReason.OLD: "not used for a long time; its file cannot be looked up",
     CleanReason.CHOSEN: "within the limits",
-    CleanReason.OVER_SIZE: "least recently used, no room",
+    CleanReason.OVER_SIZE: "least recently used; over --max-size",
 }
 _KEPT = {
-    Kept.FINE: "no reason to go",
+    Kept.FINE: "no reason to delete",
     Kept.OUTSIDE: "not within the limits",
-    Kept.OFFLINE: "what the original lies on is not there now",
-    Kept.UNREADABLE: "the original cannot be examined (no permission, or its disk or server fails)",
-    Kept.TIMED_OUT: "what the original lies on does not answer",
-    Kept.OTHER_SCHEME: "the original is no file of this machine; --older-than takes them",
-    Kept.ENTRY_UNREADABLE: "the entry itself cannot be read",
-    Kept.CHANGED: "it or its original changed meanwhile",
+    Kept.OFFLINE: "its volume is not mounted",
+    Kept.UNREADABLE: "the file cannot be examined (no permission, or its disk or server fails)",
+    Kept.TIMED_OUT: "its volume does not answer",
+    Kept.OTHER_SCHEME: "not a local file; --older-than selects these",
+    Kept.ENTRY_UNREADABLE: "the entry cannot be read",
+    Kept.CHANGED: "the entry or its file changed meanwhile",
 }
 
 
@@ -263,7 +263,7 @@ def plan_lines(root: bytes, plan: Plan, *, dry_run: bool) -> Iterator[str]:
         yield from _table(plan.kept, _KEPT)
     yield from _place_lines(plan)
     for link in plan.links:
-        yield click.style(f"Not looked into: {shown(link)} is a symbolic link", fg="yellow")
+        yield click.style(f"Skipped: {shown(link)} is a symbolic link", fg="yellow")
 
 
 def question(plan: Plan) -> str:
@@ -305,7 +305,7 @@ def _place_lines(plan: Plan) -> Iterator[str]:
     for point in plan.hung:
         absent.pop(point, None)
     for place, number in absent.most_common(_PLACES_SHOWN):
-        yield f"  {shown(place)} is not there now: {_entries(number)} kept"
+        yield f"  {shown(place)} is not mounted: {_entries(number)} kept"
     more = len(absent) - _PLACES_SHOWN
     if more > 0:
         yield click.style(f"  ... and {text.plural(more, 'other place')}", dim=True)

@@ -25,11 +25,11 @@ _COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: 
 
 @click.pass_obj
 def _doctor(session: Session, /, *, paths: tuple[bytes, ...], json: bool) -> ExitCode:
-    """Tell why thumbnails that are there would not be seen, and which command mends it.
+    """Find out why existing thumbnails are not shown, and the command that fixes it.
 
-    Looks at the settings of GNOME, Cinnamon, MATE, KDE, Xfce, LXDE and LXQt, at the cache, its
-    disk and its owner, and at other caches of yours. With PATHs it also counts the pictures there
-    and tells whether there is room for all of them. Changes nothing.
+    Checks the settings of GNOME, Cinnamon, MATE, KDE, Xfce, LXDE and LXQt, the cache, its
+    disk and its owner, and other caches of yours. With PATHs it also counts the pictures there
+    and checks whether there is space for all of them. Changes nothing.
 
     Exit code: 0 when there is nothing to do, 4 when there is. Notes do not count.
 
@@ -57,7 +57,7 @@ doctor = Command(
         *under(
             "Options",
             cache_option(),
-            option("json", help="Write a JSON object for each finding, and a last one."),
+            option("json", help="Write a JSON object for each finding, and a final summary."),
         ),
     ],
     help=_doctor.__doc__,

@@ -58,11 +58,11 @@ def _failures(  # noqa: PLR0913 - an argument for each option
     json: bool,
     verbose: bool,
 ) -> ExitCode:
-    """Tell which files have no thumbnail because something went wrong: what, when, and what to do.
+    """List files whose thumbnail failed: why, when, and what to do.
 
-    With PATHs: only files there. Known from the journal of all runs, and from the fail records in
-    the cache: ours, and those of other programs, which do not say why. A failure is forgotten
-    when the file has got its thumbnail.
+    With PATHs: only files there. Sources: the journal of all runs, and the fail records in the
+    cache, of pregen and of other programs (which give no reason). A failure is forgotten once the
+    file has a thumbnail.
     """
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
@@ -72,7 +72,7 @@ def _failures(  # noqa: PLR0913 - an argument for each option
     if retry + forget + listing > 1:
         raise UsageError("--retry, --forget and --paths exclude each other: choose one.")
     if listing and json:
-        raise UsageError("--json has the paths already: leave --paths out.")
+        raise UsageError("--json includes the paths: omit --paths.")
     policy = OpenPolicy.WITHOUT_LINKS if forget else OpenPolicy.AS_FOUND
     with (
         Cache(session.cache_root, policy=policy) as cache,
@@ -116,7 +116,7 @@ failures = Command(
                 ["--program"],
                 metavar="NAME",
                 multiple=True,
-                help="Only files with a fail record of a program whose name begins like this.",
+                help="Only files with a fail record of a program whose name starts with NAME.",
             ),
         ),
         *under(
@@ -124,30 +124,30 @@ failures = Command(
             Option(
                 ["--retry"],
                 is_flag=True,
-                help="Try them again: a run over these files.",
+                help="Retry them: a run over these files.",
             ),
             Option(
                 ["--forget"],
                 is_flag=True,
-                help="Delete what is remembered of them, pregen's fail records too, so that the "
-                "next run tries them. Records of other programs only with --program.",
+                help="Forget them and delete pregen's fail records, so that the next run "
+                "tries them. Records of other programs only with --program.",
             ),
             Option(
                 ["--paths", "only_paths"],
                 is_flag=True,
-                help="Write the paths alone, one per line.",
+                help="Print only the paths, one per line.",
             ),
             Option(
                 ["-0", "--null"],
                 is_flag=True,
-                help="As --paths, with a zero byte after each.",
+                help="Like --paths, with a zero byte after each.",
             ),
             cache_option(),
             option("wait"),
             mount_timeout_option(),
         ),
         option("json", help="Write a JSON object per line: failures, a summary."),
-        option("verbose", help="Name all files, not some of each kind."),
+        option("verbose", help="List all files, not just some of each kind."),
     ],
     help=_failures.__doc__,
     epilog="Examples: `pregen failures ~/Pictures`; `pregen failures --kind timed-out --retry`; "
@@ -223,16 +223,16 @@ def _warn(message: str) -> None:
 
 _SHOWN = 10
 _MORE = {
-    Kind.VANISHED.value: "put them back, or take them off the list; a link may lead nowhere",
-    Kind.NEEDS_EXTRA.value: "get the extra",
-    Kind.UNSUPPORTED.value: "`pregen formats` lists what is read",
-    UNEXPLAINED: "--retry tries whether pregen can; --program NAME --forget deletes the records",
+    Kind.VANISHED.value: "restore them or remove them from the list; links may be dangling",
+    Kind.NEEDS_EXTRA.value: "install the extra",
+    Kind.UNSUPPORTED.value: "`pregen formats` lists supported formats",
+    UNEXPLAINED: "--retry lets pregen try; --program NAME --forget deletes the records",
 }
 _NOW = {
     SourceState.SAME: "",
-    SourceState.CHANGED: "has changed since: the next run tries it",
+    SourceState.CHANGED: "has changed since: the next run retries it",
     SourceState.GONE: "gone",
-    SourceState.AWAY: "not there now",
+    SourceState.AWAY: "not available",
     SourceState.UNKNOWN: "",
 }
 
@@ -246,7 +246,7 @@ def lines(failed: Sequence[Failed], install: str, *, verbose: bool) -> Iterator[
         verbose: Name all of them.
     """
     if not failed:
-        yield "No failures are known."
+        yield "No known failures."
         return
     yield click.style(text.plural(len(failed), "failure"), bold=True)
     for group in GROUPS:
@@ -259,12 +259,12 @@ def lines(failed: Sequence[Failed], install: str, *, verbose: bool) -> Iterator[
             yield _line(each)
         if not verbose and len(members) > _SHOWN:
             more = text.count(len(members) - _SHOWN)
-            yield click.style(f"  ... and {more} more: -v names them", dim=True)
+            yield click.style(f"  ... and {more} more: -v lists them", dim=True)
 
 
 def _group_head(group: str, number: int, install: str) -> Iterator[str]:
     words = None if group == UNEXPLAINED else WORDS[Kind(group)]
-    meaning = words.meaning if words else "a program left a fail record, which does not say why"
+    meaning = words.meaning if words else "a program left a fail record, which gives no reason"
     title = click.style(f"{group}: {text.count(number)}", fg="red")
     yield f"{title}  {meaning}"
     todo = (words.todo if words else "") or _MORE.get(group, "")

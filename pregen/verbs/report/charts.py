@@ -72,7 +72,7 @@ def over_time(seconds: Sequence[float], images: Series, megabytes: Series) -> st
             axis.set_ylim(bottom=0)
         axes[-1].set_xlabel("time since the start")
         axes[-1].xaxis.set_major_formatter(lambda value, _position: clock(round(value)))
-        return _svg(figure, "images and megabytes a second over time")
+        return _svg(figure, "images and megabytes per second over time")
 
 
 def stacked(rows: Sequence[str], parts: Sequence[Series], unit: str, title: str) -> str:

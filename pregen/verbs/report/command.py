@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.pass_obj
 def _report(session: Session, /, *, run_id: int | None, output: str) -> ExitCode:
-    """Write a page about RUN, a number as `pregen status` tells it; by default the last run.
+    """Write an HTML report of a run (default: the last; `pregen status` lists the numbers).
 
     One file that opens in any browser without a network: speed over time, time by stage, formats
     and sizes, what failed and why, the slowest files, and a contact sheet with all doubtful
@@ -54,9 +54,9 @@ def _run(session: Session, run_id: int | None) -> RecordedRun:
     if warnings:
         raise UsageError(warnings[0])
     if not last:
-        raise UsageError("The journal knows of no run. Do one first: pregen run ~/Pictures")
+        raise UsageError("No runs recorded. Start one first: pregen run ~/Pictures")
     if not found:
-        raise UsageError(f"There is no run {run_id}. pregen status --runs 20 lists the last ones.")
+        raise UsageError(f"There is no run {run_id}. pregen status --runs 20 lists the last runs.")
     return found[0]
 
 
@@ -106,7 +106,7 @@ def _write(output: str, page: str) -> None:
                 raise
     except OSError as error:
         raise UsageError(
-            f"{output} cannot be written: {error.strerror}. Name another file with -o."
+            f"{output} cannot be written: {error.strerror}. Choose another file with -o."
         ) from error
     print(f"Written to {output}", file=sys.stderr)  # noqa: T201 - what people are told
 

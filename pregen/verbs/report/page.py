@@ -94,8 +94,8 @@ def _summary(facts: ReportFacts, wall_s: float) -> list[tuple[str, str]]:
     run = facts.run
     made = run.counts.get("made", 0)
     return [
-        (text.count(made), "thumbnailed"),
-        (text.duration(wall_s), "in all"),
+        (text.count(made), "pictures"),
+        (text.duration(wall_s), "total time"),
         (text.number(made / wall_s), "images/s"),
         (f"{text.size(run.bytes_read / wall_s)}/s", "read"),
         (text.count(run.entries_written), "entries written"),
@@ -134,14 +134,14 @@ def _charts(figures: Figures) -> list[tuple[str, str, Markup]]:
             Series(stage, [_stage_ms(each, number) for _, each in loaders])
             for number, stage in enumerate(_STAGES)
         ],
-        "ms a picture",
+        "ms per picture",
         "milliseconds by stage and decoder",
     )
     formats = {printable(name): number for name, number in mimes}
     by_size = {_size_name(number): figures.sizes[number] for number in sizes}
     busy = {str(pid): 100 * each.busy_ns / figures.wall_ns for pid, each in workers}
     busy_words = f"How much of the run each worker spent on pictures.{_at_once(figures)}"
-    stage_words = "Milliseconds of one worker for one picture, by what decoded it."
+    stage_words = "Milliseconds of one worker per picture, by decoder."
     drawn = (
         ("Speed", "", speed),
         ("Time by stage", stage_words, stages),

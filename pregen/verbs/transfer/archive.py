@@ -79,12 +79,12 @@ def checked(data: bytes, place: EntryPlace) -> PngHead:
     except PngError as error:
         raise RefusedError(f"it {error}") from error
     if picture_end != len(data):
-        raise RefusedError("something follows its picture")
+        raise RefusedError("it has data after the picture")
     uri = head.first(URI)
     if not uri:
-        raise RefusedError("it does not say whose it is")
+        raise RefusedError("it has no URI")
     if _key(uri) != place.key:
-        raise RefusedError("its name is not that of the file it says it is of")
+        raise RefusedError("its name does not match its URI")
     if max(head.width_px, head.height_px) > place.flavor.box_px:
         raise RefusedError("it is too large for its folder")
     return head
@@ -187,10 +187,10 @@ def members(stream: BinaryIO, refused: Refused) -> Iterator[FoundEntry]:
 
 def _place(member: tarfile.TarInfo) -> EntryPlace:
     if member.type not in _ORDINARY or member.issparse():
-        raise RefusedError("it is no ordinary file")
+        raise RefusedError("it is not an ordinary file")
     name = _MEMBER.fullmatch(member.name)
     if name is None:
-        raise RefusedError("its name is none of an entry")
+        raise RefusedError("its name is not that of an entry")
     if member.size > ENTRY_LIMIT_BYTES:
         raise RefusedError("it is too large for an entry")
     return EntryPlace(_FLAVORS[name[1]], name[2])

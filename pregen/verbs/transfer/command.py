@@ -57,19 +57,19 @@ def _export(
 ) -> ExitCode:
     """Copy the entries of the thumbnail cache, or a part of them, to a tar file or another cache.
 
-    Only entries that are whole go, of any program; fail records stay. A folder is merged into, as
-    `pregen import` does; a tar file is there when it is complete.
+    Exports whole entries of any program, but no fail records. Merges into a folder, like
+    `pregen import`; a tar file appears when it is complete.
     """
     root, place = session.cache_root, session.clean(to)
     told = _Refusals(json=json, stream_taken=to == b"-")
     if not os.path.isdir(root):
-        raise UsageError(f"there is no cache at {_shown(root)}; name another with --cache.")
+        raise UsageError(f"there is no cache at {_shown(root)}; choose another with --cache.")
     found = entries(root, wanted, _part(session, under), told)
     if to == b"-":
         tally = _written(found, sys.stdout.buffer, b"standard output")
     elif to.endswith(b"/") or os.path.isdir(place):
         if os.path.realpath(place) == os.path.realpath(root):
-            raise UsageError("--to names the very cache that is exported; name another folder.")
+            raise UsageError("--to is the exported cache itself; give another folder.")
         tally = TransferTally()
         with _locked_cache(session, place, wait=wait) as cache:
             merge(found, cache, tally, told)
@@ -78,8 +78,8 @@ def _export(
             tally = _written(found, stream, place)
     else:
         raise UsageError(
-            f"--to {_shown(to)} is no folder; end its name with / to make one, or with .tar "
-            "for an archive."
+            f"--to {_shown(to)} is not a folder: end its name with / to create one, or with "
+            ".tar for an archive."
         )
     return _ended(tally, "exported", json=json, told=told)
 
@@ -88,8 +88,9 @@ def _export(
 def _import(session: Session, /, *, sources: tuple[bytes, ...], wait: bool, json: bool) -> ExitCode:
     """Merge entries into the thumbnail cache: from a tar file of `pregen export`, or a cache.
 
-    Of two entries of a file the one of its later state stays. What is damaged, or is no entry, is
-    refused and named, and nothing outside the cache is ever written. Interrupted, do it again.
+    Of two entries of a file, the one of the later state stays. Damaged members and members that are
+    not entries are refused and reported. Nothing outside the cache is written. If interrupted, run
+    it again.
     """
     root = session.cache_root
     told, tally = _Refusals(json=json), TransferTally()
@@ -101,7 +102,10 @@ def _import(session: Session, /, *, sources: tuple[bytes, ...], wait: bool, json
                     merge(found, cache, tally, told)
             except (ArchiveError, OSError) as error:
                 why = getattr(error, "strerror", None) or str(error)
-                trouble = f"{_shown(source)} cannot be read on: {why}. What came before it is in."
+                before = plural(tally.taken, "entry", "entries")
+                trouble = (
+                    f"{_shown(source)} cannot be read further: {why}. {before} imported before."
+                )
                 break
     code = _ended(tally, "imported", json=json, told=told, trouble=trouble)
     if trouble:
@@ -116,7 +120,7 @@ def _shared_options() -> tuple[Option, ...]:
         option("wait"),
         option(
             "json",
-            help="Write a JSON object per line: what was refused, a summary at the end.",
+            help="Write a JSON object per line: refused members, and a final summary.",
         ),
     )
 
@@ -132,8 +136,8 @@ export = Command(
                 metavar="DIR|FILE.tar",
                 type=raw_bytes,
                 required=True,
-                help="A thumbnails folder, which is made if its name ends with /, or a tar file; - "
-                "is a tar to standard output.",
+                help="A thumbnails folder (created if its name ends with /) or a tar file; - "
+                "writes a tar to standard output.",
             ),
             Option(
                 ["--under"],
@@ -178,7 +182,7 @@ def _opened(
         inner = os.path.join(place, b"thumbnails")
         place = inner if os.path.isdir(inner) else place
         if os.path.realpath(place) == os.path.realpath(root):
-            raise UsageError("this is the very cache that is imported to; name another folder.")
+            raise UsageError("this is the cache to import into; give another folder.")
         yield entries(place, ALL_FLAVORS, lambda _: True, told)
         return
     with os.fdopen(0, "rb", closefd=False) if source == b"-" else open(place, "rb") as stream:
@@ -256,7 +260,7 @@ class _Refusals:
         elif self.count <= _MOST_TOLD:
             click.echo(f"pregen: refused {printable(name)}: {why}", err=True)
         elif self.count == _MOST_TOLD + 1:
-            click.echo("pregen: refused more; --json names all", err=True)
+            click.echo("pregen: more refused; --json lists all", err=True)
 
 
 def _ended(
@@ -279,7 +283,7 @@ def _ended(
         return code
     words = f"{plural(tally.taken, 'entry', 'entries')} {word}, {size(tally.taken_bytes)}"
     if tally.kept:
-        words += f"; {tally.kept:,} kept, as what was there is as fresh"
+        words += f"; {tally.kept:,} kept: the existing ones are as new"
     if told.count:
         words += f"; {told.count:,} refused"
     if told.stream_taken:

@@ -166,7 +166,7 @@ def _cut(data: bytes, chunks: list[_Chunk]) -> None:
     if not data.startswith(_SIGNATURE):
         if _SIGNATURE.startswith(data):
             raise _BrokenError(Flaw.TRUNCATED, "it ends within its signature")
-        raise _BrokenError(Flaw.NOT_PNG, "it does not begin as a PNG")
+        raise _BrokenError(Flaw.NOT_PNG, "it does not start like a PNG")
     damaged: bytes | None = None
     at = len(_SIGNATURE)
     while not (chunks and chunks[-1].kind == b"IEND"):
@@ -205,7 +205,7 @@ def _check_order(chunks: list[_Chunk]) -> None:
     unknown = [each for each in kinds if each[:1].isupper()]
     unknown = [each for each in unknown if each not in {b"IHDR", b"PLTE", b"IDAT", b"IEND"}]
     if unknown:
-        raise _BrokenError(Flaw.CHUNKS, f"no reader knows its critical {unknown[0].decode()}")
+        raise _BrokenError(Flaw.CHUNKS, f"its critical chunk is unknown: {unknown[0].decode()}")
     if b"IDAT" not in kinds:
         raise _BrokenError(Flaw.CHUNKS, "it holds no picture (IDAT)")
     first = kinds.index(b"IDAT")
@@ -224,7 +224,7 @@ def _header(body: bytes) -> PngHead:
     edges = 0 < width_px < 2**31 and 0 < height_px < 2**31
     known = depth in _DEPTHS.get(colour, ()) and not packing and not filtering
     if not (edges and known and interlace in {0, 1}):
-        raise _BrokenError(Flaw.CHUNKS, "its header says what no PNG can be")
+        raise _BrokenError(Flaw.CHUNKS, "its header is impossible for a PNG")
     return PngHead(width_px, height_px, depth, colour, interlace == 1, (), complete=True)
 
 
@@ -246,7 +246,9 @@ def _check_pixels(stream: bytes, head: PngHead) -> None:
     row_bytes = 1 + -(-head.width_px * _SAMPLES[head.color_type] * head.bit_depth // 8)
     size_bytes = row_bytes * head.height_px
     if size_bytes > _MAX_UNPACKED_BYTES:
-        raise _BrokenError(Flaw.OVERSIZED, f"{head.width_px}x{head.height_px} is no thumbnail")
+        raise _BrokenError(
+            Flaw.OVERSIZED, f"{head.width_px}x{head.height_px} is not a thumbnail's size"
+        )
     # An interlaced one has more rows, of several lengths (8.1); it is objected to anyway.
     limit_bytes = _MAX_UNPACKED_BYTES if head.interlaced else size_bytes + 1
     unpacker = zlib.decompressobj()

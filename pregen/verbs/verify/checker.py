@@ -158,15 +158,15 @@ class Checker:
         mode, uri = item.stat.st_mode, ""
         named, regular = ENTRY_NAME.fullmatch(item.name), stat.S_ISREG(mode)
         if named and stat.S_ISLNK(mode):
-            found = Flaw.LINK, "a symbolic link stands in the place of an entry"
+            found = Flaw.LINK, "the entry is a symbolic link"
         elif named and not regular:
-            found = Flaw.NOT_FILE, "what stands in the place of an entry is no file"
+            found = Flaw.NOT_FILE, "the name of an entry is taken by something that is not a file"
         elif named or not regular:
             return None
         elif self._is_temp(item):
-            found = Flaw.TEMP, "left behind by a program that died while it wrote"
+            found = Flaw.TEMP, "left by a program that died while writing"
         elif item.name.endswith(_PNG) and (uri := _uri_in(item)):
-            found = Flaw.NAME, "a thumbnail whose name is no md5: no program will find it"
+            found = Flaw.NAME, "its name is not an md5: no program will find it"
         else:
             return None
         path = source_path(uri)

@@ -30,14 +30,14 @@ def _verify(  # noqa: PLR0913 - an argument for each option
     mount_timeout: float,
     json: bool,
 ) -> ExitCode:
-    """Check every entry of the thumbnail cache, of any program, against the standard and its file.
+    """Check the thumbnails of all programs against the standard and against their files.
 
-    With PATHs: only the entries of files there. Every entry is read to its last byte by code that
-    did not write it: chunks, checksums, picture, texts, name, size, age, modes. What another
-    program does differently but rightly is not called bad. Entries whose file is gone or not
-    there now are counted only: `pregen clean` is for those.
+    With PATHs: only the entries of files there. Every entry is read to its last byte by
+    independent code: chunks, checksums, picture, texts, name, size, age, modes. Entries that
+    other programs write differently, but correctly, are accepted. Entries whose file is deleted
+    or not available are only counted: use `pregen clean` for those.
 
-    Exit code 0: all is well. 4: something is not, or could not be mended.
+    Exit code 0: all entries are good or were repaired. 4: bad entries were found or remain.
     """
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
@@ -93,14 +93,15 @@ verify = Command(
             Option(
                 ["--deep"],
                 is_flag=True,
-                help="Also decode every file again, and compare pictures: finds an entry that "
-                "shows another file, or shows it turned. Takes as long as making all of them.",
+                help="Also decode every file again and compare pictures: finds thumbnails "
+                "that show another file or are turned. Takes as long as creating all of "
+                "them.",
             ),
             Option(
                 ["--sample"],
                 metavar="NUMBER",
                 type=click.IntRange(1),
-                help="As --deep, but compare this many entries only, drawn anew each time.",
+                help="Like --deep, but compare only this many entries, chosen at random.",
             ),
         ),
         *under(
@@ -108,8 +109,8 @@ verify = Command(
             Option(
                 ["--repair"],
                 is_flag=True,
-                help="Remove what is bad and make it again; mend modes. An entry that can be shown "
-                "stays when its file is not there now.",
+                help="Remove bad entries and recreate them; correct file modes. A usable "
+                "entry stays when its file is not available.",
             ),
             cache_option(),
             option("wait"),
@@ -117,7 +118,7 @@ verify = Command(
         ),
         option(
             "json",
-            help="Write a JSON object per line: everything that is bad, a summary at the end.",
+            help="Write a JSON object per line: every bad entry, and a final summary.",
         ),
     ],
     help=_verify.__doc__,

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 _CURES = {
-    Cure.MENDED: "mended",
+    Cure.MENDED: "repaired",
     Cure.REMOVED: "removed",
-    Cure.KEPT: "kept: its file is not there now",
-    Cure.LEFT: "left: it has changed meanwhile, or may not be changed",
+    Cure.KEPT: "kept: its file is not available",
+    Cure.LEFT: "left: it has changed meanwhile, or cannot be changed",
 }
 _AWAY = {
-    OriginalState.GONE: "their file is gone (pregen clean deletes them)",
-    OriginalState.OFFLINE: "what their file lies on is not there now",
+    OriginalState.GONE: "their file no longer exists (`pregen clean` deletes them)",
+    OriginalState.OFFLINE: "their file's volume is not mounted",
     OriginalState.UNREADABLE: "their file cannot be examined",
-    OriginalState.TIMED_OUT: "what their file lies on does not answer",
-    OriginalState.OTHER_SCHEME: "their file is not one of this machine",
+    OriginalState.TIMED_OUT: "their file's volume does not answer",
+    OriginalState.OTHER_SCHEME: "not local files",
 }
 _SHOWN = 20
 
@@ -52,22 +52,22 @@ def bad_lines(root: bytes, checked: Checked) -> Iterator[str]:
 def end_lines(result: Verified, *, repair: bool) -> Iterator[str]:
     """Yield the summary."""
     compared = f", {text.plural(result.compared, 'picture')} compared" if result.compared else ""
-    looked = f"{text.plural(result.entries, 'entry', 'entries')} looked at{compared}"
+    looked = f"{text.plural(result.entries, 'entry', 'entries')} checked{compared}"
     if result.bad:
         yield style(f"{looked}: {text.count(len(result.bad))} bad", bold=True)
     else:
-        yield style(f"{looked}: all as they should be", bold=True)
+        yield style(f"{looked}: all correct", bold=True)
     for state, words in _AWAY.items():
         if number := result.originals.get(state):
             yield f"  {text.plural(number, 'entry', 'entries')} not compared: {words}"
     for point in result.hung:
         yield style(f"  {shown(point)} does not answer", fg="yellow")
     for link in result.links:
-        yield style(f"  Not looked into: {shown(link)} is a symbolic link", fg="yellow")
+        yield style(f"  Skipped: {shown(link)} is a symbolic link", fg="yellow")
     if repair:
         yield from _repair_lines(result)
     elif result.bad:
-        yield "Mend it with: pregen verify --repair"
+        yield "Repair with: pregen verify --repair"
 
 
 def _repair_lines(result: Verified) -> Iterator[str]:
@@ -75,15 +75,15 @@ def _repair_lines(result: Verified) -> Iterator[str]:
         if number := sum(bad.cure is kind for bad in result.bad):
             yield f"  {text.count(number)} {words}"
     for each in result.not_made[:_SHOWN]:
-        yield f"  not made: {shown(each.path)}  {each.kind.value}: {printable(each.message)}"
+        yield f"  not recreated: {shown(each.path)}  {each.kind.value}: {printable(each.message)}"
     if (more := len(result.not_made) - _SHOWN) > 0:
-        yield f"  ... and {text.count(more)} more not made"
+        yield f"  ... and {text.count(more)} more not recreated"
     for checked in result.still_bad[:_SHOWN]:
         yield style(f"  still bad: {shown(checked.path)}", fg="red")
     if result.unknown:
         yield (
-            f"  Whose {text.plural(result.unknown, 'removed entry', 'removed entries')} were is "
-            "not known: pregen run over your folders makes what is missing"
+            f"  {text.plural(result.unknown, 'removed entry', 'removed entries')} of unknown "
+            "files: `pregen run` over your folders recreates missing thumbnails"
         )
 
 

@@ -95,7 +95,7 @@ def _content(place: FileStat, head: PngHead, original: Original) -> Iterator[Ent
             yield EntryFlaw(Flaw.BIT_DEPTH, f"it has {head.bit_depth} bits, not 8")
         elif ours and head.color_type != _RGBA and not head.first(REFITTED_FROM):
             yield EntryFlaw(
-                Flaw.NOT_RGBA, "an entry of pregen's is RGBA; somebody has rewritten it"
+                Flaw.NOT_RGBA, "entries of pregen are RGBA: another program rewrote this one"
             )
         if fault := _edges(place.flavor, head, ours=ours):
             yield EntryFlaw(Flaw.EDGES, fault)
@@ -107,19 +107,19 @@ def _sayings(place: FileStat, head: PngHead, *, ours: bool) -> Iterator[EntryFla
     """Judge the texts by themselves."""
     uris = head.values(URI)
     if not uris:
-        yield EntryFlaw(Flaw.NO_URI, f"it does not say whose it is ({URI})")
+        yield EntryFlaw(Flaw.NO_URI, f"it has no URI ({URI})")
         return
     uri = head.uri(place.key)
     if not _SCHEME.match(uri):
-        yield EntryFlaw(Flaw.TEXT, f"{URI} is {shown(uri)}, which is no URI")
+        yield EntryFlaw(Flaw.TEXT, f"{URI} is {shown(uri)}, which is not a URI")
     elif key(uri) != place.key:
-        yield EntryFlaw(Flaw.KEY, f"it is of {shown(uri)}, whose name would be {key(uri)}.png")
+        yield EntryFlaw(Flaw.KEY, f"its URI is {shown(uri)}, so its name should be {key(uri)}.png")
     times = head.values(MTIME)
     if not times and (place.flavor or ours) and path_from_uri(uri) is not None:
-        yield EntryFlaw(Flaw.NO_MTIME, f"it does not say of when its original is ({MTIME})")
+        yield EntryFlaw(Flaw.NO_MTIME, f"it has no modification time ({MTIME})")
     for name in (MTIME, SIZE):
         if wrong := [text for text in head.values(name) if not _NUMBER.fullmatch(text)]:
-            yield EntryFlaw(Flaw.TEXT, f"{name} is {shown(wrong[0])}, which is no number")
+            yield EntryFlaw(Flaw.TEXT, f"{name} is {shown(wrong[0])}, which is not a number")
 
 
 def _against(
@@ -147,7 +147,7 @@ def _edges(flavor: Flavor, head: PngHead, *, ours: bool) -> str:
     right_px = min(flavor.box_px, max(original)) if all(original) else flavor.box_px
     # Others may make theirs smaller: the standard gives a largest size only.
     if ours and not head.first(REFITTED_FROM) and long_px != right_px:
-        return f"{edges}, though {flavor.directory} would have {right_px} px"
+        return f"{edges}, but the long edge should be {right_px} px for {flavor.directory}"
     return ""
 
 
@@ -165,9 +165,9 @@ def _rights(place: FileStat, head: PngHead | None) -> Iterator[EntryFlaw]:
         yield _mode(mode, FILE_MODE)
     if place.uid != place.cache_uid:
         yield EntryFlaw(
-            Flaw.OWNER, f"user {place.uid} owns it, the cache is user {place.cache_uid}'s"
+            Flaw.OWNER, f"it belongs to user {place.uid}, the cache to user {place.cache_uid}"
         )
 
 
 def _mode(mode: int, right: int) -> EntryFlaw:
-    return EntryFlaw(Flaw.MODE, f"its mode is {stat.S_IMODE(mode):04o}, {right:04o} would be right")
+    return EntryFlaw(Flaw.MODE, f"its mode is {stat.S_IMODE(mode):04o}, but should be {right:04o}")

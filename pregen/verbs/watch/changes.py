@@ -156,7 +156,7 @@ def _why(error: Exception) -> str:
     words = str(error)
     if "limit" in words.lower() or "No space left" in words:
         return (
-            "The system watches no more folders for you. Raise the limit: "
-            "sudo sysctl fs.inotify.max_user_watches=1048576"
+            "The system's limit of watched folders is reached. Raise it: sudo sysctl "
+            "fs.inotify.max_user_watches=1048576"
         )
     return f"The folders cannot be watched ({words}). Use pregen run from a timer instead."

@@ -1,4 +1,4 @@
-"""`pregen watch PATH...`: keeps the cache fresh as pictures come, change and go."""
+"""`pregen watch PATH...`: keeps the cache up to date as pictures come, change and go."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pregen.commandline import Option, print_record, under
 from pregen.config import OutputConfig
 from pregen.display.printer import Output
 from pregen.display.text import plural
+from pregen.display.words import label
 from pregen.errors import UsageError
 from pregen.installation import requires
 from pregen.model import Kind
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 def _watch(
     session: Session, /, *, paths: tuple[bytes, ...], settle: float, rescan: float, **values: Any
 ) -> ExitCode:
-    """Fill the cache for the pictures below PATHs, then keep it fresh until you end it.
+    """Fill the cache for the pictures below PATHs, then keep it up to date until you stop it.
 
-    New and changed pictures get their thumbnails, those of deleted ones go, moved folders are
-    followed. Needs pregen[watch]. Changes on a network share that another machine makes are not
-    told by the system: those are found by --rescan.
+    Creates thumbnails of new and changed pictures, deletes those of deleted ones and follows moved
+    folders. Needs pregen[watch]. The system does not report changes that another machine makes on
+    a network share: --rescan finds them.
 
     Example: pregen watch ~/Pictures
     """
@@ -61,7 +62,7 @@ watch = ConfiguredCommand(
                 type=click.FloatRange(0.1, 3600),
                 default="0.5",
                 show_default=True,
-                help="Work on changes when nothing more came for so long.",
+                help="Process changes after this long without further ones.",
             ),
             Option(
                 ["--rescan"],
@@ -69,7 +70,7 @@ watch = ConfiguredCommand(
                 type=click.FloatRange(0),
                 default="3600",
                 show_default=True,
-                help="Look at everything this often all the same; 0 is never.",
+                help="Scan everything this often; 0: never.",
             ),
         ),
         *options("include", "exclude", "hidden", "follow-symlinks", "one-file-system"),
@@ -84,7 +85,7 @@ watch = ConfiguredCommand(
 def watch_session(
     session: Session, output: OutputConfig, config: RunConfig, how: FollowConfig
 ) -> ExitCode:
-    """Do the first run with the usual display, and tell of every later one in a line.
+    """Do the first run with the usual display, and report every later one in a line.
 
     Raises:
         PregenError: what ended it before its time.
@@ -120,7 +121,7 @@ def watch_session(
     for root in roots:
         if not os.path.isdir(root):
             shown = root.decode("utf-8", "backslashreplace")
-            raise UsageError(f"{shown} is no folder. Name the folders to be watched.")
+            raise UsageError(f"{shown} is not a folder. Give the folders to watch.")
     idle = Watch(session.printer(OutputConfig(quiet=True), lambda _error: None))
     with Signals(stop, idle):
         return follow(session, config, how, roots, stop, one_run, told=told)
@@ -130,14 +131,14 @@ def round_line(done: Round) -> str:
     """Return what a round came to, for people; empty when there was nothing to do."""
     counts = done.report.totals.kinds
     parts = [
-        f"{counts[kind]} {kind.value}"
+        f"{counts[kind]} {label(kind)}"
         for kind in Kind
         if counts.get(kind) and kind not in _NOTHING_NEW
     ]
     if done.removed:
         parts.append(f"{plural(done.removed, 'entry', 'entries')} removed")
     if done.everywhere and parts:
-        parts.append("all looked at")
+        parts.append("everything scanned")
     return ", ".join(parts)
 
 

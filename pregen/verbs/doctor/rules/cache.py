@@ -49,7 +49,8 @@ def owners(facts: MachineFacts) -> Iterator[Finding]:
     yield problem(
         "owner",
         _ABOUT,
-        f"{what} to another user, so your desktop cannot renew what is there and may refuse it.",
+        f"{what} to another user, so your desktop cannot update thumbnails there and may refuse "
+        "them.",
         f"sudo chown -R {cache.uid} {quoted(cache.root)}",
     )
 
@@ -63,7 +64,7 @@ def modes(facts: MachineFacts) -> Iterator[Finding]:
         yield problem(
             "closed",
             _ABOUT,
-            f"Its mode keeps your own programs out of {what}.",
+            f"Its mode denies your own programs access to {what}.",
             f"chmod -R u+rwX {quoted(cache.root)}",
         )
     opened = [folder for folder in cache.folders if folder.mode & _OTHERS]
@@ -75,7 +76,7 @@ def modes(facts: MachineFacts) -> Iterator[Finding]:
         yield note(
             "open",
             _ABOUT,
-            f"Other users of this machine may look at {cache.open_entries:,} of your thumbnails.",
+            f"Other users of this machine can read {cache.open_entries:,} of your thumbnails.",
             f"chmod -R go= {quoted(cache.root)}",
         )
 
@@ -101,12 +102,12 @@ def room(facts: MachineFacts) -> Iterator[Finding]:
         )
     needed_inodes = max(_SCANT_INODES, missing * _INODES_PER_SOURCE)
     if disk.free_inodes is not None and disk.free_inodes < needed_inodes:
-        for_all = f", and two thumbnails for each picture are {needed_inodes:,}" if missing else ""
+        for_all = f", and two thumbnails per picture need {needed_inodes:,}" if missing else ""
         only = "" if missing else "only "
         yield problem(
             "inodes",
             _ABOUT,
-            f"The file system of {shown(cache.root)} takes {only}{disk.free_inodes:,} more files"
+            f"The file system of {shown(cache.root)} can hold {only}{disk.free_inodes:,} more files"
             f"{for_all}.",
             "pregen clean",
             f"df -i {where}",
@@ -125,16 +126,17 @@ def kind_of_disk(facts: MachineFacts) -> Iterator[Finding]:
         yield problem(
             "volatile",
             _ABOUT,
-            f"{shown(cache.root)} is in memory ({disk.fstype}) and lost when the machine stops; "
-            "a folder on a disk takes its place at the next login.",
+            f"{shown(cache.root)} is in memory ({disk.fstype}) and lost when the machine "
+            "stops; these commands move it to a disk at the next login.",
             *move,
         )
     elif disk.remote:
         yield warning(
             "network",
             _ABOUT,
-            f"{shown(cache.root)} is on a network ({disk.fstype}): every thumbnail takes a round "
-            "trip, in every desktop; a local folder takes its place at the next login.",
+            f"{shown(cache.root)} is on a network ({disk.fstype}): every thumbnail takes a "
+            "round trip in every desktop; these commands move it to a local folder at the "
+            "next login.",
             *move,
         )
 
@@ -151,8 +153,8 @@ def fail_records(facts: MachineFacts) -> Iterator[Finding]:
             yield warning(
                 "fail-records",
                 program,
-                f"{program} has given up on {files} a thumbnail now: should that go, no desktop "
-                "that reads these records tries again.",
+                f"{program} has given up on {files} a thumbnail now: without that thumbnail, "
+                "no desktop that reads these records tries again.",
                 f"pregen clean --fail --program {quoted(records.program.encode())}",
             )
 
@@ -164,8 +166,8 @@ def sudo(facts: MachineFacts) -> Iterator[Finding]:
         yield problem(
             "sudo",
             "pregen",
-            f"This is root's view, through sudo: thumbnails for {user} have to be made by {user}, "
-            f"or they go to {shown(facts.cache.root)} or belong to root.",
+            f"This is root's view, through sudo: run pregen as {user} to create thumbnails "
+            f"for {user}, or they go to {shown(facts.cache.root)} or belong to root.",
             f"sudo -u {quoted(facts.sudo_user.encode())} -H pregen doctor",
         )
 
@@ -181,8 +183,9 @@ def session(facts: MachineFacts) -> Iterator[Finding]:
         yield problem(
             "cache-home",
             printable(other.what),
-            f"{printable(other.what)} has its thumbnails in {shown(other.root)}, and pregen, as "
-            f"called here, in {shown(facts.cache.root)}: set XDG_CACHE_HOME alike for both.",
+            f"{printable(other.what)} has its thumbnails in {shown(other.root)}, and pregen, "
+            f"as called here, in {shown(facts.cache.root)}: set XDG_CACHE_HOME to the same "
+            "value for both.",
             f"export XDG_CACHE_HOME={quoted(home)}",
         )
 
@@ -194,7 +197,7 @@ def sandboxes(facts: MachineFacts) -> Iterator[Finding]:
         yield note(
             "sandbox",
             f"{program} ({other.kind})",
-            f"The {other.kind} {program} has a cache of its own in {shown(other.cache_home)}, and "
-            "sees no other: where it shows thumbnails, fill that one too.",
+            f"The {other.kind} {program} has a cache of its own in {shown(other.cache_home)}, "
+            "and sees no other: if it shows thumbnails, fill that cache too.",
             f"XDG_CACHE_HOME={quoted(other.cache_home)} pregen run ~/Pictures",
         )

@@ -91,7 +91,7 @@ def _too_old(facts: MachineFacts, desktop: str, days: int, mend: str) -> Finding
     return judged(
         f"{desktop.lower()}-maximum-age",
         desktop,
-        f"{desktop} deletes thumbnails {days} days after they were made{state}.",
+        f"{desktop} deletes thumbnails {days} days after they were created{state}.",
         mend,
     )
 
@@ -160,8 +160,8 @@ def _limited(
         yield note(
             f"{code}-thumbnail-limit",
             manager.name,
-            f"{manager.name} makes no thumbnails of files {beyond}: it shows those that pregen "
-            "made, and new files wait for the next run.",
+            f"{manager.name} creates no thumbnails of files {beyond}: it shows those that pregen "
+            "created, and new files wait for the next run.",
             f"gsettings set {manager.schema} thumbnail-limit {value}",
         )
 
@@ -197,7 +197,7 @@ def dolphin(facts: MachineFacts) -> Iterator[Finding]:
         yield note(
             "kde-remote-folders",
             "KDE",
-            "Dolphin shows plain icons for folders on a network, whatever is in them.",
+            "Dolphin shows plain icons for folders on a network.",
             _set(kde, "EnableRemoteFolderThumbnail", "true"),
         )
     absent = [name for name in _PICTURE_PLUGINS if name not in (kde.plugins or ())]
@@ -206,8 +206,8 @@ def dolphin(facts: MachineFacts) -> Iterator[Finding]:
         yield problem(
             "kde-plugins",
             "KDE",
-            f"Dolphin's preview of {' and '.join(absent)} is switched off, so pictures show no "
-            "thumbnail, made or not.",
+            f"Dolphin's preview of {' and '.join(absent)} is switched off, so pictures show "
+            "no thumbnails, whether they exist or not.",
             _set(kde, "Plugins", f"'{names}'", kde.plugins_file),
         )
 
@@ -256,8 +256,8 @@ def tumbler(facts: MachineFacts) -> Iterator[Finding]:
     yield judged(
         "tumbler-limits",
         "tumbler (Thunar)",
-        f"tumbler's settings keep its picture plugins from {whose}, by Disabled, MaxFileSize, "
-        "Excludes or Locations, and tumbler deletes thumbnails of what no plugin of it takes.",
+        f"tumbler's settings (Disabled, MaxFileSize, Excludes or Locations) keep its picture "
+        f"plugins from {whose}, and tumbler deletes thumbnails of files that no plugin accepts.",
         *_mend(facts.tumbler),
     )
 
