@@ -91,7 +91,7 @@ def _library(decoder: str) -> tuple[str, str]:
 def _was_left_out(found: Format) -> bool:
     if found.decoder == "pillow" and found.name in _OF_PILLOW:
         return not features.check(_OF_PILLOW[found.name])
-    if found.decoder in {"vips", "svg"} and found.name in _OF_VIPS:
+    if found.decoder in {"vips", "svg", "tiff"} and found.name in _OF_VIPS:
         return not pyvips.type_find("VipsForeign", f"{_OF_VIPS[found.name]}load")
     return False
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH: Final = 0x0100
 HEIGHT: Final = 0x0101
+BITS: Final = 0x0102
 COMPRESSION: Final = 0x0103
 PHOTOMETRIC: Final = 0x0106
 ORIENTATION: Final = 0x0112
@@ -35,13 +36,19 @@ _SENSOR_PHOTOMETRICS: Final = frozenset({32803, 34892})
 _SENSOR_COMPRESSIONS: Final = frozenset({34713, 32767})
 
 #: Bytes of a value, by its type; IFD (13) is a LONG in all but name.
-_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_NUMBERS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I"}
+_BYTES: Final = {
+    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8,
+    18: 8,
+}  # fmt: skip
+_NUMBERS: Final = {
+    1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q",
+}  # fmt: skip
 _RATIONAL: Final = 5
 #: The fullest IFD at hand (DNG) has 80 entries.
 _MAX_ENTRIES: Final = 1024
-_ENTRY_BYTES: Final = 12
 _ENTRY: Final = {"little": struct.Struct("<HHI4s"), "big": struct.Struct(">HHI4s")}
+#: BigTIFF's, whose numbers of entries and of bytes have 8 bytes.
+_WIDE_ENTRY: Final = {"little": struct.Struct("<HHQ8s"), "big": struct.Struct(">HHQ8s")}
 
 
 class Ifd:
@@ -55,8 +62,9 @@ class Ifd:
         base: int = 0,
         *,
         partial: bool = False,
+        wide: bool = False,
     ) -> None:
-        """Read the entries; of a `partial` directory those that are there.
+        """Read the entries; of a `partial` directory those that are there, a `wide` one is BigTIFF.
 
         Raises:
             DamagedError: there is no directory.
@@ -64,20 +72,23 @@ class Ifd:
         self.order: ByteOrder = order
         self.base = base
         self._source = source
-        count = source.uint(at, 2, order)
+        self._wide = wide
+        entry = (_WIDE_ENTRY if wide else _ENTRY)[order]
+        entries_at = at + (8 if wide else 2)
+        count = source.uint(at, entries_at - at, order)
         if partial:
-            body = source.read_at(at + 2, _ENTRY_BYTES * min(count, _MAX_ENTRIES))
-            body = body[: len(body) // _ENTRY_BYTES * _ENTRY_BYTES]
+            body = source.read_at(entries_at, entry.size * min(count, _MAX_ENTRIES))
+            body = body[: len(body) // entry.size * entry.size]
         elif 0 < count <= _MAX_ENTRIES:
-            body = source.piece(at + 2, _ENTRY_BYTES * count)
+            body = source.piece(entries_at, entry.size * count)
         else:
             raise DamagedError("a directory has no entries, or too many")
         self._tags: dict[int, tuple[int, int, bytes, int]] = {}
-        value_at = at + 10
-        for tag, kind, values, field in _ENTRY[order].iter_unpack(body):
+        value_at = entries_at + (12 if wide else 8)
+        for tag, kind, values, field in entry.iter_unpack(body):
             self._tags.setdefault(tag, (kind, values, field, value_at))
-            value_at += _ENTRY_BYTES
-        self._next_at = at + 2 + _ENTRY_BYTES * count
+            value_at += entry.size
+        self._next_at = entries_at + entry.size * count
 
     def __contains__(self, tag: int) -> bool:
         return tag in self._tags
@@ -86,7 +97,7 @@ class Ifd:
     def next(self) -> int:
         """Offset of the directory that follows; 0 when there is none."""
         try:
-            at = self._source.uint(self._next_at, 4, self.order)
+            at = self._source.uint(self._next_at, 8 if self._wide else 4, self.order)
         except DamagedError:
             return 0
         return at + self.base if at else 0
@@ -118,21 +129,29 @@ class Ifd:
 
         Of more than fit in `MAX_PIECE_BYTES`, the last.
         """
-        kind = self._tags.get(tag, (0,))[0]
         at, size_bytes = self.place(tag)
-        if not size_bytes or (kind not in _NUMBERS and kind != _RATIONAL):
-            return ()
         if size_bytes > MAX_PIECE_BYTES:
             at, size_bytes = at + size_bytes - MAX_PIECE_BYTES, MAX_PIECE_BYTES
         try:
-            data = self._source.piece(at, size_bytes)
+            return self._unpacked(tag, self._source.piece(at, size_bytes))
         except DamagedError:
+            return ()
+
+    def all_numbers(self, tag: int, limit_bytes: int) -> tuple[int, ...]:
+        """Return as `numbers`, but all of them; empty as well where they take more bytes."""
+        at, size_bytes = self.place(tag)
+        data = self._source.read_at(at, size_bytes) if size_bytes <= limit_bytes else b""
+        return self._unpacked(tag, data) if len(data) == size_bytes else ()
+
+    def _unpacked(self, tag: int, data: bytes) -> tuple[int, ...]:
+        kind = self._tags.get(tag, (0,))[0]
+        if kind not in _NUMBERS and kind != _RATIONAL:
             return ()
         sign = "<" if self.order == "little" else ">"
         if kind == _RATIONAL:
             pairs = struct.iter_unpack(f"{sign}II", data)
             return tuple(above // below if below else 0 for above, below in pairs)
-        return struct.unpack(f"{sign}{size_bytes // _BYTES[kind]}{_NUMBERS[kind]}", data)
+        return struct.unpack(f"{sign}{len(data) // _BYTES[kind]}{_NUMBERS[kind]}", data)
 
     def number(self, tag: int, default: int = 0) -> int:
         """Return the first of the numbers."""
@@ -147,11 +166,15 @@ class Ifd:
         except DamagedError:
             return b""
 
+    def at(self, offset: int) -> Ifd:
+        """Return another directory of the file. DamagedError when there is none."""
+        return Ifd(self._source, self.order, offset, self.base, wide=self._wide)
+
     def child(self, tag: int) -> Ifd | None:
         """Return the directory that a tag points to."""
         at = self.number(tag)
         try:
-            return Ifd(self._source, self.order, self.base + at, self.base) if at else None
+            return self.at(self.base + at) if at else None
         except DamagedError:
             return None
 
@@ -159,7 +182,25 @@ class Ifd:
 def first_ifd(source: SourceBytes, at: int = 0, *, partial: bool = False) -> Ifd:
     """Return the first directory of a TIFF that begins at `at`. DamagedError when there is none."""
     order: ByteOrder = "little" if source.piece(at, 2) == b"II" else "big"
-    return Ifd(source, order, at + source.uint(at + 4, 4, order), at, partial=partial)
+    wide = source.piece(at, 4) in _BIG
+    ifd_at = source.uint(at + 8, 8, order) if wide else source.uint(at + 4, 4, order)
+    return Ifd(source, order, at + ifd_at, at, partial=partial, wide=wide)
+
+
+def ends_early(source: SourceBytes) -> bool:
+    """Tell whether the first directory lies past the end of a file, whole or in part."""
+    try:
+        first_ifd(source)
+    except DamagedError:
+        pass
+    else:
+        return False
+    order: ByteOrder = "little" if source.head[:2] == b"II" else "big"
+    wide = source.head[:4] in _BIG
+    at = int.from_bytes(source.head[8:16] if wide else source.head[4:8], order)
+    count = int.from_bytes(source.read_at(at, 8 if wide else 2), order)
+    entry_bytes = (_WIDE_ENTRY if wide else _ENTRY)[order].size
+    return at > 0 and at + entry_bytes * min(count, _MAX_ENTRIES) + 2 > source.size_bytes
 
 
 def orientation(exif: bytes) -> int:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _FORMATS: Final = {
     "avif": "AVIF", "jp2": "JPEG2000", "j2k": "JPEG2000", "bmp": "BMP", "ico": "ICO", "cur": "ICO",
-    "tga": "TGA", "pcx": "PCX", "ppm": "PPM", "qoi": "QOI",
+    "tga": "TGA", "pcx": "PCX", "ppm": "PPM", "qoi": "QOI", "tiff": "TIFF",
 }  # fmt: skip
 #: Modes that numpy and libvips understand as they are -> libvips' interpretation.
 _MODES: Final = {

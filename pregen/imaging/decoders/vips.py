@@ -87,6 +87,8 @@ class VipsPicture(Opened):
         self._sample_bytes = header.bands * (2 if header.format in {"ushort", "short"} else 1)
         self._levels: list[tuple[int, dict[str, int]]] = []
         """Of a TIFF: long edge of each smaller copy in pixels, and what makes libvips open it."""
+        self._main: dict[str, int] = {}
+        """Likewise of the picture itself."""
         if name == "tiff":
             self._find_levels(field(header, "n-subifds", 0))
 
@@ -129,7 +131,7 @@ class VipsPicture(Opened):
             scale = box_px * _WEBP_MARGIN / long_px
             return {"scale": scale} if scale < 1 else {}
         covering = [level for level in self._levels if level[0] >= box_px]
-        return dict(min(covering, key=lambda level: level[0])[1]) if covering else {}
+        return dict(min(covering, key=lambda level: level[0])[1] if covering else self._main)
 
     def _streamed(self) -> pyvips.Source:
         """Return the source as libvips reads it piece by piece, for what is too large to hold."""
@@ -151,6 +153,13 @@ class VipsPicture(Opened):
         """
         for level in range(min(sub_ifds, _MAX_LEVELS)):
             self._keep_level({"subifd": level})
+        largest_px, options = max(self._levels, key=lambda level: level[0], default=(0, {}))
+        if largest_px > max(self.width_px, self.height_px):
+            # The first page is a preview: the picture is below it.
+            self._levels.append((max(self.width_px, self.height_px), {}))
+            header = self._load(fail_on="none", **options)
+            self.width_px, self.height_px = header.width, header.height
+            self._main = options
         pages = self.pages
         if self._levels or pages < _LEAST_LEVELS:
             return

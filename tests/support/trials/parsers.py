@@ -19,9 +19,9 @@ import pylibjxl
 
 import pregen
 from pregen.imaging import sniff
-from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, jxl, tiff
+from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, jxl, tiff, tiff_layout
 from pregen.imaging.decoders import jpeg as jpeg_decoder
-from pregen.imaging.decoders import pillow
+from pregen.imaging.decoders import pillow, tiff_damage
 from pregen.imaging.faults import Fault, fault_of_message
 from pregen.imaging.pixels import colour
 from pregen.imaging.previews import jpeg_previews, layout, raw
@@ -139,6 +139,29 @@ def _tiff(data: bytes) -> None:
         ifd = tiff.first_ifd(SourceBytes.of(data), partial=True)
         for tag in (tiff.WIDTH, tiff.COMPRESSION, tiff.ORIENTATION, tiff.SUB_IFDS):
             assert all(-(1 << 31) <= value < 1 << 32 for value in ifd.numbers(tag))
+
+
+def _tiff_layout(data: bytes) -> None:
+    tiff.ends_early(SourceBytes.of(data))
+    with contextlib.suppress(DamagedError):
+        source = SourceBytes.of(data)
+        found = tiff_layout.read(source, tiff_layout.directory(source))
+        assert 0 <= found.share_inside(len(data)) <= 1
+        assert found.pieces > 0
+        stored = found.stored(source, 0)
+        assert len(stored) <= len(data)
+        if found.samples * found.bits <= 1 << 10:
+            again = SourceBytes.of(found.rebuilt([stored], 1, min(found.width_px, 1 << 16)))
+            assert tiff_layout.read(again, tiff_layout.directory(again)).counts == (len(stored),)
+
+
+def _lzw(data: bytes) -> None:
+    share = tiff_damage.lzw_share(data, 1000, 2000)
+    assert share is None or 0 <= share <= 1
+
+
+def _inflated(data: bytes) -> None:
+    assert 0 <= tiff_damage.deflate_share(data, 1000) <= 1
 
 
 class _WatchedBytes(SourceBytes):
@@ -336,6 +359,13 @@ def _tiffs() -> list[bytes]:
     ]
 
 
+def _compressed_tiff(compression: str) -> bytes:
+    picture = image(*_SMALL_PX)
+    if compression == "group4":
+        picture = picture.convert("1")
+    return encode(picture, "TIFF", compression=compression)
+
+
 def _boxes() -> list[bytes]:
     def box(kind: bytes, body: bytes = b"", *, large: bool = False) -> bytes:
         if large:
@@ -480,6 +510,11 @@ PARSERS: dict[str, Parser] = {
     ),
     "previews-jpeg": Parser(_previews(_of_jpeg), cache(_previewed)),
     "tiff": Parser(_tiff, cache(_tiffs)),
+    "tiff-layout": Parser(
+        _tiff_layout, cache(lambda: [*_tiffs(), *map(_compressed_tiff, ("group4", "jpeg"))])
+    ),
+    "lzw": Parser(_lzw, cache(lambda: [_compressed_tiff("tiff_lzw")[8:400]])),
+    "deflate": Parser(_inflated, cache(lambda: [_compressed_tiff("tiff_adobe_deflate")[8:400]])),
     "sniff": Parser(_sniff, cache(lambda: _heads() + _boxes())),
     "declared-length": Parser(_declared_length, cache(_boxes)),
     "heif": Parser(_heif, cache(_heifs)),
