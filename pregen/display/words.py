@@ -33,7 +33,7 @@ WORDS: dict[Kind, Words] = {
     Kind.FRESH: Words("up to date"),
     Kind.SMALL: Words("too small", "128 x 128 or less: they need no thumbnail"),
     Kind.NOT_PICTURE: Words("not a picture"),
-    Kind.EXCLUDED: Words("skipped", "links to folders, other file systems, ...: -v lists them"),
+    Kind.EXCLUDED: Words("skipped", "-v gives the reason for each"),
     Kind.SPECIAL: Words("not a regular file", "FIFOs, sockets and devices are never opened"),
     Kind.VANISHED: Words("missing", "deleted meanwhile, or dangling links"),
     Kind.FAILED_BEFORE: Words("failed earlier", "unchanged since; --retry-failed tries again"),

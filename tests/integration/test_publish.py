@@ -115,7 +115,7 @@ def test_gio_and_verify_accept_them_where_the_share_is_mounted(
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--publish=/nowhere/at/all=smb://nas/p"], "no folder here"),
+        (["--publish=/nowhere/at/all=smb://nas/p"], "is not a folder here"),
         (["--publish=/tmp"], "DIR=URI"),
         (["--publish=/tmp=smb://nas/my photos"], "%20"),
         (["--publish=/tmp=/mnt/photos"], "DIR=URI"),

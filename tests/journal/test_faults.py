@@ -80,7 +80,7 @@ def test_a_place_that_will_not_do_is_one_warning(tmp_path: Path, obstacle: str) 
     usable, [warning] = use(path)
     assert not usable
     assert str(path) in warning
-    assert "goes on without it" in warning
+    assert "continues without it" in warning
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_place_that_may_not_be_written_is_one_warning(shared_place: Path, clos
         shared_place.chmod(0o755)
     assert not usable
     assert str(path) in warning
-    assert "may not be written" in warning or "Permission denied" in warning
+    assert "cannot be written" in warning or "Permission denied" in warning
 
 
 @needs(Capability.MOUNT)
@@ -130,7 +130,7 @@ def test_a_filesystem_mounted_for_reading_is_one_warning(tmp_path: Path) -> None
     finally:
         subprocess.run(["umount", path.parent], check=True)
     assert not usable
-    assert "may not be written" in warning
+    assert "cannot be written" in warning
 
 
 # -- a full disk --------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def test_tables_and_a_comparison_for_people(
     )
     assert done.code == 0, done
     assert "\x1b" not in done.out
-    for title in ("Speed, 1 worker", "Stages", "Decoders", "Scaling", "A run over all of it"):
+    for title in ("Speed, 1 worker", "Stages", "Decoders", "Scaling", "A run over all files"):
         assert f"\n{title}" in done.out
     for row in ("all, cold", "libjpeg-turbo", "libvips", "Pillow", "files on disk", "start-up"):
         assert f"\n  {row}" in done.out
@@ -191,7 +191,7 @@ def test_a_folder_without_pictures_is_refused(
     ("content", "told"),
     [
         (None, "cannot be read"),
-        (b"garbage", "is no JSON"),
+        (b"garbage", "is not JSON"),
         (b"[1]", "is not what"),
         (b'{"type": "bench", "v": 2}', "version"),
         (b'{"type": "bench", "v": 1, "warm": 3}', "damaged"),
