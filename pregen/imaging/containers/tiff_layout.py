@@ -1,8 +1,8 @@
 """How one picture lies in a TIFF: its samples, and the strips or tiles that hold them.
 
-`read` tells it from a directory, `Layout.rebuilt` writes a small TIFF of the same strips or tiles,
-in which nothing is said of the samples but their size: libtiff unpacks it, whatever they mean.
-Decodes nothing. References: TIFF 6.0; BigTIFF and tag numbers of libtiff.
+`read` tells it from a directory, `TiffLayout.rebuilt` writes a small TIFF of the same strips or
+tiles, in which nothing is said of the samples but their size: libtiff unpacks it, whatever they
+mean. Decodes nothing. References: TIFF 6.0; BigTIFF and tag numbers of libtiff.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _MOST_GROWTH: Final = 8
 _LEAST_PIECE_BYTES: Final = 64 * 1024
 
 
-class Layout(NamedTuple):
+class TiffLayout(NamedTuple):
     """One picture of a TIFF."""
 
     ifd: Ifd
@@ -303,7 +303,7 @@ def directory(source: SourceBytes, page: int = 0, subifd: int = -1) -> Ifd:
     return found
 
 
-def read(source: SourceBytes, ifd: Ifd) -> Layout:
+def read(source: SourceBytes, ifd: Ifd) -> TiffLayout:
     """Return how the picture of a directory lies in the file.
 
     Raises:
@@ -330,7 +330,7 @@ def read(source: SourceBytes, ifd: Ifd) -> Layout:
         wide, high = (*ifd.numbers(_SUBSAMPLING), 2, 2)[:2]
     if wide not in {1, 2, 4} or high not in {1, 2, 4}:
         raise DamagedError("its colours are shared by no number of pixels that there is")
-    found = Layout(
+    found = TiffLayout(
         ifd=ifd,
         order=ifd.order,
         width_px=width_px,
@@ -357,7 +357,7 @@ def read(source: SourceBytes, ifd: Ifd) -> Layout:
     )
 
 
-def _likely_counts(layout: Layout, source: SourceBytes) -> tuple[int, ...]:
+def _likely_counts(layout: TiffLayout, source: SourceBytes) -> tuple[int, ...]:
     """Strips of a file that does not tell their sizes, which early writers left out."""
     if layout.compression == NONE:
         return (layout.piece_bytes,) * len(layout.offsets)

@@ -36,7 +36,7 @@ from pregen.imaging.source_bytes import WHOLE_FILE_BYTES, DamagedError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pregen.imaging.containers.tiff_layout import Layout
+    from pregen.imaging.containers.tiff_layout import TiffLayout
     from pregen.imaging.decoders.base import Opened, Request
     from pregen.imaging.pixels.resample import Pixels, Plain
     from pregen.imaging.source_bytes import SourceBytes
@@ -60,7 +60,7 @@ _FULL: Final = {"uchar": 255, "ushort": 65535}
 class TiffPicture(VipsPicture):
     """A TIFF whose first directory has been read."""
 
-    def __init__(self, request: Request, layout: Layout | None) -> None:
+    def __init__(self, request: Request, layout: TiffLayout | None) -> None:
         """Read the header. Raises Fault when libvips refuses what it should know."""
         self._first = layout
         self._data: list[bytes] = []
@@ -87,7 +87,7 @@ class TiffPicture(VipsPicture):
                 raise
             return self._by_pillow(fault, layout, box_px)
 
-    def _sound(self, layout: Layout | None, options: dict[str, Any], box_px: int) -> Pixels:
+    def _sound(self, layout: TiffLayout | None, options: dict[str, Any], box_px: int) -> Pixels:
         """Decode what has lost nothing, or not too much. Raises Fault."""
         source = self._request.source
         if layout is not None:
@@ -109,14 +109,14 @@ class TiffPicture(VipsPicture):
             _check_share(tiff_damage.share_of_unpacked(layout, source), "")
         return pixels
 
-    def _rest(self, layout: Layout, options: dict[str, Any], box_px: int) -> Pixels:
+    def _rest(self, layout: TiffLayout, options: dict[str, Any], box_px: int) -> Pixels:
         """Decode what is there. Raises Fault."""
         try:
             return resample.into_memory(self._image(layout, options, "none"), box_px)
         except pyvips.Error as error:
             raise _Damage(str(fault_of(error))) from error
 
-    def _by_pillow(self, fault: Fault, layout: Layout | None, box_px: int) -> Pixels | Plain:
+    def _by_pillow(self, fault: Fault, layout: TiffLayout | None, box_px: int) -> Pixels | Plain:
         second = _ByOthers(self._request, fault, layout)
         pixels = second.decode(box_px)
         self.loader = second.loader
@@ -124,7 +124,7 @@ class TiffPicture(VipsPicture):
         self.orientation = second.orientation
         return pixels
 
-    def _layout(self, options: dict[str, Any]) -> Layout | None:
+    def _layout(self, options: dict[str, Any]) -> TiffLayout | None:
         """Return how the picture that these options choose lies in the file, if that is told."""
         if not options or self._first is None:
             return self._first
@@ -135,7 +135,9 @@ class TiffPicture(VipsPicture):
         except DamagedError:
             return None
 
-    def _image(self, layout: Layout | None, options: dict[str, Any], fail_on: str) -> pyvips.Image:
+    def _image(
+        self, layout: TiffLayout | None, options: dict[str, Any], fail_on: str
+    ) -> pyvips.Image:
         if layout is None or not _is_odd(layout):
             return _known(self._load(fail_on=fail_on, **options))
         source = self._request.source
@@ -153,7 +155,7 @@ class TiffPicture(VipsPicture):
         ]
         return _meant(layout, planes[0].bandjoin(planes[1:]) if planes[1:] else planes[0], source)
 
-    def _plane(self, layout: Layout, number: int, fail_on: str) -> pyvips.Image:
+    def _plane(self, layout: TiffLayout, number: int, fail_on: str) -> pyvips.Image:
         count = layout.across * layout.down
         pieces = range(number * count, (number + 1) * count)
         datas = [layout.stored(self._request.source, piece) for piece in pieces]
@@ -165,7 +167,7 @@ class TiffPicture(VipsPicture):
 class _ByOthers(pillow.PillowPicture):
     """A TIFF that libvips refuses, by Pillow, or by the whole JPEG that lies in it."""
 
-    def __init__(self, request: Request, fault: Fault, layout: Layout | None) -> None:
+    def __init__(self, request: Request, fault: Fault, layout: TiffLayout | None) -> None:
         """Read the header. Raises what libvips said where Pillow refuses it, too."""
         self._fault = _told(fault, layout)
         self._layout = layout
@@ -232,14 +234,14 @@ def open_picture(request: Request) -> Opened:
     return picture
 
 
-def _told(fault: Fault, layout: Layout | None) -> Fault:
+def _told(fault: Fault, layout: TiffLayout | None) -> Fault:
     """What to say of a file that two libraries refuse: damaged is what misses something."""
     if layout is None or isinstance(fault, Unsupported | TruncatedPicture):
         return fault
     return Unsupported(f"no decoder for a TIFF of this kind ({fault})")
 
 
-def _check_inside(layout: Layout, source: SourceBytes) -> None:
+def _check_inside(layout: TiffLayout, source: SourceBytes) -> None:
     """Raise TruncatedPicture where too much lies past the end of the file."""
     share = layout.share_inside(source.size_bytes)
     if layout.offsets and share < ENOUGH_ROWS:
@@ -256,7 +258,7 @@ def _check_share(share: float, why: str) -> None:
         raise _Damage(f"{share:.0%} of its data are sound, {ENOUGH_ROWS:.0%} are needed{because}")
 
 
-def _pages(layout: Layout) -> int:
+def _pages(layout: TiffLayout) -> int:
     """Count the directories that follow one another."""
     ifd, seen = layout.ifd, 1
     try:
@@ -280,7 +282,7 @@ def _quieten_libtiff() -> None:
 # --- Samples that libvips does not understand -----------------------------------------------------
 
 
-def _is_odd(layout: Layout) -> bool:
+def _is_odd(layout: TiffLayout) -> bool:
     """Tell whether the samples are given their meaning here."""
     if not layout.bits or layout.photometric not in tiff_layout.COLOURS:
         return False
@@ -303,7 +305,7 @@ def _is_odd(layout: Layout) -> bool:
     )
 
 
-def _unpacked(layout: Layout, plane: pyvips.Image) -> pyvips.Image:
+def _unpacked(layout: TiffLayout, plane: pyvips.Image) -> pyvips.Image:
     """Return samples of 8 or 16 bits, in full range."""
     if layout.subsampled:
         return resample.image_of(_units(layout, plane), "multiband")
@@ -313,7 +315,7 @@ def _unpacked(layout: Layout, plane: pyvips.Image) -> pyvips.Image:
     return resample.image_of(_depths(layout, plane.numpy()), "multiband")
 
 
-def _depths(layout: Layout, rows: NDArray[np.uint8]) -> NDArray[np.uint16]:
+def _depths(layout: TiffLayout, rows: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Return samples that are no whole bytes as 16 bits, rows x columns x samples."""
     bits, samples = layout.bits, 1 if layout.planar else layout.samples
     columns = layout.tile_px[0] or layout.width_px
@@ -333,7 +335,7 @@ def _depths(layout: Layout, rows: NDArray[np.uint8]) -> NDArray[np.uint16]:
     return found
 
 
-def _units(layout: Layout, plane: pyvips.Image) -> NDArray[np.uint8]:
+def _units(layout: TiffLayout, plane: pyvips.Image) -> NDArray[np.uint8]:
     """Return YCbCr of 8 bits whose colours are shared as three samples for each pixel."""
     if layout.bits != 8:  # noqa: PLR2004 - bits
         raise Unsupported(f"YCbCr of {layout.bits} bits whose colours are shared by pixels")
@@ -346,7 +348,7 @@ def _units(layout: Layout, plane: pyvips.Image) -> NDArray[np.uint8]:
     return np.concatenate([whole, shared], axis=-1)[: layout.height_px, : layout.width_px]
 
 
-def _meant(layout: Layout, raw: pyvips.Image, source: SourceBytes) -> pyvips.Image:
+def _meant(layout: TiffLayout, raw: pyvips.Image, source: SourceBytes) -> pyvips.Image:
     """Return the samples with the meaning that the directory gives them."""
     colours = tiff_layout.COLOURS[layout.photometric]
     if layout.kind == tiff_layout.SIGNED and layout.photometric not in _OWN:
@@ -382,7 +384,7 @@ def _meant(layout: Layout, raw: pyvips.Image, source: SourceBytes) -> pyvips.Ima
     return _known(image)
 
 
-def _from_ycbcr(image: pyvips.Image, layout: Layout) -> pyvips.Image:
+def _from_ycbcr(image: pyvips.Image, layout: TiffLayout) -> pyvips.Image:
     """ITU-R BT.601, which TIFF takes unless told otherwise (TIFF 6.0, section 21)."""
     unit = _FULL[image.format] / 255
     low = (layout.ifd.numbers(_REFERENCE) or (0, 255, 128, 255, 128, 255))[:6:2]
@@ -396,7 +398,7 @@ def _from_ycbcr(image: pyvips.Image, layout: Layout) -> pyvips.Image:
     return signal.recomb(pyvips.Image.new_from_array(matrix)).rint().cast("uchar")
 
 
-def _from_lab(image: pyvips.Image, layout: Layout) -> pyvips.Image:
+def _from_lab(image: pyvips.Image, layout: TiffLayout) -> pyvips.Image:
     """CIELab under D50, as ICC has it, to sRGB; `a` and `b` are signed, but in ICCLab."""
     deep = image.format == "ushort"
     icc = layout.photometric == tiff_layout.ICCLAB
@@ -432,6 +434,6 @@ def _known(image: pyvips.Image) -> pyvips.Image:
     return image
 
 
-def _profile(layout: Layout, source: SourceBytes) -> bytes:
+def _profile(layout: TiffLayout, source: SourceBytes) -> bytes:
     at, size = layout.ifd.place(_ICC)
     return source.read_at(at, size) if size <= _MAX_PROFILE_BYTES else b""

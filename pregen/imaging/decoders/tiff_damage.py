@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pregen.imaging.containers.tiff_layout import Layout
+    from pregen.imaging.containers.tiff_layout import TiffLayout
     from pregen.imaging.source_bytes import SourceBytes
 
 #: So many strips or tiles, evenly over the picture, speak for all.
 _SAMPLED: Final = 256
 #: Likewise where the check unpacks them again although libtiff found nothing wrong.
 _SAMPLED_AGAIN: Final = 32
+#: Fewer are no sample.
+_LEAST_SAMPLED: Final = 4
 #: What can be measured here; of any other compression nobody knows whether it is damaged.
 MEASURED: Final = frozenset(
     {
@@ -40,27 +42,27 @@ MEASURED: Final = frozenset(
         *tiff_layout.DEFLATE, *tiff_layout.FAX,
     }
 )  # fmt: skip
-#: LZW is measured at 60 MB a second: this takes 35 ms.
-_LZW_BYTES: Final = 2 * 1024 * 1024
+#: LZW is measured at 45 MB a second: this takes 90 ms.
+_LZW_BYTES: Final = 4 * 1024 * 1024
 #: Input of Deflate at once: it grows to a thousand times as much at most.
 _DEFLATE_BYTES: Final = 64 * 1024
 _LINE: Final = re.compile(r"at (?:line|scanline) (\d+)")
 _HARMLESS: Final = re.compile(r"extraneous bytes before marker", re.IGNORECASE)
 
 
-def share_after_error(layout: Layout, source: SourceBytes) -> float:
+def share_after_error(layout: TiffLayout, source: SourceBytes) -> float:
     """Return how much of the strips or tiles can be unpacked, 0 to 1, once libtiff has refused."""
     return _share(layout, source, _spread(layout.pieces, _SAMPLED))
 
 
-def share_of_unpacked(layout: Layout, source: SourceBytes) -> float:
+def share_of_unpacked(layout: TiffLayout, source: SourceBytes) -> float:
     """Return how much is what it was when it was written, where libtiff has unpacked everything."""
     match layout.compression:
         case tiff_layout.NONE:
             return 1.0 - _lost_samples(layout, source)
         case tiff_layout.LZW:
-            step = max(1, sum(layout.counts) // _LZW_BYTES)
-            pieces = _spread(layout.pieces, max(_SAMPLED_AGAIN, layout.pieces // step))
+            share = min(1.0, _LZW_BYTES / max(1, sum(layout.counts)))
+            pieces = _spread(layout.pieces, max(_LEAST_SAMPLED, round(layout.pieces * share)))
             return _share(layout, source, pieces)
         case compression if compression in tiff_layout.DEFLATE:
             # What is not in memory is read again for this.
@@ -82,10 +84,10 @@ def _spread(count: int, most: int) -> Iterator[int]:
 
 
 def _share(
-    layout: Layout,
+    layout: TiffLayout,
     source: SourceBytes,
     pieces: Iterator[int],
-    measure: Callable[[Layout, bytes, int], float] | None = None,
+    measure: Callable[[TiffLayout, bytes, int], float] | None = None,
 ) -> float:
     """Return how much of some strips or tiles is sound, 0 to 1, by the pixels that they show."""
     area = sound = 0.0
@@ -107,7 +109,7 @@ def _share(
     return sound / area if area else 0.0
 
 
-def _share_of_piece(layout: Layout, piece: int, data: bytes, rows: int) -> float:
+def _share_of_piece(layout: TiffLayout, piece: int, data: bytes, rows: int) -> float:
     """Return how much of a strip or tile is sound, counted from its top.
 
     Of one that the file has whole it is all or nothing: where something went wrong nobody knows.
@@ -132,7 +134,7 @@ def _share_of_piece(layout: Layout, piece: int, data: bytes, rows: int) -> float
     return share if partial else float(share == 1.0)
 
 
-def _libtiff_share(layout: Layout, data: bytes, rows: int) -> float:
+def _libtiff_share(layout: TiffLayout, data: bytes, rows: int) -> float:
     """Have libtiff unpack one strip or tile; a fax tells the line at which it went wrong."""
     columns, rows_px = layout.width_px, rows
     if layout.tile_px[0]:
@@ -164,7 +166,7 @@ _FAX_END: Final = "000000000001" * 2
 _FAX_END_BYTES: Final = 6
 
 
-def _share_before_zeros(layout: Layout, data: bytes, rows: int) -> float:
+def _share_before_zeros(layout: TiffLayout, data: bytes, rows: int) -> float:
     """Return how much of a strip of a fax comes before zeros that should not be there."""
     if layout.compression == tiff_layout.GROUP_3:
         # Zeros may fill a line up to its end. Where lines lack an end they took its place.
@@ -313,7 +315,7 @@ _LEAST_RUN: Final = 1 / 64
 _BRIGHT: Final = 0.9
 
 
-def _lost_samples(layout: Layout, source: SourceBytes) -> float:
+def _lost_samples(layout: TiffLayout, source: SourceBytes) -> float:
     """Return how much of samples that lie in one piece is noise or lost to zeros, 0 to 1."""
     start = min(layout.offsets)
     size = sum(layout.counts[: layout.pieces])
@@ -326,7 +328,7 @@ def _lost_samples(layout: Layout, source: SourceBytes) -> float:
     return (noise if noise < _ALL_NOISE else 0.0) + _zero_share(layout, source, start, size)
 
 
-def _noise_share(layout: Layout, source: SourceBytes, start: int, size: int) -> float:
+def _noise_share(layout: TiffLayout, source: SourceBytes, start: int, size: int) -> float:
     """Return how many places hold noise, by the bytes that weigh most in their samples."""
     every = layout.bits // 8
     first = every - 1 if layout.order == "little" else 0
@@ -342,7 +344,7 @@ def _noise_share(layout: Layout, source: SourceBytes, start: int, size: int) -> 
     return noisy / max(1, count)
 
 
-def _zero_share(layout: Layout, source: SourceBytes, start: int, size: int) -> float:
+def _zero_share(layout: TiffLayout, source: SourceBytes, start: int, size: int) -> float:
     step = size // _PROBES
     zero = [
         not any(source.read_at(start + number * step, _PROBE_BYTES)) for number in range(_PROBES)
@@ -374,7 +376,7 @@ def _first_byte(source: SourceBytes, start: int, low: int, high: int) -> int:
 
 
 def _lost_run(
-    layout: Layout, source: SourceBytes, within: tuple[int, int], run: tuple[int, int]
+    layout: TiffLayout, source: SourceBytes, within: tuple[int, int], run: tuple[int, int]
 ) -> int:
     """Return the bytes of a run of zeros which no picture has; 0 if one may have it.
 
@@ -403,7 +405,7 @@ def _lost_run(
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
-def _is_bright(layout: Layout, source: SourceBytes, at: int, row: int) -> bool:
+def _is_bright(layout: TiffLayout, source: SourceBytes, at: int, row: int) -> bool:
     """Tell whether a row's worth of pixels is hardly ever zero."""
     step = max(1, layout.row_bytes // (layout.tile_px[0] or layout.width_px))
     data = np.frombuffer(source.read_at(max(0, at), row), np.uint8)
