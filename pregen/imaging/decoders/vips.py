@@ -68,6 +68,8 @@ class VipsPicture(Opened):
         self._request = request
         self._stream: pyvips.Source | None = None
         """Kept for libvips, which calls back into it as long as it decodes."""
+        self.reducible = True
+        """Its decoder can make it smaller."""
         name = request.format.name
         self.data = beginning
         if beginning is None and request.source.size_bytes <= WHOLE_FILE_BYTES:
@@ -122,6 +124,8 @@ class VipsPicture(Opened):
     def _scale(self, box_px: int) -> dict[str, Any]:
         """Options that make the loader decode smaller, never below the box."""
         long_px = max(self.width_px, self.height_px)
+        if not self.reducible:
+            return {}
         if self._request.format.name == "jpeg":
             shrink = next((n for n in _JPEG_SHRINKS if long_px // n >= box_px), 1)
             return {"shrink": shrink} if shrink > 1 else {}
