@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pregen.imaging import faults, sniff
 from pregen.imaging.decoders.base import Request
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.source_bytes import SourceBytes
 from pregen.model import Flavor
-from tests.support.files import bombs, broken, pictures
+from tests.support.files import bombs, broken, pictures, profiles
 from tests.support.files.photo import photo, psnr_db
 from tests.support.judges import others
 from tests.support.judges.decoding import large, make, pixels_of
+from tests.support.running.capabilities import Capability, needs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -369,3 +370,52 @@ def test_what_libjpeg_gives_up_on_shows_no_foreign_memory() -> None:
         except faults.Fault as fault:
             found.add(str(fault))
     assert len(found) == 1
+
+
+# --- PNG ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_behind_the_pixels_turns_a_png(orientation: int) -> None:
+    upright = pictures.image(600, 400, 5)
+    before = pictures.oriented(upright, orientation, "PNG")
+    behind = pictures.exif_behind(before)
+    assert behind.index(b"eXIf") > behind.rindex(b"IDAT")
+    for data in (before, behind):
+        colours, _ = others.levels_apart(large(data), upright)
+        assert colours < others.LEVELS
+
+
+@needs(Capability.IMAGEMAGICK)
+def test_a_png_by_imagemagick_is_upright(tmp_path: Path) -> None:
+    upright = pictures.image(600, 400, 5)
+    stored = pictures.put(tmp_path / "a.jpg", pictures.oriented(upright, 6))
+    others.run("convert", stored, tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    assert data.index(b"eXIf") > data.index(b"IDAT")
+    # ImageMagick 6 turns no PNG itself.
+    colours, _ = others.levels_apart(large(data), upright)
+    assert colours < others.LEVELS
+
+
+# --- AVIF -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_an_avif_of_grey_is_shown_by_its_profile(mode: str) -> None:
+    grey = pictures.image(600, 400, 5).convert("L").point(lambda level: 60 + level // 2)
+    picture = grey
+    if mode == "LA":
+        picture = Image.merge("LA", (grey, Image.new("L", grey.size, 200)))
+    data = pictures.encode(picture, "AVIF", quality=95, icc_profile=profiles.grey())
+    transform = ImageCms.buildTransform(
+        ImageCms.ImageCmsProfile(io.BytesIO(profiles.grey())), ImageCms.createProfile("sRGB"),
+        "L", "RGB", renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+    )  # fmt: skip
+    wanted = ImageCms.applyTransform(grey, transform)
+    assert wanted is not None
+    if mode == "LA":
+        wanted.putalpha(200)
+    colours, alpha = others.levels_apart(large(data), wanted)
+    assert colours < others.LEVELS
+    assert alpha < others.LEVELS

@@ -12,6 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from pregen.imaging.containers import png
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -78,6 +79,8 @@ class VipsPicture(Opened):
         self.width_px: int = header.width
         self.height_px: int = header.height
         self.orientation = field(header, "orientation", 1)
+        if name == "png" and not header.get_typeof("exif-data"):
+            self.orientation = png.orientation(request.source)
         if not 1 <= self.orientation <= 8:  # noqa: PLR2004 - EXIF 2.3
             self.orientation = 1
         pages = field(header, "n-pages", 1)
