@@ -259,6 +259,12 @@ def _png_orientation(data: bytes) -> None:
     assert 1 <= png.orientation(SourceBytes.of(data)) <= 8
 
 
+def _bmp(data: bytes) -> None:
+    if data[:2] == b"BM":
+        with contextlib.suppress(Fault, MemoryError):
+            decoding.make(data, max_pixels=1 << 20)
+
+
 def _psd(data: bytes) -> None:
     if data[:6] in {b"8BPS\0\1", b"8BPS\0\2"}:
         with contextlib.suppress(Fault, MemoryError):
@@ -443,6 +449,11 @@ def _turned_pngs() -> list[bytes]:
     return [whole, pictures.exif_behind(whole)]
 
 
+def _bmps() -> list[bytes]:
+    head = struct.pack("<IiiHHI20x4I", 56, 130, 3, 1, 16, 3, 0xF00, 0xF0, 0xF, 0xF000)
+    return [b"BM" + struct.pack("<I4xI", 850, 70) + head + bytes(range(260)[:256]) * 3 + bytes(12)]
+
+
 def _psds() -> list[bytes]:
     picture = np.asarray(pictures.rgba(140, 5))
     return [
@@ -500,6 +511,7 @@ PARSERS: dict[str, Parser] = {
     "jxl-header": Parser(_jxl_header, cache(_jxl_headers)),
     "netpbm": Parser(_netpbm, cache(_pnms)),
     "png-orientation": Parser(_png_orientation, cache(_turned_pngs)),
+    "bmp": Parser(_bmp, cache(_bmps)),
     "psd": Parser(_psd, cache(_psds)),
     "pngchunks": Parser(_pngchunks, cache(_pngs)),
     "pngtext": Parser(_pngtext, cache(_pngs)),
