@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _DISTRIBUTIONS = {
     "jpeg": "simplejpeg",
     "pillow": "pillow",
+    "bmp": "pillow",
     "netpbm": "numpy",
     "psd": "numpy",
     "heic": "pillow-heif",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import importlib
 import io
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -13,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pregen.imaging import faults, sniff
 from pregen.imaging.decoders.base import Request
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.source_bytes import SourceBytes
 from pregen.model import Flavor
-from tests.support.files import bombs, broken, pictures
+from tests.support.files import bombs, broken, pictures, profiles
 from tests.support.files.photo import photo, psnr_db
+from tests.support.judges import others
 from tests.support.judges.decoding import large, make, pixels_of
+from tests.support.running.capabilities import Capability, needs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -278,3 +282,140 @@ def test_a_tiff_of_many_samples_shows_its_colours(interpretation: str, bands: in
     assert (found[..., 3] == 255).all()
     if interpretation == "srgb":
         assert (abs(found[..., :3].astype(int) - levels[:3]) <= 1).all()
+
+
+# --- JPEG without loss, and damaged ones ----------------------------------------------------------
+
+
+def _lossless_jpeg(samples: Any) -> bytes:
+    """Encode by T.81, annex H: each sample is told by its neighbour to the left."""
+    rows, columns, bands = samples.shape
+    above = np.vstack([np.full((1, 1, bands), 128), samples[:-1, :1].astype(int)])
+    differences = np.diff(np.concatenate([above, samples.astype(int)], axis=1), axis=1)
+    words = []
+    for value in differences.ravel().tolist():
+        kind = abs(value).bit_length()
+        words.append(f"{kind:05b}")
+        if kind:
+            words.append(f"{value if value > 0 else value + (1 << kind) - 1:0{kind}b}")
+    bits = "".join(words)
+    bits += "1" * (-len(bits) % 8)
+    body = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+    numbers = range(1, bands + 1)
+    frame = struct.pack(">BHHB", 8, rows, columns, bands)
+    frame += b"".join(bytes([number, 0x11, 0]) for number in numbers)
+    table = bytes([0, 0, 0, 0, 0, 17, *[0] * 11, *range(17)])
+    scan = bytes([bands, *(byte for number in numbers for byte in (number, 0)), 1, 0, 0])
+    return (
+        b"\xff\xd8"
+        + b"".join(
+            b"\xff" + bytes([marker]) + struct.pack(">H", len(part) + 2) + part
+            for marker, part in ((0xC3, frame), (0xC4, table), (0xDA, scan))
+        )
+        + body
+        + b"\xff\xd9"
+    )
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_jpeg_without_loss_is_shown_whole(bands: int) -> None:
+    picture = photo(800, 535, seed=4)[..., :bands]
+    colours, _ = others.levels_apart(
+        large(_lossless_jpeg(picture)), Image.fromarray(np.broadcast_to(picture, (535, 800, 3)))
+    )
+    assert colours < others.LEVELS
+
+
+def test_sixteen_bits_in_a_jpeg_are_not_read_and_not_damage() -> None:
+    data = bytearray(_lossless_jpeg(photo(300, 200)[..., :1]))
+    data[data.index(b"\xff\xc3") + 4] = 16
+    with pytest.raises(faults.Unsupported):
+        make(bytes(data))
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xd9", b"\xff\xc4", b"\xff\xff"])
+@pytest.mark.parametrize("options", [{}, {"restart_marker_blocks": 8}])
+@pytest.mark.parametrize("flavors", [(Flavor.LARGE,), (Flavor.X_LARGE,)])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_jpeg_that_is_grey_from_its_middle_on_is_damaged(
+    marker: bytes, options: dict[str, Any], flavors: tuple[Flavor, ...], seed: int
+) -> None:
+    data = bytearray(pictures.encode(pictures.image(1200, 900, seed), "JPEG", **options))
+    assert make(bytes(data), flavors).pictures
+    share = (0.12, 0.37, 0.6)[seed]
+    at = int(len(data) * share)
+    data[at : at + 2] = marker
+    data[at + 2 : at + 200] = bytes(198)
+    with contextlib.suppress(faults.InvalidPicture, faults.TruncatedPicture):
+        shown = pixels_of(make(bytes(data), flavors).pictures[flavors[0]])
+        assert (shown == shown[-1, -1]).all(axis=(1, 2)).mean() < 0.25
+        assert marker == b"\xff\xff" or options
+
+
+def test_junk_behind_a_picture_with_a_white_floor_costs_nothing() -> None:
+    white = pictures.image(1200, 900, 3)
+    white.paste("white", (0, 400, 1200, 900))
+    data = pictures.encode(white, "JPEG")
+    assert make(data[:-2] + b"junk" * 9 + data[-2:]).pictures
+
+
+def test_what_libjpeg_gives_up_on_shows_no_foreign_memory() -> None:
+    data = bytearray(pictures.encode(pictures.image(1200, 900, 3), "JPEG", progressive=True))
+    at = len(data) // 8
+    data[at : at + 2] = b"\xff\xc4"
+    found: set[bytes | str] = set()
+    for _ in range(3):
+        try:
+            found.add(large(bytes(data)).tobytes())
+        except faults.Fault as fault:
+            found.add(str(fault))
+    assert len(found) == 1
+
+
+# --- PNG ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_behind_the_pixels_turns_a_png(orientation: int) -> None:
+    upright = pictures.image(600, 400, 5)
+    before = pictures.oriented(upright, orientation, "PNG")
+    behind = pictures.exif_behind(before)
+    assert behind.index(b"eXIf") > behind.rindex(b"IDAT")
+    for data in (before, behind):
+        colours, _ = others.levels_apart(large(data), upright)
+        assert colours < others.LEVELS
+
+
+@needs(Capability.IMAGEMAGICK)
+def test_a_png_by_imagemagick_is_upright(tmp_path: Path) -> None:
+    upright = pictures.image(600, 400, 5)
+    stored = pictures.put(tmp_path / "a.jpg", pictures.oriented(upright, 6))
+    others.run("convert", stored, tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    assert data.index(b"eXIf") > data.index(b"IDAT")
+    # ImageMagick 6 turns no PNG itself.
+    colours, _ = others.levels_apart(large(data), upright)
+    assert colours < others.LEVELS
+
+
+# --- AVIF -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_an_avif_of_grey_is_shown_by_its_profile(mode: str) -> None:
+    grey = pictures.image(600, 400, 5).convert("L").point(lambda level: 60 + level // 2)
+    picture = grey
+    if mode == "LA":
+        picture = Image.merge("LA", (grey, Image.new("L", grey.size, 200)))
+    data = pictures.encode(picture, "AVIF", quality=95, icc_profile=profiles.grey())
+    transform = ImageCms.buildTransform(
+        ImageCms.ImageCmsProfile(io.BytesIO(profiles.grey())), ImageCms.createProfile("sRGB"),
+        "L", "RGB", renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+    )  # fmt: skip
+    wanted = ImageCms.applyTransform(grey, transform)
+    assert wanted is not None
+    if mode == "LA":
+        wanted.putalpha(200)
+    colours, alpha = others.levels_apart(large(data), wanted)
+    assert colours < others.LEVELS
+    assert alpha < others.LEVELS

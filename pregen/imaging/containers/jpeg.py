@@ -24,6 +24,7 @@ EXIF: Final = b"Exif\x00\x00"
 _ICC: Final = b"ICC_PROFILE\x00"
 #: Start-of-frame markers that libjpeg-turbo decodes: baseline, extended and progressive Huffman.
 _HUFFMAN_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})
+_LOSSLESS_FRAMES: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 SOF2: Final = 0xC2
 SOS: Final = 0xDA
@@ -57,6 +58,8 @@ class JpegHead(NamedTuple):
     sample_bits: int
     huffman: bool
     progressive: bool
+    lossless: bool
+    """Not of blocks, so it cannot be decoded smaller."""
     orientation: int
     """EXIF's, 1 when there is none or it is nonsense."""
     profile: bytes
@@ -155,6 +158,7 @@ def read(data: bytes) -> JpegHead | None:
         sample_bits=body[0],
         huffman=frame.marker in _HUFFMAN_FRAMES,
         progressive=frame.marker == SOF2,
+        lossless=frame.marker in _LOSSLESS_FRAMES,
         orientation=orientation,
         profile=profile,
         scan_at=scan_at,

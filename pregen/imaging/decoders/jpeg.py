@@ -22,7 +22,14 @@ from pregen.imaging import sniff
 from pregen.imaging.containers import jpeg, jpeg_scans
 from pregen.imaging.decoders import vips
 from pregen.imaging.decoders.base import Opened, Request
-from pregen.imaging.faults import ENOUGH_ROWS, Fault, InvalidPicture, TruncatedPicture
+from pregen.imaging.faults import (
+    ENOUGH_ROWS,
+    Fault,
+    InvalidPicture,
+    TruncatedPicture,
+    Unsupported,
+    fault_of_error,
+)
 from pregen.imaging.pixels import colour, resample
 from pregen.imaging.pixels.resample import Pixels, Plain
 from pregen.imaging.previews import jpeg_previews
@@ -44,6 +51,8 @@ else:
     HAS_DC_DECODER = True
 
 _EOI: Final = b"\xff\xd9"
+#: What libjpeg-turbo says of junk that costs nothing.
+_HARMLESS: Final = "extraneous bytes"
 _OPAQUE: Final = 255
 _RGB: Final = 3
 _COLOURS: Final = {1: "GRAY", _RGB: "RGB"}
@@ -119,10 +128,34 @@ class JpegSource:
         if request.decoder is Decoder.VIPS:
             samples, loader = _by_vips(self, data, shrink), "vips"
         else:
-            samples, loader = _by_turbo(self, data, shrink, strict=strict), "turbo"
+            samples, loader = self._by_turbo(data, shrink, strict=strict), "turbo"
         if not self._enough(data, samples, strict=strict):
             raise ValueError("the file ends early")
         return samples, loader
+
+    def _by_turbo(self, data: bytes, shrink: int, *, strict: bool) -> Samples:
+        """Decode with libjpeg-turbo; once more where it has something to forgive.
+
+        Raises:
+            InvalidPicture: it lost its way before `ENOUGH_ROWS` of a file that has its end.
+        """
+        try:
+            return _by_turbo(self, data, shrink, strict=True)
+        except ValueError as error:
+            if strict:
+                raise
+            samples = _by_turbo(self, data, shrink, strict=False)
+            if _HARMLESS in str(error) or not self._enough(data, samples, strict=False):
+                return samples
+            share = _rows_shown(samples)
+            if share < ENOUGH_ROWS:
+                if isinstance(fault_of_error(error), Unsupported):
+                    raise
+                raise InvalidPicture(
+                    f"its data is damaged: {share:.0%} of the rows are there,"
+                    f" {ENOUGH_ROWS:.0%} are needed; copy it again from its origin if you can"
+                ) from error
+            return samples
 
     def finished(self, samples: Samples, shrink: int) -> Pixels | Plain:
         """Return decoded samples with all that says how they are meant."""
@@ -142,11 +175,19 @@ class JpegSource:
             return whole
         if self.head.progressive:
             return jpeg_scans.shows_all_rows(data, self.head)
-        # A decoder out of data repeats the last colour it knew. A picture that is flat at its
-        # end looks the same, so this can only say yes; libvips counts exactly.
-        flat = (samples == samples[-1, -1]).all(axis=(1, 2))
-        missing = len(flat) if flat.all() else int(np.argmin(flat[::-1]))
-        return 1 - missing / len(flat) >= ENOUGH_ROWS
+        # A picture that is flat at its end looks the same, so this can only say yes; libvips counts
+        # exactly.
+        return _rows_shown(samples) >= ENOUGH_ROWS
+
+
+def _rows_shown(samples: Samples) -> float:
+    """The share of rows up to those that are flat at the end, 0 to 1.
+
+    A decoder out of data repeats the last colour it knew.
+    """
+    flat = (samples == samples[-1, -1]).all(axis=(1, 2))
+    missing = len(flat) if flat.all() else int(np.argmin(flat[::-1]))
+    return 1 - missing / len(flat)
 
 
 def decode_dc(data: bytes, width_px: int, height_px: int, bands: int) -> Samples | None:
@@ -170,12 +211,12 @@ def decode_dc(data: bytes, width_px: int, height_px: int, bands: int) -> Samples
 
 
 def _by_turbo(source: JpegSource, data: bytes, shrink: int, *, strict: bool) -> Samples:
+    rows = -(-source.head.height_px // shrink)
+    columns = -(-source.head.width_px // shrink)
+    # Forgiving, simplejpeg also returns what libjpeg-turbo gave up on: memory as it was.
+    buffer = None if strict else np.zeros((rows, columns, _BANDS[source.space]), np.uint8)
     samples: Samples = simplejpeg.decode_jpeg(
-        data,
-        source.space,
-        min_height=-(-source.head.height_px // shrink),
-        min_width=-(-source.head.width_px // shrink),
-        strict=strict,
+        data, source.space, min_height=rows, min_width=columns, strict=strict, buffer=buffer
     )
     return samples
 
@@ -248,22 +289,29 @@ class JpegPicture(Opened):
 def open_picture(request: Request) -> Opened:
     """Read the segments before the first scan. Raises Fault when the header makes no sense."""
     source = request.source
-    if source.size_bytes > WHOLE_FILE_BYTES:
-        return vips.open_picture(request)
     head = jpeg.read(source.head)
+    if source.size_bytes > WHOLE_FILE_BYTES:
+        return _by_libvips(request, head)
     if request.previews and (head is None or head.scan_at < 0):
         # A thumbnail in the EXIF pushes the scan out of the first 64 KiB.
         head = jpeg.read(source.first(_READ_GROWTH * len(source.head) // 2))
     if head is None or head.scan_at < 0:
         head = jpeg.read(source.whole())
     if head is None or not is_plain(head):
-        return vips.open_picture(request)
+        return _by_libvips(request, head)
     layout = None
     if request.previews and request.decoder is not Decoder.VIPS:
         layout = _previews_of(request, head)
     if layout is None and not head.progressive:
         source.whole()
     return JpegPicture(JpegSource(request, head), layout)
+
+
+def _by_libvips(request: Request, head: JpegHead | None) -> Opened:
+    picture = vips.open_picture(request)
+    # Asked for a smaller one, libjpeg-turbo gives the first corner of a lossless JPEG.
+    picture.reducible = head is None or not head.lossless
+    return picture
 
 
 def is_plain(head: JpegHead) -> bool:

@@ -191,6 +191,10 @@ def _resolutions(head: bytes) -> int:
 
 def _to_vips(image: Image.Image) -> pyvips.Image:
     """Hand Pillow's pixels to libvips, with the profile, in a mode that both know."""
+    profile: bytes = image.info.get("icc_profile") or b""
+    if image.format == "AVIF" and profile[16:20] == b"GRAY":
+        # Pillow makes three equal channels of grey, which its profile does not fit.
+        image = image.convert("LA" if image.mode == "RGBA" else "L")
     if image.mode == "I":
         # Pillow's 32-bit mode holds 16-bit samples of PNM and JPEG 2000.
         pixels = np.asarray(image).clip(0, 65535).astype(np.uint16)
@@ -203,7 +207,7 @@ def _to_vips(image: Image.Image) -> pyvips.Image:
         if pixels.dtype.byteorder == ">":
             pixels = pixels.astype(np.uint16)
         found = image_of(pixels, _MODES[image.mode])
-    if profile := image.info.get("icc_profile"):
+    if profile:
         colour.attach(found, profile)
     return found
 

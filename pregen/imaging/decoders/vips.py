@@ -12,6 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from pregen.imaging.containers import png
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -68,6 +69,8 @@ class VipsPicture(Opened):
         self._request = request
         self._stream: pyvips.Source | None = None
         """Kept for libvips, which calls back into it as long as it decodes."""
+        self.reducible = True
+        """Its decoder can make it smaller."""
         name = request.format.name
         self.data = beginning
         if beginning is None and request.source.size_bytes <= WHOLE_FILE_BYTES:
@@ -76,6 +79,8 @@ class VipsPicture(Opened):
         self.width_px: int = header.width
         self.height_px: int = header.height
         self.orientation = field(header, "orientation", 1)
+        if name == "png" and not header.get_typeof("exif-data"):
+            self.orientation = png.orientation(request.source)
         if not 1 <= self.orientation <= 8:  # noqa: PLR2004 - EXIF 2.3
             self.orientation = 1
         pages = field(header, "n-pages", 1)
@@ -124,6 +129,8 @@ class VipsPicture(Opened):
     def _scale(self, box_px: int) -> dict[str, Any]:
         """Options that make the loader decode smaller, never below the box."""
         long_px = max(self.width_px, self.height_px)
+        if not self.reducible:
+            return {}
         if self._request.format.name == "jpeg":
             shrink = next((n for n in _JPEG_SHRINKS if long_px // n >= box_px), 1)
             return {"shrink": shrink} if shrink > 1 else {}

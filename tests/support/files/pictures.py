@@ -149,6 +149,13 @@ def psd(width_px: int = 640, height_px: int = 480, seed: int = 0) -> bytes:
     return header + bytes(4) + bytes(4) + bytes(4) + bytes(2) + planes.tobytes()
 
 
+def exif_behind(png: bytes) -> bytes:
+    """Return a PNG whose EXIF stands behind the pixels, where ImageMagick writes it."""
+    chunks = png_walk.chunks(png)
+    order = {b"eXIf": 1, b"IEND": 2}
+    return png_walk.build(sorted(chunks, key=lambda chunk: order.get(chunk[0], 0)))
+
+
 def photoshop(
     samples: Pixels, *, transparent: bool = False, big: bool = False, mode: int = 3,
     orientation: int = 1,

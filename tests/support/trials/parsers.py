@@ -19,7 +19,7 @@ import pylibjxl
 
 import pregen
 from pregen.imaging import sniff
-from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, jxl, tiff, tiff_layout
+from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, jxl, png, tiff, tiff_layout
 from pregen.imaging.decoders import jpeg as jpeg_decoder
 from pregen.imaging.decoders import pillow, tiff_damage
 from pregen.imaging.faults import Fault, fault_of_message
@@ -278,6 +278,16 @@ def _netpbm(data: bytes) -> None:
             decoding.make(data, max_pixels=1 << 20)
 
 
+def _png_orientation(data: bytes) -> None:
+    assert 1 <= png.orientation(SourceBytes.of(data)) <= 8
+
+
+def _bmp(data: bytes) -> None:
+    if data[:2] == b"BM":
+        with contextlib.suppress(Fault, MemoryError):
+            decoding.make(data, max_pixels=1 << 20)
+
+
 def _psd(data: bytes) -> None:
     if data[:6] in {b"8BPS\0\1", b"8BPS\0\2"}:
         with contextlib.suppress(Fault, MemoryError):
@@ -463,6 +473,17 @@ def _pnms() -> list[bytes]:
     return [b"P6\n130 2\n255\n" + bytes(780), deep, b"P5\n140 4 15 " + bytes(560), b"P6 0 1 255 "]
 
 
+def _turned_pngs() -> list[bytes]:
+    small = image(*_SMALL_PX).resize((8, 5))
+    whole = encode(small, "PNG", exif=pictures.exif(6))
+    return [whole, pictures.exif_behind(whole)]
+
+
+def _bmps() -> list[bytes]:
+    head = struct.pack("<IiiHHI20x4I", 56, 130, 3, 1, 16, 3, 0xF00, 0xF0, 0xF, 0xF000)
+    return [b"BM" + struct.pack("<I4xI", 850, 70) + head + bytes(range(260)[:256]) * 3 + bytes(12)]
+
+
 def _psds() -> list[bytes]:
     picture = np.asarray(pictures.rgba(140, 5))
     return [
@@ -524,6 +545,8 @@ PARSERS: dict[str, Parser] = {
     "jpeg2000": Parser(_jpeg2000, cache(_codestreams)),
     "jxl-header": Parser(_jxl_header, cache(_jxl_headers)),
     "netpbm": Parser(_netpbm, cache(_pnms)),
+    "png-orientation": Parser(_png_orientation, cache(_turned_pngs)),
+    "bmp": Parser(_bmp, cache(_bmps)),
     "psd": Parser(_psd, cache(_psds)),
     "pngchunks": Parser(_pngchunks, cache(_pngs)),
     "pngtext": Parser(_pngtext, cache(_pngs)),
