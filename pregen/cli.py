@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from pregen import __version__
-from pregen.commandline import LazyGroup, Verb
-from pregen.display.output import silence
+from pregen.commandline import LazyGroup, Option, Verb
+from pregen.display.printer import silence
 from pregen.display.text import printable
 from pregen.errors import ExitCode, PregenError, exit_codes
-from pregen.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,21 +62,24 @@ _VERBS = {
 }
 
 
+def _options() -> list[Option]:
+    from pregen.options import option  # noqa: PLC0415 - --version does without
+
+    said = "Use this thumbnails folder instead of yours, in any verb."
+    return [option("cache", heading="", help=said)]
+
+
 @click.group(
     cls=LazyGroup,
     verbs=_VERBS,
-    params=[
-        option(
-            "cache", heading="", help="Use this thumbnails folder instead of yours, in any verb."
-        )
-    ],
+    own=_options,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=exit_codes(),
 )
 @click.version_option(__version__, prog_name="pregen", message="%(prog)s %(version)s")
 @click.pass_context
-def program(ctx: click.Context, cache_root: bytes | None) -> None:
+def program(ctx: click.Context, cache_root: bytes | None = None) -> None:
     """Fill the thumbnail cache of the desktop for whole photo libraries, in parallel.
 
     Start with: pregen run ~/Pictures

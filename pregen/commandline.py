@@ -7,22 +7,19 @@ parameters: the import of rich takes longer than the start of everything else.
 from __future__ import annotations
 
 import os
-import re
-from datetime import datetime, timedelta
 from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from pregen.config import Shard, declared, variable
 from pregen.errors import UsageError
-from pregen.model import ALL_FLAVORS, Flavor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from click.shell_completion import CompletionItem
+#: For modules that only word what a verb prints.
+style = click.style
 
 
 class Option(click.Option):
@@ -41,6 +38,8 @@ class Option(click.Option):
         super().__init__(*args, **kw)
         self.heading = heading
         self.debug = debug
+        from pregen.config import variable  # noqa: PLC0415 - the program's own options need none
+
         self.flag = next(each for each in self.opts if each.startswith("--"))
         self.variable = variable(self.flag[2:])
         if setting:
@@ -53,9 +52,18 @@ class Option(click.Option):
         return f"{hint} (${self.variable})" if given else hint
 
 
+def under(heading: str, *options: Option) -> tuple[Option, ...]:
+    """Return options that stand under a heading in the help."""
+    for option in options:
+        option.heading = heading
+    return options
+
+
 _HELP = frozenset({"-h", "--help", "--help-all"})
 #: In a context's `meta`: the help is to show debugging options too.
 _ALL = "pregen.help-all"
+#: Likewise: nothing is asked but the version.
+_VERSION = "pregen.version"
 
 
 def asks_for_help(args: Iterable[str]) -> bool:
@@ -131,6 +139,8 @@ class Command(click.Command):
         return (each for each in self.params if isinstance(each, Option))
 
     def _refuse_variables(self) -> None:
+        from pregen.config import declared  # noqa: PLC0415 - as for an option
+
         for option in self._options():
             if option.envvar or not os.environ.get(option.variable):
                 continue
@@ -161,11 +171,30 @@ class Verb(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group that knows where its verbs are, and imports the one that is called."""
+    """A group that knows where its verbs are, and imports the one that is called.
 
-    def __init__(self, *args: Any, verbs: Mapping[str, Verb], **kw: Any) -> None:
+    Args:
+        verbs: by name, in the order of the help.
+        own: makes the options of the program itself, which cost more than all else that
+            `--version` needs.
+    """
+
+    def __init__(
+        self, *args: Any, verbs: Mapping[str, Verb], own: Callable[[], list[Option]], **kw: Any
+    ) -> None:
         super().__init__(*args, **kw)
         self.verbs = verbs
+        self._own = own
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the program's own options before click's, unless it is only to say its version."""
+        more = [] if ctx.meta.get(_VERSION) else self._own()
+        return [*more, *super().get_params(ctx)]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse what stands before the verb."""
+        ctx.meta[_VERSION] = args == ["--version"]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of the commands, in the order given."""
@@ -199,126 +228,3 @@ def print_record(record: Mapping[str, Any]) -> None:
     import json  # noqa: PLC0415 - no --help needs it
 
     click.echo(json.dumps(record, separators=(",", ":")))
-
-
-# What a flag's text must look like: functions from text to value, for click's `type=`. They refuse
-# with click.BadParameter, whose message says what would be right.
-
-_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
-_BYTES = {**_FACTORS, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMGT]|[KMGT]i)?B?")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_AGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
-_SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
-_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
-#: The first "=" that a URI follows: a folder's name may hold others.
-_PUBLICATION = re.compile(r"(.+?)=([A-Za-z][A-Za-z0-9+.-]*:.*)", re.DOTALL)
-_PIXELS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)")
-
-
-class _RawBytes(click.ParamType):  # type: ignore[type-arg] # generic in new versions of click only
-    """A path or a pattern as the bytes the shell gave; nothing is looked up."""
-
-    name = "path"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> bytes:
-        """Return the bytes; BadParameter when there are none."""
-        if not value:
-            self.fail("must not be empty.", param, ctx)
-        return os.fsencode(value)
-
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
-        param: click.Parameter,  # noqa: ARG002 - likewise
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        """Leave it to the shell, which knows files and quoting better."""
-        from click.shell_completion import CompletionItem  # noqa: PLC0415 - no run needs it
-
-        return [CompletionItem(incomplete, type="file")]
-
-
-raw_bytes = _RawBytes()
-
-
-def flavors(text: str) -> tuple[Flavor, ...]:
-    """Return the flavors of `normal,large`, each once, small to large."""
-    names = [name.strip() for name in text.split(",")]
-    known = [flavor.directory for flavor in ALL_FLAVORS]
-    for name in names:
-        if name not in known:
-            raise click.BadParameter(f"{name!r} is not one of {', '.join(known)}.")
-    return tuple(flavor for flavor in ALL_FLAVORS if flavor.directory in names)
-
-
-def pixels(text: str | int) -> int:
-    """Return the number of `500M` or `500000000`."""
-    match = _PIXELS.fullmatch(str(text).strip())
-    number = int(float(match[1]) * _FACTORS[match[2]]) if match else 0
-    if number < 1:
-        raise click.BadParameter(f"{text!r} is not a number of pixels: use 500M or 500000000.")
-    return number
-
-
-def size_bytes(text: str | int) -> int:
-    """Return the bytes of `2G` (decimal, as disks are sold) or `2Gi`."""
-    match = _SIZE.fullmatch(str(text).strip())
-    if match is None:
-        raise click.BadParameter(f"{text!r} is not a size: use 2G or 500M.")
-    return int(float(match[1]) * _BYTES[match[2] or ""])
-
-
-def shard(text: str | Shard) -> Shard:
-    """Return the share of `2/3`."""
-    if isinstance(text, Shard):
-        return text  # click converts defaults once more
-    match = _SHARD.fullmatch(text.strip())
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise click.BadParameter(
-            f"{text!r} is not a share: use 1/3 on the first of three machines."
-        )
-    return Shard(int(match[1]), int(match[2]))
-
-
-def publication(text: str | tuple[bytes, str]) -> tuple[bytes, str]:
-    """Return folder and prefix of `/srv/photos=smb://nas/photos`."""
-    if isinstance(text, tuple):
-        return text  # click converts defaults once more
-    from pregen.thumbspec.naming import prefix_of  # noqa: PLC0415 - no --help needs it
-
-    match = _PUBLICATION.fullmatch(text)
-    prefix = prefix_of(match[2]) if match else None
-    if match is None or prefix is None:
-        raise click.BadParameter(
-            f"{text!r} is not DIR=URI; write /srv/photos=smb://nas/photos, with what a URI cannot "
-            "hold escaped (%20 for a space)."
-        )
-    return os.fsencode(match[1]), prefix
-
-
-def age_s(text: str | float) -> float:
-    """Return the seconds of `30d`, `12h` or `4w`."""
-    if isinstance(text, float):
-        return text  # click converts defaults once more
-    match = _AGE.fullmatch(str(text).strip())
-    if match is None:
-        raise click.BadParameter(f"{text!r} is not a time: use 30d, 4w or 12h.")
-    return float(match[1]) * _SECONDS[match[2]]
-
-
-def next_time(text: str | datetime) -> datetime:
-    """Return the next moment at which clocks here show `06:30`."""
-    if isinstance(text, datetime):
-        return text  # click converts defaults once more
-    match = _CLOCK.fullmatch(text.strip())
-    if match is None:
-        raise click.BadParameter(f"{text!r} is not a time of day: use 06:30 or 23:00.")
-    now = datetime.now().astimezone()
-    moment = now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
-    if moment <= now:
-        moment += timedelta(days=1)
-    # the clock may be set by an hour in between: what counts is what it shows then
-    return moment.replace(tzinfo=None).astimezone()

@@ -122,31 +122,32 @@ def command(found: Installation, extras: Iterable[str]) -> str:
     if found.manager is Manager.UV_TOOL:
         # A tool is installed anew: what it has already must be named, too.
         wanted = sorted({*wanted, *found.present})
+    pip = [found.python, "-P", "-m", "pip", "install"]
     start = {
         Manager.UV_TOOL: ["uv", "tool", "install"],
         Manager.UV: ["uv", "pip", "install", "--python", found.python],
-        Manager.PIP_USER: [found.python, "-P", "-m", "pip", "install", "--user"],
-        Manager.PIP: [found.python, "-P", "-m", "pip", "install"],
+        Manager.PIP_USER: [*pip, "--user"],
+        Manager.PIP: pip,
     }[found.manager]
-    return shlex.join([*start, *_what(found, wanted, libraries)])
-
-
-def _what(found: Installation, wanted: list[str], libraries: list[str]) -> list[str]:
-    """Return what is to be installed: pregen with extras, from where it came."""
     extras = f"[{','.join(wanted)}]"
     if not found.origin:
-        return [f"{_NAME}{extras}"]
-    if not found.origin.startswith("/"):
-        return [f"{_NAME}{extras} @ {found.origin}"]
-    if not Path(found.origin).exists() and libraries:
-        return libraries  # the folder it was installed from is gone
-    editable = ["--editable"] if found.editable else []
-    return [*editable, f"{found.origin}{extras}"]
+        what = [f"{_NAME}{extras}"]
+    elif not found.origin.startswith("/"):
+        what = [f"{_NAME}{extras} @ {found.origin}"]
+    elif libraries and not Path(found.origin).exists():
+        what = libraries  # the folder it was installed from is gone
+    else:
+        what = [*(["--editable"] if found.editable else []), f"{found.origin}{extras}"]
+    return shlex.join([*start, *what])
 
 
 def look() -> Installation:
     """Return how the running pregen was installed."""
     from importlib import metadata  # noqa: PLC0415 - seldom needed, and takes 20 ms
+
+    def is_there(requirement: str) -> bool:
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        return next(iter(metadata.distributions(name=name)), None) is not None
 
     # A checkout that was built holds facts of its own; an installer's say where it came from.
     known = sorted(metadata.distributions(name=_NAME), key=lambda one: not _direct_url(one))
@@ -163,7 +164,7 @@ def look() -> Installation:
         _origin(direct_url),
         bool(direct_url.get("dir_info", {}).get("editable")),
         requirements,
-        tuple(extra for extra, libraries in requirements.items() if all(map(_is_there, libraries))),
+        tuple(extra for extra, libraries in requirements.items() if all(map(is_there, libraries))),
     )
 
 
@@ -203,14 +204,3 @@ def _requirements(lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
         if named and not requirement.startswith(_NAME):
             found.setdefault(named[1], []).append(requirement.replace(" ", ""))
     return {extra: tuple(libraries) for extra, libraries in found.items()}
-
-
-def _is_there(requirement: str) -> bool:
-    from importlib import metadata  # noqa: PLC0415 - likewise
-
-    name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

@@ -173,11 +173,8 @@ class _QueuePrinter(Printer):
         super().__init__(verbose=True)
         self._results = results
 
-    def outcome(self, outcome: Outcome) -> None:
-        self._results.put(outcome)
-
-    def skip(self, skip: Skip) -> None:
-        self._results.put(Outcome(-1, skip.path, skip.kind, skip.message))
+    def outcome(self, outcome: Outcome | Skip) -> None:
+        self._results.put(outcome.as_outcome() if isinstance(outcome, Skip) else outcome)
 
 
 def _clean(path: AnyPath) -> bytes:

@@ -230,6 +230,10 @@ class Skip(NamedTuple):
     kind: Kind
     message: str = ""
 
+    def as_outcome(self) -> Outcome:
+        """Return the outcome of a job that there was none of."""
+        return Outcome(-1, self.path, self.kind, self.message)
+
 
 class WorkerView(NamedTuple):
     """What one worker is doing right now, for the display."""

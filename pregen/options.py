@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 import click
 
 from pregen import __version__
-from pregen.commandline import (
-    Option,
+from pregen.argument_types import (
     age_s,
     flavors,
     next_time,
@@ -26,6 +25,7 @@ from pregen.commandline import (
     shard,
     size_bytes,
 )
+from pregen.commandline import Option
 from pregen.config import (
     CONNECT_TIMEOUT_S,
     HEADINGS,
@@ -426,6 +426,8 @@ def _checked_one(option: click.Option, value: object, text_words: str) -> object
     )
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise ValueError(f"must be {words}, not {value!r}.")
+    if words is text_words:
+        value = str(value)
     try:
         option.type.convert(value, option, None)
     except click.BadParameter as error:

@@ -24,7 +24,7 @@ from pregen.cache.errors import CACHE_ERRORS
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
 from pregen.delivery import unpack
-from pregen.display.forecast import RUNS_TO_LEARN_FROM, experience_of
+from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.errors import CacheError, CacheFullError, ExitCode, LockedError, PregenError, UsageError
 from pregen.feed import Feed
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pregen.config import PlanConfig, RunConfig
-    from pregen.display.forecast import Experience, Forecast
     from pregen.display.listener import Watch
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
+    from pregen.display.summary import Forecast
     from pregen.model import Flavor, Job, Known, Outcome, Source
 
 
@@ -57,9 +57,8 @@ class RunStop(Stop):
         super().__init__()
         self.code = ExitCode.INTERRUPTED
 
-    @property
-    def asked(self) -> bool:
-        """True once the run is to end."""
+    def is_set(self) -> bool:
+        """Tell whether the run is to end: as a `threading.Event`, which libraries ask for."""
         return self.level is not StopLevel.RUN
 
 
@@ -88,7 +87,7 @@ def run(
 
 def rehearse(
     config: RunConfig, watch: Watch, stop: RunStop, forecast: Forecast
-) -> tuple[ExitCode, Experience]:
+) -> tuple[ExitCode, float | None]:
     """Walk and plan, and add up in `forecast` what a run would do. Writes and locks nothing.
 
     Pictures that could be taken over count as decoded: finding them writes to the journal. The end
@@ -108,7 +107,7 @@ def rehearse(
         planner = _planner(config, cache, journal, memory, watch)
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
-        return _ending(watch, stop), experience_of(journal.last_runs(RUNS_TO_LEARN_FROM))
+        return _ending(watch, stop), speed_of(journal.last_runs(RUNS_TO_LEARN_FROM))
 
 
 @contextmanager
@@ -126,7 +125,7 @@ def _shown(watch: Watch) -> Iterator[None]:
 
 
 def _ending(watch: Watch, stop: RunStop) -> ExitCode:
-    if stop.asked:
+    if stop.is_set():
         return stop.code
     return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
 
@@ -161,7 +160,7 @@ class _PipelineRun:
             lock.acquire(
                 wait=self._config.wait,
                 waiting=lambda why: self._watch.note(f"waiting, as {why}"),
-                stopped=lambda: self._stop.asked,
+                stopped=self._stop.is_set,
             )
             if lock.warning:
                 self._watch.warn(lock.warning)
@@ -177,7 +176,7 @@ class _PipelineRun:
                         with suppress(CacheError):
                             cache.sweep_all()
         except LockedError:
-            if not self._stop.asked:
+            if not self._stop.is_set():
                 raise
         finally:
             lock.release()
@@ -385,7 +384,7 @@ def _jobs(
     believes = planner.believes
     try:
         for item in found:
-            if stop.asked:
+            if stop.is_set():
                 return
             if isinstance(item, Skip):
                 watch.skipped(item)

@@ -4,7 +4,7 @@
 here writes, so `--dry-run` plans like any other run; and nothing here opens a source.
 
 Where a source is to be decoded, the job names the entries that may hold its picture already
-(`reuse.index`): those of its former name, or of another of its URIs.
+(`reuse`): those of its former name, or of another of its URIs.
 """
 
 from __future__ import annotations

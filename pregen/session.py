@@ -18,7 +18,7 @@ import click
 
 from pregen.commandline import Command, Option, asks_for_help
 from pregen.display import text
-from pregen.display.output import Output
+from pregen.display.printer import Output
 from pregen.display.text import count, printable
 from pregen.errors import ExitCode
 from pregen.options import all_options, config_path, load_defaults, option, run_config
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from pregen.cache.lock import CacheLock
     from pregen.config import OutputConfig, RunConfig
-    from pregen.display.jsonl import JsonPrinter
     from pregen.display.listener import Watch
     from pregen.display.printer import Printer
+    from pregen.display.records import JsonPrinter
     from pregen.options import Values
     from pregen.originals.examiner import Examiner
     from pregen.originals.mounts import Mounts
@@ -212,12 +212,12 @@ def this_session(cache: bytes | None = None) -> Session:
     return Session(os.environ, os.path.expanduser("~"), cache)
 
 
-def cache_option(**changed: Any) -> click.Option:
+def cache_option() -> Option:
     """Return the --cache of a verb, which goes before that of the program and PREGEN_CACHE."""
-    return option("cache", setting=False, expose_value=False, callback=_use_cache, **changed)
+    return option("cache", setting=False, expose_value=False, callback=_use_cache)
 
 
-def mount_timeout_option(heading: str) -> click.Option:
+def mount_timeout_option() -> Option:
     """Return the --mount-timeout of a verb that looks for originals."""
     from pregen.originals.mounts import DEFAULT_TIMEOUT_S  # noqa: PLC0415 - few verbs need it
 
@@ -227,7 +227,6 @@ def mount_timeout_option(heading: str) -> click.Option:
         type=click.FloatRange(0, min_open=True),
         default=f"{DEFAULT_TIMEOUT_S:g}",
         show_default=True,
-        heading=heading,
         help="How long a mount may take to answer; else its files count as not there.",
     )
 
@@ -241,7 +240,7 @@ def json_printer(
     on_results_lost: Callable[[OSError], None] = lambda _error: None, *, verbose: bool = False
 ) -> JsonPrinter:
     """Return the printer of `--json`: records to standard output, notes to standard error."""
-    from pregen.display.jsonl import JsonPrinter  # noqa: PLC0415 - no --help needs it
+    from pregen.display.records import JsonPrinter  # noqa: PLC0415 - no --help needs it
 
     return JsonPrinter(Output(sys.stdout, on_results_lost), Output(sys.stderr), verbose=verbose)
 

@@ -104,6 +104,12 @@ def home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     return fresh
 
 
+@pytest.fixture(scope="session")
+def capable(pytestconfig: pytest.Config) -> dict[str, bool]:
+    """Tell what this machine can test against, by the names of `Capability`."""
+    return pytestconfig.stash[CAPABLE]
+
+
 @pytest.fixture
 def no_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Leaks]:
     """Fail a test that leaves a process (orphans too) or an open file behind."""

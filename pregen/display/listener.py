@@ -9,8 +9,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from pregen.display.printer import Printer, RatePoint, RateWindow, RunReport, View
-from pregen.display.state import RunCounts, Snapshot
+from pregen.display.printer import Printer, RunReport, View
+from pregen.display.state import RatePoint, RateWindow, RunCounts, Snapshot
 from pregen.model import Kind, Skip
 
 if TYPE_CHECKING:
@@ -20,22 +20,17 @@ if TYPE_CHECKING:
     from pregen.model import Outcome, WorkerView
 
 
-# --- The one thread that drives a printer, limited by time and not by work done
-#
-# It decides nothing: it calls. What a call raises is kept and raised by `close`, in the thread
-# of the run: a bug in a display must not pass unseen, nor must it stop the run half way.
-
-
 #: How late an asked-for tick may come. A signal handler must not touch a lock that its own
 #: thread may hold, so it sets an attribute and the ticker looks at it this often.
 _LOOK_S = 0.1
 
 
 class Ticker:
-    """Calls `tick(asked)` every `interval_s` seconds and soon after `ask()`.
+    """Calls `tick(asked)` every `interval_s` seconds and soon after `ask()`, in a thread.
 
     An interval of None: only when asked. `poll` is called at every look, for what must be
-    noticed soon.
+    noticed soon. What a call raises is kept and raised by `close`, in the thread of the run: a
+    bug in a display must not pass unseen, nor must it stop the run half way.
     """
 
     def __init__(self, tick: Callable[[bool], None], interval_s: float | None) -> None:
@@ -84,9 +79,6 @@ class Ticker:
                 due_s = time.monotonic() + (interval_s or 0.0)
 
 
-# --- A run's one listener: counts into the state, tells the printer, drives the ticker
-
-
 class Watch:
     """State, rates, ticker and printer of one run."""
 
@@ -118,14 +110,14 @@ class Watch:
     def skipped(self, skip: Skip) -> None:
         """A source needs no job."""
         self._state.skipped(skip)
-        self._printer.skip(skip)
+        self._printer.outcome(skip)
 
     def fresh(self, paths: Sequence[bytes]) -> None:
         """Sources need no job and no look: many at once, because of a million there may be none."""
         self._state.fresh(len(paths))
         if self._printer.verbose:
             for path in paths:
-                self._printer.skip(Skip(path, Kind.FRESH))
+                self._printer.outcome(Skip(path, Kind.FRESH))
 
     def planned(self) -> None:
         """A job is on its way to the engine."""

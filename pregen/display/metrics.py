@@ -11,7 +11,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, write_to_textfile
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily as _Counter
+from prometheus_client.core import GaugeMetricFamily as _Gauge
 from prometheus_client.registry import Collector
 
 from pregen.errors import ExitCode
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 INTERVAL_S: Final = 5.0
 
 
-class MetricsFile:
+class MetricsFile(Collector):
     """Writes the figures of one run.
 
     Args:
@@ -37,12 +38,14 @@ class MetricsFile:
 
     def __init__(self, path: str, view: Callable[[], View]) -> None:
         self._path = path
-        self._figures = _Figures(view)
+        self._view = view
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self._figures)
+        self._registry.register(self)
         self._due_s = 0.0
         self._broken = False
         self._exit_code = ExitCode.UNEXPECTED
+        self._began_at_s = time.time_ns() / 1e9
+        self._ended_at_s: float | None = None
 
     def look(self, warn: Callable[[str], None]) -> None:
         """Write when it is time. A file that cannot be written is told once, and given up."""
@@ -70,70 +73,44 @@ class MetricsFile:
 
     def finish(self, warn: Callable[[str], None]) -> None:
         """Write how the run ended."""
-        self._figures.ended(self._exit_code)
+        self._ended_at_s = time.time_ns() / 1e9
         self._due_s = 0.0
         self.look(warn)
 
-
-class _Figures(Collector):
-    def __init__(self, view: Callable[[], View]) -> None:
-        self._view = view
-        self._began_at_s = time.time_ns() / 1e9
-        self._exit_code: int | None = None
-        self._ended_at_s = 0.0
-
-    def ended(self, exit_code: ExitCode) -> None:
-        """Remember how the run ended."""
-        self._exit_code = int(exit_code)
-        self._ended_at_s = time.time_ns() / 1e9
-
     def collect(self) -> Iterator[Metric]:
         """Yield every figure as it is now."""
-        view = self._view()
-        now, rates = view.now, view.rates
-        kinds = CounterMetricFamily(
-            "pregen_sources", "Sources of this run by what became of them.", labels=["kind"]
-        )
+        now, rates, eta_s, workers = self._view()
+        about = "Sources of this run by what became of them."
+        kinds = _Counter("pregen_sources", about, labels=["kind"])
         for kind, number in now.kinds.items():
             kinds.add_metric([kind.value], number)
         yield kinds
-        stages = CounterMetricFamily(
-            "pregen_stage_seconds", "Time of all workers in each stage.", labels=["stage"]
-        )
+        about = "Time of all workers in each stage."
+        stages = _Counter("pregen_stage_seconds", about, labels=["stage"])
         for stage, spent_ns in now.stages._asdict().items():
             stages.add_metric([stage.removesuffix("_ns")], spent_ns / 1e9)
         yield stages
-        yield CounterMetricFamily("pregen_images", "Pictures decoded.", now.images)
-        yield CounterMetricFamily("pregen_pixels", "Pixels of these.", now.pixels)
-        yield CounterMetricFamily("pregen_jobs", "Sources that needed work.", now.jobs)
-        yield CounterMetricFamily("pregen_jobs_done", "Those of them that are done.", now.jobs_done)
-        yield CounterMetricFamily("pregen_entries", "Entries written.", now.entries_written)
-        yield CounterMetricFamily("pregen_read_bytes", "Read from sources.", now.bytes_read)
-        yield CounterMetricFamily("pregen_written_bytes", "Of entries.", now.bytes_written)
-        yield GaugeMetricFamily("pregen_found", "Sources found so far.", now.found)
-        yield GaugeMetricFamily("pregen_walking", "1 while folders are read.", now.walking)
-        yield GaugeMetricFamily("pregen_elapsed_seconds", "Since the start.", now.elapsed_s)
-        yield GaugeMetricFamily(
-            "pregen_images_per_second", "Over the last seconds.", rates.images_per_s
-        )
-        yield GaugeMetricFamily(
-            "pregen_read_bytes_per_second", "Over the last seconds.", rates.bytes_per_s
-        )
-        if view.eta_s is not None:
-            yield GaugeMetricFamily("pregen_eta_seconds", "Until the end.", view.eta_s)
-        yield GaugeMetricFamily("pregen_workers", "Worker processes.", len(view.workers))
-        busy = sum(worker.path is not None for worker in view.workers)
-        yield GaugeMetricFamily("pregen_workers_busy", "Those with a source in hand.", busy)
-        yield from self._run()
-
-    def _run(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily(
-            "pregen_run_started_timestamp_seconds", "When the run began.", self._began_at_s
-        )
-        running = self._exit_code is None
-        yield GaugeMetricFamily("pregen_run_running", "1 while it goes on.", running)
-        if self._exit_code is not None:
-            yield GaugeMetricFamily(
-                "pregen_run_ended_timestamp_seconds", "When it ended.", self._ended_at_s
-            )
-            yield GaugeMetricFamily("pregen_run_exit_code", "How it ended.", self._exit_code)
+        yield _Counter("pregen_images", "Pictures decoded.", now.images)
+        yield _Counter("pregen_pixels", "Pixels of these.", now.pixels)
+        yield _Counter("pregen_jobs", "Sources that needed work.", now.jobs)
+        yield _Counter("pregen_jobs_done", "Those of them that are done.", now.jobs_done)
+        yield _Counter("pregen_entries", "Entries written.", now.entries_written)
+        yield _Counter("pregen_read_bytes", "Read from sources.", now.bytes_read)
+        yield _Counter("pregen_written_bytes", "Of entries.", now.bytes_written)
+        yield _Gauge("pregen_found", "Sources found so far.", now.found)
+        yield _Gauge("pregen_walking", "1 while folders are read.", now.walking)
+        yield _Gauge("pregen_elapsed_seconds", "Since the start.", now.elapsed_s)
+        about = "Over the last seconds."
+        yield _Gauge("pregen_images_per_second", about, rates.images_per_s)
+        yield _Gauge("pregen_read_bytes_per_second", about, rates.bytes_per_s)
+        if eta_s is not None:
+            yield _Gauge("pregen_eta_seconds", "Until the end.", eta_s)
+        yield _Gauge("pregen_workers", "Worker processes.", len(workers))
+        busy = sum(worker.path is not None for worker in workers)
+        yield _Gauge("pregen_workers_busy", "Those with a source in hand.", busy)
+        began_at_s, ended_at_s = self._began_at_s, self._ended_at_s
+        yield _Gauge("pregen_run_started_timestamp_seconds", "When the run began.", began_at_s)
+        yield _Gauge("pregen_run_running", "1 while it goes on.", ended_at_s is None)
+        if ended_at_s is not None:
+            yield _Gauge("pregen_run_ended_timestamp_seconds", "When it ended.", ended_at_s)
+            yield _Gauge("pregen_run_exit_code", "How it ended.", self._exit_code)

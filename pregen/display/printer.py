@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
+import os
+import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from pregen.display.state import Findings, Snapshot
+    from pregen.display.state import Findings, Rates, Snapshot
     from pregen.errors import ExitCode
     from pregen.model import Outcome, Skip, WorkerView
 
@@ -34,7 +35,7 @@ class RunReport:
     error: str = ""
     """Why the run ended before its time; empty when it did not."""
     would: Mapping[str, Any] | None = None
-    """A dry run: what a run would do (`forecast.forecast_record`)."""
+    """A dry run: what a run would do (`summary.forecast_record`)."""
     install: str = ""
     """The command that gets the extras some sources wait for; empty when none does."""
     ended_because: str = ""
@@ -44,8 +45,8 @@ class RunReport:
 class Printer:
     """Shows a run; this one shows nothing. Others override what they show.
 
-    `outcome` comes from the run's thread, `skip` from the feed's, `tick` from the ticker's, all
-    between `start` and `finish`; `note` and `warning` from any.
+    `outcome` comes from the run's thread, of a source without a job from the feed's, `tick` from
+    the ticker's, all between `start` and `finish`; `note` and `warning` from any.
 
     Args:
         verbose: Every source is shown, those that need nothing as well.
@@ -60,11 +61,8 @@ class Printer:
     def start(self) -> None:
         """Begin to show."""
 
-    def outcome(self, outcome: Outcome) -> None:
-        """A job ended."""
-
-    def skip(self, skip: Skip) -> None:
-        """A source needs no job."""
+    def outcome(self, outcome: Outcome | Skip) -> None:
+        """A job ended, or a source needs none."""
 
     def warning(self, message: str) -> None:
         """Something is wrong that does not end the run."""
@@ -79,76 +77,40 @@ class Printer:
         """Stop showing and print the end. Called once, also when `start` never was."""
 
 
-# --- How fast it goes now, and how long it will take. Pure: the caller brings the time
-#
-# A mean since the start lies for hours after a slow folder; a mean over a second jumps. So: a
-# window of the last seconds.
+class Output:
+    """Writes whole texts to a stream from any thread, until the first failure.
+
+    A terminal is closed, the reader of a pipe leaves, a disk fills: a run's purpose is the cache,
+    not its messages. A failure is remembered, not raised.
+    """
+
+    def __init__(
+        self, stream: TextIO, on_failure: Callable[[OSError], None] = lambda _error: None
+    ) -> None:
+        self._stream = stream
+        self._on_failure = on_failure
+        self._lock = threading.Lock()
+        self._broken = False
+
+    def write(self, text: str, *, flush: bool = True) -> None:
+        """Write `text`; do nothing when an earlier write failed."""
+        with self._lock:
+            if self._broken:
+                return
+            try:
+                self._stream.write(text)
+                if flush:
+                    self._stream.flush()
+            except OSError as error:
+                self._broken = True
+                self._on_failure(error)
 
 
-#: Long enough to even out one slow 100 Mpx file among 64 fast ones, short enough to show within
-#: half a minute that the walk came to a slower folder or a colder cache.
-WINDOW_S = 20.0
-#: A network share serves in bursts of about a second; a rate over less is noise.
-MIN_SPAN_S = 1.0
-#: Samples closer than this add nothing to a window of 20 s, only memory.
-_SPACING_S = 0.5
-#: An estimate from fewer finished jobs is a guess.
-_MIN_DONE = 3
+def silence(stream: TextIO) -> None:
+    """Make a stream that takes no more lead nowhere.
 
-
-class RatePoint(NamedTuple):
-    """Totals since the start of the run."""
-
-    done: int
-    images: int
-    bytes_read: int
-    pixels: int
-
-
-class Rates(NamedTuple):
-    """What happens in one second, by the window."""
-
-    done_per_s: float = 0.0
-    """Jobs that ended, whatever became of them: what the ETA needs."""
-    images_per_s: float = 0.0
-    """Sources that got their entries."""
-    bytes_per_s: float = 0.0
-    pixels_per_s: float = 0.0
-
-
-class RateWindow:
-    """Rates over the last `WINDOW_S` seconds."""
-
-    def __init__(self, start_s: float) -> None:
-        self._samples: deque[tuple[float, RatePoint]] = deque([(start_s, RatePoint(0, 0, 0, 0))])
-        self._last: tuple[float, RatePoint] = self._samples[0]
-
-    def add(self, now_s: float, sample: RatePoint) -> None:
-        """Note the totals as they are at `now_s`."""
-        self._last = (now_s, sample)
-        if not sample.done:
-            # workers are starting: counted in, that would halve the first minute's rates
-            self._samples = deque([self._last])
-            return
-        if now_s - self._samples[-1][0] >= _SPACING_S:
-            self._samples.append(self._last)
-        # one sample older than the window stays, so that the window is always full
-        while len(self._samples) > 1 and self._samples[1][0] <= now_s - WINDOW_S:
-            self._samples.popleft()
-
-    def rates(self) -> Rates:
-        """Return the rates between the oldest sample of the window and the latest one."""
-        oldest_s, oldest = self._samples[0]
-        latest_s, latest = self._last
-        span_s = latest_s - oldest_s
-        if span_s < MIN_SPAN_S:
-            return Rates()
-        return Rates(*((new - old) / span_s for new, old in zip(latest, oldest, strict=True)))
-
-    def eta_s(self, jobs: int) -> float | None:
-        """Return the seconds until `jobs` jobs are done; None when that cannot be said yet."""
-        done = self._last[1].done
-        per_s = self.rates().done_per_s
-        if done < _MIN_DONE or per_s <= 0:
-            return None
-        return max(jobs - done, 0) / per_s
+    What is left in its buffer would raise once more when the interpreter ends.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -1,4 +1,4 @@
-"""The objects of `--json`, one per line. Pure. Scripts rely on them: add keys, never rename.
+"""`--json`: one object per line, for programs. Scripts rely on the keys: add some, never rename.
 
 Every object has `"v": 1` and a `"type"`: `outcome`, `progress`, `warning`, and a last `summary`.
 """
@@ -7,17 +7,68 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
-from pregen.model import Outcome, Skip, WorkerView
+from pregen.display.printer import Printer
+from pregen.display.text import printable
+from pregen.model import FAILURES, Outcome, Skip, WorkerView
 
 if TYPE_CHECKING:
-    from pregen.display.printer import RunReport, View
+    from pregen.display.printer import Output, RunReport, View
     from pregen.display.state import Snapshot
 
 VERSION = 1
+#: Often enough for a program that draws a bar; a thousand lines in 20 minutes.
+INTERVAL_S = 1.0
+#: A system call for each of a thousand records a second would cost more than the records.
+_FLUSH_S = 0.1
 
 Record = dict[str, Any]
+
+
+class JsonPrinter(Printer):
+    """Writes records; sources that need no job only when `verbose`, as they may be millions."""
+
+    interval_s: float | None = INTERVAL_S
+
+    def __init__(self, output: Output, people: Output, *, verbose: bool = False) -> None:
+        super().__init__(verbose=verbose)
+        self._output = output
+        self._people = people
+        self._flushed_s = time.monotonic()
+
+    def outcome(self, outcome: Outcome | Skip) -> None:
+        """Write what became of a job; of a source without one when it failed, or when verbose."""
+        if self.verbose or isinstance(outcome, Outcome) or outcome.kind in FAILURES:
+            self._write_soon(outcome_record(outcome))
+
+    def warning(self, message: str) -> None:
+        """Write a warning."""
+        self._write(warning_record(message))
+
+    def note(self, message: str) -> None:
+        """Tell people, who may sit before a pipe."""
+        self._people.write(f"{printable(message)}\n")
+
+    def tick(self, view: View, *, asked: bool) -> None:  # noqa: ARG002 - asked or not, one record
+        """Write how far the run is."""
+        self._write(progress_record(view))
+
+    def finish(self, report: RunReport) -> None:
+        """Write the summary."""
+        self._write(summary_record(report))
+
+    def _write_soon(self, record: Record) -> None:
+        """Write one of many: what is not flushed here the next tick flushes."""
+        now_s = time.monotonic()
+        due = now_s - self._flushed_s >= _FLUSH_S
+        if due:
+            self._flushed_s = now_s
+        self._output.write(line(record), flush=due)
+
+    def _write(self, record: Record) -> None:
+        self._output.write(line(record))
 
 
 def line(record: Record) -> str:
@@ -36,8 +87,10 @@ def path_fields(path: bytes) -> Record:
         }
 
 
-def outcome_record(outcome: Outcome) -> Record:
-    """Return what became of a job."""
+def outcome_record(outcome: Outcome | Skip) -> Record:
+    """Return what became of a source, with or without a job: the same keys."""
+    if isinstance(outcome, Skip):
+        outcome = outcome.as_outcome()
     return {
         **_head("outcome"),
         **path_fields(outcome.path),
@@ -53,11 +106,6 @@ def outcome_record(outcome: Outcome) -> Record:
         "extra": outcome.extra,
         "ns": _stages(outcome.stages._asdict()),
     }
-
-
-def skip_record(skip: Skip) -> Record:
-    """Return what became of a source without a job: the same keys as for an outcome."""
-    return outcome_record(Outcome(-1, skip.path, skip.kind, skip.message))
 
 
 def warning_record(message: str) -> Record:

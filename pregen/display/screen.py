@@ -1,6 +1,7 @@
-"""What the live display says, for a given width and height. Pure: a view in, lines of text out.
+"""What the live display says, for a given width and height: a view in, lines of text out.
 
-Names go into `Text` objects, never into markup. What does not fit is left out by importance.
+Names go into `Text` objects, never into markup. What does not fit is left out by importance. What
+the run takes from the machine is measured here, too, of the processes that are named.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 from rich.text import Text
 
-from pregen.display import text as units
+from pregen.display import text
 from pregen.display.text import cells, printable, shorten, shown
-from pregen.display.words import WORDS, label
+from pregen.display.words import WORDS, label, rate_texts
 from pregen.model import FAILURES, Kind, WorkerView
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _MAX_WORKER_ROWS = 16
 _MAX_WIDTH = 100
 _MIN_BAR = 8
 _MAX_BAR = 60
+#: The kernel counts processor time in ticks of 10 ms: over less than this the share jumps.
+_MIN_SPAN_S = 0.9
 
 
 class Glyphs(NamedTuple):
@@ -45,13 +48,6 @@ class Glyphs(NamedTuple):
 
 UNICODE = Glyphs("━", "╸", "━", " · ")
 ASCII = Glyphs("#", "-", "-", " | ")
-
-
-class Part(NamedTuple):
-    """A piece of a line that is shown or left out as a whole."""
-
-    text: str
-    style: str = ""
 
 
 def screen(
@@ -73,14 +69,14 @@ def screen(
 def _progress_line(view: View, width: int, glyphs: Glyphs) -> Text:
     now = view.now
     if now.walking:
-        right = f"walking ... {units.plural(now.found, 'file')} found"
+        right = f"walking ... {text.plural(now.found, 'file')} found"
         share = None
     else:
-        done, jobs = units.count(now.jobs_done), units.count(now.jobs)
+        done, jobs = text.count(now.jobs_done), text.count(now.jobs)
         share = now.jobs_done / now.jobs if now.jobs else 1.0
         right = f"{int(100 * share):3d} %  {done} / {jobs}"
         if view.eta_s is not None and now.jobs_done < now.jobs:
-            right += f"  {units.about(max(view.eta_s, 1))} left"
+            right += f"  {text.about(max(view.eta_s, 1))} left"
     line = Text(no_wrap=True)
     bar = min(width - cells(right) - 2, _MAX_BAR)
     if bar >= _MIN_BAR:
@@ -104,47 +100,43 @@ def _bar(share: float | None, elapsed_s: float, width: int, glyphs: Glyphs) -> T
     return bar.append(glyphs.rest * (width - (halves + 1) // 2), "bright_black")
 
 
-def _speed_parts(view: View, load: Load, cores: int) -> list[Part]:
+def _speed_parts(view: View, load: Load, cores: int) -> list[Text]:
     rates = view.rates
     parts = []
     if rates.done_per_s:
-        parts = [
-            Part(f"{units.number(rates.images_per_s)} images/s", "bold cyan"),
-            Part(f"{units.size(rates.bytes_per_s)}/s read", "cyan"),
-            Part(f"{units.megapixels(rates.pixels_per_s)}/s", "cyan"),
-        ]
-    parts.append(Part(units.clock(view.now.elapsed_s)))
+        parts = list(map(Text, rate_texts(rates), ("bold cyan", "cyan", "cyan")))
+    parts.append(Text(text.clock(view.now.elapsed_s)))
     if load.memory_bytes:
-        parts.append(Part(f"{load.cores:.1f} of {units.plural(cores, 'core')}", "dim"))
-        parts.append(Part(units.size(load.memory_bytes), "dim"))
+        parts.append(Text(f"{load.cores:.1f} of {text.plural(cores, 'core')}", "dim"))
+        parts.append(Text(text.size(load.memory_bytes), "dim"))
     return parts
 
 
-def _count_parts(view: View) -> list[Part]:
+def _count_parts(view: View) -> list[Text]:
     """Return the counts: what was done, then what failed (it must not fall off), then the rest."""
     now = view.now
     done = [kind for kind in _DONE if now.count(kind)]
     rest = [kind for kind in WORDS if kind not in {*done, *FAILURES} and now.count(kind)]
-    parts = [Part(f"{units.count(now.count(kind))} {label(kind)}", "green") for kind in done]
+    parts = [Text(f"{text.count(now.count(kind))} {label(kind)}", "green") for kind in done]
     if now.failed:
-        parts.append(Part(f"{units.count(now.failed)} failed", "bold red"))
+        parts.append(Text(f"{text.count(now.failed)} failed", "bold red"))
     return parts + [
-        Part(
-            f"{units.count(now.count(kind))} {label(kind)}",
+        Text(
+            f"{text.count(now.count(kind))} {label(kind)}",
             "yellow" if kind is Kind.NEEDS_EXTRA else "dim",
         )
         for kind in rest
     ]
 
 
-def _joined(parts: Sequence[Part], width: int, glyphs: Glyphs) -> Text:
+def _joined(parts: Sequence[Text], width: int, glyphs: Glyphs) -> Text:
     """Return as many of `parts` as fit, from the first."""
     line = Text(no_wrap=True)
     for part in parts:
         gap = glyphs.dot if line.plain else ""
-        if line.cell_len + len(gap) + cells(part.text) > width:
+        if line.cell_len + len(gap) + part.cell_len > width:
             break
-        line.append(gap, "bright_black").append(part.text, part.style)
+        line.append(gap, "bright_black").append_text(part)
     return line
 
 
@@ -156,7 +148,7 @@ def _worker_rows(workers: Sequence[WorkerView], width: int, room: int) -> list[T
     numbered.sort(key=lambda each: each[1].busy_s < _LONG_S)
     chosen = sorted(numbered[: room - 1], key=lambda each: each[0])
     rows = [_worker_row(index, worker, width) for index, worker in chosen]
-    hidden = units.plural(len(workers) - len(rows), "more worker")
+    hidden = text.plural(len(workers) - len(rows), "more worker")
     return [*rows, Text(shorten(f"    + {hidden}", width), "dim", no_wrap=True)]
 
 
@@ -164,7 +156,7 @@ def _worker_row(index: int, worker: WorkerView, width: int) -> Text:
     row = Text(f"{index:3d} "[:width], "bright_black", no_wrap=True)
     if worker.path is None:
         return row.append(shorten("idle", width - row.cell_len), "dim")
-    took = f"  {units.about(worker.busy_s)}" if worker.busy_s >= 1 else ""
+    took = f"  {text.about(worker.busy_s)}" if worker.busy_s >= 1 else ""
     name = shorten(_short_name(worker.path), width - row.cell_len - len(took))
     row.append(name, "yellow" if worker.busy_s >= _LONG_S else "")
     return row.append(shorten(took, width - row.cell_len), "dim")
@@ -173,15 +165,6 @@ def _worker_row(index: int, worker: WorkerView, width: int) -> Text:
 def _short_name(path: bytes) -> str:
     """Return the file's name with the folder it is in: enough to find it, short enough to read."""
     return printable(shown(b"/".join(path.rsplit(b"/", 2)[-2:])))
-
-
-# --- What the run takes from the machine: processor time and memory of some processes
-#
-# It is told which processes; it does not look for them.
-
-
-#: The kernel counts processor time in ticks of 10 ms: over less than this the share jumps.
-_MIN_SPAN_S = 0.9
 
 
 class Load(NamedTuple):

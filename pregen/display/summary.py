@@ -1,25 +1,28 @@
-"""The end of a run in words: one pure function, whose lines every printer for people shows.
+"""What a run came to, and what it would do (`--dry-run`), in lines that people read. Pure.
 
-It decides what is worth saying; colours are the tty printer's. Everything from outside (names,
+This decides what is worth saying; colours are the tty printer's. Everything from outside (names,
 messages of libraries) is made printable here.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pregen.display import text as units
+from pregen.display import text
 from pregen.display.text import printable, shown
-from pregen.display.words import FAILURE_ORDER, WORDS
+from pregen.display.words import WORDS, rate_texts
 from pregen.errors import ExitCode
-from pregen.model import FAILURES, Kind
+from pregen.model import FAILURES, Action, Flavor, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pregen.display.printer import RunReport
     from pregen.display.state import FailedSource, Slow, Snapshot
+    from pregen.journal import RecordedRun
+    from pregen.model import Job
 
 #: More paths than this scroll the counts off the screen they stand on.
 FAILURE_LINES = 40
@@ -28,6 +31,17 @@ _SLOW_S = 1.0
 _SLOW_FACTOR = 10
 #: ... and this many at most.
 _SLOWEST = 3
+#: A month of nightly runs.
+RUNS_TO_LEARN_FROM = 30
+#: In a smaller run, starting took longer than working.
+_ENOUGH_IMAGES = 50
+#: Mean size of the entries of the corpus' camera pictures.
+_ENTRY_BYTES: Mapping[Flavor, int] = {
+    Flavor.NORMAL: 27_000,
+    Flavor.LARGE: 101_000,
+    Flavor.X_LARGE: 379_000,
+    Flavor.XX_LARGE: 1_394_000,
+}
 _NOT_BEGUN = "when the run ended"
 _PASSED_OVER = "hidden, or no pictures by their names"
 _STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.READER_GONE})
@@ -78,7 +92,7 @@ def summary(report: RunReport) -> list[Line]:
 
 def _headline(report: RunReport) -> Line:
     totals = report.totals
-    took = units.duration(totals.elapsed_s)
+    took = text.duration(totals.elapsed_s)
     if report.exit_code in _STOPPED:
         return Line(f"Stopped after {took}. The same command goes on from here.", Style.WARN)
     if report.exit_code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
@@ -88,21 +102,11 @@ def _headline(report: RunReport) -> Line:
         return Line(f"Ended after {took}: {why}. The same command goes on from here.", Style.WARN)
     if not totals.found:
         return Line("Found no files here. Hidden ones are skipped without --hidden.", Style.WARN)
-    speed = f": {speeds(totals)}" if totals.images else ""
+    speed = f": {', '.join(rate_texts(totals.means))}" if totals.images else ""
     if totals.failed:
-        failed = units.plural(totals.failed, "file")
+        failed = text.plural(totals.failed, "file")
         return Line(f"Done in {took}{speed}. {failed} failed.", Style.WARN)
     return Line(f"Done in {took}{speed}.", Style.GOOD)
-
-
-def speeds(totals: Snapshot) -> str:
-    """Return the means over the whole run: images/s, MB/s read, Mpx/s."""
-    span_s = max(totals.elapsed_s, 1e-9)
-    return (
-        f"{units.number(totals.images / span_s)} images/s, "
-        f"{units.size(totals.bytes_read / span_s)}/s read, "
-        f"{units.megapixels(totals.pixels / span_s)}/s"
-    )
 
 
 def count_lines(totals: Snapshot, not_begun: int) -> Iterator[Line]:
@@ -116,17 +120,17 @@ def count_lines(totals: Snapshot, not_begun: int) -> Iterator[Line]:
         rows.append((not_begun, WORDS[Kind.INTERRUPTED].label, _NOT_BEGUN, Style.WARN))
     if totals.passed_over:
         rows.append((totals.passed_over, "passed over", _PASSED_OVER, Style.DIM))
-    number_width = max((len(units.count(number)) for number, *_ in rows), default=0)
+    number_width = max((len(text.count(number)) for number, *_ in rows), default=0)
     label_width = max((len(label) for _, label, *_ in rows), default=0)
     for number, label, detail, style in rows:
-        text = f"  {units.count(number):>{number_width}}  {label:<{label_width}}  {detail}"
-        yield Line(text.rstrip(), style)
+        line = f"  {text.count(number):>{number_width}}  {label:<{label_width}}  {detail}"
+        yield Line(line.rstrip(), style)
 
 
 def _detail(kind: Kind, totals: Snapshot) -> str:
     if kind is Kind.MADE:
-        entries = units.plural(totals.entries_written, "entry", "entries")
-        return f"{entries}, {units.size(totals.bytes_written)} written"
+        entries = text.plural(totals.entries_written, "entry", "entries")
+        return f"{entries}, {text.size(totals.bytes_written)} written"
     return "" if kind in FAILURES else WORDS[kind].meaning  # a failure is explained further down
 
 
@@ -141,7 +145,7 @@ def _style(kind: Kind) -> Style:
 def _missing(report: RunReport) -> Iterator[Line]:
     extras, unsupported = report.findings.extras, report.findings.unsupported
     if extras:
-        each = ", ".join(f"{units.count(number)} {name}" for name, number in extras.items())
+        each = ", ".join(f"{text.count(number)} {name}" for name, number in extras.items())
         yield Line(f"Waiting for an extra: {each}", Style.HEAD)
         if report.install:
             yield Line(
@@ -151,7 +155,7 @@ def _missing(report: RunReport) -> Iterator[Line]:
             yield Line("  and run again: nothing else is done twice", Style.DIM)
     if unsupported:
         each = ", ".join(
-            f"{units.count(number)} {printable(mime)}" for mime, number in unsupported.items()
+            f"{text.count(number)} {printable(mime)}" for mime, number in unsupported.items()
         )
         yield Line(f"Unsupported: {each}", Style.DIM)
         yield Line("  -v says why for each file, `pregen formats` lists what is read", Style.DIM)
@@ -168,9 +172,9 @@ def _slowest(report: RunReport) -> Iterator[Line]:
 
 
 def _slow_text(slow: Slow) -> str:
-    facts = [units.megapixels(slow.pixels)] if slow.pixels else []
-    facts += [units.size(slow.bytes_read)] if slow.bytes_read else []
-    return f"{units.duration(slow.seconds)}  {shown(slow.path)}  {', '.join(facts)}".rstrip()
+    facts = [text.megapixels(slow.pixels)] if slow.pixels else []
+    facts += [text.size(slow.bytes_read)] if slow.bytes_read else []
+    return f"{text.duration(slow.seconds)}  {shown(slow.path)}  {', '.join(facts)}".rstrip()
 
 
 def _warnings(report: RunReport) -> Iterator[Line]:
@@ -179,22 +183,23 @@ def _warnings(report: RunReport) -> Iterator[Line]:
         yield Line("Warnings", Style.HEAD)
         yield from (Line(f"  {printable(each)}", Style.WARN) for each in shown_ones)
     if count > len(shown_ones):
-        yield Line(f"  ... and {units.count(count - len(shown_ones))} more", Style.DIM)
+        yield Line(f"  ... and {text.count(count - len(shown_ones))} more", Style.DIM)
 
 
 def failure_lines(report: RunReport) -> Iterator[Line]:
     """Yield the failures by reason, what to do about each, and the paths."""
-    groups = sorted(report.findings.failures, key=lambda group: FAILURE_ORDER.index(group.kind))
+    order = list(WORDS)
+    groups = sorted(report.findings.failures, key=lambda group: order.index(group.kind))
     cut = False
     for group, room in zip(groups, _shares([group.number for group in groups]), strict=True):
         words = WORDS[group.kind]
-        title = f"{words.label.capitalize()} ({units.count(group.number)})"
+        title = f"{words.label.capitalize()} ({text.count(group.number)})"
         yield Line(f"{title}: {words.meaning}", Style.BAD)
         yield from (Line(f"  {_failure_text(each)}") for each in group.first[:room])
         hidden = group.number - min(room, len(group.first))
         if hidden:
             cut = True
-            yield Line(f"  ... and {units.count(hidden)} more", Style.DIM)
+            yield Line(f"  ... and {text.count(hidden)} more", Style.DIM)
         yield Line(f"  -> {words.todo}", Style.DIM)
     if cut:
         yield Line("-v or --json lists every one.", Style.DIM)
@@ -219,3 +224,104 @@ def _shares(counts: list[int]) -> list[int]:
 def plain_text(lines: Iterable[Line]) -> str:
     """Return the lines without colours, each with its line feed."""
     return "".join(f"{line.text}\n" for line in lines)
+
+
+def speed_of(runs: Iterable[RecordedRun]) -> float | None:
+    """Return images/s of the newest run that made enough entries; `runs` come newest first."""
+    for run in runs:
+        images = run.counts.get(Kind.MADE.value, 0)
+        if images >= _ENOUGH_IMAGES and run.wall_ns:
+            return images / (run.wall_ns / 1e9)
+    return None
+
+
+class Forecast:
+    """Counts what jobs would do, at most.
+
+    Whether a file is a picture, and how large, is only known when it is opened, which a dry run
+    does not do.
+    """
+
+    def __init__(self) -> None:
+        self.sources = 0
+        """Files to be decoded."""
+        self.bytes_to_read = 0
+        self.entries: Counter[Flavor] = Counter()
+        """Entries to be made."""
+        self.refits = 0
+        self.removals = 0
+
+    def add(self, job: Job) -> None:
+        """Count one job."""
+        actions = Counter(step.action for step in job.steps)
+        if actions[Action.MAKE]:
+            self.sources += 1
+            self.bytes_to_read += job.size_bytes
+            self.entries.update(step.flavor for step in job.steps if step.action is Action.MAKE)
+        self.refits += actions[Action.REFIT]
+        self.removals += actions[Action.DELETE]
+
+    @property
+    def bytes_to_write(self) -> int:
+        """Disk space of the entries to be made, about."""
+        return sum(_ENTRY_BYTES[flavor] * number for flavor, number in self.entries.items())
+
+
+def forecast_lines(forecast: Forecast, images_per_s: float | None, report: RunReport) -> list[Line]:
+    """Return what a dry run tells a person.
+
+    Args:
+        forecast: what there is to do.
+        images_per_s: of an earlier run; None: there was none to learn from.
+        report: what there is not.
+    """
+    lines = [Line("Nothing was written. A run would:", Style.HEAD), *_deeds(forecast)]
+    counts = list(count_lines(report.totals, not_begun=0))
+    if counts:
+        lines += [Line(), Line("Nothing is to be done for:", Style.HEAD), *counts]
+    failures = list(failure_lines(report))
+    if failures:
+        lines += [Line(), *failures]
+    if forecast.sources:
+        lines += [Line(), _duration_line(forecast, images_per_s)]
+    return lines
+
+
+def _deeds(forecast: Forecast) -> list[Line]:
+    made = sum(forecast.entries.values())
+    lines = []
+    if forecast.sources:
+        files = text.plural(forecast.sources, "file")
+        entries = text.plural(made, "entry", "entries")
+        lines += [
+            Line(f"  decode at most {files}, {text.size(forecast.bytes_to_read)} to read"),
+            Line(f"  write at most {entries}, about {text.size(forecast.bytes_to_write)}"),
+        ]
+    if forecast.refits:
+        entries = text.plural(forecast.refits, "entry", "entries")
+        lines.append(Line(f"  rewrite the text of {entries}, decoding nothing"))
+    if forecast.removals:
+        entries = text.plural(forecast.removals, "stale entry", "stale entries")
+        lines.append(Line(f"  remove {entries} of other flavors"))
+    return lines or [Line("  do nothing", Style.GOOD)]
+
+
+def _duration_line(forecast: Forecast, images_per_s: float | None) -> Line:
+    if not images_per_s:
+        return Line("How long it would take is unknown: there was no run to learn from.", Style.DIM)
+    took = text.about(forecast.sources / images_per_s)
+    speed = text.number(images_per_s)
+    return Line(f"It would take about {took}, as fast as the last run ({speed} images/s).")
+
+
+def forecast_record(forecast: Forecast, images_per_s: float | None) -> dict[str, Any]:
+    """Return the forecast for `--json`, as the `would` of the summary."""
+    return {
+        "decode": forecast.sources,
+        "bytes_to_read": forecast.bytes_to_read,
+        "entries": {flavor.directory: number for flavor, number in forecast.entries.items()},
+        "bytes_to_write": forecast.bytes_to_write,
+        "refit": forecast.refits,
+        "remove": forecast.removals,
+        "seconds": round(forecast.sources / images_per_s, 1) if images_per_s else None,
+    }

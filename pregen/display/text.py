@@ -1,4 +1,4 @@
-"""File names and library messages made safe to show. Pure; knows nothing of rich.
+"""Names and messages made safe to show, and numbers for people. Pure; knows nothing of rich.
 
 Names are hostile: they hold line feeds, terminal escapes, right-to-left overrides and bytes
 that are not UTF-8. What is shown is for eyes; `--json` carries the exact bytes.
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SURROGATE_BASE = 0xDC00
 _ELLIPSIS = "…"
+_KILO = 1000
+_MINUTE_S = 60
+_HOUR_S = 60 * _MINUTE_S
+_DAY_S = 24 * _HOUR_S
+#: Below this many units one decimal still says something.
+_FEW = 10
 
 
 def printable(text: str) -> str:
@@ -75,17 +81,6 @@ def _take(chars: Iterable[str], room: int) -> str:
             break
         taken.append(char)
     return "".join(taken)
-
-
-# --- Numbers for people: counts, sizes, rates, durations. Pure
-
-
-_KILO = 1000
-_MINUTE_S = 60
-_HOUR_S = 60 * _MINUTE_S
-_DAY_S = 24 * _HOUR_S
-#: Below this many units one decimal still says something.
-_FEW = 10
 
 
 def count(number: int) -> str:

@@ -20,25 +20,33 @@ from pregen.display.printer import Printer
 from pregen.display.screen import ASCII, UNICODE, LoadMeter, screen
 from pregen.display.summary import Style, summary
 from pregen.display.text import printable
-from pregen.display.words import outcome_line, skip_line, status_line
+from pregen.display.words import outcome_line, status_line
+from pregen.model import Skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import Console
 
-    from pregen.display.output import Output
-    from pregen.display.printer import RunReport, View
-    from pregen.model import Outcome, Skip
+    from pregen.display.printer import Output, RunReport, View
+    from pregen.model import Outcome
 
 
-# --- A few lines at the bottom of a terminal that are drawn again and again. Knows no rich, no
-# run
-#
-# rich.live counts lines as they were when drawn; when the window gets narrower the terminal wraps
-# them, and what was counted too little stays behind as rubbish. Here lines are counted as they are
-# now. A frame goes out in one write, over the old one and without erasing it first: no flicker.
+#: Smooth to the eye; a frame takes about a millisecond.
+INTERVAL_S = 0.125
+#: A ticker this late was stopped, by Ctrl-Z or by the machine's sleep.
+_SUSPENDED_S = 3.0
+#: Of a terminal that does not know its size.
+_USUAL_SIZE = (80, 24)
 
+_COLOURS = {
+    Style.HEAD: "bold",
+    Style.PLAIN: "",
+    Style.DIM: "dim",
+    Style.GOOD: "green",
+    Style.WARN: "yellow",
+    Style.BAD: "bold red",
+}
 
 _ERASE_LINE_REST = "\x1b[K"
 _ERASE_BELOW = "\x1b[J"
@@ -56,9 +64,13 @@ class FrameLine(NamedTuple):
 
 
 class Frame:
-    """Draws, redraws and removes a frame. The cursor rests at the end of its last line.
+    """Draws, redraws and removes a few lines. The cursor rests at the end of the last one.
 
     It stays visible: a run that is suspended or killed could not bring it back.
+
+    rich.live counts lines as they were when drawn; when the window gets narrower the terminal wraps
+    them, and what was counted too little stays behind as rubbish. Here lines are counted as they
+    are now. A frame goes out in one write, over the old one and without erasing it: no flicker.
     """
 
     def __init__(self, output: Output, columns: Callable[[], int]) -> None:
@@ -103,26 +115,6 @@ class Frame:
         return home + "\x1b[B".join([_ERASE_LINE_REST] * self._rows()) + home
 
 
-# --- The live display of a terminal: a bar, rates, counts and workers, redrawn as time passes
-
-
-#: Smooth to the eye; a frame takes about a millisecond.
-INTERVAL_S = 0.125
-#: A ticker this late was stopped, by Ctrl-Z or by the machine's sleep.
-_SUSPENDED_S = 3.0
-#: Of a terminal that does not know its size.
-_USUAL_SIZE = (80, 24)
-
-_COLOURS = {
-    Style.HEAD: "bold",
-    Style.PLAIN: "",
-    Style.DIM: "dim",
-    Style.GOOD: "green",
-    Style.WARN: "yellow",
-    Style.BAD: "bold red",
-}
-
-
 class TtyPrinter(Printer):
     """Draws on a terminal.
 
@@ -150,20 +142,16 @@ class TtyPrinter(Printer):
         self._size = size
         self._frame = Frame(output, lambda: size()[0])
         self._meter = LoadMeter()
-        self._cores = usable_cores()
+        self._cores = len(os.sched_getaffinity(0))
         self._lock = threading.Lock()
         self._above: list[Text] = []
         self._ticked_s = time.monotonic()
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: Outcome | Skip) -> None:
         """Leave a line above the display when verbose."""
         if self.verbose:
-            self._leave(outcome_line(outcome), "red" if outcome.failed else "")
-
-    def skip(self, skip: Skip) -> None:
-        """Leave a line above the display when verbose."""
-        if self.verbose:
-            self._leave(skip_line(skip), "dim")
+            style = "dim" if isinstance(outcome, Skip) else "red" if outcome.failed else ""
+            self._leave(outcome_line(outcome), style)
 
     def warning(self, message: str) -> None:
         """Leave it above the display when verbose; the summary tells it anyway."""
@@ -245,8 +233,3 @@ def in_background() -> bool:
         return os.tcgetpgrp(sys.__stderr__.fileno()) != os.getpgrp()
     except (OSError, ValueError):  # no terminal, or not ours to ask
         return False
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""What each kind of outcome is called, what it means and what to do about it. Pure."""
+"""What each kind of outcome is called and means, and lines about a run and its sources. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.display import text
 from pregen.display.text import printable, shown
-from pregen.model import FAILURES, Kind
+from pregen.model import Kind, Skip
 
 if TYPE_CHECKING:
     from pregen.display.printer import View
-    from pregen.model import Outcome, Skip
+    from pregen.display.state import Rates
+    from pregen.model import Outcome
 
 
 class Words(NamedTuple):
@@ -46,9 +47,7 @@ WORDS: dict[Kind, Words] = {
         "replace it from a backup; it is tried again when it changes",
     ),
     Kind.TRUNCATED: Words(
-        "truncated",
-        "the file ends too early",
-        "copy it again from the camera or a backup",
+        "truncated", "the file ends too early", "copy it again from the camera or a backup"
     ),
     Kind.TOO_LARGE: Words(
         "too large",
@@ -56,14 +55,10 @@ WORDS: dict[Kind, Words] = {
         "if you trust the file, raise --max-pixels and add --retry-failed",
     ),
     Kind.UNREADABLE: Words(
-        "unreadable",
-        "could not be read",
-        "check the permissions and the disk, then run again",
+        "unreadable", "could not be read", "check the permissions and the disk, then run again"
     ),
     Kind.CHANGED: Words(
-        "changed",
-        "was written to while it was read",
-        "run again when nothing writes to it",
+        "changed", "was written to while it was read", "run again when nothing writes to it"
     ),
     Kind.CRASHED: Words(
         "crashed",
@@ -85,11 +80,7 @@ WORDS: dict[Kind, Words] = {
         "their workers were ended over and over, from outside or each time otherwise",
         "find out what ends processes here, then run again",
     ),
-    Kind.ERROR: Words(
-        "error",
-        "a bug in pregen",
-        "please report it with the line shown here",
-    ),
+    Kind.ERROR: Words("error", "a bug in pregen", "please report it with the line shown here"),
     Kind.CACHE_FULL: Words(
         "cache full",
         "no room for the entry",
@@ -103,16 +94,10 @@ WORDS: dict[Kind, Words] = {
     Kind.INTERRUPTED: Words("not begun"),
 }
 
-#: Failures in the order of a summary.
-FAILURE_ORDER: tuple[Kind, ...] = tuple(kind for kind in WORDS if kind in FAILURES)
-
 
 def label(kind: Kind) -> str:
     """Return what stands beside a number of outcomes."""
     return WORDS[kind].label
-
-
-# --- Single lines for people: how far a run is, what became of one source. Pure
 
 
 #: Width of the longest label ("needs an extra"), so that paths stand in one column.
@@ -131,7 +116,7 @@ def status_line(view: View) -> str:
         place = f"{text.count(now.jobs_done)} / {text.count(now.jobs)}{share}"
     parts = [place]
     if view.rates.done_per_s:
-        parts.append(rates_text(view))
+        parts.append(", ".join(rate_texts(view.rates)))
     if now.failed:
         parts.append(f"{text.count(now.failed)} failed")
     if view.eta_s is not None:
@@ -139,18 +124,19 @@ def status_line(view: View) -> str:
     return "; ".join(parts)
 
 
-def rates_text(view: View) -> str:
-    """Return images/s, MB/s read and Mpx/s of the last seconds."""
-    rates = view.rates
-    return (
-        f"{text.number(rates.images_per_s)} images/s, "
-        f"{text.size(rates.bytes_per_s)}/s read, "
-        f"{text.megapixels(rates.pixels_per_s)}/s"
-    )
+def rate_texts(rates: Rates) -> list[str]:
+    """Return images/s, MB/s read and Mpx/s."""
+    return [
+        f"{text.number(rates.images_per_s)} images/s",
+        f"{text.size(rates.bytes_per_s)}/s read",
+        f"{text.megapixels(rates.pixels_per_s)}/s",
+    ]
 
 
-def outcome_line(outcome: Outcome) -> str:
-    """Return what became of one job, for `-v`."""
+def outcome_line(outcome: Outcome | Skip) -> str:
+    """Return what became of one source, for `-v`."""
+    if isinstance(outcome, Skip):
+        outcome = outcome.as_outcome()
     facts = []
     if outcome.loader:
         facts.append(outcome.loader)
@@ -161,14 +147,5 @@ def outcome_line(outcome: Outcome) -> str:
     if outcome.stages.total_ns:
         facts.append(text.duration(outcome.stages.total_ns / 1e9))
     told = f" ({', '.join(facts)})" if facts else ""
-    return _line(label(outcome.kind), outcome.path, told, outcome.message)
-
-
-def skip_line(skip: Skip) -> str:
-    """Return what became of one source without a job, for `-v`."""
-    return _line(label(skip.kind), skip.path, "", skip.message)
-
-
-def _line(word: str, path: bytes, told: str, message: str) -> str:
-    said = f": {printable(message)}" if message else ""
-    return f"{word:<{_LABEL_WIDTH}} {shown(path)}{told}{said}"
+    said = f": {printable(outcome.message)}" if outcome.message else ""
+    return f"{label(outcome.kind):<{_LABEL_WIDTH}} {shown(outcome.path)}{told}{said}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pregen.commandline import Command, print_lines, print_record
+from pregen.commandline import Command, print_lines, print_record, under
 from pregen.display.text import printable
 from pregen.errors import ExitCode
 from pregen.options import option
@@ -89,7 +89,7 @@ def _rows(rows: Iterable[tuple[Ability, str]], colour: str) -> Iterator[str]:
 formats = Command(
     "formats",
     callback=_formats,
-    params=[option("json", heading="Options", help="Write a JSON object for each format.")],
+    params=[*under("Options", option("json", help="Write a JSON object for each format."))],
     help=_formats.__doc__,
     epilog="Example: pregen formats --json | jq -r 'select(.reads) | .format'",
 )

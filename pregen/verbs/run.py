@@ -10,9 +10,10 @@ import click
 
 from pregen.commandline import print_lines
 from pregen.config import Check, OutputConfig
-from pregen.display.printer import Printer
+from pregen.display.printer import Printer, silence
 from pregen.errors import ExitCode, PregenError, UsageError
 from pregen.installation import requires
+from pregen.model import Outcome, Skip
 from pregen.options import PATHS, all_options, check, made
 from pregen.session import ConfiguredCommand, Session, Signals, cache_option, json_printer
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pregen.config import RunConfig
     from pregen.display.listener import Watch
     from pregen.display.metrics import MetricsFile
-    from pregen.model import Outcome
     from pregen.options import Values
     from pregen.pipeline import RunStop
 
@@ -107,7 +107,6 @@ def run_session(
     """
     from pregen import pipeline  # noqa: PLC0415 - no --help needs it
     from pregen.display.listener import Watch  # noqa: PLC0415 - likewise
-    from pregen.display.output import silence  # noqa: PLC0415 - likewise
     from pregen.engines.base import StopLevel  # noqa: PLC0415 - likewise
     from pregen.limits import be_nice  # noqa: PLC0415 - likewise
     from pregen.walk import named_sources  # noqa: PLC0415 - likewise
@@ -157,7 +156,7 @@ def run_session(
 def _logged(printer: Printer, path: str | None) -> Printer:
     if path is None:
         return printer
-    from pregen.display.logfile import LogStream, TeePrinter  # noqa: PLC0415 - seldom needed
+    from pregen.display.plain import LoggedPrinter, LogStream  # noqa: PLC0415 - seldom needed
 
     try:
         stream = LogStream(path)
@@ -166,7 +165,7 @@ def _logged(printer: Printer, path: str | None) -> Printer:
             f"--log {path} cannot be written: {error.strerror}. "
             "Name a file in a folder that is there and yours."
         ) from error
-    return TeePrinter(printer, stream)
+    return LoggedPrinter(printer, stream)
 
 
 @contextmanager
@@ -195,7 +194,7 @@ def _metrics(path: str | None, watch: Watch) -> Iterator[MetricsFile | None]:
 
 
 def _rehearse(config: RunConfig, watch: Watch, stop: RunStop, *, json: bool) -> ExitCode:
-    from pregen.display.forecast import (  # noqa: PLC0415 - no --help needs it
+    from pregen.display.summary import (  # noqa: PLC0415 - no --help needs it
         Forecast,
         forecast_lines,
         forecast_record,
@@ -203,10 +202,10 @@ def _rehearse(config: RunConfig, watch: Watch, stop: RunStop, *, json: bool) -> 
     from pregen.pipeline import rehearse  # noqa: PLC0415 - likewise
 
     forecast = Forecast()
-    code, experience = rehearse(config, watch, stop, forecast)
-    report = watch.finish(code, would=forecast_record(forecast, experience))
+    code, images_per_s = rehearse(config, watch, stop, forecast)
+    report = watch.finish(code, would=forecast_record(forecast, images_per_s))
     if not json:
-        print_lines(line.text for line in forecast_lines(forecast, experience, report))
+        print_lines(line.text for line in forecast_lines(forecast, images_per_s, report))
     return code
 
 
@@ -270,6 +269,6 @@ class _FailureList(Printer):
         super().__init__()
         self.failed: list[Outcome] = []
 
-    def outcome(self, outcome: Outcome) -> None:
-        if outcome.failed:
+    def outcome(self, outcome: Outcome | Skip) -> None:
+        if isinstance(outcome, Outcome) and outcome.failed:
             self.failed.append(outcome)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import Option, raw_bytes
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Option
 from pregen.config import Check
 from pregen.errors import UsageError
-from pregen.options import options
+from pregen.options import option, options
 from pregen.session import ConfiguredCommand, Session
 from pregen.verbs.run import run_session
 
@@ -66,7 +67,8 @@ share = ConfiguredCommand(
             help="Also make outdated and damaged shared thumbnails again.",
         ),
         *options("flavors", "retry-failed"),
-        *options("workers", "engine", "decoder", "drop-cache", "timeout", "max-pixels"),
+        *options("workers", "decoder", "drop-cache", "timeout", "max-pixels"),
+        option("engine", debug=True),
         *options("sandbox", "dry-run", "json", "quiet", "verbose"),
     ],
     help=_share.__doc__,

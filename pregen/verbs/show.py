@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from pregen import __version__
-from pregen.commandline import Command, print_lines, print_record, raw_bytes
-from pregen.display import text as units
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Command, print_lines, print_record, under
+from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
 from pregen.display.words import WORDS
@@ -58,19 +60,13 @@ show = Command(
     callback=_show,
     params=[
         click.Argument(["files"], metavar="FILE...", type=raw_bytes, nargs=-1, required=True),
-        cache_option(heading="Options"),
-        option("json", heading="Options", help="Write a JSON object for each FILE."),
+        *under(
+            "Options", cache_option(), option("json", help="Write a JSON object for each FILE.")
+        ),
     ],
     help=_show.__doc__,
     epilog="Example: pregen show ~/Pictures/cat.jpg",
 )
-
-
-# --- What the cache knows of one file: gathered for `pregen show`. Reads; makes no folder, no
-# file
-
-
-_GONE = "the source is gone"
 
 
 class EntryFacts(NamedTuple):
@@ -133,18 +129,16 @@ def inspect_all(session: Session, files: Iterable[bytes]) -> Iterator[FileFacts]
     from pregen.journal import Journal  # noqa: PLC0415 - likewise
 
     paths = [session.clean(file) for file in files]
+    libraries = decoding_libraries()
+    # one that cannot be read is a matter for `pregen status`, not for a single file
     journal = Journal.open(
-        session.journal_path, _without_warning, libraries=decoding_libraries(), create=False
+        session.journal_path, lambda _warning: None, libraries=libraries, create=False
     )
     with Cache(session.cache_root, __version__) as cache, closing(journal):
         for path in paths:
             facts = inspect(path, cache)
             memory = journal.hint(*facts.source) if facts.source else None
             yield facts._replace(memory=memory)
-
-
-def _without_warning(_message: str) -> None:
-    """A journal that cannot be read is a matter for `pregen status`, not for a single file."""
 
 
 def inspect(path: bytes, cache: Cache) -> FileFacts:
@@ -176,7 +170,7 @@ def _source(path: bytes) -> tuple[Source | None, str]:
     try:
         facts = os.stat(path)
     except FileNotFoundError:
-        return None, _GONE
+        return None, "the source is gone"
     except OSError as error:
         return None, f"the source cannot be looked at: {error.strerror}"
     if not stat.S_ISREG(facts.st_mode):
@@ -184,53 +178,47 @@ def _source(path: bytes) -> tuple[Source | None, str]:
     return Source(path, facts.st_size, facts.st_mtime_ns), ""
 
 
+@dataclass(frozen=True, slots=True)
 class _Look:
     """Looks for one file, at everything kept under its URIs."""
 
-    def __init__(
-        self,
-        cache: Cache,
-        source: Source | None,
-        trouble: str,
-        verdicts: Callable[..., list[ClientVerdict]] = desktop_verdicts,
-    ) -> None:
-        self._cache = cache
-        self._verdicts = verdicts
-        self._source = source
-        self._trouble = trouble
+    cache: Cache
+    source: Source | None
+    trouble: str
+    verdicts: Callable[..., list[ClientVerdict]] = desktop_verdicts
 
     def at(self, uri: str, form: str) -> UriFacts:
-        found = ((flavor, self._cache.read(flavor, uri)) for flavor in ALL_FLAVORS)
+        found = ((flavor, self.cache.read(flavor, uri)) for flavor in ALL_FLAVORS)
         entries = [self._entry(data, flavor, uri) for flavor, data in found if data is not None]
         return UriFacts(uri, key(uri), form, tuple(entries), tuple(self._fail_records(uri)))
 
     def _entry(self, data: bytes, flavor: Flavor, uri: str) -> EntryFacts:
-        facts = self._facts(self._cache.folder(flavor), data, uri)._replace(flavor=flavor)
-        if self._source is None:
+        facts = self._facts(self.cache.folder(flavor), data, uri)._replace(flavor=flavor)
+        if self.source is None:
             return facts
-        _, size_bytes, mtime_ns = self._source
+        _, size_bytes, mtime_ns = self.source
         judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
-        desktops = self._verdicts(data, flavor, uri, mtime_ns, size_bytes)
+        desktops = self.verdicts(data, flavor, uri, mtime_ns, size_bytes)
         return facts._replace(
             verdict=judged.verdict.value, reason=judged.reason, desktops=tuple(desktops)
         )
 
     def _fail_records(self, uri: str) -> Iterator[EntryFacts]:
         """Yield the fail records of every program, ours among them."""
-        for folder in self._cache.fail_folders():
+        for folder in self.cache.fail_folders():
             data = folder.read(entry_name(uri))
             if data is None:
                 continue
             facts = self._facts(folder, data, uri)._replace(program=folder.program)
-            if self._source is not None:
-                _, size_bytes, mtime_ns = self._source
+            if self.source is not None:
+                _, size_bytes, mtime_ns = self.source
                 judged = judge_fail_record(data, uri, mtime_ns, size_bytes, whole=True)
                 facts = facts._replace(verdict=judged.verdict.value, reason=judged.reason)
             yield facts
 
     def _facts(self, folder: Folder, data: bytes, uri: str) -> EntryFacts:
         path = os.path.join(folder.path, os.fsencode(entry_name(uri)))
-        return EntryFacts(path, len(data), _head(data), "unknown", self._trouble)
+        return EntryFacts(path, len(data), _head(data), "unknown", self.trouble)
 
 
 def _head(data: bytes) -> PngHead | None:
@@ -238,9 +226,6 @@ def _head(data: bytes) -> PngHead | None:
         return read_head(data, past_image=True)
     except PngError:
         return None
-
-
-# --- What the cache knows of one file, for people. Pure but for the local time zone
 
 
 _COLOURS = {"fresh": "green", "refit": "yellow", "unknown": "yellow"}
@@ -254,8 +239,8 @@ def file_lines(facts: FileFacts) -> Iterator[str]:
     if facts.source is None:
         yield click.style(f"  {facts.trouble}", fg="red")
     else:
-        size = units.count(facts.source.size_bytes)
-        yield f"  {size} bytes, changed {units.moment(facts.source.mtime_ns)}"
+        size = text.count(facts.source.size_bytes)
+        yield f"  {size} bytes, changed {text.moment(facts.source.mtime_ns)}"
         if facts.memory is not None:
             words = WORDS[facts.memory]
             why = f": {words.meaning}" if words.meaning else ""
@@ -278,30 +263,28 @@ def _uri_lines(facts: UriFacts) -> Iterator[str]:
 
 
 def _entry_lines(entry: EntryFacts, title: str) -> Iterator[str]:
-
     verdict = click.style(entry.verdict, fg=_COLOURS.get(entry.verdict, "red"))
     why = f": {printable(entry.reason)}" if entry.reason else ""
     yield ""
     yield f"    {click.style(printable(title), bold=True)}  {verdict}{why}"
     yield f"      {shown(entry.path)}"
     if entry.head is None:
-        yield f"      {units.size(entry.size_bytes)}, no PNG that can be read"
+        yield f"      {text.size(entry.size_bytes)}, no PNG that can be read"
         return
     head = entry.head
     interlaced = ", interlaced" if head.interlaced else ""
     yield (
-        f"      {head.width_px}x{head.height_px}, {units.size(entry.size_bytes)}, "
+        f"      {head.width_px}x{head.height_px}, {text.size(entry.size_bytes)}, "
         f"{head.bit_depth}-bit {_COLOR_TYPES.get(head.color_type, 'unknown')}{interlaced}"
     )
-    width = max((len(text.key) for text in head.texts), default=0)
-    for text in head.texts:
-        late = "" if text.before_image else "  (behind the picture)"
-        yield f"      {text.kind} {printable(text.key):<{width}}  {printable(text.value)}{late}"
+    width = max((len(chunk.key) for chunk in head.texts), default=0)
+    for chunk in head.texts:
+        late = "" if chunk.before_image else "  (behind the picture)"
+        yield f"      {chunk.kind} {printable(chunk.key):<{width}}  {printable(chunk.value)}{late}"
     yield from _desktop_lines(entry)
 
 
 def _desktop_lines(entry: EntryFacts) -> Iterator[str]:
-
     width = max((len(desktop.client) for desktop in entry.desktops), default=0)
     for desktop in entry.desktops:
         if not desktop.looks_here:
@@ -311,9 +294,6 @@ def _desktop_lines(entry: EntryFacts) -> Iterator[str]:
         else:
             said = click.style(f"refuses it: {printable(desktop.reason)}", fg="red")
         yield f"      {desktop.client:<{width}}  {said}"
-
-
-# --- What the cache knows of one file, for `--json`. Pure
 
 
 def file_record(facts: FileFacts) -> dict[str, Any]:
@@ -342,7 +322,6 @@ def _uri_record(uri: UriFacts) -> dict[str, Any]:
 
 
 def _entry_record(entry: EntryFacts) -> dict[str, Any]:
-
     place = {"flavor": entry.flavor.directory} if entry.flavor else {"program": entry.program}
     head = entry.head
     return {
@@ -357,21 +336,7 @@ def _entry_record(entry: EntryFacts) -> dict[str, Any]:
         "color_type": head and head.color_type,
         "interlaced": head and head.interlaced,
         "texts": [
-            {
-                "kind": str(text.kind),
-                "key": text.key,
-                "value": text.value,
-                "before_image": text.before_image,
-            }
-            for text in (head.texts if head else ())
+            {**chunk._asdict(), "kind": str(chunk.kind)} for chunk in (head.texts if head else ())
         ],
-        "desktops": [
-            {
-                "client": desktop.client,
-                "accepts": desktop.accepts,
-                "looks_here": desktop.looks_here,
-                "reason": desktop.reason,
-            }
-            for desktop in entry.desktops
-        ],
+        "desktops": [desktop._asdict() for desktop in entry.desktops],
     }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from pregen.commandline import Command, Option, print_lines, print_record
+from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
@@ -46,17 +46,19 @@ status = Command(
     "status",
     callback=_status,
     params=[
-        cache_option(heading="Options"),
-        Option(
-            ["--runs"],
-            metavar="NUMBER",
-            type=click.IntRange(0),
-            default=_RUNS,
-            show_default=True,
-            heading="Options",
-            help="How many of the last runs to show.",
-        ),
-        option("json", heading="Options", help="Write one JSON object."),
+        *under(
+            "Options",
+            cache_option(),
+            Option(
+                ["--runs"],
+                metavar="NUMBER",
+                type=click.IntRange(0),
+                default=_RUNS,
+                show_default=True,
+                help="How many of the last runs to show.",
+            ),
+            option("json", help="Write one JSON object."),
+        )
     ],
     help=_status.__doc__,
     epilog="Example: pregen status --runs 20",
@@ -109,7 +111,7 @@ def gather(session: Session, runs: int) -> StatusFacts:
     return StatusFacts(root, path, flavors, fail_records, last, counts, failures, tuple(warnings))
 
 
-# --- What `pregen status` tells a person. Pure but for the local time zone
+# The same for people. Pure but for the local time zone
 
 
 _TO_THE_SECOND = len("2026-11-21 02:19:44")
@@ -200,7 +202,7 @@ def _failure_lines(facts: StatusFacts) -> Iterator[str]:
         yield click.style(f"  ... and {text.count(hidden)} more; --json lists all", dim=True)
 
 
-# --- What `pregen status --json` writes. Pure
+# The same for `--json`. Pure
 
 
 def status_record(facts: StatusFacts) -> dict[str, Any]:

@@ -19,7 +19,7 @@ SCREEN = ("rich", "click")
 #: As in the contracts, and here again so that those are not widened unseen.
 MAY_KNOW_PICTURES = re.compile(r"pregen\.imaging\..+")
 MAY_KNOW_THE_SCREEN = re.compile(
-    r"pregen\.(cli|commandline|options|session|display\..+|verbs\.\w+(\.command)?)"
+    r"pregen\.(argument_types|cli|commandline|options|session|display\..+|verbs\.\w+(\.command)?)"
 )
 
 pytestmark = [

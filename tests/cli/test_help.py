@@ -35,6 +35,15 @@ def test_every_verb_has_an_example_of_itself(verb: str) -> None:
     assert f"pregen {verb}" in examples
 
 
+def test_the_program_lists_its_verbs_in_order_of_use_on_a_line_each() -> None:
+    out = run_pregen("--help", env={"COLUMNS": "80"}).out
+    headings = [out.index(f"\n{name}:\n") for name in ("Fill", "Look", "Keep", "Measure")]
+    assert headings == sorted(headings)
+    listed = re.findall(r"^  ([a-z]+)  +\S.*\.$", out[headings[0] :], re.MULTILINE)
+    assert listed == VERBS
+    assert VERBS[0] == "run"
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_flag_is_without_help(verb: str) -> None:
     options = [each for each in command(verb).params if isinstance(each, click.Option)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen import __version__
+from pregen.cli import program
 from tests.support.files.pictures import jpeg, put
 from tests.support.running.program import PREGEN, environment, run_pregen
 
@@ -203,10 +204,25 @@ def _modules(*arguments: str) -> set[str]:
     return set(modules)
 
 
+_HEAVY = ("psutil", "pyvips", "PIL", "numpy", "sqlite3", "watchfiles", "distributed", "jinja2")
+
+
 def test_the_version_imports_no_command() -> None:
     modules = _modules("--version")
-    assert not modules & {"rich", "rich_click", "psutil", "pyvips", "PIL", "numpy", "sqlite3"}
+    assert not modules & {*_HEAVY, "rich", "rich_click"}
     assert "pregen.verbs.run" not in modules
+
+
+def test_the_help_of_the_program_imports_no_verb_and_no_rich() -> None:
+    modules = _modules("--help")
+    assert not modules & {*_HEAVY, "rich", "rich_click"}
+    assert not [name for name in modules if name.startswith("pregen.verbs")]
+
+
+@pytest.mark.parametrize("verb", list(program.verbs))
+def test_the_help_of_a_verb_imports_none_of_its_work(verb: str) -> None:
+    work = {"pregen.pipeline", "pregen.work", "pregen.walk", "pregen.journal", "pregen.imaging"}
+    assert not _modules(verb, "--help") & {*_HEAVY, *work}
 
 
 def test_a_piped_run_imports_neither_rich_nor_picture_libraries(tmp_path: Path) -> None:

@@ -92,6 +92,9 @@ def test_both_names_of_a_switch_are_keys(config: Path) -> None:
         ('order = "random"\n', "order", "random"),
         ("exclude = [3.5]\n", "exclude", "a list of texts"),
         ('max-pixels = "many"\n', "max-pixels", "many"),
+        ("shard = 3\n", "shard", "not a share"),
+        ("until = 6\n", "until", "not a time of day"),
+        ("force = true\n", "force", "not a setting"),
     ],
 )
 def test_a_key_or_value_that_makes_no_sense_is_named_with_its_file(

@@ -11,8 +11,8 @@ import pytest
 
 from pregen import session as module
 from pregen.display.listener import Watch
-from pregen.display.output import Output
 from pregen.display.plain import PlainPrinter
+from pregen.display.printer import Output
 from pregen.engines.base import StopLevel
 from pregen.errors import ExitCode
 from pregen.model import WorkerView
@@ -55,7 +55,7 @@ def fixture(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fixture]:
 
 def test_without_a_signal_nothing_is_told(fixture: Fixture) -> None:
     assert fixture.told() == []
-    assert not fixture.stop.asked
+    assert not fixture.stop.is_set()
 
 
 @pytest.mark.parametrize(

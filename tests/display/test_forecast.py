@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pregen.display.forecast import Experience, Forecast, forecast_lines, forecast_record
-from pregen.display.summary import plain_text, summary
+from pregen.display.summary import (
+    Forecast,
+    forecast_lines,
+    forecast_record,
+    plain_text,
+    summary,
+)
 from pregen.model import Action, Flavor, Job, Kind, Skip, Step
 from tests.support.running.pretend_runs import Story
 
@@ -25,7 +30,7 @@ def _forecast() -> Forecast:
 
 
 def test_jobs_are_added_up_by_what_they_do() -> None:
-    assert forecast_record(_forecast(), Experience(4.0)) == {
+    assert forecast_record(_forecast(), 4.0) == {
         "decode": 2,
         "bytes_to_read": 8_000_000,
         "entries": {"normal": 1, "large": 2},
@@ -38,7 +43,7 @@ def test_jobs_are_added_up_by_what_they_do() -> None:
 
 def test_a_person_is_told_the_same() -> None:
     story = Story().skips(Skip(b"/x", Kind.FRESH)).walked()
-    text = plain_text(forecast_lines(_forecast(), Experience(0.5), story.report()))
+    text = plain_text(forecast_lines(_forecast(), 0.5, story.report()))
     assert text == (
         "Nothing was written. A run would:\n"
         "  decode at most 2 files, 8.0 MB to read\n"
@@ -54,13 +59,13 @@ def test_a_person_is_told_the_same() -> None:
 
 
 def test_without_a_run_to_learn_from_the_time_is_unknown() -> None:
-    text = plain_text(forecast_lines(_forecast(), Experience(), Story().report()))
+    text = plain_text(forecast_lines(_forecast(), None, Story().report()))
     assert "unknown" in text
-    assert forecast_record(_forecast(), Experience())["seconds"] is None
+    assert forecast_record(_forecast(), None)["seconds"] is None
 
 
 def test_when_all_is_fresh_nothing_is_to_be_done() -> None:
-    text = plain_text(forecast_lines(Forecast(), Experience(), Story().report()))
+    text = plain_text(forecast_lines(Forecast(), None, Story().report()))
     assert text == "Nothing was written. A run would:\n  do nothing\n"
 
 

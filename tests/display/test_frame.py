@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.display.output import Output
+from pregen.display.printer import Output
 from pregen.display.tty import Frame, FrameLine
 from tests.support.judges.virtual_terminal import Vt
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from pregen.display.jsonl import JsonPrinter
-from pregen.display.output import Output
 from pregen.display.plain import PlainPrinter, QuietPrinter
-from pregen.display.printer import Rates
+from pregen.display.printer import Output
+from pregen.display.records import JsonPrinter
+from pregen.display.state import Rates
 from pregen.display.tty import TtyPrinter
 from pregen.errors import ExitCode
 from pregen.model import Kind, Skip, WorkerView
@@ -35,8 +35,8 @@ def _tell(printer: Printer, *, asked: bool = False) -> None:
     printer.start()
     printer.outcome(made)
     printer.outcome(bad)
-    printer.skip(fresh)
-    printer.skip(closed)
+    printer.outcome(fresh)
+    printer.outcome(closed)
     printer.warning("journal: odd\x1b")
     printer.note("finishing 1 picture")
     worker = WorkerView(1, b"/photos/now.jpg", 0.1, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pregen.display.printer import MIN_SPAN_S, WINDOW_S, RatePoint, Rates, RateWindow
+from pregen.display.state import MIN_SPAN_S, WINDOW_S, RatePoint, Rates, RateWindow
 
 
 def _feed(window: RateWindow, until_s: float, per_s: float, start_s: float = 0.0) -> None:

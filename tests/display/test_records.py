@@ -9,7 +9,7 @@ import os
 import pytest
 
 from pregen.display import records
-from pregen.display.printer import Rates
+from pregen.display.state import Rates
 from pregen.errors import ExitCode
 from pregen.model import Kind, Skip, WorkerView
 from tests.support.running.pretend_runs import Story, outcome
@@ -42,7 +42,7 @@ def test_the_keys_of_an_outcome_are_fixed() -> None:
 
 
 def test_a_source_without_a_job_has_the_keys_of_an_outcome() -> None:
-    skipped = records.skip_record(Skip(b"/a.jpg", Kind.FRESH, "why"))
+    skipped = records.outcome_record(Skip(b"/a.jpg", Kind.FRESH, "why"))
     assert skipped.keys() == records.outcome_record(outcome()).keys()
     assert (skipped["kind"], skipped["message"]) == ("fresh", "why")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.display.printer import Rates
 from pregen.display.screen import ASCII, Load, screen
+from pregen.display.state import Rates
 from pregen.display.text import cells
 from pregen.model import Kind, Skip, WorkerView
 from tests.support.running.pretend_runs import Story, outcome

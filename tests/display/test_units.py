@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pregen.display import text as units
+from pregen.display.text import about, clock, duration, plural, size
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from pregen.display import text as units
     ],
 )
 def test_sizes_use_decimal_units(size_bytes: float, text: str) -> None:
-    assert units.size(size_bytes) == text
+    assert size(size_bytes) == text
 
 
 @pytest.mark.parametrize(
@@ -37,18 +37,18 @@ def test_sizes_use_decimal_units(size_bytes: float, text: str) -> None:
     ],
 )
 def test_durations_have_two_units_at_most(seconds: float, text: str) -> None:
-    assert units.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_an_estimate_has_no_decimals() -> None:
-    assert units.about(4.24) == "4 s"
+    assert about(4.24) == "4 s"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(4.9, "0:04"), (725, "12:05"), (3729, "1:02:09")])
 def test_a_clock_counts_up(seconds: float, text: str) -> None:
-    assert units.clock(seconds) == text
+    assert clock(seconds) == text
 
 
 def test_one_file_and_two_files() -> None:
-    assert units.plural(1, "file") == "1 file"
-    assert units.plural(2000, "entry", "entries") == "2,000 entries"
+    assert plural(1, "file") == "1 file"
+    assert plural(2000, "entry", "entries") == "2,000 entries"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen.display.listener import Watch
-from pregen.display.output import Output
 from pregen.display.plain import QuietPrinter
+from pregen.display.printer import Output
 from pregen.errors import ExitCode
 from pregen.model import Kind, Skip, WorkerView
 from tests.support.running.pretend_runs import outcome

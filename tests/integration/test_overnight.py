@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pregen.display import logfile
+from pregen.display import plain
 from tests.support.files import foreign_entries
 from tests.support.files.pictures import jpeg, put
 from tests.support.files.source_trees import few, many_slow
@@ -149,8 +149,8 @@ def test_the_log_has_what_was_said_and_what_failed(tmp_path: Path, cache: Path) 
 
 
 def test_a_log_that_has_grown_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logfile, "_MOST_BYTES", 1000)
-    stream = logfile.LogStream(str(tmp_path / "log"))
+    monkeypatch.setattr(plain, "_MOST_BYTES", 1000)
+    stream = plain.LogStream(str(tmp_path / "log"))
     for number in range(200):
         stream.write(f"line {number}\n")
     stream.close()

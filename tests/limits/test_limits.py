@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.commandline import next_time
+from pregen.argument_types import next_time
 from pregen.config import GovernorConfig
 from pregen.limits import Do, MachineLoad, decide
 

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
+from pregen.cli import program
 from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
@@ -38,6 +40,16 @@ def complete(words: str) -> set[str]:
 )
 def test_verbs_flags_and_choices_are_offered(words: str, offered: set[str]) -> None:
     assert complete(words) == offered
+
+
+@pytest.mark.parametrize("verb", ["run", "share", "clean", "verify", "failures"])
+def test_the_options_offered_are_those_of_the_command_tree(verb: str) -> None:
+    command = program.get_command(click.Context(program), verb)
+    assert command is not None
+    shown = [each for each in command.params if isinstance(each, click.Option) and not each.hidden]
+    names = {name for each in shown for name in (*each.opts, *each.secondary_opts)}
+    wanted = {f"plain,{name}" for name in (*names, "--help") if name.startswith("--")}
+    assert complete(f"pregen {verb} --") == wanted
 
 
 @pytest.mark.parametrize("words", ["pregen run ./", "pregen clean --under ./", "pregen import ./"])

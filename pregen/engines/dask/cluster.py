@@ -55,13 +55,8 @@ class BatchLost(NamedTuple):
     why: str
 
 
-class ClusterFailed(NamedTuple):
-    """The run cannot go on."""
-
-    error: Exception
-
-
-ClusterEvent = BatchReturned | BatchLost | ClusterFailed
+ClusterEvent = BatchReturned | BatchLost | Exception
+"""An exception: the run cannot go on."""
 
 
 class Cluster:
@@ -162,14 +157,14 @@ class Cluster:
             payload = await self._client.gather(future, asynchronous=True)
             self.events.put(BatchReturned(number, pickle.loads(payload)))  # noqa: S301 - see `messages`
         except UnfitError as error:
-            self.events.put(ClusterFailed(error))
+            self.events.put(error)
         except Exception as error:  # noqa: BLE001 - whatever a cluster raises
             if type(error).__name__ in _NODE_TROUBLE:
                 self.events.put(BatchLost(number, _words(error)))
             elif self._client.status != "running" or "Cancelled" in type(error).__name__:
-                self.events.put(ClusterFailed(self.gone()))
+                self.events.put(self.gone())
             else:
-                self.events.put(ClusterFailed(_foreign("", error)))
+                self.events.put(_foreign("", error))
 
     def _see(self, event: tuple[float, bytes]) -> None:
         shown: NodeViews = pickle.loads(event[1])  # noqa: S301 - see `messages`

@@ -18,23 +18,17 @@ from pregen import __version__
 from pregen.config import DaskConfig
 from pregen.engines.base import Stop, StopLevel, Store, WorkFactory, factory_name
 from pregen.engines.dask.batches import BatchLedger, SilenceWatch
-from pregen.engines.dask.cluster import (
-    LOCAL,
-    BatchLost,
-    BatchReturned,
-    Cluster,
-    ClusterFailed,
-    connected,
-)
-from pregen.engines.dask.messages import NodeSetup, ProbeSource, UnfitError
+from pregen.engines.dask.cluster import LOCAL, BatchLost, BatchReturned, Cluster, connected
+from pregen.engines.dask.messages import NodeSetup, UnfitError
 from pregen.engines.dask.node_check import check_answer, probe_file
 from pregen.errors import ClusterError
-from pregen.model import Kind, Outcome, WorkerView
+from pregen.model import Kind, Outcome, Source, WorkerView
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from pregen.config import EngineConfig, WorkConfig
+    from pregen.engines.dask.batches import Batch
     from pregen.engines.dask.cluster import ClusterEvent
     from pregen.engines.dask.messages import Done
     from pregen.model import Job
@@ -72,7 +66,6 @@ class DaskEngine:
     ) -> None:
         self._store = store
         self._dask = config.dask or DaskConfig()
-        self._work_config = work_config
         self._setup = NodeSetup(
             token="",
             version=__version__,
@@ -85,12 +78,11 @@ class DaskEngine:
         )
         self._cluster: Cluster | None = None
         self._done: Counter[int] = Counter()
-        self._sandbox = config.sandbox
 
     @property
     def sandbox(self) -> str:
         """What its workers are confined by, for people."""
-        return f"{self._sandbox.value}, on each node"
+        return f"{self._setup.engine_config.sandbox.value}, on each node"
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield one outcome for each.
@@ -105,7 +97,7 @@ class DaskEngine:
         with ExitStack() as stack:
             cluster = self._cluster = stack.enter_context(connected(self._dask))
             if not self._dask.collect:
-                root = self._work_config.cache_root
+                root = self._setup.work_config.cache_root
                 stack.enter_context(probe_file(root, cluster.token))
             setup = self._setup._replace(token=cluster.token)
             run = _ClusterRun(cluster, setup, self._dask.node_timeout_s, self._store)
@@ -140,7 +132,6 @@ class _ClusterRun:
         self._ledger = BatchLedger()
         self._silence = SilenceWatch(node_timeout_s)
         self._node_timeout_s = node_timeout_s
-        self._jobs: dict[int, Job] = {}
         self._kept: list[Job] = []
         """Pulled, and not in a batch yet."""
         self._slots = 0
@@ -156,11 +147,11 @@ class _ClusterRun:
             return
         while True:
             self._heed(stop.level)
-            if self._level is StopLevel.KILL:
-                yield from self._give_up()
-                break
             if self._level:
                 yield from self._interrupted()
+            if self._level is StopLevel.KILL:
+                yield from self._ledger.abandon()
+                break
             waiting = self._send(jobs)
             if self._ended and not self._ledger.out and not self._kept:
                 break
@@ -178,9 +169,7 @@ class _ClusterRun:
         if not self._kept:
             return self._feed_error is not None
         samples = tuple(
-            ProbeSource(job.path, job.size_bytes, job.mtime_ns)
-            for job in self._kept
-            if _is_here(job)
+            Source(job.path, job.size_bytes, job.mtime_ns) for job in self._kept if _is_here(job)
         )
         answers = self._cluster.introduce(self._setup._replace(samples=samples))
         if not self._setup.collect:
@@ -199,15 +188,7 @@ class _ClusterRun:
         """Give back what was pulled and not sent."""
         kept, self._kept = self._kept, []
         for job in kept:
-            del self._jobs[job.job_id]
             yield Outcome(job.job_id, job.path, Kind.INTERRUPTED)
-
-    def _give_up(self) -> Generator[Outcome]:
-        """Give up all that has not come back."""
-        yield from self._interrupted()
-        yield from self._ledger.abandon()
-
-    # --- out ------------------------------------------------------------------------------------
 
     def _send(self, jobs: Iterator[Job | None]) -> bool:
         """Fill the nodes up; return whether the feed kept them waiting."""
@@ -229,15 +210,12 @@ class _ClusterRun:
                 if job is None:
                     return True
                 self._kept.append(job)
-                self._jobs[job.job_id] = job
         except StopIteration:
             self._ended = True
         except Exception as error:  # noqa: BLE001 - raised once the work in flight is done
             self._feed_error = error
             self._ended = True
         return False
-
-    # --- back -----------------------------------------------------------------------------------
 
     def _receive(self, patience_s: float) -> Generator[Outcome]:
         """Yield what has come back; wait for it when there is nothing."""
@@ -254,20 +232,19 @@ class _ClusterRun:
             case BatchReturned(number, done):
                 batch = self._ledger.returned(number, done.outcomes, done.busy_s, self._slots)
                 if batch is not None:
-                    yield from self._unpack(done)
+                    yield from self._unpack(batch, done)
             case BatchLost(number, why):
                 loss = self._ledger.lost(number, why)
                 for batch in loss.again:
                     self._cluster.submit(self._setup, batch)
-                for outcome in loss.outcomes:
-                    del self._jobs[outcome.job_id]
-                    yield outcome
-            case ClusterFailed(error):
+                yield from loss.outcomes
+            case Exception() as error:
                 raise error
 
-    def _unpack(self, done: Done) -> Generator[Outcome]:
+    def _unpack(self, batch: Batch, done: Done) -> Generator[Outcome]:
+        jobs = {job.job_id: job for job in batch.jobs}
         for number, outcome in enumerate(done.outcomes):
-            job = self._jobs.pop(outcome.job_id)
+            job = jobs[outcome.job_id]
             if outcome.kind is Kind.VANISHED and _is_here(job):
                 raise ClusterError(
                     f"A node does not see {job.path.decode(errors='backslashreplace')}, which is "
@@ -277,8 +254,6 @@ class _ClusterRun:
                 yield self._store(job, outcome, done.parcels[number])
             else:
                 yield outcome
-
-    # --- the nodes ------------------------------------------------------------------------------
 
     def _look(self) -> None:
         """Count the nodes, and give up those that are silent."""

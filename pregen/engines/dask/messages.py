@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pregen.config import EngineConfig, WorkConfig
     from pregen.delivery import Parcel
-    from pregen.model import Outcome, WorkerView
-
-
-class ProbeSource(NamedTuple):
-    """A source as the client sees it."""
-
-    path: bytes
-    size_bytes: int
-    mtime_ns: int
+    from pregen.model import Outcome, Source, WorkerView
 
 
 class NodeSetup(NamedTuple):
@@ -28,12 +20,14 @@ class NodeSetup(NamedTuple):
     token: str
     """Names the run: a node may serve several."""
     version: str
+    """Of pregen."""
     work_factory: str
     """As "module:name"."""
     work_config: WorkConfig
     engine_config: EngineConfig
     preload: tuple[str, ...]
-    samples: tuple[ProbeSource, ...]
+    samples: tuple[Source, ...]
+    """Some sources as the client sees them."""
     collect: bool
     """Entries go back to the client; the node has no cache."""
 

@@ -18,13 +18,12 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from distributed import get_worker
 
 from pregen import safepath
-from pregen.engines.dask.messages import Done, NodeDiedError, NodeSetup, NodeViews, UnfitError
+from pregen.engines.dask.messages import NodeDiedError, NodeSetup, NodeViews, UnfitError
 from pregen.engines.dask.node_check import prove
 from pregen.engines.local import resources
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
 #: A program told to end has until then.
 _LEAVE_S: Final = 5.0
+_PROGRAM: Final = "pregen.engines.dask.node_program"
 
 _lock = threading.Lock()
 _programs: dict[tuple[str, str], _Program] = {}
@@ -71,9 +71,7 @@ def do_batch(setup: NodeSetup, jobs: bytes) -> bytes:
     if program is None:  # it joined in the middle of the run, or its program has died
         prove(setup)
         program = _program(worker, setup, {})
-    began_s = monotonic()
-    done = program.do(pickle.loads(jobs))  # noqa: S301 - from the client
-    return pickle.dumps(done._replace(busy_s=monotonic() - began_s))
+    return program.do(jobs)
 
 
 async def stop(token: str, level: StopLevel, dask_worker: Worker) -> None:
@@ -103,19 +101,14 @@ class _Program:
     def __init__(self, worker: Worker, setup: NodeSetup) -> None:
         self._topic = topic(setup.token)
         self._worker = worker
-        self._boxes: dict[int, queue.SimpleQueue[Done | str]] = {}
+        self._boxes: dict[int, queue.SimpleQueue[bytes | str]] = {}
         self._next = 0
         self._lock = threading.Lock()
         self._last_words = ""
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [
-                    *safepath.command(),
-                    "-m",
-                    "pregen.engines.dask.node_program",
-                    str(theirs.fileno()),
-                ],
+                [*safepath.command(), "-m", _PROGRAM, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
@@ -124,8 +117,8 @@ class _Program:
         self.alive = True
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def do(self, jobs: list[Any]) -> Done:
-        box: queue.SimpleQueue[Done | str] = queue.SimpleQueue()
+    def do(self, jobs: bytes) -> bytes:
+        box: queue.SimpleQueue[bytes | str] = queue.SimpleQueue()
         with self._lock:
             number = self._next
             self._next += 1
@@ -134,7 +127,7 @@ class _Program:
         if not self.alive:
             self._give_up()
         done = box.get()
-        if isinstance(done, Done):
+        if isinstance(done, bytes):
             return done
         if done:
             raise UnfitError(f"The node {socket.gethostname()} cannot work. It said:\n{done}")
@@ -159,7 +152,7 @@ class _Program:
         with suppress(EOFError, OSError):
             while True:
                 match self._pipe.recv():
-                    case ("done", int(number), Done() as done):
+                    case ("done", int(number), bytes(done)):
                         self._boxes.pop(number).put(done)
                     case ("views", tuple(views)):
                         shown = NodeViews(self._worker.address, views)

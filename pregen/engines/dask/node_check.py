@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from pregen import __version__
-from pregen.engines.dask.messages import NodeSetup, ProbeSource, UnfitError
+from pregen.engines.dask.messages import NodeSetup, UnfitError
 from pregen.errors import CacheError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pregen.model import Source
 
 _NAME: Final = b".pregen-probe-"
 _S: Final = 1_000_000_000
@@ -32,8 +34,7 @@ def probe_file(cache_root: bytes, token: str) -> Iterator[None]:
     """
     path = _probe_path(cache_root, token)
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(token.encode())
+        _create(path, token.encode())
     except OSError as error:
         raise CacheError(
             f"{path.decode(errors='replace')} cannot be written: {error.strerror}. "
@@ -42,8 +43,12 @@ def probe_file(cache_root: bytes, token: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for answer in _answers(cache_root, token):
-            _remove(answer)
+        # our own, and what nodes have put beside it; on a share that has just gone they stay
+        with suppress(OSError), os.scandir(cache_root) as entries:
+            for each in entries:
+                if each.name.startswith(_NAME + token.encode()):
+                    with suppress(OSError):
+                        os.unlink(each.path)
 
 
 def prove(setup: NodeSetup) -> bytes:
@@ -52,7 +57,11 @@ def prove(setup: NodeSetup) -> bytes:
     Raises:
         UnfitError: something is missing, or is not the same as on the client.
     """
-    _same_version(setup.version)
+    if setup.version != __version__:
+        raise _unfit(
+            f"has pregen {__version__}, this machine {setup.version}. "
+            "Install the same version on both."
+        )
     for sample in setup.samples:
         _same_source(sample)
     return b"" if setup.collect else _same_cache(setup.work_config.cache_root, setup.token)
@@ -70,31 +79,23 @@ def check_answer(cache_root: bytes, node: str, answer: bytes) -> None:
             f"What the node {node} writes into the cache does not arrive here. "
             "Mount the same folder on both, or have the entries sent back: --collect."
         )
-    _remove(path)
+    with suppress(OSError):
+        os.unlink(path)
 
 
-def _same_version(version: str) -> None:
-    if version != __version__:
-        raise UnfitError(
-            f"The node {_here()} has pregen {__version__}, this machine {version}. "
-            "Install the same version on both."
-        )
-
-
-def _same_source(sample: ProbeSource) -> None:
+def _same_source(sample: Source) -> None:
     """A network share keeps a file's time to the second at least (FAT: to two)."""
     shown = sample.path.decode(errors="backslashreplace")
     try:
         facts = os.stat(sample.path)
     except OSError as error:
-        raise UnfitError(
-            f"The node {_here()} cannot see {shown}: {error.strerror}. "
-            "Mount the sources there under the same path."
+        raise _unfit(
+            f"cannot see {shown}: {error.strerror}. Mount the sources there under the same path."
         ) from error
     apart_ns = abs(facts.st_mtime_ns - sample.mtime_ns)
     if facts.st_size != sample.size_bytes or apart_ns > 2 * _S:
-        raise UnfitError(
-            f"The node {_here()} has another file as {shown} than this machine "
+        raise _unfit(
+            f"has another file as {shown} than this machine "
             f"({facts.st_size} bytes, here {sample.size_bytes}). "
             "Mount the same sources under the same path."
         )
@@ -107,43 +108,28 @@ def _same_cache(cache_root: bytes, token: str) -> bytes:
         with open(_probe_path(cache_root, token), "rb") as file:
             found = file.read()
     except OSError as error:
-        raise UnfitError(
-            f"The node {_here()} does not share the cache {shown} "
+        raise _unfit(
+            f"does not share the cache {shown} "
             f"(a file written here is not there: {error.strerror}). {mend}"
         ) from error
     if found != token.encode():
-        raise UnfitError(f"The node {_here()} reads other things in {shown} than are there. {mend}")
+        raise _unfit(f"reads other things in {shown} than are there. {mend}")
     answer = b"%s%s.%s" % (_NAME, token.encode(), uuid.uuid4().hex.encode())
     try:
-        os.close(
-            os.open(os.path.join(cache_root, answer), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        )
+        _create(os.path.join(cache_root, answer), b"")
     except OSError as error:
-        raise UnfitError(
-            f"The node {_here()} cannot write the cache {shown}: {error.strerror}. {mend}"
-        ) from error
+        raise _unfit(f"cannot write the cache {shown}: {error.strerror}. {mend}") from error
     return answer
 
 
-def _here() -> str:
-    return socket.gethostname()
-
-
-def _answers(cache_root: bytes, token: str) -> list[bytes]:
-    """List our own file and what nodes have put beside it."""
-    try:
-        with os.scandir(cache_root) as entries:
-            return [each.path for each in entries if each.name.startswith(_NAME + token.encode())]
-    except OSError:
-        return []
+def _unfit(said: str) -> UnfitError:
+    return UnfitError(f"The node {socket.gethostname()} {said}")
 
 
 def _probe_path(cache_root: bytes, token: str) -> bytes:
     return os.path.join(cache_root, _NAME + token.encode())
 
 
-def _remove(path: bytes) -> None:
-    try:
-        os.unlink(path)
-    except OSError:  # a stray empty file of a run on a share that has just gone
-        return
+def _create(path: bytes, content: bytes) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)

@@ -7,6 +7,7 @@ by itself after a minute without work.
 
 from __future__ import annotations
 
+import pickle
 import queue
 import signal
 import sys
@@ -36,9 +37,10 @@ _FIRST_VIEW_S: Final = 0.02
 class _OpenBatch:
     """A batch that is not complete."""
 
-    def __init__(self, number: int, count: int) -> None:
+    def __init__(self, number: int, jobs: list[Job]) -> None:
         self.number = number
-        self.left = count
+        self.jobs = jobs
+        self.came_s = monotonic()
         self.outcomes: list[Outcome] = []
         self.parcels: list[Parcel] = []
 
@@ -51,7 +53,8 @@ class _BatchFeed:
     """
 
     def __init__(self) -> None:
-        self.batches: queue.SimpleQueue[tuple[int, list[Job]] | None] = queue.SimpleQueue()
+        self.batches: queue.SimpleQueue[_OpenBatch | None] = queue.SimpleQueue()
+        """As they come; None: no more do."""
         self.open: dict[int, tuple[Job, _OpenBatch]] = {}
         self._ready: deque[Job] = deque()
         self._next = 0
@@ -83,10 +86,8 @@ class _BatchFeed:
             batch = self.batches.get_nowait()
             if batch is None:
                 raise StopIteration
-            number, jobs = batch
-            opened = _OpenBatch(number, len(jobs))
-            for job in jobs:
-                self.open[self._next] = job, opened
+            for job in batch.jobs:
+                self.open[self._next] = job, batch
                 self._ready.append(job._replace(job_id=self._next))
                 self._next += 1
 
@@ -99,10 +100,9 @@ def main(descriptor: int) -> None:
         setup: NodeSetup = pipe.recv()
         pack = None
         if setup.collect:
-            root, pack = stack.enter_context(
-                private_cache(setup.version, setup.work_config.flavors)
-            )
-            setup = setup._replace(work_config=replace(setup.work_config, cache_root=root))
+            config = setup.work_config
+            root, pack = stack.enter_context(private_cache(setup.version, config.flavors))
+            setup = setup._replace(work_config=replace(config, cache_root=root))
         try:
             _serve(setup, pipe, pack)
         except (BrokenPipeError, ConnectionError):
@@ -138,18 +138,19 @@ def _deliver(
     batch.outcomes.append(outcome._replace(job_id=job.job_id))
     if pack is not None:
         batch.parcels.append(pack(job))
-    batch.left -= 1
-    if not batch.left:
+    if len(batch.outcomes) == len(batch.jobs):
+        busy_s = monotonic() - batch.came_s
+        done = Done(tuple(batch.outcomes), tuple(batch.parcels), busy_s)
         with lock:
-            pipe.send(("done", batch.number, Done(tuple(batch.outcomes), tuple(batch.parcels))))
+            pipe.send(("done", batch.number, pickle.dumps(done)))
 
 
 def _listen(pipe: Connection, feed: _BatchFeed, stop: Stop) -> None:
     try:
         while True:
             match pipe.recv():
-                case ("batch", int(number), list(jobs)):
-                    feed.batches.put((number, jobs))
+                case ("batch", int(number), bytes(jobs)):
+                    feed.batches.put(_OpenBatch(number, pickle.loads(jobs)))  # noqa: S301 - see `messages`
                 case ("stop", StopLevel() as level):
                     stop.raise_to(level)
                 case other:

@@ -52,7 +52,7 @@ class JxlPicture(Opened):
             raise
         except Exception as error:  # as above
             raise self._fault_of(error) from error
-        colours = samples.shape[2] > 2 if samples.ndim > 2 else False  # noqa: PLR2004 - grey, alpha
+        colours = samples.ndim > 2 and samples.shape[2] > 2  # noqa: PLR2004 - not grey and its alpha
         image = image_of(samples, "srgb" if colours else "b-w")
         if profile := told.get("icc_profile"):
             colour.attach(image, profile)

@@ -1,22 +1,23 @@
-"""The work of workers that compare decoders: the same JPEG by each, and by the floor.
+"""Decoders compared: the same JPEG by each, and by the floor.
 
-Runs in the worker processes of the engine, in their environment and under their limits, so that
-its times stand beside those of a run. Writes no entry. As in `engines.base`, the parent of
-workers knows this module and does not import the picture libraries.
+The work is done in the worker processes of the engine, in their environment and under their
+limits, so that its times stand beside those of a run. It writes no entry. As in `engines.base`,
+the parent of workers knows this module and does not import the picture libraries.
 """
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
+from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.config import Decoder
 from pregen.imaging.faults import Fault
 from pregen.model import Kind, Outcome, Stages
 from pregen.source_file import SourceAccessError, open_source
-from pregen.verbs.bench.model import Contest, Decoding, Floor
-from pregen.verbs.bench.stats import median, rest_ns
+from pregen.verbs.bench.result import Contest, Decoding, Floor
+from pregen.verbs.bench.stats import rest_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +46,6 @@ CONTENDERS = (
     Contender("libvips", Decoder.VIPS, "vips"),
     Contender("Pillow", None, "pillow"),
 )
-
-
 #: The floor and a run.
 FLOOR_TURNS = 2
 
@@ -63,8 +62,9 @@ def make_contest(config: WorkConfig) -> Work:
     def by_contender(source: SourceFile, job: Job, ask: Ask) -> tuple[str, Stages]:
         contender = contender_of(job.job_id)
         if contender.decoder is None:
-            found = reference.by_pillow(source.fd, source.size_bytes, config.flavors)
-            return contender.loader, found
+            return contender.loader, reference.by_pillow(
+                source.fd, source.size_bytes, config.flavors
+            )
         made = thumbnail.make(
             source.fd,
             source.size_bytes,
@@ -94,8 +94,7 @@ def make_floor(config: WorkConfig) -> Work:
     box_px = max(flavor.box_px for flavor in config.flavors)
     as_in_a_run = make_worker(config)
 
-    def by_floor(source: SourceFile, job: Job, ask: Ask) -> tuple[str, Stages]:
-        del job, ask
+    def by_floor(source: SourceFile, _job: Job, _ask: Ask) -> tuple[str, Stages]:
         return "floor", reference.floor(source.fd, source.size_bytes, box_px)
 
     floor = _work(by_floor)
@@ -121,17 +120,14 @@ def _work(measure: Callable[[SourceFile, Job, Ask], tuple[str, Stages]]) -> Work
     return work
 
 
-# --- What the passes that compare decoders say. Pure
-
-
 def contest_of(done: Pass) -> Contest | None:
     """Compare the decoders over the pictures that each of them made by itself.
 
     Of the rounds of one picture, the median counts.
     """
-    rounds: dict[tuple[bytes, str], list[Stages]] = defaultdict(list)
+    rounds: defaultdict[tuple[bytes, str], list[Stages]] = defaultdict(list)
     unfit: set[bytes] = set()
-    for _, outcome in done.outcomes:
+    for outcome in done.outcomes:
         contender = contender_of(outcome.job_id)
         if outcome.kind is not Kind.MADE or contender.loader not in {"", outcome.loader}:
             unfit.add(outcome.path)
@@ -139,18 +135,18 @@ def contest_of(done: Pass) -> Contest | None:
     pictures = {path for path, _ in rounds} - unfit
     if not pictures:
         return None
-    means = []
+    times_s = {}
     for contender in CONTENDERS:
         each = [rounds[path, contender.name] for path in pictures]
-        decode_ns = [median(one.read_ns + one.decode_ns for one in stages) for stages in each]
-        total_ns = [median(one.total_ns for one in stages) for stages in each]
-        number = len(pictures) * 1e9
-        means.append((contender.name, sum(decode_ns) / number, sum(total_ns) / number))
-    best_s = max(min(total_s for _, _, total_s in means), 1e-9)
+        decode_ns = fmean(median(one.read_ns + one.decode_ns for one in stages) for stages in each)
+        total_ns = fmean(median(one.total_ns for one in stages) for stages in each)
+        times_s[contender.name] = decode_ns / 1e9, total_ns / 1e9
+    best_s = max(min(total_s for _, total_s in times_s.values()), 1e-9)
     return Contest(
         len(pictures),
         tuple(
-            Decoding(name, decode_s, total_s, total_s / best_s) for name, decode_s, total_s in means
+            Decoding(name, decode_s, total_s, total_s / best_s)
+            for name, (decode_s, total_s) in times_s.items()
         ),
     )
 
@@ -160,15 +156,15 @@ def floor_of(done: Pass) -> Floor | None:
 
     The run's side has all that the engine does for a job; the floor is the decode alone.
     """
-    spent_ns: dict[bytes, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
-    unfit = {outcome.path for _, outcome in done.outcomes if outcome.kind is not Kind.MADE}
-    for _, outcome in done.outcomes:
+    unfit = {outcome.path for outcome in done.outcomes if outcome.kind is not Kind.MADE}
+    floor_ns: defaultdict[bytes, list[int]] = defaultdict(list)
+    run_ns: defaultdict[bytes, list[int]] = defaultdict(list)
+    for outcome in done.outcomes:
         if outcome.path not in unfit:
-            floor, run = spent_ns[outcome.path]
-            (floor if is_floor(outcome.job_id) else run).append(outcome.stages.total_ns)
-    if not spent_ns:
+            spent_ns = floor_ns if is_floor(outcome.job_id) else run_ns
+            spent_ns[outcome.path].append(outcome.stages.total_ns)
+    if not floor_ns:
         return None
-    number = len(spent_ns) * 1e9
-    floor_ns = sum(median(floor) for floor, _ in spent_ns.values())
-    run_ns = sum(median(run) for _, run in spent_ns.values())
-    return Floor(len(spent_ns), floor_ns / number, run_ns / number + rest_ns(done) / 1e9)
+    floor_s = fmean(map(median, floor_ns.values())) / 1e9
+    run_s = (fmean(map(median, run_ns.values())) + rest_ns(done)) / 1e9
+    return Floor(len(floor_ns), floor_s, run_s, run_s / max(floor_s, 1e-9))

@@ -1,4 +1,4 @@
-"""A cache of its own for a bench, beside the user's and on the same disk, removed in any case."""
+"""Where a bench takes place: its scratch folder, its files in memory or not, and the machine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import platform
 import re
 import shutil
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import metadata
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -19,10 +18,10 @@ from pregen.cache.atomic import HOST
 from pregen.errors import CacheError
 from pregen.processes import born_s
 from pregen.source_file import SourceAccessError, open_source
-from pregen.verbs.bench.model import Machine
+from pregen.verbs.bench.result import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pregen.model import Source
 
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
 _NAME = re.compile(rb"\.pregen-bench-(?P<host>.+)-(?P<pid>[0-9]{1,9})-[^-]*")
 
 
-class Scratch:
-    """A folder, 0700, as a context.
+@contextmanager
+def scratch_folder(cache_root: bytes) -> Iterator[bytes]:
+    """Have a folder, 0700, on the disk of the user's cache; it goes with all that is in it.
 
     Args:
         cache_root: the user's thumbnails directory; need not exist, and is not touched.
@@ -39,47 +39,21 @@ class Scratch:
     Raises:
         CacheError: no folder can be made on that disk.
     """
-
-    def __init__(self, cache_root: bytes) -> None:
-        self._parent = beside(cache_root)
-        self._numbers = count()
-        self.path = b""
-
-    def __enter__(self) -> Self:
-        _sweep(self._parent)
-        prefix = b".pregen-bench-%s-%d-" % (os.fsencode(HOST), os.getpid())
-        try:
-            self.path = tempfile.mkdtemp(prefix=prefix, dir=self._parent)
-        except OSError as error:
-            where = self._parent.decode("utf-8", "backslashreplace")
-            raise CacheError(
-                f"{where} takes no folder for the entries made while measuring "
-                f"({error.strerror}): make it writable, or set XDG_CACHE_HOME to another place."
-            ) from error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
-
-    def fresh(self) -> bytes:
-        """Make an empty folder in it."""
-        path = os.path.join(self.path, b"%d" % next(self._numbers))
-        os.mkdir(path, 0o700)
-        return path
-
-    def block_bytes(self) -> int:
-        """Return the size of the blocks that files take here."""
-        return os.statvfs(self.path).f_frsize
-
-    def free_bytes(self) -> int:
-        """Return how much may still be written here."""
-        facts = os.statvfs(self.path)
-        return facts.f_bavail * facts.f_frsize
-
-
-def remove(folder: bytes) -> None:
-    """Remove a folder that is not needed any more, and all in it."""
-    shutil.rmtree(folder, ignore_errors=True)
+    parent = beside(cache_root)
+    _sweep(parent)
+    prefix = b".pregen-bench-%s-%d-" % (os.fsencode(HOST), os.getpid())
+    try:
+        path = tempfile.mkdtemp(prefix=prefix, dir=parent)
+    except OSError as error:
+        raise CacheError(
+            f"{parent.decode('utf-8', 'backslashreplace')} takes no folder for the entries made "
+            f"while measuring ({error.strerror}): make it writable, or set XDG_CACHE_HOME to "
+            "another place."
+        ) from error
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def beside(cache_root: bytes) -> bytes:
@@ -104,17 +78,14 @@ def _sweep(parent: bytes) -> None:
                 and entry.is_dir(follow_symlinks=False)
                 and born_s(int(parts["pid"])) is None
             ):
-                remove(entry.path)
-
-
-# --- Puts files out of the kernel's memory, and says how far that worked
-#
-# "Cold" means that the content is not in memory. Folders and inodes stay, and what a disk or a
-# server keeps of its own is out of reach.
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def drop(sources: Iterable[Source]) -> None:
-    """Ask the kernel to forget the content of every source."""
+    """Ask the kernel to forget the content of every source.
+
+    Folders and inodes stay in memory, and what a disk or a server keeps of its own is out of reach.
+    """
     for source in sources:
         with suppress(SourceAccessError, OSError), open_source(source.path) as opened:
             with suppress(OSError):
@@ -132,9 +103,6 @@ def resident_share(sources: Iterable[Source]) -> float:
     return resident / max(1, looked)
 
 
-# --- Describes the machine and the versions, without names or paths that tell whose it is
-
-
 #: Distributions that do the work of a thumbnail.
 _LIBRARIES = ("pyvips-binary", "simplejpeg", "pillow", "numpy", "isal")
 
@@ -147,18 +115,13 @@ def describe(version: str) -> Machine:
             libraries[name] = metadata.version(name)
     return Machine(
         cpu=_cpu(),
-        cores=usable_cores(),
+        cores=len(os.sched_getaffinity(0)),
         memory_bytes=psutil.virtual_memory().total,
         system=f"{platform.system()} {platform.release().partition('-')[0]}",
         pregen=version,
         python=platform.python_version(),
         libraries=libraries,
     )
-
-
-def usable_cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _cpu() -> str:

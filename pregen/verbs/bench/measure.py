@@ -1,7 +1,8 @@
-"""One pass of the engine over some sources, timed from when every worker is ready.
+"""Times one pass of the engine over some sources, and the whole program as a user starts it.
 
-The workers first get jobs whose times do not count, until each of them has done one: starting a
-worker is part of a run's start-up, which is measured apart (`run_s`).
+A pass is timed from when every worker is ready: the workers first get jobs whose times do not
+count, until each of them has done one. Starting a worker is part of a run's start-up, which is in
+the time of the program: interpreter, walk, workers, journal and exit.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections import defaultdict
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,36 +19,41 @@ import psutil
 
 from pregen import safepath
 from pregen.cache.errors import CACHE_ERRORS
-from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine
+from pregen.engines.base import WORK_MODULE, make_engine
 from pregen.errors import ExitCode, PregenError
 from pregen.model import Action, Job, Step
 from pregen.thumbspec.uri import all_uris
-from pregen.verbs.bench.model import BenchStoppedError
 from pregen.verbs.bench.stats import Pass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pregen.config import EngineConfig, WorkConfig
     from pregen.engines.base import WorkFactory
     from pregen.model import Flavor, Outcome, Source
+    from pregen.pipeline import RunStop
 
 
 #: Workers that are not ready by then are not waited for.
 _READY_S = 30.0
+#: How soon a request to stop is noticed.
+_ASK_EVERY_S = 0.05
+_ENDED_WELL = frozenset({ExitCode.DONE, ExitCode.SOME_FAILED})
+_TOLD_BYTES = 2000
 
 
-class BenchStop(Stop):
-    """A request to stop that knows the exit code."""
+class BenchStoppedError(PregenError):
+    """The user wants no result any more."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.code = ExitCode.INTERRUPTED
+    def __init__(self, code: ExitCode) -> None:
+        super().__init__("stopped; nothing is left behind, nothing was saved.")
+        self.exit_code = code
 
-    def check(self) -> None:
-        """Raise BenchStoppedError when the user wants no more."""
-        if self.level is not StopLevel.RUN:
-            raise BenchStoppedError(self.code)
+
+def check(stop: RunStop) -> None:
+    """Raise BenchStoppedError when the user wants no more."""
+    if stop.is_set():
+        raise BenchStoppedError(stop.code)
 
 
 def job_of(source: Source, job_id: int, flavors: Sequence[Flavor], copy: int = 0) -> Job:
@@ -76,7 +81,7 @@ def measure(
     factory: WorkFactory,
     work: WorkConfig,
     engine: EngineConfig,
-    stop: BenchStop,
+    stop: RunStop,
     before: Callable[[], None] = lambda: None,
 ) -> Pass:
     """Do every job of the course with the local engine.
@@ -93,89 +98,69 @@ def measure(
         BenchStoppedError: the user wants no more.
         PregenError: the engine, or the cache, can do no more.
     """
-    stop.check()
-    timekeeper = _Timekeeper(course, work.flavors, engine.workers, before)
+    check(stop)
+    timekeeper = _Timekeeper(course, work.flavors, engine.workers)
     running = make_engine("local", factory, work, engine, [WORK_MODULE])
-    with closing(running.run(timekeeper, stop)) as outcomes:
+    with closing(running.run(timekeeper.jobs(before), stop)) as outcomes:
         for outcome in outcomes:
             error = CACHE_ERRORS.get(outcome.kind)
             if error is not None:
                 raise error(outcome.message)
-            timekeeper.home(outcome)
-    stop.check()
+            timekeeper.take(outcome)
+    check(stop)
     return timekeeper.result()
 
 
 class _Timekeeper:
-    """The feed of a pass: warm-ups, then the start, then all jobs; the end when all are home.
+    """Gives the jobs of a pass to the engine, and takes its outcomes."""
 
-    The feed must not end before: workers would leave, and take their processor times along.
-    """
-
-    def __init__(
-        self,
-        course: Course,
-        flavors: Sequence[Flavor],
-        workers: int,
-        before: Callable[[], None],
-    ) -> None:
+    def __init__(self, course: Course, flavors: Sequence[Flavor], workers: int) -> None:
         self._course = course
         self._flavors = flavors
         self._workers = workers
-        self._before = before
         self._number = len(course.sources) * course.repeats
-        self._given = 0
-        self._warming = bool(course.warmups)
-        self._warmups_given = 0
-        self._warmups_home = 0
-        self._created_s = time.monotonic()
+        self._warmed_up = 0
         self._ready: set[int] = set()
-        self._home: list[tuple[int, Outcome]] = []
-        self._last_ns: dict[int, int] = defaultdict(int)
+        self._outcomes: list[Outcome] = []
+        self._last_ns: dict[int, int] = {}
         self._start_ns = self._end_ns = self._start_cpu_ns = self._end_cpu_ns = 0
 
-    def __iter__(self) -> _Timekeeper:
-        return self
+    def jobs(self, before: Callable[[], None]) -> Iterator[Job | None]:
+        """Yield the warm-ups, and all jobs from when these are done; end when all are done.
 
-    def __next__(self) -> Job | None:
-        if self._warming:
-            return self._warmup()
-        if self._given == self._number:
-            if len(self._home) == self._number:
-                raise StopIteration
-            return None
-        if not self._given:
-            self._before()
-            self._start_cpu_ns = self._cpu_ns()
-            self._start_ns = time.perf_counter_ns()
-        job_id = self._given
-        self._given += 1
-        copy, index = divmod(job_id, len(self._course.sources))
-        return job_of(self._course.sources[index], job_id, self._flavors, copy)
+        Not sooner: workers would leave, and take their processor times along.
+        """
+        given = 0
+        late_s = time.monotonic() + _READY_S
+        warmups = self._course.warmups
+        while warmups and len(self._ready) < self._workers and time.monotonic() < late_s:
+            if given - self._warmed_up < 2 * self._workers:
+                # numbered and named so that no job that counts meets its entries
+                number = self._number + given
+                yield job_of(warmups[given % len(warmups)], number, self._flavors, number)
+                given += 1
+            else:
+                yield None
+        while self._warmed_up < given:
+            yield None
+        before()
+        self._start_cpu_ns = self._cpu_ns()
+        self._start_ns = time.perf_counter_ns()
+        for job_id in range(self._number):
+            copy, index = divmod(job_id, len(self._course.sources))
+            yield job_of(self._course.sources[index], job_id, self._flavors, copy)
+        while len(self._outcomes) < self._number:
+            yield None
 
-    def _warmup(self) -> Job | None:
-        late = time.monotonic() - self._created_s > _READY_S
-        if len(self._ready) < self._workers and not late:
-            if self._warmups_given - self._warmups_home >= 2 * self._workers:
-                return None
-            number = self._warmups_given
-            self._warmups_given += 1
-            source = self._course.warmups[number % len(self._course.warmups)]
-            # numbered and named so that no job that counts meets its entries
-            return job_of(source, self._number + number, self._flavors, self._number + number)
-        self._warming = self._warmups_home < self._warmups_given
-        return None
-
-    def home(self, outcome: Outcome) -> None:
+    def take(self, outcome: Outcome) -> None:
         """Take note of an outcome."""
         if outcome.job_id >= self._number:
-            self._warmups_home += 1
+            self._warmed_up += 1
             self._ready.add(outcome.worker_pid)
             return
-        self._end_ns = time.perf_counter_ns()
-        self._last_ns[outcome.worker_pid] = self._end_ns
-        self._home.append((outcome.job_id % len(self._course.sources), outcome))
-        if len(self._home) == self._number:
+        self._end_ns = self._last_ns[outcome.worker_pid] = time.perf_counter_ns()
+        self._outcomes.append(outcome)
+        if len(self._outcomes) == self._number:
             self._end_cpu_ns = self._cpu_ns()
 
     def _cpu_ns(self) -> int:
@@ -199,17 +184,8 @@ class _Timekeeper:
             wall_ns=wall_ns,
             idle_ns=sum(idle_ns) // self._workers,
             cpu_ns=max(0, self._end_cpu_ns - self._start_cpu_ns),
-            outcomes=tuple(self._home),
+            outcomes=tuple(self._outcomes),
         )
-
-
-# --- The whole program as a user starts it, timed: interpreter, walk, workers, journal and exit
-
-
-#: How soon a request to stop is noticed.
-_ASK_EVERY_S = 0.05
-_ENDED_WELL = frozenset({ExitCode.DONE, ExitCode.SOME_FAILED})
-_TOLD_BYTES = 2000
 
 
 def run_s(
@@ -217,7 +193,7 @@ def run_s(
     folder: bytes,
     work: WorkConfig,
     engine: EngineConfig,
-    stop: BenchStop,
+    stop: RunStop,
 ) -> float:
     """Return the seconds of wall time `pregen run` takes for some sources, into an empty cache.
 
@@ -232,7 +208,7 @@ def run_s(
         BenchStoppedError: the user wants no more.
         PregenError: the program failed; the message holds its last words.
     """
-    stop.check()
+    check(stop)
     names = os.path.join(folder, b"sources")
     said = os.path.join(folder, b"said")
     with open(names, "xb") as file:
@@ -254,7 +230,7 @@ def run_s(
             start_new_session=True,  # Ctrl-C is for the bench, which ends it
         )
         ended_ns = _wait(process, stop)
-    stop.check()
+    check(stop)
     if process.returncode not in _ENDED_WELL:
         with open(said, "rb") as file:
             words = file.read()[-_TOLD_BYTES:].decode(errors="replace").strip()
@@ -262,7 +238,7 @@ def run_s(
     return (ended_ns - begun_ns) / 1e9
 
 
-def _wait(process: subprocess.Popen[bytes], stop: BenchStop) -> int:
+def _wait(process: subprocess.Popen[bytes], stop: RunStop) -> int:
     """Wait for the end; return when that was. A stop kills the program and all its workers."""
     ended_ns: list[int] = []
 
@@ -274,7 +250,7 @@ def _wait(process: subprocess.Popen[bytes], stop: BenchStop) -> int:
     waiter = threading.Thread(target=wait, name="pregen-bench-wait", daemon=True)
     waiter.start()
     try:
-        while waiter.is_alive() and not stop.level:
+        while waiter.is_alive() and not stop.is_set():
             waiter.join(_ASK_EVERY_S)
     finally:
         if waiter.is_alive():

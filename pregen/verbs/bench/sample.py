@@ -7,6 +7,7 @@ A source's place in the draw depends on the seed and its path alone, not on the 
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -85,47 +86,26 @@ def stratum_of(source: Source) -> Stratum:
     return Stratum(text if telling else "", -(-bits // _SIZE_CLASS_BITS))
 
 
-class Draw:
-    """Takes the sources of a walk one by one; holds a bounded number of each stratum."""
-
-    def __init__(self, limit: int, seed: int) -> None:
-        self._limit = limit
-        self._seed = seed
-        self._key = b"%d" % seed
-        self._totals: dict[Stratum, Totals] = {}
-        self._kept: dict[Stratum, list[tuple[int, Source]]] = {}
-
-    def add(self, source: Source) -> None:
-        """Count a source, and keep it if it comes early in the draw."""
-        stratum = stratum_of(source)
-        count, size_bytes = self._totals.get(stratum, Totals())
-        self._totals[stratum] = Totals(count + 1, size_bytes + source.size_bytes)
-        digest = blake2b(source.path, digest_size=8, key=self._key).digest()
-        # a heap's first is its smallest: negated, the one that comes last in the draw
-        place = -int.from_bytes(digest, "big"), source
-        kept = self._kept.setdefault(stratum, [])
-        if len(kept) < self._limit:
-            heapq.heappush(kept, place)
-        else:
-            heapq.heappushpop(kept, place)
-
-    def result(self) -> Sample:
-        """Return the sample."""
-        seats = allocate(self._totals, self._limit)
-        chosen = [
-            source
-            for stratum, kept in self._kept.items()
-            for _, source in heapq.nlargest(seats[stratum], kept)
-        ]
-        return Sample(tuple(sorted(chosen)), self._totals, self._seed)
-
-
 def draw(sources: Iterable[Source], limit: int, seed: int) -> Sample:
-    """Return a sample of at most `limit` sources."""
-    drawing = Draw(limit, seed)
+    """Return a sample of at most `limit` sources, drawn without holding them all."""
+    library: dict[Stratum, Totals] = {}
+    kept: defaultdict[Stratum, list[tuple[int, Source]]] = defaultdict(list)
     for source in sources:
-        drawing.add(source)
-    return drawing.result()
+        stratum = stratum_of(source)
+        count, size_bytes = library.get(stratum, Totals())
+        library[stratum] = Totals(count + 1, size_bytes + source.size_bytes)
+        digest = blake2b(source.path, digest_size=8, key=b"%d" % seed).digest()
+        # a heap's first is its smallest: negated, the one that comes last in the draw
+        heapq.heappush(kept[stratum], (-int.from_bytes(digest, "big"), source))
+        if len(kept[stratum]) > limit:
+            heapq.heappop(kept[stratum])
+    seats = allocate(library, limit)
+    chosen = [
+        source
+        for stratum, heap in kept.items()
+        for _, source in heapq.nlargest(seats[stratum], heap)
+    ]
+    return Sample(tuple(sorted(chosen)), library, seed)
 
 
 def allocate(library: Mapping[Stratum, Totals], limit: int) -> dict[Stratum, int]:

@@ -1,16 +1,20 @@
-"""What a pass over the sample says: costs, speeds, stages, limits. Pure arithmetic."""
+"""What passes over the sample say: costs, speeds, limits, and what the library would take.
+
+Pure arithmetic.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from enum import Enum
+from statistics import fmean, variance
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.model import Stages
+from pregen.verbs.bench.result import Estimate, Group, Limit, ScalingStep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pregen.model import Outcome
     from pregen.verbs.bench.sample import Stratum, Totals
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 BUSY_SHARE = 0.85
 #: Cold runs vary by a few percent; a slow-down below this says nothing.
 COLD_SLOWDOWN = 1.10
+#: Two standard errors: the truth lies within in 19 of 20 samples.
+_ERRORS = 2.0
 
 
 class Pass(NamedTuple):
@@ -34,14 +40,7 @@ class Pass(NamedTuple):
     small sample, which a large library does not have."""
     cpu_ns: int
     """Processor time of the workers and of the program meanwhile."""
-    outcomes: tuple[tuple[int, Outcome], ...]
-    """With the index of the source."""
-
-    def renumbered(self, indices: Sequence[int]) -> Pass:
-        """Return the same pass, over sources that go by other indices elsewhere."""
-        return self._replace(
-            outcomes=tuple((indices[index], outcome) for index, outcome in self.outcomes)
-        )
+    outcomes: tuple[Outcome, ...]
 
     @property
     def loaded_ns(self) -> int:
@@ -54,126 +53,64 @@ class Pass(NamedTuple):
         return self.cpu_ns / max(1, self.workers * self.loaded_ns)
 
 
-def costs_s(done: Pass) -> dict[int, float]:
-    """Return the worker-seconds each source takes, by index, with its share of the engine's work.
+def costs_s(done: Pass) -> dict[bytes, float]:
+    """Return the worker-seconds each source takes, by path, with its share of the engine's work.
 
     They add up to all the time the workers had: what no stage accounts for (opening, messages,
     waiting for the next job) is shared out evenly.
     """
-    spent_ns: dict[int, int] = defaultdict(int)
-    times: dict[int, int] = defaultdict(int)
-    for index, outcome in done.outcomes:
-        spent_ns[index] += outcome.stages.total_ns
-        times[index] += 1
+    spent_ns: defaultdict[bytes, list[int]] = defaultdict(list)
+    for outcome in done.outcomes:
+        spent_ns[outcome.path].append(outcome.stages.total_ns)
     each_ns = rest_ns(done)
-    return {index: (spent_ns[index] / times[index] + each_ns) / 1e9 for index in spent_ns}
+    return {path: (fmean(times_ns) + each_ns) / 1e9 for path, times_ns in spent_ns.items()}
 
 
 def rest_ns(done: Pass) -> float:
     """Return the workers' time that no stage accounts for, mean of a job."""
-    staged_ns = sum(outcome.stages.total_ns for _, outcome in done.outcomes)
+    staged_ns = sum(outcome.stages.total_ns for outcome in done.outcomes)
     spare_ns = done.workers * done.loaded_ns - staged_ns
     return max(0.0, spare_ns / max(1, len(done.outcomes)))
 
 
-def firsts(done: Pass) -> dict[int, Outcome]:
-    """Return one outcome for each source."""
-    found: dict[int, Outcome] = {}
-    for index, outcome in done.outcomes:
-        found.setdefault(index, outcome)
-    return found
-
-
-class Group(NamedTuple):
-    """The pictures that one loader made of one format."""
-
-    loader: str
-    mime: str
-    pictures: int
-    worker_s: float
-    """Worker-seconds for all of them."""
-    workers: int
-    stages: Stages
-    """Mean for a picture."""
-    pixels: int
-    """Of all originals together."""
-    bytes_read: int
-
-    @property
-    def picture_s(self) -> float:
-        """Worker-seconds for one."""
-        return self.worker_s / max(1, self.pictures)
-
-    @property
-    def wall_s(self) -> float:
-        """Wall time for all of them with every worker busy."""
-        return max(1e-9, self.worker_s / self.workers)
-
-    @property
-    def images_per_s(self) -> float:
-        """With every worker busy."""
-        return self.pictures / self.wall_s
-
-    @property
-    def pixels_per_s(self) -> float:
-        """Likewise; pixels of the originals."""
-        return self.pixels / self.wall_s
-
-    @property
-    def bytes_per_s(self) -> float:
-        """Likewise; bytes read."""
-        return self.bytes_read / self.wall_s
-
-
 def groups(done: Pass) -> tuple[Group, ...]:
     """Return what each loader took for each format, most worker-seconds first."""
-    costs = costs_s(done)
-    members: dict[tuple[str, str], list[tuple[int, Outcome]]] = defaultdict(list)
-    for index, outcome in done.outcomes:
+    members: defaultdict[tuple[str, str], list[Outcome]] = defaultdict(list)
+    for outcome in done.outcomes:
         if outcome.loader:
-            members[outcome.loader, outcome.mime].append((index, outcome))
-    found = [
-        _group(loader, mime, each, costs, done.workers) for (loader, mime), each in members.items()
-    ]
-    return tuple(sorted(found, key=lambda group: -group.worker_s))
+            members[outcome.loader, outcome.mime].append(outcome)
+    found = [_group(loader, mime, each, done) for (loader, mime), each in members.items()]
+    return tuple(sorted(found, key=lambda group: -group.picture_s * group.pictures))
 
 
 def overall(done: Pass) -> Group:
     """Return the same for all pictures together."""
-    pictures = [(index, outcome) for index, outcome in done.outcomes if outcome.loader]
-    return _group("", "", pictures, costs_s(done), done.workers)
+    return _group("", "", [outcome for outcome in done.outcomes if outcome.loader], done)
 
 
-def _group(
-    loader: str,
-    mime: str,
-    members: Sequence[tuple[int, Outcome]],
-    costs: Mapping[int, float],
-    workers: int,
-) -> Group:
+def _group(loader: str, mime: str, members: Sequence[Outcome], done: Pass) -> Group:
     """Of sources done several times, each counts once."""
-    once = dict(members)
-    number = max(1, len(members))
-    sums = [sum(column) for column in zip(*(outcome.stages for _, outcome in members), strict=True)]
+    costs = costs_s(done)
+    once = {outcome.path: outcome for outcome in members}
+    worker_s = sum(costs[path] for path in once)
+    wall_s = max(1e-9, worker_s / done.workers)
+    pixels = sum(outcome.width_px * outcome.height_px for outcome in once.values())
+    means_ns = [
+        fmean(spent_ns) for spent_ns in zip(*(each.stages for each in members), strict=True)
+    ]
     return Group(
         loader=loader,
         mime=mime,
         pictures=len(once),
-        worker_s=sum(costs[index] for index in once),
-        workers=workers,
-        stages=Stages(*(round(total / number) for total in sums)),
-        pixels=sum(outcome.width_px * outcome.height_px for outcome in once.values()),
-        bytes_read=sum(outcome.bytes_read for outcome in once.values()),
+        images_per_s=len(once) / wall_s,
+        pixels_per_s=round(pixels / wall_s),
+        bytes_per_s=round(sum(outcome.bytes_read for outcome in once.values()) / wall_s),
+        picture_s=worker_s / max(1, len(once)),
+        stages_s={
+            name.removesuffix("_ns"): mean_ns / 1e9
+            for name, mean_ns in zip(Stages._fields, means_ns or Stages(), strict=True)
+        },
     )
-
-
-class ScalingStep(NamedTuple):
-    """What a number of workers achieves."""
-
-    workers: int
-    images_per_s: float
-    efficiency: float
-    """Speed of one worker of these, as a share of that of a worker alone."""
 
 
 def scaling(passes: Sequence[Pass], images_per_s: float) -> tuple[ScalingStep, ...]:
@@ -183,7 +120,7 @@ def scaling(passes: Sequence[Pass], images_per_s: float) -> tuple[ScalingStep, .
     """
     costs = [costs_s(done) for done in passes]
     shared = set.intersection(*(set(each) for each in costs))
-    sums = [sum(each[index] for index in shared) for each in costs]
+    sums = [sum(each[path] for path in shared) for each in costs]
     all_workers = passes[-1].workers
     return tuple(
         ScalingStep(
@@ -193,15 +130,6 @@ def scaling(passes: Sequence[Pass], images_per_s: float) -> tuple[ScalingStep, .
         )
         for done, total in zip(passes, sums, strict=True)
     )
-
-
-class Limit(Enum):
-    """What would have to be faster for the run to be faster."""
-
-    CPU = "cpu"
-    DISK = "disk"
-    BOTH = "both"
-    """Both take turns: neither alone would help much."""
 
 
 def limit(slowdown: float, warm_cpu_share: float, cold_cpu_share: float) -> Limit:
@@ -222,51 +150,12 @@ def limit(slowdown: float, warm_cpu_share: float, cold_cpu_share: float) -> Limi
     return Limit.DISK if busy < BUSY_SHARE / 2 else Limit.BOTH
 
 
-def median(values: Iterable[float]) -> float:
-    """Return the middle value; 0 when there is none."""
-    ordered = sorted(values)
-    if not ordered:
-        return 0.0
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
-# --- What the whole library would take, from what its sample took. Pure arithmetic
-#
-#     time = start-up + (run over the sample - start-up - tail) x library / sample + tail
-#
-# The run over the sample is one of the whole program, so walk, journal and display are in it, and
-# when the sample is the library, the prediction is that run. `library / sample` is a ratio of
-# worker-seconds: for every stratum the number of sources times the mean of those measured. The
-# tail, in which the last workers finish, comes once however large the library is.
-
-
-#: Two standard errors: the truth lies within in 19 of 20 samples.
-_ERRORS = 2.0
-
-
 class Measured(NamedTuple):
     """A number measured on one source of the sample."""
 
     stratum: Stratum
     size_bytes: int
     value: float
-
-
-class Estimate(NamedTuple):
-    """A sum over the whole library."""
-
-    total: float
-    spread: float
-    """The true sum is within `total` plus or minus this, most likely; 0 when all was measured."""
-
-
-class WholeRun(NamedTuple):
-    """The whole program over the sample, with all workers. Seconds of wall time."""
-
-    wall_s: float
-    startup_s: float
-    tail_s: float
 
 
 def estimate(library: Mapping[Stratum, Totals], measured: Sequence[Measured]) -> Estimate:
@@ -277,29 +166,26 @@ def estimate(library: Mapping[Stratum, Totals], measured: Sequence[Measured]) ->
     members: dict[Stratum, list[Measured]] = defaultdict(list)
     for one in measured:
         members[one.stratum].append(one)
-    total = variance = 0.0
+    total = doubt = 0.0
     for stratum, there in library.items():
         drawn = members.get(stratum)
         if drawn is None:
             total += there.size_bytes * _per_byte(stratum, measured)
             continue
         values = [one.value for one in drawn]
-        mean = math.fsum(values) / len(values)
-        total += there.sources * mean
-        variance += _variance(values, mean, there.sources)
-    return Estimate(total, _ERRORS * math.sqrt(variance))
+        total += there.sources * fmean(values)
+        doubt += _sum_variance(values, there.sources)
+    return Estimate(total, _ERRORS * math.sqrt(doubt))
 
 
-def _variance(values: Sequence[float], mean: float, sources: int) -> float:
+def _sum_variance(values: Sequence[float], sources: int) -> float:
     """Variance of a stratum's sum, drawn without putting back."""
-    number = len(values)
-    left = sources - number
+    left = sources - len(values)
     if left <= 0:
         return 0.0
-    if number == 1:
-        return (left * mean) ** 2  # nothing is known: as if every other one might cost twice
-    spread = math.fsum((value - mean) ** 2 for value in values) / (number - 1)
-    return sources * left * spread / number
+    if len(values) == 1:
+        return (left * values[0]) ** 2  # nothing is known: as if every other might cost twice
+    return sources * left * variance(values) / len(values)
 
 
 def _per_byte(stratum: Stratum, measured: Sequence[Measured]) -> float:
@@ -308,10 +194,22 @@ def _per_byte(stratum: Stratum, measured: Sequence[Measured]) -> float:
     return math.fsum(one.value for one in alike) / max(1, size_bytes)
 
 
+class WholeRun(NamedTuple):
+    """The whole program over the sample, with all workers. Seconds of wall time."""
+
+    wall_s: float
+    startup_s: float
+    tail_s: float
+
+
 def library_s(
     run: WholeRun, sample_cost_s: float, library: Estimate, slowdown: float = 1.0
 ) -> Estimate:
     """Return the seconds a run over the library takes, start-up included.
+
+    `run` is one of the whole program, so walk, journal and display are in it, and when the sample
+    is the library, the prediction is that run. Worker-seconds say how often the work of the sample
+    is done again; start-up and tail, in which the last workers finish, come once.
 
     Args:
         run: of the program over the sample, warm.
@@ -322,5 +220,5 @@ def library_s(
     tail_s = min(run.tail_s, max(0.0, run.wall_s - run.startup_s))
     work_s = max(0.0, run.wall_s - run.startup_s - tail_s) * max(1.0, slowdown)
     scale = library.total / max(sample_cost_s, 1e-9)
-    spread = library.spread / max(sample_cost_s, 1e-9)
+    spread = library.plus_minus / max(sample_cost_s, 1e-9)
     return Estimate(run.startup_s + work_s * scale + tail_s * max(1.0, slowdown), work_s * spread)

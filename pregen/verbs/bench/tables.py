@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.display import text
 from pregen.display.text import printable, shown
-from pregen.display.words import WORDS
-from pregen.model import Stages
-from pregen.verbs.bench import record
-from pregen.verbs.bench.stats import BUSY_SHARE, Limit
+from pregen.display.words import label
+from pregen.installation import install_command
+from pregen.verbs.bench import comparison
+from pregen.verbs.bench.result import Limit
+from pregen.verbs.bench.stats import BUSY_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pregen.verbs.bench.model import Contest, Floor, Result
-    from pregen.verbs.bench.record import Record
-    from pregen.verbs.bench.stats import Estimate, Group
+    from pregen.display.records import Record
+    from pregen.verbs.bench.result import BenchResult, Contest, Estimate, Floor, Group
 
 #: More failures than this are for `--json`.
 _FAILURES_SHOWN = 20
@@ -41,43 +41,42 @@ class Table(NamedTuple):
     """Lines below the rows."""
 
 
-def tables(result: Result) -> Iterator[Table]:
+def tables(result: BenchResult) -> Iterator[Table]:
     """Yield all that a person is told."""
     yield _about(result)
     yield _speeds(result)
     yield _stages(result)
-    if result.contest:
-        yield _contest(result.contest, result.floor)
+    if result.decoders:
+        yield _contest(result.decoders, result.floor)
     yield _scaling(result)
     yield _prediction(result)
-    troubles = _troubles(result)
-    if troubles.notes:
-        yield troubles
+    notes = tuple(_troubles(result))
+    if notes:
+        yield Table("Not measured", notes=notes)
 
 
-def comparison(old: Record, new: Record) -> Table:
+def compared(old: Record, new: Record) -> Table:
     """Return old numbers against new ones."""
     rows = tuple(
         (row.name, text.number(row.old), text.number(row.new), f"{row.ratio:.2f}", _verdict(row))
-        for row in record.rows(old, new)
+        for row in comparison.rows(old, new)
     )
-    warnings = tuple(f"not the same {printable(warning)}" for warning in record.warnings(old, new))
+    warnings = tuple(f"not the same {printable(each)}" for each in comparison.warnings(old, new))
     return Table("Compared", ("", "old", "new", "ratio", ""), rows, warnings)
 
 
-def _verdict(row: record.Row) -> str:
-    if abs(row.gain - 1) < record.SAME:
+def _verdict(row: comparison.Row) -> str:
+    if abs(row.gain - 1) < comparison.SAME:
         return ""
     return "better" if row.gain > 1 else "worse"
 
 
-def _about(result: Result) -> Table:
-    sample, machine = result.sample, result.machine
-    roots = ", ".join(shown(root) for root in result.config.walk.roots)
-    drawn = "all of them" if sample.covers else f"a sample of {text.count(len(sample.sources))}"
-    total = sample.total
+def _about(result: BenchResult) -> Table:
+    sample, library, machine = result.sample, result.library, result.machine
+    roots = ", ".join(shown(root) for root in result.roots)
+    drawn = "all of them" if sample.covers else f"a sample of {text.count(sample.sources)}"
     return Table(
-        f"{roots}: {text.plural(total.sources, 'file')}, {text.size(total.size_bytes)}",
+        f"{roots}: {text.plural(library.sources, 'file')}, {text.size(library.bytes)}",
         notes=(
             f"measured {drawn}; pregen {machine.pregen}, Python {machine.python}",
             f"{printable(machine.cpu)}, {text.plural(machine.cores, 'core')}",
@@ -85,58 +84,52 @@ def _about(result: Result) -> Table:
     )
 
 
-def _speeds(result: Result) -> Table:
-    rows = [("all", result.warm), *((_label(group), group) for group in result.groups)]
-    workers = text.plural(result.config.engine.workers, "worker")
-    cold = result.cold
-    notes = []
-    if cold.resident_share > _STAYED:
-        notes.append(
-            f"This file system kept {cold.resident_share:.0%} of the files in memory although "
-            "asked not to: cold is not quite cold."
+def _speeds(result: BenchResult) -> Table:
+    groups = [("all", result.warm.group), *_labelled(result), ("all, cold", result.cold.group)]
+    rows = tuple(
+        (
+            name,
+            text.count(group.pictures),
+            text.number(group.images_per_s),
+            text.number(group.pixels_per_s / 1e6),
+            text.number(group.bytes_per_s / 1e6),
+            _ms(group.picture_s),
         )
+        for name, group in groups
+    )
+    workers = text.plural(result.settings.workers, "worker")
+    stayed = (
+        f"This file system kept {result.cold.resident_share:.0%} of the files in memory although "
+        "asked not to: cold is not quite cold."
+    )
     return Table(
         f"Speed, {workers}",
         ("", "pictures", "images/s", "Mpx/s", "MB/s", "ms each"),
-        (
-            *(_speed_row(name, group) for name, group in rows),
-            _speed_row("all, cold", cold.group),
-        ),
-        tuple(notes),
+        rows,
+        (stayed,) if result.cold.resident_share > _STAYED else (),
     )
 
 
-def _speed_row(name: str, group: Group) -> tuple[str, ...]:
-    return (
-        name,
-        text.count(group.pictures),
-        text.number(group.images_per_s),
-        text.number(group.pixels_per_s / 1e6),
-        text.number(group.bytes_per_s / 1e6),
-        _ms(group.picture_s),
-    )
-
-
-def _label(group: Group) -> str:
-    return f"{group.loader} {printable(group.mime.rpartition('/')[2].removeprefix('x-'))}"
-
-
-def _stages(result: Result) -> Table:
-    named = [
-        *((_label(group), group) for group in result.groups),
-        ("all", result.warm),
-        ("all, cold", result.cold.group),
+def _labelled(result: BenchResult) -> list[tuple[str, Group]]:
+    return [
+        (f"{group.loader} {printable(group.mime.rpartition('/')[2].removeprefix('x-'))}", group)
+        for group in result.loaders
     ]
-    if len(result.groups) == 1:
-        del named[1]  # it would say the same
-    columns = tuple(field.removesuffix("_ns") for field in Stages._fields)
+
+
+def _stages(result: BenchResult) -> Table:
+    named = _labelled(result)
+    if len(named) != 1:  # else it would say the same
+        named.append(("all", result.warm.group))
+    named.append(("all, cold", result.cold.group))
     rows = tuple((name, *_shares(group)) for name, group in named)
-    return Table("Stages, ms of a picture and share", ("", *columns, "rest"), rows)
+    columns = ("", *result.warm.group.stages_s, "rest")
+    return Table("Stages, ms of a picture and share", columns, rows)
 
 
 def _shares(group: Group) -> Iterator[str]:
     """Yield a cell for each stage, and one for all that is none: opening, messages, waiting."""
-    spent_s = [spent_ns / 1e9 for spent_ns in group.stages]
+    spent_s = list(group.stages_s.values())
     spent_s.append(max(0.0, group.picture_s - sum(spent_s)))
     total_s = max(sum(spent_s), 1e-9)
     for each_s in spent_s:
@@ -144,29 +137,26 @@ def _shares(group: Group) -> Iterator[str]:
 
 
 def _contest(contest: Contest, floor: Floor | None) -> Table:
-    rows = [
-        (one.name, _ms(one.decode_s), _ms(one.total_s), f"{one.ratio:.2f}")
-        for one in contest.decodings
-    ]
-    notes = []
+    notes: tuple[str, ...] = ()
     if floor is not None:
-        notes.append(
-            f"With all workers the floor (libjpeg-turbo's reduced decode, nothing else) takes "
-            f"{_ms(floor.floor_s)} ms,"
+        floor_ms, run_ms = _ms(floor.floor_s), _ms(floor.picture_s)
+        decode = "the floor (libjpeg-turbo's reduced decode, nothing else)"
+        notes = (
+            f"With all workers {decode} takes {floor_ms} ms,",
+            f"all that a run does takes {run_ms} ms: {floor.ratio:.2f} times the floor.",
         )
-        notes.append(
-            f"all that a run does takes {_ms(floor.run_s)} ms: {floor.ratio:.2f} times the floor."
-        )
-    pictures = text.plural(contest.pictures, "same JPEG")
     return Table(
-        f"Decoders, 1 worker, {pictures}",
+        f"Decoders, 1 worker, {text.plural(contest.pictures, 'same JPEG')}",
         ("", "read+decode ms", "all ms", "ratio"),
-        tuple(rows),
-        tuple(notes),
+        tuple(
+            (one.name, _ms(one.decode_s), _ms(one.picture_s), f"{one.ratio:.2f}")
+            for one in contest.each
+        ),
+        notes,
     )
 
 
-def _scaling(result: Result) -> Table:
+def _scaling(result: BenchResult) -> Table:
     rows = tuple(
         (
             text.plural(step.workers, "worker"),
@@ -176,41 +166,41 @@ def _scaling(result: Result) -> Table:
         )
         for step in result.scaling
     )
-    cold = result.cold
-    warm_share, cold_share = min(1.0, result.warm_cpu_share), min(1.0, cold.cpu_share)
+    warm, cold = result.warm, result.cold
+    warm_share, cold_share = min(1.0, warm.cpu_share), min(1.0, cold.cpu_share)
     notes = [
         f"Workers spent {warm_share:.0%} of the time on the processor warm, {cold_share:.0%} cold.",
         f"Cold takes {cold.slowdown:.2f} times as long as warm. {_LIMITS[result.limit]}",
     ]
-    if result.warm_cpu_share < BUSY_SHARE:
+    if warm.cpu_share < BUSY_SHARE:
         notes.append("Even warm they waited: for the cache's disk, or for other programs.")
     return Table("Scaling", ("", "images/s", "speed-up", "efficiency"), rows, tuple(notes))
 
 
-def _prediction(result: Result) -> Table:
+def _prediction(result: BenchResult) -> Table:
     found = result.prediction
-    space = found.space
-    need = space.disk_bytes.total
-    entries = text.plural(round(space.entries.total), "entry needs", "entries need")
-    free = text.size(space.free_bytes)
-    notes = [f"{entries} {_about_bytes(space.disk_bytes)} of the cache's disk; {free} are free."]
-    if need > space.free_bytes:
+    need = found.disk_bytes
+    entries = text.plural(round(found.entries.total), "entry needs", "entries need")
+    room = f"{'about ' if need.plus_minus else ''}{text.size(need.total)}"
+    free = text.size(found.free_bytes)
+    notes = [f"{entries} {room} of the cache's disk; {free} are free."]
+    if need.total > found.free_bytes:
         notes.append("That is too little: free some, or move the cache with XDG_CACHE_HOME.")
     return Table(
         "A run over all of it, into an empty cache",
         ("", "time", "give or take", "images/s"),
         (
-            ("files in memory", *_times(found.warm_s, result)),
-            ("files on disk", *_times(found.cold_s, result)),
+            ("files in memory", *_times(found.warm, result)),
+            ("files on disk", *_times(found.cold, result)),
             ("start-up, in both", text.duration(found.startup_s), "", ""),
         ),
         tuple(notes),
     )
 
 
-def _times(found: Estimate, result: Result) -> tuple[str, str, str]:
-    share = found.spread / max(found.total, 1e-9)
-    made = result.prediction.space.entries.total / len(result.config.work.flavors)
+def _times(found: Estimate, result: BenchResult) -> tuple[str, str, str]:
+    share = found.plus_minus / max(found.total, 1e-9)
+    made = result.prediction.entries.total / len(result.settings.flavors)
     return (
         text.duration(found.total),
         "" if result.sample.covers else f"{share:.0%}",
@@ -218,29 +208,26 @@ def _times(found: Estimate, result: Result) -> tuple[str, str, str]:
     )
 
 
-def _about_bytes(found: Estimate) -> str:
-    return f"{'about ' if found.spread else ''}{text.size(found.total)}"
-
-
-def _troubles(result: Result) -> Table:
-    notes = []
-    if result.extras:
-        each = ", ".join(f"{text.count(n)} {name}" for name, n in sorted(result.extras.items()))
-        notes.append(f"waiting for an extra: {each}; get it with: {printable(result.install)}")
-    others = Counter(one.kind for one in result.failures)
-    if others:
-        each = ", ".join(f"{text.count(n)} {WORDS[kind].label}" for kind, n in others.items())
-        notes.append(f"came to nothing: {each}")
-    notes += [
-        f"  {shown(one.path)}: {printable(one.message)}"
-        for one in result.failures[:_FAILURES_SHOWN]
-    ]
-    hidden = len(result.failures) - _FAILURES_SHOWN
+def _troubles(result: BenchResult) -> Iterator[str]:
+    sample = result.sample
+    if sample.needs_extra:
+        each = ", ".join(
+            f"{text.count(n)} {name}" for name, n in sorted(sample.needs_extra.items())
+        )
+        install = printable(install_command(sample.needs_extra))
+        yield f"waiting for an extra: {each}; get it with: {install}"
+    kinds = Counter(one.kind for one in sample.failures)
+    if kinds:
+        each = ", ".join(f"{text.count(n)} {label(kind)}" for kind, n in kinds.items())
+        yield f"came to nothing: {each}"
+    for one in sample.failures[:_FAILURES_SHOWN]:
+        yield f"  {shown(one.path)}: {printable(one.message)}"
+    hidden = len(sample.failures) - _FAILURES_SHOWN
     if hidden > 0:
-        notes.append(f"  ... and {text.count(hidden)} more; --json lists all")
-    if result.unread:
-        notes.append(f"{text.plural(result.unread, 'folder or file')} could not be looked at")
-    return Table("Not measured", notes=tuple(notes))
+        yield f"  ... and {text.count(hidden)} more; --json lists all"
+    unreadable = result.library.unreadable
+    if unreadable:
+        yield f"{text.plural(unreadable, 'folder or file')} could not be looked at"
 
 
 def _ms(seconds: float) -> str:

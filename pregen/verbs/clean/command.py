@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -11,15 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import (
-    Command,
-    Option,
-    age_s,
-    print_lines,
-    print_record,
-    raw_bytes,
-    size_bytes,
-)
+from pregen.argument_types import age_s, raw_bytes, size_bytes
+from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
@@ -27,7 +19,7 @@ from pregen.errors import ExitCode, UsageError
 from pregen.options import option
 from pregen.session import Session, acquire, cache_option, mount_timeout_option
 from pregen.verbs.clean.cleaner import Cleaner, CleanTally
-from pregen.verbs.clean.selection import Area, CleanReason, Kept, Selection, area_of
+from pregen.verbs.clean.selection import CleanReason, Kept, Selection, area_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,78 +97,79 @@ clean = Command(
     "clean",
     callback=_clean,
     params=[
-        Option(["--missing"], is_flag=True, heading="Reasons", help="The original is gone."),
-        Option(
-            ["--stale"],
-            is_flag=True,
-            heading="Reasons",
-            help="The original has changed since. (`pregen run` makes such entries again.)",
+        *under(
+            "Reasons",
+            Option(["--missing"], is_flag=True, help="The original is gone."),
+            Option(
+                ["--stale"],
+                is_flag=True,
+                help="The original has changed since. (`pregen run` makes such entries again.)",
+            ),
+            Option(
+                ["--corrupt"],
+                is_flag=True,
+                help="It is not a PNG, is cut off, or does not say whose it is. Damage within the "
+                "picture is found by `pregen verify`.",
+            ),
+            Option(
+                ["--older-than", "older_than_s"],
+                metavar="TIME",
+                type=age_s,
+                help="Not used for this long, and its original cannot be looked up: other schemes "
+                "(http:, smb:, ...) and removable media. 30d, 4w, 12h.",
+            ),
+            Option(
+                ["--max-size", "max_size_bytes"],
+                metavar="SIZE",
+                type=size_bytes,
+                help="There is no room for it: the least recently used go until the whole cache "
+                "has at most this size. 2G, 500M.",
+            ),
         ),
-        Option(
-            ["--corrupt"],
-            is_flag=True,
-            heading="Reasons",
-            help="It is not a PNG, is cut off, or does not say whose it is. Damage within the "
-            "picture is found by `pregen verify`.",
+        *under(
+            "Limits",
+            Option(
+                ["--under"],
+                metavar="PATH",
+                type=raw_bytes,
+                multiple=True,
+                help="Only entries of files in this folder, or with URIs below this one; may be "
+                "repeated.",
+            ),
+            Option(
+                ["--not-under"],
+                metavar="PATH",
+                type=raw_bytes,
+                multiple=True,
+                help="Only entries of files elsewhere; may be repeated.",
+            ),
+            Option(
+                ["--local"],
+                is_flag=True,
+                help="Only entries of files on file systems of this machine.",
+            ),
+            Option(
+                ["--remote"],
+                is_flag=True,
+                help="Only entries of files that come over a network (NFS, SMB, sshfs, gvfs, ...).",
+            ),
+            Option(["--fail"], is_flag=True, help="Only fail records."),
+            Option(
+                ["--program", "programs"],
+                metavar="NAME",
+                multiple=True,
+                help="Only what was made by a program whose name begins like this; may be "
+                "repeated.",
+            ),
         ),
-        Option(
-            ["--older-than", "older_than_s"],
-            metavar="TIME",
-            type=age_s,
-            heading="Reasons",
-            help="Not used for this long, and its original cannot be looked up: other schemes "
-            "(http:, smb:, ...) and removable media. 30d, 4w, 12h.",
+        *under(
+            "How",
+            Option(["-y", "--yes"], is_flag=True, help="Delete without asking."),
+            option("dry-run", short="-n", help="Show what would go; delete nothing."),
+            cache_option(),
+            option("wait"),
+            mount_timeout_option(),
         ),
-        Option(
-            ["--max-size", "max_size_bytes"],
-            metavar="SIZE",
-            type=size_bytes,
-            heading="Reasons",
-            help="There is no room for it: the least recently used go until the whole cache has "
-            "at most this size. 2G, 500M.",
-        ),
-        Option(
-            ["--under"],
-            metavar="PATH",
-            type=raw_bytes,
-            multiple=True,
-            heading="Limits",
-            help="Only entries of files in this folder, or with URIs below this one; may be "
-            "repeated.",
-        ),
-        Option(
-            ["--not-under"],
-            metavar="PATH",
-            type=raw_bytes,
-            multiple=True,
-            heading="Limits",
-            help="Only entries of files elsewhere; may be repeated.",
-        ),
-        Option(
-            ["--local"],
-            is_flag=True,
-            heading="Limits",
-            help="Only entries of files on file systems of this machine.",
-        ),
-        Option(
-            ["--remote"],
-            is_flag=True,
-            heading="Limits",
-            help="Only entries of files that come over a network (NFS, SMB, sshfs, gvfs, ...).",
-        ),
-        Option(["--fail"], is_flag=True, heading="Limits", help="Only fail records."),
-        Option(
-            ["--program", "programs"],
-            metavar="NAME",
-            multiple=True,
-            heading="Limits",
-            help="Only what was made by a program whose name begins like this; may be repeated.",
-        ),
-        Option(["-y", "--yes"], is_flag=True, heading="How", help="Delete without asking."),
-        option("dry-run", short="-n", help="Show what would go; delete nothing."),
-        cache_option(heading="How"),
-        option("wait"),
-        mount_timeout_option("How"),
         option(
             "json",
             help="Write a JSON object per line: every entry that goes, a summary at the end.",
@@ -214,9 +207,6 @@ def _delete(session: Session, cleaner: Cleaner, plan: Plan, *, json: bool, verbo
         print_lines(result_lines(tally))
 
 
-_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
-
-
 def _selection(
     session: Session,
     *,
@@ -227,14 +217,9 @@ def _selection(
     **chosen: Any,
 ) -> Selection:
     """Return what the options choose; most are named as in a `Selection`."""
-
-    def area(text: bytes) -> Area:
-        """Return what a path or a URI names. Not looked up: the path may be on a dead share."""
-        return area_of(os.fsdecode(text)) if _URI.match(text) else Area(session.clean(text))
-
     return Selection(
-        under=tuple(map(area, under)),
-        not_under=tuple(map(area, not_under)),
+        under=tuple(area_named(text, session.clean) for text in under),
+        not_under=tuple(area_named(text, session.clean) for text in not_under),
         remote=remote if local or remote else None,
         **chosen,
     ).or_default()

@@ -7,9 +7,11 @@ place, and one whose original cannot be examined has no reason to go.
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.originals.mounts import is_below
 from pregen.originals.status import Original, OriginalState
@@ -18,6 +20,11 @@ from pregen.thumbspec.naming import made_by
 from pregen.thumbspec.pngtext import SOFTWARE, URI, PngHead
 from pregen.thumbspec.uri import path_from_uri
 from pregen.thumbspec.validity import contradiction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_URI: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
 class CleanReason(Enum):
@@ -76,11 +83,11 @@ class Area(NamedTuple):
     path: bytes | None
     uri: str = ""
 
-    def covers(self, facts: CleanFacts) -> bool:
-        """Tell whether an entry's original lies here."""
+    def covers(self, uri: str, path: bytes | None) -> bool:
+        """Tell whether an original lies here; its path is None when this machine has none of it."""
         if self.path is not None:
-            return facts.path is not None and is_below(facts.path, self.path)
-        return facts.uri == self.uri or facts.uri.startswith(self.uri.rstrip("/") + "/")
+            return path is not None and is_below(path, self.path)
+        return uri == self.uri or uri.startswith(self.uri.rstrip("/") + "/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,9 +181,9 @@ def is_within(facts: CleanFacts, original: Original, selection: Selection) -> bo
         return False
     if (selection.under or selection.not_under) and not facts.uri:
         return False
-    if selection.under and not any(area.covers(facts) for area in selection.under):
+    if selection.under and not any(area.covers(facts.uri, facts.path) for area in selection.under):
         return False
-    return not any(area.covers(facts) for area in selection.not_under)
+    return not any(area.covers(facts.uri, facts.path) for area in selection.not_under)
 
 
 def _is_stale(facts: CleanFacts, original: Original) -> bool:
@@ -206,3 +213,13 @@ def _is_old(facts: CleanFacts, original: Original, selection: Selection, now_ns:
 def area_of(uri: str) -> Area:
     """Return the area a URI names: a folder when it is one of this machine's files."""
     return Area(path_from_uri(uri), uri)
+
+
+def area_named(text: bytes, clean: Callable[[bytes], bytes]) -> Area:
+    """Return what a path or a URI names. Not looked up: the path may be on a dead share.
+
+    Args:
+        text: of the command line.
+        clean: makes a path absolute.
+    """
+    return area_of(os.fsdecode(text)) if _URI.match(text) else Area(clean(text))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import Command, print_lines, print_record, raw_bytes
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Command, print_lines, print_record, under
 from pregen.display.records import VERSION
 from pregen.errors import ExitCode
 from pregen.options import option
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pregen.verbs.doctor.findings import Finding
+
+_COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
 @click.pass_obj
@@ -39,9 +42,8 @@ def _doctor(session: Session, /, *, paths: tuple[bytes, ...], json: bool) -> Exi
     sick = any(finding.severity > Severity.NOTE for finding in findings)
     code = ExitCode.BAD_ENTRIES if sick else ExitCode.DONE
     if json:
-        for finding in findings:
-            print_record(finding_record(finding))
-        print_record(summary_record(findings, code))
+        for record in (*map(finding_record, findings), summary_record(findings, code)):
+            print_record(record)
     else:
         print_lines(finding_lines(findings))
     return code
@@ -52,19 +54,14 @@ doctor = Command(
     callback=_doctor,
     params=[
         click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1),
-        cache_option(heading="Options"),
-        option(
-            "json", heading="Options", help="Write a JSON object for each finding, and a last one."
+        *under(
+            "Options",
+            cache_option(),
+            option("json", help="Write a JSON object for each finding, and a last one."),
         ),
     ],
     help=_doctor.__doc__,
 )
-
-
-# --- Findings in words and as records. Pure
-
-
-_COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
@@ -89,11 +86,8 @@ def finding_record(finding: Finding) -> dict[str, Any]:
     return {
         "v": VERSION,
         "type": "finding",
+        **finding._asdict(),
         "severity": finding.severity.name.lower(),
-        "code": finding.code,
-        "about": finding.about,
-        "why": finding.why,
-        "mend": list(finding.mend),
     }
 
 

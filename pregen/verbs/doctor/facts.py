@@ -1,17 +1,57 @@
-"""What the rules want to know of a machine. Frozen values; nothing is read here."""
+"""What the rules want to know of a machine. Values; nothing is read here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 Setting = str | int | bool
 #: Effective values by schema and key, of the schemas that are installed.
 GSettings = Mapping[str, Mapping[str, Setting]]
 
-_NOTHING: Mapping[str, Mapping[str, Setting]] = MappingProxyType({})
+
+class GDesktop(NamedTuple):
+    """A desktop whose settings are GSettings."""
+
+    name: str
+    housekeeping: str
+    """Schema of what its settings daemon deletes from the cache."""
+    thumbnailers: str
+    """Schema of what makes thumbnails for it."""
+
+
+G_DESKTOPS: Final = (
+    GDesktop("GNOME", "org.gnome.desktop.thumbnail-cache", "org.gnome.desktop.thumbnailers"),
+    GDesktop(
+        "Cinnamon", "org.cinnamon.desktop.thumbnail-cache", "org.cinnamon.desktop.thumbnailers"
+    ),
+    GDesktop("MATE", "org.mate.thumbnail-cache", "org.mate.thumbnailers"),
+)
+
+
+class GFileManager(NamedTuple):
+    """A file manager whose settings are GSettings."""
+
+    name: str
+    schema: str
+    limit_unit_bytes: int
+    """Of `thumbnail-limit`."""
+
+
+G_FILE_MANAGERS: Final = (
+    GFileManager("GNOME Files", "org.gnome.nautilus.preferences", 1024 * 1024),
+    GFileManager("Nemo", "org.nemo.preferences", 1),
+    GFileManager("Caja", "org.mate.caja.preferences", 1),
+)
+#: What rules ask for.
+SCHEMAS: Final = frozenset(
+    {
+        *(desktop.housekeeping for desktop in G_DESKTOPS),
+        *(desktop.thumbnailers for desktop in G_DESKTOPS),
+        *(manager.schema for manager in G_FILE_MANAGERS),
+    }
+)
 
 
 class SeenSource(NamedTuple):
@@ -104,9 +144,9 @@ class Disk(NamedTuple):
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CacheFacts:
-    """The thumbnails directory in use."""
+    """The thumbnails directory in use; the reader adds up in it."""
 
     root: bytes
     uid: int
@@ -154,7 +194,7 @@ class MachineFacts:
 
     cache: CacheFacts
     home: bytes = b"/"
-    gsettings: GSettings = field(default_factory=lambda: _NOTHING)
+    gsettings: GSettings = field(default_factory=dict)
     kde: Kde | None = None
     thunar: Thunar | None = None
     tumbler: Tumbler | None = None

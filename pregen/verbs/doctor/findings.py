@@ -1,16 +1,27 @@
-"""What a rule has to say: how bad it is, why in one sentence, and the command that mends it."""
+"""What a rule has to say: how bad it is, why in one sentence, and the command that mends it.
+
+Also parts of sentences and of commands that several rules need, and how large a cache will be.
+"""
 
 from __future__ import annotations
 
 import os
 import shlex
 from enum import IntEnum
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from pregen.display.text import printable, shown
+from pregen.display.text import printable
 
 if TYPE_CHECKING:
     from pregen.verbs.doctor.facts import MachineFacts
+
+
+#: Of entries in `normal` and `large` together: 35,000 photos took 4.5 GB, the 352 of
+#: the README 45 MB.
+USUAL_BYTES_PER_SOURCE = 128_000
+#: A mean of fewer says little.
+_ENOUGH = 100
 
 
 class Severity(IntEnum):
@@ -38,26 +49,18 @@ class Finding(NamedTuple):
     """Commands for a shell, to be run in this order."""
 
 
-def worst_first(findings: list[Finding]) -> list[Finding]:
-    """Return them by severity; those of one severity stay in their order."""
-    return sorted(findings, key=lambda finding: -finding.severity)
+def _finding(severity: Severity, code: str, about: str, why: str, *mend: str) -> Finding:
+    return Finding(severity, code, about, why, mend)
 
 
-# --- Parts of sentences and of commands that several rules need
+problem = partial(_finding, Severity.PROBLEM)
+warning = partial(_finding, Severity.WARNING)
+note = partial(_finding, Severity.NOTE)
 
 
 def share(part: int, whole: int) -> str:
     """Return `all` or `12 %`."""
     return "all" if part == whole else f"{max(1, round(100 * part / whole))} %"
-
-
-def remote_example(facts: MachineFacts) -> str:
-    """Return how many of the known pictures are on network file systems; empty: none is known."""
-    remote = [source for source in facts.sources if source.remote]
-    if not remote:
-        return ""
-    folder = shown(remote[0].path.rpartition(b"/")[0] or b"/")
-    return f"{share(len(remote), len(facts.sources))} of your pictures are on a network: {folder}"
 
 
 def quoted(path: bytes) -> str:
@@ -72,29 +75,7 @@ def quoted(path: bytes) -> str:
     return f"$'{safe}'"
 
 
-# --- How large a cache will be
-
-
-#: Of entries in `normal` and `large` together: 35,000 photos took 4.5 GB (the issue), the 352 of
-#: the README 45 MB.
-USUAL_BYTES_PER_SOURCE = 128_000
-#: A mean of fewer says little.
-_ENOUGH = 100
-#: An entry is a file, and there are two flavors.
-INODES_PER_SOURCE = 2
-
-
 def bytes_per_source(facts: MachineFacts) -> float:
     """Return what the entries of a picture take, measured where there are enough of them."""
     cache = facts.cache
     return cache.size_bytes / cache.keys if cache.keys >= _ENOUGH else USUAL_BYTES_PER_SOURCE
-
-
-def expected_bytes(facts: MachineFacts) -> int:
-    """Return what the cache will hold once all known pictures have their entries."""
-    return max(facts.cache.size_bytes, round(facts.source_count * bytes_per_source(facts)))
-
-
-def missing_sources(facts: MachineFacts) -> int:
-    """Return for how many pictures there is room to be found still."""
-    return max(0, facts.source_count - facts.cache.keys)

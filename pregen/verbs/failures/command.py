@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import Command, Option, print_lines, print_record, raw_bytes
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
@@ -104,49 +105,49 @@ failures = Command(
     callback=_failures,
     params=[
         click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1),
-        Option(
-            ["--kind"],
-            type=click.Choice(GROUPS),
-            multiple=True,
-            metavar="KIND",
-            heading="Which",
-            help=f"Only failures of this kind; may be repeated. {', '.join(GROUPS)}.",
+        *under(
+            "Which",
+            Option(
+                ["--kind"],
+                type=click.Choice(GROUPS),
+                multiple=True,
+                metavar="KIND",
+                help=f"Only failures of this kind; may be repeated. {', '.join(GROUPS)}.",
+            ),
+            Option(
+                ["--program"],
+                metavar="NAME",
+                multiple=True,
+                help="Only files with a fail record of a program whose name begins like this.",
+            ),
         ),
-        Option(
-            ["--program"],
-            metavar="NAME",
-            multiple=True,
-            heading="Which",
-            help="Only files with a fail record of a program whose name begins like this.",
+        *under(
+            "What to do",
+            Option(
+                ["--retry"],
+                is_flag=True,
+                help="Try them again: a run over these files.",
+            ),
+            Option(
+                ["--forget"],
+                is_flag=True,
+                help="Delete what is remembered of them, pregen's fail records too, so that the "
+                "next run tries them. Records of other programs only with --program.",
+            ),
+            Option(
+                ["--paths", "only_paths"],
+                is_flag=True,
+                help="Write the paths alone, one per line.",
+            ),
+            Option(
+                ["-0", "--null"],
+                is_flag=True,
+                help="As --paths, with a zero byte after each.",
+            ),
+            cache_option(),
+            option("wait"),
+            mount_timeout_option(),
         ),
-        Option(
-            ["--retry"],
-            is_flag=True,
-            heading="What to do",
-            help="Try them again: a run over these files.",
-        ),
-        Option(
-            ["--forget"],
-            is_flag=True,
-            heading="What to do",
-            help="Delete what is remembered of them, pregen's fail records too, so that the next "
-            "run tries them. Records of other programs only with --program.",
-        ),
-        Option(
-            ["--paths", "only_paths"],
-            is_flag=True,
-            heading="What to do",
-            help="Write the paths alone, one per line.",
-        ),
-        Option(
-            ["-0", "--null"],
-            is_flag=True,
-            heading="What to do",
-            help="As --paths, with a zero byte after each.",
-        ),
-        cache_option(heading="What to do"),
-        option("wait", heading="What to do"),
-        mount_timeout_option("What to do"),
         option("json", help="Write a JSON object per line: failures, a summary."),
         option("verbose", help="Name all files, not some of each kind."),
     ],

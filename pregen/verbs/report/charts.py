@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from pregen.display.text import clock
 
-    from matplotlib.axes import Axes
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 #: No page is likely to have these of its own.
 _INK: Final = "#0a0b0c"
@@ -48,10 +48,9 @@ _STYLE: Final[dict[Any, Any]] = {
     "legend.frameon": False,
 }
 _WIDTH_IN: Final = 6.4
-_PROLOGUE: Final = re.compile(r"\A.*?(?=<svg)", re.DOTALL)
+#: With what stands before it. The page says how large a chart is, so that its size goes.
+_OPENING: Final = re.compile(r'\A.*?<svg[^>]*(viewBox="[^"]*")[^>]*>', re.DOTALL)
 _METADATA: Final = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
-_SIZE: Final = re.compile(r'(<svg[^>]*?) width="[^"]*"')
-_HEIGHT: Final = re.compile(r'(<svg[^>]*?) height="[^"]*"')
 
 
 class Series(NamedTuple):
@@ -72,7 +71,7 @@ def over_time(seconds: Sequence[float], images: Series, megabytes: Series) -> st
             axis.set_ylabel(series.name)
             axis.set_ylim(bottom=0)
         axes[-1].set_xlabel("time since the start")
-        axes[-1].xaxis.set_major_formatter(lambda value, _position: _clock(value))
+        axes[-1].xaxis.set_major_formatter(lambda value, _position: clock(round(value)))
         return _svg(figure, "images and megabytes a second over time")
 
 
@@ -91,30 +90,24 @@ def stacked(rows: Sequence[str], parts: Sequence[Series], unit: str, title: str)
                 axis.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=10)
             left = [before + value for before, value in zip(left, part.values, strict=True)]
         axis.margins(x=0.12)
-        _rows(axis, rows, unit)
+        axis.set_yticks(places, rows, parse_math=False)
+        axis.grid(visible=False, axis="y")
+        axis.set_xlabel(unit)
         if len(parts) > 1:
             figure.legend(loc="outside upper left", ncols=len(parts), fontsize=10)
         return _svg(figure, title)
 
 
-def _rows(axis: Axes, rows: Sequence[str], unit: str) -> None:
-    axis.set_yticks(range(len(rows) - 1, -1, -1), rows, parse_math=False)
-    axis.grid(visible=False, axis="y")
-    axis.set_xlabel(unit)
+def bars(values: Mapping[str, float], unit: str, title: str) -> str:
+    """Draw one bar for each name."""
+    return stacked(list(values), [Series("", list(values.values()))], unit, title)
 
 
 def _svg(figure: Figure, title: str) -> str:
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    text = _METADATA.sub("", _PROLOGUE.sub("", out.getvalue()), count=1)
-    text = _HEIGHT.sub(r"\1", _SIZE.sub(r"\1", text, count=1), count=1)
+    opening = rf'<svg role="img" aria-label="{title}" \1>'
+    drawn = _METADATA.sub("", _OPENING.sub(opening, out.getvalue(), count=1), count=1)
     for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, variable)
-    label = f'<svg role="img" aria-label="{title}"'
-    return text.replace("<svg", label, 1)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        drawn = drawn.replace(colour, variable)
+    return drawn

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pregen import __version__
-from pregen.commandline import Command, Option
+from pregen.commandline import Command, Option, under
 from pregen.errors import ExitCode, PregenError, UsageError
 from pregen.installation import requires
 from pregen.session import Session, cache_option
@@ -46,7 +46,7 @@ def _report(session: Session, /, *, run_id: int | None, output: str) -> ExitCode
 
     path = session.journal_path
     run = _run(path, run_id)
-    facts = gather(run, sources_of(path, run.run_id), session.cache_root)
+    facts = _gather(run, sources_of(path, run.run_id), session.cache_root)
     _write(output, render(facts))
     return ExitCode.DONE
 
@@ -64,12 +64,35 @@ def _run(path: bytes, run_id: int | None) -> RecordedRun:
         raise UsageError(warnings[0])
     if not runs:
         raise UsageError("The journal knows of no run. Do one first: pregen run ~/Pictures")
-    if run_id is None:
-        return runs[0]
-    for run in runs:
-        if run.run_id == run_id:
-            return run
-    raise UsageError(f"There is no run {run_id}. pregen status --runs 20 lists the last ones.")
+    found = next((run for run in runs if run_id in {None, run.run_id}), None)
+    if found is None:
+        raise UsageError(f"There is no run {run_id}. pregen status --runs 20 lists the last ones.")
+    return found
+
+
+def _gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: bytes) -> ReportFacts:
+    """Add up a run and look at its thumbnails.
+
+    Raises:
+        PregenError: the journal cannot be read.
+    """
+    import sqlite3  # noqa: PLC0415 - no --help needs it
+
+    from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
+    from pregen.verbs.report.contact_sheet import make_sheet  # noqa: PLC0415 - likewise
+    from pregen.verbs.report.figures import Figures  # noqa: PLC0415 - likewise
+    from pregen.verbs.report.page import ReportFacts  # noqa: PLC0415 - likewise
+
+    end_ns = run.started_at_ns + run.wall_ns if run.wall_ns else run.ended_at_ns or time.time_ns()
+    figures = Figures(run.started_at_ns, end_ns)
+    try:
+        for seen in sources:
+            figures.add(seen)
+    except sqlite3.Error as error:
+        raise PregenError(f"The journal cannot be read ({error}). Try again later.") from error
+    with Cache(cache_root, __version__) as cache:
+        sheet = make_sheet(cache, figures.sample.kept, figures.extreme)
+    return ReportFacts(run, figures, sheet, __version__)
 
 
 def _write(output: str, page: str) -> None:
@@ -103,48 +126,17 @@ report = Command(
     callback=_report,
     params=[
         click.Argument(["run_id"], metavar="[RUN]", type=click.IntRange(1), required=False),
-        cache_option(heading="Options"),
-        Option(
-            ["-o", "--output"],
-            metavar="FILE",
-            default="report.html",
-            show_default=True,
-            heading="Options",
-            help="Where to write it; - is standard output.",
+        *under(
+            "Options",
+            cache_option(),
+            Option(
+                ["-o", "--output"],
+                metavar="FILE",
+                default="report.html",
+                show_default=True,
+                help="Where to write it; - is standard output.",
+            ),
         ),
     ],
     help=_report.__doc__,
 )
-
-
-# --- The facts of a report, gathered from the journal and the cache. Reads only
-
-
-def gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: bytes) -> ReportFacts:
-    """Add up a run and look at its thumbnails.
-
-    Raises:
-        PregenError: the journal cannot be read.
-    """
-    import sqlite3  # noqa: PLC0415 - no --help needs it
-
-    from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
-    from pregen.verbs.report.contact_sheet import make_sheet  # noqa: PLC0415 - likewise
-    from pregen.verbs.report.figures import Figures  # noqa: PLC0415 - likewise
-    from pregen.verbs.report.page import ReportFacts  # noqa: PLC0415 - likewise
-
-    figures = Figures(run.started_at_ns, _end_ns(run))
-    try:
-        for seen in sources:
-            figures.add(seen)
-    except sqlite3.Error as error:
-        raise PregenError(f"The journal cannot be read ({error}). Try again later.") from error
-    with Cache(cache_root, __version__) as cache:
-        sheet = make_sheet(cache, figures.to_look_at, figures.extreme)
-    return ReportFacts(run, figures, sheet, __version__)
-
-
-def _end_ns(run: RecordedRun) -> int:
-    if run.wall_ns:
-        return run.started_at_ns + run.wall_ns
-    return run.ended_at_ns or time.time_ns()

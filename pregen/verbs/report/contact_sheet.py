@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.errors import CacheError
@@ -11,7 +13,7 @@ from pregen.model import ALL_FLAVORS
 from pregen.thumbspec.uri import file_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pregen.cache.store import Cache
     from pregen.journal.history import SourceHistory
@@ -62,52 +64,38 @@ def make_sheet(
         made: sources to be looked at.
         extreme: those of an extreme aspect, which need no look.
     """
-    doubtful: list[Tile] = []
-    count = 0
-    for seen in extreme:
-        count += 1
-        _add(doubtful, _tile(cache, seen, "extreme aspect"))
+    doubtful = [(seen, "extreme aspect") for seen in extreme]
     looked_at = 0
     for seen in made:
-        png = _entry(cache, seen)
-        facts = luminance(png) if png else None
-        if facts is None or png is None:
-            continue
-        looked_at += 1
-        why = doubt(facts)
-        if why:
-            count += 1
-            _add(doubtful, _shown(seen, png, why))
+        facts = luminance(_entry(cache, seen))
+        if facts is not None:
+            looked_at += 1
+            why = doubt(facts)
+            if why:
+                doubtful.append((seen, why))
     step = max(1, len(made) // SAMPLED)
-    tiles = (_tile(cache, seen, "") for seen in made[::step][:SAMPLED])
-    return Sheet([tile for tile in tiles if tile], doubtful, count, looked_at)
+    return Sheet(
+        sampled=list(_tiles(cache, [(seen, "") for seen in made[::step][:SAMPLED]])),
+        doubtful=list(islice(_tiles(cache, doubtful), MOST_DOUBTFUL)),
+        doubtful_count=len(doubtful),
+        looked_at=looked_at,
+    )
 
 
-def _add(tiles: list[Tile], tile: Tile | None) -> None:
-    if tile is not None and len(tiles) < MOST_DOUBTFUL:
-        tiles.append(tile)
+def _tiles(cache: Cache, chosen: Iterable[tuple[SourceHistory, str]]) -> Iterator[Tile]:
+    """Yield the pictures that can be shown, of sources with the reason for showing them."""
+    for seen, why in chosen:
+        jpeg = small_jpeg(_entry(cache, seen), _BOX_PX)
+        if jpeg is not None:
+            yield Tile(seen.path, why, f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}")
 
 
-def _tile(cache: Cache, seen: SourceHistory, why: str) -> Tile | None:
-    png = _entry(cache, seen)
-    return _shown(seen, png, why) if png else None
-
-
-def _shown(seen: SourceHistory, png: bytes, why: str) -> Tile | None:
-    jpeg = small_jpeg(png, _BOX_PX)
-    if jpeg is None:
-        return None
-    return Tile(seen.path, why, f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}")
-
-
-def _entry(cache: Cache, seen: SourceHistory) -> bytes | None:
-    """Read the smallest entry there is; one that is gone, or was published elsewhere, is none."""
+def _entry(cache: Cache, seen: SourceHistory) -> bytes:
+    """Read the smallest entry there is; empty: it is gone, or was published elsewhere."""
     uri = file_uri(seen.path)
     for flavor in ALL_FLAVORS:
-        try:
+        with suppress(CacheError):
             png = cache.read(flavor, uri)
-        except CacheError:
-            continue
-        if png:
-            return png
-    return None
+            if png:
+                return png
+    return b""

@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from pregen.model import FAILURES, Kind, Stages
-from pregen.sampling import Reservoir
+from pregen.verbs.sampling import Reservoir
 
 if TYPE_CHECKING:
     from pregen.journal.history import SourceHistory
@@ -83,10 +83,15 @@ class Figures:
         self.extreme: list[SourceHistory] = []
         self.extreme_count = 0
         self._paths = 0
-        self.made = 0
         self._slowest: list[tuple[int, int, SourceHistory]] = []
         self._order = count()  # of two that took as long, neither can be less
-        self._sample: Reservoir[SourceHistory] = Reservoir(MOST_LOOKED_AT)
+        self.sample: Reservoir[SourceHistory] = Reservoir(MOST_LOOKED_AT)
+        """Of the sources that were made."""
+
+    @property
+    def made(self) -> int:
+        """How many sources were made."""
+        return self.sample.seen
 
     @property
     def bucket_s(self) -> float:
@@ -124,19 +129,16 @@ class Figures:
 
     def _fail(self, seen: SourceHistory) -> None:
         place = seen.kind, seen.message
-        reason = self.reasons.get(place)
-        if reason is None:
-            # Messages that name a place in the file are as many as files.
-            if len(self.reasons) >= MOST_PATHS:
-                place = seen.kind, ""
-            reason = self.reasons.setdefault(place, FailureReason(*place))
+        # Messages that name a place in the file are as many as files.
+        if place not in self.reasons and len(self.reasons) >= MOST_PATHS:
+            place = seen.kind, ""
+        reason = self.reasons.setdefault(place, FailureReason(*place))
         reason.count += 1
         if len(reason.paths) < MOST_PATHS and self._paths < MOST_PATHS_IN_ALL:
             self._paths += 1
             reason.paths.append(seen.path)
 
     def _make(self, seen: SourceHistory) -> None:
-        self.made += 1
         bucket = (seen.seen_at_ns - self.begin_ns) * self.buckets // self.wall_ns
         bucket = min(max(bucket, 0), self.buckets - 1)
         self.images_over_time[bucket] += 1
@@ -155,9 +157,4 @@ class Figures:
             self.extreme_count += 1
             if len(self.extreme) < MOST_PATHS:
                 self.extreme.append(seen)
-        self._sample.add(seen)
-
-    @property
-    def to_look_at(self) -> list[SourceHistory]:
-        """A sample of the made sources."""
-        return self._sample.kept
+        self.sample.add(seen)

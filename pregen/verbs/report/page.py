@@ -14,7 +14,7 @@ from pregen.display.words import WORDS
 from pregen.model import Stages
 from pregen.verbs.report import charts
 from pregen.verbs.report.charts import Series
-from pregen.verbs.report.figures import SIZES_MPX, SLOWEST
+from pregen.verbs.report.figures import SIZES_MPX
 
 if TYPE_CHECKING:
     from pregen.journal.history import SourceHistory
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _S: Final = 1_000_000_000
 _TEMPLATE: Final = "report.html.jinja"
-_STAGES: Final = ("read", "decode", "resize", "encode", "commit")
+_STAGES: Final = tuple(name.removesuffix("_ns") for name in Stages._fields)
 #: More rows than this say nothing on a screen.
 _MOST_ROWS: Final = 12
 _MOST_WORKERS: Final = 32
@@ -61,7 +61,6 @@ def _view(facts: ReportFacts) -> dict[str, Any]:
         "kinds": _kinds(run),
         "overwritten": max(0, run.counts.get("made", 0) - figures.made),
         "charts": _charts(figures) if figures.made else [],
-        "workers_words": _workers_words(figures),
         "reasons": [
             {
                 "kind": WORDS[reason.kind].label,
@@ -73,7 +72,7 @@ def _view(facts: ReportFacts) -> dict[str, Any]:
             }
             for reason in sorted(figures.reasons.values(), key=lambda each: -each.count)
         ],
-        "slowest": [_slow(seen) for seen in figures.slowest[:SLOWEST]],
+        "slowest": [_slow(seen) for seen in figures.slowest],
         "sampled": [_tile(tile) for tile in facts.sheet.sampled],
         "doubtful": [_tile(tile) for tile in facts.sheet.doubtful],
         "doubtful_count": facts.sheet.doubtful_count,
@@ -106,17 +105,17 @@ def _summary(facts: ReportFacts, wall_s: float) -> list[tuple[str, str]]:
 
 
 def _kinds(run: RecordedRun) -> list[tuple[str, str, str]]:
-    known = {kind.value: words for kind, words in WORDS.items()}
-    rows = []
-    for name, words in known.items():
-        if run.counts.get(name):
-            rows.append((words.label, text.count(run.counts[name]), words.meaning))
-    rows += [
+    """Label, number and meaning; of kinds that this pregen does not know, the number alone."""
+    words = {kind.value: words for kind, words in WORDS.items()}
+    return [
+        (words[name].label, text.count(run.counts[name]), words[name].meaning)
+        for name in words
+        if run.counts.get(name)
+    ] + [
         (printable(name), text.count(number), "")
         for name, number in run.counts.items()
-        if name not in known and number
+        if number and name not in words
     ]
-    return rows
 
 
 def _charts(figures: Figures) -> list[tuple[str, str, Markup]]:
@@ -129,56 +128,32 @@ def _charts(figures: Figures) -> list[tuple[str, str, Markup]]:
     workers = sorted(figures.workers.items())[:_MOST_WORKERS]
     mimes = figures.mimes.most_common(_MOST_ROWS)
     sizes = [number for number in range(len(SIZES_MPX) + 1) if figures.sizes[number]]
-    drawn = [
-        (
-            "Speed",
-            "",
-            charts.over_time(times, Series("images/s", images), Series("MB/s", megabytes)),
-        ),
-        (
-            "Time by stage",
-            "Milliseconds of one worker for one picture, by what decoded it.",
-            charts.stacked(
-                [printable(f"{name} ({text.count(each.images)})") for name, each in loaders],
-                [
-                    Series(stage, [_stage_ms(each, number) for _, each in loaders])
-                    for number, stage in enumerate(_STAGES)
-                ],
-                "ms a picture",
-                "milliseconds by stage and decoder",
-            ),
-        ),
-        (
-            "Formats",
-            "",
-            charts.stacked(
-                [printable(name) for name, _ in mimes],
-                [Series("pictures", [number for _, number in mimes])],
-                "pictures",
-                "pictures by format",
-            ),
-        ),
-        (
-            "Sizes",
-            "",
-            charts.stacked(
-                [_size_name(number) for number in sizes],
-                [Series("pictures", [figures.sizes[number] for number in sizes])],
-                "pictures",
-                "pictures by size",
-            ),
-        ),
+    speed = charts.over_time(times, Series("images/s", images), Series("MB/s", megabytes))
+    stages = charts.stacked(
+        [printable(f"{name} ({text.count(each.images)})") for name, each in loaders],
+        [
+            Series(stage, [_stage_ms(each, number) for _, each in loaders])
+            for number, stage in enumerate(_STAGES)
+        ],
+        "ms a picture",
+        "milliseconds by stage and decoder",
+    )
+    formats = {printable(name): number for name, number in mimes}
+    by_size = {_size_name(number): figures.sizes[number] for number in sizes}
+    busy = {str(pid): 100 * each.busy_ns / figures.wall_ns for pid, each in workers}
+    busy_words = f"How much of the run each worker spent on pictures.{_at_once(figures)}"
+    stage_words = "Milliseconds of one worker for one picture, by what decoded it."
+    drawn = (
+        ("Speed", "", speed),
+        ("Time by stage", stage_words, stages),
+        ("Formats", "", charts.bars(formats, "pictures", "pictures by format")),
+        ("Sizes", "", charts.bars(by_size, "pictures", "pictures by size")),
         (
             "Workers",
-            "How much of the run each worker spent on pictures.",
-            charts.stacked(
-                [str(pid) for pid, _ in workers],
-                [Series("busy", [100 * each.busy_ns / figures.wall_ns for _, each in workers])],
-                "% of the run",
-                "share of the run each worker was busy",
-            ),
+            busy_words,
+            charts.bars(busy, "% of the run", "share of the run each worker was busy"),
         ),
-    ]
+    )
     # our own drawings, in which text is escaped by matplotlib's XML writer
     return [(heading, words, Markup(svg)) for heading, words, svg in drawn]  # noqa: S704
 
@@ -195,21 +170,19 @@ def _size_name(number: int) -> str:
     return f"{SIZES_MPX[number - 1]} to {SIZES_MPX[number]} Mpx"
 
 
-def _workers_words(figures: Figures) -> str:
+def _at_once(figures: Figures) -> str:
     if not figures.workers:
         return ""
     at_once = figures.busy_ns / figures.wall_ns
     number = len(figures.workers)
-    return f"{text.plural(number, 'worker')}, {text.number(at_once)} of them at work on average."
+    return f" {text.plural(number, 'worker')}, {text.number(at_once)} of them at work on average."
 
 
 def _slow(seen: SourceHistory) -> dict[str, str]:
-    stages = Stages(*seen.stages)
-    longest = max(zip(stages, _STAGES, strict=True))[1]
     return {
         "path": shown(seen.path),
-        "time": text.duration(stages.total_ns / 1e9),
-        "stage": longest,
+        "time": text.duration(seen.stages.total_ns / 1e9),
+        "stage": max(zip(seen.stages, _STAGES, strict=True))[1],
         "size": f"{seen.width_px} x {seen.height_px}" if seen.width_px else "",
         "bytes": text.size(seen.size_bytes),
         "loader": printable(seen.loader),

@@ -1,7 +1,8 @@
 """Entries on their way out of one cache and into another, directly or as a tar file.
 
-An archive may come from anywhere: of a member's name nothing is used but a flavor and a key, and
-of its content nothing is believed but what the content itself proves.
+The archive is a plain tar: PNGs do not get smaller, and a stream has no bombs. It may come from
+anywhere: of a member's name nothing is used but a flavor and a key, and of its content nothing is
+believed but what the content itself proves.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
@@ -21,12 +23,7 @@ from pregen.thumbspec.pngchunks import PngError, walk
 from pregen.thumbspec.pngtext import MTIME, URI, PngHead, read_head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
-
-    from pregen.thumbspec.pngtext import PngHead
-
-
-# --- What may come into a cache, and which of two entries stays. Pure
+    from collections.abc import Collection, Iterable, Iterator
 
 
 #: `large/<key>.png`, with what stands before it in an archive of a whole cache.
@@ -35,6 +32,10 @@ _MEMBER: Final = re.compile(
 )
 #: Seconds since 1970 have eleven digits until the year 5138.
 _MTIME: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_ORDINARY: Final = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
+
+Refused = Callable[[str, str], None]
+"""Is told name and reason of what is not an entry."""
 
 
 class EntryPlace(NamedTuple):
@@ -44,19 +45,23 @@ class EntryPlace(NamedTuple):
     key: str
 
 
+class FoundEntry(NamedTuple):
+    """An entry that may go into a cache."""
+
+    name: str
+    """In its archive, or its path."""
+    place: EntryPlace
+    data: bytes
+    mtime_s: int = 0
+    """Of an entry in a cache."""
+
+
 class RefusedError(Exception):
     """This is no entry for a cache; the message says why."""
 
 
-def place_of(member: str) -> EntryPlace | None:
-    """Return what the name of an archive's member says; None where it names no entry."""
-    match = _MEMBER.fullmatch(member)
-    return EntryPlace(Flavor.from_name(match[1]), match[2]) if match else None
-
-
-def member_of(place: EntryPlace) -> str:
-    """Return the name of an entry in an archive."""
-    return f"thumbnails/{place.flavor.directory}/{place.key}.png"
+class ArchiveError(Exception):
+    """The archive cannot be read on; the message says why. What came before it is good."""
 
 
 def checked(data: bytes, place: EntryPlace) -> PngHead:
@@ -111,43 +116,46 @@ def _key(uri: str) -> str:
         return ""
 
 
-# --- The archive: plain tar, because PNGs do not get smaller and a stream has no bombs
+@dataclass(slots=True)
+class TransferTally:
+    """What became of entries."""
+
+    taken: int = 0
+    taken_bytes: int = 0
+    kept: int = 0
+    """What was there already is as fresh, or fresher."""
+
+    def take(self, entry: FoundEntry) -> None:
+        """Count an entry that has arrived."""
+        self.taken += 1
+        self.taken_bytes += len(entry.data)
 
 
-_ORDINARY = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
+def write_archive(found: Iterable[FoundEntry], stream: BinaryIO) -> TransferTally:
+    """Write entries as members of a tar that belong to nobody there.
 
-
-class ArchiveError(Exception):
-    """The archive cannot be read on; the message says why. What came before it is good."""
-
-
-class Writer:
-    """Writes entries as members of a tar, one after the other; belongs to nobody there."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        # A TarFile would go on writing when it is thrown away after an error.
-        self._stream = stream
-
-    def add(self, place: EntryPlace, data: bytes, mtime_s: int) -> None:
-        """Add one entry. Raises OSError where the stream takes no more."""
-        member = tarfile.TarInfo(member_of(place))
-        member.size = len(data)
+    Raises:
+        OSError: The stream takes no more.
+    """
+    # A TarFile would go on writing when it is thrown away after an error.
+    tally = TransferTally()
+    for entry in found:
+        flavor, entry_key = entry.place
+        member = tarfile.TarInfo(f"thumbnails/{flavor.directory}/{entry_key}.png")
+        member.size = len(entry.data)
         member.mode = 0o600
-        member.mtime = max(0, mtime_s)
-        self._stream.write(member.tobuf(tarfile.USTAR_FORMAT))
-        self._stream.write(data)
-        self._stream.write(bytes(-len(data) % tarfile.BLOCKSIZE))
+        member.mtime = max(0, entry.mtime_s)
+        stream.write(member.tobuf(tarfile.USTAR_FORMAT))
+        stream.write(entry.data)
+        stream.write(bytes(-len(entry.data) % tarfile.BLOCKSIZE))
+        tally.take(entry)
+    stream.write(bytes(2 * tarfile.BLOCKSIZE))  # without this end it counts as cut off
+    stream.flush()
+    return tally
 
-    def finish(self) -> None:
-        """Write the end, without which the archive counts as cut off. Raises OSError."""
-        self._stream.write(bytes(2 * tarfile.BLOCKSIZE))
-        self._stream.flush()
 
-
-def members(
-    stream: BinaryIO, refused: Callable[[str, str], None]
-) -> Iterator[tuple[str, EntryPlace, bytes]]:
-    """Yield name, place and content of the entries in a tar; nothing is ever unpacked to a name.
+def members(stream: BinaryIO, refused: Refused) -> Iterator[FoundEntry]:
+    """Yield the entries in a tar; nothing is ever unpacked to a name.
 
     Args:
         stream: Read from front to back.
@@ -170,7 +178,8 @@ def members(
                     refused(member.name, str(why))
                     continue
                 file = tar.extractfile(member)
-                yield member.name, place, file.read() if file else b""
+                data = file.read() if file else b""
+                yield FoundEntry(member.name, place, data)
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise ArchiveError(str(error) or type(error).__name__) from error
 
@@ -178,74 +187,50 @@ def members(
 def _place(member: tarfile.TarInfo) -> EntryPlace:
     if member.type not in _ORDINARY or member.issparse():
         raise RefusedError("it is no ordinary file")
-    place = place_of(member.name)
-    if place is None:
+    name = _MEMBER.fullmatch(member.name)
+    if name is None:
         raise RefusedError("its name is none of an entry")
     if member.size > ENTRY_LIMIT_BYTES:
         raise RefusedError("it is too large for an entry")
-    return place
+    return EntryPlace(Flavor.from_name(name[1]), name[2])
 
 
-# --- Entries into a cache, each whole or not at all; and out of one
-
-
-@dataclass(slots=True)
-class TransferTally:
-    """What became of entries."""
-
-    taken: int = 0
-    taken_bytes: int = 0
-    kept: int = 0
-    """What was there already is as fresh, or fresher."""
-    refused: int = 0
-
-
-class Merger:
-    """Puts entries into a cache. The caller holds its lock.
+def merge(
+    found: Iterable[FoundEntry], cache: Cache, tally: TransferTally, refused: Refused
+) -> None:
+    """Put entries into a cache, each whole or not at all, unless what is there is as good.
 
     Args:
-        cache: Where they go.
+        found: What comes.
+        cache: Where it goes. The caller holds its lock.
+        tally: Counts what became of each.
         refused: Told name and reason of what is no entry.
+
+    Raises:
+        CacheError: The cache takes no more.
     """
-
-    def __init__(self, cache: Cache, refused: Callable[[str, str], None]) -> None:
-        self._cache = cache
-        self._refused = refused
-        self.tally = TransferTally()
-
-    def refuse(self, name: str, why: str) -> None:
-        """Count and tell what is no entry."""
-        self.tally.refused += 1
-        self._refused(name, why)
-
-    def put(self, name: str, place: EntryPlace, data: bytes) -> None:
-        """Take an entry, unless what is there is as good.
-
-        Raises:
-            CacheError: The cache takes no more.
-        """
+    for entry in found:
         try:
-            head = checked(data, place)
+            head = checked(entry.data, entry.place)
         except RefusedError as why:
-            self.refuse(name, str(why))
-            return
-        folder = self._cache.folder(place.flavor)
-        file = f"{place.key}.png"
-        if not wins(head, folder.read(file), place):
-            self.tally.kept += 1
-            return
-        folder.write(file, data)
-        self.tally.taken += 1
-        self.tally.taken_bytes += len(data)
+            refused(entry.name, str(why))
+            continue
+        folder = cache.folder(entry.place.flavor)
+        file = f"{entry.place.key}.png"
+        if wins(head, folder.read(file), entry.place):
+            folder.write(file, entry.data)
+            tally.take(entry)
+        else:
+            tally.kept += 1
 
 
 def entries(
     root: bytes,
     flavors: Collection[Flavor],
     wanted: Callable[[PngHead], bool],
-    refused: Callable[[str, str], None],
-) -> Iterator[tuple[str, EntryPlace, bytes, int]]:
-    """Yield name, place, content and mtime in seconds of the entries in a cache.
+    refused: Refused,
+) -> Iterator[FoundEntry]:
+    """Yield the entries in a cache.
 
     Args:
         root: The thumbnails directory. It may be written to meanwhile.
@@ -266,7 +251,7 @@ def entries(
                 try:
                     data = item.read()
                     if wanted(checked(data, place)):
-                        yield name, place, data, int(item.stat.st_mtime)
+                        yield FoundEntry(name, place, data, int(item.stat.st_mtime))
                 except FileNotFoundError:
                     continue
                 except OSError as error:

@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from pregen import __version__
+from pregen.argument_types import flavors, raw_bytes
 from pregen.cache.errors import cache_error
-from pregen.commandline import Command, Option, flavors, print_lines, print_record, raw_bytes
+from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import plural, printable, size
 from pregen.errors import ExitCode, UsageError
 from pregen.model import ALL_FLAVORS
 from pregen.options import option
-from pregen.originals.mounts import is_below
 from pregen.session import Session, cache_option
 from pregen.thumbspec.pngtext import URI
 from pregen.thumbspec.uri import path_from_uri
+from pregen.verbs.clean.selection import area_named
 from pregen.verbs.transfer.archive import (
     ArchiveError,
-    Merger,
+    FoundEntry,
     TransferTally,
-    Writer,
     entries,
     members,
+    merge,
+    write_archive,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from pregen.cache.store import Cache
     from pregen.model import Flavor
     from pregen.thumbspec.pngtext import PngHead
 
-_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
 #: So many refusals say it all to people; `--json` reports every one.
 _MOST_TOLD = 20
 
@@ -63,25 +64,23 @@ def _export(
     told = _Refusals(json=json, stream_taken=to == b"-")
     if not os.path.isdir(root):
         raise UsageError(f"there is no cache at {_shown(root)}; name another with --cache.")
-    found = entries(root, wanted, _Part(session, under).holds, told)
+    found = entries(root, wanted, _part(session, under), told)
     if to == b"-":
-        tally = _written(found, sys.stdout.buffer, told, b"standard output")
+        tally = _written(found, sys.stdout.buffer, b"standard output")
     elif to.endswith(b"/") or os.path.isdir(place):
         if os.path.realpath(place) == os.path.realpath(root):
             raise UsageError("--to names the very cache that is exported; name another folder.")
-        with _merger(session, place, told, wait=wait) as merger:
-            for name, where, data, _ in found:
-                merger.put(name, where, data)
-        tally = merger.tally
+        tally = TransferTally()
+        with _locked_cache(session, place, wait=wait) as cache:
+            merge(found, cache, tally, told)
     elif place.endswith(b".tar"):
         with _whole_file(place) as stream:
-            tally = _written(found, stream, told, place)
+            tally = _written(found, stream, place)
     else:
         raise UsageError(
             f"--to {_shown(to)} is no folder; end its name with / to make one, or with .tar "
             "for an archive."
         )
-    tally.refused = told.count
     return _ended(tally, "exported", json=json, told=told)
 
 
@@ -93,66 +92,65 @@ def _import(session: Session, /, *, sources: tuple[bytes, ...], wait: bool, json
     refused and named, and nothing outside the cache is ever written. Interrupted, do it again.
     """
     root = session.cache_root
-    told = _Refusals(json=json)
+    told, tally = _Refusals(json=json), TransferTally()
     trouble = ""
-    with _merger(session, root, told, wait=wait) as merger:
+    with _locked_cache(session, root, wait=wait) as cache:
         for source in sources:
             try:
-                _import_one(source, session.clean(source), root, merger, told)
+                with _opened(source, session.clean(source), root, told) as found:
+                    merge(found, cache, tally, told)
             except (ArchiveError, OSError) as error:
                 why = getattr(error, "strerror", None) or str(error)
                 trouble = f"{_shown(source)} cannot be read on: {why}. What came before it is in."
                 break
-    tally = merger.tally
-    tally.refused = told.count
     code = _ended(tally, "imported", json=json, told=told, trouble=trouble)
     if trouble:
         raise UsageError(trouble)
     return code
 
 
-def _shared_options() -> list[click.Option]:
-    return [
-        cache_option(heading="Options"),
-        option("wait", heading="Options"),
+def _shared_options() -> tuple[Option, ...]:
+    return under(
+        "Options",
+        cache_option(),
+        option("wait"),
         option(
             "json",
-            heading="Options",
             help="Write a JSON object per line: what was refused, a summary at the end.",
         ),
-    ]
+    )
 
 
 export = Command(
     "export",
     callback=_export,
     params=[
-        Option(
-            ["--to"],
-            metavar="DIR|FILE.tar",
-            type=raw_bytes,
-            required=True,
-            heading="Options",
-            help="A thumbnails folder, which is made if its name ends with /, or a tar file; - is "
-            "a tar to standard output.",
-        ),
-        Option(
-            ["--under"],
-            metavar="PATH",
-            type=raw_bytes,
-            multiple=True,
-            heading="Options",
-            help="Only entries of files in this folder, or with URIs below this one; may be "
-            "repeated.",
-        ),
-        Option(
-            ["--flavors", "wanted"],
-            metavar="LIST",
-            type=flavors,
-            default="normal,large,x-large,xx-large",
-            show_default=True,
-            heading="Options",
-            help="Only these sizes.",
+        *under(
+            "Options",
+            Option(
+                ["--to"],
+                metavar="DIR|FILE.tar",
+                type=raw_bytes,
+                required=True,
+                help="A thumbnails folder, which is made if its name ends with /, or a tar file; - "
+                "is a tar to standard output.",
+            ),
+            Option(
+                ["--under"],
+                metavar="PATH",
+                type=raw_bytes,
+                multiple=True,
+                help="Only entries of files in this folder, or with URIs below this one; may be "
+                "repeated.",
+            ),
+            Option(
+                ["--flavors", "wanted"],
+                metavar="LIST",
+                type=flavors,
+                default="normal,large,x-large,xx-large",
+                show_default=True,
+                help="Only these sizes.",
+            ),
         ),
         *_shared_options(),
     ],
@@ -172,41 +170,32 @@ import_ = Command(
 )
 
 
-def _import_one(source: bytes, place: bytes, root: bytes, merger: Merger, told: _Refusals) -> None:
+@contextmanager
+def _opened(
+    source: bytes, place: bytes, root: bytes, told: _Refusals
+) -> Iterator[Iterator[FoundEntry]]:
     if source != b"-" and os.path.isdir(place):
         inner = os.path.join(place, b"thumbnails")
         place = inner if os.path.isdir(inner) else place
         if os.path.realpath(place) == os.path.realpath(root):
             raise UsageError("this is the very cache that is imported to; name another folder.")
-        for name, where, data, _ in entries(place, ALL_FLAVORS, lambda _: True, told):
-            merger.put(name, where, data)
+        yield entries(place, ALL_FLAVORS, lambda _: True, told)
         return
     with os.fdopen(0, "rb", closefd=False) if source == b"-" else open(place, "rb") as stream:
-        for name, where, data in members(stream, told):
-            merger.put(name, where, data)
+        yield members(stream, told)
 
 
-def _written(
-    found: Iterator[tuple[str, Any, bytes, int]], stream: BinaryIO, told: _Refusals, name: bytes
-) -> TransferTally:
-    tally = TransferTally()
+def _written(found: Iterator[FoundEntry], stream: BinaryIO, name: bytes) -> TransferTally:
     try:
-        writer = Writer(stream)
-        for _, place, data, mtime_s in found:
-            writer.add(place, data, mtime_s)
-            tally.taken += 1
-            tally.taken_bytes += len(data)
-        writer.finish()
+        return write_archive(found, stream)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise cache_error(error, name) from error
-    tally.refused = told.count
-    return tally
 
 
 @contextmanager
-def _merger(session: Session, root: bytes, told: _Refusals, *, wait: bool) -> Iterator[Merger]:
+def _locked_cache(session: Session, root: bytes, *, wait: bool) -> Iterator[Cache]:
     """Have a cache to merge into, for us alone; journal and next run learn that others came."""
     from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
     from pregen.journal.fingerprints import forget_survey  # noqa: PLC0415 - likewise
@@ -217,7 +206,7 @@ def _merger(session: Session, root: bytes, told: _Refusals, *, wait: bool) -> It
         cache = stack.enter_context(Cache(root, __version__))
         cache.prepare(())
         cache.sweep_all()
-        yield Merger(cache, told)
+        yield cache
 
 
 @contextmanager
@@ -239,21 +228,16 @@ def _whole_file(path: bytes) -> Iterator[BinaryIO]:
         raise
 
 
-class _Part:
-    """The part of a cache that `--under` names; all of it without."""
+def _part(session: Session, under: Sequence[bytes]) -> Callable[[PngHead], bool]:
+    """Return what tells whether an entry is of the part that `--under` names; all are without."""
+    areas = [area_named(text, session.clean) for text in under]
 
-    def __init__(self, session: Session, under: Sequence[bytes]) -> None:
-        self._uris = tuple(os.fsdecode(text).rstrip("/") for text in under if _URI.match(text))
-        self._paths = tuple(session.clean(text) for text in under if not _URI.match(text))
-
-    def holds(self, head: PngHead) -> bool:
-        if not (self._uris or self._paths):
-            return True
+    def holds(head: PngHead) -> bool:
         uri = head.first(URI)
-        if any(uri == each or uri.startswith(each + "/") for each in self._uris):
-            return True
         path = path_from_uri(uri)
-        return path is not None and any(is_below(path, each) for each in self._paths)
+        return not areas or any(area.covers(uri, path) for area in areas)
+
+    return holds
 
 
 class _Refusals:
@@ -278,7 +262,7 @@ class _Refusals:
 def _ended(
     tally: TransferTally, word: str, *, json: bool, told: _Refusals, trouble: str = ""
 ) -> ExitCode:
-    code = ExitCode.SOME_FAILED if tally.refused else ExitCode.DONE
+    code = ExitCode.SOME_FAILED if told.count else ExitCode.DONE
     if json and not told.stream_taken:
         print_record(
             {
@@ -288,7 +272,7 @@ def _ended(
                 word: tally.taken,
                 "bytes": tally.taken_bytes,
                 "kept": tally.kept,
-                "refused": tally.refused,
+                "refused": told.count,
                 **({"error": trouble} if trouble else {}),
             }
         )
@@ -296,8 +280,8 @@ def _ended(
     words = f"{plural(tally.taken, 'entry', 'entries')} {word}, {size(tally.taken_bytes)}"
     if tally.kept:
         words += f"; {tally.kept:,} kept, as what was there is as fresh"
-    if tally.refused:
-        words += f"; {tally.refused:,} refused"
+    if told.count:
+        words += f"; {told.count:,} refused"
     if told.stream_taken:
         click.echo(f"{words}.", err=True)
     else:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pregen.commandline import Command, Option, print_lines, print_record, raw_bytes
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.errors import ExitCode
 from pregen.options import option
 from pregen.session import Session, cache_option, mount_timeout_option
@@ -84,30 +85,33 @@ verify = Command(
     callback=_verify,
     params=[
         click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1),
-        Option(
-            ["--deep"],
-            is_flag=True,
-            heading="What",
-            help="Also decode every file again, and compare pictures: finds an entry that shows "
-            "another file, or shows it turned. Takes as long as making all of them.",
+        *under(
+            "What",
+            Option(
+                ["--deep"],
+                is_flag=True,
+                help="Also decode every file again, and compare pictures: finds an entry that "
+                "shows another file, or shows it turned. Takes as long as making all of them.",
+            ),
+            Option(
+                ["--sample"],
+                metavar="NUMBER",
+                type=click.IntRange(1),
+                help="As --deep, but compare this many entries only, drawn anew each time.",
+            ),
         ),
-        Option(
-            ["--sample"],
-            metavar="NUMBER",
-            type=click.IntRange(1),
-            heading="What",
-            help="As --deep, but compare this many entries only, drawn anew each time.",
+        *under(
+            "How",
+            Option(
+                ["--repair"],
+                is_flag=True,
+                help="Remove what is bad and make it again; mend modes. An entry that can be shown "
+                "stays when its file is not there now.",
+            ),
+            cache_option(),
+            option("wait"),
+            mount_timeout_option(),
         ),
-        Option(
-            ["--repair"],
-            is_flag=True,
-            heading="How",
-            help="Remove what is bad and make it again; mend modes. An entry that can be shown "
-            "stays when its file is not there now.",
-        ),
-        cache_option(heading="How"),
-        option("wait"),
-        mount_timeout_option("How"),
         option(
             "json",
             help="Write a JSON object per line: everything that is bad, a summary at the end.",

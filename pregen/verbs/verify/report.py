@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from pregen.commandline import style
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
@@ -41,13 +40,13 @@ def bad_lines(root: bytes, bad: Bad) -> Iterator[str]:
     checked = bad.checked
     where = checked.path.removeprefix(root).lstrip(b"/") or checked.path
     for finding in checked.findings:
-        flaw = click.style(finding.flaw.value, fg="red")
+        flaw = style(finding.flaw.value, fg="red")
         yield f"{shown(where)}  {flaw}  {printable(finding.reason)}"
     whose = shown(checked.source) if checked.source is not None else printable(checked.uri)
     if whose:
-        yield click.style(f"    of {whose}", dim=True)
+        yield style(f"    of {whose}", dim=True)
     if bad.cure and bad.cure not in {Cure.MENDED, Cure.REMOVED}:
-        yield click.style(f"    {_CURES[bad.cure]}", fg="yellow")
+        yield style(f"    {_CURES[bad.cure]}", fg="yellow")
 
 
 def end_lines(result: Verified, *, repair: bool) -> Iterator[str]:
@@ -55,16 +54,16 @@ def end_lines(result: Verified, *, repair: bool) -> Iterator[str]:
     compared = f", {text.plural(result.compared, 'picture')} compared" if result.compared else ""
     looked = f"{text.plural(result.entries, 'entry', 'entries')} looked at{compared}"
     if result.bad:
-        yield click.style(f"{looked}: {text.count(len(result.bad))} bad", bold=True)
+        yield style(f"{looked}: {text.count(len(result.bad))} bad", bold=True)
     else:
-        yield click.style(f"{looked}: all as they should be", bold=True)
+        yield style(f"{looked}: all as they should be", bold=True)
     for state, words in _AWAY.items():
         if number := result.originals.get(state):
             yield f"  {text.plural(number, 'entry', 'entries')} not compared: {words}"
     for point in result.hung:
-        yield click.style(f"  {shown(point)} does not answer", fg="yellow")
+        yield style(f"  {shown(point)} does not answer", fg="yellow")
     for link in result.links:
-        yield click.style(f"  Not looked into: {shown(link)} is a symbolic link", fg="yellow")
+        yield style(f"  Not looked into: {shown(link)} is a symbolic link", fg="yellow")
     if repair:
         yield from _repair_lines(result)
     elif result.bad:
@@ -80,7 +79,7 @@ def _repair_lines(result: Verified) -> Iterator[str]:
     if (more := len(result.not_made) - _SHOWN) > 0:
         yield f"  ... and {text.count(more)} more not made"
     for checked in result.still_bad[:_SHOWN]:
-        yield click.style(f"  still bad: {shown(checked.path)}", fg="red")
+        yield style(f"  still bad: {shown(checked.path)}", fg="red")
     if result.unknown:
         yield (
             f"  Whose {text.plural(result.unknown, 'removed entry', 'removed entries')} were is "

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import stat
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
@@ -19,11 +19,20 @@ from pregen.config import Only
 from pregen.errors import PregenError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    from watchfiles._rust_notify import AbstractEvent
 
 
 #: What a name becomes that is no UTF-8, on its way through Rust.
 _LOST: Final = "\N{REPLACEMENT CHARACTER}".encode()
+#: A group of changes has ended when nothing came for so long; also how fast a stop is seen.
+_STEP_MS: Final = 100
+#: A storm is worked on while it goes on, in portions of this length.
+_MOST_MS: Final = 1600
+_QUEUE: Final = "/proc/sys/fs/inotify/max_queued_events"
+#: inotify(7): what the kernel's queue holds unless it was told otherwise.
+_USUAL_QUEUE: Final = 16384
 
 
 class Change(NamedTuple):
@@ -48,7 +57,7 @@ class ChangedPlaces:
     """Folders in which something changed."""
     trees: frozenset[bytes] = frozenset()
     """Folders that are new, with all below them: what was put there first made no event."""
-    gone: frozenset[bytes] = field(default=frozenset())
+    gone: frozenset[bytes] = frozenset()
     """Paths that are not there any more: files, or folders with all they held."""
 
     @property
@@ -57,53 +66,24 @@ class ChangedPlaces:
         return None if self.everywhere else Only(self.folders, self.trees)
 
 
-def places_of(changes: Iterable[Change], most: int) -> ChangedPlaces:
+def places_of(changes: Sequence[Change], most: int) -> ChangedPlaces:
     """Return where to look after these changes.
 
     Args:
         changes: all that was told since the last time.
         most: so many changes may mean that others were lost.
     """
-    folders: set[bytes] = set()
-    trees: set[bytes] = set()
-    gone: set[bytes] = set()
-    count = 0
-    for path, is_folder, is_there in changes:
-        count += 1
-        if _LOST in path:
-            return ChangedPlaces(everywhere=True)
-        folders.add(path.rpartition(b"/")[0] or b"/")
-        if not is_there:
-            gone.add(path)
-        elif is_folder:
-            trees.add(path)
-    if count >= most:
+    if len(changes) >= most or any(_LOST in change.path for change in changes):
         return ChangedPlaces(everywhere=True)
-    return ChangedPlaces(False, frozenset(folders), frozenset(trees), frozenset(gone))  # noqa: FBT003 - in order
-
-
-# --- The kernel's events, by way of watchfiles (Rust's `notify`)
-
-
-#: A group of changes has ended when nothing came for so long; also how fast a stop is seen.
-_STEP_MS: Final = 100
-#: A storm is worked on while it goes on, in portions of this length.
-_MOST_MS: Final = 1600
-_QUEUE: Final = "/proc/sys/fs/inotify/max_queued_events"
-#: inotify(7): what the kernel's queue holds unless it was told otherwise.
-_USUAL_QUEUE: Final = 16384
-
-
-class Stopped(Protocol):
-    """What the library asks whether to go on."""
-
-    def is_set(self) -> bool:
-        """Tell whether it is over."""
-        ...
+    return ChangedPlaces(
+        folders=frozenset(change.path.rpartition(b"/")[0] or b"/" for change in changes),
+        trees=frozenset(each.path for each in changes if each.is_folder and each.is_there),
+        gone=frozenset(each.path for each in changes if not each.is_there),
+    )
 
 
 class Notifier:
-    """Changes below some folders, from when this was made. As a context.
+    """Changes below some folders, from when this was made, as watchfiles tells them. As a context.
 
     Raises:
         PregenError: the folders cannot be watched; the message says what to do.
@@ -132,7 +112,7 @@ class Notifier:
     def __exit__(self, *_: object) -> None:
         self._notify.close()
 
-    def wait(self, timeout_s: float, stop: Stopped) -> list[Change]:
+    def wait(self, timeout_s: float, stop: AbstractEvent) -> list[Change]:
         """Return the changes since the last time; none after `timeout_s`, or when it is over."""
         try:
             raw = self._notify.watch(_MOST_MS, _STEP_MS, max(1, round(timeout_s * 1000)), stop)
@@ -143,7 +123,7 @@ class Notifier:
             return [LOST]
         return [] if isinstance(raw, str) else [_change(os.fsencode(path)) for _, path in raw]
 
-    def settle(self, quiet_s: float, most_s: float, stop: Stopped) -> list[Change]:
+    def settle(self, quiet_s: float, most_s: float, stop: AbstractEvent) -> list[Change]:
         """Return what else changes until it is quiet for `quiet_s`, or `most_s` are over."""
         until_s = time.monotonic() + most_s
         found: list[Change] = []

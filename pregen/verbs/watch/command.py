@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.commandline import Option, print_record, raw_bytes
+from pregen.argument_types import raw_bytes
+from pregen.commandline import Option, print_record, under
 from pregen.config import OutputConfig
-from pregen.display.output import Output
+from pregen.display.printer import Output
 from pregen.display.text import plural
 from pregen.errors import UsageError
 from pregen.installation import requires
@@ -52,23 +53,24 @@ watch = ConfiguredCommand(
     callback=_watch,
     params=[
         click.Argument(["paths"], metavar="PATH...", type=raw_bytes, nargs=-1, required=True),
-        Option(
-            ["--settle"],
-            metavar="SECONDS",
-            type=click.FloatRange(0.1, 3600),
-            default="0.5",
-            show_default=True,
-            heading="When",
-            help="Work on changes when nothing more came for so long.",
-        ),
-        Option(
-            ["--rescan"],
-            metavar="SECONDS",
-            type=click.FloatRange(0),
-            default="3600",
-            show_default=True,
-            heading="When",
-            help="Look at everything this often all the same; 0 is never.",
+        *under(
+            "When",
+            Option(
+                ["--settle"],
+                metavar="SECONDS",
+                type=click.FloatRange(0.1, 3600),
+                default="0.5",
+                show_default=True,
+                help="Work on changes when nothing more came for so long.",
+            ),
+            Option(
+                ["--rescan"],
+                metavar="SECONDS",
+                type=click.FloatRange(0),
+                default="3600",
+                show_default=True,
+                help="Look at everything this often all the same; 0 is never.",
+            ),
         ),
         *options("include", "exclude", "hidden", "follow-symlinks", "one-file-system"),
         *options("flavors", "realpath-keys"),
@@ -77,9 +79,6 @@ watch = ConfiguredCommand(
     ],
     help=_watch.__doc__,
 )
-
-
-# --- One call of `pregen watch`: displays, signals, rounds, exit code
 
 
 def watch_session(
@@ -107,7 +106,7 @@ def watch_session(
         with Signals(stop, watch) as signals:
             watch.poll(signals.announce)
             report = run(part, watch, stop)
-        if rounds == 1 and not stop.asked and not output.quiet:
+        if rounds == 1 and not stop.is_set() and not output.quiet:
             people.write("Watching for changes. Ctrl-C ends it.\n")
         return report
 

@@ -1,8 +1,11 @@
 """`pregen watch`: a run, then one for each group of changes, until somebody ends it.
 
-    notifier --Change--> places_of --Places--> a run of that part; entries of what is gone, removed
+    Notifier --Change--> places_of --ChangedPlaces--> a run of that part; then entries removed
 
-The notifier listens before the first run begins, so nothing is missed between the two.
+The notifier listens before the first run begins, so nothing is missed between the two. Which
+entries may have lost their pictures, the events and the journal say; whether they go, `clean`
+decides as ever: an entry is read, its original looked for, and "not mounted" never taken for
+"gone".
 """
 
 from __future__ import annotations
@@ -35,10 +38,11 @@ if TYPE_CHECKING:
     from pregen.session import Session
 
 
-# --- Entries of pictures that were deleted or moved away, and their going
-#
-# Which they may be, the events and the journal say; whether they go, `clean` decides as ever: an
-# entry is read, its original looked for, and "not mounted" never taken for "gone".
+#: A storm goes on for longer than anybody wants to wait: it is worked on in portions.
+_MOST_SETTLE_S: Final = 10.0
+#: A stop is seen within the notifier's own step; this is only how often the loop turns.
+_TURN_S: Final = 60.0
+_EVERYWHERE: Final = ChangedPlaces(everywhere=True)
 
 
 class _Chosen:
@@ -96,8 +100,12 @@ def _missing_of(folder: bytes, known: dict[bytes, str]) -> dict[bytes, str]:
         names = set(os.listdir(folder))
     except OSError:
         return {}
-    here = {path: stored for path, stored in known.items() if path.rpartition(b"/")[0] == folder}
-    return {path: stored for path, stored in here.items() if path.rpartition(b"/")[2] not in names}
+    missing = {}
+    for path, stored in known.items():
+        parent, _, name = path.rpartition(b"/")
+        if parent == folder and name not in names:
+            missing[path] = stored
+    return missing
 
 
 def _clean(session: Session, selection: Selection, keys: Iterable[str] | None) -> int:
@@ -112,18 +120,7 @@ def _clean(session: Session, selection: Selection, keys: Iterable[str] | None) -
         plan = cleaner.plan()
         if not plan.doomed:
             return 0
-        tally = cleaner.delete(plan, session.mounts)
-        return tally.entries[CleanReason.MISSING]
-
-
-# --- The rounds: what is done about each group of changes
-
-
-#: A storm goes on for longer than anybody wants to wait: it is worked on in portions.
-_MOST_SETTLE_S: Final = 10.0
-#: A stop is seen within the notifier's own step; this is only how often the loop turns.
-_TURN_S: Final = 60.0
-_EVERYWHERE: Final = ChangedPlaces(everywhere=True)
+        return cleaner.delete(plan, session.mounts).entries[CleanReason.MISSING]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +143,6 @@ class Round(NamedTuple):
 
 Runner = Callable[[RunConfig], RunReport]
 """Does one run, with a display of its own."""
-
-
-class _StopEvent:
-    """A stop as the notifier asks for it."""
-
-    def __init__(self, stop: RunStop) -> None:
-        self._stop = stop
-
-    def is_set(self) -> bool:
-        """Tell whether the run is to end."""
-        return self._stop.asked
 
 
 def follow(
@@ -183,18 +169,17 @@ def follow(
     Raises:
         PregenError: the folders cannot be watched, or a run ended before its time.
     """
-    ended = _StopEvent(stop)
     with Notifier(roots) as notifier:
         most = queue_length() // 2
         run(config)
         due_s = time.monotonic() + how.rescan_s
-        while not ended.is_set():
+        while not stop.is_set():
             patience_s = due_s - time.monotonic() if how.rescan_s > 0 else _TURN_S
-            changes = notifier.wait(min(max(patience_s, 0), _TURN_S), ended)
+            changes = notifier.wait(min(max(patience_s, 0), _TURN_S), stop)
             if changes:
-                changes += notifier.settle(how.settle_s, _MOST_SETTLE_S, ended)
+                changes += notifier.settle(how.settle_s, _MOST_SETTLE_S, stop)
             overdue = how.rescan_s > 0 and time.monotonic() >= due_s
-            if ended.is_set() or not (changes or overdue):
+            if stop.is_set() or not (changes or overdue):
                 continue
             places = _EVERYWHERE if overdue else places_of(changes, most)
             if places.everywhere:
@@ -211,12 +196,8 @@ def _round(
     run: Runner,
 ) -> Round:
     """Work on one group of changes: first what is new, which may use what has moved."""
-    part = replace(
-        config,
-        walk=replace(config.walk, only=places.only),
-        sweep=places.everywhere,
-    )
-    report = run(part)
+    walk = replace(config.walk, only=places.only)
+    report = run(replace(config, walk=walk, sweep=places.everywhere))
     if places.everywhere:
         removed = remove_all_gone(session, roots)
     else:

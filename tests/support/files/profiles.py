@@ -15,7 +15,7 @@ _D50 = (0.964203, 1.0, 0.824905)
 _CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
 
-def _fixed(*values: float) -> bytes:
+def fixed(*values: float) -> bytes:
     """Encode as s15Fixed16Number."""
     return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
 
@@ -27,24 +27,24 @@ def _text(text: str) -> bytes:
 
 def display_p3(*, linear: bool = False) -> bytes:
     """Return a matrix profile with the Display-P3 primaries, and sRGB's curve or none."""
-    curve = b"para" + struct.pack(">IHH", 0, 3, 0) + _fixed(*_CURVE)
+    curve = b"para" + struct.pack(">IHH", 0, 3, 0) + fixed(*_CURVE)
     if linear:
         curve = b"curv" + struct.pack(">II", 0, 0)
-    tags = {name: b"XYZ " + bytes(4) + _fixed(*xyz) for name, xyz in _PRIMARIES.items()}
-    return _profile(b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
+    tags = {name: b"XYZ " + bytes(4) + fixed(*xyz) for name, xyz in _PRIMARIES.items()}
+    return assembled(b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
 
 
 def grey() -> bytes:
     """Return a profile of one channel with a gamma of 1.8, which sRGB is far from."""
-    return _profile(b"GRAY", {b"kTRC": b"curv" + struct.pack(">IIH", 0, 1, round(1.8 * 256))})
+    return assembled(b"GRAY", {b"kTRC": b"curv" + struct.pack(">IIH", 0, 1, round(1.8 * 256))})
 
 
-def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+def assembled(space: bytes, tags: dict[bytes, bytes]) -> bytes:
     """Assemble a monitor's profile of version 4."""
     tags = {
         b"desc": _text("made here"),
         b"cprt": _text("public domain"),
-        b"wtpt": b"XYZ " + bytes(4) + _fixed(*_D50),
+        b"wtpt": b"XYZ " + bytes(4) + fixed(*_D50),
     } | tags
     offset = 128 + 4 + 12 * len(tags)
     table, body = struct.pack(">I", len(tags)), b""
@@ -54,5 +54,5 @@ def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
         body += padded
     size = offset + len(body)
     header = struct.pack(">II", size, 0) + b"\x04\x00\x00\x00mntr" + space + b"XYZ "
-    header += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _fixed(*_D50)
+    header += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + fixed(*_D50)
     return header.ljust(128, b"\0") + table + body

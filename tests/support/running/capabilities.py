@@ -58,6 +58,13 @@ class Capability(Enum):
     SANDBOX = "Landlock and seccomp (Linux 5.13, lsm=landlock; x86-64 or arm64)"
     COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
     PRELOAD = "a C compiler and a libc that obeys LD_PRELOAD"
+    IMAGEMAGICK = "ImageMagick (Debian: imagemagick)"
+    GDK_PIXBUF = "gdk-pixbuf (Debian: python3-gi gir1.2-gdkpixbuf-2.0)"
+    JXL_TOOLS = "cjxl and djxl (Debian: libjxl-tools)"
+    AVIF_TOOLS = "avifenc and avifdec (Debian: libavif-bin)"
+    HEIF_TOOLS = "heif-enc and heif-convert (Debian: libheif-examples)"
+    JP2_TOOLS = "opj_compress and opj_decompress (Debian: libopenjp2-tools)"
+    FFMPEG = "FFmpeg's program (Debian: ffmpeg)"
 
     @property
     def missing(self) -> str:
@@ -193,6 +200,18 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.TMUX: _tmux_works,
     Capability.SCRIPT: lambda: _ends_well("script", "-qec", "true", "/dev/null"),
     Capability.PRELOAD: _preloads,
+    Capability.IMAGEMAGICK: lambda: _ends_well("convert", "-size", "8x8", "xc:red", "MIFF:-"),
+    Capability.GDK_PIXBUF: lambda: _ends_well(
+        "/usr/bin/python3", "-Ic", "import gi; gi.require_version('GdkPixbuf', '2.0')"
+    ),
+    Capability.JXL_TOOLS: lambda: _ends_well("cjxl", "--version") and _ends_well("djxl", "-V"),
+    Capability.AVIF_TOOLS: lambda: _ends_well("avifenc", "-V") and _ends_well("avifdec", "-V"),
+    # They end with an error after their help.
+    Capability.HEIF_TOOLS: lambda: bool(shutil.which("heif-enc") and shutil.which("heif-convert")),
+    Capability.JP2_TOOLS: lambda: bool(
+        shutil.which("opj_compress") and shutil.which("opj_decompress")
+    ),
+    Capability.FFMPEG: lambda: _ends_well("ffmpeg", "-version"),
     Capability.SYSTEMD: lambda: _ends_well("systemd-analyze", "--version"),
     Capability.CHROMIUM: lambda: browser.version() != "",
     Capability.SANDBOX: lambda: confinement.probe().complete,

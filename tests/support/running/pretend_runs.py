@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pregen.display.printer import Rates, RunReport, View
-from pregen.display.state import RunCounts
+from pregen.display.printer import RunReport, View
+from pregen.display.state import Rates, RunCounts
 from pregen.errors import ExitCode
 from pregen.model import Kind, Outcome, Skip, Stages, WorkerView
 

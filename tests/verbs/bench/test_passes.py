@@ -11,9 +11,9 @@ from pregen.config import EngineConfig, WorkConfig
 from pregen.engines.base import StopLevel, make_work
 from pregen.errors import CacheError, ExitCode, PregenError
 from pregen.model import Kind, Source
+from pregen.pipeline import RunStop
 from pregen.verbs.bench.environment import drop, resident_share
-from pregen.verbs.bench.measure import BenchStop, Course, measure, run_s
-from pregen.verbs.bench.model import BenchStoppedError
+from pregen.verbs.bench.measure import BenchStoppedError, Course, measure, run_s
 from tests.support.files.pictures import put
 from tests.support.files.source_trees import few, many_slow
 from tests.support.judges import png_walk
@@ -54,11 +54,10 @@ def test_a_pass_does_every_job_once_all_workers_are_ready(
         calls.append(1)
         warm_entries.update((tmp_path / "scratch").rglob("*.png"))
 
-    done = measure(Course(photos, 4, photos[:1]), make_work, work, TWO, BenchStop(), before)
+    done = measure(Course(photos, 4, photos[:1]), make_work, work, TWO, RunStop(), before)
     assert calls == [1]
-    assert sorted(index for index, _ in done.outcomes) == sorted([0, 1, 2] * 4)
-    assert {outcome.kind for _, outcome in done.outcomes} == {Kind.MADE}
-    assert all(photos[index].path == outcome.path for index, outcome in done.outcomes)
+    assert sorted(each.path for each in done.outcomes) == sorted([one.path for one in photos] * 4)
+    assert {outcome.kind for outcome in done.outcomes} == {Kind.MADE}
     assert (done.workers, done.repeats) == (2, 4)
     assert 0 <= done.idle_ns <= done.wall_ns
     entries = set((tmp_path / "scratch").rglob("*.png")) - warm_entries
@@ -71,12 +70,12 @@ def test_a_cache_that_takes_nothing_ends_the_pass(photos: list[Source], tmp_path
     put(tmp_path / "file", b"in the way")
     work = WorkConfig(bytes(tmp_path / "file" / "thumbnails"), "0.1.0")
     with pytest.raises(CacheError):
-        measure(Course(photos), make_work, work, TWO, BenchStop())
+        measure(Course(photos), make_work, work, TWO, RunStop())
 
 
 @pytest.mark.usefixtures("no_leaks")
 def test_a_stop_ends_a_pass(tmp_path: Path, work: WorkConfig) -> None:
-    stop = BenchStop()
+    stop = RunStop()
     slow = sources_of(many_slow(tmp_path / "photos", 60))
 
     def end() -> None:
@@ -92,7 +91,7 @@ def test_the_program_is_timed_and_writes_only_where_it_is_told(
 ) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    assert run_s(photos, bytes(folder), work, TWO, BenchStop()) > 0
+    assert run_s(photos, bytes(folder), work, TWO, RunStop()) > 0
     assert len(list((folder / "cache" / "thumbnails" / "large").iterdir())) == 3
     assert (folder / "state").is_dir()
     assert not (tmp_path / "scratch").exists()
@@ -103,7 +102,7 @@ def test_settings_in_the_environment_do_not_reach_it(
     photos: list[Source], work: WorkConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREGEN_DRY_RUN", "1")
-    run_s(photos, bytes(tmp_path), work, TWO, BenchStop())
+    run_s(photos, bytes(tmp_path), work, TWO, RunStop())
     assert len(list((tmp_path / "cache" / "thumbnails" / "large").iterdir())) == 3
 
 
@@ -111,12 +110,12 @@ def test_a_program_that_fails_is_told_with_its_last_words(
     photos: list[Source], work: WorkConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(PregenError, match=r"(?s)ended with 2: .*--workers"):
-        run_s(photos, bytes(tmp_path), work, EngineConfig(workers=0), BenchStop())
+        run_s(photos, bytes(tmp_path), work, EngineConfig(workers=0), RunStop())
 
 
 @pytest.mark.usefixtures("no_leaks")
 def test_a_stop_ends_the_program_and_its_workers(tmp_path: Path, work: WorkConfig) -> None:
-    stop = BenchStop()
+    stop = RunStop()
     slow = sources_of(many_slow(tmp_path / "photos", 60))
     folder = tmp_path / "run"
     folder.mkdir()

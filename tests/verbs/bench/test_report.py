@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
-from pregen.verbs.bench import record
-from pregen.verbs.bench.command import _print_rich, plain_lines
+from pregen.verbs.bench.command import table_lines
+from pregen.verbs.bench.comparison import Row
 from pregen.verbs.bench.tables import Table
 
 TABLE = Table(
@@ -16,8 +17,12 @@ TABLE = Table(
 )
 
 
-def test_plain_tables_are_aligned() -> None:
-    assert list(plain_lines(TABLE)) == [
+def plain_lines(*tables: Table) -> list[str]:
+    return [click.unstyle(line) for line in table_lines(tables)]
+
+
+def test_tables_are_aligned() -> None:
+    assert plain_lines(TABLE) == [
         "A title",
         "        images/s     ms",
         "  all      1,024    9.5",
@@ -27,31 +32,29 @@ def test_plain_tables_are_aligned() -> None:
 
 
 def test_a_table_may_be_notes_alone() -> None:
-    assert list(plain_lines(Table("Not measured", notes=("one", "two")))) == [
+    assert plain_lines(Table("Not measured", notes=("one", "two"))) == [
         "Not measured",
         "  one",
         "  two",
     ]
 
 
-def test_rich_tables_hold_the_same_and_take_no_text_for_markup(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    _print_rich([TABLE._replace(notes=("[bold]a note[/bold]",))])
-    out = capsys.readouterr().out
-    for text in ("A title", "images/s", "1,024", "写真", "120.0", "[bold]a note[/bold]"):
-        assert text in out
+def test_an_empty_line_stands_between_tables() -> None:
+    assert plain_lines(Table("One"), Table("Two")) == ["One", "", "Two"]
+
+
+def test_names_have_a_colour_and_numbers_have_none() -> None:
+    (line,) = (line for line in table_lines([TABLE]) if "all" in line)
+    assert line == f"  {click.style('all', fg='cyan')}      1,024    9.5"
 
 
 @pytest.mark.parametrize(
     ("row", "gain"),
     [
-        (record.Row("images/s", 10.0, 20.0, speed=True), 2.0),
-        (record.Row("ms", 10.0, 20.0, speed=False), 0.5),
-        (record.Row("ms", 10.0, 10.0, speed=False), 1.0),
+        (Row("warm, images/s", 10.0, 20.0), 2.0),
+        (Row("read, ms", 10.0, 20.0), 0.5),
+        (Row("read, ms", 10.0, 10.0), 1.0),
     ],
 )
-def test_twice_the_speed_is_better_and_twice_the_time_is_worse(
-    row: record.Row, gain: float
-) -> None:
+def test_twice_the_speed_is_better_and_twice_the_time_is_worse(row: Row, gain: float) -> None:
     assert row.gain == gain

@@ -12,7 +12,7 @@ import pytest
 
 from pregen.cache.atomic import HOST
 from pregen.errors import CacheError
-from pregen.verbs.bench.environment import Scratch, beside
+from pregen.verbs.bench.environment import beside, scratch_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,11 +23,11 @@ def test_it_lies_beside_the_cache_and_is_removed_whatever_happens(tmp_path: Path
     root.mkdir(parents=True)
 
     def fail() -> None:
-        with Scratch(bytes(root)) as scratch:
+        with scratch_folder(bytes(root)) as scratch:
             (folder,) = set(root.parent.iterdir()) - {root}
-            assert bytes(folder) == scratch.path
+            assert bytes(folder) == scratch
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-            assert scratch.fresh() != scratch.fresh()
+            (folder / "0").mkdir()
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -62,7 +62,7 @@ def test_what_a_killed_bench_left_is_removed_and_nothing_else(tmp_path: Path) ->
     ]
     for folder in (dead, *kept):
         (folder / "0").mkdir(parents=True)
-    with Scratch(bytes(tmp_path / "thumbnails")):
+    with scratch_folder(bytes(tmp_path / "thumbnails")):
         pass
     assert sorted(tmp_path.iterdir()) == sorted(kept)
 
@@ -74,5 +74,8 @@ def test_a_place_that_cannot_be_written_is_told(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.mkdtemp", refuse)
-    with pytest.raises(CacheError, match="make it writable"):
-        Scratch(bytes(tmp_path / "thumbnails")).__enter__()
+    with (
+        pytest.raises(CacheError, match="make it writable"),
+        scratch_folder(bytes(tmp_path / "thumbnails")),
+    ):
+        pass

@@ -63,7 +63,7 @@ def program(folder: Path, name: str, script: str) -> None:
 
 @pytest.mark.usefixtures("bare")
 def test_without_the_tool_schemas_give_names_and_defaults(environ: dict[str, str]) -> None:
-    assert gsettings.read_gsettings(environ, "/home/x") == {
+    assert gsettings.read_gsettings(desktops.Config(environ, "/home/x")) == {
         CACHE_SCHEMA: {"maximum-age": 180, "maximum-size": 512},
         "org.gnome.nautilus.preferences": {
             "show-image-thumbnails": "local-only",
@@ -78,15 +78,21 @@ def test_a_distributions_override_and_the_keyfile_go_before_them(
 ) -> None:
     schemas = tmp_path / "data" / "glib-2.0" / "schemas"
     put(schemas / "10_x.gschema.override", f"[{CACHE_SCHEMA}]\nmaximum-size=64\n".encode())
-    assert gsettings.read_gsettings(environ, "/x")[CACHE_SCHEMA]["maximum-size"] == 64
+    assert (
+        gsettings.read_gsettings(desktops.Config(environ, "/x"))[CACHE_SCHEMA]["maximum-size"] == 64
+    )
     put(
         tmp_path / "config" / "glib-2.0" / "settings" / "keyfile",
         b"[org/gnome/desktop/thumbnail-cache]\nmaximum-size=-1\n"
         b"[org/gnome/nautilus/preferences]\n"
         b"show-image-thumbnails='always'\nthumbnail-limit=uint64 9\n",
     )
-    assert gsettings.read_gsettings(environ, "/x")[CACHE_SCHEMA]["maximum-size"] == 64
-    found = gsettings.read_gsettings(environ | {"GSETTINGS_BACKEND": "keyfile"}, "/x")
+    assert (
+        gsettings.read_gsettings(desktops.Config(environ, "/x"))[CACHE_SCHEMA]["maximum-size"] == 64
+    )
+    found = gsettings.read_gsettings(
+        desktops.Config(environ | {"GSETTINGS_BACKEND": "keyfile"}, "/x")
+    )
     assert found[CACHE_SCHEMA] == {"maximum-age": 180, "maximum-size": -1}
     assert found["org.gnome.nautilus.preferences"] == {
         "show-image-thumbnails": "always",
@@ -114,7 +120,7 @@ def test_a_database_that_dconf_wrote_is_read_as_gsettings_reads_it(
         "/org/gnome/desktop/thumbnailers/disable-all": True,
     }
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert gsettings.read_gsettings(environ, "/x")[CACHE_SCHEMA] == {
+    assert gsettings.read_gsettings(desktops.Config(environ, "/x"))[CACHE_SCHEMA] == {
         "maximum-age": 7,
         "maximum-size": -1,
     }

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from pregen.cache.opening import OpenPolicy
 from pregen.cache.store import Cache
-from pregen.sampling import Reservoir
 from pregen.thumbspec.naming import OWN_PROGRAMS, source_path
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import SIZE, URI
 from pregen.verbs.doctor.facts import CacheFacts, Disk, FailRecords, FolderFacts, SeenSource
+from pregen.verbs.sampling import Reservoir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,63 +37,39 @@ def read_cache(root: bytes, mounts: Mounts) -> tuple[CacheFacts, tuple[SeenSourc
     Raises:
         CacheError: A folder cannot be opened or listed.
     """
-    total = _Total()
+    facts = CacheFacts(root, os.geteuid(), read_disk(root, mounts))
+    sample: Reservoir[CacheFile] = Reservoir(SAMPLE)
     folders = [_folder(root)]
+    fails = []
+    names: set[str] = set()
+    now_s = datetime.now(UTC).timestamp()
     with Cache(root, policy=OpenPolicy.AS_FOUND) as cache:
         for folder in cache.folders():
             folders.append(_folder(folder.path))
             if folder.flavor is not None:
-                total.add_all(folder.entries())
+                before = sample.seen
+                for entry in folder.entries():
+                    sample.add(entry)
+                    names.add(entry.name)
+                    _count(facts, entry.stat, now_s)
+                facts.keys = max(facts.keys, sample.seen - before)
             elif not folder.program.startswith(OWN_PROGRAMS):
-                names = list(folder.entry_names())
-                outlived = sum(name in total.names for name in names)
-                total.fails.append(FailRecords(folder.program, len(names), outlived))
-        sources = tuple(filter(None, (_source(entry, mounts) for entry in total.sample.kept)))
-    return CacheFacts(
-        root=root,
-        uid=os.geteuid(),
-        disk=read_disk(root, mounts),
-        folders=tuple(filter(None, folders)),
-        entries=total.sample.seen,
-        keys=total.keys,
-        size_bytes=total.size_bytes,
-        oldest_s=total.age_s(),
-        foreign_entries=total.foreign,
-        open_entries=total.open,
-        closed_entries=total.closed,
-        fail_records=tuple(total.fails),
-    ), sources
+                failed = list(folder.entry_names())
+                outlived = sum(name in names for name in failed)
+                fails.append(FailRecords(folder.program, len(failed), outlived))
+        sources = tuple(filter(None, (_source(entry, mounts) for entry in sample.kept)))
+    facts.folders = tuple(filter(None, folders))
+    facts.entries = sample.seen
+    facts.fail_records = tuple(fails)
+    return facts, sources
 
 
-class _Total:
-    """What is added up over all entries."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        self.fails: list[FailRecords] = []
-        self.sample: Reservoir[CacheFile] = Reservoir(SAMPLE)
-        self.keys = self.size_bytes = self.foreign = self.open = self.closed = 0
-        self._oldest_s = float("inf")
-        self._uid = os.geteuid()
-
-    def add_all(self, entries: Iterable[CacheFile]) -> None:
-        """Add the entries of a flavor."""
-        before = self.sample.seen
-        for entry in entries:
-            found = entry.stat
-            self.sample.add(entry)
-            self.names.add(entry.name)
-            self.size_bytes += found.st_size
-            self.foreign += found.st_uid != self._uid
-            self.open += bool(found.st_mode & (stat.S_IRGRP | stat.S_IROTH))
-            self.closed += not found.st_mode & stat.S_IRUSR
-            self._oldest_s = min(self._oldest_s, found.st_mtime)
-        self.keys = max(self.keys, self.sample.seen - before)
-
-    def age_s(self) -> float:
-        """Return the age of the oldest entry."""
-        now_s = datetime.now(UTC).timestamp()
-        return max(0.0, now_s - self._oldest_s) if self.sample.seen else 0.0
+def _count(facts: CacheFacts, found: os.stat_result, now_s: float) -> None:
+    facts.size_bytes += found.st_size
+    facts.foreign_entries += found.st_uid != facts.uid
+    facts.open_entries += bool(found.st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    facts.closed_entries += not found.st_mode & stat.S_IRUSR
+    facts.oldest_s = max(facts.oldest_s, now_s - found.st_mtime)
 
 
 def _source(entry: CacheFile, mounts: Mounts) -> SeenSource | None:

@@ -1,8 +1,7 @@
-"""All facts of this machine, for one user."""
+"""All facts of this machine, for one user; among them where sandboxes and sessions have caches."""
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from contextlib import suppress
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-# --- Other caches of this user: those of sandboxes, and of the login session
-
-
 #: Programs whose environment is that of the login session, or that show thumbnails.
 _DESKTOP: Final = re.compile(
     r"gnome-session.*|gnome-shell|nautilus|nemo|nemo-desktop|caja|cinnamon|mate-session|plasmashell"
@@ -42,18 +38,13 @@ _ASSIGNMENT: Final = re.compile(
 
 def read_sandboxes(home: str, root: bytes) -> tuple[OtherRoot, ...]:
     """Return the caches of snaps and flatpaks that hold thumbnails and are not the one in use."""
-    at = glob.escape(home)
-    patterns = (
-        ("snap", f"{at}/snap/*/common/.cache", 3),
-        ("flatpak", f"{at}/.var/app/*/cache", 2),
-    )
     found = []
-    for kind, pattern, depth in patterns:
-        for cache_home in sorted(glob.glob(pattern)):
-            thumbnails = os.path.join(os.fsencode(cache_home), b"thumbnails")
+    for kind, above, below in (("snap", "snap", "common/.cache"), ("flatpak", ".var/app", "cache")):
+        for folder in desktops.matching(f"{home}/{above}", "*"):
+            cache_home = os.fsencode(f"{folder}/{below}")
+            thumbnails = cache_home + b"/thumbnails"
             if os.path.isdir(thumbnails) and not _same(thumbnails, root):
-                program = cache_home.split("/")[-depth]
-                found.append(OtherRoot(kind, program, os.fsencode(cache_home)))
+                found.append(OtherRoot(kind, os.path.basename(folder), cache_home))
     return tuple(found)
 
 
@@ -89,14 +80,14 @@ def _declared(home: str) -> Iterator[SessionRoot]:
     """Yield the files that set the variable at login."""
     files = [
         "/etc/environment",
-        *sorted(glob.glob("/etc/environment.d/*.conf")),
-        *sorted(glob.glob(f"{glob.escape(home)}/.config/environment.d/*.conf")),
+        *desktops.matching("/etc/environment.d", "*.conf"),
+        *desktops.matching(f"{home}/.config/environment.d", "*.conf"),
         f"{home}/.pam_environment",
         f"{home}/.profile",
         f"{home}/.xsessionrc",
     ]
     for path in files:
-        for match in _ASSIGNMENT.finditer(desktops.read_text(path) or ""):
+        for match in _ASSIGNMENT.finditer(desktops.read_text(path)):
             value = _expanded(match[2].strip(), home)
             if value is not None:
                 yield SessionRoot(path, thumbnails_root({"XDG_CACHE_HOME": value}, home))
@@ -115,9 +106,6 @@ def sudo_user(environ: Mapping[str, str]) -> str:
     """Return who called this through sudo; empty: nobody, or root."""
     user = environ.get("SUDO_USER", "")
     return user if os.geteuid() == 0 and user not in {"", "root"} else ""
-
-
-# --- All facts of this machine, for one user
 
 
 def gather(
@@ -143,7 +131,7 @@ def gather(
     return MachineFacts(
         cache=cache,
         home=os.fsencode(home),
-        gsettings=read_gsettings(environ, home),
+        gsettings=read_gsettings(config),
         kde=desktops.read_kde(config),
         thunar=desktops.read_thunar(config),
         tumbler=desktops.read_tumbler(config),

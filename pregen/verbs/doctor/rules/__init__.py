@@ -9,21 +9,20 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from pregen.verbs.doctor.findings import Finding, worst_first
-from pregen.verbs.doctor.rules import cache, gnome, kde, xfce
+from pregen.verbs.doctor.rules import cache, desktops
 
 if TYPE_CHECKING:
     from pregen.verbs.doctor.facts import MachineFacts
+    from pregen.verbs.doctor.findings import Finding
 
 _RULES = (
-    gnome.housekeeping,
-    gnome.file_managers,
-    gnome.thumbnailers,
-    kde.previews,
-    kde.plugins,
-    xfce.thunar,
-    xfce.tumbler,
-    xfce.file_managers,
+    desktops.housekeeping,
+    desktops.nautilus_and_kin,
+    desktops.thumbnailers,
+    desktops.dolphin,
+    desktops.thunar,
+    desktops.tumbler,
+    desktops.pcmanfm,
     cache.owners,
     cache.modes,
     cache.room,
@@ -36,5 +35,6 @@ _RULES = (
 
 
 def diagnose(facts: MachineFacts) -> list[Finding]:
-    """Return all that stands in the way, the worst first."""
-    return worst_first(list(chain.from_iterable(rule(facts) for rule in _RULES)))
+    """Return all that stands in the way, the worst first; those of one severity in their order."""
+    findings = chain.from_iterable(rule(facts) for rule in _RULES)
+    return sorted(findings, key=lambda finding: -finding.severity)

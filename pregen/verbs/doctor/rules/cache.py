@@ -1,4 +1,4 @@
-"""The cache itself: who owns it, who may read it, how much room there is, and on what disk."""
+"""The cache: who owns it, who may read it, on what disk it is; and other caches of this user."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Final
 from pregen.display import text
 from pregen.display.text import printable, shown
 from pregen.verbs.doctor.findings import (
-    INODES_PER_SOURCE,
-    Finding,
-    Severity,
     bytes_per_source,
-    missing_sources,
+    note,
+    problem,
     quoted,
+    warning,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pregen.verbs.doctor.facts import MachineFacts
+    from pregen.verbs.doctor.findings import Finding
 
 
 _OWNER_ALL: Final = 0o700
@@ -27,6 +27,8 @@ _OTHERS: Final = 0o077
 #: Below this a desktop has trouble of its own.
 _SCANT_BYTES: Final = 200_000_000
 _SCANT_INODES: Final = 10_000
+#: An entry is a file, and there are two flavors.
+_INODES_PER_SOURCE: Final = 2
 #: Emptied when the machine stops.
 _VOLATILE: Final = frozenset({"tmpfs", "ramfs", "zram"})
 _ABOUT: Final = "the cache"
@@ -36,22 +38,19 @@ def owners(facts: MachineFacts) -> Iterator[Finding]:
     """Yield folders and entries of somebody else, as a run by root leaves them."""
     cache = facts.cache
     folders = [folder for folder in cache.folders if folder.uid != cache.uid]
-    if not folders and not cache.foreign_entries:
+    if folders:
+        what = f"{shown(folders[0].path)} belongs"
+    elif cache.foreign_entries:
+        number = text.plural(cache.foreign_entries, "thumbnail")
+        verb = "belongs" if cache.foreign_entries == 1 else "belong"
+        what = f"{number} in {shown(cache.root)} {verb}"
+    else:
         return
-    what = (
-        f"{shown(folders[0].path)} belongs"
-        if folders
-        else (
-            f"{text.plural(cache.foreign_entries, 'thumbnail')} in {shown(cache.root)} "
-            + ("belongs" if cache.foreign_entries == 1 else "belong")
-        )
-    )
-    yield Finding(
-        Severity.PROBLEM,
+    yield problem(
         "owner",
         _ABOUT,
         f"{what} to another user, so your desktop cannot renew what is there and may refuse it.",
-        (f"sudo chown -R {cache.uid} {quoted(cache.root)}",),
+        f"sudo chown -R {cache.uid} {quoted(cache.root)}",
     )
 
 
@@ -61,12 +60,11 @@ def modes(facts: MachineFacts) -> Iterator[Finding]:
     closed = [folder for folder in cache.folders if folder.mode & _OWNER_ALL != _OWNER_ALL]
     if closed or cache.closed_entries:
         what = shown(closed[0].path) if closed else f"{cache.closed_entries:,} of the thumbnails"
-        yield Finding(
-            Severity.PROBLEM,
+        yield problem(
             "closed",
             _ABOUT,
             f"Its mode keeps your own programs out of {what}.",
-            (f"chmod -R u+rwX {quoted(cache.root)}",),
+            f"chmod -R u+rwX {quoted(cache.root)}",
         )
     opened = [folder for folder in cache.folders if folder.mode & _OTHERS]
     if (
@@ -74,46 +72,44 @@ def modes(facts: MachineFacts) -> Iterator[Finding]:
         and opened
         and all(folder.mode & _OTHERS for folder in cache.folders if folder.path == cache.root)
     ):
-        yield Finding(
-            Severity.NOTE,
+        yield note(
             "open",
             _ABOUT,
             f"Other users of this machine may look at {cache.open_entries:,} of your thumbnails.",
-            (f"chmod -R go= {quoted(cache.root)}",),
+            f"chmod -R go= {quoted(cache.root)}",
         )
 
 
 def room(facts: MachineFacts) -> Iterator[Finding]:
     """Yield that there is none, or not enough for the pictures that are to come."""
     cache, disk = facts.cache, facts.cache.disk
-    missing = missing_sources(facts)
+    missing = max(0, facts.source_count - cache.keys)
     need = round(missing * bytes_per_source(facts))
     where = quoted(cache.root)
     if disk.read_only:
         why = f"{shown(cache.root)} is on a file system that is mounted read-only."
-        yield Finding(Severity.PROBLEM, "read-only", _ABOUT, why, (f"findmnt --target {where}",))
+        yield problem("read-only", _ABOUT, why, f"findmnt --target {where}")
     elif disk.free_bytes < max(need, _SCANT_BYTES):
         for_all = f", and {text.count(missing)} pictures need about {text.size(need)}"
-        yield Finding(
-            Severity.PROBLEM,
+        yield problem(
             "full",
             _ABOUT,
             f"{text.size(disk.free_bytes)} are free on the disk of {shown(cache.root)}"
             f"{for_all if need else ''}.",
-            ("pregen clean", f"df -h {where}"),
+            "pregen clean",
+            f"df -h {where}",
         )
-    needed_inodes = max(_SCANT_INODES, missing * INODES_PER_SOURCE)
+    needed_inodes = max(_SCANT_INODES, missing * _INODES_PER_SOURCE)
     if disk.free_inodes is not None and disk.free_inodes < needed_inodes:
-        yield Finding(
-            Severity.PROBLEM,
+        for_all = f", and two thumbnails for each picture are {needed_inodes:,}" if missing else ""
+        only = "" if missing else "only "
+        yield problem(
             "inodes",
             _ABOUT,
-            f"The file system of {shown(cache.root)} takes {disk.free_inodes:,} more files, "
-            f"and two thumbnails for each picture are {needed_inodes:,}."
-            if missing
-            else f"The file system of {shown(cache.root)} takes only {disk.free_inodes:,} more "
-            "files.",
-            ("pregen clean", f"df -i {where}"),
+            f"The file system of {shown(cache.root)} takes {only}{disk.free_inodes:,} more files"
+            f"{for_all}.",
+            "pregen clean",
+            f"df -i {where}",
         )
 
 
@@ -126,22 +122,20 @@ def kind_of_disk(facts: MachineFacts) -> Iterator[Finding]:
         f"echo XDG_CACHE_HOME={elsewhere} >> ~/.config/environment.d/60-cache.conf",
     )
     if disk.fstype in _VOLATILE:
-        yield Finding(
-            Severity.PROBLEM,
+        yield problem(
             "volatile",
             _ABOUT,
             f"{shown(cache.root)} is in memory ({disk.fstype}) and lost when the machine stops; "
             "a folder on a disk takes its place at the next login.",
-            move,
+            *move,
         )
     elif disk.remote:
-        yield Finding(
-            Severity.WARNING,
+        yield warning(
             "network",
             _ABOUT,
             f"{shown(cache.root)} is on a network ({disk.fstype}): every thumbnail takes a round "
             "trip, in every desktop; a local folder takes its place at the next login.",
-            move,
+            *move,
         )
 
 
@@ -154,30 +148,25 @@ def fail_records(facts: MachineFacts) -> Iterator[Finding]:
         if records.outlived:
             files = text.plural(records.outlived, "file that has", "files that have")
             program = printable(records.program)
-            yield Finding(
-                Severity.WARNING,
+            yield warning(
                 "fail-records",
                 program,
                 f"{program} has given up on {files} a thumbnail now: should that go, no desktop "
                 "that reads these records tries again.",
-                (f"pregen clean --fail --program {quoted(records.program.encode())}",),
+                f"pregen clean --fail --program {quoted(records.program.encode())}",
             )
-
-
-# --- Several caches: that of sandboxed programs, of another session, of root
 
 
 def sudo(facts: MachineFacts) -> Iterator[Finding]:
     """Yield that root is asking, whose cache nobody looks at."""
     if facts.sudo_user:
         user = printable(facts.sudo_user)
-        yield Finding(
-            Severity.PROBLEM,
+        yield problem(
             "sudo",
             "pregen",
             f"This is root's view, through sudo: thumbnails for {user} have to be made by {user}, "
             f"or they go to {shown(facts.cache.root)} or belong to root.",
-            (f"sudo -u {quoted(facts.sudo_user.encode())} -H pregen doctor",),
+            f"sudo -u {quoted(facts.sudo_user.encode())} -H pregen doctor",
         )
 
 
@@ -189,13 +178,12 @@ def session(facts: MachineFacts) -> Iterator[Finding]:
             continue
         told.add(other.root)
         home = os.path.dirname(other.root)
-        yield Finding(
-            Severity.PROBLEM,
+        yield problem(
             "cache-home",
             printable(other.what),
             f"{printable(other.what)} has its thumbnails in {shown(other.root)}, and pregen, as "
             f"called here, in {shown(facts.cache.root)}: set XDG_CACHE_HOME alike for both.",
-            (f"export XDG_CACHE_HOME={quoted(home)}",),
+            f"export XDG_CACHE_HOME={quoted(home)}",
         )
 
 
@@ -203,11 +191,10 @@ def sandboxes(facts: MachineFacts) -> Iterator[Finding]:
     """Yield the programs that see a cache of their own only."""
     for other in facts.other_roots:
         program = printable(other.program)
-        yield Finding(
-            Severity.NOTE,
+        yield note(
             "sandbox",
             f"{program} ({other.kind})",
             f"The {other.kind} {program} has a cache of its own in {shown(other.cache_home)}, and "
             "sees no other: where it shows thumbnails, fill that one too.",
-            (f"XDG_CACHE_HOME={quoted(other.cache_home)} pregen run ~/Pictures",),
+            f"XDG_CACHE_HOME={quoted(other.cache_home)} pregen run ~/Pictures",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from pregen.commandline import age_s, flavors, pixels, raw_bytes, size_bytes
+from pregen.argument_types import age_s, flavors, pixels, raw_bytes, size_bytes
 from pregen.model import Flavor
 
 

@@ -1,0 +1,301 @@
+"""What desktops delete from the cache, and what their file managers show of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pregen.display import text
+from pregen.display.text import shown
+from pregen.verbs.doctor.facts import G_DESKTOPS, G_FILE_MANAGERS
+from pregen.verbs.doctor.findings import (
+    bytes_per_source,
+    note,
+    problem,
+    quoted,
+    share,
+    warning,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pregen.verbs.doctor.facts import (
+        GFileManager,
+        Kde,
+        MachineFacts,
+        SeenSource,
+        Tumbler,
+        TumblerPlugin,
+    )
+    from pregen.verbs.doctor.findings import Finding
+
+_MIB: Final = 1024 * 1024
+_DAY_S: Final = 86_400
+#: More than any picture has.
+_PLENTY_BYTES: Final = 10 * 1024**3
+#: Without them JPEGs, and all other pictures, show no thumbnail in Dolphin, cached or not.
+_PICTURE_PLUGINS: Final = ("imagethumbnail", "jpegthumbnail")
+_THUNAR: Final = "xfconf-query -c thunar --create"
+#: The plugins of tumbler that may take a picture. The last one calls whatever thumbnailer programs
+#: are installed, which may be none.
+_BUILT_IN: Final = ("JPEGThumbnailer", "PixbufThumbnailer")
+_BY_PROGRAMS: Final = "DesktopThumbnailer"
+_OPEN: Final = {"Disabled": "false", "MaxFileSize": "0", "Excludes": "", "Locations": ""}
+
+
+def housekeeping(facts: MachineFacts) -> Iterator[Finding]:
+    """Yield the limits beyond which a settings daemon deletes entries.
+
+    Those of GNOME, Cinnamon and MATE share the code: two minutes after login and once a day,
+    entries whose file is older than maximum-age days go, then the oldest until maximum-size
+    megabytes are left; negative means never (gnome-settings-daemon, housekeeping plugin).
+    """
+    for desktop in G_DESKTOPS:
+        settings = facts.gsettings.get(desktop.housekeeping, {})
+        megabytes, days = settings.get("maximum-size"), settings.get("maximum-age")
+        never = f"gsettings set {desktop.housekeeping}"
+        if isinstance(megabytes, int) and megabytes >= 0:
+            yield _too_large(facts, desktop.name, megabytes, f"{never} maximum-size -1")
+        if isinstance(days, int) and days >= 0:
+            yield _too_old(facts, desktop.name, days, f"{never} maximum-age -1")
+
+
+def _expected_bytes(facts: MachineFacts) -> int:
+    """Return what the cache will hold once all known pictures have their entries."""
+    return max(facts.cache.size_bytes, round(facts.source_count * bytes_per_source(facts)))
+
+
+def _too_large(facts: MachineFacts, desktop: str, megabytes: int, mend: str) -> Finding:
+    limit_bytes, expected = megabytes * _MIB, _expected_bytes(facts)
+    if facts.cache.size_bytes > limit_bytes:
+        state = f"and it holds {text.size(facts.cache.size_bytes)} now"
+    elif expected > limit_bytes:
+        state = f"and all of your pictures will take about {text.size(expected)}"
+    else:
+        pictures = text.count(int(limit_bytes / bytes_per_source(facts)))
+        state = f"which is about {pictures} pictures"
+    judged = problem if expected > limit_bytes else warning
+    return judged(
+        f"{desktop.lower()}-maximum-size",
+        desktop,
+        f"{desktop} deletes the oldest thumbnails of all programs beyond {megabytes} MB, "
+        f"at login and once a day, {state}.",
+        mend,
+    )
+
+
+def _too_old(facts: MachineFacts, desktop: str, days: int, mend: str) -> Finding:
+    old = facts.cache.oldest_s > days * _DAY_S
+    state = ", and some are older" if old else ", though their pictures have not changed"
+    judged = problem if old else warning
+    return judged(
+        f"{desktop.lower()}-maximum-age",
+        desktop,
+        f"{desktop} deletes thumbnails {days} days after they were made{state}.",
+        mend,
+    )
+
+
+def thumbnailers(facts: MachineFacts) -> Iterator[Finding]:
+    """Yield where GNOME, Cinnamon or MATE make no thumbnails themselves."""
+    for desktop in G_DESKTOPS:
+        if facts.gsettings.get(desktop.thumbnailers, {}).get("disable-all") is True:
+            yield warning(
+                f"{desktop.name.lower()}-disable-all",
+                desktop.name,
+                f"All thumbnailers of {desktop.name} are switched off: new and changed files have "
+                "no thumbnail until pregen runs again.",
+                f"gsettings set {desktop.thumbnailers} disable-all false",
+            )
+
+
+def _shows_none(code: str, program: str, mend: str) -> Finding:
+    why = f"{program} is set to show no thumbnails at all."
+    return problem(f"{code}-never", program, why, mend)
+
+
+def _beyond(limit_bytes: int, sources: Sequence[SeenSource]) -> str:
+    """Return which files are beyond a limit; empty: none of these is."""
+    over = sum(source.size_bytes > limit_bytes for source in sources)
+    if not over:
+        return ""
+    return f"beyond {text.size(limit_bytes)}, as {share(over, len(sources))} of yours are"
+
+
+def _remote_example(facts: MachineFacts) -> str:
+    """Return how many of the known pictures are on network file systems; empty: none is known."""
+    remote = [source for source in facts.sources if source.remote]
+    if not remote:
+        return ""
+    folder = shown(remote[0].path.rpartition(b"/")[0] or b"/")
+    return f"{share(len(remote), len(facts.sources))} of your pictures are on a network: {folder}"
+
+
+def nautilus_and_kin(facts: MachineFacts) -> Iterator[Finding]:
+    """Yield the settings by which Nautilus, Nemo and Caja show nothing, or not everywhere."""
+    for manager in G_FILE_MANAGERS:
+        settings = facts.gsettings.get(manager.schema, {})
+        shows = settings.get("show-image-thumbnails")
+        code = manager.name.rpartition(" ")[2].lower()
+        always = f"gsettings set {manager.schema} show-image-thumbnails always"
+        if shows == "never":
+            yield _shows_none(code, manager.name, always)
+        elif shows == "local-only" and (remote := _remote_example(facts)):
+            # GIO calls nfs, cifs, smb and sshfs mounts remote (docs/desktops.md).
+            why = f"{manager.name} shows thumbnails of local files only, and {remote}."
+            yield problem(f"{code}-local-only", manager.name, why, always)
+        limit = settings.get("thumbnail-limit")
+        if isinstance(limit, int):
+            yield from _limited(facts, manager, limit, code)
+
+
+def _limited(
+    facts: MachineFacts, manager: GFileManager, limit: int, code: str
+) -> Iterator[Finding]:
+    """An entry that is there is shown whatever its original's size; none is made beyond it."""
+    beyond = _beyond(limit * manager.limit_unit_bytes, facts.sources)
+    if beyond:
+        largest = max(source.size_bytes for source in facts.sources)
+        value = -(-largest * 2 // manager.limit_unit_bytes)
+        yield note(
+            f"{code}-thumbnail-limit",
+            manager.name,
+            f"{manager.name} makes no thumbnails of files {beyond}: it shows those that pregen "
+            "made, and new files wait for the next run.",
+            f"gsettings set {manager.schema} thumbnail-limit {value}",
+        )
+
+
+def dolphin(facts: MachineFacts) -> Iterator[Finding]:
+    """Yield KDE's limits by size and by place, which hold before the cache is asked.
+
+    That is so in KIO 5.103 and KF6.
+    """
+    if facts.kde is None:
+        return
+    kde, remote = facts.kde, _remote_example(facts)
+    if remote and not kde.maximum_remote_size_bytes:
+        yield problem(
+            "kde-maximum-remote-size",
+            "KDE",
+            f"Dolphin shows no thumbnails of files on a network, and {remote}.",
+            _set(kde, "MaximumRemoteSize", str(_PLENTY_BYTES)),
+        )
+    for is_remote, key, where, limit_bytes in (
+        (True, "MaximumRemoteSize", "on a network", kde.maximum_remote_size_bytes),
+        (False, "MaximumSize", "on this machine", kde.maximum_size_bytes),
+    ):
+        sources = [source for source in facts.sources if source.remote == is_remote]
+        if limit_bytes and (beyond := _beyond(limit_bytes, sources)):
+            yield problem(
+                "kde-maximum-remote-size" if is_remote else "kde-maximum-size",
+                "KDE",
+                f"Dolphin shows no thumbnails of files {where} {beyond}.",
+                _set(kde, key, str(_PLENTY_BYTES)),
+            )
+    if remote and not kde.remote_folders:
+        yield note(
+            "kde-remote-folders",
+            "KDE",
+            "Dolphin shows plain icons for folders on a network, whatever is in them.",
+            _set(kde, "EnableRemoteFolderThumbnail", "true"),
+        )
+    absent = [name for name in _PICTURE_PLUGINS if name not in (kde.plugins or ())]
+    if kde.plugins is not None and absent:
+        names = ",".join([*kde.plugins, *absent])
+        yield problem(
+            "kde-plugins",
+            "KDE",
+            f"Dolphin's preview of {' and '.join(absent)} is switched off, so pictures show no "
+            "thumbnail, made or not.",
+            _set(kde, "Plugins", f"'{names}'", kde.plugins_file),
+        )
+
+
+def _set(kde: Kde, key: str, value: str, file: str = "kdeglobals") -> str:
+    return f"{kde.writer} --file {file} --group PreviewSettings --key {key} {value}"
+
+
+def thunar(facts: MachineFacts) -> Iterator[Finding]:
+    """Yield Thunar's own settings. Its "local" means the scheme: mounted shares count as local."""
+    if facts.thunar is None:
+        return
+    if facts.thunar.mode == "THUNAR_THUMBNAIL_MODE_NEVER":
+        always = "-p /misc-thumbnail-mode -t string -s THUNAR_THUMBNAIL_MODE_ALWAYS"
+        yield _shows_none("thunar", "Thunar", f"{_THUNAR} {always}")
+    limit_bytes = facts.thunar.maximum_size_bytes
+    if limit_bytes and (beyond := _beyond(limit_bytes, facts.sources)):
+        yield problem(
+            "thunar-maximum-size",
+            "Thunar",
+            f"Thunar shows no thumbnails of files {beyond}.",
+            f"{_THUNAR} -p /misc-thumbnail-max-file-size -t uint64 -s 0",
+        )
+
+
+def tumbler(facts: MachineFacts) -> Iterator[Finding]:
+    """Yield that tumbler refuses pictures, of which Thunar shows what it hands out.
+
+    Its limits hold before the cache is asked, and it deletes the entries, of every flavor, of a
+    file that no plugin takes (tumbler 4.18 [RUN]).
+    """
+    if facts.tumbler is None:
+        return
+    plugins = {plugin.name: plugin for plugin in facts.tumbler.plugins}
+    refused = [
+        source
+        for source in facts.sources
+        if not any(_takes(plugins.get(name), source) for name in _BUILT_IN)
+    ]
+    all_off = all(name in plugins and plugins[name].disabled for name in _BUILT_IN)
+    if not refused and not all_off:
+        return
+    lost = [source for source in refused if not _takes(plugins.get(_BY_PROGRAMS), source)]
+    whose = f"{share(len(refused), len(facts.sources))} of your pictures" if refused else "pictures"
+    judged = problem if lost else warning
+    yield judged(
+        "tumbler-limits",
+        "tumbler (Thunar)",
+        f"tumbler's settings keep its picture plugins from {whose}, by Disabled, MaxFileSize, "
+        "Excludes or Locations, and tumbler deletes thumbnails of what no plugin of it takes.",
+        *_mend(facts.tumbler),
+    )
+
+
+def _mend(tumbler: Tumbler) -> tuple[str, ...]:
+    """Return the commands that open the built-in plugins, in the user's own file."""
+    own = quoted(tumbler.own_path)
+    copy = f"install -Dm644 {quoted(tumbler.path)} {own}"
+    within = ";".join(f"s/^{key} *=.*/{key}={value}/" for key, value in _OPEN.items())
+    edits = " ".join(rf"-e '/^\[{name}\]/,/^\[/{{{within}}}'" for name in _BUILT_IN)
+    mend = f"sed -i {edits} {own}"
+    return (mend,) if tumbler.path == tumbler.own_path else (copy, mend)
+
+
+def _takes(plugin: TumblerPlugin | None, source: SeenSource) -> bool:
+    """Tell whether a plugin's settings let it take a file; one without settings takes all."""
+    if plugin is None:
+        return True
+    if plugin.disabled or 0 < plugin.maximum_size_bytes < source.size_bytes:
+        return False
+    if any(_below(source.path, folder) for folder in plugin.excludes):
+        return False
+    locations = plugin.locations
+    return not locations or any(_below(source.path, folder) for folder in locations)
+
+
+def _below(path: bytes, folder: bytes) -> bool:
+    return path.startswith(folder.rstrip(b"/") + b"/")
+
+
+def pcmanfm(facts: MachineFacts) -> Iterator[Finding]:
+    """Yield that PCManFM or PCManFM-Qt show none.
+
+    Their limits by size and by place are for making thumbnails: an entry that is there is shown
+    (docs/desktops.md, read in libfm-qt).
+    """
+    for manager in facts.lx:
+        if not manager.shows:
+            key, _, value = manager.show_line.partition("=")
+            mend = f"sed -i 's/^{key}=.*/{key}={value}/' {quoted(manager.path)}"
+            yield _shows_none(manager.name.lower(), manager.name, mend)

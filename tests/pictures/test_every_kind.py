@@ -1,0 +1,227 @@
+"""Every kind of picture comes out as other people's decoders show it.
+
+The files are made anew by other writers than our readers (`cells.table`), one run of pregen makes
+entries of all of them, and each entry is judged by itself. What is wrong today stands in two
+tables; a mend takes its lines out, because what is expected to fail and does not is an error.
+"""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.cells import table
+from tests.support.cells.cell import NEEDS, Cell
+from tests.support.files.pairs import BITS, MODES, PROFILES
+from tests.support.judges import foreign_decoders, our_entries, verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.support.judges.our_entries import Ours
+
+#: The first cell of a shelf waits for all of its files to be written, and for a run of pregen.
+pytestmark = pytest.mark.timeout(600)
+
+#: Cells by patterns of their names, and the defect, by its number in the issue where it has one: an
+#: entry is stored that shows something else.
+KNOWN_WRONG: dict[str, str] = {
+    "jxl-*-8-grey-lossy": "H3: linear samples under the profile of the original",
+    "jxl-*-8-linear-lossy": "H3: linear samples under the profile of the original",
+    "jxl-rgb*-8-adobe-lossy": "H3: linear samples under the profile of the original",
+    "jxl-rgb*-8-prophoto-lossy": "H3: linear samples under the profile of the original",
+    "jxl-rgb*-8-p3-lossy": "H3: the profile that is sRGB's curve with other primaries is dropped",
+    "jxl-rgb-16-*-by-number": "H3: colour told by numbers is ignored",
+    "jxl-*-1[02]-linear-lossless": "H3: linear light told by numbers is ignored",
+    "psd-rgb-8-none-*-1-selections": "H5: one saved selection is taken for transparency",
+    "psd-rgb-8-none-packbits-2-selections": "H5: more channels than the mode has: sheared",
+    "psd-cmyk-8-press-packbits-[12]-selections": "H5: more channels than the mode has: sheared",
+    "psd-grey+alpha-8-none-*": "H5: the alpha of grey is lost, packed rows are sheared",
+    "psd-rgba-8-none-*": "H5: white is left in what is half transparent; sheared with a selection",
+    "psd-lab-8-none-*": "H5: Lab is stored fully transparent",
+    "psd-bilevel-1-none-*": "H5: one bit is inverted",
+    "psd-rgb-8-none-exif[368]": "H5: EXIF's orientation is ignored",
+    "tiff-ycbcr-8-none": "H6: YCbCr without JPEG is taken for RGB",
+    "tiff-ycbcr-8-none-lzw": "H6: YCbCr without JPEG is taken for RGB",
+    "tiff-lab+alpha-*": "H6: Lab with alpha is stored fully transparent",
+    "tiff-cmyk+alpha-16-press": "alpha of CMYK with 16 bits",
+    "tiff-grey-16-none-signed": "H6: signed samples are clipped",
+    "tiff-*-32-*": "whole numbers of 32 bits are clipped: white",
+    "tiff-rgb-8-none-zstd": "a codec that is not there: an empty picture is stored",
+    "tiff-rgb-8-none-lzma": "a codec that is not there: an empty picture is stored",
+    "tiff-rgb-8-none-jpeg2000": "a codec that is not there: an empty picture is stored",
+    "jp2-rgb-8-[alp]*": "H7: the ICC profile is ignored",
+    "jp2-rgba-8-[alp]*": "H7: the ICC profile is ignored",
+    "jp2-grey*-grey": "H7: the ICC profile is ignored",
+    "jp2-grey*-linear": "H7: the ICC profile is ignored",
+    "jp2-rgb-1[026]-*": "H7: white turns black above 8 bits",
+    "jp2-rgba-16-*": "H7: white turns black above 8 bits, opaque turns transparent",
+    "jp2-grey+alpha-16-none": "H7: white turns black above 8 bits, opaque turns transparent",
+    "jp2-grey-[14]-none": "fewer than 8 bits are not scaled: dark",
+    "jpeg-*-8-none-lossless-large": "H8: lossless JPEG at a reduced scale is a corner",
+    "png-rgb-8-none-behind[2-8]": "H9: EXIF behind the pixels is ignored",
+    "avif-grey+alpha-*-grey": "H9: the profile of grey with alpha is ignored",
+    "avif-grey+alpha-8-linear": "H9: the profile of grey with alpha is ignored",
+    "avif-rgba-12-prophoto": "12 bits are cut to 8 before a profile that needs them",
+    "heic-rgba-12-prophoto": "12 bits are cut to 8 before a profile that needs them",
+}
+_BUILD = "H build 6: a format that is not read yet"
+#: Likewise: no entry is stored of what others show.
+KNOWN_REFUSED: dict[str, str] = {
+    "bmp-rgb-10-none-1010102-*": "bit masks",
+    "bmp-rgb-4-none-444-*": "bit masks",
+    "bmp-rgb-8-none-[rx]*": "bit masks",
+    "jpeg-*-1[26]-none*": "12 and 16 bits: called damaged",
+    "psd-*-16-*": "H5: 16 bits",
+    "psd-*-float-linear": "H5: 32 bits",
+    "tiff-*-12-*": "12 bits: called damaged",
+    "tiff-rgb-1[04]-none": "odd depths: called damaged",
+    "tiff-rgb-[24]-none": "odd depths: called damaged",
+    "tiff-*-old-jpeg*": "old-style JPEG",
+    "tiff-lab-8-none": "CIELab: called damaged",
+    "tiff-*-tiled-planar": "tiled planes",
+    **dict.fromkeys(
+        (
+            "dds-*", "fits-*", "hdr-*", "icns-*", "pam-*", "pfm-*", "psb-*", "ras-*", "sgi-*",
+            "xbm-*", "xpm-*",
+        ),
+        _BUILD,
+    ),
+}  # fmt: skip
+
+_CELLS = table.cells()
+#: Formats of the product that the issue asks for; others have a few cells each.
+_PRODUCT = (
+    "png", "jpeg", "tiff", "webp", "gif", "jxl", "avif", "heic", "jp2", "psd", "bmp", "tga", "pcx",
+    "ppm", "qoi", "ico",
+)  # fmt: skip
+
+
+#: What one run of pregen is over; one process of the suite makes it, so that none is made twice.
+_SHELVES = frozenset({"png", "jpeg", "tiff", "jxl", "avif", "heic", "jp2", "psd"})
+
+
+def _shelf(cell: Cell) -> str:
+    return cell.file_format if cell.file_format in _SHELVES else "others"
+
+
+def _marks(cell: Cell) -> list[pytest.MarkDecorator]:
+    found = [pytest.mark.xdist_group(f"pictures-{_shelf(cell)}")]
+    found += [pytest.mark.needs(need.name) for need in cell.needs]
+    verdict: type[AssertionError]
+    for known, verdict in (
+        (KNOWN_WRONG, verdicts.WrongPicture),
+        (KNOWN_REFUSED, verdicts.NoPicture),
+    ):
+        reasons = [known[pattern] for pattern in known if fnmatchcase(cell.name, pattern)]
+        if reasons:
+            found.append(pytest.mark.xfail(strict=True, raises=verdict, reason=reasons[0]))
+    return found
+
+
+class Shelves:
+    """The files of the cells that are asked for, and what pregen makes of them."""
+
+    def __init__(self, folder: Path, chosen: set[Cell], capable: Mapping[str, bool]) -> None:
+        self._folder = folder
+        self._chosen = chosen
+        self._capable = capable
+        self._made: dict[str, Mapping[Path, Ours]] = {}
+        self._unwritten: dict[Cell, Exception] = {}
+        self.readers = {
+            name
+            for name in foreign_decoders.DECODERS
+            if name not in NEEDS or capable[NEEDS[name].name]
+        }
+
+    def take(self, cell: Cell) -> tuple[Path, Ours]:
+        """Return a cell's file and outcome; made with all others of its shelf."""
+        shelf = _shelf(cell)
+        folder = self._folder / shelf
+        if shelf not in self._made:
+            folder.mkdir()
+            wanted = [one for one in self._chosen if _shelf(one) == shelf]
+            # The programs among the writers run beside each other.
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(self._write, wanted))
+            scratch = self._folder / f"ours-{shelf}"
+            self._made[shelf] = our_entries.made_of(folder, scratch, timeout_s=500)
+        if cell in self._unwritten:
+            raise self._unwritten[cell]
+        path = self._path(cell)
+        return path, self._made[shelf][path]
+
+    def _write(self, cell: Cell) -> None:
+        if all(self._capable[need.name] for need in cell.needs):
+            try:
+                self._path(cell).write_bytes(cell.write(cell.pair()))
+            except Exception as error:  # noqa: BLE001 - one file costs no other
+                self._unwritten[cell] = error
+
+    def _path(self, cell: Cell) -> Path:
+        return self._folder / _shelf(cell) / f"{cell.name}.{cell.extension}"
+
+
+@pytest.fixture(scope="module")
+def shelves(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    capable: dict[str, bool],
+) -> Shelves:
+    chosen: set[Cell] = {
+        item.callspec.params["cell"]  # type: ignore[misc]  # the parameters are cells
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and item.originalname == test_a_picture_comes_out_as_others_show_it.__name__
+    }
+    return Shelves(tmp_path_factory.mktemp("cells"), chosen, capable)
+
+
+@pytest.mark.parametrize(
+    "cell", [pytest.param(cell, id=cell.name, marks=_marks(cell)) for cell in _CELLS]
+)
+def test_a_picture_comes_out_as_others_show_it(cell: Cell, shelves: Shelves) -> None:
+    if cell.readers and not shelves.readers & set(cell.readers):
+        pytest.skip(NEEDS[cell.readers[0]].missing)
+    verdicts.judge(cell, *shelves.take(cell), shelves.readers)
+
+
+def test_no_cell_is_known_to_be_both_wrong_and_refused() -> None:
+    assert not [
+        cell.name
+        for cell in _CELLS
+        if any(fnmatchcase(cell.name, pattern) for pattern in KNOWN_WRONG)
+        and any(fnmatchcase(cell.name, pattern) for pattern in KNOWN_REFUSED)
+    ]
+
+
+def test_every_hole_in_the_table_has_a_reason() -> None:
+    there = {(cell.file_format, cell.mode, cell.bits, cell.profile) for cell in _CELLS}
+    silent = [
+        kind
+        for kind in itertools.product(_PRODUCT, MODES, BITS, PROFILES)
+        if kind not in there and not table.hole(*kind)
+    ]
+    assert not silent
+
+
+def test_every_orientation_is_tried_in_every_place_that_pregen_reads() -> None:
+    places: dict[tuple[str, str], set[int]] = {}
+    for cell in _CELLS:
+        if cell.place:
+            places.setdefault((cell.file_format, cell.place), set()).add(cell.orientation)
+    whole = {place for place, tried in places.items() if tried == set(range(2, 9))}
+    assert whole == {
+        ("png", "before"), ("png", "behind"), ("jpeg", "exif"), ("tiff", "tag"), ("webp", "exif"),
+        ("jxl", "codestream"), ("avif", "irot"), ("heic", "irot"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", [*KNOWN_WRONG, *KNOWN_REFUSED])
+def test_what_is_known_is_in_the_table(pattern: str) -> None:
+    assert any(fnmatchcase(cell.name, pattern) for cell in _CELLS)

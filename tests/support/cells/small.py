@@ -1,0 +1,125 @@
+"""Cells of the small old formats, and of some that pregen does not read yet."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from tests.support.cells.cell import COARSE, EDGES, many
+from tests.support.files import foreign_writers as made_by
+from tests.support.files import plain_writers as plain
+from tests.support.judges.likeness import Bounds
+from tests.support.running.capabilities import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.cells.cell import Cell
+    from tests.support.files.pairs import Pair
+
+_BY = "gdk-pixbuf imagemagick"
+_NEEDS = Capability.IMAGEMAGICK
+
+
+def cells() -> Iterator[Cell]:
+    """Yield them all."""
+    return chain(_bmp(), _tga(), _others(), _not_read_yet())
+
+
+#: Bits of a channel, masks of red, green, blue and maybe alpha, bits of a pixel.
+_MASKS: dict[str, tuple[str, tuple[int, ...], int]] = {
+    "555": ("5", (0x7C00, 0x3E0, 0x1F), 16),
+    "565": ("5", (0xF800, 0x7E0, 0x1F), 16),
+    "444": ("4", (0xF00, 0xF0, 0xF), 16),
+    "1010102": ("10", (0x3FF00000, 0xFFC00, 0x3FF), 32),
+    "bgrx": ("8", (0xFF0000, 0xFF00, 0xFF), 32),
+    "rgbx": ("8", (0xFF, 0xFF00, 0xFF0000), 32),
+    "xrgb": ("8", (0xFF00, 0xFF0000, 0xFF000000), 32),
+    "bgra": ("8", (0xFF0000, 0xFF00, 0xFF, 0xFF000000), 32),
+}
+
+
+def _bmp() -> Iterator[Cell]:
+    for name, (bits, masks, width) in _MASKS.items():
+        mode = "rgba" if name == "bgra" else "rgb"
+        # Compression 6 (masks with alpha behind the short header) is read by nobody at hand.
+        for header in ("v3", "v4") if mode == "rgb" else ("v4",):
+
+            def write(
+                stored: Pair,
+                masks: tuple[int, ...] = masks,
+                width: int = width,
+                header: str = header,
+            ) -> bytes:
+                return plain.bmp(stored, masks, width, header=header)
+
+            yield from many(
+                "bmp", mode, bits, write, _BY, variant=f"{name}-{header}", bounds=COARSE
+            )
+    for name, second in {"os2-1": False, "os2-2": True}.items():
+
+        def under_os2(stored: Pair, *, second: bool = second) -> bytes:
+            return plain.bmp_os2(stored, second=second)
+
+        yield from many("bmp", "rgb", "8", under_os2, _BY, variant=name)
+
+    def down(stored: Pair) -> bytes:
+        return plain.bmp(stored, _MASKS["bgrx"][1], 32, header="v3", down=True)
+
+    yield from many("bmp", "rgb", "8", down, _BY, variant="top-down")
+    yield from many("bmp", "rgb", "8", made_by.magick("bmp"), _BY, variant="24", needs=_NEEDS)
+    few = made_by.magick("bmp", "-compress", "None", "-type", "Palette")
+    yield from many("bmp", "palette", "4 8", few, _BY, needs=_NEEDS)
+    runs = made_by.magick("bmp", "-compress", "RLE", "-type", "Palette")
+    yield from many("bmp", "palette", "8", runs, _BY, variant="rle", needs=_NEEDS)
+    two = made_by.magick("bmp", "-type", "Bilevel")
+    yield from many("bmp", "bilevel", "1", two, _BY, needs=_NEEDS, bounds=EDGES)
+
+
+def _tga() -> Iterator[Cell]:
+    by = "imagemagick gdk-pixbuf"
+
+    def runs(stored: Pair) -> bytes:
+        return plain.tga(stored, run_lengths=True)
+
+    def down(stored: Pair) -> bytes:
+        return plain.tga(stored, topmost_first=True)
+
+    yield from many("tga", "grey rgb rgba palette", "8", plain.tga, by, variant="raw")
+    yield from many("tga", "grey rgb rgba palette", "8", runs, by, variant="rle")
+    yield from many("tga", "rgb rgba", "8", down, by, variant="top-down")
+
+
+def _others() -> Iterator[Cell]:
+    by = "imagemagick ffmpeg"
+    yield from many("pcx", "grey rgb palette", "8", made_by.magick("pcx"), by, needs=_NEEDS)
+    yield from many("pcx", "palette", "4", made_by.magick("pcx"), by, needs=_NEEDS)
+    two = made_by.magick("pcx", "-type", "Bilevel")
+    yield from many("pcx", "bilevel", "1", two, by, needs=_NEEDS, bounds=EDGES)
+    by = "imagemagick gdk-pixbuf"
+
+    def words(stored: Pair) -> bytes:
+        return plain.netpbm(stored, plain=True)
+
+    for how, write in {"raw": plain.netpbm, "plain": words}.items():
+        yield from many("ppm", "bilevel", "1", write, by, variant=how, bounds=EDGES)
+        yield from many("ppm", "grey rgb", "4 8 10 16", write, by, variant=how)
+    yield from many("qoi", "rgb rgba", "8", made_by.qoi, "qoi ffmpeg")
+    icon = made_by.magick("ico")
+    yield from many("ico", "rgb rgba", "8", icon, by, needs=_NEEDS, edges_px=(240, 180))
+
+
+def _not_read_yet() -> Iterator[Cell]:
+    by = "imagemagick"
+    for extension, mode in {
+        "sgi": "rgb", "ras": "rgb", "pam": "rgb rgba", "fits": "grey", "xpm": "palette",
+    }.items():  # fmt: skip
+        write = made_by.magick(extension)
+        yield from many(extension, mode, "8", write, by, needs=_NEEDS)
+    rough = Bounds(10, 40, 10)
+    yield from many("dds", "rgba", "8", made_by.magick("dds"), by, needs=_NEEDS, bounds=rough)
+    yield from many("pfm", "rgb", "8", made_by.magick("pfm"), by, needs=_NEEDS, bounds=rough)
+    yield from many("xbm", "bilevel", "1", made_by.magick("xbm"), by, needs=_NEEDS, bounds=EDGES)
+    light = Bounds(3, 14)
+    yield from many("hdr", "rgb", "float", made_by.radiance, by, profiles="linear", bounds=light)
+    yield from many("icns", "rgba", "8", plain.icns, "gdk-pixbuf", edges_px=(256, 256))

@@ -1,0 +1,209 @@
+"""Cells of the formats that cameras, phones, browsers and films have."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from tests.support.cells.cell import ALL, COARSE, EDGES, ENDS, LARGE_PX, LOSSY, many, turned
+from tests.support.files import foreign_writers as made_by
+from tests.support.files import plain_writers as plain
+from tests.support.judges.likeness import Bounds
+from tests.support.running.capabilities import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.cells.cell import Cell
+    from tests.support.files.pairs import Pair
+
+_TWO = "pillow imagemagick"
+
+
+def cells() -> Iterator[Cell]:
+    """Yield them all."""
+    return chain(_png(), _jpeg(), _webp(), _gif(), _jxl(), _avif(), _heic(), _films())
+
+
+def _png() -> Iterator[Cell]:
+    yield from many("png", "grey", "1 2 4 8 16", plain.png, _TWO, profiles=ALL)
+    yield from many("png", "grey+alpha rgb rgba", "8 16", plain.png, _TWO, profiles=ALL)
+    yield from many("png", "palette", "1 2 4 8", plain.png, _TWO, profiles=ALL)
+    yield from many("png", "palette+alpha", "2 4 8", plain.png, _TWO)
+    yield from many("png", "bilevel", "1", plain.png, _TWO, bounds=EDGES)
+
+    def marked(stored: Pair) -> bytes:
+        return plain.png(stored, srgb=True)
+
+    yield from many("png", "rgb", "8 16", marked, _TWO, variant="srgb-chunk")
+    interlaced = made_by.magick("png", "-interlace", "PNG")
+    yield from many(
+        "png", "rgba", "8 16", interlaced, _TWO, profiles="none adobe", variant="interlaced",
+        needs=Capability.IMAGEMAGICK,
+    )  # fmt: skip
+    for place in ("before", "behind"):
+
+        def told(stored: Pair, place: str = place) -> bytes:
+            return plain.png(stored, eexif=place)
+
+        yield from turned("png", place, told, "pillow")
+
+
+def _jpeg() -> Iterator[Cell]:
+    best = made_by.pillow("JPEG", quality=97, subsampling=0)
+    yield from many("jpeg", "grey rgb", "8", best, _TWO, profiles=ALL, lossy=True)
+    inks = made_by.pillow("JPEG", _mode="CMYK", quality=97, subsampling=0)
+    yield from many("jpeg", "cmyk", "8", inks, _TWO, profiles="press", lossy=True)
+    ycck = made_by.jpeg8(colorspace="CMYK", outcolorspace="YCCK", inverted=True)
+    yield from many("jpeg", "cmyk", "8", ycck, _TWO, profiles="press", variant="ycck", lossy=True)
+    deep = made_by.jpeg8(bitspersample=12)
+    yield from many("jpeg", "grey rgb", "12", deep, "jpeg12", lossy=True)
+    for size, edges_px in (("", (320, 240)), ("-large", LARGE_PX)):
+        for name, option, value in (
+            ("420", "subsampling", 2),
+            ("422", "subsampling", 1),
+            ("progressive", "progressive", True),
+            ("restarts", "restart_marker_blocks", 3),
+            ("rgb-stored", "keep_rgb", True),
+        ):
+            chosen: dict[str, Any] = {"quality": 97, option: value}
+            yield from many(
+                "jpeg", "rgb", "8", made_by.pillow("JPEG", **chosen), _TWO, profiles="none p3",
+                variant=name + size, lossy=True, edges_px=edges_px,
+            )  # fmt: skip
+        lossless = made_by.jpeg8(lossless=True)
+        yield from many(
+            "jpeg", "grey rgb", "8 16", lossless, "ljpeg", variant="lossless" + size,
+            edges_px=edges_px,
+        )  # fmt: skip
+        yield from turned(
+            "jpeg", "exif", made_by.jpeg8(exif=True), _TWO, variant=size[1:], lossy=True,
+            edges_px=edges_px,
+        )  # fmt: skip
+
+
+def _webp() -> Iterator[Cell]:
+    lossless = made_by.pillow("WEBP", lossless=True, method=0, exact=True)
+    yield from many("webp", "rgb rgba", "8", lossless, _TWO, profiles=ALL)
+    lossy = made_by.pillow("WEBP", quality=97)
+    yield from many(
+        "webp", "rgb rgba", "8", lossy, _TWO, profiles="none adobe", variant="lossy", lossy=True
+    )
+    yield from turned(
+        "webp", "exif", made_by.pillow("WEBP", exif=True, lossless=True, method=0), "pillow"
+    )
+
+
+def _gif() -> Iterator[Cell]:
+    readers, needs = _TWO + " gdk-pixbuf", Capability.IMAGEMAGICK
+    yield from many("gif", "palette", "1 4 8", made_by.pillow("GIF"), readers)
+    interlaced = made_by.magick("gif", "-interlace", "GIF")
+    yield from many("gif", "palette", "8", interlaced, readers, variant="interlaced", needs=needs)
+    yield from many("gif", "palette+alpha", "8", made_by.magick("gif"), readers, needs=needs)
+
+
+def _jxl() -> Iterator[Cell]:
+    needs = Capability.JXL_TOOLS
+    modes = "grey grey+alpha rgb rgba"
+    exact = made_by.cjxl("-d", "0")
+    yield from many(
+        "jxl", modes, "8 16", exact, "djxl", profiles=ALL, variant="lossless", needs=needs,
+        bounds=COARSE,
+    )  # fmt: skip
+    near = made_by.cjxl("-d", "0.3")
+    yield from many(
+        "jxl", modes, "8", near, "djxl", profiles=ALL, variant="lossy", lossy=True, needs=needs
+    )
+    yield from many(
+        "jxl", "grey rgb", "10 12", made_by.jxl, "djxl", profiles="linear", variant="lossless",
+        needs=needs,
+    )  # fmt: skip
+    premultiplied = made_by.cjxl("-d", "0", "--premultiply=1")
+    yield from many(
+        "jxl", "grey+alpha rgba", "8", premultiplied, "djxl", variant="premultiplied",
+        needs=needs, bounds=COARSE,
+    )  # fmt: skip
+    for profile, number in {"p3": "RGB_D65_DCI_Rel_SRG", "linear": "RGB_D65_SRG_Rel_Lin"}.items():
+        by_number = made_by.cjxl("-d", "0.3", "-x", f"color_space={number}", source=_unprofiled)
+        yield from many(
+            "jxl", "rgb", "16", by_number, "djxl", profiles=profile, variant="by-number",
+            lossy=True, needs=needs,
+        )  # fmt: skip
+    kept = made_by.cjxl(source=made_by.pillow("JPEG", quality=97), before="jpg")
+    yield from many(
+        "jxl", "rgb", "8", kept, "djxl", profiles="none adobe", variant="from-jpeg", lossy=True,
+        needs=needs,
+    )  # fmt: skip
+    told = made_by.cjxl("-d", "0", source=lambda stored: made_by.deep_png(stored, eexif="before"))
+    yield from turned("jxl", "codestream", told, "djxl", needs=needs)
+
+
+def _unprofiled(stored: Pair) -> bytes:
+    return made_by.deep_png(stored._replace(icc=b""))
+
+
+def _avif() -> Iterator[Cell]:
+    needs = Capability.AVIF_TOOLS
+    modes = "grey grey+alpha rgb rgba"
+    for bits, profiles in {"8": ALL, "10": ENDS, "12": ENDS}.items():
+        write = made_by.avifenc("-d", bits)
+        yield from many(
+            "avif", modes, bits, write, "avifdec", profiles=profiles, lossy=True, needs=needs
+        )
+    for name, modes, arguments in (
+        ("420", "rgb rgba", ("-y", "420")),
+        ("422", "rgb", ("-y", "422")),
+        ("limited", "rgb", ("-r", "limited")),
+        ("premultiplied", "rgba", ("-p",)),
+    ):
+        write = made_by.avifenc(*arguments)
+        yield from many("avif", modes, "8", write, "avifdec", variant=name, lossy=True, needs=needs)
+    # avifdec hands numbers over to nobody: held to the painting alone.
+    by_number = made_by.avifenc("-d", "10", "--cicp", "12/13/6", "--ignore-icc")
+    yield from many(
+        "avif", "rgb", "10", by_number, "", profiles="p3", variant="by-number", needs=needs,
+        bounds=LOSSY,
+    )  # fmt: skip
+    for orientation, properties in _AVIF_TURNS.items():
+        write = made_by.avifenc(*properties)
+        yield from turned("avif", "irot", write, "avifdec", (orientation,), lossy=True, needs=needs)
+
+
+#: Turned first, then mirrored (ISO 23008-12, 6.5.10 and 6.5.12).
+_AVIF_TURNS = {
+    2: ("--imir", "1"),
+    3: ("--irot", "2"),
+    4: ("--imir", "0"),
+    5: ("--irot", "1", "--imir", "0"),
+    6: ("--irot", "3"),
+    7: ("--irot", "1", "--imir", "1"),
+    8: ("--irot", "1"),
+}
+
+
+def _heic() -> Iterator[Cell]:
+    needs = Capability.HEIF_TOOLS
+    for bits, profiles in {"8": ALL, "10": ENDS, "12": ENDS}.items():
+        write = made_by.heif_enc("-b", bits)
+        yield from many(
+            "heic", "grey rgb rgba", bits, write, "heif-convert", profiles=profiles, lossy=True,
+            needs=needs,
+        )  # fmt: skip
+    yield from turned("heic", "irot", made_by.heif, "heif-convert", lossy=True, needs=needs)
+
+
+def _films() -> Iterator[Cell]:
+    x264 = ("-c:v", "libx264", "-crf", "4", "-preset", "ultrafast")
+    bt709 = ("-vf", "scale=out_color_matrix=bt709", "-colorspace", "bt709", "-pix_fmt", "yuv420p")
+    for name, extension, arguments in (
+        ("420", "mp4", ("-pix_fmt", "yuv420p")),
+        ("444", "mp4", ("-pix_fmt", "yuv444p")),
+        ("10", "mp4", ("-pix_fmt", "yuv420p10le")),
+        ("full", "mp4", ("-pix_fmt", "yuvj420p")),
+        ("bt709", "mkv", bt709),
+    ):
+        write = made_by.ffmpeg(extension, *x264, *arguments)
+        yield from many(
+            extension, "rgb", "8", write, "ffmpeg", variant=name, lossy=True,
+            needs=Capability.FFMPEG, bounds=Bounds(4, 20),
+        )  # fmt: skip
