@@ -52,8 +52,8 @@ _KEPT: Final = frozenset(
     }
 )  # fmt: skip
 _KEPT_FAMILIES: Final = (
-    "COVERAGE_", "DYLD_", "FONTCONFIG_", "GLIBC_", "JSIMD_", "LC_", "MALLOC_", "MKL_", "OMP_",
-    "OPENBLAS_", "ORC_", "PYTHON", "VIPS_",
+    "ASAN_", "COVERAGE_", "DYLD_", "FONTCONFIG_", "GLIBC_", "JSIMD_", "LC_", "LIBHEIF_", "LSAN_",
+    "MALLOC_", "MKL_", "OMP_", "OPENBLAS_", "ORC_", "PYTHON", "UBSAN_", "VIPS_",
 )  # fmt: skip
 #: `multiprocessing` reports this when the fork server died before it could pass on a status, and
 #: when a worker ended itself with 255.

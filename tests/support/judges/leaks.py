@@ -46,7 +46,7 @@ class Leaks:
     """What there was before a test, to be compared with what there is after it."""
 
     def __init__(self) -> None:
-        self.mark = ("TEST_MARK", uuid.uuid4().hex)
+        self.mark = ("PYTHON_TEST_MARK", uuid.uuid4().hex)
         """To be set in the environment: whatever starts from now on carries it."""
         self._fds = _open_fds()
 
