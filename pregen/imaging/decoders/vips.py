@@ -58,6 +58,8 @@ class VipsPicture(Opened):
     """A picture whose header libvips has read."""
 
     loader = "vips"
+    reducible = True
+    """Its decoder can make it smaller."""
 
     def __init__(self, request: Request, beginning: bytes | None = None) -> None:
         """Read the header. Raises Fault when libvips refuses it.
@@ -69,8 +71,6 @@ class VipsPicture(Opened):
         self._request = request
         self._stream: pyvips.Source | None = None
         """Kept for libvips, which calls back into it as long as it decodes."""
-        self.reducible = True
-        """Its decoder can make it smaller."""
         name = request.format.name
         self.data = beginning
         if beginning is None and request.source.size_bytes <= WHOLE_FILE_BYTES:
