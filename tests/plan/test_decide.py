@@ -133,7 +133,7 @@ def test_a_source_gets_what_its_entries_ask_for(case: Case) -> None:
     [
         (None, True, "--retry-failed"),
         (Kind.CRASHED, False, "crashed.*--retry-failed"),
-        (Kind.TIMED_OUT, False, "too long.*--retry-failed"),
+        (Kind.TIMED_OUT, False, "exceeded the time limit.*--retry-failed"),
     ],
 )
 def test_a_source_that_failed_says_how_to_try_it_again(
