@@ -276,7 +276,7 @@ def test_deaths_that_were_the_machines_are_not_remembered(tmp_path: Path) -> Non
     found = opened(tmp_path)
     hints = [found.hint(path, *FACTS) for path in (b"/a", b"/new0", b"/new1", b"/new2")]
     assert hints == [Kind.CRASHED, None, None, Kind.SMALL]
-    assert [failure.kind for failure in found.failures()][1:] == [Kind.DISTURBED] * 2
+    assert [failure.kind for failure in found.outcomes(FAILURES)][1:] == [Kind.DISTURBED] * 2
     found.close()
 
 
