@@ -31,7 +31,7 @@ _TYPES: Final = {16: "<u2", 32: "<u4"}
 _ROWS: Final = 64
 
 
-class _Header(NamedTuple):
+class _BitmapHeader(NamedTuple):
     pixels_at: int
     width_px: int
     height_px: int
@@ -45,7 +45,7 @@ class MaskedBitmap(Opened):
 
     loader = "numpy"
 
-    def __init__(self, request: Request, header: _Header) -> None:
+    def __init__(self, request: Request, header: _BitmapHeader) -> None:
         self._request = request
         self._header = header
         self.width_px = header.width_px
@@ -91,7 +91,7 @@ def open_picture(request: Request) -> Opened:
         return MaskedBitmap(request, header)
 
 
-def _read(head: bytes) -> _Header | None:
+def _read(head: bytes) -> _BitmapHeader | None:
     """Read a header with masks; None for any other."""
     if len(head) < _MASKS_AT + _MASKS.size:
         return None
@@ -108,4 +108,4 @@ def _read(head: bytes) -> _Header | None:
             return None
     if width_px < 1 or not height_px:
         return None
-    return _Header(pixels_at, width_px, abs(height_px), height_px > 0, bits, chosen)
+    return _BitmapHeader(pixels_at, width_px, abs(height_px), height_px > 0, bits, chosen)
