@@ -340,7 +340,7 @@ class _JobsInFlight:
         return self._jobs.pop(outcome.job_id)
 
 
-# --- What there is to work on, and what is planned for it
+# What there is to work on, and what is planned for it
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def refuse(rules: Iterable[Rule]) -> None:
     syscalls.call(_SECCOMP[machine], _SET_MODE_FILTER, _FLAG_TSYNC, ctypes.c_char_p(program))
 
 
-# --- Which system calls a confined worker may not make
+# Which system calls a confined worker may not make
 #
 # Everything not named is allowed: decoders and the C library may use what they like to compute, to
 # have memory, and to read and write what `landlock` lets them open. Named are the ways to
@@ -154,7 +154,7 @@ def rules(pid: int, *, gives_rights: bool) -> Iterator[Rule]:
             yield Rule(call)
 
 
-# --- Rules as a program for the kernel (classic BPF)
+# Rules as a program for the kernel (classic BPF)
 #
 # A program gets the call's number, the machine's kind and the arguments, and returns what is to
 # happen (kernel documentation, seccomp_filter). The kernel runs it once for each call whose answer

@@ -39,7 +39,7 @@ def prctl(option: int, value: int) -> None:
         raise OSError(code, os.strerror(code))
 
 
-# --- Numbers of system calls, for the machines whose filter we can write
+# Numbers of system calls, for the machines whose filter we can write
 #
 # From the kernel's headers (unistd_64.h of x86, the generic unistd.h that arm64 uses). Only calls
 # that `seccomp.rules` names are here. None: that machine has no such call.

@@ -27,7 +27,7 @@ class SlotReading(NamedTuple):
     """Jobs this worker has finished, whether their outcomes have been received or not."""
 
 
-# --- events -----------------------------------------------------------------------------------
+# events -----------------------------------------------------------------------------------
 
 
 class JobsArrived(NamedTuple):
@@ -141,7 +141,7 @@ Event = (
 )
 
 
-# --- commands ---------------------------------------------------------------------------------
+# commands ---------------------------------------------------------------------------------
 
 
 class Spawn(NamedTuple):

@@ -257,7 +257,7 @@ def _associate(body: bytes, box: Box, known: list[Box], found: dict[int, list[Pr
                 found.setdefault(number, []).append(Property(kind, body[begin:end], value != index))
 
 
-# --- What the properties of an item mean ---------------------------------------------------------
+# What the properties of an item mean ---------------------------------------------------------
 #
 # ISO/IEC 23008-12, 6.5 and ISO/IEC 14496-12, 12.1.5. Nonsense counts as absent.
 
@@ -388,7 +388,7 @@ def _full(kind: bytes, body: bytes, version: int = 0) -> bytes:
     return _box(kind, struct.pack(">I", version << 24), body)
 
 
-# --- What Pillow does not tell of an AVIF --------------------------------------------------------
+# What Pillow does not tell of an AVIF --------------------------------------------------------
 
 
 def avif_colour(source: SourceBytes) -> Colour:

@@ -102,7 +102,7 @@ class Cursor:
         return head >> 24, head & 0xFFFFFF
 
 
-# --- The family told apart (HEIC, AVIF, CR3, MP4, MOV, ...) --------------------------------------
+# The family told apart (HEIC, AVIF, CR3, MP4, MOV, ...) --------------------------------------
 #
 # By nothing but the brands in the `ftyp` box (ISO/IEC 14496-12, 4.3; 23008-12, Annex B).
 
@@ -167,7 +167,7 @@ def _by_brands(major: bytes, brands: list[bytes]) -> Format | None:
     return Format("video", mime, "video", "video")
 
 
-# --- How long a file says it is ------------------------------------------------------------------
+# How long a file says it is ------------------------------------------------------------------
 #
 # For telling cut-off files from others. Moves forward only, in a bounded number of steps.
 

@@ -165,7 +165,7 @@ def read(data: bytes) -> JpegHead | None:
     )
 
 
-# --- Runs of zeros: what was allocated on a disk and never written -------------------------------
+# Runs of zeros: what was allocated on a disk and never written -------------------------------
 #
 # Interrupted copies and worn memory cards leave such files. A decoder takes zeros for codes and
 # paints on, so the loss must be seen before. Long runs of zeros are ordinary in some sound files

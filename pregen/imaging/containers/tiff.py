@@ -213,7 +213,7 @@ def orientation(exif: bytes) -> int:
         return 1
 
 
-# --- RAWs by their first directory ---------------------------------------------------------------
+# RAWs by their first directory ---------------------------------------------------------------
 
 _RW2 = Format("raw", "image/x-panasonic-rw2", "raw", "raw")
 _ORF = Format("raw", "image/x-olympus-orf", "raw", "raw")

@@ -212,7 +212,7 @@ def _to_vips(image: Image.Image) -> pyvips.Image:
     return found
 
 
-# --- What the pictures in an icon say their size is ----------------------------------------------
+# What the pictures in an icon say their size is ----------------------------------------------
 #
 # The directory of an icon tells edges up to 256; the pictures have headers of their own, and it is
 # these that decoders believe. References: Microsoft, "Icons" (ICONDIR, ICONDIRENTRY).

@@ -279,7 +279,7 @@ def _quieten_libtiff() -> None:
         library.TIFFSetWarningHandler(None)
 
 
-# --- Samples that libvips does not understand -----------------------------------------------------
+# Samples that libvips does not understand -----------------------------------------------------
 
 
 def _is_odd(layout: TiffLayout) -> bool:

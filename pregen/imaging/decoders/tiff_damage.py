@@ -217,7 +217,7 @@ def _jpeg_share(tables: bytes, data: bytes) -> float:
     return 1.0
 
 
-# --- LZW: how many bytes come out, and whether the end is where it should be ---------------------
+# LZW: how many bytes come out, and whether the end is where it should be ---------------------
 #
 # What a code stands for does not matter, only how long it is. Between two codes that clear the
 # table every width is known beforehand, so that a few thousand codes are read at once.
@@ -298,7 +298,7 @@ def _lengths(codes: NDArray[np.int64]) -> NDArray[np.int64]:
     return lengths + 1
 
 
-# --- Samples that are not compressed --------------------------------------------------------------
+# Samples that are not compressed --------------------------------------------------------------
 
 #: How many places are looked at, and how many bytes of each.
 _PROBES: Final = 1024

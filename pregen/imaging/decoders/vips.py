@@ -254,7 +254,7 @@ def field(image: pyvips.Image, name: str, default: int) -> int:
     return int(image.get(name)) if image.get_typeof(name) else default
 
 
-# --- What errors mean, and how much of a picture that ends early is there -------------------------
+# What errors mean, and how much of a picture that ends early is there -------------------------
 
 
 def fault_of(error: pyvips.Error) -> Fault | MemoryError:

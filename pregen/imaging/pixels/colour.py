@@ -93,7 +93,7 @@ def is_srgb(profile: bytes) -> bool:
     return bool(np.abs(after - grid.astype(np.int16)).max() <= _SAME_LEVELS)
 
 
-# --- HDR (PQ, HLG in BT.2020) -> sRGB that looks right on an ordinary screen ---------------------
+# HDR (PQ, HLG in BT.2020) -> sRGB that looks right on an ordinary screen ---------------------
 #
 # Up to diffuse white nothing is changed; what is brighter is rolled off, so that a sky keeps its
 # shape.
@@ -165,7 +165,7 @@ def _rolled_off(light: Light) -> Light:
     return np.asarray(light * (wanted / np.maximum(brightest, 1e-9)))
 
 
-# --- Colour told by coordinates and a curve, as JPEG XL does -------------------------------------
+# Colour told by coordinates and a curve, as JPEG XL does -------------------------------------
 
 _Point = tuple[float, float]
 _Primaries = tuple[_Point, _Point, _Point]
@@ -258,7 +258,7 @@ def _fixed(*values: float) -> bytes:
     return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
 
 
-# --- Colour told by numbers (ITU-T H.273) instead of a profile, as HEIC and AVIF do --------------
+# Colour told by numbers (ITU-T H.273) instead of a profile, as HEIC and AVIF do --------------
 
 #: Colour primaries (H.273, table 2).
 _BT2020: Final = 9

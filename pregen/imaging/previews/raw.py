@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pregen.imaging.containers.isobmff import Box
     from pregen.imaging.source_bytes import SourceBytes
 
-# --- TIFFs in all but name -----------------------------------------------------------------------
+# TIFFs in all but name -----------------------------------------------------------------------
 #
 # CR2, NEF, NRW, ARW, DNG, ORF, RW2, PEF, SRW, 3FR, IIQ, after ExifTool's tables "EXIF",
 # "PanasonicRaw" and "Olympus".
@@ -167,7 +167,7 @@ def _extent(ifd: Ifd) -> tuple[int, int]:
     return 0, 0
 
 
-# --- CR3: Canon's in ISO base media boxes, after the analysis at lclevy/canon_cr3 -----------------
+# CR3: Canon's in ISO base media boxes, after the analysis at lclevy/canon_cr3 -----------------
 
 _METADATA: Final = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 _PREVIEW: Final = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")
@@ -226,7 +226,7 @@ def _picture(source: SourceBytes, box: Box) -> list[Preview]:
     return [Preview(box.begin + skip, box.end - box.begin - skip)] if skip >= 0 else []
 
 
-# --- RAF: Fujifilm's ------------------------------------------------------------------------------
+# RAF: Fujifilm's ------------------------------------------------------------------------------
 #
 # A table near its beginning says where the preview and the sensor data lie, in big-endian numbers.
 # The preview is a whole JPEG with its own EXIF, which has the orientation.
