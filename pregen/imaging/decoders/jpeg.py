@@ -134,28 +134,29 @@ class JpegSource:
         return samples, loader
 
     def _by_turbo(self, data: bytes, shrink: int, *, strict: bool) -> Samples:
-        """Decode with libjpeg-turbo; once more where it has something to forgive.
+        """Decode with libjpeg-turbo; once more where the last rows show nothing.
 
         Raises:
             InvalidPicture: it lost its way before `ENOUGH_ROWS` of a file that has its end.
         """
-        try:
-            return _by_turbo(self, data, shrink, strict=True)
-        except ValueError as error:
-            if strict:
-                raise
-            samples = _by_turbo(self, data, shrink, strict=False)
-            if _HARMLESS in str(error) or not self._enough(data, samples, strict=False):
-                return samples
-            share = _rows_shown(samples)
-            if share < ENOUGH_ROWS:
+        samples = _by_turbo(self, data, shrink, strict=strict)
+        if strict or not self._enough(data, samples, strict=False):
+            return samples
+        share = _rows_shown(samples)
+        if share < ENOUGH_ROWS:
+            # Rows that are flat can be the picture: only a decode that forgives nothing tells.
+            try:
+                return _by_turbo(self, data, shrink, strict=True)
+            except ValueError as error:
+                if _HARMLESS in str(error):
+                    return samples
                 if isinstance(fault_of_error(error), Unsupported):
                     raise
                 raise InvalidPicture(
                     f"its data is damaged: {share:.0%} of the rows are there,"
                     f" {ENOUGH_ROWS:.0%} are needed; copy it again from its origin if you can"
                 ) from error
-            return samples
+        return samples
 
     def finished(self, samples: Samples, shrink: int) -> Pixels | Plain:
         """Return decoded samples with all that says how they are meant."""
