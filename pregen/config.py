@@ -178,6 +178,8 @@ class WalkConfig:
     recursive: bool = True
     """Also walk the folders below the roots."""
     follow_symlinks: Annotated[bool, Flag("Follow symbolic links to folders.")] = False
+    links: bool = True
+    """Symbolic links to files are sources."""
     one_file_system: Annotated[bool, Flag("Do not cross file system boundaries.")] = False
     order: Annotated[Order, Flag("Which files come first.")] = Order.WALK
     shard: Annotated[
