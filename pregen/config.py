@@ -310,7 +310,7 @@ class DaskConfig:
     scheduler: Annotated[
         str,
         Flag(
-            "tcp://host:8786, a scheduler file, or local:2 to try two nodes on this machine.",
+            "tls://host:8786, tcp://host:8786, a scheduler file, or local:2 (two nodes here).",
             "ADDRESS|FILE",
             default=None,
         ),

@@ -227,6 +227,8 @@ class _PipelineRun:
             partial(unpack, cache),
         )
         watch.remark(f"sandbox: {engine.sandbox}")
+        if caution := engine.caution:
+            watch.warn(caution)
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
         planner = _planner(config, cache, journal, memory, watch)
