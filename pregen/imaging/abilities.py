@@ -34,7 +34,7 @@ _DISTRIBUTIONS = {
     "jxl": "pylibjxl",
 }
 #: What a build of Pillow or libvips may lack, by format.
-_OF_PILLOW = {"avif": "avif", "jp2": "jpg_2000", "j2k": "jpg_2000"}
+_OF_PILLOW = {"avif": "avif"}
 _OF_VIPS = {"png": "png", "gif": "gif", "webp": "webp", "tiff": "tiff", "svg": "svg"}
 
 
