@@ -37,7 +37,6 @@ KNOWN_WRONG: dict[str, str] = {
 _BUILD = "H build 6: a format that is not read yet"
 #: Likewise: no entry is stored of what others show.
 KNOWN_REFUSED: dict[str, str] = {
-    "tiff-rgb-8-none-jpeg2000": "a codec that is not there",
     "jpeg-*-1[26]-none*": "12 and 16 bits: called damaged",
     **dict.fromkeys(
         (

@@ -25,6 +25,9 @@ _COD, _COC, _SOT = 0xFF52, 0xFF53, 0xFF90
 _MOST_MARKERS: Final = 1000
 _SIZ: Final = struct.Struct(">HH8IH")
 _SOT_FIELDS: Final = struct.Struct(">HHHIBB")
+#: Of the marker that begins a part of a tile, and where in it its length stands.
+PART_HEAD_BYTES: Final = _SOT_FIELDS.size
+PART_LENGTH_AT: Final = 6
 #: A header holds a profile and a palette, hardly more.
 _MOST_HEADER_BYTES: Final = 16 * 1024 * 1024
 _MOST_ENTRIES: Final = 1024

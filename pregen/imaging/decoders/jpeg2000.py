@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from pregen.imaging.containers import jp2
-from pregen.imaging.decoders import jpeg2000_damage
+from pregen.imaging.decoders import jpeg2000_damage, openjpeg
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import InvalidPicture, TruncatedPicture, Unsupported
 from pregen.imaging.pixels import colour
@@ -55,8 +55,13 @@ class Jpeg2000Picture(Opened):
 
     loader = "openjpeg"
 
-    def __init__(self, request: Request) -> None:
-        """Read the header. Raises Fault when it makes no sense."""
+    def __init__(self, request: Request, meaning: Meaning | None = None) -> None:
+        """Read the header. Raises Fault when it makes no sense.
+
+        Args:
+            request: the source.
+            meaning: of the samples of a codestream that lies in another container.
+        """
         self._request = request
         source = request.source
         if source.size_bytes <= WHOLE_FILE_BYTES:
@@ -67,6 +72,8 @@ class Jpeg2000Picture(Opened):
             raise TruncatedPicture from error
         except DamagedError as error:
             raise InvalidPicture(f"its JPEG 2000 header is damaged: {error}") from error
+        if meaning is not None:
+            self._file = self._file._replace(meaning=meaning)
         codestream = self._file.codestream
         if len(codestream.components) > _MOST_COMPONENTS:
             raise Unsupported(f"JPEG 2000 of {len(codestream.components)} components")
@@ -88,12 +95,28 @@ class Jpeg2000Picture(Opened):
             if max(right - left, bottom - top) < _OVERSAMPLED * box_px:
                 break
             halvings += 1
+        try:
+            image = self._decoded(halvings)
+        except openjpeg.FewerResolutions:
+            # A tile may have fewer than the header says.
+            halvings, image = 0, self._decoded(0)
+        extent = codestream.extent(self._finest)
+        return into_memory(in_place(image, halvings, extent), box_px)
+
+    def decode_whole(self) -> pyvips.Image:
+        """Return all pixels. Raises as `decode`."""
+        return self._decoded(0)
+
+    def _decoded(self, halvings: int) -> pyvips.Image:
+        codestream, meaning = self._file.codestream, self._file.meaning
         pixels = (self.width_px >> halvings) * (self.height_px >> halvings)
-        size_bytes = pixels * len(codestream.components) * _SAMPLE_BYTES
+        columns = len(meaning.palette.depths) if meaning.palette else 0
+        size_bytes = pixels * (len(codestream.components) + columns) * _SAMPLE_BYTES
         self._request.reserve(size_bytes + self._request.source.size_bytes)
         planes = jpeg2000_damage.decode(self._file, self._request.source, halvings)
-        planes = [self._aligned(planes, number, halvings) for number in range(len(planes))]
-        return self._shown(planes, box_px, halvings)
+        return self._shown(
+            [self._aligned(planes, number, halvings) for number in range(len(planes))]
+        )
 
     def _aligned(
         self, planes: list[NDArray[np.int32]], number: int, halvings: int
@@ -112,7 +135,7 @@ class Jpeg2000Picture(Opened):
             np.clip(rows, 0, plane.shape[0] - 1)[:, None], np.clip(columns, 0, plane.shape[1] - 1)
         ]
 
-    def _shown(self, planes: list[NDArray[np.int32]], box_px: int, halvings: int) -> Pixels:
+    def _shown(self, planes: list[NDArray[np.int32]]) -> pyvips.Image:
         meaning = self._file.meaning
         depths = [component.depth for component in self._file.codestream.components]
         channels, depths = _channels(planes, depths, meaning)
@@ -129,38 +152,19 @@ class Jpeg2000Picture(Opened):
         deep = samples.itemsize > 1
         name = "cmyk" if space in {jp2.CMYK, jp2.YCCK} else _NAMES[samples.shape[2], deep]
         if alpha >= 0:
-            cover = _scaled(channels[alpha], depths[alpha], _FULL_16 if deep else 255)
-            samples = np.concatenate([samples, cover[..., None].astype(samples.dtype)], axis=-1)
+            most = _FULL_16 if deep else 255
+            cover = _in_parts(
+                lambda rows: _scaled(channels[alpha][rows], depths[alpha], most)[..., None],
+                len(samples), len(samples[0]),
+            )  # fmt: skip
+            samples = np.concatenate([samples, cover], axis=-1)
         image = image_of(samples, name)
         if premultiplied:
             image = image.unpremultiply().cast(image.format)
         if meaning.profile:
             image = image.copy()
             colour.attach(image, meaning.profile)
-        return into_memory(self._in_place(image, halvings) if halvings else image, box_px)
-
-    def _in_place(self, image: pyvips.Image, halvings: int) -> pyvips.Image:
-        """Shift a reduced picture to where the picture is, and have it end with its last pixel.
-
-        Halving keeps what is at even places of the grid (15444-1, F.3), so a sample shows the left
-        and upper of the pixels that it stands for; and the first and last may stand for less.
-        """
-        whole = 1 << halvings
-        left, top, right, bottom = self._file.codestream.extent(self._finest)
-        scales, shifts = [], []
-        for begin, end, size in ((left, right, image.width), (top, bottom, image.height)):
-            scales.append(size * whole / (end - begin))
-            shifts.append(0.5 - 0.5 / whole + begin / whole - -(-begin // whole))
-        alpha = image.hasalpha()
-        format_before = image.format
-        if alpha:
-            image = image.premultiply()
-        image = image.affine(
-            [scales[0], 0, 0, scales[1]], interpolate=pyvips.Interpolate.new("bicubic"),
-            oarea=[0, 0, image.width, image.height], extend="copy",
-            idx=0.5 - shifts[0], idy=0.5 - shifts[1], odx=-0.5, ody=-0.5,
-        )  # fmt: skip
-        return image.unpremultiply().cast(format_before) if alpha else image
+        return image
 
     def _space(self, channels: int) -> int:
         """Return the colour space, by a guess where none is told, or one that needs more."""
@@ -181,6 +185,37 @@ class Jpeg2000Picture(Opened):
 def open_picture(request: Request) -> Jpeg2000Picture:
     """Read what stands before the coefficients. Raises Fault when it makes no sense."""
     return Jpeg2000Picture(request)
+
+
+def in_place(image: pyvips.Image, halvings: int, extent: jp2.Area) -> pyvips.Image:
+    """Shift a reduced picture to where the picture is, and have it end with its last pixel.
+
+    Halving keeps what is at even places of the grid (15444-1, F.3), so a sample shows the left and
+    upper of the pixels that it stands for; and the first and last may stand for less.
+
+    Args:
+        image: what is left of the picture after so many halvings.
+        halvings: none changes nothing.
+        extent: where the whole picture lies among all samples of the grid.
+    """
+    if not halvings:
+        return image
+    whole = 1 << halvings
+    scales, shifts = [], []
+    for begin, end, size in (
+        (extent.left, extent.right, image.width), (extent.top, extent.bottom, image.height)
+    ):  # fmt: skip
+        scales.append(size * whole / (end - begin))
+        shifts.append(0.5 - 0.5 / whole + begin / whole - -(-begin // whole))
+    before, alpha = image.format, image.hasalpha()
+    if alpha:
+        image = image.premultiply()
+    image = image.affine(
+        [scales[0], 0, 0, scales[1]], interpolate=pyvips.Interpolate.new("bicubic"),
+        oarea=[0, 0, image.width, image.height], extend="copy",
+        idx=0.5 - shifts[0], idy=0.5 - shifts[1], odx=-0.5, ody=-0.5,
+    )  # fmt: skip
+    return image.unpremultiply().cast(before) if alpha else image
 
 
 def _fitted(plane: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -9,6 +9,7 @@ becomes grey, without a word. Three things are looked at:
     what sound blocks leave over has a small bound.
 *   OpenJPEG refuses what contradicts itself, unless it is asked to go on.
 *   What is missing at the end is filled with noise: where that changes the picture, it is missed.
+    So are zeros, which are packets without content, where later packets are not found behind them.
 
 The first decode of a sound file is the only one.
 """
@@ -16,6 +17,7 @@ The first decode of a sound file is the only one.
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from pregen.imaging.containers.jp2 import Jp2, TilePart
     from pregen.imaging.decoders.openjpeg import Components
-    from pregen.imaging.source_bytes import SourceBytes
+    from pregen.imaging.source_bytes import ReadAt, SourceBytes
 
 #: A damaged picture is looked at in so many windows by so many, a power of two.
 _WINDOWS: Final = 8
@@ -42,6 +44,15 @@ _SAME: Final = 1 / 16
 _NOISE_BYTES: Final = 64 * 1024
 #: Where the length of what is missing is not told.
 _MISSING_BYTES: Final = 1024 * 1024
+#: Sound files have up to 50 zeros together.
+_ZEROS: Final = bytes(256)
+_ZERO_RUN: Final = re.compile(rb"\0{256,}")
+#: In so many places they are looked at; a file with more of them takes no more time.
+_MOST_RUNS: Final = 64
+_BLOCK_BYTES: Final = 4 * 1024 * 1024
+#: How much of the end of a tile is taken away: this part of it, and no less than that.
+_CUT: Final = 16
+_LEAST_CUT_BYTES: Final = 16
 
 
 def decode(file: Jp2, source: SourceBytes, halvings: int) -> list[NDArray[np.int32]]:
@@ -70,6 +81,7 @@ class _Reading:
         self._size_bytes = file.end - file.begin
         self._halvings = halvings
         self._parts: list[TilePart] = []
+        self._zeros: list[tuple[int, int]] = []
 
     def planes(self) -> list[NDArray[np.int32]]:
         """See `decode`."""
@@ -80,7 +92,8 @@ class _Reading:
         except InvalidPicture as error:
             fault = error
         else:
-            if not (found.uneven or found.disorder or self._lost_tiles()):
+            self._zeros = self._unread_zeros()
+            if not (found.uneven or found.disorder or self._zeros or self._lost_tiles()):
                 return found.planes
         return self._rest(fault)
 
@@ -94,9 +107,9 @@ class _Reading:
             lost[self._place(self._codestream.area_of(tile), lost)] = True
         end = self._missing_end()
         early = end > self._size_bytes
-        if early:
+        if early or self._zeros:
             lost |= self._changed_by_noise(planes, end, lost.shape)
-        if found.uneven or fault is not None or early:
+        if found.uneven or fault is not None or early or self._zeros:
             self._look_through(lost, planes, self._codestream.grid, _WINDOWS)
         share = 1 - float(lost.mean())
         if share >= ENOUGH_ROWS:
@@ -124,6 +137,48 @@ class _Reading:
             return self._size_bytes + _MISSING_BYTES
         return end
 
+    def _unread_zeros(self) -> list[tuple[int, int]]:
+        """Return runs of zeros, as begin and end, behind which packets are not where they were.
+
+        A zero is a packet in which nothing is, so it stands for less than what it replaced, and
+        when all packets are read bytes are left over. Where the end of a tile is not missed when
+        it is taken away, nobody reads it.
+        """
+        found = []
+        tried = 0
+        for part in self._parts:
+            begin, end = part.begin, min(part.end, self._size_bytes)
+            runs = _zero_runs(self._read_at, begin, end)
+            tried += bool(runs)
+            if tried > _MOST_RUNS:
+                break
+            if runs and self._is_not_missed(part.tile, max(stop for _, stop in runs)):
+                found += runs
+        return found
+
+    def _is_not_missed(self, tile: int, behind: int) -> bool:
+        """Tell whether a tile is decoded without a complaint when its end is taken away."""
+        parts = [part for part in self._parts if part.tile == tile]
+        last = parts[-1]
+        end = min(last.end, self._size_bytes)
+        kept = end - max(_LEAST_CUT_BYTES, (end - max(behind, last.begin)) // _CUT)
+        if kept <= last.begin + jp2.PART_HEAD_BYTES:
+            return False
+        head = self._read_at(0, self._codestream.tiles_at)
+        for part in parts[:-1]:
+            head += self._read_at(part.begin, part.end - part.begin)
+        open_at = len(head) + jp2.PART_LENGTH_AT
+        head += self._read_at(last.begin, kept - last.begin)
+        wish = Wish(self._codestream.halvings, self._codestream.area_of(tile), strict=False)
+        try:
+            found = openjpeg.decode(
+                lambda at, count: head[at : at + count], len(head), wish,
+                dict.fromkeys(range(open_at, open_at + 4), 0),
+            )  # fmt: skip
+        except InvalidPicture:
+            return False
+        return not found.disorder
+
     def _changed_by_noise(
         self, planes: list[NDArray[np.int32]], end: int, shape: tuple[int, int]
     ) -> NDArray[np.bool_]:
@@ -132,8 +187,13 @@ class _Reading:
 
         def read_at(at: int, count: int) -> bytes:
             data = self._read_at(at, count)
-            skip = (at + len(data)) % len(noise)
-            return data + noise[skip : skip + count - len(data)]
+            data += _part_of(noise, at + len(data), min(count, end - at) - len(data))
+            for begin, stop in self._zeros:
+                first, last = max(begin, at), min(stop, at + len(data))
+                if first < last:
+                    made = _part_of(noise, first, last - first)
+                    data = data[: first - at] + made + data[last - at :]
+            return data
 
         try:
             other = openjpeg.decode(read_at, end, Wish(self._halvings, None, strict=False))
@@ -194,6 +254,30 @@ def _quarters(area: Area) -> list[Area]:
         for left, right in ((area.left, middle), (middle, area.right))
         if left < right and top < bottom
     ]
+
+
+def _zero_runs(read_at: ReadAt, begin: int, end: int) -> list[tuple[int, int]]:
+    """Return begin and end of runs of zeros longer than any of a sound file."""
+    found: list[tuple[int, int]] = []
+    for at in range(begin, end, _BLOCK_BYTES):
+        data = read_at(at, min(_BLOCK_BYTES, end - at))
+        if _ZEROS not in data:
+            continue
+        for run in _ZERO_RUN.finditer(data):
+            first, last = at + run.start(), at + run.end()
+            if found and found[-1][1] == first:
+                first = found.pop()[0]
+            found.append((first, last))
+        if len(found) > _MOST_RUNS:
+            break
+    return found
+
+
+def _part_of(noise: bytes, at: int, count: int) -> bytes:
+    if count <= 0:
+        return b""
+    skip = at % len(noise)
+    return (noise * ((skip + count) // len(noise) + 1))[skip : skip + count]
 
 
 def _noise() -> bytes:

@@ -92,12 +92,15 @@ class Components(NamedTuple):
     """How many warnings there were of anything else."""
 
 
+class FewerResolutions(InvalidPicture):
+    """A part of the picture cannot be halved so often."""
+
+
 class _Talk:
     """What the library says while it decodes one picture."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
-        self.warnings: list[bytes] = []
         self.uneven = 0
         self.disorder = 0
 
@@ -110,8 +113,6 @@ class _Talk:
             self.uneven += int(found[1]) > _SPARE_BYTES
         elif _DISORDER.search(message):
             self.disorder += 1
-        if len(self.warnings) < _MOST_MESSAGES:
-            self.warnings.append(message)
 
 
 class _Bytes:
@@ -281,4 +282,6 @@ def _fault_of(errors: list[str]) -> Fault | MemoryError:
     text = errors[0] if errors else "OpenJPEG gives no reason"
     if any(map(_OUT_OF_MEMORY.search, errors)):
         return MemoryError(text)
+    if any("resolutions to remove" in error for error in errors):
+        return FewerResolutions(text)
     return InvalidPicture(text)
