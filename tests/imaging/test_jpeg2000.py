@@ -92,7 +92,7 @@ def test_every_size_is_read_at_a_reduced_resolution(
 
 def test_a_thread_is_read_at_a_reduced_resolution() -> None:
     data = pictures.encode(_ramps(250, 1), "JPEG2000", num_resolutions=4, tile_size=(64, 64))
-    assert _decoded(data).shape == (1, 32, 3)
+    assert _decoded(data).shape == (1, 16, 3)
 
 
 @pytest.mark.parametrize("bare", [False, True])
@@ -116,7 +116,7 @@ def test_what_lies_before_the_codestream_is_not_taken_for_it() -> None:
     data = pictures.encode(_ramps(130, 60), "JPEG2000", num_resolutions=3)
     box = b"\0\0\0\x18uuid" + b"\xff\x52" * 8
     at = data.index(b"jp2c") - 4
-    assert _decoded(data[:at] + box + data[at:]).shape == (30, 65, 3)
+    assert _decoded(data[:at] + box + data[at:]).shape == (8, 17, 3)
 
 
 # --- What the boxes and the components say --------------------------------------------------------
@@ -355,6 +355,9 @@ def test_long_runs_of_packets_without_content_are_no_damage() -> None:
         Image.fromarray(flat), "JPEG2000", precinct_size=(32, 32), num_resolutions=7,
         codeblock_size=(16, 16), quality_mode="rates", quality_layers=[400, 200, 100, 50],
     )  # fmt: skip
+    # OpenJPEG writes packets in which no block begins as 0x80; as zeros they say the same.
+    body = data[:-2].rstrip(b"\x80") + bytes([0x80] * 8)
+    data = body + bytes(len(data) - 2 - len(body)) + data[-2:]
     assert bytes(256) in data
     assert _apart(large(data), Image.fromarray(flat)) < 1.5
 

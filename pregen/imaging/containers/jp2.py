@@ -56,7 +56,7 @@ COLOURS: Final = {
 COLOUR, OPACITY, PREMULTIPLIED = 0, 1, 2
 
 
-class Area(NamedTuple):
+class GridArea(NamedTuple):
     """A part of the reference grid, or of a component's samples."""
 
     left: int
@@ -121,7 +121,7 @@ class Meaning(NamedTuple):
 class Codestream(NamedTuple):
     """The head of a codestream. Places are counted from its first marker."""
 
-    grid: Area
+    grid: GridArea
     """Where the picture lies on the reference grid."""
     tile_px: tuple[int, int]
     tile_origin: tuple[int, int]
@@ -142,24 +142,24 @@ class Codestream(NamedTuple):
             _divided(self.grid.bottom - top, self.tile_px[1]),
         )
 
-    def extent(self, component: int, halvings: int = 0) -> Area:
+    def extent(self, component: int, halvings: int = 0) -> GridArea:
         """Where a component's samples lie among all of its own (15444-1, B-2 and B-14)."""
         across, down = self.components[component].step
-        return Area(
+        return GridArea(
             *(
                 _divided(_divided(edge, step), 1 << halvings)
                 for edge, step in zip(self.grid, (across, down, across, down), strict=True)
             )
         )
 
-    def area_of(self, tile: int) -> Area:
+    def area_of(self, tile: int) -> GridArea:
         """Where a tile lies on the grid."""
         left, top, right, bottom = self.grid
         column, row = tile % self.tiles[0], tile // self.tiles[0]
         x = self.tile_origin[0] + column * self.tile_px[0]
         y = self.tile_origin[1] + row * self.tile_px[1]
         wide, high = self.tile_px
-        return Area(max(x, left), max(y, top), min(x + wide, right), min(y + high, bottom))
+        return GridArea(max(x, left), max(y, top), min(x + wide, right), min(y + high, bottom))
 
 
 class TilePart(NamedTuple):
@@ -304,7 +304,7 @@ def read_codestream(read_at: ReadAt) -> Codestream:
         raise DamagedError("its tiles begin within the picture")
     halvings, styles, at = _coding(read_at, 4 + length, 1 if count < _WIDE_COUNT else 2)
     return Codestream(
-        Area(left, top, right, bottom), tile_px, tile_origin, components, halvings, styles, at
+        GridArea(left, top, right, bottom), tile_px, tile_origin, components, halvings, styles, at
     )
 
 

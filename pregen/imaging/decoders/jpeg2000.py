@@ -187,7 +187,7 @@ def open_picture(request: Request) -> Jpeg2000Picture:
     return Jpeg2000Picture(request)
 
 
-def in_place(image: pyvips.Image, halvings: int, extent: jp2.Area) -> pyvips.Image:
+def in_place(image: pyvips.Image, halvings: int, extent: jp2.GridArea) -> pyvips.Image:
     """Shift a reduced picture to where the picture is, and have it end with its last pixel.
 
     Halving keeps what is at even places of the grid (15444-1, F.3), so a sample shows the left and

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from pregen.imaging.containers import jp2
-from pregen.imaging.containers.jp2 import Area
+from pregen.imaging.containers.jp2 import GridArea
 from pregen.imaging.decoders import openjpeg
 from pregen.imaging.decoders.openjpeg import Wish
 from pregen.imaging.faults import ENOUGH_ROWS, Fault, InvalidPicture, TruncatedPicture
@@ -208,7 +208,7 @@ class _Reading:
         return changed
 
     def _look_through(
-        self, lost: NDArray[np.bool_], planes: list[NDArray[np.int32]], area: Area, windows: int
+        self, lost: NDArray[np.bool_], planes: list[NDArray[np.int32]], area: GridArea, windows: int
     ) -> None:
         """Mark what is damaged within an area.
 
@@ -228,7 +228,7 @@ class _Reading:
             for quarter in _quarters(area) if bad else ():
                 self._look_through(lost, planes, quarter, windows // 2)
 
-    def _place(self, area: Area, plane: NDArray[Any]) -> tuple[slice, slice]:
+    def _place(self, area: GridArea, plane: NDArray[Any]) -> tuple[slice, slice]:
         """Where an area of the grid lies in a plane."""
         left, top, right, bottom = self._codestream.grid
         rows, columns = plane.shape
@@ -237,7 +237,7 @@ class _Reading:
         end = int(np.ceil((area.right - left) * across)), int(np.ceil((area.bottom - top) * down))
         return slice(begin[1], end[1]), slice(begin[0], end[0])
 
-    def _decoded(self, *, strict: bool, area: Area | None = None) -> Components:
+    def _decoded(self, *, strict: bool, area: GridArea | None = None) -> Components:
         changes = {at: style | jp2.CHECKED_END for at, style in self._codestream.styles}
         wish = Wish(self._halvings, area, strict=strict)
         return openjpeg.decode(self._read_at, self._size_bytes, wish, changes)
@@ -246,10 +246,10 @@ class _Reading:
         return self._source.read_at(self._begin + at, max(0, min(count, self._size_bytes - at)))
 
 
-def _quarters(area: Area) -> list[Area]:
+def _quarters(area: GridArea) -> list[GridArea]:
     middle, centre = (area.left + area.right) // 2, (area.top + area.bottom) // 2
     return [
-        Area(left, top, right, bottom)
+        GridArea(left, top, right, bottom)
         for top, bottom in ((area.top, centre), (centre, area.bottom))
         for left, right in ((area.left, middle), (middle, area.right))
         if left < right and top < bottom

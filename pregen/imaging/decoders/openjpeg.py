@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from PIL import _imaging
 
-from pregen.imaging.containers.jp2 import Area
+from pregen.imaging.containers.jp2 import GridArea
 from pregen.imaging.faults import Fault, InvalidPicture, Unsupported
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ _Seek = ctypes.CFUNCTYPE(c_int, c_int64, c_void_p)
 _Message = ctypes.CFUNCTYPE(None, c_char_p, c_void_p)
 
 
-class _Component(ctypes.Structure):
+class _StoredComponent(ctypes.Structure):
     _fields_ = [  # type: ignore[mutable-override]  # ctypes' stubs know no list in a class
         ("dx", c_uint32), ("dy", c_uint32), ("w", c_uint32), ("h", c_uint32), ("x0", c_uint32),
         ("y0", c_uint32), ("prec", c_uint32), ("bpp", c_uint32), ("sgnd", c_uint32),
@@ -64,7 +64,7 @@ class _Component(ctypes.Structure):
 class _Image(ctypes.Structure):
     _fields_ = [  # type: ignore[mutable-override]  # likewise
         ("x0", c_uint32), ("y0", c_uint32), ("x1", c_uint32), ("y1", c_uint32),
-        ("numcomps", c_uint32), ("color_space", c_int), ("comps", POINTER(_Component)),
+        ("numcomps", c_uint32), ("color_space", c_int), ("comps", POINTER(_StoredComponent)),
         ("icc_profile_buf", c_void_p), ("icc_profile_len", c_uint32),
     ]  # fmt: skip
 
@@ -74,7 +74,7 @@ class Wish(NamedTuple):
 
     halvings: int = 0
     """How many of the largest resolutions are left out."""
-    area: Area | None = None
+    area: GridArea | None = None
     """Everything where there is none."""
     strict: bool = True
     """Refuse what ends early."""
@@ -241,7 +241,7 @@ def decode(
         parameters = ctypes.create_string_buffer(_PARAMETERS_BYTES)
         library.opj_set_default_decoder_parameters(parameters)
         c_uint32.from_buffer(parameters).value = wish.halvings
-        left, top, right, bottom = wish.area or Area(0, 0, 0, 0)
+        left, top, right, bottom = wish.area or GridArea(0, 0, 0, 0)
         done = (
             library.opj_setup_decoder(codec, parameters)
             and library.opj_decoder_set_strict_mode(codec, int(wish.strict))

@@ -72,7 +72,7 @@ class Jpeg2000Tiff(Opened):
             except Fault as fault:
                 first = first or fault
                 continue
-            samples = part.numpy()
+            samples = part.numpy().reshape(part.height, part.width, part.bands)
             if canvas is None:
                 name = part.interpretation
                 shape = (self.height_px, self.width_px, samples.shape[2])
