@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import features
 
 from pregen.imaging import sniff
+from pregen.imaging.decoders import openjpeg
 from pregen.imaging.faults import NeedsExtra
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.thumbnail import decoder_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _DISTRIBUTIONS = {
     "jpeg": "simplejpeg",
     "pillow": "pillow",
+    "jpeg2000": "pillow",
     "bmp": "pillow",
     "netpbm": "numpy",
     "psd": "numpy",
@@ -34,7 +36,7 @@ _DISTRIBUTIONS = {
     "jxl": "pylibjxl",
 }
 #: What a build of Pillow or libvips may lack, by format.
-_OF_PILLOW = {"avif": "avif", "jp2": "jpg_2000", "j2k": "jpg_2000"}
+_OF_PILLOW = {"avif": "avif"}
 _OF_VIPS = {"png": "png", "gif": "gif", "webp": "webp", "tiff": "tiff", "svg": "svg"}
 
 
@@ -92,6 +94,8 @@ def _library(decoder: str) -> tuple[str, str]:
 def _was_left_out(found: Format) -> bool:
     if found.decoder == "pillow" and found.name in _OF_PILLOW:
         return not features.check(_OF_PILLOW[found.name])
+    if found.decoder == "jpeg2000":
+        return not openjpeg.is_there()
     if found.decoder in {"vips", "svg", "tiff"} and found.name in _OF_VIPS:
         return not pyvips.type_find("VipsForeign", f"{_OF_VIPS[found.name]}load")
     return False

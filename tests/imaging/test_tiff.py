@@ -180,8 +180,8 @@ def test_a_picture_below_a_preview_tells_its_own_size() -> None:
 
 
 def test_what_nobody_here_reads_is_not_called_damaged() -> None:
-    jpeg_2000 = 34712
-    data = tiffs.raw(_photo(), _RGB, more={259: tiffs.short(jpeg_2000)})
+    jbig = 34661
+    data = tiffs.raw(_photo(), _RGB, more={259: tiffs.short(jbig)})
     with pytest.raises(Unsupported):
         make(data)
     with pytest.raises(Unsupported):

@@ -1,4 +1,4 @@
-"""Pictures through Pillow: AVIF (faster than the libvips wheel), JPEG 2000 and the small old ones.
+"""Pictures through Pillow: AVIF (faster than the libvips wheel) and the small old ones.
 
 The format is pinned to what `sniff` found, so that no other parser ever sees the file.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pregen.imaging.runtime import pyvips
 
 _FORMATS: Final = {
-    "avif": "AVIF", "jp2": "JPEG2000", "j2k": "JPEG2000", "bmp": "BMP", "ico": "ICO", "cur": "ICO",
+    "avif": "AVIF", "bmp": "BMP", "ico": "ICO", "cur": "ICO",
     "tga": "TGA", "pcx": "PCX", "ppm": "PPM", "qoi": "QOI", "tiff": "TIFF",
 }  # fmt: skip
 #: Modes that numpy and libvips understand as they are -> libvips' interpretation.
@@ -42,9 +42,6 @@ _MODES: Final = {
 }  # fmt: skip
 
 _ICON: Final = b"\x00\x00\x01\x00"
-#: JPEG 2000: a codestream's first two markers, and that of its number of resolutions.
-_CODESTREAM: Final = b"\xff\x4f\xff\x51"
-_CODING_STYLE: Final = b"\xff\x52"
 
 # The limit is `--max-pixels`, checked from the header before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -93,7 +90,6 @@ class PillowPicture(Opened):
         """See `base.Opened`."""
         self._request.reserve(self.width_px * self.height_px * 4)
         try:
-            self._reduce(box_px)
             self._image.load()
         except MemoryError:
             raise
@@ -110,21 +106,6 @@ class PillowPicture(Opened):
         if self._request.format.name != "avif" or self._image.info.get("icc_profile"):
             return heif.Colour()
         return heif.avif_colour(self._request.source)
-
-    def _reduce(self, box_px: int) -> None:
-        """JPEG 2000 holds smaller pictures of itself: take the smallest that covers the box."""
-        if self._image.format != "JPEG2000":
-            return
-        reduce = 0
-        while max(self.width_px, self.height_px) >> (reduce + 1) >= box_px:
-            reduce += 1
-        # Each stored resolution halves the last one; asking for more than there are fails.
-        reduce = min(reduce, _resolutions(self._request.source.head))
-        # They round up (ISO 15444-1, B-15). Pillow rounds to the nearest, and then refuses what
-        # does not fit; of a multiple it makes the same as the standard.
-        rest = (1 << reduce) - 1
-        self._image._size = ((self.width_px + rest) & ~rest, (self.height_px + rest) & ~rest)  # noqa: SLF001 - there is no setter
-        self._image.reduce = reduce  # type: ignore[assignment, method-assign]  # the plugin's documented attribute hides a method
 
     def _load_truncated(self, fault: Fault) -> None:
         """Take what is there of a picture that ends early, if that is most of its rows."""
@@ -173,22 +154,6 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.3
 
 
-def _resolutions(head: bytes) -> int:
-    """How often Pillow can halve a JPEG 2000 picture (ISO 15444-1, A.5.1 and A.6.1).
-
-    As often as the codestream declares, but never a part of a larger grid: Pillow compares reduced
-    coordinates of the parts with the origin as it was.
-    """
-    start = head.find(_CODESTREAM)
-    if start < 0 or len(head) < start + 24:
-        return 0
-    size_bytes, left, top = struct.unpack_from(">H10xII", head, start + 4)
-    at = head.find(_CODING_STYLE, start + 4 + size_bytes)
-    if left or top or not 0 <= at < len(head) - 9:
-        return 0
-    return head[at + 9]
-
-
 def _to_vips(image: Image.Image) -> pyvips.Image:
     """Hand Pillow's pixels to libvips, with the profile, in a mode that both know."""
     profile: bytes = image.info.get("icc_profile") or b""
@@ -196,7 +161,7 @@ def _to_vips(image: Image.Image) -> pyvips.Image:
         # Pillow makes three equal channels of grey, which its profile does not fit.
         image = image.convert("LA" if image.mode == "RGBA" else "L")
     if image.mode == "I":
-        # Pillow's 32-bit mode holds 16-bit samples of PNM and JPEG 2000.
+        # Pillow's 32-bit mode holds 16-bit samples of PNM.
         pixels = np.asarray(image).clip(0, 65535).astype(np.uint16)
         found = image_of(pixels, "grey16")
     else:

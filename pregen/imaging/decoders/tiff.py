@@ -20,7 +20,7 @@ import numpy as np
 from PIL import _imaging
 
 from pregen.imaging.containers import tiff, tiff_layout
-from pregen.imaging.decoders import jpeg, pillow, tiff_damage
+from pregen.imaging.decoders import jpeg, pillow, tiff_damage, tiff_jpeg2000
 from pregen.imaging.decoders.vips import VipsPicture, fault_of
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -223,6 +223,9 @@ def open_picture(request: Request) -> Opened:
         _check_inside(layout, source)
         refusal = Unsupported("JPEG of the kind that TIFF had before 1995")
         return _ByOthers(request, refusal, layout)
+    if layout is not None and layout.compression in tiff_jpeg2000.COMPRESSIONS:
+        _check_inside(layout, source)
+        return tiff_jpeg2000.Jpeg2000Tiff(request, layout, _profile(layout, source))
     try:
         picture = TiffPicture(request, layout)
     except (InvalidPicture, Unsupported, TruncatedPicture) as fault:

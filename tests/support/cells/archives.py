@@ -112,6 +112,8 @@ def _tiff_layouts() -> Iterator[Cell]:
     for codec, level in {"webp": 100, "jpeg2000": 0}.items():
         write = _tif(compression=codec, compressionargs={"level": level})
         yield from _many("rgb", "8", write, _EVERYBODY, variant=codec)
+    write = _tif(compression="jpeg2000", compressionargs={"level": 0}, tile=(64, 64))
+    yield from _many("grey rgb rgba", "8 16", write, "tifffile", variant="jpeg2000-tiled")
     for codec in ("lzw", "zlib"):
         name = codec + "-predictor"
         write = _tif(compression=codec, predictor=True)
@@ -177,6 +179,11 @@ def _jp2() -> Iterator[Cell]:
         lambda stored: plain.jp2(stored, enumerated=plain.SYCC, mct=False), by,
     )  # fmt: skip
     yield from many("jp2", "rgb", "8", lossy, by, variant="lossy", lossy=True)
+    # What no program at hand shows as its numbers say: inks by their profile, and CIELab.
+    yield from many("jp2", "cmyk", "8 16", plain.jp2, "", profiles="press")
+    yield from many(
+        "jp2", "lab", "8 16", lambda stored: plain.jp2(stored, enumerated=plain.CIELAB), ""
+    )
     # Sizes that are rounded differently at each of the stored resolutions.
     for edges_px in ((1203, 901), (1025, 770)):
         size = "{}x{}".format(*edges_px)

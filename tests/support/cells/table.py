@@ -28,7 +28,7 @@ _HOLES = """
 *    grey*      *           [sap]*   a profile of RGB does not fit grey
 *    rgb*       *           grey     a profile of grey does not fit RGB
 *    cmyk       *           *        inks have one profile here, "press"; without, no two agree
-*    lab        *           *        needs no profile; it is in TIFF and PSD of 8 and 16 bits
+*    lab        *           *        needs no profile; TIFF, JP2 and PSD have it, of 8 and 16 bits
 *    ycbcr      *           *        stored as such in TIFF and JPEG 2000 of 8 bits only
 *    *          float       none     programs do not agree whether that is linear
 png  *          10|12|32|float *     it has 1, 2, 4, 8 and 16 bits

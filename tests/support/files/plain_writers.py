@@ -296,7 +296,7 @@ def _layer(width_px: int, height_px: int, channels: int) -> bytes:
 
 # --- JPEG 2000 (ISO 15444-1, annex I)
 
-SRGB, GREYSCALE, SYCC = 16, 17, 18
+SRGB, GREYSCALE, SYCC, CMYK, CIELAB = 16, 17, 18, 12, 14
 
 
 def jp2(
@@ -329,7 +329,10 @@ def jp2(
     if stored.icc:
         header += _box(b"colr", b"\2\0\0" + stored.icc)
     else:
-        header += _box(b"colr", b"\1\0\0" + struct.pack(">I", number))
+        middle = round(stored.most * 128 / 255)
+        ranges = (100, 0, 255, middle, 255, middle, 0x00443530) if number == CIELAB else ()
+        body = struct.pack(f">I{len(ranges)}I", number, *ranges)
+        header += _box(b"colr", b"\1\0\0" + body)
     if len(stored.palette):
         rows = stored.palette[:, :3]
         body = struct.pack(">HB", len(rows), 3) + b"\7\7\7" + rows.tobytes()

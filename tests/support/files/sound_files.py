@@ -109,6 +109,8 @@ _PILLOW: tuple[tuple[str, dict[str, Any]], ...] = (
     ("JPEG2000", {}),
     ("JPEG2000", {"irreversible": True, "num_resolutions": 4}),
     ("JPEG2000", {"no_jp2": True}),
+    ("JPEG2000", {"tile_size": (100, 70), "offset": (17, 5), "progression": "PCRL"}),
+    ("JPEG2000", {"quality_mode": "rates", "quality_layers": [40, 10], "precinct_size": (64, 64)}),
     ("AVIF", {"speed": 10}),
     ("QOI", {}),
 )

@@ -19,7 +19,17 @@ import pylibjxl
 
 import pregen
 from pregen.imaging import sniff
-from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, jxl, png, tiff, tiff_layout
+from pregen.imaging.containers import (
+    heif,
+    isobmff,
+    jp2,
+    jpeg,
+    jpeg_scans,
+    jxl,
+    png,
+    tiff,
+    tiff_layout,
+)
 from pregen.imaging.decoders import jpeg as jpeg_decoder
 from pregen.imaging.decoders import pillow, tiff_damage
 from pregen.imaging.faults import Fault, fault_of_message
@@ -261,7 +271,13 @@ def _messages(data: bytes) -> None:
 
 
 def _jpeg2000(data: bytes) -> None:
-    assert 0 <= pillow._resolutions(data) <= 0xFF
+    with contextlib.suppress(DamagedError):
+        found = jp2.read(SourceBytes.of(data).read_at, len(data))
+        assert 0 <= found.begin <= found.end <= len(data)
+        assert 0 <= found.codestream.halvings <= 32
+        read_at = SourceBytes.of(data[found.begin :]).read_at
+        parts = list(jp2.tile_parts(read_at, found.codestream, len(data) - found.begin))
+        assert len(parts) <= len(data) // 12
 
 
 def _jxl_header(data: bytes) -> None:
@@ -495,7 +511,21 @@ def _psds() -> list[bytes]:
 
 
 def _codestreams() -> list[bytes]:
-    return [encode(image(*_SMALL_PX), "JPEG2000", no_jp2=True)[:200], b"\xff\x52" + bytes(8)]
+    picture = image(*_SMALL_PX)
+    whole = encode(picture, "JPEG2000", tile_size=(64, 64))
+    at = whole.index(b"jp2c") - 4
+    palette = b"\0\0\0\x17pclr\0\2\3\7\x8b\7" + bytes(9)
+    channels = b"\0\0\0\x14cmap\0\0\1\0\0\0\1\1" + b"\0\0\0\x10cdef\0\1\0\0\0\1\0\0"
+    lab = b"\0\0\0\x27colr\1\0\0\0\0\0\x0e" + bytes(24)
+    more = palette + channels + lab
+    begin = whole.index(b"jp2h") - 4
+    size = int.from_bytes(whole[begin : begin + 4], "big")
+    header = (size + len(more)).to_bytes(4, "big") + b"jp2h" + more + whole[begin + 8 : at]
+    return [
+        encode(picture, "JPEG2000", no_jp2=True)[:200],
+        whole[:400],
+        whole[:begin] + header + whole[at : at + 200],
+    ]
 
 
 _JXL_HEADERS = (

@@ -1,0 +1,295 @@
+"""Decodes a JPEG 2000 codestream, and tells how much of what comes out is the picture.
+
+A decoder makes coefficients of any bytes, so a damaged file becomes noise, and one that ends early
+becomes grey, without a word. Three things are looked at:
+
+*   A block of coefficients ends with its bytes. One that was damaged wants more, or less. OpenJPEG
+    counts that where a file says that each of its blocks ends so that this can be told
+    ("predictable termination"). All files are decoded as if they said so: it changes no pixel, and
+    what sound blocks leave over has a small bound.
+*   OpenJPEG refuses what contradicts itself, unless it is asked to go on.
+*   What is missing at the end is filled with noise: where that changes the picture, it is missed.
+    So are zeros, which are packets without content, where later packets are not found behind them.
+
+The first decode of a sound file is the only one.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from pregen.imaging.containers import jp2
+from pregen.imaging.containers.jp2 import GridArea
+from pregen.imaging.decoders import openjpeg
+from pregen.imaging.decoders.openjpeg import Wish
+from pregen.imaging.faults import ENOUGH_ROWS, Fault, InvalidPicture, TruncatedPicture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pregen.imaging.containers.jp2 import Jp2, TilePart
+    from pregen.imaging.decoders.openjpeg import Components
+    from pregen.imaging.source_bytes import ReadAt, SourceBytes
+
+#: A damaged picture is looked at in so many windows by so many, a power of two.
+_WINDOWS: Final = 8
+#: Samples that differ by less than this share of their range show the same.
+_SAME: Final = 1 / 16
+#: Of this many bytes noise is made, again and again.
+_NOISE_BYTES: Final = 64 * 1024
+#: Where the length of what is missing is not told.
+_MISSING_BYTES: Final = 1024 * 1024
+#: Sound files have up to 50 zeros together.
+_ZEROS: Final = bytes(256)
+_ZERO_RUN: Final = re.compile(rb"\0{256,}")
+#: In so many places they are looked at; a file with more of them takes no more time.
+_MOST_RUNS: Final = 64
+_BLOCK_BYTES: Final = 4 * 1024 * 1024
+#: How much of the end of a tile is taken away: this part of it, and no less than that.
+_CUT: Final = 16
+_LEAST_CUT_BYTES: Final = 16
+
+
+def decode(file: Jp2, source: SourceBytes, halvings: int) -> list[NDArray[np.int32]]:
+    """Return each component's samples, rows x columns.
+
+    Args:
+        file: what the headers say.
+        source: where it lies.
+        halvings: how many of the largest resolutions are left out.
+
+    Raises:
+        Fault: OpenJPEG refuses it, or less than `ENOUGH_ROWS` of it is sound.
+        MemoryError: there was not enough memory.
+        OSError: the file cannot be read.
+    """
+    return _Reading(file, source, halvings).planes()
+
+
+class _Reading:
+    """One codestream at one resolution."""
+
+    def __init__(self, file: Jp2, source: SourceBytes, halvings: int) -> None:
+        self._codestream = file.codestream
+        self._source = source
+        self._begin = file.begin
+        self._size_bytes = file.end - file.begin
+        self._halvings = halvings
+        self._parts: list[TilePart] = []
+        self._zeros: list[tuple[int, int]] = []
+
+    def planes(self) -> list[NDArray[np.int32]]:
+        """See `decode`."""
+        self._parts = list(jp2.tile_parts(self._read_at, self._codestream, self._size_bytes))
+        fault: Fault | None = None
+        try:
+            found = self._decoded(strict=True)
+        except InvalidPicture as error:
+            fault = error
+        else:
+            self._zeros = self._unread_zeros()
+            if not (found.uneven or found.disorder or self._zeros or self._lost_tiles()):
+                return found.planes
+        return self._rest(fault)
+
+    def _rest(self, fault: Fault | None) -> list[NDArray[np.int32]]:
+        """Take what is there of a damaged picture, if that is most of it."""
+        found = self._decoded(strict=False)
+        planes = found.planes
+        rows, columns = max((plane.shape for plane in planes), key=lambda shape: shape[0])
+        lost = np.zeros((rows, columns), bool)
+        for tile in self._lost_tiles():
+            lost[self._place(self._codestream.area_of(tile), lost)] = True
+        end = self._missing_end()
+        early = end > self._size_bytes
+        if early or self._zeros:
+            lost |= self._changed_by_noise(planes, end, lost.shape)
+        if found.uneven or fault is not None or early or self._zeros:
+            self._look_through(lost, planes, self._codestream.grid, _WINDOWS)
+        share = 1 - float(lost.mean())
+        if share >= ENOUGH_ROWS:
+            return planes
+        because = f" ({fault})" if fault is not None else ""
+        text = f"{share:.0%} of the picture are there, {ENOUGH_ROWS:.0%} are needed{because}"
+        raise TruncatedPicture(f"the file ends early: {text}") if early else InvalidPicture(text)
+
+    def _lost_tiles(self) -> list[int]:
+        """Tiles of which a part, or all, is nowhere in the file."""
+        across, down = self._codestream.tiles
+        seen = Counter(part.tile for part in self._parts)
+        told = {part.tile: part.of_parts for part in self._parts if part.of_parts}
+        if len(seen) == across * down and all(seen[tile] >= told[tile] for tile in told):
+            return []
+        return [tile for tile in range(across * down) if seen[tile] < told.get(tile, 1)]
+
+    def _missing_end(self) -> int:
+        """Where the codestream would end, if it is told that it goes on past its end."""
+        if not self._parts:
+            return self._size_bytes
+        end = self._parts[-1].end
+        open_end = self._parts[-1].open_end
+        if open_end and self._read_at(self._size_bytes - 2, 2) != jp2.END:
+            return self._size_bytes + _MISSING_BYTES
+        return end
+
+    def _unread_zeros(self) -> list[tuple[int, int]]:
+        """Return runs of zeros, as begin and end, behind which packets are not where they were.
+
+        A zero is a packet in which nothing is, so it stands for less than what it replaced, and
+        when all packets are read bytes are left over. Where the end of a tile is not missed when
+        it is taken away, nobody reads it.
+        """
+        found = []
+        tried = 0
+        for part in self._parts:
+            begin, end = part.begin, min(part.end, self._size_bytes)
+            runs = _zero_runs(self._read_at, begin, end)
+            tried += bool(runs)
+            if tried > _MOST_RUNS:
+                break
+            if runs and self._is_not_missed(part.tile, max(stop for _, stop in runs)):
+                found += runs
+        return found
+
+    def _is_not_missed(self, tile: int, behind: int) -> bool:
+        """Tell whether a tile is decoded without a complaint when its end is taken away."""
+        parts = [part for part in self._parts if part.tile == tile]
+        last = parts[-1]
+        end = min(last.end, self._size_bytes)
+        kept = end - max(_LEAST_CUT_BYTES, (end - max(behind, last.begin)) // _CUT)
+        if kept <= last.begin + jp2.PART_HEAD_BYTES:
+            return False
+        head = self._read_at(0, self._codestream.tiles_at)
+        for part in parts[:-1]:
+            head += self._read_at(part.begin, part.end - part.begin)
+        open_at = len(head) + jp2.PART_LENGTH_AT
+        head += self._read_at(last.begin, kept - last.begin)
+        wish = Wish(self._codestream.halvings, self._codestream.area_of(tile), strict=False)
+        try:
+            found = openjpeg.decode(
+                lambda at, count: head[at : at + count], len(head), wish,
+                dict.fromkeys(range(open_at, open_at + 4), 0),
+            )  # fmt: skip
+        except InvalidPicture:
+            return False
+        return not found.disorder
+
+    def _changed_by_noise(
+        self, planes: list[NDArray[np.int32]], end: int, shape: tuple[int, int]
+    ) -> NDArray[np.bool_]:
+        """Tell where the picture depends on what is missing."""
+        noise = _noise()
+
+        def read_at(at: int, count: int) -> bytes:
+            data = self._read_at(at, count)
+            data += _part_of(noise, at + len(data), min(count, end - at) - len(data))
+            for begin, stop in self._zeros:
+                first, last = max(begin, at), min(stop, at + len(data))
+                if first < last:
+                    made = _part_of(noise, first, last - first)
+                    data = data[: first - at] + made + data[last - at :]
+            return data
+
+        try:
+            other = openjpeg.decode(read_at, end, Wish(self._halvings, None, strict=False))
+        except InvalidPicture:
+            return np.ones(shape, bool)
+        changed = np.zeros(shape, bool)
+        for component, one, two in zip(
+            self._codestream.components, planes, other.planes, strict=True
+        ):
+            apart = np.abs(one.astype(np.int64) - two) > _SAME * (1 << component.depth.bits)
+            changed |= _stretched(apart, shape)
+        return changed
+
+    def _look_through(
+        self, lost: NDArray[np.bool_], planes: list[NDArray[np.int32]], area: GridArea, windows: int
+    ) -> None:
+        """Mark what is damaged within an area.
+
+        That is where blocks do not end with their bytes, and where nothing is.
+        """
+        place = self._place(area, lost)
+        if lost[place].all() or lost.mean() > 1 - ENOUGH_ROWS:
+            return
+        try:
+            bad = self._decoded(strict=False, area=area).uneven
+        except InvalidPicture:
+            bad = 1
+        flat = all(np.ptp(plane[self._place(area, plane)]) == 0 for plane in planes)
+        if flat or (bad and windows == 1):
+            lost[place] = True
+        elif windows > 1:
+            for quarter in _quarters(area) if bad else ():
+                self._look_through(lost, planes, quarter, windows // 2)
+
+    def _place(self, area: GridArea, plane: NDArray[Any]) -> tuple[slice, slice]:
+        """Where an area of the grid lies in a plane."""
+        left, top, right, bottom = self._codestream.grid
+        rows, columns = plane.shape
+        across, down = columns / (right - left), rows / (bottom - top)
+        begin = int((area.left - left) * across), int((area.top - top) * down)
+        end = int(np.ceil((area.right - left) * across)), int(np.ceil((area.bottom - top) * down))
+        return slice(begin[1], end[1]), slice(begin[0], end[0])
+
+    def _decoded(self, *, strict: bool, area: GridArea | None = None) -> Components:
+        changes = {at: style | jp2.CHECKED_END for at, style in self._codestream.styles}
+        wish = Wish(self._halvings, area, strict=strict)
+        return openjpeg.decode(self._read_at, self._size_bytes, wish, changes)
+
+    def _read_at(self, at: int, count: int) -> bytes:
+        return self._source.read_at(self._begin + at, max(0, min(count, self._size_bytes - at)))
+
+
+def _quarters(area: GridArea) -> list[GridArea]:
+    middle, centre = (area.left + area.right) // 2, (area.top + area.bottom) // 2
+    return [
+        GridArea(left, top, right, bottom)
+        for top, bottom in ((area.top, centre), (centre, area.bottom))
+        for left, right in ((area.left, middle), (middle, area.right))
+        if left < right and top < bottom
+    ]
+
+
+def _zero_runs(read_at: ReadAt, begin: int, end: int) -> list[tuple[int, int]]:
+    """Return begin and end of runs of zeros longer than any of a sound file."""
+    found: list[tuple[int, int]] = []
+    for at in range(begin, end, _BLOCK_BYTES):
+        data = read_at(at, min(_BLOCK_BYTES, end - at))
+        if _ZEROS not in data:
+            continue
+        for run in _ZERO_RUN.finditer(data):
+            first, last = at + run.start(), at + run.end()
+            if found and found[-1][1] == first:
+                first = found.pop()[0]
+            found.append((first, last))
+        if len(found) > _MOST_RUNS:
+            break
+    return found
+
+
+def _part_of(noise: bytes, at: int, count: int) -> bytes:
+    if count <= 0:
+        return b""
+    skip = at % len(noise)
+    return (noise * ((skip + count) // len(noise) + 1))[skip : skip + count]
+
+
+def _noise() -> bytes:
+    """Bytes as headers of packets begin with where there is something in them, always the same."""
+    return bytes(byte | 0x80 for byte in random.Random(0).randbytes(_NOISE_BYTES))  # noqa: S311 - no secret
+
+
+def _stretched(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    if mask.shape == shape:
+        return mask
+    rows, columns = (
+        np.arange(wanted) * have // wanted for wanted, have in zip(shape, mask.shape, strict=True)
+    )
+    found: NDArray[np.bool_] = mask[rows[:, None], columns]
+    return found
