@@ -39,14 +39,11 @@ KNOWN_WRONG: dict[str, str] = {
     "jp2-rgba-16-*": "H7: white turns black above 8 bits, opaque turns transparent",
     "jp2-grey+alpha-16-none": "H7: white turns black above 8 bits, opaque turns transparent",
     "jp2-grey-[14]-none": "fewer than 8 bits are not scaled: dark",
-    "avif-rgba-12-prophoto": "12 bits are cut to 8 before a profile that needs them",
-    "heic-rgba-12-prophoto": "12 bits are cut to 8 before a profile that needs them",
 }
 _BUILD = "H build 6: a format that is not read yet"
 #: Likewise: no entry is stored of what others show.
 KNOWN_REFUSED: dict[str, str] = {
     "tiff-rgb-8-none-jpeg2000": "a codec that is not there",
-    "jpeg-*-1[26]-none*": "12 and 16 bits: called damaged",
     **dict.fromkeys(
         (
             "dds-*", "fits-*", "hdr-*", "icns-*", "pam-*", "pfm-*", "ras-*", "sgi-*",

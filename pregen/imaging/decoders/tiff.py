@@ -377,7 +377,7 @@ def _meant(layout: TiffLayout, raw: pyvips.Image, source: SourceBytes) -> pyvips
             alpha = (alpha >> 8).cast("uchar")
         image = image.bandjoin(alpha).copy(interpretation=name)
         if layout.extra[0] == tiff_layout.PREMULTIPLIED:
-            image = image.unpremultiply().cast(image.format)
+            image = image.unpremultiply().rint().cast(image.format)
     image = image.copy(interpretation=name)
     if layout.photometric not in _OWN and (profile := _profile(layout, source)):
         colour.attach(image, profile)

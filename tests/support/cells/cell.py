@@ -37,9 +37,9 @@ WHITES = Bounds(colour_levels=5.0, block_levels=24.0)
 
 #: Profiles that fit a mode; every other name is a profile by itself.
 ALL = "all"
-#: Of `ALL` those that say most: none, and the farthest from sRGB.
-ENDS = "ends"
-_ENDS = frozenset({"none", "grey", "prophoto"})
+#: Of `ALL` those that ask most of a depth: none, the farthest from sRGB, and linear light.
+DEEP = "deep"
+_DEEP = frozenset({"none", "grey", "prophoto", "linear"})
 _USUAL_PX = (320, 240)
 #: More than twice an entry, so that decoders that can decode a part of the resolution do.
 LARGE_PX = (803, 601)
@@ -159,4 +159,4 @@ def _profiles(mode: str, wanted: str) -> list[str]:
     ]
     if wanted == ALL:
         return every
-    return [name for name in every if name in _ENDS] if wanted == ENDS else wanted.split()
+    return [name for name in every if name in _DEEP] if wanted == DEEP else wanted.split()
