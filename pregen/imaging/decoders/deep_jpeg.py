@@ -34,6 +34,7 @@ _DEPTH: Final = 16
 _GREY: Final = 1
 #: What PyAV raises for files that FFmpeg does not like.
 _ERRORS: Final = (av.error.FFmpegError, ValueError, OverflowError)
+_NO_DECODER: Final = (av.error.PatchWelcomeError, av.error.NotImplementedError)
 
 
 class DeepJpeg(Opened):
@@ -71,9 +72,12 @@ class DeepJpeg(Opened):
         except _ERRORS as error:
             if data.rfind(_EOI, head.scan_at) < 0:
                 raise TruncatedPicture from error
-            raise Unsupported(
-                f"FFmpeg cannot decode this JPEG of {head.sample_bits} bits a sample"
-            ) from error
+            known = head.lossless or (head.huffman and not head.progressive)
+            if isinstance(error, _NO_DECODER) or not known:
+                raise Unsupported(
+                    f"FFmpeg cannot decode this JPEG of {head.sample_bits} bits a sample"
+                ) from error
+            raise InvalidPicture(f"its data is damaged (FFmpeg: {error})") from error
         if frame is None or (frame.width, frame.height) != (head.width_px, head.height_px):
             raise InvalidPicture("FFmpeg finds no picture in it")
         rgb = bool(frame.format.is_rgb)
