@@ -21,7 +21,9 @@ _MAX_META_BYTES: Final = 4 * 1024 * 1024
 #: An extent can take no byte at all in `iloc`, so that their number must be bounded by itself.
 _MAX_EXTENTS: Final = 65_536
 #: Items that are no picture: EXIF, XMP, references, and tone mapping (ISO/IEC 21496-1).
-_METADATA: Final = frozenset({b"Exif", b"mime", b"uri ", b"tmap"})
+_TONE_MAP: Final = b"tmap"
+_METADATA: Final = frozenset({b"Exif", b"mime", b"uri ", _TONE_MAP})
+_MAX_BRANDS_BYTES: Final = 1024
 _ALPHA: Final = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 
 
@@ -419,14 +421,16 @@ def without_metadata(source: SourceBytes) -> bytes | None:
             return None
         body = source.read_at(box.begin, box.end - box.begin)
         lists = [one for one in boxes_within(body, 4, len(body)) if one.kind == b"iinf"]
-        places = [
-            at for one in lists for _, kind, at in _entries(body, one) if kind in _METADATA
-        ]
+        places = [at for one in lists for _, kind, at in _entries(body, one) if kind in _METADATA]
     except DamagedError:
         return None
     data = bytearray(source.whole())
     for at in places:
         data[box.begin + at : box.begin + at + 4] = b"skip"
+    # A file of this brand has to have what the brand promises.
+    for at in range(8, min(int.from_bytes(data[:4], "big"), _MAX_BRANDS_BYTES), 4):
+        if data[at : at + 4] == _TONE_MAP:
+            data[at : at + 4] = b"mif1"
     return bytes(data) if places else None
 
 

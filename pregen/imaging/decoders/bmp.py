@@ -173,7 +173,9 @@ def open_picture(request: Request) -> Opened:
     """Read the header. Raises Fault when it makes no sense."""
     header = read(request.source)
     if header.compression in {_JPEG, _PNG}:
-        data = request.source.read_at(header.pixels_at, min(request.source.size_bytes, WHOLE_FILE_BYTES))
+        data = request.source.read_at(
+            header.pixels_at, min(request.source.size_bytes, WHOLE_FILE_BYTES)
+        )
         if header.compression == _JPEG:
             return jpeg.open_embedded(request, data)
         return vips.open_picture(request._replace(source=SourceBytes.of(data), format=sniff.PNG))
@@ -245,7 +247,7 @@ def _compression(head: bytes, size_bytes: int, bits: int) -> int:
         return found
     if found == _RAW and bits in {*_PALETTE_BITS, *_TYPES, _RGB_BITS}:
         return found
-    if found == _RAW and bits not in {0, 64} or bits > 64:  # noqa: PLR2004 - GDI+ has 64 bits a pixel
+    if (found == _RAW and bits not in {0, 64}) or bits > 64:  # noqa: PLR2004 - GDI+ has 64 bits a pixel
         raise InvalidPicture(f"its BMP header claims {bits} bits a pixel")
     name = "Huffman's" if found == _HUFFMAN else f"number {found}"
     raise Unsupported(f"BMP of {bits} bits a pixel and compression {name} is not read")

@@ -53,7 +53,6 @@ _CGA: Final = ((2, 4, 6), (3, 5, 7))
 
 
 class _PcxHeader(NamedTuple):
-    version: int
     packed: bool
     bits: int
     width_px: int
@@ -115,7 +114,7 @@ def read(head: bytes) -> _PcxHeader:
     """
     if len(head) < _HEADER_BYTES:
         raise TruncatedPicture
-    version, packing, bits, left, top, right, bottom, palette, planes, row_bytes, kind = (
+    _, packing, bits, left, top, right, bottom, palette, planes, row_bytes, kind = (
         _HEADER.unpack_from(head)
     )
     if right < left or bottom < top or packing > 1 or not planes:
@@ -127,7 +126,7 @@ def read(head: bytes) -> _PcxHeader:
     if row_bytes < least:
         row_bytes = least + least % 2
     return _PcxHeader(
-        version, bool(packing), bits, width_px, bottom - top + 1, palette, planes, row_bytes,
+        bool(packing), bits, width_px, bottom - top + 1, palette, planes, row_bytes,
         kind == _GREYS,
     )  # fmt: skip
 
@@ -158,7 +157,7 @@ def _by_pillow(data: bytes, each: int, height_px: int) -> NDArray[np.uint8] | No
 
 
 def unpacked(data: bytes, size: int) -> bytes:
-    """Undo runs up to a size: a byte of two high bits repeats the next one, others are as they are."""
+    """Undo runs, up to a size: a byte with two high bits says how often the next one comes."""
     out = bytearray()
     at = 0
     while at < len(data) and len(out) < size:

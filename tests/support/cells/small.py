@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tests.support.cells.cell import COARSE, EDGES, LOSSY, many
+from tests.support.cells.cell import EDGES, LOSSY, many
 from tests.support.files import foreign_writers as made_by
 from tests.support.files import plain_writers as plain
 from tests.support.judges.likeness import Bounds
@@ -25,7 +25,7 @@ _NEEDS = Capability.IMAGEMAGICK
 
 def cells() -> Iterator[Cell]:
     """Yield them all."""
-    return chain(_bmp(), _tga(), _others(), _not_read_yet())
+    return chain(_bmp_of_masks(), _bmp_of_rows(), _tga(), _others(), _not_read_yet())
 
 
 #: Bits of a channel, masks of red, green, blue and maybe alpha, bits of a pixel.
@@ -41,7 +41,7 @@ _MASKS: dict[str, tuple[str, tuple[int, ...], int]] = {
 }
 
 
-def _bmp() -> Iterator[Cell]:
+def _bmp_of_masks() -> Iterator[Cell]:
     for name, (bits, masks, width) in _MASKS.items():
         mode = "rgba" if name == "bgra" else "rgb"
         # Compression 6 (masks with alpha behind the short header) is read by nobody at hand.
@@ -55,9 +55,10 @@ def _bmp() -> Iterator[Cell]:
             ) -> bytes:
                 return plain.bmp(stored, masks, width, header=header)
 
-            yield from many(
-                "bmp", mode, bits, write, _BY, variant=f"{name}-{header}"
-            )
+            yield from many("bmp", mode, bits, write, _BY, variant=f"{name}-{header}")
+
+
+def _bmp_of_rows() -> Iterator[Cell]:
     for header in plain.BITMAP_HEADERS:
         write = _bitmap_rows(24, header)
         by = "" if header == "os2-2-short" else _WIDE

@@ -193,7 +193,9 @@ def bmp_rows(
 # --- ZSoft's PCX
 
 
-def pcx(stored: Pair, bits: int, planes: int, *, packed_by: str = "runs", cga: bool = False) -> bytes:
+def pcx(
+    stored: Pair, bits: int, planes: int, *, packed_by: str = "runs", cga: bool = False
+) -> bytes:
     """Return a PCX.
 
     Args:
@@ -214,7 +216,8 @@ def pcx(stored: Pair, bits: int, planes: int, *, packed_by: str = "runs", cga: b
     stride = (width_px * bits + 7) // 8
     stride += stride % 2
     lines = [
-        b"".join(packed(plane[np.newaxis], bits).ljust(stride, b"\0") for plane in row) for row in rows
+        b"".join(packed(plane[np.newaxis], bits).ljust(stride, b"\0") for plane in row)
+        for row in rows
     ]
     if packed_by == "runs":
         body = b"".join(_pcx_runs(line) for line in lines)
@@ -223,8 +226,8 @@ def pcx(stored: Pair, bits: int, planes: int, *, packed_by: str = "runs", cga: b
     few = stored.palette[:16, :3].tobytes() if bits < 8 else b""
     few = bytes([0xF0, 0, 0, 0x20]) if cga else few
     header = struct.pack(
-        "<BBBBHHHHHH48sBBHH", 10, 5, bool(packed_by), bits, 0, 0, width_px - 1, height_px - 1, 72, 72,
-        few, 0, planes, stride, 2 if not len(stored.palette) else 1,
+        "<BBBBHHHHHH48sBBHH", 10, 5, bool(packed_by), bits, 0, 0, width_px - 1, height_px - 1,
+        72, 72, few, 0, planes, stride, 2 if not len(stored.palette) else 1,
     )  # fmt: skip
     last = b""
     if bits == 8 and planes == 1 and len(stored.palette):
@@ -248,7 +251,9 @@ def _pcx_runs(line: bytes) -> bytes:
 
 def _inner_picture(stored: Pair, kind: str) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(stored.as_bytes).save(out, kind.upper(), **({"quality": 97} if kind == "jpeg" else {}))
+    Image.fromarray(stored.as_bytes).save(
+        out, kind.upper(), **({"quality": 97} if kind == "jpeg" else {})
+    )
     return out.getvalue()
 
 
@@ -334,7 +339,7 @@ def psd(
     *,
     extra: int = 0,
     alpha: bool = False,
-    packbits: bool = False,
+    packed_by: str = "",
     big: bool = False,
     orientation: int = 0,
 ) -> bytes:
@@ -345,7 +350,7 @@ def psd(
         mode: of colours.
         extra: so many saved selections behind the channels.
         alpha: the last channel of `stored` is transparency.
-        packbits: rows are run-length encoded.
+        packed_by: "packbits", "deflated", or "predicted": deflated distances of neighbours.
         big: a PSB, for large documents.
         orientation: in the EXIF block of the file.
     """
@@ -388,7 +393,7 @@ def psd(
     lines = [packed(plane, bits) for plane in planes]
     if samples.dtype.kind == "f":
         lines = [plane.astype(">f4").tobytes() for plane in planes]
-    if packbits:
+    if packed_by == "packbits":
         rows = [
             imagecodecs.packbits_encode(line[at : at + len(line) // height_px])
             for line in lines
@@ -396,6 +401,12 @@ def psd(
         ]
         counts = b"".join(struct.pack(">I" if big else ">H", len(row)) for row in rows)
         data = b"\0\1" + counts + b"".join(rows)
+    elif packed_by:
+        steps = [
+            _psd_steps(plane, bits) if packed_by == "predicted" else line
+            for plane, line in zip(planes, lines, strict=True)
+        ]
+        data = (b"\0\3" if packed_by == "predicted" else b"\0\2") + zlib.compress(b"".join(steps))
     else:
         data = b"\0\0" + b"".join(lines)
     return (
@@ -404,6 +415,15 @@ def psd(
         + struct.pack(">I", len(resources)) + resources
         + layers + data
     )  # fmt: skip
+
+
+def _psd_steps(plane: NDArray[Any], bits: int) -> bytes:
+    """Return the distances between neighbours, of 32 bits between bytes of a weight."""
+    if bits == 32:
+        plane = plane.astype(">f4").view(np.uint8).reshape(len(plane), -1, 4)
+        plane = np.moveaxis(plane, -1, 1).reshape(len(plane), -1)
+    steps = np.diff(plane, axis=1, prepend=plane.dtype.type(0))
+    return steps.astype(">u2" if bits == 16 else np.uint8).tobytes()
 
 
 def _resource(number: int, body: bytes) -> bytes:

@@ -412,7 +412,7 @@ def _codec(decode: Callable[[bytes], Any]) -> Callable[[Path], Decoded]:
 
 def _jpeg_facts(data: bytes) -> tuple[int, bytes]:
     """The largest sample and the profile of a JPEG whose profile fits in one segment."""
-    at, icc = 2, b""
+    at, most, icc = 2, 255, b""
     while data[at + 1] != 0xDA:
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         body = data[at + 4 : at + 2 + length]
