@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 _DISTRIBUTIONS = {
     "jpeg": "simplejpeg",
     "pillow": "pillow",
-    "bmp": "pillow",
+    "bmp": "numpy",
     "netpbm": "numpy",
+    "pcx": "numpy",
     "psd": "numpy",
     "heic": "pillow-heif",
     "raw": "rawpy",
