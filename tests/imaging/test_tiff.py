@@ -363,7 +363,7 @@ def test_a_codec_that_is_not_read_is_named(codec: str, name: str) -> None:
 
 @pytest.mark.parametrize("codec", ["webp", "zstd", "lzma"])
 def test_newer_codecs_are_read(codec: str) -> None:
-    chosen = {"compressionargs": {"level": 100}} if codec == "webp" else {}
+    chosen: dict[str, Any] = {"compressionargs": {"level": 100}} if codec == "webp" else {}
     stored = pair("rgb", "8", "none", (_WIDTH_PX, _HEIGHT_PX))
     data = foreign_writers.tiff("rgb", compression=codec, **chosen)(stored)
     assert _off(data, stored.samples) < 1.0

@@ -109,7 +109,7 @@ def _jxl() -> Iterator[Cell]:
     exact = made_by.cjxl("-d", "0")
     yield from many(
         "jxl", modes, "8 16", exact, "djxl", profiles=ALL, variant="lossless", needs=needs,
-        bounds=COARSE,
+        pair_bounds=COARSE,
     )  # fmt: skip
     near = made_by.cjxl("-d", "0.3")
     yield from many(
@@ -122,7 +122,7 @@ def _jxl() -> Iterator[Cell]:
     premultiplied = made_by.cjxl("-d", "0", "--premultiply=1")
     yield from many(
         "jxl", "grey+alpha rgba", "8", premultiplied, "djxl", variant="premultiplied",
-        needs=needs, bounds=COARSE,
+        needs=needs, pair_bounds=COARSE,
     )  # fmt: skip
     for profile, number in {"p3": "RGB_D65_DCI_Rel_SRG", "linear": "RGB_D65_SRG_Rel_Lin"}.items():
         by_number = made_by.cjxl("-d", "0.3", "-x", f"color_space={number}", source=_unprofiled)
