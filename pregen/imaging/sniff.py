@@ -27,7 +27,7 @@ BMP = Format("bmp", "image/bmp", "bmp")
 ICO = Format("ico", "image/vnd.microsoft.icon", "pillow")
 CUR = Format("cur", "image/x-win-bitmap", "pillow")
 TGA = Format("tga", "image/x-tga", "pillow")
-PCX = Format("pcx", "image/vnd.zbrush.pcx", "pillow")
+PCX = Format("pcx", "image/vnd.zbrush.pcx", "pcx")
 PSD = Format("psd", "image/vnd.adobe.photoshop", "psd")
 PSB = Format("psb", "image/vnd.adobe.photoshop", "psd")
 JP2 = Format("jp2", "image/jp2", "jpeg2000")
@@ -101,6 +101,8 @@ FORMATS: tuple[Format, ...] = (
 _JP2_BRANDS = {b"jpx ": JPX, b"jpm ": JPM}
 #: The sizes a DIB header can have (Microsoft, "Bitmap Header Types").
 _DIB_HEADER_BYTES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+#: Of a plane of a PCX.
+_PCX_BITS = frozenset({1, 2, 4, 8})
 #: The first page of each stream of an Ogg stands at its beginning (RFC 3533, 4).
 _OGG_BYTES = 1024
 #: The header of a Matroska file names its document type (RFC 8794, 11.2).
@@ -154,21 +156,39 @@ def _container(head: bytes) -> Format | None:
 
 def _bitmap(head: bytes) -> Format | None:
     """Formats whose magic is so short that the header must make sense as well."""
+    start = 14 if head[:2] == b"BA" else 0  # an array of bitmaps, of OS/2
     if (
-        head[:2] == b"BM"
+        head[start : start + 2] == b"BM"
         and (
-            int.from_bytes(head[14:18], "little") in _DIB_HEADER_BYTES
+            int.from_bytes(head[start + 14 : start + 18], "little") in _DIB_HEADER_BYTES
             # A damaged one: reserved fields are zero; the decoder says what is wrong.
-            or head[6:10] == b"\x00" * 4
+            or head[start + 6 : start + 10] == b"\x00" * 4
         )
     ):
         return BMP
     count = int.from_bytes(head[4:6], "little")
     if head[:4] in {b"\x00\x00\x01\x00", b"\x00\x00\x02\x00"} and count and head[9:10] == b"\x00":
         return ICO if head[2] == 1 else CUR
-    if head[:3] in {b"\n\x00\x01", b"\n\x02\x01", b"\n\x03\x01", b"\n\x05\x01"}:
+    if _is_pcx(head):
         return PCX
     return TGA if _is_tga(head) else None
+
+
+def _is_pcx(head: bytes) -> bool:
+    """PCX has a number, its version and whether it is packed; where it is not, all must fit."""
+    if len(head) < 4 or head[0] != 10 or head[1] not in {0, 2, 3, 4, 5} or head[2] > 1:  # noqa: PLR2004 - four fields, the first is 10
+        return False
+    if head[2]:
+        return head[1] != 4 or head[3] in _PCX_BITS  # noqa: PLR2004 - a rare version
+    sizes = [int.from_bytes(head[at : at + 2], "little") for at in (4, 6, 8, 10)]
+    return (
+        head[1] != 0
+        and head[3] in _PCX_BITS
+        and head[64:65] == b"\0"
+        and head[65:66] in {b"\x01", b"\x02", b"\x03", b"\x04"}
+        and sizes[0] <= sizes[2] > 0
+        and sizes[1] <= sizes[3] > 0
+    )
 
 
 def _is_tga(head: bytes) -> bool:

@@ -19,7 +19,7 @@ from tests.support.files import broken, pictures, profiles
 from tests.support.files.heifs import BLUE, GREEN, RED, WHITE, corners
 from tests.support.files.photo import photo, psnr_db
 from tests.support.files.pictures import image
-from tests.support.judges import others
+from tests.support.judges import foreign_decoders, likeness, others
 from tests.support.judges.decoding import large, make, pixels_of
 from tests.support.running.capabilities import Capability, needs
 
@@ -172,3 +172,39 @@ def test_an_alpha_that_is_multiplied_in_is_taken_out(tmp_path: Path) -> None:
     colours, alpha = others.levels_apart(found, _rgba())
     assert colours < others.LEVELS
     assert alpha < others.LEVELS
+
+
+# Frames that are smaller than their picture. cjxl writes none: these are two of its lossless
+# pictures (400 x 290 of one colour, 450 x 310 of another) with other sizes and frame headers
+# (ISO/IEC 18181-1, table F.1): a crop at 20, 7, alone and below a second layer.
+_CROPPED = bytes.fromhex(
+    "ff0aa809828380e242082228380489440001007c010000000a70800440002b59918282c23d4b00e7caad7609"
+    "0a50fb774adeab8f7877d0c17087e0496837f469128deb450fdad51f1f0fc686636ebe049747c8fe217a3d4b"
+    "b3d4d7e9b10e79e8d21347cfffc5d9fcffffff27058579c8df188359bb31c63d00000013000338540470c467"
+    "e7708d156a7b48af336381fc8bab6e62000dc82cf7c98d29365e008522509545000338bf84b05f64a75b58b0"
+    "e215017151e5b5fdaec99861225095450003383100d0126a49598000cb1edf491eb7010338e502804e66dfa3"
+    "8019b7c91d3002"
+)
+_LAYERS = bytes.fromhex(
+    "ff0aa809828380e242082228380489440000007c010000000a70800440002b59918282c23d4b00e7caad7609"
+    "0a50fb774adeab8f7877d0c17087e0496837f469128deb450fdad51f1f0fc686636ebe049747c8fe217a3d4b"
+    "b3d4d7e9b10e79e8d21347cfffc5d9fcffffff27058579c8df188359bb31c63d00000013000338540470c467"
+    "e7708d156a7b48af336381fc8bab6e62000dc82cf7c98d29365e008522509545000338bf84b05f64a75b58b0"
+    "e215017151e5b5fdaec99861225095450003383100d0126a49598000cb1edf491eb7010338e502804e66dfa3"
+    "8019b7c91d30020802010088010000800a90800550002b59918282c23d4b00e7caad76090a50fb774adeab8f"
+    "7877d0c17087e0496837f469128deb450fdad51f1f0fc686636ebe049747c8fe217a3d4bb3d4d7e9b10e79e8"
+    "d21347cfffc5d9f4ffffff270585b9c8df1883191b638c1b63dc030000300100033a4f02e03105c44b51fcbd"
+    "29382d76464e151e36cda02c5c105e97da71c5a771486f0af152147fae23033a6e001090097acb1268c2df70"
+    "664fe580b043f2a371d76074f5c77146f152147fae23033a1f0090a00f8c5037fd4fb5769eafab575847ae23"
+    "033a1c059024055606cfed7fb5983475a5c7a508"
+)
+
+
+@needs(Capability.JXL_TOOLS)
+@pytest.mark.parametrize("data", [_CROPPED, _LAYERS], ids=["a crop", "layers"])
+def test_frames_are_composed_as_djxl_does(tmp_path: Path, data: bytes) -> None:
+    theirs = foreign_decoders.shown("djxl", pictures.put(tmp_path / "a.jxl", data))
+    made = make(data)
+    assert (made.width_px, made.height_px) == theirs.shape[1::-1] == (450, 310)
+    entry = large(data) / 255
+    assert likeness.compared(entry, theirs, 256).beyond(likeness.EXACT) == []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms, ImageDraw
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -15,7 +16,8 @@ from pregen.imaging.decoders import tiff_damage
 from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, Unsupported
 from pregen.imaging.runtime import pyvips
 from pregen.model import Flavor
-from tests.support.files import deep_samples, pictures, tiffs
+from tests.support.files import deep_samples, foreign_writers, pictures, tiffs
+from tests.support.files.pairs import pair
 from tests.support.files.photo import photo
 from tests.support.judges.decoding import large, make, pixels_of
 
@@ -345,3 +347,64 @@ def test_sound_lzw_is_measured_to_its_end(edge_px: int, flat: bool) -> None:  # 
     assert tiff_damage.lzw_share(strip, samples.nbytes, samples.nbytes) == 1.0
     assert tiff_damage.lzw_share(strip, samples.nbytes + 1, samples.nbytes + 1) != 1.0
     assert tiff_damage.lzw_share(strip[: size // 2], samples.nbytes, samples.nbytes) != 1.0
+
+
+# --- Codecs, and bytes that are missing -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("codec", "name"),
+    [("jpeg2000", "JPEG 2000"), ("jpegxl", "JPEG XL"), ("jpegxr", "JPEG XR"), ("png", "PNG")],
+)
+def test_a_codec_that_is_not_read_is_named(codec: str, name: str) -> None:
+    with pytest.raises(Unsupported, match=name):
+        make(foreign_writers.tiff("rgb", compression=codec)(pair("rgb", "8")))
+
+
+@pytest.mark.parametrize("codec", ["webp", "zstd", "lzma"])
+def test_newer_codecs_are_read(codec: str) -> None:
+    chosen: dict[str, Any] = {"compressionargs": {"level": 100}} if codec == "webp" else {}
+    stored = pair("rgb", "8", "none", (_WIDTH_PX, _HEIGHT_PX))
+    data = foreign_writers.tiff("rgb", compression=codec, **chosen)(stored)
+    assert _off(data, stored.samples) < 1.0
+
+
+def test_grey_jpeg_of_12_bits_fills_the_whole_range() -> None:
+    stored = pair("grey", "12", "none", (_WIDTH_PX, _HEIGHT_PX))
+    jpeg = foreign_writers.jpeg8()(stored)
+    fields = {
+        256: tiffs.long(_WIDTH_PX), 257: tiffs.long(_HEIGHT_PX), 258: tiffs.short(12),
+        259: tiffs.short(7), 262: tiffs.short(1), 273: tiffs.long(8), 277: tiffs.short(1),
+        278: tiffs.long(_HEIGHT_PX), 279: tiffs.long(len(jpeg)), 284: tiffs.short(1),
+    }  # fmt: skip
+    assert _off(tiffs.file_of(fields, jpeg), stored.samples / 4095 * 255) < 1.5
+
+
+@pytest.mark.parametrize("lost", [50, 1000, 9001])
+def test_samples_with_a_gap_are_not_shown_sheared(lost: int) -> None:
+    data = _bare(_landscape())
+    assert _off(data, _landscape()) < 1.0
+    middle = len(data) // 2
+    with pytest.raises((InvalidPicture, TruncatedPicture)):
+        make(data[:middle] + data[middle + lost :])
+
+
+@pytest.mark.parametrize("lost", [50, 1000, 9001])
+def test_samples_that_end_early_are_no_gap(lost: int) -> None:
+    entry = large(_bare(_landscape())[:-lost])
+    off = np.abs(entry[:100, :, :3].astype(int) - _landscape()[:100]).mean()
+    assert off < 1.0
+
+
+def _landscape() -> NDArray[np.uint8]:
+    """A picture with something at every side, so that a row that is moved is another."""
+    rows, columns = np.mgrid[0:_HEIGHT_PX, 0:_WIDTH_PX]
+    bands = [columns * 0.9, rows * 0.4 + columns * 0.3, 200 - columns * 0.5]
+    return np.stack(bands, axis=-1).astype(np.uint8)
+
+
+def _bare(samples: NDArray[np.uint8]) -> bytes:
+    """Return a TIFF whose directory stands before its samples, in one strip."""
+    out = io.BytesIO()
+    tifffile.imwrite(out, samples, photometric="rgb", metadata=None, rowsperstrip=len(samples))
+    return out.getvalue()

@@ -30,14 +30,10 @@ pytestmark = pytest.mark.timeout(600)
 
 #: Cells by patterns of their names, and the defect, by its number in the issue where it has one: an
 #: entry is stored that shows something else.
-KNOWN_WRONG: dict[str, str] = {
-    "avif-rgba-12-prophoto": "12 bits are cut to 8 before a profile that needs them",
-    "heic-rgba-12-prophoto": "12 bits are cut to 8 before a profile that needs them",
-}
+KNOWN_WRONG: dict[str, str] = {}
 _BUILD = "H build 6: a format that is not read yet"
 #: Likewise: no entry is stored of what others show.
 KNOWN_REFUSED: dict[str, str] = {
-    "jpeg-*-1[26]-none*": "12 and 16 bits: called damaged",
     **dict.fromkeys(
         (
             "dds-*", "fits-*", "hdr-*", "icns-*", "pam-*", "pfm-*", "ras-*", "sgi-*",

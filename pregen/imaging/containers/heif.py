@@ -12,7 +12,7 @@ from pregen.imaging.containers.isobmff import Box, Cursor, boxes, boxes_within
 from pregen.imaging.source_bytes import DamagedError, EndsEarlyError, SourceBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pregen.imaging.source_bytes import ReadAt
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _MAX_META_BYTES: Final = 4 * 1024 * 1024
 #: An extent can take no byte at all in `iloc`, so that their number must be bounded by itself.
 _MAX_EXTENTS: Final = 65_536
+#: Items that are no picture: EXIF, XMP, references, and tone mapping (ISO/IEC 21496-1).
+_TONE_MAP: Final = b"tmap"
+_METADATA: Final = frozenset({b"Exif", b"mime", b"uri ", _TONE_MAP})
+_MAX_BRANDS_BYTES: Final = 1024
 _ALPHA: Final = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 
 
@@ -168,12 +172,14 @@ def _primary(body: bytes, box: Box | None) -> int:
 
 
 def _item_kinds(body: bytes, box: Box | None) -> dict[int, bytes]:
-    if box is None:
-        return {}
+    return {} if box is None else {number: kind for number, kind, _ in _entries(body, box)}
+
+
+def _entries(body: bytes, box: Box) -> Iterator[tuple[int, bytes, int]]:
+    """Yield number, kind and the place of the kind in `body` of each item that `iinf` lists."""
     cursor = Cursor(body, box.begin, box.end)
     version, _ = cursor.version_and_flags()
     cursor.uint(2 if version == 0 else 4)
-    kinds: dict[int, bytes] = {}
     for entry in boxes_within(body, cursor.at, box.end):
         if entry.kind != b"infe":
             continue
@@ -182,8 +188,8 @@ def _item_kinds(body: bytes, box: Box | None) -> dict[int, bytes]:
         if version in {2, 3}:  # older ones belong to no picture
             number = cursor.uint(2 if version == 2 else 4)  # noqa: PLR2004 - 8.11.6
             cursor.take(2)
-            kinds[number] = cursor.take(4)
-    return kinds
+            at = cursor.at
+            yield number, cursor.take(4), at
 
 
 def _places(body: bytes, box: Box | None) -> dict[int, _ItemLocation]:
@@ -399,6 +405,33 @@ def avif_colour(source: SourceBytes) -> Colour:
         return Colour()
     main = meta.items.get(meta.primary)
     return colour(main) if main else Colour()
+
+
+def without_metadata(source: SourceBytes) -> bytes | None:
+    """Return a whole file in which items that are no picture are of a kind that nobody knows.
+
+    A decoder passes them over then, whatever is wrong with them: EXIF, XMP, and how to brighten a
+    picture for a better screen. None where there are none.
+    """
+    try:
+        for box in boxes(source.read_at, 0, source.size_bytes):
+            if box.kind == b"meta" and box.end - box.begin <= _MAX_META_BYTES:
+                break
+        else:
+            return None
+        body = source.read_at(box.begin, box.end - box.begin)
+        lists = [one for one in boxes_within(body, 4, len(body)) if one.kind == b"iinf"]
+        places = [at for one in lists for _, kind, at in _entries(body, one) if kind in _METADATA]
+    except DamagedError:
+        return None
+    data = bytearray(source.whole())
+    for at in places:
+        data[box.begin + at : box.begin + at + 4] = b"skip"
+    # A file of this brand has to have what the brand promises.
+    for at in range(8, min(int.from_bytes(data[:4], "big"), _MAX_BRANDS_BYTES), 4):
+        if data[at : at + 4] == _TONE_MAP:
+            data[at : at + 4] = b"mif1"
+    return bytes(data) if places else None
 
 
 def ends_early(source: SourceBytes) -> bool:

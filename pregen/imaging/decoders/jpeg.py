@@ -2,7 +2,7 @@
 
 At 1/8 our own decoder of DC coefficients needs half of libjpeg-turbo's time for the same pixels,
 and libjpeg-turbo 3 (simplejpeg) a tenth less than libvips' mozjpeg. They get plain grey and colour
-Huffman JPEGs; CMYK, arithmetic coding, 12 bit and everything that makes libjpeg-turbo complain go
+Huffman JPEGs; CMYK, arithmetic coding and everything that makes libjpeg-turbo complain go
 to libvips, which also shows files that end early.
 
 With `--previews auto` the picture that a camera stored beside the main one is decoded where it will
@@ -21,7 +21,7 @@ from pregen.config import Decoder
 from pregen.imaging import sniff
 from pregen.imaging.containers import jpeg, jpeg_scans
 from pregen.imaging.decoders import vips
-from pregen.imaging.decoders.base import Opened, Request
+from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
     Fault,
@@ -54,6 +54,8 @@ _EOI: Final = b"\xff\xd9"
 #: What libjpeg-turbo says of junk that costs nothing.
 _HARMLESS: Final = "extraneous bytes"
 _OPAQUE: Final = 255
+#: Of a sample; what has more is another decoder's.
+_BITS: Final = 8
 _RGB: Final = 3
 _COLOURS: Final = {1: "GRAY", _RGB: "RGB"}
 #: The scales at which libjpeg-turbo has SIMD code.
@@ -298,6 +300,11 @@ def open_picture(request: Request) -> Opened:
         head = jpeg.read(source.first(_READ_GROWTH * len(source.head) // 2))
     if head is None or head.scan_at < 0:
         head = jpeg.read(source.whole())
+    if head is not None and head.sample_bits != _BITS:
+        deep: Opened = import_decoder("deep_jpeg", "video", request.format.mime).open_picture(
+            request, head
+        )
+        return deep
     if head is None or not is_plain(head):
         return _by_libvips(request, head)
     layout = None
@@ -319,7 +326,7 @@ def is_plain(head: JpegHead) -> bool:
     """Tell whether `JpegSource` takes it."""
     return (
         head.huffman
-        and head.sample_bits == 8  # noqa: PLR2004 - 12-bit JPEG needs another build of the library
+        and head.sample_bits == _BITS
         and head.components in _COLOURS
         and head.width_px > 0
         and head.height_px > 0

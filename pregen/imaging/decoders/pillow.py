@@ -77,9 +77,19 @@ class PillowPicture(Opened):
             stream = io.BytesIO(_ICON + source.whole()[len(_ICON) :])
         stream.seek(0)
         try:
-            return Image.open(stream, formats=[_FORMATS[request.format.name]])  # type: ignore[arg-type]  # an IO[bytes] in all but name
+            return self._identified(stream)
+        except Fault:
+            if request.format.name != "avif" or (rest := heif.without_metadata(source)) is None:
+                raise
+        # libavif refuses a picture for what is written beside it.
+        return self._identified(io.BytesIO(rest))
+
+    def _identified(self, stream: io.IOBase) -> Image.Image:
+        """Have Pillow read the header. Raises Fault when it makes no sense of it."""
+        try:
+            return Image.open(stream, formats=[_FORMATS[self._request.format.name]])  # type: ignore[arg-type]  # an IO[bytes] in all but name
         except UnidentifiedImageError as error:
-            raise _refusal(request) from error
+            raise _refusal(self._request) from error
         except MemoryError:
             raise
         except Exception as error:  # Pillow's plugins raise whatever their parsing runs into

@@ -8,6 +8,7 @@ a saved selection. Layers are passed over unread.
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -36,7 +37,9 @@ _COLOURS: Final = {
 }  # fmt: skip
 _TYPES: Final = {1: "u1", 8: "u1", 16: ">u2", 32: ">f4"}
 _PALETTE_BYTES: Final = 768
-_RAW, _PACKED = 0, 1
+_RAW, _PACKED, _DEFLATED, _PREDICTED = range(4)
+#: Input of Deflate at once: it grows to a thousand times as much at most.
+_DEFLATE_BYTES: Final = 64 * 1024
 #: Image resources: profile, EXIF, the transparent entry of a palette, and what Photoshop says of
 #: the file's making.
 _ICC, _TRANSPARENT, _VERSION, _EXIF = 1039, 1047, 1057, 1058
@@ -126,8 +129,6 @@ class PsdPicture(Opened):
         """Bring samples of the modes without a table to what libvips knows."""
         mode = self._mode
         if samples.dtype.kind == "f":
-            if mode not in {_GREY, _RGB}:
-                raise Unsupported("PSD with 32 bits per channel is read in grey and RGB only")
             samples = self._in_16_bits(samples, alpha=alpha)
         if alpha:
             _take_out_white(samples, lab=mode == _LAB)
@@ -165,9 +166,12 @@ class PsdPicture(Opened):
         return table[indices]
 
     def _in_16_bits(self, light: NDArray[np.float32], *, alpha: bool) -> NDArray[np.uint16]:
-        """Make 16 bits of floating point, which is linear light unless a profile says otherwise."""
+        """Make 16 bits of floating point, which is linear light unless a profile says otherwise.
+
+        Inks and Lab are no light.
+        """
         codes = np.nan_to_num(np.clip(light, 0, 1))
-        if _ICC not in self._sections.resources:
+        if self._mode in {_GREY, _RGB} and _ICC not in self._sections.resources:
             colours = codes[..., :-1] if alpha else codes
             colours[...] = np.where(
                 colours <= 0.0031308, 12.92 * colours, 1.055 * colours ** (1 / 2.4) - 0.055  # noqa: PLR2004 - IEC 61966-2-1
@@ -186,9 +190,9 @@ class PsdPicture(Opened):
         samples = np.zeros((self.height_px, columns, count), kind.newbyteorder("="))
         at = self._sections.pixels_at
         how = int.from_bytes(self._request.source.read_at(at, 2), "big")
-        if how not in {_RAW, _PACKED}:
+        if how > _PREDICTED:
             raise Unsupported(f"a merged picture of compression {how} is not read")
-        rows = self._packed_rows if how == _PACKED else self._raw_rows
+        rows = (self._raw_rows, self._packed_rows, self._deflated_rows, self._predicted_rows)[how]
         there = np.zeros(count, int)
         for channel, row, data in rows(at + 2, columns * kind.itemsize, count):
             samples[row, :, channel] = np.frombuffer(data, kind)
@@ -236,6 +240,48 @@ class PsdPicture(Opened):
                 except ValueError:
                     continue
                 yield channel, row, line
+
+    def _deflated_rows(
+        self, at: int, row_bytes: int, count: int
+    ) -> Iterator[tuple[int, int, bytes]]:
+        """Likewise, of all rows of all channels in one stream of Deflate."""
+        inflate = zlib.decompressobj()
+        size_bytes = self._request.source.size_bytes
+        data = b""
+        for number in range(count * self.height_px):
+            while len(data) < row_bytes and not inflate.eof:
+                more = inflate.unconsumed_tail
+                if not more:
+                    more = self._request.source.read_at(at, min(_DEFLATE_BYTES, size_bytes - at))
+                    at += len(more)
+                if not more:
+                    return
+                try:
+                    data += inflate.decompress(more, max(row_bytes, _DEFLATE_BYTES))
+                except zlib.error:
+                    return
+            if len(data) < row_bytes:
+                return
+            yield *divmod(number, self.height_px), data[:row_bytes]
+            data = data[row_bytes:]
+
+    def _predicted_rows(
+        self, at: int, row_bytes: int, count: int
+    ) -> Iterator[tuple[int, int, bytes]]:
+        """Likewise, each sample but the first of a row stored as the distance from the last.
+
+        Of 32 bits it is the bytes, all the highest of a row before all the next (as the predictor
+        of floating point in TIFF technical note 3).
+        """
+        deep = self._bits == 16  # noqa: PLR2004 - bits
+        for channel, row, data in self._deflated_rows(at, row_bytes, count):
+            steps = np.frombuffer(data, ">u2" if deep else "u1")
+            line = np.cumsum(steps, dtype=np.uint16 if deep else np.uint8)
+            if deep:
+                line = line.astype(">u2")
+            elif self._bits == 32:  # noqa: PLR2004 - bits
+                line = np.ascontiguousarray(line.reshape(4, -1).T)
+            yield channel, row, line.tobytes()
 
 
 #: libvips' names by (grey, deep).

@@ -50,6 +50,11 @@ _PLAIN: Final = frozenset(
     {tiff_layout.NONE, tiff_layout.LZW, tiff_layout.PACKBITS, *tiff_layout.DEFLATE}
 )
 _OWN: Final = frozenset({tiff_layout.YCBCR, tiff_layout.CIELAB, tiff_layout.ICCLAB})
+#: Compressions that no library here unpacks, by their registered numbers.
+_CODECS: Final = {
+    33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000", 34887: "LERC", 34892: "lossy JPEG",
+    34933: "PNG", 34934: "JPEG XR", 22610: "JPEG XR", 50002: "JPEG XL", 52546: "JPEG XL",
+}  # fmt: skip
 #: Samples that are unpacked together: so many bits, a byte of memory each.
 _UNPACKED_BITS: Final = 1 << 24
 #: What libvips calls floating point that is not RGB.
@@ -92,6 +97,8 @@ class TiffPicture(VipsPicture):
         source = self._request.source
         if layout is not None:
             _check_inside(layout, source)
+            share = tiff_damage.share_before_cut(layout, source)
+            _check_share(share, "bytes are missing in the middle")
         try:
             pixels = resample.into_memory(self._image(layout, options, "error"), box_px)
         except pyvips.Error as error:
@@ -180,7 +187,8 @@ class _ByOthers(pillow.PillowPicture):
     def decode(self, box_px: int) -> Pixels | Plain:  # type: ignore[override]  # as `Opened` has it
         """See `base.Opened`."""
         try:
-            return super().decode(box_px)
+            pixels = super().decode(box_px)
+            return _in_full_range(pixels, self._layout)
         except Fault:
             if (stream := self._stream()) is None:
                 raise self._fault from None
@@ -202,6 +210,15 @@ class _ByOthers(pillow.PillowPicture):
             return None
         same = (found.width_px, found.height_px) == (self.width_px, self.height_px)
         return found if same else None
+
+
+def _in_full_range(pixels: Pixels, layout: TiffLayout | None) -> Pixels:
+    """Stretch greys of 9 to 15 bits (JPEG has 12), which Pillow leaves at the lower end of 16."""
+    image = pixels.image
+    if layout is None or not 8 < layout.bits < 16 or image.interpretation != "grey16":  # noqa: PLR2004 - bits
+        return pixels
+    wide = (image * (65535 / ((1 << layout.bits) - 1))).rint().cast("ushort")
+    return pixels._replace(image=wide.copy(interpretation="grey16"))
 
 
 class _Damage(InvalidPicture):
@@ -239,6 +256,8 @@ def open_picture(request: Request) -> Opened:
 
 def _told(fault: Fault, layout: TiffLayout | None) -> Fault:
     """What to say of a file that two libraries refuse: damaged is what misses something."""
+    if layout is not None and layout.compression in _CODECS:
+        return Unsupported(f"TIFF with {_CODECS[layout.compression]} inside is not read")
     if layout is None or isinstance(fault, Unsupported | TruncatedPicture):
         return fault
     return Unsupported(f"no decoder for a TIFF of this kind ({fault})")
@@ -380,7 +399,7 @@ def _meant(layout: TiffLayout, raw: pyvips.Image, source: SourceBytes) -> pyvips
             alpha = (alpha >> 8).cast("uchar")
         image = image.bandjoin(alpha).copy(interpretation=name)
         if layout.extra[0] == tiff_layout.PREMULTIPLIED:
-            image = image.unpremultiply().cast(image.format)
+            image = image.unpremultiply().rint().cast(image.format)
     image = image.copy(interpretation=name)
     if layout.photometric not in _OWN and (profile := _profile(layout, source)):
         colour.attach(image, profile)

@@ -328,6 +328,45 @@ def _lost_samples(layout: TiffLayout, source: SourceBytes) -> float:
     return (noise if noise < _ALL_NOISE else 0.0) + _zero_share(layout, source, start, size)
 
 
+def share_before_cut(layout: TiffLayout, source: SourceBytes) -> float:
+    """Return how much of samples that are not compressed comes before a gap, 0 to 1.
+
+    A file from whose middle bytes were lost ends early by as many. All behind the gap stands that
+    much further on than it should, so that it is there, and only there, that a row is followed
+    not by what is below it but by what should be so many bytes before that.
+    """
+    row = layout.row_bytes
+    if layout.compression != tiff_layout.NONE or layout.tile_px[0] or not layout.whole_bytes:
+        return 1.0
+    start, size = min(layout.offsets, default=0), sum(layout.counts[: layout.pieces])
+    missing = start + size - source.size_bytes
+    if missing <= 0 or missing % row == 0 or size > WHOLE_FILE_BYTES or layout.planar:
+        return 1.0
+    data = np.frombuffer(source.read_at(start, size), np.uint8)
+    count = len(data) // row - 1
+    if count < 3 * _BAND_ROWS:
+        return 1.0
+    step = max(1, row // _ROW_SAMPLES)
+    here, there = (
+        _band_means(data[begin : begin + count * row].reshape(count, row)[:, ::step])
+        for begin in (0, -missing % row)
+    )
+    # A band, the torn row, and the band behind it, as it stands and as it stood.
+    apart = 1 + _BAND_ROWS
+    before = here[:-apart]
+    as_it_is = np.abs(before - here[apart:]).mean(axis=1)
+    as_it_was = np.abs(before - there[apart:]).mean(axis=1)
+    least = max(_LEAST_LEVELS, _MORE_THAN_USUAL * float(np.median(as_it_is)))
+    torn = (as_it_is > least) & (as_it_was < as_it_is * _NEARER)
+    return float((np.argmax(torn) + _BAND_ROWS) / layout.height_px) if torn.any() else 1.0
+
+
+def _band_means(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the mean of each row with those below it, as many as a band has."""
+    sums = np.cumsum(rows, axis=0, dtype=np.float64)
+    return np.asarray((sums[_BAND_ROWS:] - sums[:-_BAND_ROWS]) / _BAND_ROWS, np.float32)
+
+
 def _noise_share(layout: TiffLayout, source: SourceBytes, start: int, size: int) -> float:
     """Return how many places hold noise, by the bytes that weigh most in their samples."""
     every = layout.bits // 8
@@ -401,6 +440,15 @@ def _lost_run(
     return end - begin
 
 
+#: Rows that are compared together: a picture's grain hides what it shows in one.
+_BAND_ROWS: Final = 8
+#: Places of a row that speak for it.
+_ROW_SAMPLES: Final = 512
+#: By how many levels bands around a gap differ at least, how much more than others do, and how near
+#: they are when one of them is moved back.
+_LEAST_LEVELS: Final = 2.0
+_MORE_THAN_USUAL: Final = 1.5
+_NEARER: Final = 0.5
 #: Bytes of a run that are looked at together.
 _CHUNK_BYTES: Final = 1024 * 1024
 

@@ -12,7 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from pregen.imaging.containers import png
+from pregen.imaging.containers import gif, png
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -46,6 +46,7 @@ _PAGED: Final = frozenset({"tiff"})
 _ANIMATED: Final = frozenset({"gif", "webp"})
 #: JPEG scales that libjpeg offers besides 1/1.
 _JPEG_SHRINKS: Final = (8, 4, 2)
+_OPAQUE: Final = 255
 #: libwebp scales while it decodes, with a plain box; Lanczos-3 does the last halving.
 _WEBP_MARGIN: Final = 2
 #: A picture of 2^31 pixels halves that often.
@@ -103,7 +104,7 @@ class VipsPicture(Opened):
         self._request.reserve(self._decode_bytes())
 
         def load(fail_on: str) -> pyvips.Image:
-            return self._load(fail_on=fail_on, **options)
+            return self._on_screen(self._load(fail_on=fail_on, **options))
 
         lazy = load("truncated")
         try:
@@ -125,6 +126,25 @@ class VipsPicture(Opened):
             return pyvips.Operation.call(f"{loader}_source", self._streamed(), **options)
         except pyvips.Error as error:
             raise fault_of(error) from error
+
+    def _on_screen(self, image: pyvips.Image) -> pyvips.Image:
+        """Make what the first picture of a GIF leaves free of its screen transparent, not black."""
+        if self._request.format.name != "gif" or image.hasalpha():
+            return image
+        place = gif.first_place(self.data or self._request.source.head)
+        if place is None or place == (0, 0, image.width, image.height):
+            return image
+        left, top, width_px, height_px = place
+        if (
+            left + width_px > image.width
+            or top + height_px > image.height
+            or not width_px * height_px
+        ):
+            return image
+        part = image.crop(left, top, width_px, height_px).bandjoin(_OPAQUE)
+        return part.embed(left, top, image.width, image.height, background=[0] * part.bands).copy(
+            interpretation=image.interpretation
+        )
 
     def _scale(self, box_px: int) -> dict[str, Any]:
         """Options that make the loader decode smaller, never below the box."""

@@ -114,7 +114,10 @@ def _resize(
 
 def _rgba(image: pyvips.Image, *, unmultiply: bool) -> Rgba:
     if unmultiply:
-        image = image.unpremultiply().cast(_DEPTHS.get(image.interpretation, "uchar"))
+        depth = _DEPTHS.get(image.interpretation, "uchar")
+        image = image.unpremultiply()
+        # A cast cuts off what is behind the point.
+        image = (image if depth == "float" else image.rint()).cast(depth)
     image = colour.to_srgb(image)
     pixels: Rgba = image.numpy()
     if pixels.shape[2] == 4:  # noqa: PLR2004 - there is an alpha already

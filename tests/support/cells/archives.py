@@ -56,7 +56,7 @@ def _tiff_samples() -> Iterator[Cell]:
     yield from _many("rgb", "float", half, _EVERYBODY, variant="half", profiles=_PROFILED)
     mixed = _tif(extra="assocalpha")
     yield from _many(
-        "rgba", "8 16", mixed, _EVERYBODY, variant="premultiplied", bounds=COARSE
+        "rgba", "8 16", mixed, _EVERYBODY, variant="premultiplied", pair_bounds=COARSE
     )  # fmt: skip
     yield from _many("grey", "16", _signed_grey, "", variant="signed")
     for photometric in ("minisblack", "miniswhite"):
@@ -74,13 +74,13 @@ def _tiff_colours() -> Iterator[Cell]:
     yield from _many("cmyk", "8", planes, _EVERYBODY, profiles="press", variant="planar")
     yield from _many("palette", "1 2 4 8", plain.palette_tiff, _EVERYBODY)
     # As TIFF 6.0 has it; the unsigned kind (ICCLab) is read by nobody at hand.
-    yield from _many("lab", "8 16", _signed_lab, _PROGRAMS, bounds=WHITES)
-    yield from _many("lab+alpha", "8 16", _signed_lab, "imagemagick tifffile", bounds=WHITES)
+    yield from _many("lab", "8 16", _signed_lab, _PROGRAMS, pair_bounds=WHITES)
+    yield from _many("lab+alpha", "8 16", _signed_lab, "imagemagick tifffile", pair_bounds=WHITES)
     by = "gdk-pixbuf imagemagick tifffile"
     yield from _many("ycbcr", "8", _tif("ycbcr", subsampling=(1, 1)), by)
     packed = _tif("ycbcr", compression="lzw", subsampling=(1, 1))
     yield from _many("ycbcr", "8", packed, by, variant="lzw")
-    yield from _many("ycbcr", "8", plain.subsampled_tiff, by, variant="420", bounds=COARSE)
+    yield from _many("ycbcr", "8", plain.subsampled_tiff, by, variant="420", pair_bounds=COARSE)
     # libtiff makes a gamma of 2 of it.
     rough = Bounds(colour_levels=11, block_levels=24)
     by = "gdk-pixbuf imagemagick"
@@ -196,36 +196,49 @@ def _jp2() -> Iterator[Cell]:
 def _psd() -> Iterator[Cell]:
     by = "psd-tools imagemagick"
     kinds = {"grey": "none grey", "rgb": "none adobe", "cmyk": "press", "lab": "none"}
-    for packbits, (mode, profiles) in product((False, True), kinds.items()):
-        how = "packbits" if packbits else "raw"
-        bounds = WHITES if mode == "lab" else EXACT
-        write = _psd_by(mode, packbits=packbits)
+    for packed_by, (mode, profiles) in product(("", "packbits"), kinds.items()):
+        how = packed_by or "raw"
+        theirs = WHITES if mode == "lab" else EXACT
+        write = _psd_by(mode, packed_by=packed_by)
         yield from many(
-            "psd", mode, "8 16", write, by, variant=how, profiles=profiles, bounds=bounds
+            "psd", mode, "8 16", write, by, variant=how, profiles=profiles, pair_bounds=theirs
         )
         # A second channel of grey is transparency to every program at hand.
         for extra in (1, 2) if mode != "grey" else ():
             name = f"{how}-{extra}-selections"
-            write = _psd_by(mode, packbits=packbits, extra=extra)
+            write = _psd_by(mode, packed_by=packed_by, extra=extra)
             few = profiles.split()[0]
-            yield from many("psd", mode, "8", write, by, variant=name, profiles=few, bounds=bounds)
-    for packbits in (False, True):
-        how = "packbits" if packbits else "raw"
+            yield from many(
+                "psd", mode, "8", write, by, variant=name, profiles=few, pair_bounds=theirs
+            )
+    for packed_by in ("", "packbits"):
+        how = packed_by or "raw"
         # The white that inks and Lab are mixed with below an alpha is taken off by nobody at hand;
         # to a reader they are the same as a saved selection but for the sign of a number.
         for mode, colours in {"rgba": "rgb", "grey+alpha": "grey"}.items():
-            write = _psd_by(colours, alpha=True, packbits=packbits)
-            yield from many("psd", mode, "8 16", write, by, variant=how, bounds=COARSE)
-            write = _psd_by(colours, alpha=True, packbits=packbits, extra=1)
+            write = _psd_by(colours, alpha=True, packed_by=packed_by)
+            yield from many("psd", mode, "8 16", write, by, variant=how, pair_bounds=COARSE)
+            write = _psd_by(colours, alpha=True, packed_by=packed_by, extra=1)
             name = how + "-1-selections"
-            yield from many("psd", mode, "8", write, by, variant=name, bounds=COARSE)
-        write = _psd_by("bilevel", packbits=packbits)
+            yield from many("psd", mode, "8", write, by, variant=name, pair_bounds=COARSE)
+        write = _psd_by("bilevel", packed_by=packed_by)
         yield from many("psd", "bilevel", "1", write, by, variant=how, bounds=EDGES)
-        write = _psd_by("palette", packbits=packbits)
+        write = _psd_by("palette", packed_by=packed_by)
         yield from many("psd", "palette", "8", write, "psd-tools", variant=how)
     for mode in ("grey", "rgb"):
         yield from many("psd", mode, "float", _psd_by(mode), by, profiles="linear")
-    big = _psd_by("rgb", big=True, packbits=True)
+    # Photoshop writes no merged picture so, other programs do. ImageMagick 6 reads none of it.
+    for mode, how in product(("grey", "rgb", "cmyk"), ("deflated", "predicted")):
+        write = _psd_by(mode, packed_by=how)
+        of = "press" if mode == "cmyk" else "none"
+        yield from many("psd", mode, "8 16", write, "psd-tools", variant=how, profiles=of)
+        if mode != "cmyk":
+            yield from many(
+                "psd", mode, "float", write, "", variant=how, profiles="linear"
+            )  # fmt: skip
+    # Nobody at hand reads inks and Lab of 32 bits: a rare program may write what Photoshop cannot.
+    yield from many("psd", "cmyk", "float", _psd_by("cmyk"), "", profiles="press")
+    big = _psd_by("rgb", big=True, packed_by="packbits")
     yield from many("psb", "rgb", "8", big, by)
     # ImageMagick 7 and KDE turn them; what stands in Debian 12 does not.
     yield from turned(

@@ -26,20 +26,21 @@ NEEDS = {
     "ffmpeg": Capability.FFMPEG,
 }
 
-#: A picture of two colours is all edges, and each way to reduce treats them in its own.
-EDGES = Bounds(colour_levels=3.0, block_levels=30.0)
-#: Linear light is coarse in the shadows, in 8 bits and in littleCMS' tables for any depth.
+#: A picture of two colours is all edges: libvips and numpy's Lanczos round a few of them apart.
+EDGES = Bounds(colour_levels=0.5, block_levels=3.0)
+#: For foreign decoders: linear light is coarse in the shadows, in 8 bits and in littleCMS' tables
+#: for any depth, and theirs is compared before it is reduced.
 COARSE = Bounds(block_levels=12.0)
 #: Coded with loss: held to the foreign decode by `EXACT`, to the painting by this.
 LOSSY = Bounds(colour_levels=3.0, block_levels=14.0, alpha_levels=2.5)
-#: Programs disagree about the white point of Lab: CIE's D50, or TIFF's default, or D65.
+#: For foreign decoders: they disagree about the white of Lab, CIE's D50 or TIFF's default, D65.
 WHITES = Bounds(colour_levels=5.0, block_levels=24.0)
 
 #: Profiles that fit a mode; every other name is a profile by itself.
 ALL = "all"
-#: Of `ALL` those that say most: none, and the farthest from sRGB.
-ENDS = "ends"
-_ENDS = frozenset({"none", "grey", "prophoto"})
+#: Of `ALL` those that ask most of a depth: none, the farthest from sRGB, and linear light.
+DEEP = "deep"
+_DEEP = frozenset({"none", "grey", "prophoto", "linear"})
 _USUAL_PX = (320, 240)
 #: More than twice an entry, so that decoders that can decode a part of the resolution do.
 LARGE_PX = (803, 601)
@@ -102,7 +103,7 @@ def many(
     for mode in modes.split():
         for bits in depths.split():
             for profile in _profiles(mode, rest.get("profiles", "none")):
-                usual = LOSSY if rest.get("lossy") else COARSE if profile == "linear" else EXACT
+                usual = LOSSY if rest.get("lossy") else EXACT
                 yield _cell((file_format, mode, bits, profile), write, readers, usual, rest)
 
 
@@ -131,6 +132,7 @@ def _cell(
 ) -> Cell:
     file_format, mode, bits, profile = kind
     bounds = rest.get("bounds", usual)
+    theirs = COARSE if bounds is EXACT and profile == "linear" else bounds
     return Cell(
         file_format,
         rest.get("extension", file_format),
@@ -141,7 +143,7 @@ def _cell(
         write,
         tuple(readers.split()),
         bounds,
-        rest.get("pair_bounds", bounds),
+        rest.get("pair_bounds", theirs),
         rest.get("lossy", False),
         (rest["needs"],) if "needs" in rest else (),
         rest.get("edges_px", _USUAL_PX),
@@ -159,4 +161,4 @@ def _profiles(mode: str, wanted: str) -> list[str]:
     ]
     if wanted == ALL:
         return every
-    return [name for name in every if name in _ENDS] if wanted == ENDS else wanted.split()
+    return [name for name in every if name in _DEEP] if wanted == DEEP else wanted.split()

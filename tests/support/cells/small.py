@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.support.cells.cell import COARSE, EDGES, many
+from tests.support.cells.cell import EDGES, LOSSY, many
 from tests.support.files import foreign_writers as made_by
 from tests.support.files import plain_writers as plain
 from tests.support.judges.likeness import Bounds
@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.cells.cell import Cell
+    from tests.support.files.foreign_writers import Writer
     from tests.support.files.pairs import Pair
 
 _BY = "gdk-pixbuf imagemagick"
+_WIDE = "gdk-pixbuf imagemagick ffmpeg pillow"
 _NEEDS = Capability.IMAGEMAGICK
 
 
 def cells() -> Iterator[Cell]:
     """Yield them all."""
-    return chain(_bmp(), _tga(), _others(), _not_read_yet())
+    return chain(_bmp_of_masks(), _bmp_of_rows(), _tga(), _others(), _not_read_yet())
 
 
 #: Bits of a channel, masks of red, green, blue and maybe alpha, bits of a pixel.
@@ -39,7 +41,7 @@ _MASKS: dict[str, tuple[str, tuple[int, ...], int]] = {
 }
 
 
-def _bmp() -> Iterator[Cell]:
+def _bmp_of_masks() -> Iterator[Cell]:
     for name, (bits, masks, width) in _MASKS.items():
         mode = "rgba" if name == "bgra" else "rgb"
         # Compression 6 (masks with alpha behind the short header) is read by nobody at hand.
@@ -53,15 +55,37 @@ def _bmp() -> Iterator[Cell]:
             ) -> bytes:
                 return plain.bmp(stored, masks, width, header=header)
 
-            yield from many(
-                "bmp", mode, bits, write, _BY, variant=f"{name}-{header}", bounds=COARSE
-            )
-    for name, second in {"os2-1": False, "os2-2": True}.items():
+            yield from many("bmp", mode, bits, write, _BY, variant=f"{name}-{header}")
 
-        def under_os2(stored: Pair, *, second: bool = second) -> bytes:
-            return plain.bmp_os2(stored, second=second)
 
-        yield from many("bmp", "rgb", "8", under_os2, _BY, variant=name)
+def _bmp_of_rows() -> Iterator[Cell]:
+    for header in plain.BITMAP_HEADERS:
+        write = _bitmap_rows(24, header)
+        by = "" if header == "os2-2-short" else _WIDE
+        yield from many("bmp", "rgb", "8", write, by, variant=header)
+        for bits in (1, 2, 4, 8):
+            write = _bitmap_rows(bits, header)
+            # Nobody at hand reads the short header, or 2 bits.
+            by = "" if header == "os2-2-short" or bits == 2 else _WIDE
+            yield from many("bmp", "palette", f"{bits}", write, by, variant=header)
+    for bits in (4, 8):
+        write = _bitmap_rows(bits, packed_by="rle")
+        yield from many("bmp", "palette", f"{bits}", write, _WIDE, variant="runs")
+        write = _bitmap_rows(bits, "os2-2", packed_by="rle")
+        yield from many("bmp", "palette", f"{bits}", write, _WIDE, variant="runs-os2-2")
+    # No program at hand reads these, or their profile.
+    write = _bitmap_rows(24, "v5")
+    yield from many("bmp", "rgb", "8", write, "", variant="v5", profiles="adobe prophoto")
+    for header in ("os2-2", "v3"):
+        write = _bitmap_rows(24, header, packed_by="rle")
+        yield from many("bmp", "rgb", "8", write, "", variant=f"runs-{header}")
+    for inner in ("png", "jpeg"):
+        write = _bitmap_rows(24, packed_by=inner)
+        yield from many("bmp", "rgb", "8", write, "", variant=inner, bounds=LOSSY)
+    write = _bitmap_rows(8, "os2-1", array=True)
+    yield from many("bmp", "palette", "8", write, "", variant="array")
+    write = _bitmap_rows(1)
+    yield from many("bmp", "bilevel", "1", write, _WIDE, variant="plain", bounds=EDGES)
 
     def down(stored: Pair) -> bytes:
         return plain.bmp(stored, _MASKS["bgrx"][1], 32, header="v3", down=True)
@@ -74,6 +98,14 @@ def _bmp() -> Iterator[Cell]:
     yield from many("bmp", "palette", "8", runs, _BY, variant="rle", needs=_NEEDS)
     two = made_by.magick("bmp", "-type", "Bilevel")
     yield from many("bmp", "bilevel", "1", two, _BY, needs=_NEEDS, bounds=EDGES)
+
+
+def _bitmap_rows(bits: int, header: str = "v3", **options: Any) -> Writer:
+    return lambda stored: plain.bmp_rows(stored, bits, header, **options)
+
+
+def _pcx(bits: int, planes: int, **options: Any) -> Writer:
+    return lambda stored: plain.pcx(stored, bits, planes, **options)
 
 
 def _tga() -> Iterator[Cell]:
@@ -96,6 +128,19 @@ def _others() -> Iterator[Cell]:
     yield from many("pcx", "palette", "4", made_by.magick("pcx"), by, needs=_NEEDS)
     two = made_by.magick("pcx", "-type", "Bilevel")
     yield from many("pcx", "bilevel", "1", two, by, needs=_NEEDS, bounds=EDGES)
+    # With one plane of one bit the palette counts for nobody alike: `bilevel` above.
+    for bits, planes in ((1, 2), (1, 3), (1, 4), (2, 1), (4, 1), (8, 1)):
+        write = _pcx(bits, planes)
+        variant = f"{planes}-planes"
+        yield from many("pcx", "palette", f"{bits * planes}", write, by, variant=variant)
+    for mode, planes in {"grey": 1, "rgb": 3, "rgba": 4}.items():
+        by = "imagemagick" if planes > 1 else ""
+        yield from many("pcx", mode, "8", _pcx(8, planes), by, variant="planes")
+        # Nobody at hand reads runs over the ends of rows, or rows that are not packed.
+        longer = _pcx(8, planes, packed_by="long runs")
+        yield from many("pcx", mode, "8", longer, "", variant="long-runs")
+        bare = _pcx(8, planes, packed_by="")
+        yield from many("pcx", mode, "8", bare, "", variant="not-packed")
     by = "imagemagick gdk-pixbuf"
 
     def words(stored: Pair) -> bytes:

@@ -36,7 +36,7 @@ png  palette    16          *        palettes have 256 colours at most
 png  *          1|2|4       *        these are for grey and palettes
 jpeg *+alpha|rgba|palette * *        it has neither alpha nor palettes
 jpeg *          1|2|4|10|32|float *  it has 8 and 12 bits, and up to 16 without loss
-jpeg *          12|16       *        rare: cells without a profile stand for them
+jpeg *          12|16       *        rare: a few profiles stand for all
 tiff palette    *           *        up to 8 bits; profiles with palettes are not seen
 tiff *          1|2|4|10    *        cells without a profile stand for the odd depths
 tiff *+alpha|rgba *         *        alpha is tried with 8 and 16 bits, and RGB's in floating point
@@ -50,7 +50,7 @@ jxl  *          10|12       *        imagecodecs makes them, as linear light wit
 jxl  *          float       *        cjxl takes it as linear and without a profile
 avif|heic palette *         *        they have none
 avif|heic *     1|2|4|16|32|float *  they have 8, 10 and 12 bits
-avif|heic *     10|12       *        without a profile, and with the farthest from sRGB
+avif|heic *     10|12       *        without a profile, with the farthest from sRGB, and linear
 heic grey+alpha *           *        heif-enc makes RGB of it
 jp2  palette    *           *        one of 8 bits stands for all
 jp2  *          32|float    *        nobody writes more than 16 bits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tests.support.cells.cell import ALL, COARSE, EDGES, ENDS, LARGE_PX, LOSSY, many, turned
+from tests.support.cells.cell import ALL, COARSE, DEEP, EDGES, LARGE_PX, LOSSY, many, turned
 from tests.support.files import foreign_writers as made_by
 from tests.support.files import plain_writers as plain
 from tests.support.judges.likeness import Bounds
@@ -56,8 +56,9 @@ def _jpeg() -> Iterator[Cell]:
     yield from many("jpeg", "cmyk", "8", inks, _TWO, profiles="press", lossy=True)
     ycck = made_by.jpeg8(colorspace="CMYK", outcolorspace="YCCK", inverted=True)
     yield from many("jpeg", "cmyk", "8", ycck, _TWO, profiles="press", variant="ycck", lossy=True)
-    deep = made_by.jpeg8(bitspersample=12)
-    yield from many("jpeg", "grey rgb", "12", deep, "jpeg12", lossy=True)
+    yield from many("jpeg", "grey rgb", "12", made_by.jpeg8(), "jpeg12", profiles=DEEP, lossy=True)
+    whole = made_by.jpeg8(subsampling="444")
+    yield from many("jpeg", "rgb", "12", whole, "jpeg12", variant="444", lossy=True)
     for size, edges_px in (("", (320, 240)), ("-large", LARGE_PX)):
         for name, option, value in (
             ("420", "subsampling", 2),
@@ -73,7 +74,7 @@ def _jpeg() -> Iterator[Cell]:
             )  # fmt: skip
         lossless = made_by.jpeg8(lossless=True)
         yield from many(
-            "jpeg", "grey rgb", "8 16", lossless, "ljpeg", variant="lossless" + size,
+            "jpeg", "grey rgb", "8 12 16", lossless, "ljpeg", variant="lossless" + size,
             edges_px=edges_px,
         )  # fmt: skip
         yield from turned(
@@ -108,7 +109,7 @@ def _jxl() -> Iterator[Cell]:
     exact = made_by.cjxl("-d", "0")
     yield from many(
         "jxl", modes, "8 16", exact, "djxl", profiles=ALL, variant="lossless", needs=needs,
-        bounds=COARSE,
+        pair_bounds=COARSE,
     )  # fmt: skip
     near = made_by.cjxl("-d", "0.3")
     yield from many(
@@ -121,7 +122,7 @@ def _jxl() -> Iterator[Cell]:
     premultiplied = made_by.cjxl("-d", "0", "--premultiply=1")
     yield from many(
         "jxl", "grey+alpha rgba", "8", premultiplied, "djxl", variant="premultiplied",
-        needs=needs, bounds=COARSE,
+        needs=needs, pair_bounds=COARSE,
     )  # fmt: skip
     for profile, number in {"p3": "RGB_D65_DCI_Rel_SRG", "linear": "RGB_D65_SRG_Rel_Lin"}.items():
         by_number = made_by.cjxl("-d", "0.3", "-x", f"color_space={number}", source=_unprofiled)
@@ -145,7 +146,7 @@ def _unprofiled(stored: Pair) -> bytes:
 def _avif() -> Iterator[Cell]:
     needs = Capability.AVIF_TOOLS
     modes = "grey grey+alpha rgb rgba"
-    for bits, profiles in {"8": ALL, "10": ENDS, "12": ENDS}.items():
+    for bits, profiles in {"8": ALL, "10": DEEP, "12": DEEP}.items():
         write = made_by.avifenc("-d", bits)
         yield from many(
             "avif", modes, bits, write, "avifdec", profiles=profiles, lossy=True, needs=needs
@@ -183,7 +184,7 @@ _AVIF_TURNS = {
 
 def _heic() -> Iterator[Cell]:
     needs = Capability.HEIF_TOOLS
-    for bits, profiles in {"8": ALL, "10": ENDS, "12": ENDS}.items():
+    for bits, profiles in {"8": ALL, "10": DEEP, "12": DEEP}.items():
         write = made_by.heif_enc("-b", bits)
         yield from many(
             "heic", "grey rgb rgba", bits, write, "heif-convert", profiles=profiles, lossy=True,

@@ -211,7 +211,8 @@ def jpeg8(*, exif: bool = False, **options: Any) -> Writer:
         if options.get("inverted"):  # as Photoshop stores inks, with Adobe's marker
             samples = 255 - samples
         chosen = {name: value for name, value in options.items() if name != "inverted"}
-        data = bytes(imagecodecs.jpeg8_encode(samples, **({"level": 97} | chosen)))
+        told = {"level": 97, "bitspersample": stored.most.bit_length()}
+        data = bytes(imagecodecs.jpeg8_encode(samples, **(told | chosen)))
         parts = b""
         if exif:
             body = b"Exif\0\0" + plain_writers.exif(stored.orientation)

@@ -5,12 +5,14 @@ Each takes a `Pair` and returns a file. The EXIF block holds an orientation and 
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
+from PIL import Image
 
 from tests.support.files.colour_spaces import srgb_decoded
 from tests.support.judges import png_walk
@@ -131,18 +133,148 @@ def _bitmap(
     return start + info + body
 
 
-def bmp_os2(stored: Pair, *, second: bool) -> bytes:
-    """Return 24 bits a pixel under an OS/2 header, of version 2 or (12 bytes) 1."""
-    samples = stored.as_bytes[::-1, :, ::-1]
+#: A header of OS/2 1, of OS/2 2 as far as it has to go and whole, and of Windows.
+BITMAP_HEADERS = {"os2-1": 12, "os2-2-short": 16, "os2-2": 64, "v3": 40, "v5": 124}
+
+
+def bmp_rows(
+    stored: Pair, bits: int, header: str = "v3", *, packed_by: str = "", array: bool = False
+) -> bytes:
+    """Return a bitmap of 1, 2, 4 or 8 bits with a palette, or of 24 bits.
+
+    Args:
+        stored: a palette, two colours (bits 1), or RGB.
+        bits: of a pixel.
+        header: one of `BITMAP_HEADERS`; "v5" holds the profile.
+        packed_by: "rle" for runs of 4, 8 or 24 bits, "jpeg" or "png".
+        array: it is the first of an array of bitmaps, as OS/2 has them.
+    """
+    samples = stored.as_bytes[::-1]
     height_px, width_px = samples.shape[:2]
-    stride = (3 * width_px + 3) // 4 * 4
-    body = b"".join(row.tobytes().ljust(stride, b"\0") for row in samples)
-    if second:
-        info = struct.pack("<IIIHH", 64, width_px, height_px, 1, 24).ljust(64, b"\0")
+    if bits == 24:
+        rows = [row[:, ::-1].tobytes() for row in samples]
     else:
-        info = struct.pack("<IHHHH", 12, width_px, height_px, 1, 24)
-    start = b"BM" + struct.pack("<IHHI", 14 + len(info) + len(body), 0, 0, 14 + len(info))
-    return start + info + body
+        rows = [packed(row[np.newaxis], bits) for row in samples]
+    compression = 0
+    if packed_by == "rle":
+        units = samples if bits < 24 else samples[..., ::-1]
+        body = b"".join(_bitmap_runs(row, bits) + b"\0\0" for row in units) + b"\0\1"
+        compression = {8: 1, 4: 2, 24: 4}[bits]
+    elif packed_by:
+        body, compression = _inner_picture(stored, packed_by), {"jpeg": 4, "png": 5}[packed_by]
+        bits = 0
+    else:
+        body = b"".join(row + bytes(-len(row) % 4) for row in rows)
+    size = BITMAP_HEADERS[header]
+    colours = stored.palette[:, 2::-1]
+    if stored.most == 1 and not len(colours):
+        colours = np.array([[0] * 3, [255] * 3], np.uint8)
+    told = b"".join(bytes(colour) + (b"" if size == 12 else b"\0") for colour in colours)
+    if size in {12, 16} or not bits:
+        told = told.ljust((3 if size == 12 else 4) << bits if bits in {1, 2, 4, 8} else 0, b"\0")
+    if size == 12:
+        info = struct.pack("<IHHHH", 12, width_px, height_px, 1, bits)
+    else:
+        info = struct.pack(
+            "<IiiHHIIiiII", size, width_px, height_px, 1, bits, compression, len(body), 2835, 2835,
+            len(told) // 4, 0,
+        ).ljust(size, b"\0")[:size]  # fmt: skip
+    before = 28 if array else 14
+    if size == 124 and stored.icc:
+        info = info[:56] + b"DEBM" + info[60:112]
+        info += struct.pack("<III", size + len(told) + len(body), len(stored.icc), 0)
+    at = before + len(info) + len(told)
+    start = b"BM" + struct.pack("<IHHI", at + len(body), 0, 0, at)
+    if array:
+        start = b"BA" + struct.pack("<IIHH", 40, 0, 0, 0) + start
+    return start + info + told + body + (stored.icc if size == 124 else b"")
+
+
+# --- ZSoft's PCX
+
+
+def pcx(
+    stored: Pair, bits: int, planes: int, *, packed_by: str = "runs", cga: bool = False
+) -> bytes:
+    """Return a PCX.
+
+    Args:
+        stored: a palette of at most 16 colours or 256, grey, RGB or RGBA.
+        bits: of a plane.
+        planes: of bits of an index, or of colours.
+        packed_by: "runs", "long runs" (over the ends of rows) or nothing.
+        cga: the header says which colours of a CGA are meant, and the palette is those.
+    """
+    samples = stored.as_bytes
+    height_px, width_px = samples.shape[:2]
+    if bits == 8:
+        rows = np.moveaxis(samples, -1, 1)
+    else:
+        mask = (1 << bits) - 1
+        parts = [samples[..., 0] >> plane * bits & mask for plane in range(planes)]
+        rows = np.stack(parts, axis=1)
+    stride = (width_px * bits + 7) // 8
+    stride += stride % 2
+    lines = [
+        b"".join(packed(plane[np.newaxis], bits).ljust(stride, b"\0") for plane in row)
+        for row in rows
+    ]
+    if packed_by == "runs":
+        body = b"".join(_pcx_runs(line) for line in lines)
+    else:
+        body = _pcx_runs(b"".join(lines)) if packed_by else b"".join(lines)
+    few = stored.palette[:16, :3].tobytes() if bits < 8 else b""
+    few = bytes([0xF0, 0, 0, 0x20]) if cga else few
+    header = struct.pack(
+        "<BBBBHHHHHH48sBBHH", 10, 5, bool(packed_by), bits, 0, 0, width_px - 1, height_px - 1,
+        72, 72, few, 0, planes, stride, 2 if not len(stored.palette) else 1,
+    )  # fmt: skip
+    last = b""
+    if bits == 8 and planes == 1 and len(stored.palette):
+        last = b"\x0c" + stored.palette[:, :3].tobytes().ljust(768, b"\0")
+    return header.ljust(128, b"\0") + body + last
+
+
+def _pcx_runs(line: bytes) -> bytes:
+    out = bytearray()
+    at = 0
+    while at < len(line):
+        same = 1
+        while at + same < len(line) and same < 63 and line[at + same] == line[at]:
+            same += 1
+        if same > 1 or line[at] >= 0xC0:
+            out.append(0xC0 | same)
+        out.append(line[at])
+        at += same
+    return bytes(out)
+
+
+def _inner_picture(stored: Pair, kind: str) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(stored.as_bytes).save(
+        out, kind.upper(), **({"quality": 97} if kind == "jpeg" else {})
+    )
+    return out.getvalue()
+
+
+def _bitmap_runs(row: NDArray[np.uint8], bits: int) -> bytes:
+    """Encode a row: what repeats as a run, what does not as it is, a little of each."""
+    out = bytearray()
+    at = 0
+    while at < len(row):
+        same = 1
+        while at + same < len(row) and same < 200 and (row[at + same] == row[at]).all():
+            same += 1
+        literal = row[at : at + 7]
+        if same > 2 or len(literal) < 3 or at % 3 == 0:
+            value = row[at].tobytes() if bits != 4 else bytes([int(row[at, 0]) * 17])
+            out += bytes([same]) + value
+            at += same
+            continue
+        body = literal.tobytes() if bits != 4 else packed(literal[np.newaxis], 4)
+        out += bytes([0, len(literal)]) + body + bytes(len(body) % 2)
+        at += len(literal)
+    return bytes(out)
 
 
 # --- Truevision TGA (version 2.0)
@@ -207,7 +339,7 @@ def psd(
     *,
     extra: int = 0,
     alpha: bool = False,
-    packbits: bool = False,
+    packed_by: str = "",
     big: bool = False,
     orientation: int = 0,
 ) -> bytes:
@@ -218,7 +350,7 @@ def psd(
         mode: of colours.
         extra: so many saved selections behind the channels.
         alpha: the last channel of `stored` is transparency.
-        packbits: rows are run-length encoded.
+        packed_by: "packbits", "deflated", or "predicted": deflated distances of neighbours.
         big: a PSB, for large documents.
         orientation: in the EXIF block of the file.
     """
@@ -261,7 +393,7 @@ def psd(
     lines = [packed(plane, bits) for plane in planes]
     if samples.dtype.kind == "f":
         lines = [plane.astype(">f4").tobytes() for plane in planes]
-    if packbits:
+    if packed_by == "packbits":
         rows = [
             imagecodecs.packbits_encode(line[at : at + len(line) // height_px])
             for line in lines
@@ -269,6 +401,12 @@ def psd(
         ]
         counts = b"".join(struct.pack(">I" if big else ">H", len(row)) for row in rows)
         data = b"\0\1" + counts + b"".join(rows)
+    elif packed_by:
+        steps = [
+            _psd_steps(plane, bits) if packed_by == "predicted" else line
+            for plane, line in zip(planes, lines, strict=True)
+        ]
+        data = (b"\0\3" if packed_by == "predicted" else b"\0\2") + zlib.compress(b"".join(steps))
     else:
         data = b"\0\0" + b"".join(lines)
     return (
@@ -277,6 +415,15 @@ def psd(
         + struct.pack(">I", len(resources)) + resources
         + layers + data
     )  # fmt: skip
+
+
+def _psd_steps(plane: NDArray[Any], bits: int) -> bytes:
+    """Return the distances between neighbours, of 32 bits between bytes of a weight."""
+    if bits == 32:
+        plane = plane.astype(">f4").view(np.uint8).reshape(len(plane), -1, 4)
+        plane = np.moveaxis(plane, -1, 1).reshape(len(plane), -1)
+    steps = np.diff(plane, axis=1, prepend=plane.dtype.type(0))
+    return steps.astype(">u2" if bits == 16 else np.uint8).tobytes()
 
 
 def _resource(number: int, body: bytes) -> bytes:

@@ -11,8 +11,9 @@ import pillow_heif
 import pylibjxl
 
 from pregen.imaging import sniff
-from tests.support.files import films, pdfs, pictures, raws
+from tests.support.files import films, foreign_writers, pdfs, pictures, plain_writers, raws
 from tests.support.files.films import Look
+from tests.support.files.pairs import pair
 from tests.support.files.photo import photo
 from tests.support.files.pictures import encode, image
 from tests.support.running.capabilities import corpus
@@ -61,6 +62,21 @@ def _made() -> Iterator[bytes]:
     yield pictures.psd(*_EDGES_PX)
     yield pictures.photoshop(np.asarray(pictures.rgba(*_EDGES_PX)), transparent=True)
     yield pictures.photoshop(np.asarray(picture), big=True, orientation=6)
+    few, rgb = pair("palette", "4", "none", _EDGES_PX), pair("rgb", "8", "none", _EDGES_PX)
+    for header in plain_writers.BITMAP_HEADERS:
+        yield plain_writers.bmp_rows(few, 4, header)
+        yield plain_writers.bmp_rows(rgb, 24, header)
+    for kind in ("rle", "jpeg", "png"):
+        yield plain_writers.bmp_rows(rgb, 24, "os2-2" if kind == "rle" else "v3", packed_by=kind)
+    yield plain_writers.bmp_rows(few, 4, packed_by="rle")
+    yield plain_writers.bmp_rows(few, 4, "os2-1", array=True)
+    yield plain_writers.pcx(few, 1, 4)
+    yield plain_writers.pcx(few, 4, 1, packed_by="")
+    yield plain_writers.pcx(rgb, 8, 3, packed_by="long runs")
+    for how in ("deflated", "predicted"):
+        yield plain_writers.psd(rgb, "rgb", packed_by=how)
+    yield foreign_writers.jpeg8()(pair("rgb", "12", "none", _EDGES_PX))
+    yield foreign_writers.jpeg8(lossless=True)(pair("grey", "16", "none", _EDGES_PX))
     yield pictures.svg()
     yield gzip.compress(_DRAWING)
     yield _DRAWING

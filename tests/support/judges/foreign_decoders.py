@@ -395,18 +395,33 @@ def psd_tools(path: Path) -> Decoded:
     return Decoded(samples, "gray" if grey else "rgb", icc)
 
 
-def _codec(decode: Callable[[bytes], Any], bits: int = 0) -> Callable[[Path], Decoded]:
+def _codec(decode: Callable[[bytes], Any]) -> Callable[[Path], Decoded]:
     """A codec of imagecodecs, which knows samples and nothing else."""
 
     def read(path: Path) -> Decoded:
-        samples = np.asarray(decode(path.read_bytes()))
+        data = path.read_bytes()
+        samples = np.asarray(decode(data))
         samples = samples.reshape(*samples.shape[:2], -1)
-        most = (
-            {"u1": 255, "u2": 65535}.get(samples.dtype.str[1:], 1) if not bits else (1 << bits) - 1
-        )
-        return Decoded(samples / most, "gray" if samples.shape[2] < 3 else "rgb")
+        most, icc = 255, b""
+        if data.startswith(b"\xff\xd8"):
+            most, icc = _jpeg_facts(data)
+        return Decoded(samples / most, "gray" if samples.shape[2] < 3 else "rgb", icc)
 
     return read
+
+
+def _jpeg_facts(data: bytes) -> tuple[int, bytes]:
+    """The largest sample and the profile of a JPEG whose profile fits in one segment."""
+    at, most, icc = 2, 255, b""
+    while data[at + 1] != 0xDA:
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        body = data[at + 4 : at + 2 + length]
+        if body.startswith(b"ICC_PROFILE\0"):
+            icc = body[14:]
+        if 0xC0 <= data[at + 1] <= 0xCF and data[at + 1] not in {0xC4, 0xC8, 0xCC}:
+            most = (1 << body[0]) - 1
+        at += 2 + length
+    return most, icc
 
 
 #: By name. An order in a list of them is an order of trust.
@@ -422,7 +437,7 @@ DECODERS: dict[str, Callable[[Path], Decoded]] = {
     "tifffile": tifffile_samples,
     "psd-tools": psd_tools,
     "ljpeg": _codec(imagecodecs.jpegsof3_decode),
-    "jpeg12": _codec(imagecodecs.jpeg8_decode, 12),
+    "jpeg12": _codec(imagecodecs.jpeg8_decode),
     "qoi": _codec(imagecodecs.qoi_decode),
 }
 

@@ -20,6 +20,7 @@ import pylibjxl
 import pregen
 from pregen.imaging import sniff
 from pregen.imaging.containers import (
+    gif,
     heif,
     isobmff,
     jp2,
@@ -30,16 +31,17 @@ from pregen.imaging.containers import (
     tiff,
     tiff_layout,
 )
+from pregen.imaging.decoders import bmp, pcx, pillow, tiff_damage
 from pregen.imaging.decoders import jpeg as jpeg_decoder
-from pregen.imaging.decoders import pillow, tiff_damage
 from pregen.imaging.faults import Fault, fault_of_message
 from pregen.imaging.pixels import colour
 from pregen.imaging.previews import jpeg_previews, layout, raw
 from pregen.imaging.source_bytes import MAX_PIECE_BYTES, DamagedError, SourceBytes
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
-from tests.support.files import heifs, pictures, raws
+from tests.support.files import heifs, pictures, plain_writers, raws
 from tests.support.files.camera_jpegs import UNDEFINED, VGA, with_ifd1, with_mpf
+from tests.support.files.pairs import pair
 from tests.support.files.pictures import encode, image
 from tests.support.judges import decoding, png_walk
 
@@ -239,6 +241,8 @@ def _heif(data: bytes) -> None:
         assert 0 <= count <= max(16, len(data))
         return data[at : at + count]
 
+    rest = heif.without_metadata(SourceBytes.of(data))
+    assert rest is None or len(rest) == len(data)
     with contextlib.suppress(DamagedError):
         meta = heif.read(read_at, len(data))
         for item in meta.items.values():
@@ -545,6 +549,60 @@ def _jxl_headers() -> list[bytes]:
     ]
 
 
+def _gif(data: bytes) -> None:
+    place = gif.first_place(data)
+    assert place is None or max(place) < 1 << 16
+
+
+def _pcx(data: bytes) -> None:
+    if data[:1] == b"\n":
+        with contextlib.suppress(Fault, MemoryError):
+            decoding.make(data, max_pixels=1 << 20)
+    assert len(pcx.unpacked(data, 1 << 16)) <= 1 << 16
+
+
+def _pcxs() -> list[bytes]:
+    kinds = (
+        ("palette", "2", 2, 1),
+        ("palette", "4", 1, 4),
+        ("palette", "8", 8, 1),
+        ("rgb", "8", 8, 3),
+    )
+    return [
+        plain_writers.pcx(pair(mode, bits, "none", (140, 20)), depth, planes)
+        for mode, bits, depth, planes in kinds
+    ]
+
+
+def _bitmap_runs(data: bytes) -> None:
+    for bits in (4, 8, 24):
+        flat, rows = bmp.unpacked(data, 61, 37, bits)
+        assert len(flat) == 61 * 37 * (3 if bits == 24 else 1)
+        assert 0 <= rows <= 37
+
+
+def _more_bmps() -> list[bytes]:
+    few, many = pair("palette", "4", "none", (140, 20)), pair("rgb", "8", "none", (140, 20))
+    return [
+        *_bmps(),
+        plain_writers.bmp_rows(few, 4, "os2-1"),
+        plain_writers.bmp_rows(few, 4, "os2-2", packed_by="rle"),
+        plain_writers.bmp_rows(many, 24, "os2-2", packed_by="rle"),
+        plain_writers.bmp_rows(many, 24, "v5"),
+        plain_writers.bmp_rows(few, 4, "os2-2-short", array=True),
+        plain_writers.bmp_rows(many, 24, packed_by="png"),
+    ]
+
+
+def _more_psds() -> list[bytes]:
+    stored = pair("rgb", "8", "none", (140, 20))
+    return [
+        *_psds(),
+        plain_writers.psd(stored, "rgb", packed_by="deflated"),
+        plain_writers.psd(stored, "rgb", packed_by="predicted"),
+    ]
+
+
 PARSERS: dict[str, Parser] = {
     "jpeg-segments": Parser(_jpeg_segments, cache(_jpegs)),
     "jpeg-scans": Parser(_jpeg_scans, cache(_jpegs)),
@@ -576,8 +634,11 @@ PARSERS: dict[str, Parser] = {
     "jxl-header": Parser(_jxl_header, cache(_jxl_headers)),
     "netpbm": Parser(_netpbm, cache(_pnms)),
     "png-orientation": Parser(_png_orientation, cache(_turned_pngs)),
-    "bmp": Parser(_bmp, cache(_bmps)),
-    "psd": Parser(_psd, cache(_psds)),
+    "bmp": Parser(_bmp, cache(_more_bmps)),
+    "bmp-runs": Parser(_bitmap_runs, cache(lambda: [one[-600:] for one in _more_bmps()])),
+    "gif": Parser(_gif, cache(lambda: [encode(image(*_SMALL_PX), "GIF")])),
+    "pcx": Parser(_pcx, cache(_pcxs)),
+    "psd": Parser(_psd, cache(_more_psds)),
     "pngchunks": Parser(_pngchunks, cache(_pngs)),
     "pngtext": Parser(_pngtext, cache(_pngs)),
     "pngbuild": Parser(_pngbuild, cache(_pngs)),
