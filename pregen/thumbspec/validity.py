@@ -9,9 +9,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pregen.model import UNKNOWN_MAKER, Maker
 from pregen.thumbspec import mtime
 from pregen.thumbspec.clients import Wanted, refusals, shown
-from pregen.thumbspec.pngbuild import identity_texts, number, own_edges
+from pregen.thumbspec.pngbuild import (
+    identity_texts,
+    maker_of,
+    number,
+    own_entry,
+)
 from pregen.thumbspec.pngchunks import HEADER_BYTES, START, PngError
 from pregen.thumbspec.pngtext import IMAGE_HEIGHT, IMAGE_WIDTH, MTIME, SIZE, URI, PngHead, read_head
 
@@ -36,9 +42,15 @@ class Freshness(Enum):
     """No PNG that a desktop could show: make it anew."""
     MISSING = "missing"
     """There is no entry."""
+    OUTDATED = "outdated"
+    """Fresh, but made before its decoder was mended: the source knows whether it is concerned.
+    Never returned by `judge`, which knows no decoders."""
     NEED_MORE = "need-more"
     """Cannot be told from the beginning alone: ask again with the whole file. Never returned for
     a whole file."""
+
+
+_FRESH: Final = Freshness.FRESH
 
 
 class Judgement(NamedTuple):
@@ -50,9 +62,8 @@ class Judgement(NamedTuple):
     head: PngHead | None = None
     """What was read of the entry. None: it is missing or corrupt, or was recognised as our own
     by its bytes, without being taken apart."""
-
-
-_FRESH: Final = Judgement(Freshness.FRESH)
+    maker: Maker = UNKNOWN_MAKER
+    """Told of entries that are of this source as it is now."""
 
 
 def judge(
@@ -79,9 +90,9 @@ def judge(
     """
     if data is None:
         return Judgement(Freshness.MISSING, "there is no entry")
-    edges = own_edges(data, uri, mtime_ns, size_bytes)
-    if edges is not None and not _wrong_dimensions(*edges, flavor):
-        return _FRESH
+    own = own_entry(data, uri, mtime_ns, size_bytes)
+    if own is not None and not _wrong_dimensions(own.edges_px, own.original_px, flavor):
+        return Judgement(_FRESH, maker=own.maker)
     return examine(data, flavor, Wanted(uri, mtime_ns, size_bytes), whole=whole)
 
 
@@ -120,7 +131,8 @@ def examine(data: bytes, flavor: Flavor | None, wanted: Wanted, *, whole: bool) 
         return Judgement(Freshness.NEED_MORE, "the texts are incomplete", head)
     if lacks:
         return Judgement(Freshness.STALE, f"there is no {lacks}", head)
-    return Judgement(Freshness.FRESH, head=head) if flavor is None else _fit(head, flavor, wanted)
+    judged = Judgement(_FRESH, head=head) if flavor is None else _fit(head, flavor, wanted)
+    return judged._replace(maker=maker_of(head))
 
 
 def _read(data: bytes, *, whole: bool) -> PngHead:
@@ -148,7 +160,7 @@ def _fit(head: PngHead, flavor: Flavor, wanted: Wanted) -> Judgement:
         return Judgement(Freshness.STALE, fault, head)
     if refused := avoidable_refusals(head, wanted):
         return Judgement(Freshness.REFIT, refused, head)
-    return Judgement(Freshness.FRESH, head=head)
+    return Judgement(_FRESH, head=head)
 
 
 def avoidable_refusals(head: PngHead, wanted: Wanted) -> str:
