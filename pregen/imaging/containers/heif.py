@@ -73,11 +73,15 @@ class Meta(NamedTuple):
         """Return the items that refer to an item in a certain way."""
         return [item for item in self.items.values() if to in item.refers_to(kind)]
 
-    def has_alpha(self, number: int) -> bool:
-        """True when the item has a transparency plane."""
-        return any(
-            (item.first(b"auxC") or b"").startswith(_ALPHA, 4)
-            for item in self.referring(b"auxl", number)
+    def alpha_of(self, number: int) -> HeifItem | None:
+        """Return the transparency plane of an item, None when it has none."""
+        return next(
+            (
+                item
+                for item in self.referring(b"auxl", number)
+                if (item.first(b"auxC") or b"").startswith(_ALPHA, 4)
+            ),
+            None,
         )
 
     def parts(self, number: int) -> list[HeifItem]:
