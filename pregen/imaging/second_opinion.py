@@ -115,7 +115,7 @@ def _upright(sight: Sight, box_px: int) -> Rgba:
     space = "srgb" if sight.space == "lab" else sight.space
     image = image_of(sight.samples, _DEEP.get(space, space) if deep else space)
     alpha = bands > kept
-    if alpha:
+    if alpha and not sight.premultiplied:
         image = image.premultiply(max_alpha=65535 if deep else 255)
     image = image.resize(size.width_px / columns, vscale=size.height_px / rows, kernel="lanczos3")
     if alpha:
@@ -134,13 +134,17 @@ def _srgb(samples: NDArray[Any], sight: Sight) -> NDArray[np.uint8]:
     """Return rows x columns x 3 for reduced samples without alpha."""
     deep = samples.itemsize > 1
     if sight.space == "lab":
-        signed = samples[..., 1:].astype(np.uint8).view(np.int8)
-        return colour.lab_to_srgb(np.concatenate([samples[..., :1] / 2.55, signed], -1))
+        shades = samples[..., 1:].astype(np.float64) - 128
+        return colour.lab_to_srgb(np.concatenate([samples[..., :1] / 2.55, shades], -1))
     if sight.space == "scrgb":
         light = samples / 65535
         codes = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004 - IEC 61966-2-1
         return np.repeat(np.asarray(codes * 255 + 0.5, np.uint8), 3, axis=-1)
-    image = image_of(samples, _DEEP.get(sight.space, sight.space) if deep else sight.space)
+    space = sight.space
+    if sight.colour.profile[16:20] == b"GRAY" and space == "srgb":
+        # A library that knows no grey makes three equal bands of it.
+        samples, space = samples[..., 1:2], "b-w"
+    image = image_of(samples, _DEEP.get(space, space) if deep else space)
     if sight.colour.profile:
         colour.attach(image, sight.colour.profile)
         try:

@@ -405,6 +405,16 @@ def avif_colour(source: SourceBytes) -> Colour:
     return colour(main) if main else Colour()
 
 
+def is_premultiplied(source: SourceBytes) -> bool:
+    """True when the colours of the main picture are multiplied by its alpha (`prem`)."""
+    try:
+        meta = read(source.read_at, source.size_bytes)
+    except DamagedError:
+        return False
+    main = meta.items.get(meta.primary)
+    return bool(main and main.refers_to(b"prem"))
+
+
 def ends_early(source: SourceBytes) -> bool:
     """True when the file is shorter than its boxes say."""
     try:

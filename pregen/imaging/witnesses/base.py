@@ -55,5 +55,7 @@ class Sight(NamedTuple):
     orientation: int = 1
     """EXIF's, by which it is still to be turned."""
     colour: Colour = Colour()
+    premultiplied: bool = False
+    """The colours are already multiplied by the alpha."""
     whole: bool = True
     """False: a part of the data is missing, or it is another rendering of the same scene."""

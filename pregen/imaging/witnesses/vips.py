@@ -22,7 +22,7 @@ def look(question: Question) -> Sight:
     request = question.request
     source, name = request.source, request.format.name
     try:
-        image = pyvips.Operation.call(f"{_LOADERS[name]}_buffer", source.whole())
+        image = pyvips.Operation.call(f"{_LOADERS[name]}_buffer", source.whole(), fail_on="error")
         question.check(image.width, image.height)
         if image.interpretation not in _SPACES or image.format not in _DEPTHS:
             raise NoWitness(f"libvips: {image.interpretation} of {image.format}")
@@ -44,4 +44,5 @@ def look(question: Question) -> Sight:
         image.height,
         turn if 1 <= turn <= 8 else 1,  # noqa: PLR2004 - EXIF 2.3
         colour,
+        premultiplied=name == "avif" and heif.is_premultiplied(source),
     )
