@@ -239,7 +239,7 @@ def _heif(data: bytes) -> None:
             heif.as_file(item, b"", b"heic")
         for number in (meta.primary, *list(meta.items)[:8]):
             assert 0 <= heif.share_present(meta, number, len(data)) <= 1
-            meta.has_alpha(number)
+            meta.alpha_of(number)
 
 
 def _zero_runs(data: bytes) -> None:
