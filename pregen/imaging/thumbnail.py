@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.config import Decoder
-from pregen.imaging import sniff
+from pregen.imaging import last_look, sniff
 from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import Fault, NeedsExtra, NotPicture, TooLarge, Unsupported
 from pregen.imaging.pixels import render
@@ -113,8 +113,9 @@ def make(
     try:
         return _make(request, flavors, max_pixels, begun_ns)
     except Fault as fault:
-        fault.mime = fault.mime or request.format.mime
-        raise
+        said = last_look.judged(fault, request, max_pixels)
+        said.mime = fault.mime or request.format.mime
+        raise said from fault.__cause__
 
 
 def _make(
@@ -133,6 +134,7 @@ def _make(
         # What a decoder found wrong in the header it has set right.
         width_px, height_px = opened.width_px, opened.height_px
         made = render.render(pixels, width_px, height_px, opened.orientation, flavors)
+        last_look.check(made, opened, request, max_pixels)
         resized_ns = time.perf_counter_ns()
         pictures = {
             flavor: Picture(rgba.shape[1], rgba.shape[0], render.compress(rgba))

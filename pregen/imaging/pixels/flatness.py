@@ -7,6 +7,7 @@ on in the last colour it had. So do white pages; whether there is more, who asks
 from __future__ import annotations
 
 import zlib
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -69,3 +70,34 @@ def _pixels(png: bytes) -> Rgba | None:
         return None
     differences = filtered[:, 1:].reshape(height_px, width_px, _PIXEL_BYTES)
     return differences.cumsum(axis=1, dtype=np.uint8)
+
+
+# What a picture shows ----------------------------------------------------------------------------
+
+
+class Seen(Enum):
+    """What there is to see in a picture."""
+
+    PICTURE = "picture"
+    COLOUR = "one colour"
+    NOTHING = "nothing"
+    """No pixel is visible."""
+
+
+#: What rounding leaves of one colour.
+_SAME_LEVELS: Final = 2
+
+
+def seen(picture: Rgba) -> Seen:
+    """Tell what there is to see. Of nearly all pictures two pixels tell it, in a microsecond."""
+    height_px, width_px, _ = picture.shape
+    corner = picture[0, 0].tolist()
+    middle = picture[height_px // 2, width_px // 2].tolist()
+    differ = any(abs(a - b) > _SAME_LEVELS for a, b in zip(corner, middle, strict=True))
+    if differ and (corner[3] or middle[3]):
+        return Seen.PICTURE
+    if not picture[..., 3].any():
+        return Seen.NOTHING
+    flat = picture.reshape(-1, _PIXEL_BYTES)
+    spread = flat.max(axis=0).astype(np.int16) - flat.min(axis=0)
+    return Seen.COLOUR if int(spread.max()) <= _SAME_LEVELS else Seen.PICTURE
