@@ -365,14 +365,12 @@ class _Attempt:
         if self._source.size_bytes == 0:
             raise NotPicture("the file is empty")
         flavors = {step.flavor for step in makes}
+        fd, size_bytes, limit = self._source.fd, self._source.size_bytes, self._config.max_pixels
+        if self._config.second_opinion:
+            return thumbnail.make_by_another(fd, size_bytes, flavors, limit, ask)
+        previews = self._config.previews is Previews.AUTO
         return thumbnail.make(
-            self._source.fd,
-            self._source.size_bytes,
-            flavors,
-            self._config.max_pixels,
-            ask,
-            self._config.decoder,
-            previews=self._config.previews is Previews.AUTO,
+            fd, size_bytes, flavors, limit, ask, self._config.decoder, previews=previews
         )
 
     def _wrapped(self, made: thumbnail.Thumbnails, makes: list[Step]) -> list[_Entry]:

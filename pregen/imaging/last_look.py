@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from pregen.imaging import review
 from pregen.imaging.faults import Fault, InvalidPicture, RefusedPicture, Unsupported
 from pregen.imaging.pixels import flatness
 from pregen.imaging.second_opinion import second_opinion, witnesses_of
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pregen.imaging.pixels.resample import Rgba
     from pregen.model import Flavor
 
-_NAMES: Final = {"pillow": "Pillow", "vips": "libvips", "ffmpeg": "FFmpeg", "libraw": "LibRaw"}
 #: Decoders that ask a library by another name.
 _LIBRARIES: Final = {"tiff": "vips", "bmp": "pillow"}
 #: A small picture will do, to learn whether there is one.
@@ -69,9 +69,10 @@ def check(made: Mapping[Flavor, Rgba], opened: Opened, request: Request, max_pix
     if opinion is None or _agrees(made[smallest], opinion.rgba):
         return
     what = "nothing that can be seen" if seen is flatness.Seen.NOTHING else "nothing but one colour"
+    other = review.LIBRARIES[opinion.by]
     raise InvalidPicture(
-        f"it decodes to {what}, but {_NAMES[opinion.by]} shows a picture: probably damaged; "
-        "open it in another program"
+        f"it decodes to {what}, but {other} shows a picture: probably damaged; open it in another "
+        "program"
     )
 
 
@@ -102,10 +103,12 @@ def judged(fault: Fault, request: Request, max_pixels: int) -> Fault:
     except MemoryError:
         return fault
     if opinion is not None and opinion.whole:
-        return Unsupported(f"{fault}; {_NAMES[opinion.by]} reads it, so it is not damaged")
+        return Unsupported(
+            f"{fault}; {review.LIBRARIES[opinion.by]} reads it, so it is not damaged"
+        )
     if not others:
         return InvalidPicture(f"{fault}; no other decoder is here to tell whether it is damaged")
-    *first, last = (_NAMES[other] for other in others)
+    *first, last = (review.LIBRARIES[other] for other in others)
     names = f"{', '.join(first)} and {last}" if first else last
     refuse = "refuses" if len(others) == 1 else "refuse"
     return InvalidPicture(f"{fault}; {names} {refuse} it, too: replace it from a backup")

@@ -515,6 +515,17 @@ def _jxl_headers() -> list[bytes]:
     ]
 
 
+def _mends(data: bytes) -> None:
+    """Every question that is asked of a source whose entry is old."""
+    for mend in revisions.MENDS:
+        with suppress(DamagedError):
+            mend.concerns(Suspect(SourceBytes.of(data), data))
+
+
+def _old_sources() -> list[bytes]:
+    return [*_turned_pngs(), *_tiffs(), *_jpegs(), *_psds(), *_codestreams(), *_jxl_headers()]
+
+
 PARSERS: dict[str, Parser] = {
     "jpeg-segments": Parser(_jpeg_segments, cache(_jpegs)),
     "jpeg-scans": Parser(_jpeg_scans, cache(_jpegs)),
@@ -545,6 +556,7 @@ PARSERS: dict[str, Parser] = {
     "jpeg2000": Parser(_jpeg2000, cache(_codestreams)),
     "jxl-header": Parser(_jxl_header, cache(_jxl_headers)),
     "netpbm": Parser(_netpbm, cache(_pnms)),
+    "mends": Parser(_mends, cache(_old_sources)),
     "png-orientation": Parser(_png_orientation, cache(_turned_pngs)),
     "bmp": Parser(_bmp, cache(_bmps)),
     "psd": Parser(_psd, cache(_psds)),
