@@ -20,6 +20,7 @@ from pregen.model import Flavor
 from tests.support.files import deep_samples, pictures, profiles
 from tests.support.files.photo import photo
 from tests.support.files.pictures import encode
+from tests.support.judges import png_walk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,13 +135,12 @@ def refusal(path: Path, data: bytes) -> Fault:
 
 
 def test_what_another_library_reads_is_not_called_damaged(tmp_path: Path) -> None:
-    """A palette longer than any: Pillow refuses it, FFmpeg does not look."""
-    bmp = bytearray(encode(pictures.image(640, 480).quantize(64), "BMP"))
-    bmp[46:50] = (305_402_420).to_bytes(4, "little")
-    fault = refusal(tmp_path / "a.bmp", bytes(bmp))
+    """A chunk that nobody knows, and that says it is indispensable: Pillow does without."""
+    header, *rest = png_walk.chunks(encode(pictures.image(640, 480), "PNG"))
+    fault = refusal(tmp_path / "a.png", png_walk.build([header, (b"ABCD", b"odd"), *rest]))
     assert isinstance(fault, Unsupported)
-    assert "FFmpeg reads it, so it is not damaged" in str(fault)
-    assert fault.mime == "image/bmp"
+    assert "Pillow reads it, so it is not damaged" in str(fault)
+    assert fault.mime == "image/png"
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.gif"])

@@ -162,7 +162,7 @@ def _refusal(request: Request) -> Fault:
     name = request.format.name.upper()
     if name == "AVIF" and heif.ends_early(request.source):
         return TruncatedPicture()
-    return RefusedPicture(f"its {name} header is damaged")
+    return RefusedPicture(f"its {name} header is not understood")
 
 
 def _orientation(image: Image.Image) -> int:

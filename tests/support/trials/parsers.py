@@ -18,13 +18,14 @@ import numpy as np
 import pylibjxl
 
 import pregen
-from pregen.imaging import sniff
+from pregen.imaging import revisions, sniff
 from pregen.imaging.containers import heif, isobmff, jpeg, jpeg_scans, jxl, png, tiff, tiff_layout
 from pregen.imaging.decoders import jpeg as jpeg_decoder
 from pregen.imaging.decoders import pillow, tiff_damage
 from pregen.imaging.faults import Fault, fault_of_message
 from pregen.imaging.pixels import colour
 from pregen.imaging.previews import jpeg_previews, layout, raw
+from pregen.imaging.revisions import Suspect
 from pregen.imaging.source_bytes import MAX_PIECE_BYTES, DamagedError, SourceBytes
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
@@ -518,7 +519,7 @@ def _jxl_headers() -> list[bytes]:
 def _mends(data: bytes) -> None:
     """Every question that is asked of a source whose entry is old."""
     for mend in revisions.MENDS:
-        with suppress(DamagedError):
+        with contextlib.suppress(DamagedError):
             mend.concerns(Suspect(SourceBytes.of(data), data))
 
 
