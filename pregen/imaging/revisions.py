@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.imaging.containers import isobmff, jxl, tiff, tiff_layout
@@ -228,6 +229,34 @@ def _avif_with_grey_profile(suspect: Suspect) -> bool:
     return bool(_GREY_PROFILE.search(suspect.source.first(_MOST_HEAD_BYTES)))
 
 
+# GIF
+
+_GIF_SCREEN: Final = struct.Struct("<6xHHB2x")
+_GIF_PICTURE: Final = struct.Struct("<xHHHH")
+_EXTENSION, _IMAGE = 0x21, 0x2C
+#: Blocks before the first picture: comments and what programs keep there.
+_MOST_BLOCKS: Final = 2000
+
+
+def _gif_beside_its_screen(suspect: Suspect) -> bool:
+    """What the first picture left free was black, and one larger than the screen was cut."""
+    source = suspect.source
+    screen_width_px, screen_height_px, flags = _GIF_SCREEN.unpack(source.piece(0, _GIF_SCREEN.size))
+    at = _GIF_SCREEN.size + (3 << (flags % 8 + 1) if flags >> 7 else 0)
+    for _ in range(_MOST_BLOCKS):
+        kind = source.uint(at, 1)
+        if kind == _IMAGE:
+            place = _GIF_PICTURE.unpack(source.piece(at, _GIF_PICTURE.size))
+            return place != (0, 0, screen_width_px, screen_height_px)
+        if kind != _EXTENSION:
+            return True
+        at += 2
+        while count := source.uint(at, 1):
+            at += 1 + count
+        at += 1
+    return True
+
+
 # JPEG 2000
 
 _CODESTREAM: Final = b"\xff\x4f\xff\x51"
@@ -271,12 +300,13 @@ MENDS: Final = (
     Mend(1, _PNG, _exif_behind_pixels),
     Mend(1, _TIFF, _unusual_tiff, reads_more=True),
     Mend(1, _TIFF, _has_flat_band),
-    Mend(1, _JPEG, _lossless_jpeg),
+    Mend(1, _JPEG, _lossless_jpeg, reads_more=True),
     Mend(1, _JPEG, _has_flat_band),
     Mend(1, frozenset({"image/vnd.adobe.photoshop"}), _unusual_psd, reads_more=True),
     Mend(1, frozenset({"image/jxl"}), _unusual_jxl),
-    Mend(1, frozenset({"image/avif"}), _avif_with_grey_profile),
-    Mend(1, frozenset({"image/bmp"}), _never, reads_more=True),
+    Mend(1, frozenset({"image/avif"}), _avif_with_grey_profile, reads_more=True),
+    Mend(1, frozenset({"image/gif"}), _gif_beside_its_screen),
+    Mend(1, frozenset({"image/bmp", "image/vnd.zbrush.pcx"}), _never, reads_more=True),
     Mend(1, _JPEG_2000, _unusual_jp2, reads_more=True),
 )
 """Every mend since revisions are counted, the oldest first."""

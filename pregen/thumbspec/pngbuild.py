@@ -111,13 +111,9 @@ class SourceFacts(NamedTuple):
     software: str = SOFTWARE
 
 
-class OwnEntry(NamedTuple):
-    """What was recognised by its bytes. Edges are width and height in pixels."""
-
-    edges_px: tuple[int, int]
-    original_px: tuple[int, int]
-    """Zeros where the entry does not say."""
-    maker: Maker
+OwnEntry = tuple[tuple[int, int], tuple[int, int], Maker]
+"""Width and height in pixels of an entry and of its original (zeros where it does not say), and
+what made it. A plain tuple, as one is made for every entry that is judged."""
 
 
 def maker_of(head: PngHead) -> Maker:
@@ -244,7 +240,7 @@ def own_entry(data: bytes, uri: str, mtime_ns: int, size_bytes: int) -> OwnEntry
             return None
     said = _said_in(data[at:end])
     edges: tuple[int, int] = _EDGES.unpack_from(data, _EDGES_AT)
-    return None if said is None or not min(edges) else OwnEntry(edges, *said)
+    return None if said is None or not min(edges) else (edges, *said)
 
 
 # The photos of a camera all have one type and one size, and so their entries the same texts.

@@ -7,6 +7,7 @@ decodes is not its question. Fast for entries of our own: a re-run judges every 
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.model import UNKNOWN_MAKER, Maker
@@ -66,6 +67,12 @@ class Judgement(NamedTuple):
     """Told of entries that are of this source as it is now."""
 
 
+# The entries of a cache are of few makers, and one of these is given for each.
+@lru_cache(maxsize=64)
+def _fresh(maker: Maker) -> Judgement:
+    return Judgement(_FRESH, maker=maker)
+
+
 def judge(
     data: bytes | None,
     flavor: Flavor,
@@ -91,8 +98,10 @@ def judge(
     if data is None:
         return Judgement(Freshness.MISSING, "there is no entry")
     own = own_entry(data, uri, mtime_ns, size_bytes)
-    if own is not None and not _wrong_dimensions(own.edges_px, own.original_px, flavor):
-        return Judgement(_FRESH, maker=own.maker)
+    if own is not None:
+        edges, original, maker = own
+        if not _wrong_dimensions(edges, original, flavor):
+            return _fresh(maker)
     return examine(data, flavor, Wanted(uri, mtime_ns, size_bytes), whole=whole)
 
 

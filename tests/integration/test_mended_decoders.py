@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import zlib
 from functools import cache as once
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ Sources = dict[str, tuple[bytes, bool]]
 
 @once
 def sources() -> Sources:
+    beside = bytearray(encode(pictures.image(400, 300), "GIF"))
+    beside[6:10] = struct.pack("<HH", 420, 300)
     samples = photo(400, 300)
     deep = samples.astype(np.uint16) * 257
     light = samples.astype(np.float32) / 255
@@ -46,6 +49,7 @@ def sources() -> Sources:
         "selections.psd": (pictures.photoshop(crowded), True),
         "turned.psd": (pictures.photoshop(samples, orientation=6), True),
         "alpha.jp2": (encode(rgb.convert("RGBA"), "JPEG2000"), True),
+        "beside.gif": (bytes(beside), True),
         "a.jpg": (encode(rgb, "JPEG"), False),
         "profile.jpg": (encode(rgb, "JPEG", icc_profile=srgb), False),
         "turned.jpg": (pictures.oriented(rgb, 6), False),
@@ -226,5 +230,5 @@ def test_refused_files_are_tried_again_where_more_is_read(tmp_path: Path) -> Non
     forget(cache)
     again = run(folder, cache, code=3).kinds()
     tried = {name for name, kind in again.items() if kind != "failed-before"}
-    assert tried == {"a.bmp", "a.tif", "a.jp2", "a.psd"}
+    assert tried == kept.keys() - {"a.webp"}
     assert set(run(folder, cache).kinds().values()) == {"failed-before"}

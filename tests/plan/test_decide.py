@@ -218,7 +218,7 @@ def test_no_decision_breaks_a_rule(
                 assert config.refit
             case Action.RECHECK:
                 assert verdict is Freshness.OUTDATED
-                assert not config.missing_only
+                assert not config.missing_only or config.force
             case Action.DELETE:
                 assert not wanted
                 assert bad

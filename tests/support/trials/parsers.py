@@ -524,7 +524,8 @@ def _mends(data: bytes) -> None:
 
 
 def _old_sources() -> list[bytes]:
-    return [*_turned_pngs(), *_tiffs(), *_jpegs(), *_psds(), *_codestreams(), *_jxl_headers()]
+    gif = encode(image(*_SMALL_PX), "GIF")[:400]
+    return [gif, *_turned_pngs(), *_tiffs(), *_jpegs(), *_psds(), *_codestreams(), *_jxl_headers()]
 
 
 PARSERS: dict[str, Parser] = {
