@@ -295,6 +295,8 @@ class WorkConfig:
     """Tell the kernel that what was read will not be read again."""
     missing_only: bool = False
     """Entries that are there stay, also those of a source that changed after it was planned."""
+    second_opinion: bool = False
+    """Another decoder than usual makes the pictures, where one can: to compare entries with."""
     shared: bool = False
     """Entries go to shared repositories beside their sources, none to the cache."""
     folders: tuple[bytes, ...] = ()

@@ -47,6 +47,9 @@ class Action(IntEnum):
     """Rewrite the text chunks of the entry that is there; keep its pixels, decode nothing."""
     DELETE = 3
     """Remove a stale entry of a flavor not wanted: GLib shows the largest, valid or not."""
+    RECHECK = 4
+    """Make an entry of ours anew if its picture may be wrong, by what its source's header says: its
+    decoder was mended since."""
 
 
 class Step(NamedTuple):
@@ -55,6 +58,19 @@ class Step(NamedTuple):
     action: Action
     flavor: Flavor
     uri: str
+
+
+class Maker(NamedTuple):
+    """What made the picture of an entry, as far as the entry says it."""
+
+    mime: str = ""
+    """Of the source; empty where the picture is not ours."""
+    revision: int = 0
+    """Of what decoded it; 0 where it is older than revisions."""
+
+
+#: Of an entry that another program made, or that says nothing.
+UNKNOWN_MAKER = Maker()
 
 
 class Kin(NamedTuple):

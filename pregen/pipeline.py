@@ -28,6 +28,7 @@ from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.errors import CacheError, CacheFullError, ExitCode, LockedError, PregenError, UsageError
 from pregen.feed import Feed
+from pregen.imaging import revisions
 from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
 from pregen.limits import Do, Governor, LimitDecision
@@ -460,6 +461,7 @@ def _journal(config: RunConfig, watch: Watch, *, create: bool = True) -> Iterato
         watch.warn,
         version=version,
         libraries=decoding_libraries(),
+        revision=revisions.REVISION,
         create=create and bool(path),
     )
     with closing(journal):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pregen.cache.folder import NO_STAMP
 from pregen.cache.keyset import KeySet
 from pregen.config import Check
+from pregen.imaging import revisions
 from pregen.model import ALL_FLAVORS, Action, Job, Kind, Skip, Step
 from pregen.reuse.memory import RememberedSources
 from pregen.source_file import real_path
@@ -37,10 +38,11 @@ LIST_AFTER_SOURCES = 1000
 
 # Members of an enum cost ten times a global in Python 3.11, and these are asked for every entry.
 _FRESH, _MISSING, _REFIT = Freshness.FRESH, Freshness.MISSING, Freshness.REFIT
-_NEED_MORE, _STALE = Freshness.NEED_MORE, Freshness.STALE
-_MAKE = Action.MAKE
+_NEED_MORE, _STALE, _OUTDATED = Freshness.NEED_MORE, Freshness.STALE, Freshness.OUTDATED
+_MAKE, _RECHECK = Action.MAKE, Action.RECHECK
 #: Tuples, not sets: an enum's hash is a call.
-_GOOD = (_FRESH, _MISSING, _REFIT)
+_GOOD = (_FRESH, _MISSING, _REFIT, _OUTDATED)
+_DECODES = (_MAKE, _RECHECK)
 
 _UNCHANGED = "has not changed since; --retry-failed tries again"
 #: Failures among the journal's hints.
@@ -82,6 +84,7 @@ def decide(
         spared: Flavors of which a fresh shared entry does for the cache's.
     """
     cheap: list[Step] = []
+    rechecks: list[Step] = []
     makes: list[Step] = []
     left_alone = False
     for uri, verdicts in entries:
@@ -90,12 +93,15 @@ def decide(
             action = _action(verdict, config, wanted=wanted)
             if action is _MAKE:
                 makes.append(Step(action, flavor, uri))
+            elif action is _RECHECK:
+                rechecks.append(Step(action, flavor, uri))
             elif action is not None:
                 cheap.append(Step(action, flavor, uri))
             elif verdict not in _GOOD:
                 left_alone = True
-    barred = _barred(source.path, config, failed=failed, hint=hint) if makes else None
-    steps = (*cheap, *makes) if barred is None else tuple(cheap)
+    decodes = (*rechecks, *makes)
+    barred = _barred(source.path, config, failed=failed, hint=hint) if decodes else None
+    steps = (*cheap, *decodes) if barred is None else tuple(cheap)
     if steps:
         return steps
     if barred:
@@ -115,8 +121,8 @@ def _action(verdict: Freshness, config: PlanConfig, *, wanted: bool) -> Action |
         return _MAKE if wanted else None
     if config.missing_only and not config.force:
         return None
-    if verdict is _REFIT:
-        return Action.REFIT if config.refit else None
+    if verdict in (_OUTDATED, _REFIT):
+        return _RECHECK if verdict is _OUTDATED else Action.REFIT if config.refit else None
     return _MAKE if wanted else Action.DELETE
 
 
@@ -215,7 +221,7 @@ class Planner:
                 self._remembered.learn(source, key(uris[0]), wanted)
             return Skip(source.path, Kind.FRESH)
         found = decide(source, entries, config)
-        if not config.force and not isinstance(found, Skip) and found[-1].action is _MAKE:
+        if not config.force and not isinstance(found, Skip) and found[-1].action in _DECODES:
             spared = self._shared(source) if self._shared else frozenset()
             failed = not config.retry_failed and self._has_failed(uris[0], source)
             hint = self._hints(source)
@@ -247,25 +253,28 @@ class Planner:
             if (examined := listed.examine(name)) is not None:
                 head, stamp = examined
                 whole = len(head) < HEAD_BYTES
-                verdict = judge(head, flavor, uri, mtime_ns, size_bytes, whole=whole).verdict
-                if verdict is _NEED_MORE:
+                judged = judge(head, flavor, uri, mtime_ns, size_bytes, whole=whole)
+                if judged.verdict is _NEED_MORE:
                     data = listed.folder.read(name)
-                    verdict = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True).verdict
-                if verdict is _REFIT and _is_before(stamp, mtime_ns):
+                    judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
+                verdict = judged.verdict
+                if verdict is _FRESH and revisions.is_outdated(judged.maker):
+                    verdict = _OUTDATED
+                elif verdict is _REFIT and _is_before(stamp, mtime_ns):
                     verdict = _STALE
             verdicts.append(verdict)
             stamps.append(stamp)
         return Entries(uri, verdicts)
 
     def _has_failed(self, uri: str, source: Source) -> bool:
-        """Tell whether there is a fail record for the source as it is now."""
+        """Tell whether there is a fail record for the source as it is now, by what decodes now."""
         name = entry_name(uri)
         if self._fails.examine(name) is None:
             return False
         data = self._fails.folder.read(name)
         _, size_bytes, mtime_ns = source
         judged = judge_fail_record(data, uri, mtime_ns, size_bytes, whole=True)
-        return judged.verdict is _FRESH
+        return judged.verdict is _FRESH and not revisions.reads_more(judged.maker)
 
 
 class _Listed:

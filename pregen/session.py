@@ -77,17 +77,24 @@ class Session:
         return journal_path(self.environ, self.home)
 
     def journal(
-        self, warn: Callable[[str], None] = lambda _why: None, libraries: str = ""
+        self,
+        warn: Callable[[str], None] = lambda _why: None,
+        libraries: str = "",
+        revision: int = 0,
     ) -> closing[Journal]:
         """Open the journal, an inert one where there is none; a context that closes it.
 
         Args:
             warn: told why it cannot be used.
             libraries: that decode; needed to ask for what is remembered of a source.
+            revision: of our own decoders; likewise.
         """
         from pregen.journal import Journal  # noqa: PLC0415 - imports SQLite
 
-        return closing(Journal.open(self.journal_path, warn, libraries=libraries, create=False))
+        found = Journal.open(
+            self.journal_path, warn, libraries=libraries, revision=revision, create=False
+        )
+        return closing(found)
 
     def clean(self, path: bytes) -> bytes:
         """Return a path absolute and clean, as the user sees it.

@@ -17,21 +17,32 @@ from pregen.cache.shared import SharedRepositories
 from pregen.cache.store import Cache
 from pregen.config import Previews
 from pregen.errors import CacheError
-from pregen.imaging import thumbnail
+from pregen.imaging import revisions, sniff, thumbnail
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
-from pregen.model import ALL_FLAVORS, RECORDED, Action, AllowedFolders, Kind, Outcome, Stages, Step
+from pregen.model import (
+    ALL_FLAVORS,
+    RECORDED,
+    Action,
+    AllowedFolders,
+    Kind,
+    Maker,
+    Outcome,
+    Stages,
+    Step,
+)
 from pregen.reuse.match import ContentMatcher
 from pregen.source_file import SourceAccessError, open_source
 from pregen.thumbspec import fingerprint, pngbuild
+from pregen.thumbspec.naming import entry_name
 from pregen.thumbspec.pngchunks import PngError
-from pregen.thumbspec.validity import Freshness, judge
+from pregen.thumbspec.validity import Freshness, Judgement, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pregen.config import WorkConfig
-    from pregen.model import Flavor, Job
+    from pregen.model import Flavor, Job, Stamp
     from pregen.source_file import SourceFile
 
 #: How often a source that changes while it is read is tried.
@@ -58,6 +69,17 @@ class _Entry(NamedTuple):
     flavor: Flavor
     uri: str
     png: bytes
+
+
+class _OldEntry(NamedTuple):
+    """An entry as it was found."""
+
+    png: bytes
+    stamp: Stamp
+
+
+#: Of this source as it is now.
+_USABLE = frozenset({Freshness.FRESH, Freshness.REFIT})
 
 
 class JobWorker:
@@ -152,6 +174,12 @@ def make_worker(config: WorkConfig) -> JobWorker:
     return JobWorker(config)
 
 
+def _made_by(mime: str) -> tuple[tuple[str, str], ...]:
+    """Return what an entry says of what decoded it; nothing where that was never mended."""
+    revision = revisions.latest(mime)
+    return ((pngbuild.REVISION, str(revision)),) if revision else ()
+
+
 class _Attempt:
     """One try at one job, with the source open."""
 
@@ -164,6 +192,11 @@ class _Attempt:
         planned = job.size_bytes, job.mtime_ns
         self._as_planned = (source.size_bytes, source.mtime_ns) == planned
         self._reuse = ContentMatcher(cache, source, job.kin if self._as_planned else ())
+        self._recheck = revisions.Recheck(source.fd, source.size_bytes)
+        self._doubted: dict[tuple[Flavor, str], _OldEntry] = {}
+        """Entries that may be wrong."""
+        self._stamps: dict[Flavor, Stamp] = {}
+        """Of the entries that are as they should be."""
         if not self._as_planned and not config.missing_only:
             # Planned for another content: nothing that was fresh then is fresh now.
             self._steps = tuple(self._all_steps())
@@ -195,6 +228,8 @@ class _Attempt:
             if step.action is Action.DELETE:
                 if self._is_stale(step):
                     useless.append(step)
+            elif step.action is Action.RECHECK and self._stays(step):
+                continue
             elif (png := self._at_hand(step)) is not None:
                 entries.append(_Entry(step.flavor, step.uri, png))
             elif step.action is Action.MAKE or step.flavor in self._config.flavors:
@@ -213,7 +248,7 @@ class _Attempt:
             kind = Kind.REUSED if self._reuse.fingerprint else Kind.REFITTED
         done = done._replace(
             kind=kind,
-            bytes_read=self._reuse.bytes_read,
+            bytes_read=self._reuse.bytes_read + self._recheck.bytes_read,
             stages=Stages(encode_ns=refit_ns),
             fingerprint=self._reuse.fingerprint,
         )
@@ -225,19 +260,19 @@ class _Attempt:
             made = self._thumbnails(makes, ask)
         except Fault as fault:
             return self._failed(self._named(fault), done)
-        entries = self._wrapped(made, makes)
+        entries = self._but_same(self._wrapped(made, makes))
         if self._source.changed():
             return done._replace(kind=Kind.CHANGED)
         committing_ns = perf_counter_ns()
         done = self._write(entries, done)
         if made.small:
             for step in makes:
-                if self._is_stale(step):
+                if step.action is Action.RECHECK or self._is_stale(step):
                     self._cache.delete(step.flavor, step.uri)
         self._cache.delete_fail(self._job.uris[0])
         commit_ns = perf_counter_ns() - committing_ns
         return done._replace(
-            kind=Kind.SMALL if made.small else Kind.MADE,
+            kind=Kind.SMALL if made.small else Kind.MADE if entries else Kind.FRESH,
             loader=made.loader,
             mime=made.mime,
             width_px=made.width_px,
@@ -256,12 +291,17 @@ class _Attempt:
             self._source.probe()
             if self._source.changed():
                 return done._replace(kind=Kind.CHANGED)
-            self._cache.write_fail(self._job.uris[0], pngbuild.fail_record(self._facts(fault.mime)))
+            facts = self._facts(fault.mime)._replace(extra=_made_by(fault.mime))
+            self._cache.write_fail(self._job.uris[0], pngbuild.fail_record(facts))
+            # Worse than no thumbnail is one of which nothing is right.
+            for flavor, uri in self._doubted:
+                self._cache.delete(flavor, uri)
         return outcome
 
     def _write(self, entries: list[_Entry], outcome: Outcome) -> Outcome:
         """Write entries; return the outcome with what that adds to it."""
-        stamps = {entry.flavor: self._cache.write(*entry) for entry in entries}
+        stamps = self._stamps
+        stamps.update({entry.flavor: self._cache.write(*entry) for entry in entries})
         wanted = self._config.flavors
         whole = self._as_planned and len(self._job.uris) == 1 and stamps.keys() == set(wanted)
         return outcome._replace(
@@ -288,25 +328,55 @@ class _Attempt:
     def _refit(self, step: Step) -> bytes | None:
         """The entry that is there with our texts; None when it cannot be used after all."""
         old = self._cache.read(step.flavor, step.uri)
-        if not old or self._verdict(old, step) not in {Freshness.FRESH, Freshness.REFIT}:
+        judged = self._judged(old, step)
+        if not old or judged.verdict not in _USABLE or self._recheck.concerns(judged.maker, old):
             return None
+        facts = self._facts()._replace(uri=step.uri, extra=_made_by(judged.maker.mime))
         try:
-            return pngbuild.retext(old, self._facts()._replace(uri=step.uri))
+            return pngbuild.retext(old, facts)
         except PngError:
             return None
+
+    def _stays(self, step: Step) -> bool:
+        """Tell whether an entry made before its decoder was mended is right; note it if not."""
+        found = self._cache.folder(step.flavor).examine(entry_name(step.uri))
+        old = self._cache.read(step.flavor, step.uri)
+        if not old or found is None:
+            # Not here (`delivery`), or gone since: the next run makes one that is missing.
+            head = os.pread(self._source.fd, sniff.HEAD_BYTES, 0)
+            known = sniff.sniff(head)
+            return not self._recheck.concerns(Maker(known.mime if known else ""))
+        judged = self._judged(old, step)
+        if judged.verdict not in _USABLE:
+            return False
+        stamp = found[1]
+        if self._recheck.concerns(judged.maker, old):
+            self._doubted[step.flavor, step.uri] = _OldEntry(old, stamp)
+            return False
+        self._stamps[step.flavor] = stamp
+        return True
+
+    def _but_same(self, entries: list[_Entry]) -> list[_Entry]:
+        """Leave out what would only say anew what is there already."""
+        found = []
+        for entry in entries:
+            old = self._doubted.get((entry.flavor, entry.uri))
+            if old is not None and pngbuild.is_same(old.png, entry.png):
+                self._stamps[entry.flavor] = old.stamp
+            else:
+                found.append(entry)
+        return found
 
     def _thumbnails(self, makes: list[Step], ask: Callable[[int], None]) -> thumbnail.Thumbnails:
         if self._source.size_bytes == 0:
             raise NotPicture("the file is empty")
         flavors = {step.flavor for step in makes}
+        fd, size_bytes, limit = self._source.fd, self._source.size_bytes, self._config.max_pixels
+        if self._config.second_opinion:
+            return thumbnail.make_by_another(fd, size_bytes, flavors, limit, ask)
+        previews = self._config.previews is Previews.AUTO
         return thumbnail.make(
-            self._source.fd,
-            self._source.size_bytes,
-            flavors,
-            self._config.max_pixels,
-            ask,
-            self._config.decoder,
-            previews=self._config.previews is Previews.AUTO,
+            fd, size_bytes, flavors, limit, ask, self._config.decoder, previews=previews
         )
 
     def _wrapped(self, made: thumbnail.Thumbnails, makes: list[Step]) -> list[_Entry]:
@@ -322,6 +392,7 @@ class _Attempt:
                 (key, said)
                 for key, said in (
                     (pngbuild.FRAMES, str(made.frames or "")),
+                    *_made_by(made.mime),
                     (fingerprint.KEY, made.fingerprint),
                 )
                 if said
@@ -338,14 +409,13 @@ class _Attempt:
     def _is_stale(self, step: Step) -> bool:
         """True when there is an entry, and it is not of this source as it is."""
         old = self._cache.read(step.flavor, step.uri)
-        return old is not None and self._verdict(old, step) in {Freshness.STALE, Freshness.CORRUPT}
+        stale = {Freshness.STALE, Freshness.CORRUPT}
+        return old is not None and self._judged(old, step).verdict in stale
 
-    def _verdict(self, entry: bytes, step: Step) -> Freshness:
+    def _judged(self, entry: bytes | None, step: Step) -> Judgement:
         """Judge a whole entry against the source as it is now."""
         source = self._source
-        return judge(
-            entry, step.flavor, step.uri, source.mtime_ns, source.size_bytes, whole=True
-        ).verdict
+        return judge(entry, step.flavor, step.uri, source.mtime_ns, source.size_bytes, whole=True)
 
     def _facts(self, mime: str = "") -> pngbuild.SourceFacts:
         source = self._source

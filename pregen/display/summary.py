@@ -251,6 +251,8 @@ class Forecast:
         self.bytes_to_read = 0
         self.entries: Counter[Flavor] = Counter()
         """Entries to be made."""
+        self.rechecks = 0
+        """Files whose header is looked at: their decoder was mended since."""
         self.refits = 0
         self.removals = 0
 
@@ -261,6 +263,8 @@ class Forecast:
             self.sources += 1
             self.bytes_to_read += job.size_bytes
             self.entries.update(step.flavor for step in job.steps if step.action is Action.MAKE)
+        elif actions[Action.RECHECK]:
+            self.rechecks += 1
         self.refits += actions[Action.REFIT]
         self.removals += actions[Action.DELETE]
 
@@ -300,6 +304,11 @@ def _deeds(forecast: Forecast) -> list[Line]:
             Line(f"  decode at most {files}, {text.size(forecast.bytes_to_read)} to read"),
             Line(f"  write at most {entries}, about {text.size(forecast.bytes_to_write)}"),
         ]
+    if forecast.rechecks:
+        files = text.plural(forecast.rechecks, "file")
+        lines.append(
+            Line(f"  look at the beginning of {files}, and decode those that were shown wrongly")
+        )
     if forecast.refits:
         entries = text.plural(forecast.refits, "entry", "entries")
         lines.append(Line(f"  rewrite the texts of {entries}, without decoding"))
@@ -324,6 +333,7 @@ def forecast_record(forecast: Forecast, images_per_s: float | None) -> dict[str,
         "bytes_to_read": forecast.bytes_to_read,
         "entries": {flavor.directory: number for flavor, number in forecast.entries.items()},
         "bytes_to_write": forecast.bytes_to_write,
+        "recheck": forecast.rechecks,
         "refit": forecast.refits,
         "remove": forecast.removals,
         "seconds": round(forecast.sources / images_per_s, 1) if images_per_s else None,

@@ -42,7 +42,7 @@ WORDS: dict[Kind, Words] = {
     Kind.INVALID: Words(
         "invalid",
         "damaged, or not a picture",
-        "replace it from a backup; the next run tries it again when it has changed",
+        "the reason tells whether to replace it; the next run tries it again when it has changed",
     ),
     Kind.TRUNCATED: Words(
         "truncated", "the file ends too early", "copy it again from the camera or a backup"

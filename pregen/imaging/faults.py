@@ -5,6 +5,7 @@
      +- Unsupported          recognised, but nothing here can decode it
      +- NeedsExtra           recognised, and an extra that is not installed can decode it
      +- InvalidPicture       claims to be a picture and cannot be decoded
+     |   +- RefusedPicture   says a library; another one may do better (`last_look`)
      +- TruncatedPicture     ends before enough of it is there
      +- TooLarge             more pixels than the limit
 
@@ -73,6 +74,10 @@ class InvalidPicture(Fault):
     kind = Kind.INVALID
 
 
+class RefusedPicture(InvalidPicture):
+    """A library refused the content, and nobody else was asked."""
+
+
 class TruncatedPicture(Fault):
     """The data ends before `ENOUGH_ROWS` are there."""
 
@@ -108,7 +113,7 @@ def fault_of_message(text: str) -> Fault | MemoryError:
         return Unsupported(text)
     if _ENDS_EARLY.search(text):
         return TruncatedPicture(f"the file ends before the picture does ({text})")
-    return InvalidPicture(text)
+    return RefusedPicture(text)
 
 
 def fault_of_error(error: Exception) -> Fault | MemoryError:

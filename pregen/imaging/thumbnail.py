@@ -7,11 +7,13 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.config import Decoder
-from pregen.imaging import sniff
+from pregen.imaging import last_look, review, sniff
 from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import Fault, NeedsExtra, NotPicture, TooLarge, Unsupported
 from pregen.imaging.pixels import render
+from pregen.imaging.pixels.resample import Pixels, image_of
 from pregen.imaging.runtime import quiet
+from pregen.imaging.second_opinion import second_opinion
 from pregen.imaging.source_bytes import SourceBytes
 from pregen.model import SMALL_BOX_PX, Flavor
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pregen.imaging.formats import Format
+    from pregen.imaging.pixels.resample import Plain
 
 quiet()
 
@@ -106,21 +109,69 @@ def make(
         Fault: the source cannot become a picture.
         MemoryError: there was not enough memory.
     """
+    return _make(_opening(fd, size_bytes, ask, decoder, previews=previews), flavors, max_pixels)
+
+
+def make_by_another(
+    fd: int,
+    size_bytes: int,
+    flavors: Collection[Flavor],
+    max_pixels: int,
+    ask: Callable[[int], None],
+) -> Thumbnails:
+    """Make the pictures as another decoder shows the source, where one can (`second_opinion`).
+
+    The loader's name says which (`review.witness_in`). Arguments and errors are those of `make`; a
+    source that the usual decoder refuses is not refused if another one shows all of it.
+    """
+    opening = _opening(fd, size_bytes, ask)
+
+    def another(request: Request) -> Opened:
+        return _Another(opening.open_picture(request), request, max_pixels)
+
+    return _make(opening._replace(open_picture=another), flavors, max_pixels)
+
+
+class _Opening(NamedTuple):
+    """A source that is about to be read."""
+
+    request: Request
+    open_picture: Callable[[Request], Opened]
+    begun_ns: int
+
+
+def _opening(
+    fd: int,
+    size_bytes: int,
+    ask: Callable[[int], None],
+    decoder: Decoder = Decoder.AUTO,
+    *,
+    previews: bool = False,
+) -> _Opening:
     begun_ns = time.perf_counter_ns()
     head = os.pread(fd, sniff.HEAD_BYTES, 0)
     source = SourceBytes(fd, size_bytes, head)
     request = Request(source, identify(head), ask, decoder, previews)
-    try:
-        return _make(request, flavors, max_pixels, begun_ns)
-    except Fault as fault:
-        fault.mime = fault.mime or request.format.mime
-        raise
+    return _Opening(request, _open_picture, begun_ns)
 
 
-def _make(
-    request: Request, flavors: Collection[Flavor], max_pixels: int, begun_ns: int
-) -> Thumbnails:
+def _open_picture(request: Request) -> Opened:
     opened: Opened = decoder_of(request.format).open_picture(request)
+    return opened
+
+
+def _make(opening: _Opening, flavors: Collection[Flavor], max_pixels: int) -> Thumbnails:
+    try:
+        return _thumbnails(opening, flavors, max_pixels)
+    except Fault as fault:
+        said = last_look.judged(fault, opening.request, max_pixels)
+        said.mime = fault.mime or opening.request.format.mime
+        raise said from fault.__cause__
+
+
+def _thumbnails(opening: _Opening, flavors: Collection[Flavor], max_pixels: int) -> Thumbnails:
+    request, begun_ns = opening.request, opening.begun_ns
+    opened = opening.open_picture(request)
     if opened.width_px * opened.height_px > max_pixels and not opened.scalable:
         raise TooLarge(opened.width_px, opened.height_px, max_pixels)
     read_ns = time.perf_counter_ns()
@@ -133,6 +184,7 @@ def _make(
         # What a decoder found wrong in the header it has set right.
         width_px, height_px = opened.width_px, opened.height_px
         made = render.render(pixels, width_px, height_px, opened.orientation, flavors)
+        last_look.check(made, opened, request, max_pixels)
         resized_ns = time.perf_counter_ns()
         pictures = {
             flavor: Picture(rgba.shape[1], rgba.shape[0], render.compress(rgba))
@@ -158,3 +210,38 @@ def _make(
         resize_ns=resized_ns - decoded_ns,
         encode_ns=encoded_ns - resized_ns,
     )
+
+
+class _Another(Opened):
+    """A picture as another decoder shows it, or as it is where nobody else can decode it."""
+
+    def __init__(self, opened: Opened, request: Request, max_pixels: int) -> None:
+        self._opened = opened
+        self._request = request
+        self._max_pixels = max_pixels
+        self.width_px, self.height_px = opened.width_px, opened.height_px
+        self.pages, self.frames = opened.pages, opened.frames
+        self.movie_length_s = opened.movie_length_s
+        self.unsized, self.always = opened.unsized, opened.always
+        self.scalable = opened.scalable
+
+    def decode(self, box_px: int) -> Pixels | Plain:
+        """See `base.Opened`. Which decoder is not the usual one, the usual one's decode says."""
+        usual: Pixels | Plain | Fault
+        try:
+            usual = self._opened.decode(box_px)
+        except Fault as fault:
+            usual = fault
+        opened = self._opened
+        self.loader, self.orientation = opened.loader, opened.orientation
+        found = second_opinion(
+            self._request, opened.loader, box_px, self._max_pixels, opened.orientation
+        )
+        if found is None or (isinstance(usual, Fault) and not found.whole):
+            if isinstance(usual, Fault):
+                raise usual
+            return usual
+        self.loader = review.loader_of(found.by, whole=found.whole)
+        self.orientation = 1
+        self.height_px, self.width_px = found.rgba.shape[:2]
+        return Pixels(image_of(found.rgba, "srgb"))

@@ -36,6 +36,7 @@ BATCH_NS: Final = 1_000_000_000
 #: Outcomes kept while the file is locked: 10 MB. Past that the journal is given up.
 _KEPT_OUTCOMES: Final = 20_000
 
+_NOTHING_NEW: Final = frozenset({Kind.INTERRUPTED, Kind.FRESH})
 #: Remembered for the version that met them only: the next one may do better, or know more formats.
 VERSION_BOUND: Final = REMEMBERED - {Kind.SMALL}
 #: ... and for the libraries that decoded only: another version may not die of the file.
@@ -75,12 +76,20 @@ class Journal:
     """See the module. Made by `Journal.open`; for one thread, unless a method says otherwise."""
 
     def __init__(
-        self, path: bytes, warn: Callable[[str], None], version: str, libraries: str
+        self,
+        path: bytes,
+        warn: Callable[[str], None],
+        version: str,
+        libraries: str,
+        revision: int = 0,
     ) -> None:
         self._path = path
         self._warn = warn
         self._version = version
-        self._libraries = libraries
+        self._revision = f" pregen-{revision}"
+        self._libraries = libraries + self._revision
+        self._judge = f"{version} {revision}"
+        """Whose judgement of entries is remembered."""
         self._identity: tuple[int, int] | None = None
         self._database: sqlite3.Connection | None = None
         self._reader: database.SharedReader | None = None
@@ -92,7 +101,7 @@ class Journal:
         self._locked_out = False
         self._remembers = False
         self._own_runs: dict[int, bool] = {}
-        """Runs of this version, and whether their libraries were these."""
+        """Runs of this version and revision, and whether their libraries were these."""
 
     @classmethod
     def open(
@@ -102,6 +111,7 @@ class Journal:
         *,
         version: str = __version__,
         libraries: str = "",
+        revision: int = 0,
         create: bool = True,
     ) -> Journal:
         """Open the journal, or an inert one where that cannot be done.
@@ -111,9 +121,11 @@ class Journal:
             warn: told once when the journal cannot be used, in words for the user.
             version: of the pregen that runs.
             libraries: that decode, with their versions (`installation.decoding_libraries`).
+            revision: of our own decoders (`imaging.revisions`): what an older one found right, or
+                no picture, or died of, is looked at again.
             create: False leaves a journal that is not there unmade, without a warning.
         """
-        journal = cls(path, warn, version, libraries)
+        journal = cls(path, warn, version, libraries, revision)
         if create or os.path.lexists(path):
             journal._open(again=True)
         return journal
@@ -125,7 +137,11 @@ class Journal:
             self._identity = database.identity(self._path)
             self._remembers = self._database.execute(_ANY_REMEMBERED).fetchone() is not None
             own = self._database.execute(_OWN_RUNS, (self._version,))
-            self._own_runs = {run_id: found == self._libraries for run_id, found in own}
+            self._own_runs = {
+                run_id: found == self._libraries
+                for run_id, found in own
+                if found.endswith(self._revision)
+            }
         except sqlite3.Error as error:
             self._give_up(error)
             # Where the damaged file could be put aside, there is room for a new one.
@@ -135,7 +151,7 @@ class Journal:
             self._give_up(error)
         else:
             self._reader = database.SharedReader(self._path)
-            self._folders = folders.FolderNotes(self._path, self._version)
+            self._folders = folders.FolderNotes(self._path, self._judge)
 
     @property
     def usable(self) -> bool:
@@ -157,9 +173,9 @@ class Journal:
 
         With the `key` of its entries, what they were made of is noted too.
 
-        An interrupted source is not noted: nothing new is known of it.
+        One that was interrupted, or found to be as it should, is not: nothing new is known of it.
         """
-        if self._database is None or outcome.kind is Kind.INTERRUPTED:
+        if self._database is None or outcome.kind in _NOTHING_NEW:
             return
         facts = size_bytes, mtime_ns, self._run_id, time.time_ns()
         self._rows.append(rows.source_row(outcome, *facts))
@@ -257,7 +273,7 @@ class Journal:
     def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
         """Return what is known of a folder's sources (`reuse.memory.Memory`). For any thread."""
         row = next(iter(self._look_up(folders.READ, folder)), None)
-        return folders.read(row, self._version, folders.flavors_text(flavors))
+        return folders.read(row, self._judge, folders.flavors_text(flavors))
 
     def kin(self, size_bytes: int, mtime_ns: int) -> tuple[Kin, ...]:
         """Return entries of sources of this size and time, the latest first. For any thread."""

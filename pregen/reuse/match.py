@@ -1,13 +1,15 @@
 """Pictures that were made of the same content under another name. In a worker; writes nothing.
 
 Never a guess: what the pictures were made of is read again, whole, from the source as it is now,
-and has to give the same 128 bits as then. The old entry has to say so itself, and to be whole.
+and has to give the same 128 bits as then. The old entry has to say so itself, and to be whole; and
+it must not be one of those that a mended decoder would make otherwise (`imaging.revisions`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pregen.imaging import revisions
 from pregen.thumbspec import fingerprint, pngbuild
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import SIZE, read_head
@@ -29,6 +31,7 @@ class ContentMatcher:
         self._cache = cache
         self._source = source
         self._kin = kin
+        self._recheck = revisions.Recheck(source.fd, source.size_bytes)
         self._ours: dict[Looked, str] = {}
         self.fingerprint = ""
         """Of the pictures that were found."""
@@ -57,7 +60,12 @@ class ContentMatcher:
                 return None
             if head.first(SIZE) != str(facts.size_bytes) or not self._same(said):
                 return None
-            new = pngbuild.retext(old, facts)
+            maker = pngbuild.maker_of(head)
+            if self._recheck.concerns(maker, old):
+                return None
+            revision = max(maker.revision, revisions.latest(maker.mime))
+            extra = ((pngbuild.REVISION, str(revision)),) if revision else ()
+            new = pngbuild.retext(old, facts._replace(extra=extra))
         except PngError:
             return None
         found = judge(new, flavor, facts.uri, facts.mtime_ns, facts.size_bytes, whole=True)

@@ -16,6 +16,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from pregen import __version__
+from pregen.model import UNKNOWN_MAKER, Maker
 from pregen.thumbspec import fingerprint, mtime, pngtext
 from pregen.thumbspec.pngchunks import (
     HEADER_BYTES,
@@ -37,6 +38,8 @@ SOFTWARE: Final = f"pregen {__version__}"
 REFITTED_FROM: Final = "X-Pregen::Refitted-From"
 #: Number of pictures in an animation. The standard counts pages and seconds, but no frames.
 FRAMES: Final = "X-Pregen::Frames"
+#: Holds the revision of what decodes this type of file; absent in entries that are older than that.
+REVISION: Final = "X-Pregen::Revision"
 
 #: Keys that an entry of ours holds at most once, from `Facts` alone.
 STANDARD_KEYS: Final = frozenset(
@@ -66,9 +69,21 @@ _OUR_FORMAT: Final = (SIGNATURE + header_chunk(1, 1))[_FORMAT_AT : HEADER_BYTES 
 _JUDGED: Final = frozenset(
     b"tEXt" + key.encode() for key in (pngtext.URI, pngtext.MTIME, pngtext.SIZE)
 )
-_WIDTH: Final = b"tEXt" + pngtext.IMAGE_WIDTH.encode()
-_HEIGHT: Final = b"tEXt" + pngtext.IMAGE_HEIGHT.encode()
+_WIDTH, _HEIGHT, _MIMETYPE, _SOFTWARE, _REVISION, _REFITTED_FROM = (
+    b"tEXt" + key.encode()
+    for key in (
+        pngtext.IMAGE_WIDTH,
+        pngtext.IMAGE_HEIGHT,
+        pngtext.MIMETYPE,
+        pngtext.SOFTWARE,
+        REVISION,
+        REFITTED_FROM,
+    )
+)
+_SAID: Final = frozenset({_WIDTH, _HEIGHT, _MIMETYPE, _SOFTWARE, _REVISION, _REFITTED_FROM})
 _FINGERPRINT: Final = b"tEXt" + fingerprint.KEY.encode() + b"\0"
+#: How our Software begins.
+_OURS: Final = "pregen "
 
 #: No original has more digits in an edge, a page count or a length in seconds.
 _MAX_DIGITS: Final = 10
@@ -94,6 +109,18 @@ class SourceFacts(NamedTuple):
     """Keys and values beyond the standard's table, written behind it; the standard's own keys
     are passed over here. Keys are Latin-1, 1 to 79 characters."""
     software: str = SOFTWARE
+
+
+OwnEntry = tuple[tuple[int, int], tuple[int, int], Maker]
+"""Width and height in pixels of an entry and of its original (zeros where it does not say), and
+what made it. A plain tuple, as one is made for every entry that is judged."""
+
+
+def maker_of(head: PngHead) -> Maker:
+    """Return what made the picture of an entry whose texts were read."""
+    if not head.first(pngtext.SOFTWARE).startswith(_OURS) or head.first(REFITTED_FROM):
+        return UNKNOWN_MAKER
+    return Maker(head.first(pngtext.MIMETYPE), number(head.first(REVISION)))
 
 
 def identity_texts(uri: str, mtime_ns: int, size_bytes: int) -> tuple[Text, ...]:
@@ -159,9 +186,19 @@ def fail_record(facts: SourceFacts) -> bytes:
     return assemble(1, 1, entry_chunks(facts), _TRANSPARENT_PIXEL)
 
 
-def own_edges(
-    data: bytes, uri: str, mtime_ns: int, size_bytes: int
-) -> tuple[tuple[int, int], tuple[int, int]] | None:
+def is_same(png: bytes, other: bytes) -> bool:
+    """Tell whether two entries, whole and sound, differ in nothing but what made them."""
+    one, two = (read_head(data) for data in (png, other))
+    made = {pngtext.SOFTWARE, REVISION}
+    texts = [[text for text in head.texts if text.key not in made] for head in (one, two)]
+    pictures = [
+        [data[start:end] for kind, start, end in walk(data, 6) if kind not in _TEXT_KINDS]
+        for data in (png, other)
+    ]
+    return one.width_px == two.width_px and texts[0] == texts[1] and pictures[0] == pictures[1]
+
+
+def own_entry(data: bytes, uri: str, mtime_ns: int, size_bytes: int) -> OwnEntry | None:
     """Recognise by its bytes an entry of ours that is of this source as it is now.
 
     Fast, because a full check asks it of every entry. It knows the order in which `assemble` and
@@ -176,8 +213,7 @@ def own_edges(
         size_bytes: Likewise.
 
     Returns:
-        The edges of the picture, and those of the original (0 where the entry does not say). None
-        says nothing about the entry: read it then.
+        What it says. None says nothing about the entry: read it then.
     """
     identity = leading_chunks(uri, mtime_ns, size_bytes)
     if (
@@ -191,7 +227,7 @@ def own_edges(
     picture = data.find(IDAT, at) - 4
     if picture < at or int.from_bytes(data[picture : picture + 4], "big") > MAX_LENGTH:
         return None
-    # The fingerprint is another one for every picture, and `_edges_in` can remember the rest.
+    # The fingerprint is another one for every picture, and `_said_in` can remember the rest.
     end = data.rfind(_FINGERPRINT, at, picture) - 4
     if end < at:
         end = picture
@@ -202,16 +238,16 @@ def own_edges(
             or zlib.crc32(data[end + 4 : check]).to_bytes(4, "big") != data[check:picture]
         ):
             return None
-    original = _edges_in(data[at:end])
+    said = _said_in(data[at:end])
     edges: tuple[int, int] = _EDGES.unpack_from(data, _EDGES_AT)
-    return None if original is None or not min(edges) else (edges, original)
+    return None if said is None or not min(edges) else (edges, *said)
 
 
 # The photos of a camera all have one type and one size, and so their entries the same texts.
 @lru_cache(maxsize=256)
-def _edges_in(texts: bytes) -> tuple[int, int] | None:
+def _said_in(texts: bytes) -> tuple[tuple[int, int], Maker] | None:
     """Read the texts behind the identity, which must be whole chunks to their end."""
-    edges: dict[bytes, int] = {}
+    said: dict[bytes, str] = {}
     at = 0
     while at < len(texts):
         if at + _CHUNK_START.size > len(texts):
@@ -222,12 +258,15 @@ def _edges_in(texts: bytes) -> tuple[int, int] | None:
         if kind != b"tEXt" or zlib.crc32(content).to_bytes(4, "big") != texts[end : end + 4]:
             return None
         key, _, value = content.partition(b"\0")
-        if key in _JUDGED or key in edges:
+        if key in _JUDGED or key in said:
             return None
-        if key in {_WIDTH, _HEIGHT}:
-            edges[key] = number(value.decode("latin-1"))
+        if key in _SAID:
+            said[key] = value.decode("latin-1")
         at = end + 4
-    return edges.get(_WIDTH, 0), edges.get(_HEIGHT, 0)
+    edges = number(said.get(_WIDTH, "")), number(said.get(_HEIGHT, ""))
+    if not said.get(_SOFTWARE, "").startswith(_OURS) or _REFITTED_FROM in said:
+        return edges, UNKNOWN_MAKER
+    return edges, Maker(said.get(_MIMETYPE, ""), number(said.get(_REVISION, "")))
 
 
 def retext(png: bytes, facts: SourceFacts) -> bytes:
@@ -267,7 +306,7 @@ def _kept_extra(facts: SourceFacts, old: PngHead) -> tuple[tuple[str, str], ...]
     given = {key for key, _ in facts.extra}
     kept = [(text.key, text.value) for text in old.texts if text.key not in given]
     maker = old.first(pngtext.SOFTWARE)
-    if maker and not maker.startswith("pregen ") and REFITTED_FROM not in given:
+    if maker and not maker.startswith(_OURS) and REFITTED_FROM not in given:
         kept = [(key, value) for key, value in kept if key != REFITTED_FROM]
         kept.append((REFITTED_FROM, maker))
     return (*facts.extra, *dict.fromkeys(kept))

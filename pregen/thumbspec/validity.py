@@ -7,11 +7,18 @@ decodes is not its question. Fast for entries of our own: a re-run judges every 
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pregen.model import UNKNOWN_MAKER, Maker
 from pregen.thumbspec import mtime
 from pregen.thumbspec.clients import Wanted, refusals, shown
-from pregen.thumbspec.pngbuild import identity_texts, number, own_edges
+from pregen.thumbspec.pngbuild import (
+    identity_texts,
+    maker_of,
+    number,
+    own_entry,
+)
 from pregen.thumbspec.pngchunks import HEADER_BYTES, START, PngError
 from pregen.thumbspec.pngtext import IMAGE_HEIGHT, IMAGE_WIDTH, MTIME, SIZE, URI, PngHead, read_head
 
@@ -36,9 +43,15 @@ class Freshness(Enum):
     """No PNG that a desktop could show: make it anew."""
     MISSING = "missing"
     """There is no entry."""
+    OUTDATED = "outdated"
+    """Fresh, but made before its decoder was mended: the source knows whether it is concerned.
+    Never returned by `judge`, which knows no decoders."""
     NEED_MORE = "need-more"
     """Cannot be told from the beginning alone: ask again with the whole file. Never returned for
     a whole file."""
+
+
+_FRESH: Final = Freshness.FRESH
 
 
 class Judgement(NamedTuple):
@@ -50,9 +63,14 @@ class Judgement(NamedTuple):
     head: PngHead | None = None
     """What was read of the entry. None: it is missing or corrupt, or was recognised as our own
     by its bytes, without being taken apart."""
+    maker: Maker = UNKNOWN_MAKER
+    """Told of entries that are of this source as it is now."""
 
 
-_FRESH: Final = Judgement(Freshness.FRESH)
+# The entries of a cache are of few makers, and one of these is given for each.
+@lru_cache(maxsize=64)
+def _fresh(maker: Maker) -> Judgement:
+    return Judgement(_FRESH, maker=maker)
 
 
 def judge(
@@ -79,9 +97,11 @@ def judge(
     """
     if data is None:
         return Judgement(Freshness.MISSING, "there is no entry")
-    edges = own_edges(data, uri, mtime_ns, size_bytes)
-    if edges is not None and not _wrong_dimensions(*edges, flavor):
-        return _FRESH
+    own = own_entry(data, uri, mtime_ns, size_bytes)
+    if own is not None:
+        edges, original, maker = own
+        if not _wrong_dimensions(edges, original, flavor):
+            return _fresh(maker)
     return examine(data, flavor, Wanted(uri, mtime_ns, size_bytes), whole=whole)
 
 
@@ -120,7 +140,8 @@ def examine(data: bytes, flavor: Flavor | None, wanted: Wanted, *, whole: bool) 
         return Judgement(Freshness.NEED_MORE, "the texts are incomplete", head)
     if lacks:
         return Judgement(Freshness.STALE, f"there is no {lacks}", head)
-    return Judgement(Freshness.FRESH, head=head) if flavor is None else _fit(head, flavor, wanted)
+    judged = Judgement(_FRESH, head=head) if flavor is None else _fit(head, flavor, wanted)
+    return judged._replace(maker=maker_of(head))
 
 
 def _read(data: bytes, *, whole: bool) -> PngHead:
@@ -148,7 +169,7 @@ def _fit(head: PngHead, flavor: Flavor, wanted: Wanted) -> Judgement:
         return Judgement(Freshness.STALE, fault, head)
     if refused := avoidable_refusals(head, wanted):
         return Judgement(Freshness.REFIT, refused, head)
-    return Judgement(Freshness.FRESH, head=head)
+    return Judgement(_FRESH, head=head)
 
 
 def avoidable_refusals(head: PngHead, wanted: Wanted) -> str:

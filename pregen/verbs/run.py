@@ -243,8 +243,17 @@ def run_over(session: Session, paths: Iterable[bytes], values: Values) -> ExitCo
     return run_session(session, values, lambda: session.run_config(values), paths)
 
 
-def run_unseen(paths: Iterable[bytes], config: RunConfig) -> tuple[ExitCode, list[Outcome]]:
-    """Do a run over these files that shows nothing; return how it ended and what failed.
+def run_unseen(
+    paths: Iterable[bytes],
+    config: RunConfig,
+    wanted: Callable[[Outcome], bool] = lambda outcome: outcome.failed,
+) -> tuple[ExitCode, list[Outcome]]:
+    """Do a run over these files that shows nothing; return how it ended, and outcomes.
+
+    Args:
+        paths: of the files.
+        config: of the run.
+        wanted: chooses the outcomes that are returned; those that failed, unless told otherwise.
 
     Raises:
         PregenError: what ended the run before its time.
@@ -253,22 +262,23 @@ def run_unseen(paths: Iterable[bytes], config: RunConfig) -> tuple[ExitCode, lis
     from pregen.display.listener import Watch  # noqa: PLC0415 - likewise
     from pregen.walk import named_sources  # noqa: PLC0415 - likewise
 
-    printer = _FailureList()
+    printer = _OutcomeList(wanted)
     stop = pipeline.RunStop()
     watch = Watch(printer)
     with Signals(stop, watch):
         sources = named_sources(paths, config.work.cache_root)
         code = pipeline.run(config, watch, stop, sources).exit_code
-    return code, printer.failed
+    return code, printer.outcomes
 
 
-class _FailureList(Printer):
-    """Keeps what failed, and shows nothing."""
+class _OutcomeList(Printer):
+    """Keeps outcomes, and shows nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Callable[[Outcome], bool]) -> None:
         super().__init__()
-        self.failed: list[Outcome] = []
+        self._wanted = wanted
+        self.outcomes: list[Outcome] = []
 
     def outcome(self, outcome: Outcome | Skip) -> None:
-        if isinstance(outcome, Outcome) and outcome.failed:
-            self.failed.append(outcome)
+        if isinstance(outcome, Outcome) and self._wanted(outcome):
+            self.outcomes.append(outcome)

@@ -124,11 +124,12 @@ def inspect_all(session: Session, files: Iterable[bytes]) -> Iterator[FileFacts]
         UsageError: the working directory was deleted.
     """
     from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
+    from pregen.imaging import revisions  # noqa: PLC0415 - likewise
     from pregen.installation import decoding_libraries  # noqa: PLC0415 - likewise
 
     paths = [session.clean(file) for file in files]
     # a journal that cannot be read is a matter for `pregen status`, not for a single file
-    opened = session.journal(libraries=decoding_libraries())
+    opened = session.journal(libraries=decoding_libraries(), revision=revisions.REVISION)
     with Cache(session.cache_root, __version__) as cache, opened as journal:
         for path in paths:
             facts = inspect(path, cache)

@@ -117,6 +117,7 @@ def test_a_dry_run_answers_on_standard_output(tmp_path: Path) -> None:
         "bytes_to_read": (tmp_path / "photos" / "a.jpg").stat().st_size,
         "entries": {"large": 1},
         "bytes_to_write": 101_000,
+        "recheck": 0,
         "refit": 0,
         "remove": 0,
         "seconds": None,

@@ -35,6 +35,7 @@ def test_jobs_are_added_up_by_what_they_do() -> None:
         "bytes_to_read": 8_000_000,
         "entries": {"normal": 1, "large": 2},
         "bytes_to_write": 27_000 + 2 * 101_000,
+        "recheck": 0,
         "refit": 2,
         "remove": 1,
         "seconds": 0.5,

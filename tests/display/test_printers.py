@@ -79,7 +79,8 @@ def test_quiet_tells_what_failed_and_nothing_else() -> None:
     assert stream.getvalue() == (
         "Invalid (1): damaged, or not a picture\n"
         "  /photos/bad\\x1b[31m.jpg: no JPEG\n"
-        "  -> replace it from a backup; the next run tries it again when it has changed\n"
+        "  -> the reason tells whether to replace it; the next run tries it again when it has "
+        "changed\n"
         "Unreadable (1): could not be read\n"
         "  /closed: no\n"
         "  -> check the permissions and the disk, then run again\n"

@@ -29,10 +29,12 @@ from pregen.journal import (
 )
 from pregen.journal.database import MIGRATIONS, OF_NOTE
 from pregen.journal.rows import in_list
-from pregen.model import FAILURES, REMEMBERED, Kin, Kind, Outcome, Stages
+from pregen.model import FAILURES, REMEMBERED, Flavor, Kin, Kind, Outcome, Stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pregen.model import Known
 
 FACTS = (1000, 1_600_000_000_123_456_789)
 
@@ -197,7 +199,7 @@ def test_the_journal_remembers_what_a_dictionary_does(
         found.begin_run(b"/", [])
         for path, kind, message, size_bytes, mtime_ns, reopen in notes:
             found.record(outcome(path, kind, message), size_bytes, mtime_ns)
-            if kind is not Kind.INTERRUPTED:
+            if kind not in {Kind.INTERRUPTED, Kind.FRESH}:
                 model[path] = (kind, size_bytes, mtime_ns)
             if reopen:
                 found.close()
@@ -261,6 +263,28 @@ def test_what_killed_another_version_of_a_library_is_tried_again(tmp_path: Path)
             found.close()
     again = {Kind.CRASHED, Kind.TIMED_OUT}
     assert held == {kind: None if kind in again else kind for kind in REMEMBERED}
+
+
+def test_what_an_older_decoder_found_is_asked_again(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path / "journal.sqlite3")
+    flavors = (Flavor.NORMAL,)
+    known: dict[bytes, Known] = {b"a": (1, 2, bytes(16), 3, 4, 5)}
+    held = {}
+    for kind in REMEMBERED:
+        for revision in (1, 2):
+            found = Journal.open(path, refuse, version="1.0.0", libraries="av-1", revision=revision)
+            if revision == 1:
+                found.begin_run(b"/", [])
+                found.record(outcome(b"/a", kind), *FACTS)
+                found.learn(b"/", flavors, known)
+            else:
+                assert found.recall(b"/", flavors) == {}
+            held[kind] = found.hint(b"/a", *FACTS)
+            found.close()
+    assert held == {kind: kind if kind is Kind.SMALL else None for kind in REMEMBERED}
+    found = Journal.open(path, refuse, version="1.0.0", libraries="av-1", revision=1)
+    assert found.recall(b"/", flavors) == known
+    found.close()
 
 
 def test_deaths_that_were_the_machines_are_not_remembered(tmp_path: Path) -> None:

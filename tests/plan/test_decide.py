@@ -18,15 +18,16 @@ from pregen.thumbspec.validity import Freshness
 SOURCE = Source(b"/photos/a;b.jpg", 1234, 10**18)
 GLIB, QT = "file:///photos/a%3Bb.jpg", "file:///photos/a;b.jpg"
 NORMAL, LARGE, X_LARGE, XX_LARGE = ALL_FLAVORS
-#: f: fresh, r: refit, s: stale, c: corrupt, -: missing.
+#: f: fresh, o: fresh but outdated, r: refit, s: stale, c: corrupt, -: missing.
 LETTERS = {
     "f": Freshness.FRESH,
+    "o": Freshness.OUTDATED,
     "r": Freshness.REFIT,
     "s": Freshness.STALE,
     "c": Freshness.CORRUPT,
     "-": Freshness.MISSING,
 }
-MAKE, REFIT, DELETE = Action.MAKE, Action.REFIT, Action.DELETE
+MAKE, REFIT, DELETE, RECHECK = Action.MAKE, Action.REFIT, Action.DELETE, Action.RECHECK
 
 
 def entries(verdicts: str, uri: str = GLIB) -> Entries:
@@ -58,6 +59,12 @@ CASES = [
     Case("one missing", "f---", [(MAKE, LARGE)]),
     Case("stale", "ss--", BOTH),
     Case("corrupt", "fc--", [(MAKE, LARGE)]),
+    Case("outdated", "oo--", [(RECHECK, NORMAL), (RECHECK, LARGE)]),
+    Case("outdated, one missing", "-o--", [(RECHECK, LARGE), (MAKE, NORMAL)]),
+    Case("outdated, not wanted", "ffo-", [(RECHECK, X_LARGE)]),
+    Case("outdated, missing only", "oo--", Kind.FRESH, MISSING_ONLY),
+    Case("outdated, forced", "oo--", BOTH, FORCE),
+    Case("outdated, crashed since", "oo--", Kind.FAILED_BEFORE, hint=Kind.CRASHED),
     Case("refit", "rr--", [(REFIT, NORMAL), (REFIT, LARGE)]),
     Case("refit one and make the other", "-r--", [(REFIT, LARGE), (MAKE, NORMAL)]),
     Case("all four wanted", "fs-r", [(REFIT, XX_LARGE), (MAKE, LARGE), (MAKE, X_LARGE)],
@@ -209,10 +216,13 @@ def test_no_decision_breaks_a_rule(
             case Action.REFIT:
                 assert verdict is Freshness.REFIT
                 assert config.refit
+            case Action.RECHECK:
+                assert verdict is Freshness.OUTDATED
+                assert not config.missing_only or config.force
             case Action.DELETE:
                 assert not wanted
                 assert bad
-    made = [index for index, step in enumerate(found) if step.action is Action.MAKE]
+    made = [index for index, step in enumerate(found) if step.action in {MAKE, RECHECK}]
     assert made == list(range(len(found) - len(made), len(found))), "decoding comes last"
 
 
@@ -234,6 +244,8 @@ def test_what_is_wanted_and_not_fresh_gets_exactly_one_step_under_each_key(
             assert action is Action.MAKE
         elif config.missing_only:
             assert action is None
+        elif verdict is Freshness.OUTDATED:
+            assert action is Action.RECHECK
         elif verdict is Freshness.REFIT:
             assert action is (Action.REFIT if config.refit else None)
         else:
@@ -270,6 +282,7 @@ def test_carrying_out_a_plan_leaves_nothing_to_do(held: list[Entries], config: P
                 {
                     Action.MAKE: Freshness.FRESH,
                     Action.REFIT: Freshness.FRESH,
+                    Action.RECHECK: Freshness.FRESH,
                     Action.DELETE: Freshness.MISSING,
                     None: verdict,
                 }[done.get((row.uri, flavor))]

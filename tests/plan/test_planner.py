@@ -67,7 +67,7 @@ def png(facts: SourceFacts, long_px: int) -> bytes:
 def facts_of(source: Source, uri: str, original_px: int = 4000) -> SourceFacts:
     height_px = original_px * 3 // 4
     return SourceFacts(
-        uri, source.mtime_ns, source.size_bytes, "image/jpeg", original_px, height_px
+        uri, source.mtime_ns, source.size_bytes, "image/webp", original_px, height_px
     )
 
 

@@ -52,7 +52,7 @@ def cache(tmp_path: Path) -> Iterator[Cache]:
 def put(cache: Cache, flavor: Flavor, source: Source = SOURCE) -> Stamp:
     """Write a fresh entry of ours; return its stamp."""
     uri = file_uri(source.path)
-    facts = SourceFacts(uri, source.mtime_ns, source.size_bytes, "image/jpeg", 4000, 3000)
+    facts = SourceFacts(uri, source.mtime_ns, source.size_bytes, "image/webp", 4000, 3000)
     png = assemble(flavor.box_px, flavor.box_px * 3 // 4, entry_chunks(facts), bytes(500))
     return cache.write(flavor, uri, png)
 

@@ -127,6 +127,6 @@ def test_what_differs_from_photo_to_photo_is_not_what_is_remembered() -> None:
         facts = samples.FACTS._replace(
             mime="image/x-test", extra=((fingerprint.KEY, f"{number:032x}:65536"),)
         )
-        known = pngbuild._edges_in.cache_info().hits
+        known = pngbuild._said_in.cache_info().hits
         assert _judge(samples.own(facts, idat=bytes(10 + number))).head is None
-        assert pngbuild._edges_in.cache_info().hits == known + (number > 0)
+        assert pngbuild._said_in.cache_info().hits == known + (number > 0)

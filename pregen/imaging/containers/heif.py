@@ -77,11 +77,15 @@ class Meta(NamedTuple):
         """Return the items that refer to an item in a certain way."""
         return [item for item in self.items.values() if to in item.refers_to(kind)]
 
-    def has_alpha(self, number: int) -> bool:
-        """True when the item has a transparency plane."""
-        return any(
-            (item.first(b"auxC") or b"").startswith(_ALPHA, 4)
-            for item in self.referring(b"auxl", number)
+    def alpha_of(self, number: int) -> HeifItem | None:
+        """Return the transparency plane of an item, None when it has none."""
+        return next(
+            (
+                item
+                for item in self.referring(b"auxl", number)
+                if (item.first(b"auxC") or b"").startswith(_ALPHA, 4)
+            ),
+            None,
         )
 
     def parts(self, number: int) -> list[HeifItem]:
@@ -432,6 +436,16 @@ def without_metadata(source: SourceBytes) -> bytes | None:
         if data[at : at + 4] == _TONE_MAP:
             data[at : at + 4] = b"mif1"
     return bytes(data) if places else None
+
+
+def is_premultiplied(source: SourceBytes) -> bool:
+    """True when the colours of the main picture are multiplied by its alpha (`prem`)."""
+    try:
+        meta = read(source.read_at, source.size_bytes)
+    except DamagedError:
+        return False
+    main = meta.items.get(meta.primary)
+    return bool(main and main.refers_to(b"prem"))
 
 
 def ends_early(source: SourceBytes) -> bool:

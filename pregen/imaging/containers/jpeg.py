@@ -121,6 +121,16 @@ def size_at(source: SourceBytes, offset: int, size_bytes: int) -> tuple[int, int
     return 0, 0
 
 
+def is_lossless(source: SourceBytes) -> bool:
+    """Tell whether a JPEG is stored without loss (ITU T.81, table B.1). Raises as `piece`."""
+    frames = (
+        marker
+        for marker, *_ in _walk(lambda at: source.read_at(at, 4), 2, _MAX_PREVIEW_SEGMENTS)
+        if marker in _FRAMES
+    )
+    return next(frames, 0) in _LOSSLESS_FRAMES
+
+
 def begins_at(source: SourceBytes, offset: int) -> bool:
     """True when a JPEG begins there."""
     try:

@@ -173,7 +173,7 @@ def _foreign(meta: Meta) -> str:
 
 def _usable(meta: Meta, main: HeifItem, size: tuple[int, int]) -> list[HeifItem]:
     """Return the thumbnails that show what the main picture does, smallest first."""
-    if meta.has_alpha(main.number):
+    if meta.alpha_of(main.number) is not None:
         return []  # thumbnails have none
     found = []
     for item in meta.referring(b"thmb", main.number):

@@ -13,7 +13,13 @@ import pylibjxl
 from pregen.imaging.containers import isobmff, jxl
 from pregen.imaging.containers.heif import Cicp, Colour
 from pregen.imaging.decoders.base import Opened, Request
-from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture, fault_of_message
+from pregen.imaging.faults import (
+    Fault,
+    InvalidPicture,
+    RefusedPicture,
+    TruncatedPicture,
+    fault_of_message,
+)
 from pregen.imaging.pixels import colour
 from pregen.imaging.pixels.resample import averaged, image_of
 from pregen.imaging.source_bytes import DamagedError, EndsEarlyError
@@ -85,7 +91,7 @@ class JxlPicture(Opened):
             return TruncatedPicture()
         fault = fault_of_message(str(error))
         if isinstance(fault, InvalidPicture):
-            return InvalidPicture(f"it is damaged or ends early ({error})")
+            return RefusedPicture(f"libjxl cannot read it ({error})")
         return fault
 
     def _ends_early(self) -> bool:

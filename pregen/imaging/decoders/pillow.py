@@ -18,6 +18,7 @@ from pregen.imaging.faults import (
     ENOUGH_ROWS,
     Fault,
     InvalidPicture,
+    RefusedPicture,
     TruncatedPicture,
     fault_of_error,
 )
@@ -152,7 +153,7 @@ def _refusal(request: Request) -> Fault:
     name = request.format.name.upper()
     if name == "AVIF" and heif.ends_early(request.source):
         return TruncatedPicture()
-    return InvalidPicture(f"its {name} header is damaged")
+    return RefusedPicture(f"its {name} header is not understood")
 
 
 def _orientation(image: Image.Image) -> int:

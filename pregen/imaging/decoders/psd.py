@@ -310,6 +310,12 @@ def _sections(source: SourceBytes, *, wide: bool) -> _Sections:
     return _Sections(palette, resources, _has_merged_alpha(source, begin, end, wide=wide), end)
 
 
+def profile_of(source: SourceBytes) -> bytes:
+    """Return the ICC profile of a file whose header is sound; empty where there is none."""
+    wide = int.from_bytes(source.head[4:6], "big") == 2  # noqa: PLR2004 - PSB
+    return _sections(source, wide=wide).resources.get(_ICC, b"")
+
+
 def _number(source: SourceBytes, at: int, count: int) -> int:
     data = source.read_at(at, count)
     if len(data) < count:

@@ -323,4 +323,4 @@ def _words(error: pyvips.Error) -> str:
         _FUNCTION.sub("", line.strip()) for line in f"{error.message}\n{error.detail}".splitlines()
     ]
     told = [line for line in lines if line and not line.startswith("unable to ")]
-    return told[-1] if told else "its header is damaged"
+    return told[-1] if told else "its header is not understood"

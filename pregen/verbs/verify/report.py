@@ -57,6 +57,11 @@ def end_lines(result: Verified, *, repair: bool) -> Iterator[str]:
         yield style(f"{looked}: {text.count(len(result.bad))} bad", bold=True)
     else:
         yield style(f"{looked}: all correct", bold=True)
+    if result.alone:
+        kinds = ", ".join(f"{mime} {count}" for mime, count in sorted(result.alone.items()))
+        alone = text.plural(sum(result.alone.values()), "picture")
+        yield f"  {alone} compared with what the same decoder makes now:"
+        yield f"    no other decodes these files ({kinds})"
     for state, words in _AWAY.items():
         if number := result.originals.get(state):
             yield f"  {text.plural(number, 'entry', 'entries')} not compared: {words}"
@@ -118,6 +123,7 @@ def summary_record(result: Verified, code: ExitCode) -> dict[str, Any]:
         "exit_code": int(code),
         "entries": result.entries,
         "compared": result.compared,
+        "compared_alone": dict(result.alone),
         "bad": len(result.bad),
         "flaws": dict(flaws.most_common()),
         "cures": dict(cures),

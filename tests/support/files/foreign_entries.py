@@ -27,6 +27,7 @@ KEYS = (
     "Thumb::Movie::Length",
     "Software",
     "X-Pregen::Frames",
+    "X-Pregen::Revision",
     "X-Pregen::Fingerprint",
 )
 

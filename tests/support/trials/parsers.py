@@ -18,7 +18,7 @@ import numpy as np
 import pylibjxl
 
 import pregen
-from pregen.imaging import sniff
+from pregen.imaging import revisions, sniff
 from pregen.imaging.containers import (
     gif,
     heif,
@@ -36,6 +36,7 @@ from pregen.imaging.decoders import jpeg as jpeg_decoder
 from pregen.imaging.faults import Fault, fault_of_message
 from pregen.imaging.pixels import colour
 from pregen.imaging.previews import jpeg_previews, layout, raw
+from pregen.imaging.revisions import Suspect
 from pregen.imaging.source_bytes import MAX_PIECE_BYTES, DamagedError, SourceBytes
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
@@ -253,7 +254,7 @@ def _heif(data: bytes) -> None:
             heif.as_file(item, b"", b"heic")
         for number in (meta.primary, *list(meta.items)[:8]):
             assert 0 <= heif.share_present(meta, number, len(data)) <= 1
-            meta.has_alpha(number)
+            meta.alpha_of(number)
 
 
 def _zero_runs(data: bytes) -> None:
@@ -603,6 +604,18 @@ def _more_psds() -> list[bytes]:
     ]
 
 
+def _mends(data: bytes) -> None:
+    """Every question that is asked of a source whose entry is old."""
+    for mend in revisions.MENDS:
+        with contextlib.suppress(DamagedError):
+            mend.concerns(Suspect(SourceBytes.of(data), data))
+
+
+def _old_sources() -> list[bytes]:
+    gif = encode(image(*_SMALL_PX), "GIF")[:400]
+    return [gif, *_turned_pngs(), *_tiffs(), *_jpegs(), *_psds(), *_codestreams(), *_jxl_headers()]
+
+
 PARSERS: dict[str, Parser] = {
     "jpeg-segments": Parser(_jpeg_segments, cache(_jpegs)),
     "jpeg-scans": Parser(_jpeg_scans, cache(_jpegs)),
@@ -633,6 +646,7 @@ PARSERS: dict[str, Parser] = {
     "jpeg2000": Parser(_jpeg2000, cache(_codestreams)),
     "jxl-header": Parser(_jxl_header, cache(_jxl_headers)),
     "netpbm": Parser(_netpbm, cache(_pnms)),
+    "mends": Parser(_mends, cache(_old_sources)),
     "png-orientation": Parser(_png_orientation, cache(_turned_pngs)),
     "bmp": Parser(_bmp, cache(_more_bmps)),
     "bmp-runs": Parser(_bitmap_runs, cache(lambda: [one[-600:] for one in _more_bmps()])),

@@ -1,0 +1,382 @@
+"""Which entries of older versions are to be made again: each mend of a decoder, with its number.
+
+An entry says which revision of its decoder made it (`pngbuild.REVISION`). One of an older revision
+than that of the last mend for its type of file is looked at again, once: a worker asks the source,
+by a bounded read of its header and without decoding, whether it is one of those that the mend is
+about. Of the rest nothing changes, not a byte.
+
+To say that a mend made pictures right is one line in `MENDS`: the next number (or the same, as long
+as no version with it was released), the types, and what is concerned. The process of a run imports
+this, so nothing here imports a picture library before a source is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pregen.imaging.containers import isobmff, jxl, tiff, tiff_layout
+from pregen.imaging.source_bytes import DamagedError, SourceBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pregen.model import Maker
+
+#: What is read at first; parsers read on where they have to.
+HEAD_BYTES: Final = 4096
+#: Where a format keeps what is asked for anywhere near its beginning.
+_MOST_HEAD_BYTES: Final = 64 * 1024
+
+
+class Suspect(NamedTuple):
+    """A source whose entry an older revision made."""
+
+    source: SourceBytes
+    entry: bytes
+    """The PNG; empty where it is not at hand."""
+
+
+class Mend(NamedTuple):
+    """One mend of a decoder that made pictures right."""
+
+    revision: int
+    """Of what decodes these types, from the mend on."""
+    mimes: frozenset[str]
+    concerns: Callable[[Suspect], bool]
+    """Tells of a source whether its picture may have been wrong. May raise DamagedError."""
+    reads_more: bool = False
+    """What was refused before is read now: failures are tried again."""
+
+
+# What is asked of a source ---------------------------------------------------------------------
+
+
+def _never(_: Suspect) -> bool:
+    """No entry was wrong, but more is read."""
+    return False
+
+
+# PNG
+
+_PNG_START: Final = 8
+_CHUNK_HEAD_BYTES: Final = 8
+#: Chunks before the pixels; a program that stores its settings as texts writes some dozens.
+_MOST_CHUNKS: Final = 1000
+_DEPTH_AT: Final = 24
+_DEEP_BITS: Final = 16
+#: What may stand behind the pixels: EXIF, with its own thumbnail, and texts.
+_TAIL_BYTES: Final = 72 * 1024
+
+
+def _deep_png_with_profile(suspect: Suspect) -> bool:
+    """16 bits a sample with an ICC profile came out white."""
+    head = suspect.source.head
+    return head[_DEPTH_AT : _DEPTH_AT + 1] == b"\x10" and b"iCCP" in _leading_chunks(suspect.source)
+
+
+def _exif_behind_pixels(suspect: Suspect) -> bool:
+    """An orientation behind the pixels was passed over."""
+    source = suspect.source
+    if b"eXIf" in _leading_chunks(source):
+        return False
+    size_bytes = source.size_bytes
+    tail = source.read_at(max(0, size_bytes - _TAIL_BYTES), min(size_bytes, _TAIL_BYTES))
+    for found in re.finditer(b"eXIf", tail):
+        at = found.start() - 4
+        length = int.from_bytes(tail[at : at + 4], "big") if at >= 0 else 0
+        if 0 < length <= len(tail) - at and _chunks_to_end(tail, at):
+            begin = at + _CHUNK_HEAD_BYTES
+            return tiff.orientation(tail[begin : begin + length]) > 1
+    return False
+
+
+def _leading_chunks(source: SourceBytes) -> set[bytes]:
+    """Return the kinds of the chunks before the pixels."""
+    kinds: set[bytes] = set()
+    at = _PNG_START
+    for _ in range(_MOST_CHUNKS):
+        head = source.read_at(at, _CHUNK_HEAD_BYTES)
+        if len(head) < _CHUNK_HEAD_BYTES or head[4:] == b"IDAT":
+            break
+        kinds.add(head[4:])
+        at += _CHUNK_HEAD_BYTES + int.from_bytes(head[:4], "big") + 4
+    return kinds
+
+
+def _chunks_to_end(tail: bytes, at: int) -> bool:
+    """Tell whether whole chunks follow from `at` on, up to the last."""
+    for _ in range(_MOST_CHUNKS):
+        head = tail[at : at + _CHUNK_HEAD_BYTES]
+        if len(head) < _CHUNK_HEAD_BYTES:
+            return False
+        if head[4:] == b"IEND":
+            return True
+        at += _CHUNK_HEAD_BYTES + int.from_bytes(head[:4], "big") + 4
+    return False
+
+
+# TIFF
+
+_ICC_TAG: Final = 34675
+_ORDINARY_BITS: Final = frozenset({1, 2, 4, 8, 16})
+_INKS: Final = 4
+#: As many as the decoder looks at.
+_MOST_SUB_IFDS: Final = 31
+
+
+def _unusual_tiff(suspect: Suspect) -> bool:
+    """Samples that libvips does not understand by itself, and pictures below a preview.
+
+    What came out right: whole numbers without a sign, of 8 bits or fewer, and of 16 without a
+    profile; grey, RGB, a palette, inks, and YCbCr as JPEG.
+    """
+    first = tiff.first_ifd(suspect.source)
+    layout = tiff_layout.read(suspect.source, first)
+    photometric = layout.photometric
+    ordinary = (
+        layout.kind == tiff_layout.UNSIGNED
+        and layout.bits in _ORDINARY_BITS
+        and layout.compression != tiff_layout.OLD_JPEG
+        and photometric <= tiff_layout.YCBCR
+        and (photometric != tiff_layout.YCBCR or layout.compression == tiff_layout.JPEG)
+        and tiff.PHOTOMETRIC in first
+    )
+    if not ordinary:
+        return True
+    if layout.bits == _DEEP_BITS:
+        inks = photometric == tiff_layout.INKS
+        if layout.samples > _INKS if inks else _ICC_TAG in first:
+            return True
+    elif layout.bits < 8 and layout.samples > 1:  # noqa: PLR2004 - bits
+        return True
+    long_px = max(layout.width_px, layout.height_px)
+    below = (first.at(offset) for offset in first.numbers(tiff.SUB_IFDS)[:_MOST_SUB_IFDS])
+    return any(max(ifd.number(tiff.WIDTH), ifd.number(tiff.HEIGHT)) > long_px for ifd in below)
+
+
+# JPEG
+
+
+def _lossless_jpeg(suspect: Suspect) -> bool:
+    """Of a picture without loss, which cannot be decoded smaller, an enlarged corner was shown."""
+    from pregen.imaging.containers import jpeg  # noqa: PLC0415 - numpy: not for a run's process
+
+    return jpeg.is_lossless(suspect.source)
+
+
+# Any format
+
+#: The part of its rows that a stored picture may lack.
+_LOST: Final = 0.25
+
+
+def _has_flat_band(suspect: Suspect) -> bool:
+    """What a decoder painted where the data was damaged has one colour, across the picture."""
+    if not suspect.entry:
+        return False
+    from pregen.imaging.pixels import flatness  # noqa: PLC0415 - numpy: as above
+
+    return flatness.flat_band(suspect.entry) >= _LOST
+
+
+# Photoshop
+
+_PSD_FACTS: Final = 26
+_PSD_CHANNELS: Final = {0: 1, 1: 1, 2: 1, 3: 3, 4: 4, 8: 1, 9: 3}
+_PSD_EXIF: Final = b"8BIM\x04\x22"
+#: Behind a resource's number: a name without letters, and the length.
+_PSD_BODY: Final = 6
+
+
+def _unusual_psd(suspect: Suspect) -> bool:
+    """Channels besides those of the mode, one bit, or EXIF that turns it."""
+    head = suspect.source.first(_MOST_HEAD_BYTES)
+    if len(head) < _PSD_FACTS:
+        return True
+    channels, bits, mode = (int.from_bytes(head[at : at + 2], "big") for at in (12, 22, 24))
+    if bits == 1 or channels != _PSD_CHANNELS.get(mode):
+        return True
+    at = head.find(_PSD_EXIF)
+    exif = head[at + len(_PSD_EXIF) + _PSD_BODY :] if at >= 0 else b""
+    return tiff.orientation(exif.removeprefix(b"Exif\0\0")) > 1
+
+
+# JPEG XL
+
+
+def _unusual_jxl(suspect: Suspect) -> bool:
+    """Samples that do not mean what the profile says, or alpha that is multiplied in."""
+    header = jxl.read(suspect.source)
+    if header.premultiplied or header.icc:
+        return header.premultiplied or header.xyb
+    plain = jxl.JxlHeader()
+    return (header.transfer, header.gamma, header.white, header.primaries) != (
+        plain.transfer, plain.gamma, plain.white, plain.primaries,
+    )  # fmt: skip
+
+
+# AVIF
+
+#: A profile's colour space, and its signature (ICC.1:2022, 7.2).
+_GREY_PROFILE: Final = re.compile(rb"GRAY.{16}acsp", re.DOTALL)
+
+
+def _avif_with_grey_profile(suspect: Suspect) -> bool:
+    """The profile of a grey picture did not count."""
+    return bool(_GREY_PROFILE.search(suspect.source.first(_MOST_HEAD_BYTES)))
+
+
+# GIF
+
+_GIF_SCREEN: Final = struct.Struct("<6xHHB2x")
+_GIF_PICTURE: Final = struct.Struct("<xHHHH")
+_EXTENSION, _IMAGE = 0x21, 0x2C
+#: Blocks before the first picture: comments and what programs keep there.
+_MOST_BLOCKS: Final = 2000
+
+
+def _gif_beside_its_screen(suspect: Suspect) -> bool:
+    """What the first picture left free was black, and one larger than the screen was cut."""
+    source = suspect.source
+    screen_width_px, screen_height_px, flags = _GIF_SCREEN.unpack(source.piece(0, _GIF_SCREEN.size))
+    at = _GIF_SCREEN.size + (3 << (flags % 8 + 1) if flags >> 7 else 0)
+    for _ in range(_MOST_BLOCKS):
+        kind = source.uint(at, 1)
+        if kind == _IMAGE:
+            place = _GIF_PICTURE.unpack(source.piece(at, _GIF_PICTURE.size))
+            return place != (0, 0, screen_width_px, screen_height_px)
+        if kind != _EXTENSION:
+            return True
+        at += 2
+        while count := source.uint(at, 1):
+            at += 1 + count
+        at += 1
+    return True
+
+
+# JPEG 2000
+
+_CODESTREAM: Final = b"\xff\x4f\xff\x51"
+_COMPONENTS_AT: Final = 40
+#: Enumerated colour spaces that samples of 8 bits come in (15444-1, table I.10).
+_SRGB_OR_GREY: Final = frozenset({16, 17})
+
+
+def _unusual_jp2(suspect: Suspect) -> bool:
+    """More than 8 bits, an alpha, shared colours, a palette, YCbCr, or a profile."""
+    source = suspect.source
+    at = 0
+    if not source.head.startswith(_CODESTREAM):
+        found = {box.kind: box for box in isobmff.boxes(source.read_at, 0, source.size_bytes)}
+        if b"jp2c" not in found or b"jp2h" not in found:
+            return True
+        at = found[b"jp2c"].begin
+        header = found[b"jp2h"]
+        below = list(isobmff.boxes(source.read_at, header.begin, header.end))
+        colours = [box for box in below if box.kind == b"colr"]
+        if len(colours) != 1 or any(box.kind in {b"pclr", b"cdef"} for box in below):
+            return True
+        method, _, _, *space = source.piece(colours[0].begin, 7)
+        if method != 1 or int.from_bytes(bytes(space), "big") not in _SRGB_OR_GREY:
+            return True
+    count = source.uint(at + _COMPONENTS_AT, 2)
+    if count not in {1, 3}:
+        return True
+    return source.piece(at + _COMPONENTS_AT + 2, 3 * count) != b"\x07\x01\x01" * count
+
+
+# The mends --------------------------------------------------------------------------------------
+
+_PNG: Final = frozenset({"image/png"})
+_TIFF: Final = frozenset({"image/tiff"})
+_JPEG: Final = frozenset({"image/jpeg"})
+_JPEG_2000: Final = frozenset({"image/jp2", "image/jpx", "image/x-jp2-codestream"})
+
+MENDS: Final = (
+    Mend(1, _PNG, _deep_png_with_profile),
+    Mend(1, _PNG, _exif_behind_pixels),
+    Mend(1, _TIFF, _unusual_tiff, reads_more=True),
+    Mend(1, _TIFF, _has_flat_band),
+    Mend(1, _JPEG, _lossless_jpeg, reads_more=True),
+    Mend(1, _JPEG, _has_flat_band),
+    Mend(1, frozenset({"image/vnd.adobe.photoshop"}), _unusual_psd, reads_more=True),
+    Mend(1, frozenset({"image/jxl"}), _unusual_jxl),
+    Mend(1, frozenset({"image/avif"}), _avif_with_grey_profile, reads_more=True),
+    Mend(1, frozenset({"image/gif"}), _gif_beside_its_screen),
+    Mend(1, frozenset({"image/bmp", "image/vnd.zbrush.pcx"}), _never, reads_more=True),
+    Mend(1, _JPEG_2000, _unusual_jp2, reads_more=True),
+)
+"""Every mend since revisions are counted, the oldest first."""
+
+#: Of the decoders as a whole: what earlier runs found right is asked for again when it grows.
+REVISION: Final = max(mend.revision for mend in MENDS)
+_IN_ORDER: Final = sorted(MENDS, key=lambda mend: mend.revision)
+# Of mends of one type, the last counts.
+_LATEST: Final = {mime: mend.revision for mend in _IN_ORDER for mime in mend.mimes}
+_READS_MORE: Final = {
+    mime: mend.revision for mend in _IN_ORDER if mend.reads_more for mime in mend.mimes
+}
+
+
+def latest(mime: str) -> int:
+    """Return the revision of what decodes a type today; 0 where none of it was ever mended."""
+    return _LATEST.get(mime, 0)
+
+
+def is_outdated(maker: Maker) -> bool:
+    """Tell whether pictures of this type were mended since. Asked for every entry of a cache."""
+    mime, revision = maker
+    return revision < _LATEST.get(mime, 0)
+
+
+def reads_more(maker: Maker) -> bool:
+    """Tell whether files of this type that were refused then may be read today."""
+    return maker.revision < _READS_MORE.get(maker.mime, 0)
+
+
+class Recheck:
+    """Asks one open source whether entries of it may show it wrongly, reading its header once."""
+
+    def __init__(self, fd: int, size_bytes: int) -> None:
+        self._fd = fd
+        self._size_bytes = size_bytes
+        self._source: SourceBytes | None = None
+        self._answers: dict[Maker, bool] = {}
+
+    @property
+    def bytes_read(self) -> int:
+        """Of the source, for the record."""
+        return self._source.bytes_read if self._source else 0
+
+    def concerns(self, maker: Maker, entry: bytes = b"") -> bool:
+        """Tell whether the source is to be decoded once more.
+
+        Args:
+            maker: What the entry says of its making. Those of one making share an answer.
+            entry: The PNG; empty where it is not at hand.
+
+        Raises:
+            OSError: The source cannot be read.
+        """
+        if not is_outdated(maker):
+            return False
+        if maker not in self._answers:
+            if self._source is None:
+                head = os.pread(self._fd, HEAD_BYTES, 0)
+                self._source = SourceBytes(self._fd, self._size_bytes, head)
+            self._answers[maker] = _is_concerned(maker, Suspect(self._source, entry))
+        return self._answers[maker]
+
+
+def _is_concerned(maker: Maker, suspect: Suspect) -> bool:
+    try:
+        return any(
+            mend.concerns(suspect)
+            for mend in MENDS
+            if maker.revision < mend.revision and maker.mime in mend.mimes
+        )
+    except DamagedError:
+        return True  # whatever decoded it then did not go by the book
