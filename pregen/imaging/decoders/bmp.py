@@ -16,6 +16,11 @@ from pregen.imaging.faults import ENOUGH_ROWS, InvalidPicture, TruncatedPicture,
 from pregen.imaging.pixels.resample import averaged, image_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from numpy.typing import NDArray
+
     from pregen.imaging.pixels.resample import Pixels
 
 #: Offset of the pixels, size of the header, width, height, bits a pixel, compression; the masks.
@@ -31,21 +36,26 @@ _TYPES: Final = {16: "<u2", 32: "<u4"}
 _ROWS: Final = 64
 
 
-class _BitmapHeader(NamedTuple):
+class MaskedLayout(NamedTuple):
+    """Where samples lie in a file, and under which masks."""
+
     pixels_at: int
     width_px: int
     height_px: int
     bottom_up: bool
     bits: int
+    """Of a pixel: 16, 24 or 32."""
+    row_bytes: int
     masks: tuple[int, ...]
+    """Of red, green, blue, and maybe of the alpha; `is_usable`."""
 
 
 class MaskedBitmap(Opened):
-    """A BMP whose header has been read."""
+    """A picture of samples under bit masks, whose header has been read."""
 
     loader = "numpy"
 
-    def __init__(self, request: Request, header: _BitmapHeader) -> None:
+    def __init__(self, request: Request, header: MaskedLayout) -> None:
         self._request = request
         self._header = header
         self.width_px = header.width_px
@@ -54,7 +64,7 @@ class MaskedBitmap(Opened):
     def decode(self, box_px: int) -> Pixels:
         """See `base.Opened`."""
         header = self._header
-        row_bytes = (header.width_px * header.bits // 8 + 3) // 4 * 4
+        row_bytes = header.row_bytes
         self._request.reserve((row_bytes + header.width_px * 4) * header.height_px)
         data = self._request.source.first(header.pixels_at + row_bytes * header.height_px)
         there = min(header.height_px, max(0, len(data) - header.pixels_at) // row_bytes)
@@ -66,7 +76,7 @@ class MaskedBitmap(Opened):
         lines = lines.reshape(there, row_bytes)[:, : header.width_px * header.bits // 8]
         samples = np.zeros((header.height_px, header.width_px, len(header.masks)), np.uint8)
         for top in range(0, there, _ROWS):
-            values = np.ascontiguousarray(lines[top : top + _ROWS]).view(_TYPES[header.bits])
+            values = _values(lines[top : top + _ROWS], header.bits)
             for band, mask in enumerate(header.masks):
                 low = (mask & -mask).bit_length() - 1
                 most = mask >> low
@@ -91,7 +101,7 @@ def open_picture(request: Request) -> Opened:
         return MaskedBitmap(request, header)
 
 
-def _read(head: bytes) -> _BitmapHeader | None:
+def _read(head: bytes) -> MaskedLayout | None:
     """Read a header with masks; None for any other."""
     if len(head) < _MASKS_AT + _MASKS.size:
         return None
@@ -101,11 +111,25 @@ def _read(head: bytes) -> _BitmapHeader | None:
     masks = _MASKS.unpack_from(head, _MASKS_AT)
     alpha = size_bytes >= _WITH_ALPHA_BYTES or compression == 6  # noqa: PLR2004 - BI_ALPHABITFIELDS
     chosen = masks if alpha and masks[3] else masks[:3]
-    for mask in chosen:
-        most = mask >> max(0, (mask & -mask).bit_length() - 1)
-        # One run of bits, within a pixel.
-        if not mask or most & (most + 1) or mask >> bits:
-            return None
-    if width_px < 1 or not height_px:
+    if width_px < 1 or not height_px or not is_usable(chosen, bits):
         return None
-    return _BitmapHeader(pixels_at, width_px, abs(height_px), height_px > 0, bits, chosen)
+    row_bytes = (width_px * bits // 8 + 3) // 4 * 4
+    return MaskedLayout(pixels_at, width_px, abs(height_px), height_px > 0, bits, row_bytes, chosen)
+
+
+def is_usable(masks: Iterable[int], bits: int) -> bool:
+    """Tell whether each mask is one run of bits, within a pixel."""
+    for mask in masks:
+        most = mask >> max(0, (mask & -mask).bit_length() - 1)
+        if not mask or most & (most + 1) or mask >> bits:
+            return False
+    return True
+
+
+def _values(lines: NDArray[np.uint8], bits: int) -> NDArray[Any]:
+    """Return a number for each pixel of rows of bytes."""
+    if bits == 24:  # noqa: PLR2004 - numpy has no such numbers
+        lines = lines.reshape(len(lines), -1, 3)
+        lines = np.pad(lines, ((0, 0), (0, 0), (0, 1))).reshape(len(lines), -1)
+        bits = 32
+    return np.ascontiguousarray(lines).view(_TYPES[bits])

@@ -34,12 +34,15 @@ if TYPE_CHECKING:
 _FORMATS: Final = {
     "avif": "AVIF", "jp2": "JPEG2000", "j2k": "JPEG2000", "bmp": "BMP", "ico": "ICO", "cur": "ICO",
     "tga": "TGA", "pcx": "PCX", "ppm": "PPM", "qoi": "QOI", "tiff": "TIFF",
+    "dds": "DDS", "icns": "ICNS", "sgi": "SGI", "sun": "SUN", "xbm": "XBM", "fli": "FLI",
 }  # fmt: skip
 #: Modes that numpy and libvips understand as they are -> libvips' interpretation.
 _MODES: Final = {
     "L": "b-w", "LA": "b-w", "RGB": "srgb", "RGBA": "srgb", "CMYK": "cmyk",
     "I;16": "grey16", "I;16L": "grey16", "I;16B": "grey16",
 }  # fmt: skip
+
+_ANIMATED: Final = frozenset({"avif", "fli"})
 
 _ICON: Final = b"\x00\x00\x01\x00"
 #: JPEG 2000: a codestream's first two markers, and that of its number of resolutions.
@@ -59,7 +62,7 @@ class PillowPicture(Opened):
         self._request = request
         self._image = self._open()
         self.width_px, self.height_px = self._image.size
-        frames = getattr(self._image, "n_frames", 1) if request.format.name == "avif" else 1
+        frames = getattr(self._image, "n_frames", 1) if request.format.name in _ANIMATED else 1
         self.frames = frames if frames > 1 else 0
         self.orientation = _orientation(self._image)
 
@@ -137,8 +140,12 @@ class PillowPicture(Opened):
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
         # Pillow leaves the rows it never got at zero.
-        rows = np.asarray(self._image).reshape(self.height_px, -1).any(axis=1)
-        share = float(rows.mean())
+        samples = np.asarray(self._image).reshape(self.height_px, self.width_px, -1)
+        if self._request.format.name == "sgi":
+            # One colour after the other: all rows of red tell nothing of blue.
+            share = float(samples.any(axis=1).mean(axis=0).min())
+        else:
+            share = float(samples.any(axis=(1, 2)).mean())
         if share < ENOUGH_ROWS:
             raise TruncatedPicture(
                 f"the file ends early: {share:.0%} of the rows are there"
