@@ -133,7 +133,7 @@ def _fault_of(error: DamagedError) -> Fault:
         return Unsupported(str(error))
     if isinstance(error, EndsEarlyError):
         return TruncatedPicture()
-    return InvalidPicture(f"its ZIP container is damaged: {error}")
+    return InvalidPicture(f"its contents are damaged: {error}")
 
 
 def _named(*wanted: _Candidate) -> Callable[[_Archive], Iterator[_Candidate]]:

@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from pregen.imaging.containers import heif
 from pregen.imaging.decoders.base import Opened, Request
@@ -202,6 +202,9 @@ def _to_vips(image: Image.Image) -> pyvips.Image:
     if image.format == "AVIF" and profile[16:20] == b"GRAY":
         # Pillow makes three equal channels of grey, which its profile does not fit.
         image = image.convert("LA" if image.mode == "RGBA" else "L")
+    if image.format == "XBM":
+        # A bit is ink (X11's Xlib, C library, 16.9); Pillow takes it for light.
+        image = ImageOps.invert(image.convert("L"))
     if image.mode == "I":
         # Pillow's 32-bit mode holds 16-bit samples of PNM and JPEG 2000.
         pixels = np.asarray(image).clip(0, 65535).astype(np.uint16)

@@ -113,7 +113,7 @@ def _exchanged() -> Iterator[Cell]:
     by = "imagemagick"
     for extension, mode in {
         "sgi": "grey rgb rgba", "ras": "rgb", "pam": "grey rgb rgba", "fits": "grey",
-        "xpm": "palette rgb",
+        "xpm": "palette",
     }.items():  # fmt: skip
         write = made_by.magick(extension)
         yield from many(extension, mode, "8", write, by, needs=_NEEDS)

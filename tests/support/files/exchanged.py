@@ -24,8 +24,9 @@ _KEYS = "".join(chr(code) for code in range(35, 92))
 
 def every(picture: Image.Image) -> Iterator[bytes]:
     """Yield a picture in each of them."""
-    for pixel_format in ("DXT1", "DXT5", "BC5"):
+    for pixel_format in ("DXT1", "DXT5"):
         yield encode(picture.convert("RGBA"), "DDS", pixel_format=pixel_format)
+    yield encode(picture, "DDS", pixel_format="BC5")
     yield encode(picture, "DDS")
     yield encode(picture, "SGI")
     yield encode(picture.convert("1"), "XBM")
