@@ -128,7 +128,7 @@ TABLE: dict[str, tuple[bytes, str]] = {
 _RENAMED = {"video/x-msvideo": "video/vnd.avi", "application/octet-stream": "image/qoi"}
 
 #: Not in the databases of 2022.
-_NEW = {"a.hdr", "a.pfm"}
+_NEW = {"a.hdr", "a.pam", "a.pfm"}
 
 
 @pytest.mark.parametrize("name", TABLE)
