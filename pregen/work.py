@@ -60,6 +60,9 @@ _PICTURE_NAMES = (
 _READ_IN_PART = (
     b".heic", b".heif", b".hif", b".mp4", b".mov", b".m4v", b".3gp", b".mts", b".m2ts", b".avi",
     b".mkv", b".webm", b".mpg", b".wmv", b".pdf", b".jxl", *_RAW_NAMES,
+    b".mp3", b".m4a", b".m4b", b".flac", b".ogg", b".oga", b".opus", b".wma", b".mka",
+    b".docx", b".xlsx", b".pptx", b".odt", b".ods", b".odp", b".odg", b".epub", b".cbz", b".kra",
+    b".ora", b".3mf", b".gcode", b".blend",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import features
 
+from pregen import __version__
 from pregen.imaging import sniff
 from pregen.imaging.decoders import openjpeg
 from pregen.imaging.faults import NeedsExtra
@@ -29,6 +30,11 @@ _DISTRIBUTIONS = {
     "bmp": "numpy",
     "netpbm": "numpy",
     "pcx": "numpy",
+    "radiance": "numpy",
+    "fits": "numpy",
+    "xpm": "numpy",
+    "blend": "numpy",
+    "dds": "pillow",
     "psd": "numpy",
     "heic": "pillow-heif",
     "raw": "rawpy",
@@ -36,6 +42,8 @@ _DISTRIBUTIONS = {
     "pdf": "pypdfium2",
     "jxl": "pylibjxl",
 }
+#: Decoders that hand a stored picture to the others.
+_FINDERS = frozenset({"archive", "stored"})
 #: What a build of Pillow or libvips may lack, by format.
 _OF_PILLOW = {"avif": "avif"}
 _OF_VIPS = {"png": "png", "gif": "gif", "webp": "webp", "tiff": "tiff", "svg": "svg"}
@@ -89,6 +97,8 @@ def _library(decoder: str) -> tuple[str, str]:
     if decoder in _DISTRIBUTIONS:
         name = _DISTRIBUTIONS[decoder]
         return name, metadata.version(name)
+    if decoder in _FINDERS:
+        return "pregen", __version__
     return "libvips", ".".join(str(pyvips.version(part)) for part in range(3))
 
 

@@ -25,7 +25,8 @@ ENOUGH_ROWS = 0.75
 _OUT_OF_MEMORY = re.compile(r"out of memory|unable to allocate|cannot allocate", re.IGNORECASE)
 _NO_DECODER = re.compile(
     r"not configured|not supported|not been built in|not implemented"
-    r"|unsupported (?:bit|compression|colou?r|mode|bands|depth|BMP bitfields|JPEG data precision)",
+    r"|unsupported (?:bit|compression|colou?r|mode|bands|depth|BMP bitfields|JPEG data precision"
+    r"|SGI image mode)|unimplemented (?:DXGI|pixel) format|unknown pixel format",
     re.IGNORECASE,
 )
 _ENDS_EARLY = re.compile(

@@ -10,7 +10,8 @@ import re
 import zlib
 from typing import NamedTuple
 
-from pregen.imaging.containers import isobmff, tiff
+from pregen.imaging.containers import archives, gcode, isobmff, tiff
+from pregen.imaging.containers import zip as zip_file
 from pregen.imaging.formats import Format
 
 #: As much of the file as `sniff` wants to see: the IFDs of camera RAWs lie within it.
@@ -45,10 +46,22 @@ _NETPBM = {
     b"P5": Format("ppm", "image/x-portable-graymap", "netpbm"),
     b"P6": Format("ppm", "image/x-portable-pixmap", "netpbm"),
 }
+_PFM = Format("pfm", "image/x-pfm", "netpbm")
+_HDR = Format("hdr", "image/vnd.radiance", "radiance")
+_SGI = Format("sgi", "image/x-sgi", "pillow")
+_XBM = Format("xbm", "image/x-xbitmap", "pillow")
+_FLI = Format("fli", "video/x-flic", "pillow")
+_GCODE = Format("gcode", "text/x.gcode", "stored")
+_BLEND = Format("blend", "application/x-blender", "blend")
 
 
 def _video(mime: str) -> Format:
     return Format("video", mime, "video", "video")
+
+
+def _audio(mime: str) -> Format:
+    """Sound, of which a cover may be shown."""
+    return Format("audio", mime, "video", "video")
 
 
 #: Formats told by how the file begins.
@@ -78,13 +91,22 @@ _PREFIXES: tuple[tuple[bytes, Format], ...] = (
     (b"\x00\x00\x01\xb3", _video("video/mpeg")),
     (b"gimp xcf ", Format("xcf", "image/x-xcf")),
     (b"\x76\x2f\x31\x01", Format("exr", "image/x-exr")),
-    (b"#?RADIANCE", Format("hdr", "image/vnd.radiance")),
-    (b"SIMPLE  =", Format("fits", "image/fits")),
+    (b"#?RADIANCE\n", _HDR),
+    (b"#?RGBE\n", _HDR),
+    (b"SIMPLE  =", Format("fits", "image/fits", "fits")),
     (b"II\xbc\x01", Format("jxr", "image/jxr")),
     (b"AT&TFORM", Format("djvu", "image/vnd.djvu")),
-    (b"DDS ", Format("dds", "image/x-dds")),
-    (b"icns", Format("icns", "image/x-icns")),
-    (b"P7\n", Format("pam", "image/x-portable-anymap")),
+    (b"DDS ", Format("dds", "image/x-dds", "dds")),
+    (b"icns", Format("icns", "image/x-icns", "stored")),
+    (b"P7\n", Format("pam", "image/x-portable-anymap", "netpbm")),
+    (b"PF\n", _PFM),
+    (b"Pf\n", _PFM),
+    (b"\x59\xa6\x6a\x95", Format("sun", "image/x-sun-raster", "pillow")),
+    (b"/* XPM */", Format("xpm", "image/x-xpixmap", "xpm")),
+    (b"BLENDER", _BLEND),
+    (b"\x28\xb5\x2f\xfd", _BLEND),
+    (b"ID3", _audio("audio/mpeg")),
+    (b"fLaC", _audio("audio/flac")),
     (b"\xd7\xcd\xc6\x9a", Format("wmf", "image/wmf")),
 )
 
@@ -94,6 +116,9 @@ FORMATS: tuple[Format, ...] = (
     PSB, SVG, SVGZ, BMP, ICO, CUR, TGA, PCX, QOI, *_NETPBM.values(), PDF, *isobmff.VIDEOS,
     *map(_video, ("video/x-matroska", "video/webm", "video/vnd.avi", "video/mp2t",
                   "video/x-theora+ogg")),
+    _SGI, _XBM, _FLI, *archives.FORMATS, _GCODE, *isobmff.SOUNDS,
+    *map(_audio, ("audio/x-opus+ogg", "audio/x-vorbis+ogg", "audio/x-flac+ogg",
+                  "audio/x-speex+ogg")),
     *(found for _, found in _PREFIXES),
 )  # fmt: skip
 
@@ -105,10 +130,19 @@ _DIB_HEADER_BYTES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 _PCX_BITS = frozenset({1, 2, 4, 8})
 #: The first page of each stream of an Ogg stands at its beginning (RFC 3533, 4).
 _OGG_BYTES = 1024
+#: What the first packet of a stream of an Ogg begins with.
+_OGG_STREAMS: dict[bytes, Format] = {
+    b"OpusHead": _audio("audio/x-opus+ogg"),
+    b"\x01vorbis": _audio("audio/x-vorbis+ogg"),
+    b"\x7fFLAC": _audio("audio/x-flac+ogg"),
+    b"Speex   ": _audio("audio/x-speex+ogg"),
+}
 #: The header of a Matroska file names its document type (RFC 8794, 11.2).
 _EBML_BYTES = 64
 
 _SVG_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?svg[\s>]")
+#: The size of an X bitmap, which is the text of a C program.
+_XBM_START = re.compile(rb"\s*(?:/\*[^*]{0,200}\*/\s*)?#define[ \t]+\w{0,80}width[ \t]+\d")
 _MARKUP_START = re.compile(rb"\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<(?:[A-Za-z_][\w.-]*:)?svg[\s>])")
 
 
@@ -135,7 +169,7 @@ def sniff(head: bytes) -> Format | None:
     start = head[:4]
     if start in tiff.MAGICS:
         return tiff.raw_format(head) or TIFF
-    if start in {b"RIFF", b"\x1aE\xdf\xa3", b"OggS"}:
+    if start in {b"RIFF", b"\x1aE\xdf\xa3", b"OggS", zip_file.LOCAL_MAGIC}:
         return _container(head)
     if (iso := isobmff.sniff(head)) is not None:
         return iso
@@ -146,10 +180,15 @@ def sniff(head: bytes) -> Format | None:
 
 def _container(head: bytes) -> Format | None:
     """Boxes for anything: RIFF holds WebP and AVI, and much that is no picture (WAV)."""
+    if head.startswith(zip_file.LOCAL_MAGIC):
+        return archives.sniff(head)
     if head[:4] == b"RIFF":
         return {b"WEBP": WEBP, b"AVI ": _video("video/vnd.avi")}.get(head[8:12])
     if head[:4] == b"OggS":
-        return _video("video/x-theora+ogg") if b"\x80theora" in head[:_OGG_BYTES] else None
+        pages = head[:_OGG_BYTES]
+        if b"\x80theora" in pages:
+            return _video("video/x-theora+ogg")
+        return next((found for begin, found in _OGG_STREAMS.items() if begin in pages), None)
     webm = b"\x42\x82\x84webm" in head[:_EBML_BYTES]
     return _video("video/webm" if webm else "video/x-matroska")
 
@@ -171,6 +210,10 @@ def _bitmap(head: bytes) -> Format | None:
         return ICO if head[2] == 1 else CUR
     if _is_pcx(head):
         return PCX
+    if _is_sgi(head):
+        return _SGI
+    if head[4:6] in {b"\x11\xaf", b"\x12\xaf"} and head[12:14] == b"\x08\x00":
+        return _FLI
     return TGA if _is_tga(head) else None
 
 
@@ -188,6 +231,18 @@ def _is_pcx(head: bytes) -> bool:
         and head[65:66] in {b"\x01", b"\x02", b"\x03", b"\x04"}
         and sizes[0] <= sizes[2] > 0
         and sizes[1] <= sizes[3] > 0
+    )
+
+
+def _is_sgi(head: bytes) -> bool:
+    """A magic of two bytes; compression, bytes a sample and dimensions must be among the few."""
+    return (
+        head[:2] == b"\x01\xda"
+        and len(head) > 12  # noqa: PLR2004 - up to the count of channels
+        and head[2] in {0, 1}
+        and head[3] in {1, 2}
+        and head[4] == 0
+        and head[5] in {1, 2, 3}
     )
 
 
@@ -221,14 +276,20 @@ def _transport_stream(head: bytes) -> Format | None:
 
 
 def _markup(head: bytes) -> Format | None:
-    """SVG, plain or gzipped: markup whose root element is svg."""
+    """SVG, plain or gzipped (markup whose root element is svg), and other text with pictures."""
     if head[:3] == b"\x1f\x8b\x08":
         try:
             text = zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
         except zlib.error:
             return None
+        if text.startswith(b"BLENDER"):
+            return _BLEND
         return SVGZ if _is_svg(text) else None
-    return SVG if _is_svg(head) else None
+    if _is_svg(head):
+        return SVG
+    if gcode.is_illustrated(head):
+        return _GCODE
+    return _XBM if _XBM_START.match(head) and b"_bits[]" in head else None
 
 
 def _is_svg(text: bytes) -> bool:

@@ -196,7 +196,7 @@ def _thumbnails(opening: _Opening, flavors: Collection[Flavor], max_pixels: int)
         width_px = height_px = 0
     return Thumbnails(
         pictures=pictures,
-        mime=request.format.mime,
+        mime=opened.mime or request.format.mime,
         loader=opened.loader,
         width_px=height_px if turned else width_px,
         height_px=width_px if turned else height_px,

@@ -156,14 +156,15 @@ _CACHES: Final = re.compile(
 )
 
 #: Endings, lower-cased, of files that no decoder of pregen or of its extras could ever read.
-#: Left out on purpose, as they also end the names of pictures, previews or clips: .thm .ts .mts
+#: Left out on purpose, as they also end the names of pictures, previews or clips, or of documents
+#: and sound that may hold a picture: .docx .odt .epub .mp3 .flac; .thm .ts .mts
 #: .m2t .dat .bin .img .raw .tmp .part .bak .old .orig .pdf .ai .eps .svgz, and everything unknown.
 NOT_PICTURES: Final = frozenset(
     b"." + word
     for line in (
         # text, documents, mail
-        b"txt text md rst rtf log nfo tex bib csv tsv doc docx docm dot odt ott xls xlsx xlsm ods",
-        b"ppt pptx pps odp epub mobi azw3 djvu chm eml mbox msg vcf ics srt sub ass vtt",
+        b"txt text md rst rtf log nfo tex bib csv tsv doc dot xls ppt pps mobi azw3 djvu chm eml",
+        b"mbox msg vcf ics srt sub ass vtt",
         # settings, data, web pages
         b"json jsonl geojson xml xsl xsd yaml yml toml ini cfg conf properties plist sql sqlite",
         b"sqlite3 sqlite3-wal sqlite3-shm sqlite-journal db db-wal db-shm mdb parquet npy npz",
@@ -175,8 +176,8 @@ NOT_PICTURES: Final = frozenset(
         b"py pyc pyo pyi ipynb js mjs cjs jsx tsx map c cc cpp cxx h hh hpp hxx java class jar kt",
         b"go rs rb pl pm php lua sh bash zsh fish ps1 bat cmd vbs cs swift scala r jl asm s o a so",
         b"dll exe msi sys lib ko wasm deb rpm apk ipa appimage flatpak snap",
-        # sound
-        b"mp3 flac ogg oga opus wav wave aif aiff aifc m4a m4b aac ac3 dts wma mid midi amr ape wv",
+        # sound of which no cover is read
+        b"wav wave aif aiff aifc aac ac3 dts mid midi amr ape wv",
         b"m3u m3u8 pls cue",
         # archives, disk images, keys, checksums
         b"zip 7z rar tar gz tgz bz2 tbz2 xz txz zst lz4 lzma cab iso dmg vhd vhdx vmdk vdi qcow2",

@@ -17,7 +17,7 @@ from pregen.engines.local.engine import LocalEngine
 from pregen.imaging import decoders, sniff
 from pregen.model import Action, Flavor, Job, Kind, Step
 from tests.support.faults.harmful_decoders import make_sabotaged
-from tests.support.files import films, heifs, pdfs, pictures, raws
+from tests.support.files import exchanged, films, heifs, pdfs, pictures, raws, stored
 from tests.support.files.photo import photo
 from tests.support.running.worker_processes import workers_left
 
@@ -53,6 +53,13 @@ def _samples() -> dict[str, bytes]:
         "video": films.film([photo(320, 240, seed) for seed in range(3)]),
         "heic": heifs.heic(picture),
         "raw": raws.dng(size=(1200, 800)),
+        "archive": stored.document(("Thumbnails/thumbnail.png", pictures.encode(picture, "PNG"))),
+        "stored": stored.gcode((300, 200, pictures.encode(picture, "PNG"))),
+        "blend": stored.blend(picture),
+        "dds": pictures.encode(picture, "DDS"),
+        "fits": exchanged.fits(picture),
+        "radiance": exchanged.radiance(picture),
+        "xpm": exchanged.xpm(picture),
         "jxl": bytes(pylibjxl.encode(photo(300, 200))),
     }
 

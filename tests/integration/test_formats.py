@@ -9,9 +9,9 @@ import pytest
 
 from pregen.imaging import sniff
 from tests.support.faults.missing_extras import without
-from tests.support.files import broken, films, foreign_entries, pdfs
+from tests.support.files import broken, films, foreign_entries, pdfs, stored
 from tests.support.files.photo import photo
-from tests.support.files.pictures import animation, put
+from tests.support.files.pictures import animation, encode, image, jpeg, put
 from tests.support.judges import png_walk
 from tests.support.running.program import run_pregen
 
@@ -97,3 +97,34 @@ def test_entries_tell_pages_and_length(folder: Path, tmp_path: Path) -> None:
     assert film.text("Thumb::Movie::Length") == "1"
     assert film.original_size == (320, 180)
     assert foreign_entries.read(cache, "large", moving).text("X-Pregen::Frames") == "3"
+
+
+def test_documents_and_songs_without_a_picture_are_no_failures_and_asked_once(
+    tmp_path: Path,
+) -> None:
+    cover, thumbnail = jpeg(300, 200), encode(image(200, 256), "PNG")
+    home = tmp_path / "home"
+    files = {
+        "letter.odt": stored.document(("Thumbnails/thumbnail.png", thumbnail)),
+        "song.mp3": stored.song("mp3", "libmp3lame", cover),
+        "book.epub": stored.book(cover),
+        "scene.blend": stored.blend(image(128, 128), packed="zstd"),
+        "plain.odt": stored.document(),
+        "plain.docx": stored.package(None),
+        "plain.mp3": stored.song("mp3", "libmp3lame"),
+        "plain.blend": stored.blend(None, packed="gzip"),
+    }
+    for name, data in files.items():
+        put(home / name, data)
+    cache = tmp_path / "cache"
+    done = run_pregen("run", "--json", "-v", home, cache=cache)
+    assert done.code == 0
+    plain = {name for name in files if name.startswith("plain.")}
+    assert done.kinds() == {name: "not-a-picture" if name in plain else "made" for name in files}
+    entry = foreign_entries.read(cache, "large", home / "letter.odt")
+    assert entry.image.size == (200, 256)
+    assert entry.text("Thumb::Mimetype") == "application/vnd.oasis.opendocument.text"
+    assert "Thumb::Image::Width" not in [text.key for text in png_walk.texts(entry.data)]
+    assert not list((cache / "thumbnails").glob("fail/*/*.png"))
+    again = run_pregen("run", "--json", "-v", home, cache=cache)
+    assert (again.code, again.summary["jobs"]) == (0, 0)

@@ -47,6 +47,21 @@ _REFUSED = {
     "frames.mov": "invalid",
     "zip.jpg": "invalid",
     "gzip.svgz": "not-a-picture",
+    "colours.xpm": "truncated",
+    "axes.fits": "too-large",
+    "runs.hdr": "truncated",
+    "header.pfm": "too-large",
+    "header.pam": "too-large",
+    "flat.odt": "not-a-picture",
+    "lie.odt": "invalid",
+    "overlap.cbz": "invalid",
+    "crowd.odt": "unsupported",
+    "lie64.odt": "invalid",
+    "quine.ora": "unsupported",
+    "cover.epub": "too-large",
+    "entities.epub": "invalid",
+    "blanks.epub": "unsupported",
+    "deep.epub": "invalid",
 }
 #: These are drawn (nothing in them is forbidden) or come to an end by a limit.
 _ANY = frozenset({"made", "small", "invalid", "truncated", "crashed", "timed-out", "out-of-memory"})

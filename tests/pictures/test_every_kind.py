@@ -31,17 +31,8 @@ pytestmark = pytest.mark.timeout(600)
 #: Cells by patterns of their names, and the defect, by its number in the issue where it has one: an
 #: entry is stored that shows something else.
 KNOWN_WRONG: dict[str, str] = {}
-_BUILD = "H build 6: a format that is not read yet"
 #: Likewise: no entry is stored of what others show.
-KNOWN_REFUSED: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            "dds-*", "fits-*", "hdr-*", "icns-*", "pam-*", "pfm-*", "ras-*", "sgi-*",
-            "xbm-*", "xpm-*",
-        ),
-        _BUILD,
-    ),
-}  # fmt: skip
+KNOWN_REFUSED: dict[str, str] = {}
 
 _CELLS = table.cells()
 #: Formats of the product that the issue asks for; others have a few cells each.

@@ -13,11 +13,13 @@ PICTURES = (
     "jpg jpeg jpe jfif jif mpo thm png apng webp tif tiff gif svg svgz avif jp2 j2k jpf jpx jpm"
     " bmp dib ico cur tga icb vda vst pcx ppm pgm pbm pnm pfm psd heic heif hif heics jxl pdf ai"
     " dng nef nrw cr2 cr3 crw arw srf sr2 orf raf rw2 rwl raw pef ptx srw x3f 3fr fff iiq mef mos"
+    " dds icns sgi rgb bw ras sun xbm xpm fits fit pam fli flc hdr odt ods odp odg ott kra ora epub"
+    " cbz docx docm xlsx pptx 3mf gcode blend mp3 flac ogg oga opus m4a m4b wma mka"
     " erf kdc dcr mrw gpr mp4 m4v mov avi mkv webm 3gp mts m2ts ts mpg mpeg wmv flv lrv insv"
 )
 
 
-@pytest.mark.parametrize("name", [b"a.txt", b"IMG_1.JPG.XMP", b".py", b"a b.Mp3", b"x.tar.gz"])
+@pytest.mark.parametrize("name", [b"a.txt", b"IMG_1.JPG.XMP", b".py", b"a b.Wav", b"x.tar.gz"])
 def test_what_cannot_be_a_picture_is_passed_over(name: bytes) -> None:
     assert cannot_be_picture(name)
 

@@ -114,6 +114,10 @@ _AVIF = frozenset({b"avif", b"avis"})
 _HEVC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _IMAGE = frozenset({b"mif1", b"mif2", b"msf1", b"miaf", b"jpeg", b"j2ki"})
 _AUDIO = frozenset({b"M4A ", b"M4B ", b"M4P "})
+#: Sound, of which a cover may be shown.
+SOUND = Format("audio", "audio/mp4", "video", "video")
+AUDIOBOOK = Format("audio", "audio/x-m4b", "video", "video")
+SOUNDS = (SOUND, AUDIOBOOK)
 #: What old QuickTime files begin with instead of `ftyp`.
 _QUICKTIME_BOXES = frozenset({b"moov", b"mdat", b"wide", b"pnot"})
 QUICKTIME = Format("video", "video/quicktime", "video", "video")
@@ -155,7 +159,7 @@ def _by_brands(major: bytes, brands: list[bytes]) -> Format | None:
     if major == b"crx ":
         return CR3
     if major in _AUDIO:
-        return None
+        return AUDIOBOOK if major == b"M4B " else SOUND
     if major in _HEVC or (major in _IMAGE and not _AVIF.intersection(brands)):
         return HEIC
     if _AVIF.intersection(brands):

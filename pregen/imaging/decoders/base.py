@@ -74,6 +74,8 @@ class Opened(ABC):
     unsized: bool = False
     """It has no pixels of its own: `width_px` and `height_px` are its proportions in large numbers,
     and its entries tell no size."""
+    mime: str = ""
+    """What a container turned out to be; empty for what its first bytes said."""
     always: bool = False
     """It needs an entry however small it is: no desktop shows it as it is, like a picture."""
 

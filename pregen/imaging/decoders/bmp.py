@@ -137,7 +137,7 @@ class Bitmap(Opened):
         header = self._header
         if header.masks:
             values = np.ascontiguousarray(lines).view(_TYPES[header.bits])
-            return np.stack([_under(values, mask) for mask in header.masks], axis=-1)
+            return np.stack([under_mask(values, mask) for mask in header.masks], axis=-1)
         if header.bits == _RGB_BITS:
             return lines.reshape(len(lines), header.width_px, 3)[..., ::-1]
         each = 8 // header.bits
@@ -273,14 +273,18 @@ def _masks(
     behind_bytes = max(0, _MASKS_AT + count * 4 - size_bytes)
     if not any(masks[:3]):
         return _USUAL_MASKS[bits], behind_bytes
-    for mask in masks:
-        most = mask >> max(0, (mask & -mask).bit_length() - 1)
-        if most & (most + 1) or mask >> bits:
-            raise Unsupported("BMP with masks of bits that do not lie together is not read")
+    if not all(is_run_of_bits(mask, bits) for mask in masks):
+        raise Unsupported("BMP with masks of bits that do not lie together is not read")
     return masks, behind_bytes
 
 
-def _under(values: NDArray[Any], mask: int) -> NDArray[np.uint8]:
+def is_run_of_bits(mask: int, bits: int) -> bool:
+    """Tell whether a mask is one run of bits, or none, within a pixel of `bits`."""
+    most = mask >> max(0, (mask & -mask).bit_length() - 1)
+    return not (most & (most + 1) or mask >> bits)
+
+
+def under_mask(values: NDArray[Any], mask: int) -> NDArray[np.uint8]:
     """Return the bits of a mask stretched to 8."""
     if not mask:
         return np.zeros(values.shape, np.uint8)

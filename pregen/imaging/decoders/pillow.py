@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from pregen.imaging.containers import heif
 from pregen.imaging.decoders.base import Opened, Request
@@ -35,12 +35,15 @@ if TYPE_CHECKING:
 _FORMATS: Final = {
     "avif": "AVIF", "bmp": "BMP", "ico": "ICO", "cur": "ICO",
     "tga": "TGA", "pcx": "PCX", "ppm": "PPM", "qoi": "QOI", "tiff": "TIFF",
+    "dds": "DDS", "icns": "ICNS", "sgi": "SGI", "sun": "SUN", "xbm": "XBM", "fli": "FLI",
 }  # fmt: skip
 #: Modes that numpy and libvips understand as they are -> libvips' interpretation.
 _MODES: Final = {
     "L": "b-w", "LA": "b-w", "RGB": "srgb", "RGBA": "srgb", "CMYK": "cmyk",
     "I;16": "grey16", "I;16L": "grey16", "I;16B": "grey16",
 }  # fmt: skip
+
+_ANIMATED: Final = frozenset({"avif", "fli"})
 
 _ICON: Final = b"\x00\x00\x01\x00"
 
@@ -57,7 +60,7 @@ class PillowPicture(Opened):
         self._request = request
         self._image = self._open()
         self.width_px, self.height_px = self._image.size
-        frames = getattr(self._image, "n_frames", 1) if request.format.name == "avif" else 1
+        frames = getattr(self._image, "n_frames", 1) if request.format.name in _ANIMATED else 1
         self.frames = frames if frames > 1 else 0
         self.orientation = _orientation(self._image)
 
@@ -129,8 +132,12 @@ class PillowPicture(Opened):
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
         # Pillow leaves the rows it never got at zero.
-        rows = np.asarray(self._image).reshape(self.height_px, -1).any(axis=1)
-        share = float(rows.mean())
+        samples = np.asarray(self._image).reshape(self.height_px, self.width_px, -1)
+        if self._request.format.name == "sgi":
+            # One colour after the other: all rows of red tell nothing of blue.
+            share = float(samples.any(axis=1).mean(axis=0).min())
+        else:
+            share = float(samples.any(axis=(1, 2)).mean())
         if share < ENOUGH_ROWS:
             raise TruncatedPicture(
                 f"the file ends early: {share:.0%} of the rows are there"
@@ -171,6 +178,9 @@ def _to_vips(image: Image.Image) -> pyvips.Image:
     if image.format == "AVIF" and profile[16:20] == b"GRAY":
         # Pillow makes three equal channels of grey, which its profile does not fit.
         image = image.convert("LA" if image.mode == "RGBA" else "L")
+    if image.format == "XBM":
+        # A bit is ink (X11's Xlib, C library, 16.9); Pillow takes it for light.
+        image = ImageOps.invert(image.convert("L"))
     if image.mode == "I":
         # Pillow's 32-bit mode holds 16-bit samples of PNM.
         pixels = np.asarray(image).clip(0, 65535).astype(np.uint16)

@@ -1,7 +1,7 @@
 """Video through FFmpeg (PyAV): one telling keyframe, upright, in its true shape and colours.
 
 Keyframes are tried at a tenth of the length and further on, until one is neither black nor flat.
-Only what they need is read. A film without pictures is sound, and no picture.
+Only what they need is read. Sound is shown by its cover; without one it is no picture.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from pregen.imaging.containers import isobmff
+from pregen.imaging.decoders import embedded
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import InvalidPicture, NotPicture, TruncatedPicture, Unsupported
 from pregen.imaging.pixels import colour
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from pregen.imaging.pixels.resample import Rgba
+    from pregen.imaging.source_bytes import SourceStream
 
     _Skip = Literal["NONKEY", "NONREF", "DEFAULT"]
 
@@ -49,6 +51,20 @@ _NO_DECODER: Final = (
     av.error.NotImplementedError,
 )
 _COVER: Final = Disposition.attached_pic
+#: How FFmpeg tells the kind of a cover (ID3v2.4, 4.14).
+_FRONT: Final = "front"
+_MOST_COVERS: Final = 4
+#: FFmpeg gives covers before anything else.
+_MOST_SEARCHED: Final = 16
+#: Of containers for films that hold none, as shared-mime-info names them.
+_SOUND: Final = {
+    "video/mp4": "audio/mp4", "video/x-ms-wmv": "audio/x-ms-wma",
+    "video/x-matroska": "audio/x-matroska", "video/webm": "audio/webm",
+    "video/3gpp": "audio/3gpp", "video/3gpp2": "audio/3gpp2",
+}  # fmt: skip
+#: What begins with an ID3 tag is told by what is behind it.
+_OF_ID3: Final = "audio/mpeg"
+_AFTER_ID3: Final = {"flac": "audio/flac", "aac": "audio/aac", "tta": "audio/x-tta"}
 #: Anamorphic video has pixels of 1.8 to 1 at most; more is damage.
 _MAX_PIXEL_ASPECT: Final = 8
 #: Where to look, as shares of the length. The very first picture is often black.
@@ -98,14 +114,17 @@ class Film(Opened):
     loader = "ffmpeg"
     always = True
 
-    def __init__(self, request: Request) -> None:
+    def __init__(
+        self,
+        request: Request,
+        file: SourceStream,
+        container: InputContainer,
+        films: list[VideoStream],
+    ) -> None:
         self._request = request
-        self._file = request.source.as_file()
-        try:
-            self._container = av.open(self._file, "r", metadata_errors="ignore")
-        except _ERRORS as error:
-            raise self._fault_of(error) from error
-        self._stream = _pictures_of(self._container)
+        self._file = file
+        self._container = container
+        self._stream = _known(films)
         self._stream.codec_context.thread_count = 1
         self.width_px, self.height_px = _shape(self._stream)
         if min(self.width_px, self.height_px) < 1:
@@ -210,36 +229,73 @@ class Film(Opened):
         return found
 
     def _fault_of(self, error: Exception | None) -> Exception:
-        """What an error of FFmpeg's stands for; None: nothing came out, and no error either."""
-        if self._file.error is not None:
-            return self._file.error
-        if isinstance(error, MemoryError):
-            return MemoryError(str(error))
-        if isinstance(error, _NO_DECODER):
-            return Unsupported(f"FFmpeg cannot decode this variant ({error.strerror})")
-        if self._file.exhausted:
-            return InvalidPicture(f"no picture was found in {MAX_FILE_BYTES >> 20} MiB")
-        size_bytes = self._request.source.size_bytes
-        declared = isobmff.declared_bytes(self._file.read_at, size_bytes)
-        if declared > size_bytes:
-            return TruncatedPicture(
-                "the file ends before its film does: "
-                f"{size_bytes / declared:.0%} of its bytes are there"
-            )
-        why = getattr(error, "strerror", None) or str(error or "no picture can be decoded")
-        return InvalidPicture(f"FFmpeg cannot read it ({why})")
+        return _fault_of(error, self._file, self._request.source.size_bytes)
 
 
-def open_picture(request: Request) -> Film:
-    """Read the header. Raises Fault when FFmpeg refuses it, or when there are no pictures."""
-    return Film(request)
+def open_picture(request: Request) -> Opened:
+    """Read the header, of a film or of the cover of sound.
+
+    Raises:
+        NotPicture: there are no pictures.
+        Fault: FFmpeg refuses it.
+    """
+    file = request.source.as_file()
+    try:
+        container = av.open(file, "r", metadata_errors="ignore")
+        streams = container.streams.video
+        films = [one for one in streams if not one.disposition & _COVER]
+        if films:
+            return Film(request, file, container, films)
+        mime = _sound_mime(request.format.mime, container.format.name)
+        cover = _cover(container, [one for one in streams if one.disposition & _COVER])
+    except _ERRORS as error:
+        raise _fault_of(error, file, request.source.size_bytes) from error
+    if file.error is not None:
+        raise file.error
+    if not cover:
+        raise NotPicture("it contains sound but no pictures", mime)
+    return embedded.open_stored(request, embedded.Stored(cover, mime=mime))
 
 
-def _pictures_of(container: InputContainer) -> VideoStream:
-    """Return the stream to show. A cover is no film."""
-    films = [one for one in container.streams.video if not one.disposition & _COVER]
-    if not films:
-        raise NotPicture("it contains sound but no pictures")
+def _fault_of(error: Exception | None, file: SourceStream, size_bytes: int) -> Exception:
+    """What an error of FFmpeg's stands for; None: nothing came out, and no error either."""
+    if file.error is not None:
+        return file.error
+    if isinstance(error, MemoryError):
+        return MemoryError(str(error))
+    if isinstance(error, _NO_DECODER):
+        return Unsupported(f"FFmpeg cannot decode this variant ({error.strerror})")
+    if file.exhausted:
+        return InvalidPicture(f"no picture was found in {MAX_FILE_BYTES >> 20} MiB")
+    declared = isobmff.declared_bytes(file.read_at, size_bytes)
+    if declared > size_bytes:
+        return TruncatedPicture(
+            "the file ends before its film does: "
+            f"{size_bytes / declared:.0%} of its bytes are there"
+        )
+    why = getattr(error, "strerror", None) or str(error or "no picture can be decoded")
+    return InvalidPicture(f"FFmpeg cannot read it ({why})")
+
+
+def _cover(container: InputContainer, covers: list[VideoStream]) -> bytes:
+    """Return the picture of the front of a record, or else the first; empty where there is none."""
+    covers.sort(key=lambda one: _FRONT not in one.metadata.get("comment", "").lower())
+    for cover in covers[:_MOST_COVERS]:
+        for packet in islice(container.demux(cover), _MOST_SEARCHED):
+            if packet.size:
+                return bytes(packet)
+    return b""
+
+
+def _sound_mime(mime: str, container: str) -> str:
+    """Return what a file without a film is called, of which only the container was known."""
+    if mime == _OF_ID3:
+        return _AFTER_ID3.get(container, mime)
+    return _SOUND.get(mime, mime)
+
+
+def _known(films: list[VideoStream]) -> VideoStream:
+    """Return the first stream that FFmpeg knows how to decode."""
     # PyAV gives a stream whose codec FFmpeg does not know no context.
     known = [one for one in films if one.codec_context is not None]  # type: ignore[redundant-expr]  # PyAV's stubs promise one
     if not known:

@@ -74,6 +74,21 @@ def image_of(samples: NDArray[Any], interpretation: str) -> pyvips.Image:
     ).copy(interpretation=interpretation)
 
 
+def light_of(samples: NDArray[np.float32]) -> pyvips.Image:
+    """Return linear light as an image: rows x columns x 1 or 3, of which 1 is white.
+
+    What is brighter than white is white, what is no number black.
+    """
+    clean = np.clip(np.nan_to_num(samples, nan=0.0), 0.0, 1.0).astype(np.float32)
+    if clean.shape[2] == 1:
+        clean = np.repeat(clean, 3, axis=2)
+    rows, columns, bands = clean.shape
+    clean = np.ascontiguousarray(clean)
+    return pyvips.Image.new_from_memory(clean.data, columns, rows, bands, "float").copy(
+        interpretation="scrgb"
+    )
+
+
 def samples_of(pixels: Pixels | Plain) -> Samples:
     """Return decoded pixels as rows x columns x bands."""
     if isinstance(pixels, Plain):

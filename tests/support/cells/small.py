@@ -1,4 +1,4 @@
-"""Cells of the small old formats, and of some that pregen does not read yet."""
+"""Cells of the small old formats, textures and the pictures of scientists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEEDS = Capability.IMAGEMAGICK
 
 def cells() -> Iterator[Cell]:
     """Yield them all."""
-    return chain(_bmp_of_masks(), _bmp_of_rows(), _tga(), _others(), _not_read_yet())
+    return chain(_bmp_of_masks(), _bmp_of_rows(), _tga(), _others(), _exchanged())
 
 
 #: Bits of a channel, masks of red, green, blue and maybe alpha, bits of a pixel.
@@ -154,17 +154,24 @@ def _others() -> Iterator[Cell]:
     yield from many("ico", "rgb rgba", "8", icon, by, needs=_NEEDS, edges_px=(240, 180))
 
 
-def _not_read_yet() -> Iterator[Cell]:
+def _exchanged() -> Iterator[Cell]:
     by = "imagemagick"
     for extension, mode in {
-        "sgi": "rgb", "ras": "rgb", "pam": "rgb rgba", "fits": "grey", "xpm": "palette",
+        "sgi": "grey rgb rgba", "ras": "rgb", "pam": "grey rgb rgba", "fits": "grey",
+        "xpm": "palette",
     }.items():  # fmt: skip
         write = made_by.magick(extension)
         yield from many(extension, mode, "8", write, by, needs=_NEEDS)
+    runs = made_by.magick("sgi", "-compress", "RLE")
+    yield from many("sgi", "rgb", "8", runs, by, variant="rle", needs=_NEEDS)
+    yield from many("pam", "rgb rgba", "16", made_by.magick("pam"), by, needs=_NEEDS)
     rough = Bounds(10, 40, 10)
     yield from many("dds", "rgba", "8", made_by.magick("dds"), by, needs=_NEEDS, bounds=rough)
-    yield from many("pfm", "rgb", "8", made_by.magick("pfm"), by, needs=_NEEDS, bounds=rough)
-    yield from many("xbm", "bilevel", "1", made_by.magick("xbm"), by, needs=_NEEDS, bounds=EDGES)
+    plainly = made_by.magick("dds", "-define", "dds:compression=none")
+    yield from many("dds", "rgb rgba", "8", plainly, by, variant="masks", needs=_NEEDS)
+    # ImageMagick takes PFM for codes, where KDE and Photoshop take it for light.
     light = Bounds(3, 14)
+    yield from many("pfm", "grey rgb", "float", plain.pfm, "", profiles="linear", bounds=light)
+    yield from many("xbm", "bilevel", "1", made_by.magick("xbm"), by, needs=_NEEDS, bounds=EDGES)
     yield from many("hdr", "rgb", "float", made_by.radiance, by, profiles="linear", bounds=light)
     yield from many("icns", "rgba", "8", plain.icns, "gdk-pixbuf", edges_px=(256, 256))

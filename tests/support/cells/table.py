@@ -84,6 +84,8 @@ PLACES_LEFT_OUT = {
 #: Formats that no foreign program draws the same way.
 FORMATS_LEFT_OUT = {
     "SVG": "librsvg is on both sides: the desktops' reader and ours",
+    "documents, books, comics, sound, scenes": "tests/imaging/test_stored.py: a picture in them",
+    "FLI": "no program at hand writes it; tests/imaging/test_exchanged.py does",
     "PDF": "pdfium and poppler draw text differently; page and shape are tested in tests/imaging",
     "camera RAW": "developing differs by taste; previews are tested in tests/imaging/test_raw.py",
 }

@@ -22,6 +22,9 @@ _EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000
 #: Parts of a file that has none we know: as many as give each some weight.
 _BLIND_PARTS = 16
 _MAX_PARTS = 5000
+_ZIP_PART = re.compile(rb"PK(?:\x01\x02|\x03\x04|\x05\x06)")
+#: Where the length of each stands, by the first number of its signature.
+_ZIP_LENGTHS = {1: 20, 3: 18, 5: 12}
 _NUMBER = re.compile(rb"\d+")
 _TEXT_BYTES = 10_000
 
@@ -63,6 +66,8 @@ def parts(data: bytes) -> list[Part]:
                     box.begin + skip,
                     lambda at, inner=inner: Part(at, at + _number(inner, at, 4), at, 4),  # type: ignore[misc]  # a default binds the loop's value
                 )
+    elif data.startswith(b"PK\3\4"):
+        found = _members(data)
     else:
         found = []
     if found:
@@ -160,8 +165,8 @@ def _splice(data: bytes, other: bytes, chance: Random) -> bytes:
 
 
 def _digits(data: bytes, other: bytes, chance: Random) -> bytes:
-    """Another number in a text (SVG, PDF, the header of a PNM); elsewhere, bits."""
-    numbers = list(_NUMBER.finditer(data[:_TEXT_BYTES])) if data[:1] in b"<%P#" else []
+    """Another number in a text (SVG, PDF, XPM, FITS, the header of a PNM); elsewhere, bits."""
+    numbers = list(_NUMBER.finditer(data[:_TEXT_BYTES])) if data[:1] in b"<%P#/S;" else []
     if not numbers:
         return _flip_bits(data, other, chance)
     found = chance.choice(numbers)
@@ -198,6 +203,16 @@ def _walk(data: bytes, at: int, read: Callable[[int], Part]) -> list[Part]:
         found.append(part)
         at = part.end
     return found
+
+
+def _members(data: bytes) -> list[Part]:
+    """Members of a ZIP file, and what its directory says of each."""
+    begins = [found.start() for found in _ZIP_PART.finditer(data)]
+    ends = [*begins[1:], len(data)]
+    return [
+        Part(begin, end, begin + _ZIP_LENGTHS[data[begin + 2]], 4, big_endian=False)
+        for begin, end in zip(begins, ends, strict=True)
+    ]
 
 
 def _riff(data: bytes, at: int) -> Part:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tests.support.files import broken, films, pictures
+from tests.support.files import archive_bombs, broken, films, pictures
 from tests.support.files.films import Look
 from tests.support.files.photo import photo
 from tests.support.files.pictures import encode, image
@@ -318,6 +318,28 @@ def nested_gzips(levels: int = 4) -> bytes:
     return inner
 
 
+def xpm_colours() -> bytes:
+    """Return an XPM of a thousand million colours."""
+    return b'/* XPM */\n"200 200 999999999 2",\n' + b'"ab c red",\n' * 1000
+
+
+def fits_axes() -> bytes:
+    """Return a FITS of numbers of 64 bits, 10^12 of them."""
+    cards = (
+        b"SIMPLE  = T",
+        b"BITPIX  = -64",
+        b"NAXIS   = 2",
+        b"NAXIS1  = 999999",
+        b"NAXIS2  = 999999",
+    )
+    return b"".join(card.ljust(80) for card in (*cards, b"END")).ljust(2880) + bytes(2880)
+
+
+def radiance_runs() -> bytes:
+    """Return a Radiance picture of 480 Mpx, in which rows are short runs that never end."""
+    return b"#?RADIANCE\n\n-Y 20000 +X 24000\n" + (b"\2\2\x5d\xc0" + b"\x81\7" * 30) * 3000
+
+
 #: By the file's name.
 BOMBS: dict[str, Callable[[], bytes]] = {
     "header.tif": tiff_header,
@@ -351,6 +373,14 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "zip.jpg": nested_zips,
     "archive.zip": nested_zips,
     "gzip.svgz": nested_gzips,
+    "colours.xpm": xpm_colours,
+    "axes.fits": fits_axes,
+    "runs.hdr": radiance_runs,
+    "header.pfm": lambda: b"PF\n999999999 999999999\n-1.0\n" + bytes(100),
+    "header.pam": lambda: (
+        b"P7\nWIDTH 999999999\nHEIGHT 999999999\nDEPTH 4\nMAXVAL 65535\nENDHDR\n" + bytes(100)
+    ),
+    **archive_bombs.BOMBS,
 }
 #: Those that take a limit of time or memory to end.
 SLOW_BOMBS: dict[str, Callable[[], bytes]] = {"uses.svg": svg_uses, "forms.pdf": pdf_forms}

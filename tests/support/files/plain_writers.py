@@ -328,6 +328,14 @@ def icns(stored: Pair) -> bytes:
     )
 
 
+def pfm(stored: Pair) -> bytes:
+    """Return a PFM of linear light, its lowest row first (netpbm's pfm(5))."""
+    samples = np.asarray(stored.samples, "<f4")[::-1]
+    rows, columns, bands = samples.shape
+    head = f"P{'F' if bands > 1 else 'f'}\n{columns} {rows}\n-1.0\n".encode()
+    return head + samples.tobytes()
+
+
 # --- Photoshop
 
 _PSD_MODES = {"bilevel": 0, "grey": 1, "palette": 2, "rgb": 3, "cmyk": 4, "multi": 7, "lab": 9}

@@ -11,7 +11,16 @@ import pillow_heif
 import pylibjxl
 
 from pregen.imaging import sniff
-from tests.support.files import films, foreign_writers, pdfs, pictures, plain_writers, raws
+from tests.support.files import (
+    exchanged,
+    films,
+    foreign_writers,
+    pdfs,
+    pictures,
+    plain_writers,
+    raws,
+    stored,
+)
 from tests.support.files.films import Look
 from tests.support.files.pairs import pair
 from tests.support.files.photo import photo
@@ -86,6 +95,28 @@ def _made() -> Iterator[bytes]:
     for make in _EXTRAS:
         yield make(picture)
     yield from _raws()
+    yield from exchanged.every(picture)
+    yield from _holders(picture)
+
+
+def _holders(picture: Image.Image) -> Iterator[bytes]:
+    """Files that hold a picture."""
+    jpeg, png = encode(picture, "JPEG"), encode(picture, "PNG")
+    yield stored.document(("Thumbnails/thumbnail.png", png))
+    yield stored.painting("application/x-krita", ("mergedimage.png", png), ("preview.png", png))
+    yield stored.painting("image/openraster", ("mergedimage.png", png))
+    yield stored.book(jpeg)
+    yield stored.zipped(("p2.jpg", jpeg), ("p10.jpg", jpeg), ("ComicInfo.xml", "<ComicInfo/>"))
+    yield stored.package(jpeg)
+    yield stored.package(jpeg, folder="3D")
+    yield stored.gcode((16, 16, jpeg), (176, 130, png))
+    for packed in ("", "gzip", "zstd"):
+        yield stored.blend(picture, packed=packed)
+    yield stored.blend(picture, version="17-01v0500")
+    for container, codec in (("mp3", "libmp3lame"), ("flac", "flac"), ("mp4", "aac")):
+        song = stored.song(container, codec, jpeg)
+        yield song.replace(b"ftypisom", b"ftypM4A ", 1)
+    yield stored.song("opus", "libopus", jpeg)
 
 
 #: Most of what librsvg has code for.

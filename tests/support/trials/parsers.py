@@ -20,17 +20,21 @@ import pylibjxl
 import pregen
 from pregen.imaging import revisions, sniff
 from pregen.imaging.containers import (
+    gcode,
     gif,
     heif,
+    icns,
     isobmff,
     jp2,
     jpeg,
     jpeg_scans,
     jxl,
+    markup,
     png,
     tiff,
     tiff_layout,
 )
+from pregen.imaging.containers import zip as zip_file
 from pregen.imaging.decoders import bmp, pcx, pillow, tiff_damage
 from pregen.imaging.decoders import jpeg as jpeg_decoder
 from pregen.imaging.faults import Fault, fault_of_message
@@ -40,7 +44,7 @@ from pregen.imaging.revisions import Suspect
 from pregen.imaging.source_bytes import MAX_PIECE_BYTES, DamagedError, SourceBytes
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
-from tests.support.files import heifs, pictures, plain_writers, raws
+from tests.support.files import exchanged, heifs, pictures, plain_writers, raws, stored
 from tests.support.files.camera_jpegs import UNDEFINED, VGA, with_ifd1, with_mpf
 from tests.support.files.pairs import pair
 from tests.support.files.pictures import encode, image
@@ -180,13 +184,14 @@ def _inflated(data: bytes) -> None:
 class _WatchedBytes(SourceBytes):
     """Bytes of which only the head is known, and what is read of the rest is looked at."""
 
-    def __init__(self, data: bytes, head: bytes) -> None:
+    def __init__(self, data: bytes, head: bytes, most: int = 8192) -> None:
         super().__init__(-1, len(data), head)
         self._data = data
+        self._most = most
 
     def _pread(self, offset: int, count: int) -> bytes:
         assert 0 <= offset < len(self._data)
-        assert 0 < count <= 8192
+        assert 0 < count <= self._most
         return self._data[offset : offset + count]
 
 
@@ -294,7 +299,7 @@ def _jxl_header(data: bytes) -> None:
 
 
 def _netpbm(data: bytes) -> None:
-    if data[:2] in {b"P5", b"P6"}:
+    if data[:2] in {b"P5", b"P6", b"P7", b"PF", b"Pf"}:
         with contextlib.suppress(Fault, MemoryError):
             decoding.make(data, max_pixels=1 << 20)
 
@@ -313,6 +318,46 @@ def _psd(data: bytes) -> None:
     if data[:6] in {b"8BPS\0\1", b"8BPS\0\2"}:
         with contextlib.suppress(Fault, MemoryError):
             decoding.make(data, max_pixels=1 << 20)
+
+
+def _decoded(*magics: bytes) -> Callable[[bytes], None]:
+    """A format that is decoded by code of ours from its first byte to its last."""
+
+    def run(data: bytes) -> None:
+        if data.startswith(magics):
+            with contextlib.suppress(Fault, MemoryError):
+                decoding.make(data, max_pixels=1 << 20)
+
+    return run
+
+
+def _zip(data: bytes) -> None:
+    for first in zip_file.first_members(data):
+        assert len(first.name) + len(first.content) <= len(data)
+    for source in (SourceBytes.of(data), _WatchedBytes(data, data[:64], most=1 << 20)):
+        with contextlib.suppress(DamagedError):
+            found = zip_file.members(source)
+            assert len(found) <= len(data) // 46
+            for member in found[:20]:
+                with contextlib.suppress(DamagedError):
+                    assert len(zip_file.read(source, member, 10_000)) == member.size_bytes
+
+
+def _markup(data: bytes) -> None:
+    with contextlib.suppress(DamagedError):
+        assert len(markup.elements(data)) <= len(data) // 3
+
+
+def _gcode(data: bytes) -> None:
+    with contextlib.suppress(DamagedError):
+        found = gcode.largest(SourceBytes.of(data))
+        assert found is None or len(found) <= len(data)
+
+
+def _icns(data: bytes) -> None:
+    with contextlib.suppress(DamagedError):
+        found = icns.largest(SourceBytes.of(data))
+        assert found is None or found in data
 
 
 def _pngchunks(data: bytes) -> None:
@@ -491,7 +536,18 @@ def _pngs() -> list[bytes]:
 
 def _pnms() -> list[bytes]:
     deep = b"P5 # deep\n130 2 1000\n" + bytes(range(260)[:256]) * 2 + bytes(8)
-    return [b"P6\n130 2\n255\n" + bytes(780), deep, b"P5\n140 4 15 " + bytes(560), b"P6 0 1 255 "]
+    return [
+        b"P6\n130 2\n255\n" + bytes(780),
+        deep,
+        b"P5\n140 4 15 " + bytes(560),
+        b"P6 0 1 255 ",
+        *_maps(),
+    ]
+
+
+def _maps() -> list[bytes]:
+    picture = image(*_SMALL_PX).resize((140, 2))
+    return [exchanged.pam(picture), exchanged.pfm(picture), exchanged.pfm(picture, ">")]
 
 
 def _turned_pngs() -> list[bytes]:
@@ -616,6 +672,47 @@ def _old_sources() -> list[bytes]:
     return [gif, *_turned_pngs(), *_tiffs(), *_jpegs(), *_psds(), *_codestreams(), *_jxl_headers()]
 
 
+#: Just larger than what needs no entry, in one direction.
+_THIN_PX = (140, 3)
+
+
+def _zips() -> list[bytes]:
+    document = stored.document(("Thumbnails/thumbnail.png", b"picture" * 9))
+    return [document, stored.zipped(("a.jpg", b"x" * 99), ("b/", b""), stored=True), document[:-5]]
+
+
+def _markups() -> list[bytes]:
+    return [
+        b'<?xml version="1.0"?><a:b xmlns:a="x"><c d="e" a:f="g"/>text<h/></a:b>',
+        b'<!DOCTYPE a SYSTEM "a.dtd"><a b="c"><d/></a>',
+        b'<!DOCTYPE a [<!ATTLIST a b CDATA "c">]><a/>',
+    ]
+
+
+def _scenes() -> list[bytes]:
+    picture = image(*_SMALL_PX).resize(_THIN_PX)
+    versions = ("-v293", "_v279", "-V248", "17-01v0500")
+    whole = [stored.blend(picture, version=version)[:4000] for version in versions]
+    return [*whole, gzip.compress(whole[0], mtime=0)]
+
+
+def _exchanged(name: str) -> list[bytes]:
+    picture = image(*_SMALL_PX).resize(_THIN_PX)
+    if name == "dds":
+        return [encode(picture, "DDS"), encode(picture.convert("RGBA"), "DDS")]
+    if name == "fits":
+        grey = np.asarray(picture.convert("L"))
+        return [
+            exchanged.fits(grey),
+            exchanged.fits(grey.astype("f4"), more=("BSCALE  =  2.0 / x",)),
+            exchanged.fits(grey.astype("i2"), empty_first=True),
+        ]
+    if name == "radiance":
+        return [exchanged.radiance(picture)]
+    few = picture.quantize(5)
+    return [exchanged.xpm(few, {0: "None", 1: "gray50"}, characters) for characters in (1, 3)]
+
+
 PARSERS: dict[str, Parser] = {
     "jpeg-segments": Parser(_jpeg_segments, cache(_jpegs)),
     "jpeg-scans": Parser(_jpeg_scans, cache(_jpegs)),
@@ -647,6 +744,19 @@ PARSERS: dict[str, Parser] = {
     "jxl-header": Parser(_jxl_header, cache(_jxl_headers)),
     "netpbm": Parser(_netpbm, cache(_pnms)),
     "mends": Parser(_mends, cache(_old_sources)),
+    "zip": Parser(_zip, cache(_zips)),
+    "markup": Parser(_markup, cache(_markups)),
+    "gcode": Parser(
+        _gcode, cache(lambda: [stored.gcode((9, 9, b"abc"), (99, 99, b"d" * 99))[:700]])
+    ),
+    "icns": Parser(
+        _icns, cache(lambda: [encode(image(32, 32), "ICNS")[:3000], exchanged.old_icon()[:200]])
+    ),
+    "blend": Parser(_decoded(b"BLENDER", b"\x1f\x8b"), cache(_scenes)),
+    "dds": Parser(_decoded(b"DDS "), cache(lambda: _exchanged("dds"))),
+    "fits": Parser(_decoded(b"SIMPLE"), cache(lambda: _exchanged("fits"))),
+    "radiance": Parser(_decoded(b"#?R"), cache(lambda: _exchanged("radiance"))),
+    "xpm": Parser(_decoded(b"/* XPM */"), cache(lambda: _exchanged("xpm"))),
     "png-orientation": Parser(_png_orientation, cache(_turned_pngs)),
     "bmp": Parser(_bmp, cache(_more_bmps)),
     "bmp-runs": Parser(_bitmap_runs, cache(lambda: [one[-600:] for one in _more_bmps()])),

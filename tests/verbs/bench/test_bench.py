@@ -167,7 +167,7 @@ def test_a_signal_ends_it_and_nothing_is_left(tmp_path: Path, number: signal.Sig
     ("names", "told"),
     [
         ({}, "no pictures found"),
-        ({"notes.txt": b"text", "song.mp3": b"ID3"}, "no pictures found"),
+        ({"notes.txt": b"text", "song.wav": b"RIFF"}, "no pictures found"),
         (
             {"phone.heic": HEIC},
             "no pictures found that can be measured, of 1 file: 1 needs an extra",
