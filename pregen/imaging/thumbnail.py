@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.config import Decoder
@@ -19,7 +18,7 @@ from pregen.imaging.source_bytes import SourceBytes
 from pregen.model import SMALL_BOX_PX, Flavor
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from types import ModuleType
 
     from pregen.imaging.formats import Format
