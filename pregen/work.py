@@ -26,6 +26,7 @@ from pregen.source_file import SourceAccessError, open_source
 from pregen.thumbspec import fingerprint, pngbuild
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.validity import Freshness, judge
+from pregen.thumbspec.wholeness import damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -335,11 +336,14 @@ class _Attempt:
         return old is not None and self._verdict(old, step) in {Freshness.STALE, Freshness.CORRUPT}
 
     def _verdict(self, entry: bytes, step: Step) -> Freshness:
-        """Judge a whole entry against the source as it is now."""
+        """Judge a whole entry, pixels and all, against the source as it is now."""
         source = self._source
-        return judge(
+        verdict = judge(
             entry, step.flavor, step.uri, source.mtime_ns, source.size_bytes, whole=True
         ).verdict
+        if verdict in {Freshness.FRESH, Freshness.REFIT} and damage(entry):
+            return Freshness.CORRUPT
+        return verdict
 
     def _facts(self, mime: str = "") -> pngbuild.SourceFacts:
         source = self._source

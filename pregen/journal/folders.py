@@ -46,9 +46,16 @@ _FOLDERS: Final = (
     " WHERE path = ? OR (path >= ? AND path < ?)"
 )
 
+#: What a look at an entry finds: raised when it finds more, so that every entry gets one such look.
+_LOOKED: Final = "ends"
 _FOLDER_SHAPE: Final = (bytes, *READ_SHAPE)
 
 FolderRow = tuple[bytes, str, str, bytes, bytes]
+
+
+def judged_by(version: str) -> str:
+    """Return what a row says of who judged its entries."""
+    return f"{version} {_LOOKED}"
 
 
 def flavors_text(flavors: Sequence[Flavor]) -> str:
@@ -61,7 +68,7 @@ def read(row: Iterable[Any] | None, version: str, flavors: str) -> dict[bytes, K
 
     Args:
         row: Of `READ_SHAPE`, or None.
-        version: Of the pregen that asks.
+        version: As `judged_by` gives it.
         flavors: As `flavors_text` gives them.
     """
     if row is None:
@@ -102,7 +109,7 @@ class FolderNotes:
 
     def __init__(self, path: bytes, version: str) -> None:
         self._path = path
-        self._version = version
+        self._version = judged_by(version)
         self._lock = threading.Lock()
         self._learned: dict[tuple[bytes, str], dict[bytes, Known]] = {}
         self._count = 0

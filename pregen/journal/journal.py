@@ -260,7 +260,8 @@ class Journal:
     def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
         """Return what is known of a folder's sources (`reuse.memory.Memory`). For any thread."""
         row = next(iter(self._look_up(folders.READ_SHAPE, folders.READ, folder)), None)
-        return folders.read(row, self._version, folders.flavors_text(flavors))
+        version = folders.judged_by(self._version)
+        return folders.read(row, version, folders.flavors_text(flavors))
 
     def kin(self, size_bytes: int, mtime_ns: int) -> tuple[Kin, ...]:
         """Return entries of sources of this size and time, the latest first. For any thread."""

@@ -18,9 +18,9 @@ from typing import Final, NamedTuple
 from pregen import __version__
 from pregen.thumbspec import fingerprint, mtime, pngtext
 from pregen.thumbspec.pngchunks import (
+    END,
     HEADER_BYTES,
     IDAT,
-    IEND,
     MAX_LENGTH,
     SIGNATURE,
     START,
@@ -55,9 +55,10 @@ STANDARD_KEYS: Final = frozenset(
 _TEXT_KINDS: Final = frozenset(kind.value for kind in TextKind)
 #: One row of one transparent RGBA pixel, behind its filter byte.
 _TRANSPARENT_PIXEL: Final = zlib.compress(bytes(5))
-_END: Final = chunk(IEND, b"")
 
 _CHUNK_START: Final = Struct(">I4s")
+#: What stands around the content of the picture's chunk, and the end.
+_BEHIND_BYTES: Final = 12 + len(END)
 _EDGES: Final = Struct(">II")
 _EDGES_AT: Final = 16
 _FORMAT_AT: Final = _EDGES_AT + _EDGES.size
@@ -147,7 +148,7 @@ def assemble(width_px: int, height_px: int, text_chunks: bytes, idat: bytes) -> 
         idat: The filtered rows as one zlib stream.
     """
     return b"".join(
-        (SIGNATURE, header_chunk(width_px, height_px), text_chunks, chunk(IDAT, idat), _END)
+        (SIGNATURE, header_chunk(width_px, height_px), text_chunks, chunk(IDAT, idat), END)
     )
 
 
@@ -159,9 +160,18 @@ def fail_record(facts: SourceFacts) -> bytes:
     return assemble(1, 1, entry_chunks(facts), _TRANSPARENT_PIXEL)
 
 
-def own_edges(
-    data: bytes, uri: str, mtime_ns: int, size_bytes: int
-) -> tuple[tuple[int, int], tuple[int, int]] | None:
+class OwnEntry(NamedTuple):
+    """What `recognised` sees of an entry of ours."""
+
+    edges_px: tuple[int, int]
+    """Of the picture."""
+    original_px: tuple[int, int]
+    """Of the original; 0 where the entry does not say."""
+    file_bytes: int
+    """Of the whole entry, as its beginning says."""
+
+
+def recognised(data: bytes, uri: str, mtime_ns: int, size_bytes: int) -> OwnEntry | None:
     """Recognise by its bytes an entry of ours that is of this source as it is now.
 
     Fast, because a full check asks it of every entry. It knows the order in which `assemble` and
@@ -176,8 +186,7 @@ def own_edges(
         size_bytes: Likewise.
 
     Returns:
-        The edges of the picture, and those of the original (0 where the entry does not say). None
-        says nothing about the entry: read it then.
+        None says nothing about the entry: read it then.
     """
     identity = leading_chunks(uri, mtime_ns, size_bytes)
     if (
@@ -189,7 +198,8 @@ def own_edges(
         return None
     at = HEADER_BYTES + len(identity)
     picture = data.find(IDAT, at) - 4
-    if picture < at or int.from_bytes(data[picture : picture + 4], "big") > MAX_LENGTH:
+    length = int.from_bytes(data[picture : picture + 4], "big")
+    if picture < at or length > MAX_LENGTH:
         return None
     # The fingerprint is another one for every picture, and `_edges_in` can remember the rest.
     end = data.rfind(_FINGERPRINT, at, picture) - 4
@@ -204,7 +214,9 @@ def own_edges(
             return None
     original = _edges_in(data[at:end])
     edges: tuple[int, int] = _EDGES.unpack_from(data, _EDGES_AT)
-    return None if original is None or not min(edges) else (edges, original)
+    if original is None or not min(edges):
+        return None
+    return OwnEntry(edges, original, picture + length + _BEHIND_BYTES)
 
 
 # The photos of a camera all have one type and one size, and so their entries the same texts.

@@ -1,7 +1,8 @@
 """Is an entry fresh against its source? The one place where that is decided.
 
-Looks at bytes it is given and opens nothing. Judges header and texts; that the picture itself
-decodes is not its question. Fast for entries of our own: a re-run judges every one of them.
+Looks at bytes it is given and opens nothing. Judges header, texts and where the file ends; that the
+picture itself decodes is `wholeness`'s question. Fast for entries of our own: a full re-run judges
+every one of them.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.thumbspec import mtime
 from pregen.thumbspec.clients import Wanted, refusals, shown
-from pregen.thumbspec.pngbuild import identity_texts, number, own_edges
-from pregen.thumbspec.pngchunks import HEADER_BYTES, START, PngError
+from pregen.thumbspec.pngbuild import identity_texts, number, recognised
+from pregen.thumbspec.pngchunks import END, HEADER_BYTES, START, PngError, read_header
 from pregen.thumbspec.pngtext import IMAGE_HEIGHT, IMAGE_WIDTH, MTIME, SIZE, URI, PngHead, read_head
+from pregen.thumbspec.wholeness import check_chunks
 
 if TYPE_CHECKING:
     from pregen.model import Flavor
@@ -21,6 +23,20 @@ if TYPE_CHECKING:
 #: How much of an entry to read first: the texts of nearly every entry fit, ours with any URI of
 #: up to about 3500 characters. One page, so it costs no more than fewer.
 HEAD_BYTES: Final = 4096
+#: How much to read of its end.
+END_BYTES: Final = len(END)
+
+
+class Ending(NamedTuple):
+    """How a file ends."""
+
+    file_bytes: int
+    """Its size."""
+    data: bytes
+    """Its last `END_BYTES`."""
+
+
+_NO_ENDING: Final = Ending(0, b"")
 
 
 class Freshness(Enum):
@@ -63,8 +79,9 @@ def judge(
     size_bytes: int,
     *,
     whole: bool = False,
+    ending: Ending = _NO_ENDING,
 ) -> Judgement:
-    """Judge one entry.
+    """Judge one entry. Good ones have their end in place (IEND), and ours the size they tell.
 
     Text behind the picture is looked for only where URI or MTime do not stand before it, so the
     verdict does not depend on how much of the file was passed (NEED_MORE aside).
@@ -75,14 +92,21 @@ def judge(
         uri: Under whose key it is kept.
         mtime_ns: Of the source.
         size_bytes: Of the source.
-        whole: `data` is the whole file. Without it, what is cut off is NEED_MORE, never CORRUPT.
+        whole: `data` is the whole file, whose chunks are all checked. Without it, what is cut off
+            in `data` is NEED_MORE, never CORRUPT.
+        ending: How the file ends, where `data` is not all of it.
     """
     if data is None:
         return Judgement(Freshness.MISSING, "there is no entry")
-    edges = own_edges(data, uri, mtime_ns, size_bytes)
-    if edges is not None and not _wrong_dimensions(*edges, flavor):
+    wanted = Wanted(uri, mtime_ns, size_bytes)
+    if whole:
+        return examine(data, flavor, wanted, whole=True)
+    own = recognised(data, uri, mtime_ns, size_bytes)
+    if own is None or _wrong_dimensions(own.edges_px, own.original_px, flavor):
+        return examine(data, flavor, wanted, whole=False, ending=ending)
+    if ending == (own.file_bytes, END):
         return _FRESH
-    return examine(data, flavor, Wanted(uri, mtime_ns, size_bytes), whole=whole)
+    return Judgement(Freshness.NEED_MORE, "its size is another than its picture's")
 
 
 def judge_fail_record(
@@ -98,7 +122,14 @@ def judge_fail_record(
     return examine(data, None, Wanted(uri, mtime_ns, size_bytes), whole=whole)
 
 
-def examine(data: bytes, flavor: Flavor | None, wanted: Wanted, *, whole: bool) -> Judgement:
+def examine(
+    data: bytes,
+    flavor: Flavor | None,
+    wanted: Wanted,
+    *,
+    whole: bool,
+    ending: Ending = _NO_ENDING,
+) -> Judgement:
     """Judge by taking the PNG apart, whoever wrote it; `judge` without its short cut.
 
     Args:
@@ -106,18 +137,21 @@ def examine(data: bytes, flavor: Flavor | None, wanted: Wanted, *, whole: bool) 
         flavor: Where the entry is kept; None: a fail record, whose picture does not matter.
         wanted: What the entry must say.
         whole: As for `judge`.
+        ending: As for `judge`.
     """
     if not whole and len(data) < HEADER_BYTES and data and START.startswith(data[: len(START)]):
         return Judgement(Freshness.NEED_MORE, "the header is incomplete")
     try:
         head = _read(data, whole=whole)
+        if whole and flavor is not None:
+            check_chunks(data, read_header(data))
     except PngError as error:
         return Judgement(Freshness.CORRUPT, f"the entry {error}")
     lacks = _missing_key(head)
     if disagreement := contradiction(head, wanted):
         return Judgement(Freshness.STALE, disagreement, head)
-    if not whole and (lacks or not head.complete):
-        return Judgement(Freshness.NEED_MORE, "the texts are incomplete", head)
+    if not whole and (lacks or not head.complete or (flavor is not None and ending.data != END)):
+        return Judgement(Freshness.NEED_MORE, "the texts or the end are incomplete", head)
     if lacks:
         return Judgement(Freshness.STALE, f"there is no {lacks}", head)
     return Judgement(Freshness.FRESH, head=head) if flavor is None else _fit(head, flavor, wanted)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pregen.cache.folder import ENTRY_NAME
 from pregen.config import Decoder, WalkConfig
 from pregen.errors import ExitCode, UsageError
-from pregen.imaging import review
 from pregen.model import ALL_FLAVORS, Flavor, Source
 from pregen.originals.mounts import is_below_any
 from pregen.originals.status import OriginalState
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from pregen.model import Outcome
     from pregen.originals.examiner import Examiner
     from pregen.session import Session
+    from pregen.verbs.reviewing import Reviewers
 
 #: How often the count is told again.
 _TELL_EVERY = 256
@@ -77,12 +77,14 @@ class Verification:
         paths: tuple[bytes, ...],
         cache: Cache,
         examiner: Examiner,
+        reviewers: Reviewers,
     ) -> None:
         self._session = session
         self._paths = paths
         self._cache = cache
         self._examiner = examiner
-        self._checker = Checker(cache, examiner, datetime.now(UTC).timestamp())
+        self._reviewers = reviewers
+        self._checker = Checker(cache, examiner, reviewers, datetime.now(UTC).timestamp())
 
     def look(self, told: Callable[[int], None], *, compares: bool, sample: int | None) -> Verified:
         """Look at everything.
@@ -114,7 +116,8 @@ class Verification:
                 candidates.append(checked)
         bad = [each for each in self._with_owners(bad) if is_below_any(each.source, self._paths)]
         entries += sum(each.item is not None for each in bad)
-        for checked, was_compared in compare(self._session, sampled(candidates, sample), told):
+        chosen = sampled(candidates, sample)
+        for checked, was_compared in compare(self._session, self._reviewers, chosen, told):
             compared += was_compared
             if checked.findings:
                 bad.append(checked)
@@ -252,7 +255,10 @@ def sampled(candidates: list[Checked], number: int | None) -> list[Checked]:
 
 
 def compare(
-    session: Session, candidates: Sequence[Checked], told: Callable[[int], None]
+    session: Session,
+    reviewers: Reviewers,
+    candidates: Sequence[Checked],
+    told: Callable[[int], None],
 ) -> Iterator[tuple[Checked, bool]]:
     """Yield each entry, with a finding more if its picture is wrong, and whether it was compared.
 
@@ -279,12 +285,12 @@ def compare(
             if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
                 raise ComparisonStoppedError(code)
             for each in entries:
-                yield _compared(each, root)
+                yield _compared(each, root, reviewers)
         done += len(entries)
         told(done)
 
 
-def _compared(checked: Checked, root: bytes) -> tuple[Checked, bool]:
+def _compared(checked: Checked, root: bytes, reviewers: Reviewers) -> tuple[Checked, bool]:
     item, source = checked.item, checked.source
     flavor: Flavor | None = item.folder.flavor if item else None
     if item is None or source is None or flavor is None:
@@ -297,7 +303,7 @@ def _compared(checked: Checked, root: bytes) -> tuple[Checked, bool]:
         return checked, False
     if _may_differ(entry, fresh) or not item.unchanged():
         return checked, False
-    difference = review.difference(entry, fresh)
+    difference = reviewers.difference(entry, fresh)
     if not difference:
         return checked, True
     return checked._replace(findings=(EntryFlaw(Flaw.PICTURE, difference),)), True
