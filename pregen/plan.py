@@ -257,7 +257,7 @@ class Planner:
                     mtime_ns,
                     size_bytes,
                     whole=not end,
-                    ending=Ending(stamp.size_bytes, end),
+                    ending=Ending(stamp.size_bytes, end) if end else None,
                 ).verdict
                 if verdict is _NEED_MORE:
                     data = listed.folder.read(name)

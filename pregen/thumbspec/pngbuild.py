@@ -167,8 +167,20 @@ class OwnEntry(NamedTuple):
     """Of the picture."""
     original_px: tuple[int, int]
     """Of the original; 0 where the entry does not say."""
+    picture_at: int
+    """Where the chunk of the picture begins."""
     file_bytes: int
     """Of the whole entry, as its beginning says."""
+
+    def is_whole(self, data: bytes) -> bool:
+        """Tell whether this is all of it: the check of its picture is right, and it ends there."""
+        at = len(data) - len(END) - 4
+        return (
+            len(data) == self.file_bytes
+            and data.endswith(END)
+            and zlib.crc32(memoryview(data)[self.picture_at + 4 : at])
+            == int.from_bytes(data[at : at + 4], "big")
+        )
 
 
 def recognised(data: bytes, uri: str, mtime_ns: int, size_bytes: int) -> OwnEntry | None:
@@ -216,7 +228,7 @@ def recognised(data: bytes, uri: str, mtime_ns: int, size_bytes: int) -> OwnEntr
     edges: tuple[int, int] = _EDGES.unpack_from(data, _EDGES_AT)
     if original is None or not min(edges):
         return None
-    return OwnEntry(edges, original, picture + length + _BEHIND_BYTES)
+    return OwnEntry(edges, original, picture, picture + length + _BEHIND_BYTES)
 
 
 # The photos of a camera all have one type and one size, and so their entries the same texts.

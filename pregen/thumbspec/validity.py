@@ -36,9 +36,6 @@ class Ending(NamedTuple):
     """Its last `END_BYTES`."""
 
 
-_NO_ENDING: Final = Ending(0, b"")
-
-
 class Freshness(Enum):
     """What an entry is worth."""
 
@@ -79,7 +76,7 @@ def judge(
     size_bytes: int,
     *,
     whole: bool = False,
-    ending: Ending = _NO_ENDING,
+    ending: Ending | None = None,
 ) -> Judgement:
     """Judge one entry. Good ones have their end in place (IEND), and ours the size they tell.
 
@@ -94,19 +91,19 @@ def judge(
         size_bytes: Of the source.
         whole: `data` is the whole file, whose chunks are all checked. Without it, what is cut off
             in `data` is NEED_MORE, never CORRUPT.
-        ending: How the file ends, where `data` is not all of it.
+        ending: How the file ends, where `data` is not all of it; None: it is not asked.
     """
     if data is None:
         return Judgement(Freshness.MISSING, "there is no entry")
-    wanted = Wanted(uri, mtime_ns, size_bytes)
-    if whole:
-        return examine(data, flavor, wanted, whole=True)
     own = recognised(data, uri, mtime_ns, size_bytes)
-    if own is None or _wrong_dimensions(own.edges_px, own.original_px, flavor):
-        return examine(data, flavor, wanted, whole=False, ending=ending)
-    if ending == (own.file_bytes, END):
-        return _FRESH
-    return Judgement(Freshness.NEED_MORE, "its size is another than its picture's")
+    if own is not None and not _wrong_dimensions(own.edges_px, own.original_px, flavor):
+        known = ending is None or ending == (own.file_bytes, END)
+        if own.is_whole(data) if whole else known:
+            return _FRESH
+        if not whole:
+            return Judgement(Freshness.NEED_MORE, "its size is another than its picture's")
+    wanted = Wanted(uri, mtime_ns, size_bytes)
+    return examine(data, flavor, wanted, whole=whole, ending=ending)
 
 
 def judge_fail_record(
@@ -128,7 +125,7 @@ def examine(
     wanted: Wanted,
     *,
     whole: bool,
-    ending: Ending = _NO_ENDING,
+    ending: Ending | None = None,
 ) -> Judgement:
     """Judge by taking the PNG apart, whoever wrote it; `judge` without its short cut.
 
@@ -150,7 +147,8 @@ def examine(
     lacks = _missing_key(head)
     if disagreement := contradiction(head, wanted):
         return Judgement(Freshness.STALE, disagreement, head)
-    if not whole and (lacks or not head.complete or (flavor is not None and ending.data != END)):
+    cut = flavor is not None and ending is not None and ending.data != END
+    if not whole and (lacks or not head.complete or cut):
         return Judgement(Freshness.NEED_MORE, "the texts or the end are incomplete", head)
     if lacks:
         return Judgement(Freshness.STALE, f"there is no {lacks}", head)

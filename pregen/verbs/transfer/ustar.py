@@ -21,8 +21,9 @@ END: Final = bytes(2 * BLOCK_BYTES)
 
 #: More than the largest entry: a member of more is none, and is not read over either.
 MOST_MEMBER_BYTES: Final = 16 << 20
-#: What may be read over in one archive. It costs nothing to write where a file has holes.
-MOST_PASSED_BYTES: Final = 1 << 30
+#: What may be read over in one archive, beyond as much as is read of it. It costs nothing to write
+#: where a file has holes.
+MOST_PASSED_BYTES: Final = 256 << 20
 #: Facts of one member: a path of PATH_MAX bytes, times and owners.
 _MOST_FACTS_BYTES: Final = 64 << 10
 #: Headers of facts before one member: pax, a long name and a long link.
@@ -108,6 +109,7 @@ class TarReader:
             OSError: The stream cannot be read.
         """
         size_bytes, self._left_bytes = self._left_bytes, 0
+        self._passed_bytes -= size_bytes
         return self._exactly(size_bytes)
 
     def _next(self) -> Member | None:
