@@ -68,8 +68,7 @@ class JournalTrial:
         shutil.copytree(self._made, cache)
         shutil.copytree(Path(f"{self._made}-state"), state)
         journal = state / "pregen" / "journal.sqlite3"
-        how = chance.choice([*_DAMAGES])
-        _DAMAGES[how](journal, chance)
+        how = damage(journal, chance)
         for number in chance.sample(range(_PHOTOS), 2):
             uri = desktops.glib_uri(self.photos / f"{number}.jpg")
             desktops.entry_path(cache, "large", uri).unlink()
@@ -128,7 +127,11 @@ def _pictures(cache: Path, photos: Path) -> dict[str, str]:
     return found
 
 
-# Damages.
+def damage(journal: Path, chance: Random) -> str:
+    """Damage a journal that a run has closed in one of the ways; return which."""
+    how = chance.choice([*_DAMAGES])
+    _DAMAGES[how](journal, chance)
+    return how
 
 
 def _flip(path: Path, chance: Random, begin: int, end: int, number: int) -> None:
