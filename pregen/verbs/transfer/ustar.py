@@ -209,7 +209,7 @@ def _pax(facts: bytes) -> dict[bytes, bytes]:
         digits = facts[at:space] if space > at else b""
         end = at + int(digits) if digits.isdigit() else at
         key, equals, value = facts[space + 1 : end - 1].partition(b"=")
-        if not space < end <= len(facts) or facts[end - 1 : end] != b"\n" or not equals:
+        if not at < space < end <= len(facts) or facts[end - 1 : end] != b"\n" or not equals:
             raise TarError("a header is damaged")
         said[key] = value
         at = end
