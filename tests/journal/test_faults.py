@@ -339,8 +339,8 @@ def everything(path: Path) -> list[str]:
         found.hint(b"/d/%04d" % number, *FACTS)
         found.kin(1000 + number, FACTS[1])
     for folder in (b"/d", b"/e"):
-        for facts in found.recall(folder, (Flavor.LARGE,)).values():
-            assert all(isinstance(fact, int | bytes) for fact in facts)
+        for known in found.recall(folder, (Flavor.LARGE,)).values():
+            assert all(isinstance(fact, int | bytes) for fact in known)
     found.surveyed(b"/cache")
     found.learn(b"/d", (Flavor.LARGE,), {b"0000": (1, 2, bytes(16), 3, 4, 5)})
     found.record(Outcome(0, b"/d/a", Kind.MADE, fingerprint="f"), *FACTS, key="0" * 32)
