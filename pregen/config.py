@@ -112,7 +112,7 @@ class Check(Enum):
     QUICK = "quick"
     """By stat alone where nothing has changed since it was last judged (`recall`)."""
     FULL = "full"
-    """By reading every entry's header."""
+    """By reading every entry whole and unpacking its picture."""
 
 
 class Decoder(Enum):
@@ -230,7 +230,7 @@ class PlanConfig:
         Check,
         Flag(
             "How to detect up-to-date thumbnails. quick: by stat, where nothing changed "
-            "since the last run. full: read every thumbnail's header.",
+            "since the last run. full: read every thumbnail and unpack its picture.",
             debug=True,
         ),
     ] = Check.QUICK

@@ -261,3 +261,12 @@ class AllowedFolders(NamedTuple):
     """Folders. For one that is made after this was asked, it takes a new worker."""
     gives_rights: bool = False
     """It changes owner and mode of what it writes, and makes folders."""
+
+
+class Luminance(NamedTuple):
+    """What of a picture strikes the eye. Levels are those of 8 bit."""
+
+    mean: float
+    """Of the brightness."""
+    spread: float
+    """Standard deviation of the brightness: 0 for one flat colour."""

@@ -20,12 +20,13 @@ from pregen.reuse.memory import RememberedSources
 from pregen.source_file import real_path
 from pregen.thumbspec.naming import entry_name, key
 from pregen.thumbspec.uri import all_uris
-from pregen.thumbspec.validity import HEAD_BYTES, Freshness, judge, judge_fail_record
+from pregen.thumbspec.validity import HEAD_BYTES, Ending, Freshness, judge, judge_fail_record
+from pregen.thumbspec.wholeness import damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pregen.cache.folder import Folder
+    from pregen.cache.folder import Examined, Folder
     from pregen.cache.store import Cache
     from pregen.config import PlanConfig
     from pregen.model import Flavor, Kin, Source, Stamp
@@ -39,10 +40,13 @@ LIST_AFTER_SOURCES = 1000
 # Members of an enum cost ten times a global in Python 3.11, and these are asked for every entry.
 _FRESH, _MISSING, _REFIT = Freshness.FRESH, Freshness.MISSING, Freshness.REFIT
 _NEED_MORE, _STALE, _OUTDATED = Freshness.NEED_MORE, Freshness.STALE, Freshness.OUTDATED
+_CORRUPT = Freshness.CORRUPT
 _MAKE, _RECHECK = Action.MAKE, Action.RECHECK
 #: Tuples, not sets: an enum's hash is a call.
 _GOOD = (_FRESH, _MISSING, _REFIT, _OUTDATED)
 _DECODES = (_MAKE, _RECHECK)
+#: Those whose pixels are worth a look.
+_WHOLE = (_FRESH, _REFIT)
 
 _UNCHANGED = "has not changed since; --retry-failed tries again"
 #: Failures among the journal's hints.
@@ -188,6 +192,7 @@ class Planner:
         usable = memory if not (config.force or config.realpath_keys) else None
         self._remembered = RememberedSources(cache, config.flavors, usable) if usable else None
         self._believe = config.check is Check.QUICK
+        self._unpack = config.check is Check.FULL
         self._wanted = [ALL_FLAVORS.index(flavor) for flavor in config.flavors]
         self._as_wanted = [_FRESH if f in config.flavors else _MISSING for f in ALL_FLAVORS]
 
@@ -251,13 +256,22 @@ class Planner:
             verdict = _MISSING
             stamp = None
             if (examined := listed.examine(name)) is not None:
-                head, stamp = examined
-                whole = len(head) < HEAD_BYTES
-                judged = judge(head, flavor, uri, mtime_ns, size_bytes, whole=whole)
+                head, stamp, end = examined
+                judged = judge(
+                    head,
+                    flavor,
+                    uri,
+                    mtime_ns,
+                    size_bytes,
+                    whole=not end,
+                    ending=Ending(stamp.size_bytes, end) if end else None,
+                )
                 if judged.verdict is _NEED_MORE:
                     data = listed.folder.read(name)
                     judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
                 verdict = judged.verdict
+                if self._unpack and verdict in _WHOLE and damage(listed.folder.read(name) or b""):
+                    verdict = _CORRUPT
                 if verdict is _FRESH and revisions.is_outdated(judged.maker):
                     verdict = _OUTDATED
                 elif verdict is _REFIT and _is_before(stamp, mtime_ns):
@@ -287,8 +301,8 @@ class _Listed:
     def list(self) -> None:
         self._known = KeySet(self.folder.names())
 
-    def examine(self, name: str) -> tuple[bytes, Stamp] | None:
-        """Return beginning and stamp of an entry; None: there is none, without a call if listed."""
+    def examine(self, name: str) -> Examined | None:
+        """Look at an entry; None: there is none, which costs no call once the folder is listed."""
         if self._known is not None and not self._known.may_hold(name):
             return None
         return self.folder.examine(name, HEAD_BYTES)

@@ -37,6 +37,7 @@ from pregen.thumbspec import fingerprint, pngbuild
 from pregen.thumbspec.naming import entry_name
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.validity import Freshness, Judgement, judge
+from pregen.thumbspec.wholeness import damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -416,9 +417,12 @@ class _Attempt:
         return old is not None and self._judged(old, step).verdict in stale
 
     def _judged(self, entry: bytes | None, step: Step) -> Judgement:
-        """Judge a whole entry against the source as it is now."""
+        """Judge a whole entry, pixels and all, against the source as it is now."""
         source = self._source
-        return judge(entry, step.flavor, step.uri, source.mtime_ns, source.size_bytes, whole=True)
+        judged = judge(entry, step.flavor, step.uri, source.mtime_ns, source.size_bytes, whole=True)
+        if judged.verdict in {Freshness.FRESH, Freshness.REFIT} and damage(entry or b""):
+            return judged._replace(verdict=Freshness.CORRUPT)
+        return judged
 
     def _facts(self, mime: str = "") -> pngbuild.SourceFacts:
         source = self._source

@@ -6,8 +6,8 @@ flavors and URIs, and dead temps are swept elsewhere (`pregen.cache.store`).
 What a rename without fsync promises: all of the above, as long as the kernel lives. What it does
 not: after a power cut the name may lead to a file that is empty or short, because the new name can
 reach the disk before the data. For a cache that is the right price (an fsync costs milliseconds,
-a commit some 50 microseconds): an empty or short head is judged CORRUPT by the next run and made
-again. A file cut after its text chunks passes that judgement; only reading it whole finds it.
+a commit some 50 microseconds): an empty or short file is judged CORRUPT by the next run, which
+looks at its end, and made again.
 """
 
 from __future__ import annotations

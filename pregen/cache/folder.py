@@ -21,9 +21,9 @@ from pregen.cache import atomic
 from pregen.cache.errors import FolderGoneError, cache_error, let_go
 from pregen.cache.opening import DIR_FLAGS, OpenPolicy, open_ours
 from pregen.model import Stamp
-from pregen.thumbspec.pngchunks import IEND, PngError, chunk
+from pregen.thumbspec.pngchunks import END, PngError
 from pregen.thumbspec.pngtext import MTIME, URI, PngHead, read_head
-from pregen.thumbspec.validity import HEAD_BYTES
+from pregen.thumbspec.validity import END_BYTES, HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 #: The name of an entry and of a fail record: md5 in hex digits (standard, Thumbnail Saving).
 ENTRY_NAME: Final = re.compile(r"[0-9a-f]{32}\.png")
 _KEY_CHARS: Final = 32
-#: No entry is larger: an xx-large of incompressible RGBA has 4 MiB of pixels (1024 x 1024 x 4).
-ENTRY_LIMIT_BYTES: Final = 64 * 1024 * 1024
+#: No entry is larger than its pixels, incompressible and of 16 bits as some programs write them ...
+_PIXEL_BYTES: Final = 8
+#: ... and what it says; a fail record says as much. What is larger would only hold who reads it.
+_TEXT_BYTES: Final = 1024 * 1024
 
 #: O_NONBLOCK: a FIFO planted under an entry's name must not hang the run.
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -50,13 +52,27 @@ _OF_PROCESS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 #: Listed together and taken in the order of inodes, which on a disk is about that of the data:
 #: read in the order of their names (hashes), entries make a disk seek for each one.
 _BATCH: Final = 65536
-#: How every PNG ends.
-_END: Final = chunk(IEND, b"")
 
 #: Of what cannot be examined; no file has it.
 NO_STAMP: Final = Stamp(0, 0, 0)
 #: What reading gives for a file that is there and cannot be an entry: a judge says CORRUPT.
 NO_ENTRY: Final = b""
+
+
+def entry_limit_bytes(flavor: Flavor | None) -> int:
+    """Return how large an entry may be, or a fail record (no flavor): more is not read."""
+    box_px = flavor.box_px if flavor else 0
+    return box_px * box_px * _PIXEL_BYTES + _TEXT_BYTES
+
+
+class Examined(NamedTuple):
+    """What `Folder.examine` saw of a file."""
+
+    data: bytes
+    """Its beginning."""
+    stamp: Stamp
+    end: bytes
+    """Its last `END_BYTES`; empty where `data` is all of it."""
 
 
 class FolderCount(NamedTuple):
@@ -96,6 +112,8 @@ class Folder:
         self.path: bytes = os.path.join(parent.path, name) if parent else name
         self.flavor = flavor
         self.program = program
+        self.limit_bytes: int = entry_limit_bytes(flavor)
+        """What is larger cannot be an entry, and is not read."""
         self.policy: OpenPolicy = policy or (parent.policy if parent else OpenPolicy.OURS)
         self._parent = parent
         self._name = name
@@ -199,11 +217,11 @@ class Folder:
 
     # Files, by name.
 
-    def examine(self, name: str, limit_bytes: int = HEAD_BYTES) -> tuple[bytes, Stamp] | None:
-        """Return a file's first bytes and its stamp; None: there is none.
+    def examine(self, name: str, limit_bytes: int = HEAD_BYTES) -> Examined | None:
+        """Return a file's first and last bytes and its stamp; None: there is none.
 
         The bytes are `NO_ENTRY` for what cannot be an entry: a link, a socket, a file that may
-        not be read, a bad sector, more than `ENTRY_LIMIT_BYTES`.
+        not be read, a bad sector, more than the limit of this folder.
 
         Raises:
             CacheError: Out of descriptors or memory.
@@ -216,9 +234,13 @@ class Folder:
             return self._no_entry(error)
         try:
             stamp = stamp_of(os.fstat(fd))
-            if stamp.size_bytes > ENTRY_LIMIT_BYTES:
-                return NO_ENTRY, stamp
-            return _read(fd, min(stamp.size_bytes, limit_bytes)), stamp
+            file_bytes = stamp.size_bytes
+            data = end = NO_ENTRY
+            if file_bytes <= self.limit_bytes:
+                data = _read(fd, min(file_bytes, limit_bytes))
+                if len(data) < file_bytes:
+                    end = os.pread(fd, END_BYTES, file_bytes - END_BYTES)
+            return Examined(data, stamp, end)
         except IsADirectoryError:
             return None  # no desktop takes a directory for an entry, and it cannot be replaced
         except OSError as error:
@@ -226,10 +248,10 @@ class Folder:
         finally:
             let_go(fd)
 
-    def _no_entry(self, error: OSError) -> tuple[bytes, Stamp]:
+    def _no_entry(self, error: OSError) -> Examined:
         if error.errno in _OF_PROCESS:
             raise cache_error(error, self.path) from error
-        return NO_ENTRY, NO_STAMP
+        return Examined(NO_ENTRY, NO_STAMP, NO_ENTRY)
 
     def read(self, name: str) -> bytes | None:
         """Return a whole file; otherwise as the bytes of `examine`.
@@ -237,8 +259,8 @@ class Folder:
         Raises:
             CacheError: Out of descriptors or memory.
         """
-        found = self.examine(name, ENTRY_LIMIT_BYTES)
-        return None if found is None else found[0]
+        found = self.examine(name, self.limit_bytes)
+        return None if found is None else found.data
 
     def write(self, name: str, data: bytes) -> Stamp:
         """Commit a file (`atomic.commit`); a folder that was removed meanwhile is made again.
@@ -383,8 +405,10 @@ class CacheFile:
         found = self.stat
         return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
-    def read(self, limit_bytes: int = ENTRY_LIMIT_BYTES) -> bytes:
-        """Return the file's first bytes, up to a limit, leaving its access time as it is.
+    def read(self) -> bytes:
+        """Return the file's content, leaving its access time as it is.
+
+        What is larger than the folder's limit is cut, one byte behind it.
 
         Raises:
             OSError: FileNotFoundError: it is gone. Anything else: it cannot be read now, which
@@ -392,7 +416,7 @@ class CacheFile:
         """
         fd = self._open()
         try:
-            return _read(fd, min(self.stat.st_size, limit_bytes))
+            return _read(fd, min(self.stat.st_size, self.folder.limit_bytes + 1))
         finally:
             let_go(fd)
 
@@ -409,7 +433,8 @@ class CacheFile:
         or where URI or MTime may stand behind the picture (some programs write them there).
 
         Raises:
-            PngError: It is not a PNG, damaged before its picture, or cut off anywhere: corrupt.
+            PngError: It is not a PNG, damaged before its picture, cut off anywhere, or larger than
+                the folder's limit: corrupt.
                 What is damaged within the picture passes.
             OSError: As `read`.
         """
@@ -423,16 +448,18 @@ class CacheFile:
 
     def _read_head(self, fd: int) -> PngHead:
         size_bytes = self.stat.st_size
+        if size_bytes > self.folder.limit_bytes:
+            raise PngError("is far too large for a thumbnail")
         data = _read(fd, min(size_bytes, HEAD_BYTES))
         head = read_head(data)
         if not head.complete and len(data) < size_bytes:
-            data = _read(fd, min(size_bytes, ENTRY_LIMIT_BYTES))
+            data = _read(fd, size_bytes)
             head = read_head(data)
         if not head.complete:
             raise PngError("is cut off before its picture")
-        tail = os.pread(fd, len(_END), max(0, size_bytes - len(_END)))
-        if tail != _END or not (head.first(URI) and head.first(MTIME)):
-            head = read_head(_read(fd, min(size_bytes, ENTRY_LIMIT_BYTES)), past_image=True)
+        tail = os.pread(fd, END_BYTES, max(0, size_bytes - END_BYTES))
+        if tail != END or not (head.first(URI) and head.first(MTIME)):
+            head = read_head(_read(fd, size_bytes), past_image=True)
             if not head.ended:
                 raise PngError("is cut off within its picture")
         return head

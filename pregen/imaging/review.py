@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image, ImageStat
+
+from pregen.model import Luminance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +44,13 @@ _COLOURFUL_LEVELS: Final = 4.0
 _BACKGROUND: Final = (128, 128, 128, 255)
 #: A page shows many of these: half the bytes of 85, and no difference at this size.
 _QUALITY: Final = 70
+
+
+def prepare() -> None:
+    """Load what is loaded when the first picture is decoded or encoded."""
+    png, jpeg = io.BytesIO(), io.BytesIO()
+    Image.new("RGBA", (1, 1)).save(png, "PNG")
+    _decoded(png.getvalue()).convert("RGB").save(jpeg, "JPEG")
 
 
 def refusal(data: bytes) -> str:
@@ -153,15 +162,6 @@ def _grid(picture: Image.Image) -> NDArray[np.float64]:
 
 def _edges(picture: Image.Image) -> str:
     return f"{picture.width}x{picture.height}"
-
-
-class Luminance(NamedTuple):
-    """What strikes the eye. Levels are those of 8 bit."""
-
-    mean: float
-    """Of the brightness."""
-    spread: float
-    """Standard deviation of the brightness: 0 for one flat colour."""
 
 
 def luminance(png: bytes) -> Luminance | None:

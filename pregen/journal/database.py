@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pregen.private_folders import make_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 #: How long a lock of another process is waited for. Little: the run waits as well, and what could
 #: not be written is kept for the next time.
@@ -146,17 +146,133 @@ _VERSION_4: Final = """
 ALTER TABLE runs ADD COLUMN libraries TEXT NOT NULL DEFAULT '';
 """
 
+#: Of every version.
+_OUR_TABLES: Final = frozenset({"runs", "sources"})
+#: Words in the declarations of tables, and since which version they stand there: a file that has
+#: them and says it is older would be brought up to date in vain.
+_SINCE: Final = (
+    ("runs", "", 1), ("folders", "", 2), ("fingerprints", "", 3), ("runs", "libraries", 4),
+)  # fmt: skip
+
 MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+
+
+#: No release has had nearly so many: a file that says so is damaged, and of no newer pregen.
+_MOST_VERSIONS: Final = 1000
+#: Codes of a file that is not what it was. Our own SQL is right, so SQLITE_ERROR says that a table
+#: or a column has gone, and the others that its declaration has changed.
+_DAMAGE: Final = frozenset(
+    {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_SCHEMA,
+        sqlite3.SQLITE_TOOBIG,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_FORMAT,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_AUTH,
+    }
+)
+#: What the Python module says, without a code, of a text in a row.
+_NO_TEXT: Final = "Could not decode to UTF-8"
 
 
 class UnusableError(Exception):
     """The file is sound, but nothing for this program."""
 
 
+class DamagedJournalError(sqlite3.DatabaseError):
+    """The file holds what pregen never writes there; SQLite itself may take it for sound."""
+
+
+class _Cursor(sqlite3.Cursor):
+    """Raises sqlite3.Error only.
+
+    The module decodes what SQLite says of a damaged file, and lets the UnicodeDecodeError through
+    where damaged names stand in it.
+    """
+
+    def execute(self, *arguments: Any) -> _Cursor:
+        try:
+            super().execute(*arguments)
+        except _OTHER_FAULTS as error:
+            raise _as_sqlite(error) from error
+        return self
+
+    def executemany(self, *arguments: Any) -> _Cursor:
+        try:
+            super().executemany(*arguments)
+        except _OTHER_FAULTS as error:
+            raise _as_sqlite(error) from error
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except _OTHER_FAULTS as error:
+            raise _as_sqlite(error) from error
+
+    def fetchone(self) -> Any:
+        try:
+            return super().fetchone()
+        except _OTHER_FAULTS as error:
+            raise _as_sqlite(error) from error
+
+    def fetchall(self) -> list[Any]:
+        try:
+            return super().fetchall()
+        except _OTHER_FAULTS as error:
+            raise _as_sqlite(error) from error
+
+
+_OTHER_FAULTS: Final = (UnicodeDecodeError, MemoryError)
+
+
+def _as_sqlite(error: Exception) -> sqlite3.Error:
+    if isinstance(error, MemoryError):
+        return sqlite3.OperationalError("out of memory")
+    return DamagedJournalError("its tables have damaged names")
+
+
+class _Connection(sqlite3.Connection):
+    """Its cursors raise sqlite3.Error only."""
+
+    def execute(self, *arguments: Any) -> _Cursor:
+        return self.cursor(_Cursor).execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> _Cursor:
+        return self.cursor(_Cursor).executemany(*arguments)
+
+
+Shape = tuple[type | tuple[type, ...], ...]
+"""Which types the values of a row have, in order."""
+
+
+def fitting(row: Iterable[Any], shape: Shape) -> tuple[Any, ...]:
+    """Return the values of a row, each of the type it was written with.
+
+    SQLite gives any type for any column, and keeps what another program wrote there.
+
+    Raises:
+        DamagedJournalError: One is of another type, or there are more or fewer.
+    """
+    values = tuple(row)
+    if len(values) != len(shape) or not all(map(isinstance, values, shape)):
+        raise DamagedJournalError("a row holds values of wrong types")
+    return values
+
+
 def connect(path: bytes, timeout_s: float) -> sqlite3.Connection:
     """Open the file, which must exist. Transactions are begun and ended by hand."""
     connection = sqlite3.connect(
-        path, timeout=timeout_s, isolation_level=None, check_same_thread=False, cached_statements=16
+        path,
+        timeout=timeout_s,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=16,
+        factory=_Connection,
     )
     connection.row_factory = sqlite3.Row
     return connection
@@ -169,7 +285,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
         connection.execute("COMMIT")
-    except sqlite3.Error:
+    except (sqlite3.Error, UnusableError):
         with suppress(sqlite3.Error):  # SQLite may have ended it already
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -192,15 +308,16 @@ class SharedReader:
         self.error: sqlite3.Error | None = None
         """Why no more questions are answered."""
 
-    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        """Return what `query` finds; nothing when that cannot be told."""
+    def rows(self, shape: Shape, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return what `query` finds, rows of this shape; nothing when that cannot be told."""
         with self._lock:
             if self._closed or self.error is not None:
                 return []
             try:
                 if self._connection is None:
                     self._connection = connect(self._path, BUSY_S)
-                return self._connection.execute(query, values).fetchall()
+                found = self._connection.execute(query, values).fetchall()
+                return [fitting(row, shape) for row in found]
             except sqlite3.Error as error:
                 self.failed = True
                 self.error = None if is_busy(error) else error
@@ -276,12 +393,20 @@ def _version(database: sqlite3.Connection) -> int:
 def _check_owner(database: sqlite3.Connection) -> None:
     # One transaction, one state of the file: another run may be making it at this moment.
     database.execute("BEGIN")
-    [tables] = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    tables = dict(map(tuple, database.execute("SELECT name, sql FROM sqlite_master")))
     version = _version(database)
     [application] = database.execute("PRAGMA application_id").fetchone()
     database.execute("COMMIT")
     if (version or tables) and application != APPLICATION_ID:
+        if _OUR_TABLES.issubset(tables):
+            raise DamagedJournalError("its header is damaged")
         raise UnusableError("it is the database of another program")
+    newest = max(
+        (since for name, word, since in _SINCE if name in tables and word in str(tables[name])),
+        default=0,
+    )
+    if not 0 <= version <= _MOST_VERSIONS or version < newest:
+        raise DamagedJournalError("its version is damaged")
     if version > len(MIGRATIONS):
         raise UnusableError("it was written by a newer pregen: update this one to use it")
 
@@ -291,8 +416,13 @@ def _migrate(database: sqlite3.Connection) -> None:
     with transaction(database):
         version = _version(database)
         if version < len(MIGRATIONS):
-            for statement in _statements(MIGRATIONS[version]):
-                database.execute(statement)
+            try:
+                for statement in _statements(MIGRATIONS[version]):
+                    database.execute(statement)
+            except sqlite3.Error as error:
+                if _code(error) == sqlite3.SQLITE_ERROR:  # ours, not the file's
+                    raise UnusableError(f"it cannot be brought up to date: {error}") from error
+                raise
             database.execute(f"PRAGMA user_version = {version + 1}")
 
 
@@ -312,7 +442,12 @@ def _code(error: BaseException) -> int:
 
 def is_damage(error: BaseException) -> bool:
     """Tell whether the file's content is broken."""
-    return _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    if isinstance(error, DamagedJournalError) or _code(error) in _DAMAGE:
+        return True
+    # A file that may be written (`_make_file`) and yet is read-only by its own header.
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY:
+        return True
+    return isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NO_TEXT)
 
 
 def is_busy(error: BaseException) -> bool:

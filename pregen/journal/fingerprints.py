@@ -30,7 +30,9 @@ READ: Final = (
     "SELECT key, fingerprint FROM fingerprints WHERE size_bytes = ? AND mtime_s = ?"
     " ORDER BY run_id DESC, key DESC LIMIT ?"
 )
+READ_SHAPE: Final = (bytes, str)
 SURVEYED: Final = "SELECT 1 FROM surveys WHERE cache = ?"
+SURVEYED_SHAPE: Final = (int,)
 _NOTE_SURVEY: Final = "INSERT OR REPLACE INTO surveys (cache) VALUES (?)"
 _FORGET_SURVEY: Final = "DELETE FROM surveys WHERE cache = ?"
 

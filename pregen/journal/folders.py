@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 READ: Final = "SELECT version, flavors, names, facts FROM folders WHERE path = ?"
+READ_SHAPE: Final = (str, str, bytes, bytes)
 WRITE: Final = (
     "INSERT OR REPLACE INTO folders (path, version, flavors, names, facts) VALUES (?, ?, ?, ?, ?)"
 )
@@ -45,7 +46,16 @@ _FOLDERS: Final = (
     " WHERE path = ? OR (path >= ? AND path < ?)"
 )
 
+#: What a look at an entry finds: raised when it finds more, so that every entry gets one such look.
+_LOOKED: Final = "ends"
+_FOLDER_SHAPE: Final = (bytes, *READ_SHAPE)
+
 FolderRow = tuple[bytes, str, str, bytes, bytes]
+
+
+def judged_by(version: str) -> str:
+    """Return what a row says of who judged its entries."""
+    return f"{version} {_LOOKED}"
 
 
 def flavors_text(flavors: Sequence[Flavor]) -> str:
@@ -54,7 +64,13 @@ def flavors_text(flavors: Sequence[Flavor]) -> str:
 
 
 def read(row: Iterable[Any] | None, version: str, flavors: str) -> dict[bytes, Known]:
-    """Return what a row of `READ` knows, by name of the source; nothing where it does not fit."""
+    """Return what a row of `READ` knows, by name of the source; nothing where it does not fit.
+
+    Args:
+        row: Of `READ_SHAPE`, or None.
+        version: As `judged_by` gives it.
+        flavors: As `flavors_text` gives them.
+    """
     if row is None:
         return {}
     row_version, row_flavors, joined_names, facts = row
@@ -93,7 +109,7 @@ class FolderNotes:
 
     def __init__(self, path: bytes, version: str) -> None:
         self._path = path
-        self._version = version
+        self._version = judged_by(version)
         self._lock = threading.Lock()
         self._learned: dict[tuple[bytes, str], dict[bytes, Known]] = {}
         self._count = 0
@@ -144,6 +160,8 @@ class FolderNotes:
         self, connection: sqlite3.Connection, folder: bytes, flavors: str, new: dict[bytes, Known]
     ) -> None:
         found = connection.execute(READ, (folder,)).fetchone()
+        if found is not None:
+            found = database.fitting(found, READ_SHAPE)
         known = read(found, self._version, flavors) | new
         if len(known) > MOST_NAMES:
             connection.execute(FORGET, (folder,))
@@ -164,9 +182,11 @@ def known_below(journal_path: bytes, places: Iterable[bytes]) -> dict[bytes, str
         with closing(database.connect(journal_path, database.BUSY_S)) as connection:
             for place in places:
                 bounds = place, place + b"/", place + b"0"
-                for (path,) in connection.execute(_SOURCES, bounds):
+                for row in connection.execute(_SOURCES, bounds):
+                    [path] = database.fitting(row, (bytes,))
                     found.setdefault(path, "")
-                for folder, version, flavors, *rest in connection.execute(_FOLDERS, bounds):
+                for row in connection.execute(_FOLDERS, bounds):
+                    folder, version, flavors, *rest = database.fitting(row, _FOLDER_SHAPE)
                     known = read((version, flavors, *rest), version, flavors)
                     for name, (_, _, key, *_) in known.items():
                         found[folder + b"/" + name] = key.hex()

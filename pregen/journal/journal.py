@@ -45,6 +45,7 @@ _REMEMBERED: Final = {kind.value: kind for kind in REMEMBERED}
 
 _FROM_NOTED = f"FROM sources WHERE {OF_NOTE} AND kind IN"
 _ANY_REMEMBERED: Final = f"SELECT 1 {_FROM_NOTED} {in_list(REMEMBERED)} LIMIT 1"
+_HINT_SHAPE: Final = (int, int, str, int)
 _HINT: Final = "SELECT size_bytes, mtime_ns, kind, run_id FROM sources WHERE path = ?"
 _COLUMNS = ", ".join(rows.SOURCE_COLUMNS)
 _MARKS = ", ".join("?" for _ in rows.SOURCE_COLUMNS)
@@ -52,6 +53,8 @@ _RECORD: Final = f"INSERT OR REPLACE INTO sources ({_COLUMNS}) VALUES ({_MARKS})
 _LAST_RUNS: Final = (
     f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE ?1 IS NULL OR id = ?1 ORDER BY id DESC LIMIT ?2"  # noqa: S608 - likewise
 )
+_ALL_PATHS: Final = "SELECT path FROM sources"
+_TWO: Final = (bytes, bytes)
 #: Not those that other machines call by another name.
 _OWN_FOLDERS: Final = "SELECT path, names FROM folders WHERE substr(path, 1, 1) = x'2f'"
 _OWN_RUNS: Final = "SELECT id, libraries FROM runs WHERE version = ?"
@@ -260,7 +263,7 @@ class Journal:
         reader = self._reader
         if reader is None or not self._remembers or reader.failed:
             return None
-        for known_size, known_mtime_ns, value, run_id in reader.rows(_HINT, path):
+        for known_size, known_mtime_ns, value, run_id in reader.rows(_HINT_SHAPE, _HINT, path):
             kind = _REMEMBERED.get(value)
             alike = self._own_runs.get(run_id)
             bound = (kind in VERSION_BOUND and alike is None) or (
@@ -272,27 +275,29 @@ class Journal:
 
     def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
         """Return what is known of a folder's sources (`reuse.memory.Memory`). For any thread."""
-        row = next(iter(self._look_up(folders.READ, folder)), None)
-        return folders.read(row, self._judge, folders.flavors_text(flavors))
+        row = next(iter(self._look_up(folders.READ_SHAPE, folders.READ, folder)), None)
+        version = folders.judged_by(self._judge)
+        return folders.read(row, version, folders.flavors_text(flavors))
 
     def kin(self, size_bytes: int, mtime_ns: int) -> tuple[Kin, ...]:
         """Return entries of sources of this size and time, the latest first. For any thread."""
         place = fingerprints.place(size_bytes, mtime_ns)
-        rows = self._look_up(fingerprints.READ, *place, fingerprints.MOST_KIN)
+        shape, most = fingerprints.READ_SHAPE, fingerprints.MOST_KIN
+        rows = self._look_up(shape, fingerprints.READ, *place, most)
         return tuple(Kin(key.hex(), fingerprint) for key, fingerprint in rows)
 
     def surveyed(self, cache_root: bytes) -> bool:
         """Tell whether all is known that this cache's entries say. For any thread."""
-        return bool(self._look_up(fingerprints.SURVEYED, cache_root))
+        shape = fingerprints.SURVEYED_SHAPE
+        return bool(self._look_up(shape, fingerprints.SURVEYED, cache_root))
 
-    def _look_up(self, query: str, *values: Any) -> list[sqlite3.Row]:
+    def _look_up(self, shape: database.Shape, query: str, *values: Any) -> list[tuple[Any, ...]]:
         reader = self._reader
-        return [] if reader is None else reader.rows(query, *values)
+        return [] if reader is None else reader.rows(shape, query, *values)
 
     def last_runs(self, count: int, run_id: int | None = None) -> list[RecordedRun]:
         """Return the newest runs, newest first; with `run_id` that one, if there is such a run."""
-        found = self._rows_of(_LAST_RUNS, run_id, count)
-        return [rows.recorded_run(row, _state(row)) for row in found]
+        return self._rows_of(_recorded_run, _LAST_RUNS, run_id, count)
 
     def outcomes(self, kinds: frozenset[Kind]) -> list[RecordedFailure]:
         """Return sources whose last outcome was of one of these kinds, by path.
@@ -301,8 +306,7 @@ class Journal:
         """
         columns = ", ".join(RecordedFailure._fields)
         query = f"SELECT {columns} {_FROM_NOTED} {in_list(kinds)} ORDER BY path"
-        found = [RecordedFailure(*row) for row in self._rows_of(query)]
-        return [each._replace(kind=Kind(each.kind)) for each in found]
+        return self._rows_of(rows.recorded_failure, query)
 
     def forget(self, paths: Sequence[bytes]) -> int:
         """Forget the last outcomes of these sources; return how many there were."""
@@ -310,19 +314,19 @@ class Journal:
 
     def sources(self) -> Iterator[bytes]:
         """Yield the path of every source that is known, some twice."""
-        for [path] in self._rows_of("SELECT path FROM sources"):
-            yield path
-        for folder, names in self._rows_of(_OWN_FOLDERS):
+        yield from self._rows_of(lambda row: database.fitting(row, (bytes,))[0], _ALL_PATHS)
+        for folder, names in self._rows_of(lambda row: database.fitting(row, _TWO), _OWN_FOLDERS):
             for name in names.split(b"\0"):
                 yield folder + b"/" + name
 
     def failure_counts(self) -> dict[Kind, int]:
         """Return how many sources there are whose last outcome was a failure, by kind."""
         query = f"SELECT kind, count(*) {_FROM_NOTED} {in_list(FAILURES)} GROUP BY kind"
-        return {Kind(kind): count for kind, count in self._rows_of(query)}
+        return dict(self._rows_of(lambda row: (rows.known_kind(row[0]), int(row[1])), query))
 
-    def _rows_of(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        return self._attempt(lambda connection: connection.execute(query, values).fetchall()) or []
+    def _rows_of(self, convert: Callable[[sqlite3.Row], T], query: str, *values: Any) -> list[T]:
+        """Return what a query finds, converted; nothing where that cannot be done any more."""
+        return self._attempt(lambda opened: [*map(convert, opened.execute(query, values))]) or []
 
     # Faults.
 
@@ -380,13 +384,18 @@ def _forget(connection: sqlite3.Connection, paths: Sequence[bytes]) -> int:
         return connection.executemany(_FORGET, [(path,) for path in paths]).rowcount
 
 
-def _state(row: sqlite3.Row) -> RunState:
-    """Tell how the run of a row of `rows.RUN_COLUMNS` stands."""
-    if row["ended_at_ns"] is not None:
+def _recorded_run(row: sqlite3.Row) -> RecordedRun:
+    found = rows.recorded_run(row, RunState.ENDED)
+    return found._replace(state=_state(found))
+
+
+def _state(run: RecordedRun) -> RunState:
+    """Tell how a run stands."""
+    if run.ended_at_ns is not None:
         return RunState.ENDED
-    if row["host"] != socket.gethostname():
+    if run.host != socket.gethostname():
         return RunState.ELSEWHERE
-    born = born_s(row["pid"])
+    born = born_s(run.pid)
     # A process that began after the run did has only inherited its number.
-    runs = born is not None and born <= row["started_at_ns"] / 1e9 + _CLOCK_SLACK_S
+    runs = born is not None and born <= run.started_at_ns / 1e9 + _CLOCK_SLACK_S
     return RunState.RUNNING if runs else RunState.KILLED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from enum import Enum
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pregen.journal import database
@@ -99,6 +100,12 @@ class RecordedRun(NamedTuple):
     wall_ns: int
 
 
+_RUN_NAMES: Final = tuple(name for name in RecordedRun._fields if name != "state")
+_MAYBE: Final = (int, NoneType)
+#: In the order of `_RUN_NAMES`.
+_RUN_SHAPE: Final = (
+    int, int, _MAYBE, str, str, int, bytes, str, _MAYBE, (str, NoneType), int, int, int, int,
+)  # fmt: skip
 #: What `recorded_run` takes.
 RUN_COLUMNS: Final = (
     "id AS run_id, started_at_ns, ended_at_ns, version, host, pid, cwd, arguments, exit_code,"
@@ -108,11 +115,27 @@ RUN_COLUMNS: Final = (
 
 
 def recorded_run(row: sqlite3.Row, state: RunState) -> RecordedRun:
-    """Return the run of a row of `RUN_COLUMNS`."""
-    found = dict(row)
-    found["arguments"] = json.loads(found["arguments"])
-    found["counts"] = json.loads(found["counts"] or "{}")
+    """Return the run of a row of `RUN_COLUMNS`.
+
+    Raises:
+        DamagedJournalError: The row is not as it was written.
+    """
+    found = dict(zip(_RUN_NAMES, database.fitting(row, _RUN_SHAPE), strict=True))
+    found["arguments"] = _json(found["arguments"], list)
+    counts = found["counts"] = _json(found["counts"] or "{}", dict)
+    if not all(isinstance(number, int) for number in counts.values()):
+        raise database.DamagedJournalError("a row holds counts that are none")
     return RecordedRun(**found, state=state)
+
+
+def _json(text: str, kind: type[Any]) -> Any:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise database.DamagedJournalError("a row holds no JSON") from error
+    if not isinstance(value, kind):
+        raise database.DamagedJournalError("a row holds other JSON than was written")
+    return value
 
 
 class RecordedFailure(NamedTuple):
@@ -125,6 +148,43 @@ class RecordedFailure(NamedTuple):
     mtime_ns: int
     run_id: int
     seen_at_ns: int
+
+
+#: Of a row of its fields.
+_FAILURE_SHAPE: Final = (bytes, str, str, int, int, int, int)
+
+
+def recorded_failure(row: sqlite3.Row) -> RecordedFailure:
+    """Return the failure of a row of its fields.
+
+    Raises:
+        DamagedJournalError: The row is not as it was written.
+    """
+    found = RecordedFailure(*database.fitting(row, _FAILURE_SHAPE))
+    return found._replace(path=a_path(found.path), kind=known_kind(found.kind))
+
+
+def a_path(path: bytes) -> bytes:
+    """Return a path that can be one.
+
+    Raises:
+        DamagedJournalError: The walk cannot have found it.
+    """
+    if not path.startswith(b"/") or b"\0" in path:
+        raise database.DamagedJournalError("a row holds a path that is none")
+    return path
+
+
+def known_kind(value: object) -> Kind:
+    """Return the kind of this value, which a query asked for.
+
+    Raises:
+        DamagedJournalError: There is none.
+    """
+    kind = _KINDS.get(str(value))
+    if kind is None:
+        raise database.DamagedJournalError("a row holds an outcome that is none")
+    return kind
 
 
 class SourceHistory(NamedTuple):
@@ -152,6 +212,9 @@ class SourceHistory(NamedTuple):
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _STAGES: Final = Stages._fields
 _COLUMNS: Final = (*(name for name in SourceHistory._fields if name != "stages"), *_STAGES)
+_SOURCE_SHAPE: Final = (
+    bytes, int, str, str, str, str, *[int] * (len(_COLUMNS) - 6),
+)  # fmt: skip
 _SOURCES: Final = f"SELECT {', '.join(_COLUMNS)} FROM sources WHERE run_id = ?"  # noqa: S608 - names
 
 
@@ -163,7 +226,8 @@ def sources_of(journal_path: bytes, run_id: int) -> Iterator[SourceHistory]:
     """
     with closing(database.connect(journal_path, database.PATIENT_S)) as connection:
         for row in connection.execute(_SOURCES, (run_id,)):
-            found = dict(row)
+            found = dict(zip(_COLUMNS, database.fitting(row, _SOURCE_SHAPE), strict=True))
+            found["path"] = a_path(found["path"])
             found["stages"] = Stages(**{name: found.pop(name) for name in _STAGES})
             found["kind"] = _KINDS.get(found["kind"])
             if found["kind"] is not None:  # else a newer pregen's

@@ -58,7 +58,7 @@ def entries_say(cache: Cache, flavors: Sequence[Flavor]) -> Iterator[PrintRow]:
                 key = bytes.fromhex(name.removesuffix(".png"))
                 if key in seen or (found := folder.examine(name)) is None:
                     continue
-                head, _ = found
+                head = found.data
                 if _MARK in head and (row := _row(key.hex(), head)):
                     seen.add(key)
                     yield row

@@ -14,6 +14,7 @@ from pregen.thumbspec import fingerprint, pngbuild
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import SIZE, read_head
 from pregen.thumbspec.validity import Freshness, judge
+from pregen.thumbspec.wholeness import damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,7 +70,7 @@ class ContentMatcher:
         except PngError:
             return None
         found = judge(new, flavor, facts.uri, facts.mtime_ns, facts.size_bytes, whole=True)
-        return new if found.verdict is Freshness.FRESH else None
+        return new if found.verdict is Freshness.FRESH and not damage(new) else None
 
     def _same(self, said: str) -> bool:
         """Tell whether a fingerprint is that of the source; each part is read once."""

@@ -12,8 +12,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pregen.model import Flavor
 from pregen.thumbspec import mtime
 from pregen.thumbspec.pngchunks import PngError
-from pregen.thumbspec.pngtext import MTIME, SIZE, URI, PngHead, TextKind, read_head
+from pregen.thumbspec.pngtext import (
+    MIMETYPE,
+    MTIME,
+    SIZE,
+    SOFTWARE,
+    URI,
+    PngHead,
+    TextKind,
+    read_head,
+)
 from pregen.thumbspec.uri import is_utf8, path_from_uri
+from pregen.thumbspec.wholeness import damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +82,11 @@ def _value(found: re.Match[str]) -> int:
 
 #: Longer values are cut in messages.
 _SHOWN_CHARS: Final = 80
+#: How `Software` begins in KDE's own entries, and what its plugin for JPEG asks for.
+_KDE: Final = "KDE Thumbnail Generator"
+_KDE_VERSION: Final = re.compile(r"\(v([0-9]{1,9})\)", re.ASCII)
+_KDE_JPEG: Final = 2
+_JPEG: Final = "image/jpeg"
 #: Edges that Geeqie takes for a thumbnail's.
 _GEEQIE_EDGES_PX: Final = (128, 256)
 
@@ -175,18 +190,33 @@ def _geeqie(said: EntryTexts, wanted: Wanted) -> str:
 def _kio(said: EntryTexts, wanted: Wanted) -> str:
     """KIO 5.103 to 2025, previewjob.cpp: Qt keeps the last; a missing MTime reads as 0.
 
-    Not told here: the version check on entries whose Software is KDE's own, and the user's
-    PreviewSettings (largest size, plugins, remote folders).
+    Entries that KDE made itself have to be of the version that its plugin asks for: the one for
+    JPEG asks (ThumbnailerVersion, kdegraphics-thumbnailers and kio-extras).
+
+    Not told here: the user's PreviewSettings (largest size, plugins, remote folders).
     """
     texts = said.last
     if texts.get(URI) != wanted.uri:
         return f"the last {URI} is {shown(texts.get(URI, ''))}"
     if qt_signed(texts.get(MTIME, "")) != mtime.whole_s(wanted.mtime_ns):
         return f"the last {MTIME}, {shown(texts.get(MTIME, ''))}, is not the source's integer"
+    maker = texts.get(SOFTWARE, "")
+    if (
+        maker.startswith(_KDE)
+        and texts.get(MIMETYPE, _JPEG) == _JPEG
+        and _kde_version(maker) < _KDE_JPEG
+    ):
+        return f"{shown(maker)} is of an older version than it asks for"
     size = texts.get(SIZE)
     if size and qt_unsigned(size) != wanted.size_bytes:
         return f"the last {SIZE} is {shown(size)}"
     return ""
+
+
+def _kde_version(maker: str) -> int:
+    """Return the number in `... (v2)`; 0: there is none."""
+    found = _KDE_VERSION.search(maker)
+    return int(found[1]) if found else 0
 
 
 def _tumbler(said: EntryTexts, wanted: Wanted) -> str:
@@ -268,7 +298,9 @@ def desktop_verdicts(
     wanted = Wanted(uri, mtime_ns, size_bytes)
     said: EntryTexts | None = None
     broken = "there is no entry"
+    undecodable = ""
     if data is not None:
+        undecodable = damage(data, strict=False)
         try:
             said = EntryTexts.by(read_head(data, past_image=True))
         except PngError as error:
@@ -279,8 +311,8 @@ def desktop_verdicts(
         if not away and said is None:
             reason = broken
         elif not away and said is not None:
-            cut_off = client.decodes and not said.head.ended
-            reason = "the entry is cut off" if cut_off else client.refusal(said, wanted)
+            useless = client.decodes and undecodable
+            reason = f"the entry {useless}" if useless else client.refusal(said, wanted)
         found.append(ClientVerdict(client.name, not reason, reason, looks_here=not away))
     return found
 

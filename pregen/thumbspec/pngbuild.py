@@ -19,9 +19,9 @@ from pregen import __version__
 from pregen.model import UNKNOWN_MAKER, Maker
 from pregen.thumbspec import fingerprint, mtime, pngtext
 from pregen.thumbspec.pngchunks import (
+    END,
     HEADER_BYTES,
     IDAT,
-    IEND,
     MAX_LENGTH,
     SIGNATURE,
     START,
@@ -58,9 +58,10 @@ STANDARD_KEYS: Final = frozenset(
 _TEXT_KINDS: Final = frozenset(kind.value for kind in TextKind)
 #: One row of one transparent RGBA pixel, behind its filter byte.
 _TRANSPARENT_PIXEL: Final = zlib.compress(bytes(5))
-_END: Final = chunk(IEND, b"")
 
 _CHUNK_START: Final = Struct(">I4s")
+#: What stands around the content of the picture's chunk, and the end.
+_BEHIND_BYTES: Final = 12 + len(END)
 _EDGES: Final = Struct(">II")
 _EDGES_AT: Final = 16
 _FORMAT_AT: Final = _EDGES_AT + _EDGES.size
@@ -109,11 +110,6 @@ class SourceFacts(NamedTuple):
     """Keys and values beyond the standard's table, written behind it; the standard's own keys
     are passed over here. Keys are Latin-1, 1 to 79 characters."""
     software: str = SOFTWARE
-
-
-OwnEntry = tuple[tuple[int, int], tuple[int, int], Maker]
-"""Width and height in pixels of an entry and of its original (zeros where it does not say), and
-what made it. A plain tuple, as one is made for every entry that is judged."""
 
 
 def maker_of(head: PngHead) -> Maker:
@@ -174,7 +170,7 @@ def assemble(width_px: int, height_px: int, text_chunks: bytes, idat: bytes) -> 
         idat: The filtered rows as one zlib stream.
     """
     return b"".join(
-        (SIGNATURE, header_chunk(width_px, height_px), text_chunks, chunk(IDAT, idat), _END)
+        (SIGNATURE, header_chunk(width_px, height_px), text_chunks, chunk(IDAT, idat), END)
     )
 
 
@@ -198,7 +194,31 @@ def is_same(png: bytes, other: bytes) -> bool:
     return one.width_px == two.width_px and texts[0] == texts[1] and pictures[0] == pictures[1]
 
 
-def own_entry(data: bytes, uri: str, mtime_ns: int, size_bytes: int) -> OwnEntry | None:
+class OwnEntry(NamedTuple):
+    """What `recognised` sees of an entry of ours."""
+
+    edges_px: tuple[int, int]
+    """Of the picture."""
+    original_px: tuple[int, int]
+    """Of the original; 0 where the entry does not say."""
+    maker: Maker
+    picture_at: int
+    """Where the chunk of the picture begins."""
+    file_bytes: int
+    """Of the whole entry, as its beginning says."""
+
+    def is_whole(self, data: bytes) -> bool:
+        """Tell whether this is all of it: the check of its picture is right, and it ends there."""
+        at = len(data) - len(END) - 4
+        return (
+            len(data) == self.file_bytes
+            and data.endswith(END)
+            and zlib.crc32(memoryview(data)[self.picture_at + 4 : at])
+            == int.from_bytes(data[at : at + 4], "big")
+        )
+
+
+def recognised(data: bytes, uri: str, mtime_ns: int, size_bytes: int) -> OwnEntry | None:
     """Recognise by its bytes an entry of ours that is of this source as it is now.
 
     Fast, because a full check asks it of every entry. It knows the order in which `assemble` and
@@ -213,7 +233,7 @@ def own_entry(data: bytes, uri: str, mtime_ns: int, size_bytes: int) -> OwnEntry
         size_bytes: Likewise.
 
     Returns:
-        What it says. None says nothing about the entry: read it then.
+        None says nothing about the entry: read it then.
     """
     identity = leading_chunks(uri, mtime_ns, size_bytes)
     if (
@@ -225,7 +245,8 @@ def own_entry(data: bytes, uri: str, mtime_ns: int, size_bytes: int) -> OwnEntry
         return None
     at = HEADER_BYTES + len(identity)
     picture = data.find(IDAT, at) - 4
-    if picture < at or int.from_bytes(data[picture : picture + 4], "big") > MAX_LENGTH:
+    length = int.from_bytes(data[picture : picture + 4], "big")
+    if picture < at or length > MAX_LENGTH:
         return None
     # The fingerprint is another one for every picture, and `_said_in` can remember the rest.
     end = data.rfind(_FINGERPRINT, at, picture) - 4
@@ -240,7 +261,9 @@ def own_entry(data: bytes, uri: str, mtime_ns: int, size_bytes: int) -> OwnEntry
             return None
     said = _said_in(data[at:end])
     edges: tuple[int, int] = _EDGES.unpack_from(data, _EDGES_AT)
-    return None if said is None or not min(edges) else (edges, *said)
+    if said is None or not min(edges):
+        return None
+    return OwnEntry(edges, *said, picture, picture + length + _BEHIND_BYTES)
 
 
 # The photos of a camera all have one type and one size, and so their entries the same texts.

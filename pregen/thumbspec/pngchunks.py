@@ -24,6 +24,9 @@ HEADER_BYTES: Final = 33
 START: Final = SIGNATURE + b"\x00\x00\x00\x0dIHDR"
 #: Lengths and edges fit in 31 bits (5.3, 11.2.1).
 MAX_LENGTH: Final = 2**31 - 1
+#: A thumbnail has some ten; written in the small portions of old libpng (8 kB) the largest, of 16
+#: bits and incompressible, a thousand. Millions of empty ones would hold a reader for minutes.
+MAX_CHUNKS: Final = 4096
 
 _CHUNK_START: Final = struct.Struct(">I4s")
 _CHUNK_START_BYTES: Final = 8
@@ -68,6 +71,10 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     )
 
 
+#: How every PNG ends: IEND is empty (11.2.5).
+END: Final = chunk(IEND, b"")
+
+
 def header_chunk(width_px: int, height_px: int) -> bytes:
     """Return the IHDR of an 8-bit RGBA picture, not interlaced (standard, File format)."""
     return chunk(IHDR, _HEADER.pack(width_px, height_px, 8, 6, 0, 0, 0))
@@ -102,10 +109,12 @@ def walk(data: bytes, color_type: int) -> Iterator[tuple[bytes, int, int]]:
     behind the data. CRCs are `body`'s to check.
 
     Raises:
-        PngError: A chunk that cannot be there: no picture can be had from the file.
+        PngError: A chunk that cannot be there: no picture can be had from the file. Or more than
+            `MAX_CHUNKS`.
     """
     at, available = HEADER_BYTES, len(data)
     seen: set[bytes] = set()
+    number = 0
     while at + _CHUNK_START_BYTES <= available:
         length, kind = _CHUNK_START.unpack_from(data, at)
         if length > MAX_LENGTH or not kind.isalpha():
@@ -113,6 +122,9 @@ def walk(data: bytes, color_type: int) -> Iterator[tuple[bytes, int, int]]:
         if not kind[0] & _ANCILLARY_BIT:
             _check_critical(kind, color_type, seen)
             seen.add(kind)
+        number += 1
+        if number > MAX_CHUNKS:
+            raise PngError(f"holds more than {MAX_CHUNKS:,} chunks")
         end = at + length + _AROUND_BYTES
         yield kind, at, end
         if kind == IEND:

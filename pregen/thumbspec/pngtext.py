@@ -26,7 +26,8 @@ SOFTWARE: Final = "Software"
 #: Text inflated from one chunk. The longest value in use is the URI of a path of PATH_MAX bytes
 #: (4096 of them, three characters each): five times that is plenty.
 MAX_TEXT_BYTES: Final = 64 * 1024
-#: ... and from all chunks of one file: some kilobytes of zTXt could fill the memory otherwise.
+#: ... and from all chunks of one file: some kilobytes of zTXt could fill the memory otherwise. One
+#: that cannot be read counts as it if had been as long as it may be.
 MAX_INFLATED_BYTES: Final = 1024 * 1024
 #: A key has 1 to 79 characters (PNG, 11.3.3.2); libpng ignores chunks with others.
 _MAX_KEY_BYTES: Final = 79
@@ -117,10 +118,14 @@ def read_head(data: bytes, *, past_image: bool = False) -> PngHead:
         content = body(data, start, end)
         ended = name == IEND
         kind = _KINDS.get(name)
-        if kind is not None and (said := _parse(kind, content, min(room, MAX_TEXT_BYTES))):
+        if kind is None:
+            continue
+        limit_bytes = min(room, MAX_TEXT_BYTES)
+        said = _parse(kind, content, limit_bytes)
+        if said:
             texts.append(Text(kind, *said, not complete))
-            if kind is not TextKind.TEXT:
-                room -= len(said[1])
+        if kind is not TextKind.TEXT:
+            room -= len(said[1]) if said else limit_bytes
     return PngHead(*header, tuple(texts), complete, ended)
 
 

@@ -1,7 +1,8 @@
 """Is an entry fresh against its source? The one place where that is decided.
 
-Looks at bytes it is given and opens nothing. Judges header and texts; that the picture itself
-decodes is not its question. Fast for entries of our own: a re-run judges every one of them.
+Looks at bytes it is given and opens nothing. Judges header, texts and where the file ends; that the
+picture itself decodes is `wholeness`'s question. Fast for entries of our own: a full re-run judges
+every one of them.
 """
 
 from __future__ import annotations
@@ -13,14 +14,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pregen.model import UNKNOWN_MAKER, Maker
 from pregen.thumbspec import mtime
 from pregen.thumbspec.clients import Wanted, refusals, shown
-from pregen.thumbspec.pngbuild import (
-    identity_texts,
-    maker_of,
-    number,
-    own_entry,
-)
-from pregen.thumbspec.pngchunks import HEADER_BYTES, START, PngError
+from pregen.thumbspec.pngbuild import identity_texts, maker_of, number, recognised
+from pregen.thumbspec.pngchunks import END, HEADER_BYTES, START, PngError, read_header
 from pregen.thumbspec.pngtext import IMAGE_HEIGHT, IMAGE_WIDTH, MTIME, SIZE, URI, PngHead, read_head
+from pregen.thumbspec.wholeness import check_chunks
 
 if TYPE_CHECKING:
     from pregen.model import Flavor
@@ -28,6 +25,17 @@ if TYPE_CHECKING:
 #: How much of an entry to read first: the texts of nearly every entry fit, ours with any URI of
 #: up to about 3500 characters. One page, so it costs no more than fewer.
 HEAD_BYTES: Final = 4096
+#: How much to read of its end.
+END_BYTES: Final = len(END)
+
+
+class Ending(NamedTuple):
+    """How a file ends."""
+
+    file_bytes: int
+    """Its size."""
+    data: bytes
+    """Its last `END_BYTES`."""
 
 
 class Freshness(Enum):
@@ -81,8 +89,9 @@ def judge(
     size_bytes: int,
     *,
     whole: bool = False,
+    ending: Ending | None = None,
 ) -> Judgement:
-    """Judge one entry.
+    """Judge one entry. Good ones have their end in place (IEND), and ours the size they tell.
 
     Text behind the picture is looked for only where URI or MTime do not stand before it, so the
     verdict does not depend on how much of the file was passed (NEED_MORE aside).
@@ -93,16 +102,21 @@ def judge(
         uri: Under whose key it is kept.
         mtime_ns: Of the source.
         size_bytes: Of the source.
-        whole: `data` is the whole file. Without it, what is cut off is NEED_MORE, never CORRUPT.
+        whole: `data` is the whole file, whose chunks are all checked. Without it, what is cut off
+            in `data` is NEED_MORE, never CORRUPT.
+        ending: How the file ends, where `data` is not all of it; None: it is not asked.
     """
     if data is None:
         return Judgement(Freshness.MISSING, "there is no entry")
-    own = own_entry(data, uri, mtime_ns, size_bytes)
-    if own is not None:
-        edges, original, maker = own
-        if not _wrong_dimensions(edges, original, flavor):
-            return _fresh(maker)
-    return examine(data, flavor, Wanted(uri, mtime_ns, size_bytes), whole=whole)
+    own = recognised(data, uri, mtime_ns, size_bytes)
+    if own is not None and not _wrong_dimensions(own.edges_px, own.original_px, flavor):
+        known = ending is None or ending == (own.file_bytes, END)
+        if own.is_whole(data) if whole else known:
+            return _fresh(own.maker)
+        if not whole:
+            return Judgement(Freshness.NEED_MORE, "its size is another than its picture's")
+    wanted = Wanted(uri, mtime_ns, size_bytes)
+    return examine(data, flavor, wanted, whole=whole, ending=ending)
 
 
 def judge_fail_record(
@@ -118,7 +132,14 @@ def judge_fail_record(
     return examine(data, None, Wanted(uri, mtime_ns, size_bytes), whole=whole)
 
 
-def examine(data: bytes, flavor: Flavor | None, wanted: Wanted, *, whole: bool) -> Judgement:
+def examine(
+    data: bytes,
+    flavor: Flavor | None,
+    wanted: Wanted,
+    *,
+    whole: bool,
+    ending: Ending | None = None,
+) -> Judgement:
     """Judge by taking the PNG apart, whoever wrote it; `judge` without its short cut.
 
     Args:
@@ -126,18 +147,22 @@ def examine(data: bytes, flavor: Flavor | None, wanted: Wanted, *, whole: bool) 
         flavor: Where the entry is kept; None: a fail record, whose picture does not matter.
         wanted: What the entry must say.
         whole: As for `judge`.
+        ending: As for `judge`.
     """
     if not whole and len(data) < HEADER_BYTES and data and START.startswith(data[: len(START)]):
         return Judgement(Freshness.NEED_MORE, "the header is incomplete")
     try:
         head = _read(data, whole=whole)
+        if whole and flavor is not None:
+            check_chunks(data, read_header(data))
     except PngError as error:
         return Judgement(Freshness.CORRUPT, f"the entry {error}")
     lacks = _missing_key(head)
     if disagreement := contradiction(head, wanted):
         return Judgement(Freshness.STALE, disagreement, head)
-    if not whole and (lacks or not head.complete):
-        return Judgement(Freshness.NEED_MORE, "the texts are incomplete", head)
+    cut = flavor is not None and ending is not None and ending.data != END
+    if not whole and (lacks or not head.complete or cut):
+        return Judgement(Freshness.NEED_MORE, "the texts or the end are incomplete", head)
     if lacks:
         return Judgement(Freshness.STALE, f"there is no {lacks}", head)
     judged = Judgement(_FRESH, head=head) if flavor is None else _fit(head, flavor, wanted)

@@ -25,7 +25,8 @@ from pregen.thumbspec.naming import entry_name, key
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import PngHead, read_head
 from pregen.thumbspec.uri import all_uris, shared_uris
-from pregen.thumbspec.validity import judge, judge_fail_record
+from pregen.thumbspec.validity import Freshness, Judgement, judge, judge_fail_record
+from pregen.thumbspec.wholeness import damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -194,6 +195,8 @@ class _Look:
             return facts
         _, size_bytes, mtime_ns = self.source
         judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
+        if judged.verdict in {Freshness.FRESH, Freshness.REFIT} and (flaw := damage(data)):
+            judged = Judgement(Freshness.CORRUPT, f"the entry {flaw}")
         desktops = desktop_verdicts(data, flavor, uri, mtime_ns, size_bytes, shared=self.shared)
         return facts._replace(
             verdict=judged.verdict.value, reason=judged.reason, desktops=tuple(desktops)

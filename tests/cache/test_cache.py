@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.cache.folder import ENTRY_LIMIT_BYTES, NO_ENTRY
+from pregen.cache.folder import NO_ENTRY, entry_limit_bytes
 from pregen.cache.store import Cache
 from pregen.errors import CacheError
 from pregen.model import ALL_FLAVORS, Flavor
@@ -297,7 +297,7 @@ def plant(kind: str, path: Path) -> None:
                 os.chdir(before)
     elif kind == "huge":
         with path.open("wb") as file:
-            file.truncate(ENTRY_LIMIT_BYTES + 1)
+            file.truncate(entry_limit_bytes(LARGE) + 1)
     else:
         path.write_bytes(b"")
 

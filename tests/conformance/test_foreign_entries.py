@@ -36,6 +36,13 @@ REFUSED_SOMEWHERE = {
     "written by Qt": [*packed(URI), WHOLE, SIZE, ("tEXt", "Software", "KDE Thumbnail Generator")],
     "all of it zTXt": packed(URI, WHOLE, SIZE),
     "written by tumbler": [URI, FRACTIONAL],
+    "written by an old KDE": [
+        ("iTXt", "Thumb::MTime", "{mtime}.{fraction}"),
+        URI,
+        WHOLE,
+        SIZE,
+        ("tEXt", "Software", "KDE Thumbnail Generator Images (v1)"),
+    ],
     "written by gnome-desktop": [URI, WHOLE, ("tEXt", "Software", "GNOME::ThumbnailFactory")],
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -9,15 +10,24 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pregen.cache.folder import FolderCount
 from pregen.journal import Journal, RunTotals, database, journal
 from pregen.journal.database import MIGRATIONS
-from pregen.model import FAILURES, Kind, Outcome
+from pregen.journal.folders import known_below
+from pregen.journal.rows import sources_of
+from pregen.model import FAILURES, Flavor, Kind, Outcome
+from pregen.thumbspec.naming import key
+from pregen.thumbspec.uri import file_uri
+from pregen.verbs.status import StatusFacts, status_lines, status_record
 from tests.support.running.capabilities import Capability, needs
+from tests.support.trials.damaged_journal import damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -318,6 +328,62 @@ def test_damage_that_another_run_has_dealt_with_is_left_alone(tmp_path: Path) ->
     other.replace(path)
     assert database.set_aside(os.fsencode(path), damaged) is None
     assert put_aside(path) == []
+
+
+def everything(path: Path) -> list[str]:
+    """Do all that runs and verbs do with a journal; return the warnings."""
+    warnings: list[str] = []
+    found = Journal.open(os.fsencode(path), warnings.append, version="1.0.0")
+    found.begin_run(b"/", ["run"])
+    for number in range(0, 60, 7):
+        found.hint(b"/d/%04d" % number, *FACTS)
+        found.kin(1000 + number, FACTS[1])
+    for folder in (b"/d", b"/e"):
+        for known in found.recall(folder, (Flavor.LARGE,)).values():
+            assert all(isinstance(fact, int | bytes) for fact in known)
+    found.surveyed(b"/cache")
+    found.learn(b"/d", (Flavor.LARGE,), {b"0000": (1, 2, bytes(16), 3, 4, 5)})
+    found.record(Outcome(0, b"/d/a", Kind.MADE, fingerprint="f"), *FACTS, key="0" * 32)
+    found.end_run(0, RunTotals({Kind.MADE: 1}))
+    root = b"/nowhere/thumbnails"
+    runs, failures = tuple(found.last_runs(9)), tuple(found.outcomes(FAILURES))
+    facts = StatusFacts(
+        root, b"/j", {"large": FolderCount()}, {}, runs, found.failure_counts(), failures, ()
+    )
+    list(status_lines(facts))
+    json.dumps(status_record(facts))
+    for source in found.sources():
+        key(file_uri(source))
+    found.forget([b"/d/0003"])
+    found.close()
+    known_below(os.fsencode(path), [b"/d"])
+    with suppress(sqlite3.Error):
+        list(sources_of(os.fsencode(path), 1))
+    return warnings
+
+
+@pytest.mark.parametrize("first", range(0, 240, 40))
+def test_no_damage_raises_and_the_next_journal_is_sound(tmp_path: Path, first: int) -> None:
+    made = tmp_path / "made.sqlite3"
+    found = Journal.open(os.fsencode(made), pytest.fail, version="1.0.0")
+    found.begin_run(b"/", ["run"])
+    for number in range(60):
+        kind = (Kind.MADE, Kind.SMALL, Kind.INVALID, Kind.CRASHED)[number % 4]
+        outcome = Outcome(0, b"/d/%04d" % number, kind, "x" * 50, fingerprint=f"{number:032x}:9")
+        found.record(outcome, 1000 + number, FACTS[1], key=f"{number:032x}")
+        found.learn(b"/e", (Flavor.LARGE,), {b"%d" % number: (1, 2, bytes(16), 3, 4, 5)})
+    found.survey(b"/cache", ())
+    found.end_run(3, RunTotals({Kind.MADE: 15}))
+    found.close()
+    for seed in range(first, first + 40):
+        path = tmp_path / str(seed) / "journal.sqlite3"
+        path.parent.mkdir()
+        shutil.copy(made, path)
+        how = damage(path, Random(seed))  # noqa: S311 - damage, not secrets
+        said = [everything(path), everything(path), everything(path)]
+        assert all(len(warnings) <= 2 for warnings in said), f"seed {seed}, {how}: {said}"
+        last = said[-1]
+        assert not last or "newer pregen" in last[0], f"seed {seed}, {how}: {said}"
 
 
 # -- other versions -----------------------------------------------------------------------------

@@ -33,7 +33,7 @@ IDENTITY: list[Said] = [
 
 def rows(width_px: int, height_px: int) -> bytes:
     """Return the compressed rows of a picture in which every pixel differs from its neighbour."""
-    line = bytes(range(256)) * (width_px * 4 // 256 + 1)
+    line = bytes(range(256)) * (-(-(width_px * 4 + height_px) // 256))
     return zlib.compress(b"".join(b"\0" + line[y : y + width_px * 4] for y in range(height_px)))
 
 

@@ -29,6 +29,7 @@ def _accepting(
 
 
 EVERYONE = set(SHORT)
+KDE: samples.Said = ("tEXt", "Software", "KDE Thumbnail Generator Images")
 
 
 def test_every_desktop_accepts_our_own_entry_where_it_looks() -> None:
@@ -67,6 +68,12 @@ def test_every_desktop_accepts_the_texts_of_any_ordinary_source(
         ([*IDENTITY, ("iTXt", "Thumb::URI", "file:///x")], EVERYONE - {"kio", "gthumb"}),
         ([*IDENTITY, ("tEXt", "Thumb::URI", "file:///x")], EVERYONE - {"glib", "kio", "gthumb"}),
         ([("iTXt", "Thumb::URI", "file:///x"), *IDENTITY], EVERYONE - {"gnome", "geeqie"}),
+        ([*IDENTITY, KDE, ("tEXt", "Software", "other")], EVERYONE),
+        ([*IDENTITY, KDE], EVERYONE - {"kio"}),
+        ([*IDENTITY, (*KDE[:2], f"{KDE[2]} (v1)")], EVERYONE - {"kio"}),
+        ([*IDENTITY, (*KDE[:2], f"{KDE[2]} (v2)")], EVERYONE),
+        ([*IDENTITY, KDE, ("tEXt", "Thumb::Mimetype", "image/png")], EVERYONE),
+        ([*IDENTITY, KDE, ("tEXt", "Thumb::Mimetype", "image/jpeg")], EVERYONE - {"kio"}),
     ],
 )
 def test_each_client_picks_its_own_from_the_texts(

@@ -72,6 +72,7 @@ def _gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: byte
     from pregen.verbs.report.contact_sheet import make_sheet  # noqa: PLC0415 - likewise
     from pregen.verbs.report.figures import Figures  # noqa: PLC0415 - likewise
     from pregen.verbs.report.page import ReportFacts  # noqa: PLC0415 - likewise
+    from pregen.verbs.reviewing import Reviewers  # noqa: PLC0415 - likewise
 
     end_ns = run.started_at_ns + run.wall_ns if run.wall_ns else run.ended_at_ns or time.time_ns()
     figures = Figures(run.started_at_ns, end_ns)
@@ -80,8 +81,8 @@ def _gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: byte
             figures.add(seen)
     except sqlite3.Error as error:
         raise PregenError(f"The journal cannot be read ({error}). Try again later.") from error
-    with Cache(cache_root, __version__) as cache:
-        sheet = make_sheet(cache, figures.sample.kept, figures.extreme)
+    with Cache(cache_root, __version__) as cache, Reviewers() as reviewers:
+        sheet = make_sheet(cache, reviewers, figures.sample.kept, figures.extreme)
     return ReportFacts(run, figures, sheet, __version__)
 
 

@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.errors import CacheError
-from pregen.imaging.review import Luminance, luminance, small_jpeg
 from pregen.model import ALL_FLAVORS
 from pregen.thumbspec.uri import file_uri
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
     from pregen.cache.store import Cache
     from pregen.journal.rows import SourceHistory
+    from pregen.model import Luminance
+    from pregen.verbs.reviewing import Reviewers
 
 #: Below this mean brightness nothing can be made out (of 255).
 DARK: Final = 12.0
@@ -55,19 +56,23 @@ def doubt(seen: Luminance) -> str:
 
 
 def make_sheet(
-    cache: Cache, made: Sequence[SourceHistory], extreme: Iterable[SourceHistory]
+    cache: Cache,
+    reviewers: Reviewers,
+    made: Sequence[SourceHistory],
+    extreme: Iterable[SourceHistory],
 ) -> Sheet:
     """Choose and read the pictures.
 
     Args:
         cache: where the entries are.
+        reviewers: decode them.
         made: sources to be looked at.
         extreme: those of an extreme aspect, which need no look.
     """
     doubtful = [(seen, "extreme aspect") for seen in extreme]
     looked_at = 0
     for seen in made:
-        facts = luminance(_entry(cache, seen))
+        facts = reviewers.luminance(_entry(cache, seen))
         if facts is not None:
             looked_at += 1
             why = doubt(facts)
@@ -75,17 +80,19 @@ def make_sheet(
                 doubtful.append((seen, why))
     step = max(1, len(made) // SAMPLED)
     return Sheet(
-        sampled=list(_tiles(cache, [(seen, "") for seen in made[::step][:SAMPLED]])),
-        doubtful=list(islice(_tiles(cache, doubtful), MOST_DOUBTFUL)),
+        sampled=list(_tiles(cache, reviewers, [(seen, "") for seen in made[::step][:SAMPLED]])),
+        doubtful=list(islice(_tiles(cache, reviewers, doubtful), MOST_DOUBTFUL)),
         doubtful_count=len(doubtful),
         looked_at=looked_at,
     )
 
 
-def _tiles(cache: Cache, chosen: Iterable[tuple[SourceHistory, str]]) -> Iterator[Tile]:
+def _tiles(
+    cache: Cache, reviewers: Reviewers, chosen: Iterable[tuple[SourceHistory, str]]
+) -> Iterator[Tile]:
     """Yield the pictures that can be shown, of sources with the reason for showing them."""
     for seen, why in chosen:
-        jpeg = small_jpeg(_entry(cache, seen), _BOX_PX)
+        jpeg = reviewers.small_jpeg(_entry(cache, seen), _BOX_PX)
         if jpeg is not None:
             yield Tile(seen.path, why, f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}")
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import os
 import re
-import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from pregen.cache.folder import ENTRY_LIMIT_BYTES
+from pregen.cache.folder import entry_limit_bytes
 from pregen.cache.opening import OpenPolicy
 from pregen.cache.store import Cache
 from pregen.model import Flavor
 from pregen.thumbspec.naming import key
-from pregen.thumbspec.pngchunks import PngError, walk
+from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import MTIME, URI, PngHead, read_head
+from pregen.thumbspec.wholeness import damage
+from pregen.verbs.transfer import ustar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -33,7 +34,6 @@ _MEMBER: Final = re.compile(
 _FLAVORS: Final = {flavor.directory: flavor for flavor in Flavor}
 #: Seconds since 1970 have eleven digits until the year 5138.
 _MTIME: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-_ORDINARY: Final = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
 
 Refused = Callable[[str, str], None]
 """Is told name and reason of what is not an entry."""
@@ -73,20 +73,17 @@ def checked(data: bytes, place: EntryPlace) -> PngHead:
     """
     try:
         head = read_head(data, past_image=True)
-        if not head.ended:
-            raise RefusedError("it is cut off")
-        *_, (_, _, picture_end) = walk(data, head.color_type)
     except PngError as error:
         raise RefusedError(f"it {error}") from error
-    if picture_end != len(data):
-        raise RefusedError("it has data after the picture")
+    if max(head.width_px, head.height_px) > place.flavor.box_px:
+        raise RefusedError("it is too large for its folder")
+    if flaw := damage(data):
+        raise RefusedError(f"it {flaw}")
     uri = head.first(URI)
     if not uri:
         raise RefusedError("it has no URI")
     if _key(uri) != place.key:
         raise RefusedError("its name does not match its URI")
-    if max(head.width_px, head.height_px) > place.flavor.box_px:
-        raise RefusedError("it is too large for its folder")
     return head
 
 
@@ -138,19 +135,15 @@ def write_archive(found: Iterable[FoundEntry], stream: BinaryIO) -> TransferTall
     Raises:
         OSError: The stream takes no more.
     """
-    # A TarFile would go on writing when it is thrown away after an error.
     tally = TransferTally()
     for entry in found:
         flavor, entry_key = entry.place
-        member = tarfile.TarInfo(f"thumbnails/{flavor.directory}/{entry_key}.png")
-        member.size = len(entry.data)
-        member.mode = 0o600
-        member.mtime = max(0, entry.mtime_s)
-        stream.write(member.tobuf(tarfile.USTAR_FORMAT))
+        name = f"thumbnails/{flavor.directory}/{entry_key}.png"
+        stream.write(ustar.header(name, len(entry.data), entry.mtime_s))
         stream.write(entry.data)
-        stream.write(bytes(-len(entry.data) % tarfile.BLOCKSIZE))
+        stream.write(bytes(-len(entry.data) % ustar.BLOCK_BYTES))
         tally.take(entry)
-    stream.write(bytes(2 * tarfile.BLOCKSIZE))  # without this end it counts as cut off
+    stream.write(ustar.END)  # without this end it counts as cut off
     stream.flush()
     return tally
 
@@ -163,37 +156,34 @@ def members(stream: BinaryIO, refused: Refused) -> Iterator[FoundEntry]:
         refused: Told name and reason of every member that is no entry; folders are passed over.
 
     Raises:
-        ArchiveError: It is no tar, or is damaged or cut off.
+        ArchiveError: It is no tar, or is damaged, cut off, or beyond what one of thumbnails is.
         OSError: It cannot be read.
     """
+    tar = ustar.TarReader(stream)
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                # It would remember every member: 1 GB for a million.
-                tar.members = []  # type: ignore[attr-defined]  # typeshed does not know it
-                if member.isdir():
-                    continue
-                try:
-                    place = _place(member)
-                except RefusedError as why:
-                    refused(member.name, str(why))
-                    continue
-                file = tar.extractfile(member)
-                data = file.read() if file else b""
-                yield FoundEntry(member.name, place, data)
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        raise ArchiveError(str(error) or type(error).__name__) from error
+        for member in tar:
+            if member.folder:
+                continue
+            try:
+                place = _place(member)
+            except RefusedError as why:
+                refused(member.name, str(why))
+                continue
+            yield FoundEntry(member.name, place, tar.read())
+    except ustar.TarError as error:
+        raise ArchiveError(str(error)) from error
 
 
-def _place(member: tarfile.TarInfo) -> EntryPlace:
-    if member.type not in _ORDINARY or member.issparse():
+def _place(member: ustar.Member) -> EntryPlace:
+    if not member.ordinary:
         raise RefusedError("it is not an ordinary file")
     name = _MEMBER.fullmatch(member.name)
     if name is None:
         raise RefusedError("its name is not that of an entry")
-    if member.size > ENTRY_LIMIT_BYTES:
+    place = EntryPlace(_FLAVORS[name[1]], name[2])
+    if member.size_bytes > entry_limit_bytes(place.flavor):
         raise RefusedError("it is too large for an entry")
-    return EntryPlace(_FLAVORS[name[1]], name[2])
+    return place
 
 
 def merge(

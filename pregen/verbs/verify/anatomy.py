@@ -105,8 +105,12 @@ _DEPTHS: Final = {
 _PALETTED: Final = 3
 #: Filter types of a row (9.2).
 _LAST_FILTER: Final = 4
-#: More than four times the pixels of the largest flavor in 16-bit RGBA are no thumbnail.
-_MAX_UNPACKED_BYTES: Final = 128 * 2**20
+#: More than twice the pixels of the largest flavor in 16-bit RGBA are no thumbnail.
+_MAX_UNPACKED_BYTES: Final = 16 * 2**20
+#: Nor are more chunks: millions of empty ones would hold a reader for minutes.
+_MAX_CHUNKS: Final = 4096
+#: Of all texts together, those that cannot be unpacked counted in full.
+_MAX_TEXTS_BYTES: Final = 8 * 2**20
 _MAX_TEXT_BYTES: Final = 2**20
 _MAX_KEY_BYTES: Final = 79
 
@@ -161,12 +165,7 @@ def _cut(data: bytes, chunks: list[_Chunk]) -> None:
     Raises:
         _BrokenError: the rest is no chunk, is damaged, or goes on where the PNG has ended.
     """
-    if not data:
-        raise _BrokenError(Flaw.EMPTY, "the file is empty")
-    if not data.startswith(_SIGNATURE):
-        if _SIGNATURE.startswith(data):
-            raise _BrokenError(Flaw.TRUNCATED, "it ends within its signature")
-        raise _BrokenError(Flaw.NOT_PNG, "it does not start like a PNG")
+    _check_signature(data)
     damaged: bytes | None = None
     at = len(_SIGNATURE)
     while not (chunks and chunks[-1].kind == b"IEND"):
@@ -184,10 +183,21 @@ def _cut(data: bytes, chunks: list[_Chunk]) -> None:
         chunks.append(_Chunk(kind, data[at + 8 : end - 4], sound))
         damaged = damaged or (None if sound else kind)
         at = end
+        if len(chunks) > _MAX_CHUNKS:
+            raise _BrokenError(Flaw.OVERSIZED, f"it has more than {_MAX_CHUNKS:,} chunks")
     if damaged:
         raise _BrokenError(Flaw.CRC, f"its {damaged.decode()} chunk is damaged (CRC)")
     if at < len(data):
         raise _BrokenError(Flaw.TRAILING, f"{len(data) - at} bytes follow its end")
+
+
+def _check_signature(data: bytes) -> None:
+    if not data:
+        raise _BrokenError(Flaw.EMPTY, "the file is empty")
+    if not data.startswith(_SIGNATURE):
+        if _SIGNATURE.startswith(data):
+            raise _BrokenError(Flaw.TRUNCATED, "it ends within its signature")
+        raise _BrokenError(Flaw.NOT_PNG, "it does not start like a PNG")
 
 
 def _check_order(chunks: list[_Chunk]) -> None:
@@ -273,12 +283,16 @@ def _texts(chunks: list[_Chunk]) -> tuple[tuple[Text, ...], list[EntryFlaw]]:
     texts: list[Text] = []
     faults: list[EntryFlaw] = []
     before = True
+    room_bytes = _MAX_TEXTS_BYTES
     for each in chunks:
         before = before and each.kind != b"IDAT"
         if each.kind not in {b"tEXt", b"zTXt", b"iTXt"} or not each.sound:
             continue
         key, separator, rest = each.body.partition(b"\0")
-        value = _value(each.kind, rest) if separator and 0 < len(key) <= _MAX_KEY_BYTES else None
+        limit_bytes = min(_MAX_TEXT_BYTES, room_bytes)
+        named = separator and 0 < len(key) <= _MAX_KEY_BYTES
+        value = _value(each.kind, rest, limit_bytes) if named and room_bytes > 0 else None
+        room_bytes -= limit_bytes if value is None else len(value)
         if value is None:
             said = ascii(key[:_MAX_KEY_BYTES].decode("latin-1"))
             faults.append(EntryFlaw(Flaw.TEXT, f"its text {said} cannot be read"))
@@ -287,7 +301,7 @@ def _texts(chunks: list[_Chunk]) -> tuple[tuple[Text, ...], list[EntryFlaw]]:
     return tuple(texts), faults
 
 
-def _value(kind: bytes, rest: bytes) -> str | None:
+def _value(kind: bytes, rest: bytes, limit_bytes: int) -> str | None:
     """Return the value of a text chunk behind its key (11.3.3); None: it is broken."""
     packed = kind == b"zTXt"
     if kind == b"iTXt":
@@ -302,7 +316,7 @@ def _value(kind: bytes, rest: bytes) -> str | None:
     if packed:
         unpacker = zlib.decompressobj()
         try:
-            rest = unpacker.decompress(rest, _MAX_TEXT_BYTES)
+            rest = unpacker.decompress(rest, limit_bytes)
         except zlib.error:
             return None
         if not unpacker.eof:

@@ -14,11 +14,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.cache.atomic import FILE_MODE
-from pregen.cache.folder import ENTRY_LIMIT_BYTES, ENTRY_NAME
+from pregen.cache.folder import ENTRY_NAME, entry_limit_bytes
 from pregen.cache.opening import DIR_FLAGS, DIR_MODE
 from pregen.cache.store import is_dead_temp
 from pregen.errors import CacheError
-from pregen.imaging import review
 from pregen.originals.status import UNKNOWN, Original, OriginalState
 from pregen.thumbspec.naming import key, source_path
 from pregen.thumbspec.pngchunks import PngError
@@ -31,7 +30,9 @@ if TYPE_CHECKING:
 
     from pregen.cache.folder import CacheFile, Folder
     from pregen.cache.store import Cache
+    from pregen.model import Flavor
     from pregen.originals.examiner import Examiner
+    from pregen.verbs.reviewing import Reviewers
 
 
 #: Entries in memory at once: 256 xx-large of photos are 400 MB at the very most, large ones 30 MB.
@@ -84,12 +85,16 @@ class Checker:
     Args:
         cache: It is there.
         examiner: Looks at originals.
+        reviewers: Decode entries.
         now_s: The time, since 1970.
     """
 
-    def __init__(self, cache: Cache, examiner: Examiner, now_s: float) -> None:
+    def __init__(
+        self, cache: Cache, examiner: Examiner, reviewers: Reviewers, now_s: float
+    ) -> None:
         self._cache = cache
         self._examiner = examiner
+        self._reviewers = reviewers
         self._now_s = now_s
         self._uid = os.stat(cache.root).st_uid
 
@@ -127,7 +132,7 @@ class Checker:
     def _entries(
         self, items: Sequence[CacheFile], apply: Callable[..., Iterable[Anatomy | None]]
     ) -> Iterator[Checked]:
-        anatomies = apply(_examined, [_read(item) for item in items])
+        anatomies = apply(self._examined, [(_read(item), item.folder.flavor) for item in items])
         found: list[tuple[CacheFile, Anatomy, str, bytes | None]] = []
         for item, first in zip(items, anatomies, strict=True):
             sound = first
@@ -136,7 +141,7 @@ class Checker:
                     break
                 fresh = item.folder.file(item.name)
                 item = fresh or item  # noqa: PLW2901 - it was replaced
-                sound = _examined(_read(fresh)) if fresh else None
+                sound = self._examined((_read(fresh), fresh.folder.flavor)) if fresh else None
             if sound is not None:
                 uri = sound.head.uri(item.key) if sound.head else ""
                 found.append((item, sound, uri, source_path(uri)))
@@ -146,6 +151,23 @@ class Checker:
         for (item, anatomy, uri, path), original in zip(found, originals, strict=True):
             findings = rules.judge(self._place(item), anatomy, original)
             yield Checked(item, item.path, uri, path, original, findings)
+
+    def _examined(self, read: tuple[bytes | OSError | None, Flavor | None]) -> Anatomy | None:
+        """Take a file of a flavor apart, and have it decoded; None: it is gone. For any thread."""
+        data, flavor = read
+        if data is None:
+            return None
+        if isinstance(data, OSError):
+            words = f"it cannot be read ({data.strerror})"
+            return Anatomy(None, (EntryFlaw(Flaw.UNREADABLE, words),))
+        if len(data) > entry_limit_bytes(flavor):
+            finding = EntryFlaw(Flaw.OVERSIZED, "it is far too large for a thumbnail")
+            return Anatomy(None, (finding,))
+        anatomy = dissect(data)
+        if not anatomy.findings and (refusal := self._reviewers.refusal(data)):
+            finding = EntryFlaw(Flaw.PIXELS, f"its picture cannot be decoded ({refusal})")
+            return anatomy._replace(findings=(finding,))
+        return anatomy
 
     def _place(self, item: CacheFile) -> rules.FileStat:
         facts, folder = item.stat, item.folder
@@ -189,27 +211,11 @@ def comparable(checked: Checked) -> bool:
 def _read(item: CacheFile) -> bytes | OSError | None:
     """Return a file's content; None: it is gone; an error: it cannot be read."""
     try:
-        return item.read(ENTRY_LIMIT_BYTES + 1)
+        return item.read()
     except FileNotFoundError:
         return None
     except OSError as error:
         return error
-
-
-def _examined(data: bytes | OSError | None) -> Anatomy | None:
-    """Take a file apart, and have it decoded; None: it is gone. For any thread."""
-    if data is None:
-        return None
-    if isinstance(data, OSError):
-        words = f"it cannot be read ({data.strerror})"
-        return Anatomy(None, (EntryFlaw(Flaw.UNREADABLE, words),))
-    if len(data) > ENTRY_LIMIT_BYTES:
-        return Anatomy(None, (EntryFlaw(Flaw.OVERSIZED, "it is far too large for a thumbnail"),))
-    anatomy = dissect(data)
-    if not anatomy.findings and (refusal := review.refusal(data)):
-        finding = EntryFlaw(Flaw.PIXELS, f"its picture cannot be decoded ({refusal})")
-        return anatomy._replace(findings=(finding,))
-    return anatomy
 
 
 def _uri_in(item: CacheFile) -> str:

@@ -41,6 +41,7 @@ def _verify(  # noqa: PLR0913 - an argument for each option
     """
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
+    from pregen.verbs.reviewing import Reviewers  # noqa: PLC0415 - likewise
     from pregen.verbs.verify import report  # noqa: PLC0415 - likewise
     from pregen.verbs.verify.deep import ComparisonStoppedError  # noqa: PLC0415 - likewise
     from pregen.verbs.verify.verification import (  # noqa: PLC0415 - likewise
@@ -67,9 +68,10 @@ def _verify(  # noqa: PLR0913 - an argument for each option
     with (
         Cache(root, policy=policy) as cache,
         session.examiner(mount_timeout) as examiner,
+        Reviewers(os.cpu_count() or 1) as reviewers,
         session.entry_count() as told,
     ):
-        verification = Verification(session, places, cache, examiner)
+        verification = Verification(session, places, cache, examiner, reviewers)
         try:
             result = verification.look(told, compares=deep or sample is not None, sample=sample)
         except ComparisonStoppedError as stopped:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pregen.model import Outcome
     from pregen.session import Session
+    from pregen.verbs.reviewing import Reviewers
     from pregen.verbs.verify.checker import Checked
 
 #: Sources made at once: with all four flavors at most 1 GB of temporary files, usually 20 MB.
@@ -56,8 +57,9 @@ def sampled(candidates: list[Checked], number: int | None) -> list[Checked]:
 class Comparison:
     """Compares entries, and counts how."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, reviewers: Reviewers) -> None:
         self._session = session
+        self._reviewers = reviewers
         self.compared = 0
         """Entries."""
         self.alone: Counter[str] = Counter()
@@ -124,7 +126,7 @@ class Comparison:
         by, whole = review.witness_in(outcome.loader)
         if not by:
             self.alone[outcome.mime] += 1
-        difference = review.difference(entry, fresh, exact=bool(maker) and whole)
+        difference = self._reviewers.difference(entry, fresh, exact=bool(maker) and whole)
         if not difference:
             return checked
         told = f", as {by} decodes its file" if by else ""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pregen.model import Outcome
     from pregen.originals.examiner import Examiner
     from pregen.session import Session
+    from pregen.verbs.reviewing import Reviewers
 
 #: How often the count is told again.
 _TELL_EVERY = 256
@@ -72,12 +73,14 @@ class Verification:
         paths: tuple[bytes, ...],
         cache: Cache,
         examiner: Examiner,
+        reviewers: Reviewers,
     ) -> None:
         self._session = session
         self._paths = paths
         self._cache = cache
         self._examiner = examiner
-        self._checker = Checker(cache, examiner, datetime.now(UTC).timestamp())
+        self._reviewers = reviewers
+        self._checker = Checker(cache, examiner, reviewers, datetime.now(UTC).timestamp())
 
     def look(self, told: Callable[[int], None], *, compares: bool, sample: int | None) -> Verified:
         """Look at everything.
@@ -109,7 +112,7 @@ class Verification:
                 candidates.append(checked)
         bad = [each for each in self._with_owners(bad) if is_below_any(each.source, self._paths)]
         entries += sum(each.item is not None for each in bad)
-        comparison = Comparison(self._session)
+        comparison = Comparison(self._session, self._reviewers)
         for checked in comparison.over(sampled(candidates, sample), told):
             if checked.findings:
                 bad.append(checked)

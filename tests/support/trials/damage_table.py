@@ -127,7 +127,7 @@ def damages(size_bytes: int, count: int, rng: random.Random) -> Iterator[Damage]
 def row(data: bytes, count: int, seed: int) -> Row:
     """Damage one sound file so often, and judge what is made of it."""
     sound = _seen(large(data))
-    found, rng = Row(), random.Random(seed)
+    found, rng = Row(), random.Random(seed)  # noqa: S311 - seeded, for damages
     for damage in damages(len(data), count, rng):
         damaged = damage.of(data, rng)
         try:

@@ -1,11 +1,11 @@
-"""Long trials for `scripts/soak`: a run over very many sources, and one killed again and again."""
+"""Long trials for `scripts/soak`: very many sources, kills again and again, damaged journals."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from tests.support.trials import kill_storm, long_run
+from tests.support.trials import damaged_journal, kill_storm, long_run
 
 
 def main() -> int:
@@ -18,9 +18,14 @@ def main() -> int:
     kills = trials.add_parser("kills", help=kill_storm.__doc__)
     kills.add_argument("--count", type=int, default=1000, help="kills (default 1,000)")
     kills.add_argument("--seed", type=int, default=1, help="of the moments (default 1)")
+    journal = trials.add_parser("journal", help=damaged_journal.__doc__)
+    journal.add_argument("--count", type=int, default=1000, help="journals (default 1,000)")
+    journal.add_argument("--seed", type=int, default=1, help="of the first (default 1)")
     arguments = parser.parse_args()
     if arguments.trial == "long":
         return long_run.main(arguments.count, arguments.folder, ())
+    if arguments.trial == "journal":
+        return damaged_journal.main(arguments.count, arguments.seed, arguments.folder)
     return kill_storm.main(arguments.count, arguments.seed, arguments.folder)
 
 

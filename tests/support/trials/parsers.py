@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import struct
 import sys
+import tarfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,7 +45,8 @@ from pregen.imaging.previews import jpeg_previews, layout, raw
 from pregen.imaging.revisions import Suspect
 from pregen.imaging.source_bytes import MAX_PIECE_BYTES, DamagedError, SourceBytes
 from pregen.model import Flavor
-from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity
+from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity, wholeness
+from pregen.verbs.transfer import ustar
 from tests.support.files import exchanged, heifs, pictures, plain_writers, raws, stored
 from tests.support.files.camera_jpegs import UNDEFINED, VGA, with_ifd1, with_mpf
 from tests.support.files.pairs import pair
@@ -387,6 +390,26 @@ def _pngbuild(data: bytes) -> None:
         assert pngtext.read_head(again, past_image=True).ended
 
 
+def _wholeness(data: bytes) -> None:
+    for strict in (True, False):
+        said = wholeness.damage(data, strict=strict)
+        assert said or len(data) > 57
+
+
+def _ustar(data: bytes) -> None:
+    read_bytes = 0
+    tar = ustar.TarReader(io.BytesIO(data))
+    with contextlib.suppress(ustar.TarError):
+        for number, member in enumerate(tar, 1):
+            assert 0 <= member.size_bytes <= ustar.MOST_MEMBER_BYTES
+            assert number * ustar.BLOCK_BYTES <= len(data)
+            if number % 2:
+                found = tar.read()
+                assert len(found) == member.size_bytes
+                read_bytes += len(found)
+    assert read_bytes <= len(data)
+
+
 def _validity(data: bytes) -> None:
     for whole in (False, True):
         validity.judge(
@@ -532,6 +555,31 @@ def _pngs() -> list[bytes]:
         encode(picture.resize((8, 5)).quantize(4), "PNG"),
         encode(picture.resize((8, 5)).convert("1"), "PNG"),
     ]
+
+
+def _small_pngs() -> list[bytes]:
+    return [
+        *_pngs(),
+        pictures.interlaced_png(9, 5),
+        pictures.png16(9, 5),
+        encode(pictures.rgba(9, 5), "PNG"),
+    ]
+
+
+def _tars() -> list[bytes]:
+    name, body = f"thumbnails/large/{'0a' * 16}.png", bytes(range(256)) * 3
+    plain = ustar.header(name, len(body), 1_700_000_000) + body + bytes(256)
+    made = [plain + plain + ustar.END]
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w", format=form) as tar:
+            member = tarfile.TarInfo("a" * 150 + "/\u00e9.png")
+            member.size, member.mtime = len(body), 1.5
+            if form == tarfile.GNU_FORMAT:
+                member.mtime = 1
+            tar.addfile(member, io.BytesIO(body))
+        made.append(stream.getvalue())
+    return made
 
 
 def _pnms() -> list[bytes]:
@@ -767,4 +815,6 @@ PARSERS: dict[str, Parser] = {
     "pngtext": Parser(_pngtext, cache(_pngs)),
     "pngbuild": Parser(_pngbuild, cache(_pngs)),
     "validity": Parser(_validity, cache(_pngs)),
+    "wholeness": Parser(_wholeness, cache(_small_pngs)),
+    "ustar": Parser(_ustar, cache(_tars)),
 }

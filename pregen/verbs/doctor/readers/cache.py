@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: So many entries are opened, and so many of the pictures of a walk are kept: one in a hundred
 #: of which something is true is then seen with a probability of 99 %.
 SAMPLE: Final = 500
+#: No file is larger.
+_MOST_DIGITS: Final = 18
 
 
 def read_cache(
@@ -96,8 +98,8 @@ def _source(entry: CacheFile, mounts: Mounts) -> SeenSource | None:
     if path is None:
         return None
     size = head.first(SIZE)
-    size_bytes = int(size) if size.isascii() and size.isdigit() else 0
-    return SeenSource(path, size_bytes, mounts.of(path).remote)
+    known = size.isascii() and size.isdigit() and len(size) <= _MOST_DIGITS
+    return SeenSource(path, int(size) if known else 0, mounts.of(path).remote)
 
 
 def _folder(path: bytes) -> FolderFacts | None:
