@@ -179,6 +179,15 @@ class WalkConfig:
     """Also walk the folders below the roots."""
     follow_symlinks: Annotated[bool, Flag("Follow symbolic links to folders.")] = False
     one_file_system: Annotated[bool, Flag("Do not cross file system boundaries.")] = False
+    allow_encrypted: Annotated[
+        tuple[bytes, ...],
+        Flag(
+            "Also create thumbnails of what lies in encrypted vaults and disks at PATH, readable "
+            "while those are locked; may be repeated.",
+            "PATH",
+        ),
+    ] = ()
+    """At and below these, as the walk names them, sources better protected than the cache."""
     order: Annotated[Order, Flag("Which files come first.")] = Order.WALK
     shard: Annotated[
         Shard | None,
@@ -295,6 +304,10 @@ class WorkConfig:
     """Entries that are there stay, also those of a source that changed after it was planned."""
     shared: bool = False
     """Entries go to shared repositories beside their sources, none to the cache."""
+    allow_encrypted: tuple[bytes, ...] = ()
+    """Absolute and clean: at and below these, sources may be encrypted better than the cache."""
+    cache_keys: frozenset[bytes] = frozenset()
+    """The fscrypt keys that protect the cache: sources encrypted with them are no secret to it."""
     folders: tuple[bytes, ...] = ()
     """Below these a confined worker opens sources itself; absolute. Others the run opens for it."""
 

@@ -34,6 +34,7 @@ WORDS: dict[Kind, Words] = {
     Kind.SMALL: Words("too small", "128 x 128 or less: they need no thumbnail"),
     Kind.NOT_PICTURE: Words("not a picture"),
     Kind.EXCLUDED: Words("skipped", "-v gives the reason for each"),
+    Kind.PRIVATE: Words("private", "in encrypted vaults: see the warning"),
     Kind.SPECIAL: Words("not a regular file", "FIFOs, sockets and devices are never opened"),
     Kind.VANISHED: Words("missing", "deleted meanwhile, or dangling links"),
     Kind.FAILED_BEFORE: Words("failed earlier", "unchanged since; --retry-failed tries again"),

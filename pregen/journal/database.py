@@ -144,7 +144,30 @@ _VERSION_4: Final = """
 ALTER TABLE runs ADD COLUMN libraries TEXT NOT NULL DEFAULT '';
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5: Final = """
+-- On which file system the originals of a folder lay: where there is another one now, they are away.
+CREATE TABLE file_systems (
+    folder BLOB NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    identity TEXT NOT NULL        -- see filesystems/identity.py
+) WITHOUT ROWID;
+
+-- Where vaults were met, as salted hashes: see journal/places.py.
+CREATE TABLE vaults (
+    place BLOB NOT NULL PRIMARY KEY
+) WITHOUT ROWID;
+CREATE TABLE salts (
+    salt BLOB NOT NULL
+);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+)
 
 
 class UnusableError(Exception):

@@ -16,14 +16,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pregen import __version__
-from pregen.journal import database, fingerprints, folders, rows
+from pregen.filesystems.identity import FileSystem
+from pregen.journal import database, fingerprints, folders, places, rows
 from pregen.journal.database import OF_NOTE
 from pregen.journal.rows import RecordedFailure, RecordedRun, RunState, RunTotals, fits, in_list
 from pregen.model import FAILURES, REMEMBERED, Kin, Kind
 from pregen.processes import born_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pregen.model import Flavor, Known, Outcome
 
@@ -157,9 +158,9 @@ class Journal:
 
         With the `key` of its entries, what they were made of is noted too.
 
-        An interrupted source is not noted: nothing new is known of it.
+        An interrupted source is not noted: nothing new is known of it. Nor is a private one.
         """
-        if self._database is None or outcome.kind is Kind.INTERRUPTED:
+        if self._database is None or outcome.kind in {Kind.INTERRUPTED, Kind.PRIVATE}:
             return
         facts = size_bytes, mtime_ns, self._run_id, time.time_ns()
         self._rows.append(rows.source_row(outcome, *facts))
@@ -208,6 +209,30 @@ class Journal:
         else:
             self._locked_out = False
             self._rows, self._prints = [], []
+
+    def note_vaults(self, vaults: Iterable[bytes]) -> None:
+        """Note where vaults were met: not their names, but so that they are known when asked for."""
+        met = tuple(vaults)
+        if met:
+            self._write(lambda connection: places.write_vaults(connection, met))
+
+    def note_file_systems(self, systems: Mapping[bytes, FileSystem]) -> None:
+        """Note on which file system each of these folders lies."""
+        if systems:
+            self._write(lambda connection: places.write_systems(connection, systems))
+
+    def forget_below(self, below: Sequence[bytes]) -> None:
+        """Forget every name at and below some places."""
+        if below:
+            self._write(lambda connection: places.forget_below(connection, below))
+
+    def _write(self, action: Callable[[sqlite3.Connection], None]) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            with database.transaction(connection):
+                action(connection)
+
+        self._flush(database.PATIENT_S)
+        self._attempt(write)
 
     def spare(self) -> None:
         """Hold against no source that it crashed or timed out in this run: it was the machine."""
@@ -258,6 +283,18 @@ class Journal:
         """Return what is known of a folder's sources (`reuse.memory.Memory`). For any thread."""
         row = next(iter(self._look_up(folders.READ, folder)), None)
         return folders.read(row, self._version, folders.flavors_text(flavors))
+
+    def file_system_of(self, folder: bytes) -> FileSystem | None:
+        """Return on which file system a folder's originals lay when a run last saw them."""
+        for kind, identity in self._rows_of(places.READ_SYSTEM, folder):
+            return FileSystem(kind, identity)
+        return None
+
+    def vault_test(self) -> Callable[[bytes], bool]:
+        """Return what tells whether a vault was met at exactly this path."""
+        salt = self._attempt(places.read_salt) or b""
+        hashes = self._attempt(places.read_vaults) or frozenset()
+        return lambda place: bool(hashes) and places.salted(salt, place) in hashes
 
     def kin(self, size_bytes: int, mtime_ns: int) -> tuple[Kin, ...]:
         """Return entries of sources of this size and time, the latest first. For any thread."""

@@ -132,7 +132,7 @@ def inspect_all(session: Session, files: Iterable[bytes]) -> Iterator[FileFacts]
     with Cache(session.cache_root, __version__) as cache, opened as journal:
         for path in paths:
             facts = inspect(path, cache)
-            memory = journal.hint(*facts.source) if facts.source else None
+            memory = journal.hint(*facts.source[:3]) if facts.source else None
             yield facts._replace(memory=memory)
 
 
@@ -191,7 +191,7 @@ class _Look:
         facts = self._facts(self.cache.folder(flavor), data, uri)._replace(flavor=flavor)
         if self.source is None:
             return facts
-        _, size_bytes, mtime_ns = self.source
+        _, size_bytes, mtime_ns, _ = self.source
         judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
         desktops = desktop_verdicts(data, flavor, uri, mtime_ns, size_bytes, shared=self.shared)
         return facts._replace(
@@ -206,7 +206,7 @@ class _Look:
                 continue
             facts = self._facts(folder, data, uri)._replace(program=folder.program)
             if self.source is not None:
-                _, size_bytes, mtime_ns = self.source
+                _, size_bytes, mtime_ns, _ = self.source
                 judged = judge_fail_record(data, uri, mtime_ns, size_bytes, whole=True)
                 facts = facts._replace(verdict=judged.verdict.value, reason=judged.reason)
             yield facts

@@ -1,0 +1,72 @@
+"""Where originals lay, as rows: on which file systems, and at which places vaults were met.
+
+Of a vault's place only a salted hash is kept, which tells it when it is asked for and says nothing
+to who reads the file: a mount point of removable media bears the label of what is encrypted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Final
+
+from pregen.filesystems.identity import FileSystem
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping
+
+_SALT_BYTES: Final = 16
+_HASH_BYTES: Final = 16
+
+READ_SYSTEM: Final = "SELECT kind, identity FROM file_systems WHERE folder = ?"
+_WRITE_SYSTEM: Final = (
+    "INSERT INTO file_systems (folder, kind, identity) VALUES (?, ?, ?)"
+    " ON CONFLICT (folder) DO UPDATE SET kind = excluded.kind, identity = excluded.identity"
+    " WHERE kind != excluded.kind OR identity != excluded.identity"
+)
+#: Names sort as bytes, and `0` follows `/`: all below a folder lies between the two.
+_BELOW: Final = "(path = ?1 OR (path >= ?1 || x'2f' AND path < ?1 || x'30'))"
+_FORGET: Final = tuple(
+    f"DELETE FROM {table} WHERE {_BELOW.replace('path', column)}"  # noqa: S608 - constants
+    for table, column in (("sources", "path"), ("folders", "path"), ("file_systems", "folder"))
+)
+
+
+def salted(salt: bytes, place: bytes) -> bytes:
+    """Return what is kept of a place."""
+    return hashlib.blake2b(place, digest_size=_HASH_BYTES, key=salt).digest()
+
+
+def read_salt(connection: sqlite3.Connection) -> bytes:
+    """Return this journal's salt; empty: it has met no vault."""
+    row = connection.execute("SELECT salt FROM salts LIMIT 1").fetchone()
+    return bytes(row[0]) if row else b""
+
+
+def write_vaults(connection: sqlite3.Connection, places: Iterable[bytes]) -> None:
+    """Note where vaults were met."""
+    salt = read_salt(connection)
+    if not salt:
+        salt = os.urandom(_SALT_BYTES)
+        connection.execute("INSERT INTO salts (salt) VALUES (?)", (salt,))
+    rows = [(salted(salt, place),) for place in places]
+    connection.executemany("INSERT OR IGNORE INTO vaults (place) VALUES (?)", rows)
+
+
+def read_vaults(connection: sqlite3.Connection) -> frozenset[bytes]:
+    """Return the hashes of all places."""
+    return frozenset(bytes(row[0]) for row in connection.execute("SELECT place FROM vaults"))
+
+
+def write_systems(connection: sqlite3.Connection, systems: Mapping[bytes, FileSystem]) -> None:
+    """Note on which file system each folder with sources lies; what is known is not written."""
+    rows = [(folder, *system) for folder, system in systems.items()]
+    connection.executemany(_WRITE_SYSTEM, rows)
+
+
+def forget_below(connection: sqlite3.Connection, places: Iterable[bytes]) -> None:
+    """Forget every name at and below some places."""
+    for place in places:
+        for statement in _FORGET:
+            connection.execute(statement, (place,))
