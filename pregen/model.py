@@ -83,7 +83,7 @@ class Job(NamedTuple):
     kin: tuple[Kin, ...] = ()
     """Entries that may hold the picture of this very content, best first."""
     device: int = 0
-    """On which the source was found not to be private: on another it is not read. 0: any will do."""
+    """On which the source was found not to be private: on another it is not read. 0: on any."""
 
 
 class Kind(Enum):

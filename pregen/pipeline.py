@@ -33,6 +33,7 @@ from pregen.filesystems.identity import file_system
 from pregen.filesystems.mounttable import is_below
 from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
+from pregen.journal.places import PRIVATE
 from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import REMEMBERED, Kind, Skip
 from pregen.plan import Planner
@@ -434,13 +435,9 @@ class RunGround:
         return tuple(self._told_argument(each, cwd or b"/") for each in arguments)
 
     def _told_argument(self, argument: str, cwd: bytes) -> str:
-        flag, equals, value = (
-            argument.partition("=") if argument.startswith("-") else ("", "", argument)
-        )
-        path = os.fsencode(value)
-        if not value or b"\0" in path or not self._is_unsaid(clean_path(path, cwd)):
-            return argument
-        return f"{flag}{equals}(private)"
+        names = [os.fsencode(each) for each in (argument, *argument.split("=")) if each]
+        paths = [clean_path(name, cwd) for name in names if b"\0" not in name]
+        return PRIVATE if any(map(self._is_unsaid, paths)) else argument
 
     def _is_unsaid(self, path: bytes) -> bool:
         """Tell whether a path lies in what is private, and not at its very beginning."""

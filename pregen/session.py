@@ -135,7 +135,10 @@ class Session:
         )
 
         declared = declared_vaults(self.home, self.environ, self.mounts())
-        return PrivatePlaces(self.cache_root, declared, journal.vault_test(), named)
+        memory = journal.vaults()
+        return PrivatePlaces(
+            self.cache_root, declared, memory.holds, named, met_any=bool(memory.hashes)
+        )
 
     def run_values(self, **given: Any) -> dict[str, Any]:
         """Return what the user sets for every run: in the environment, in config.toml.

@@ -132,8 +132,14 @@ def rate_texts(rates: Rates) -> list[str]:
     ]
 
 
+def is_named(outcome: Outcome | Skip) -> bool:
+    """Tell whether the file may be named: a private one is not; a warning names its vault."""
+    return outcome.kind is not Kind.PRIVATE
+
+
 def outcome_line(outcome: Outcome | Skip) -> str:
     """Return what became of one source, for `-v`."""
+    named = is_named(outcome)
     if isinstance(outcome, Skip):
         outcome = outcome.as_outcome()
     facts = []
@@ -147,4 +153,5 @@ def outcome_line(outcome: Outcome | Skip) -> str:
         facts.append(text.duration(outcome.stages.total_ns / 1e9))
     told = f" ({', '.join(facts)})" if facts else ""
     said = f": {printable(outcome.message)}" if outcome.message else ""
-    return f"{label(outcome.kind):<{_LABEL_WIDTH}} {shown(outcome.path)}{told}{said}"
+    whose = shown(outcome.path) if named else "(a private name)"
+    return f"{label(outcome.kind):<{_LABEL_WIDTH}} {whose}{told}{said}"

@@ -107,7 +107,7 @@ class Surveyor:
         return found
 
     def of_mount(self, mount: MountFacts) -> Ground:
-        """Return what the files of a mount lie on, folders that are encrypted by themselves aside."""
+        """Return what the files of a mount lie on, encryption of single folders aside."""
         return Ground(
             protection_of(mount, self.table, device_number, self._blocks.block),
             mount.kind,
@@ -253,7 +253,7 @@ class Guard:
         if ground.point not in self._told:
             self._told.add(ground.point)
             self._say(private_words(ground))
-        return Skip(ground.point, Kind.PRIVATE, private_reason(ground))
+        return Skip(path, Kind.PRIVATE, private_reason(ground))
 
     def _allows(self, path: bytes) -> bool:
         return any(is_below(path, each) for each in self._allowed)
@@ -268,8 +268,8 @@ def private_words(ground: Ground) -> str:
     """Return the same with what to do, for people."""
     place = _shown(ground.point)
     return (
-        f"skipped {place}: {private_reason(ground)}, even while it is locked; "
-        f"--allow-encrypted {place} creates them all the same"
+        f"skipped {place}: it is {private_reason(ground)}, so they would show what is in it while "
+        f"it is locked; --allow-encrypted {place} creates them all the same"
     )
 
 

@@ -1,4 +1,4 @@
-"""Which file system it is, told so that the same one is known again after a restart. Pure but for `/dev`.
+"""Which file system it is, told so that the same one is known again after a restart.
 
 `st_dev` is no name: the kernel numbers file systems as they come.
 """

@@ -63,7 +63,7 @@ class Protection(NamedTuple):
 
     layers: frozenset[str] = frozenset()
     kind: str = ""
-    """What the outermost layer is, for people: "gocryptfs", "dm-crypt"; empty where there is none."""
+    """What the outermost layer is, for people: "gocryptfs", "dm-crypt"; empty: there is none."""
 
     def exceeds(self, other: Protection) -> bool:
         """Tell whether something is locked here that is open there."""
@@ -108,36 +108,49 @@ def protection_of(
         device_of: the "major:minor" of a device file; empty: it is none.
         block: what the kernel says of a block device; None: there is none of this number.
     """
+    return _Stack(table, device_of, block).of_mount(mount, 0)
 
-    def of_mount(mount: MountFacts, depth: int) -> Protection:
+
+class _Stack:
+    """Goes down from a mount through what it is made of."""
+
+    def __init__(
+        self,
+        table: MountTable,
+        device_of: Callable[[bytes], str],
+        block: Callable[[str], BlockDevice | None],
+    ) -> None:
+        self._table = table
+        self._device_of = device_of
+        self._block = block
+
+    def of_mount(self, mount: MountFacts, depth: int) -> Protection:
         if depth > _MOST_DEEP:
             return UNPROTECTED
         if is_vault(mount):
             return Protection(frozenset({f"vault {mount.device}"}), mount.kind)
         if mount.fstype == "overlay":
-            return _all(of_path(path, depth + 1) for path in overlay_folders(mount.options))
+            return _all(self._of_path(path, depth + 1) for path in overlay_folders(mount.options))
         number = mount.device
         if number.startswith("0:"):  # no device of its own: btrfs says which in the source
-            number = device_of(mount.source) if mount.source.startswith(b"/") else ""
-        return of_device(number, depth + 1)
+            number = self._device_of(mount.source) if mount.source.startswith(b"/") else ""
+        return self._of_device(number, depth + 1)
 
-    def of_path(path: bytes, depth: int) -> Protection:
-        mount = table.of(path) if path.startswith(b"/") else None
-        return of_mount(mount, depth) if mount else UNPROTECTED
+    def _of_path(self, path: bytes, depth: int) -> Protection:
+        mount = self._table.of(path) if path.startswith(b"/") else None
+        return self.of_mount(mount, depth) if mount else UNPROTECTED
 
-    def of_device(number: str, depth: int) -> Protection:
-        device = block(number) if number and depth <= _MOST_DEEP else None
+    def _of_device(self, number: str, depth: int) -> Protection:
+        device = self._block(number) if number and depth <= _MOST_DEEP else None
         if device is None:
             return UNPROTECTED
         own = UNPROTECTED
         if _DECRYPTING.match(device.dm_uuid) or _VERACRYPT.fullmatch(device.dm_name):
             own = Protection(frozenset({f"dm {device.dm_uuid or device.dm_name}"}), "dm-crypt")
-        below = [of_device(each, depth + 1) for each in device.below]
+        below = [self._of_device(each, depth + 1) for each in device.below]
         if device.backing_file:
-            below.append(of_path(device.backing_file, depth + 1))
+            below.append(self._of_path(device.backing_file, depth + 1))
         return own.joined(_all(iter(below)))
-
-    return of_mount(mount, 0)
 
 
 def _all(found: Iterator[Protection]) -> Protection:

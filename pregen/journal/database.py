@@ -145,7 +145,7 @@ ALTER TABLE runs ADD COLUMN libraries TEXT NOT NULL DEFAULT '';
 """
 
 _VERSION_5: Final = """
--- On which file system the originals of a folder lay: where there is another one now, they are away.
+-- On which file system the originals of a folder lay: where another one is now, they are away.
 CREATE TABLE file_systems (
     folder BLOB NOT NULL PRIMARY KEY,
     kind TEXT NOT NULL,

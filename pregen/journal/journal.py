@@ -19,6 +19,7 @@ from pregen import __version__
 from pregen.filesystems.identity import FileSystem
 from pregen.journal import database, fingerprints, folders, places, rows
 from pregen.journal.database import OF_NOTE
+from pregen.journal.places import VaultMemory
 from pregen.journal.rows import RecordedFailure, RecordedRun, RunState, RunTotals, fits, in_list
 from pregen.model import FAILURES, REMEMBERED, Kin, Kind
 from pregen.processes import born_s
@@ -211,7 +212,7 @@ class Journal:
             self._rows, self._prints = [], []
 
     def note_vaults(self, vaults: Iterable[bytes]) -> None:
-        """Note where vaults were met: not their names, but so that they are known when asked for."""
+        """Note where vaults were met: no names, but what knows them when it is asked."""
         met = tuple(vaults)
         if met:
             self._write(lambda connection: places.write_vaults(connection, met))
@@ -223,8 +224,14 @@ class Journal:
 
     def forget_below(self, below: Sequence[bytes]) -> None:
         """Forget every name at and below some places."""
-        if below:
-            self._write(lambda connection: places.forget_below(connection, below))
+        if not below:
+            return
+        self._write(lambda connection: places.forget_below(connection, below))
+        # pages that are free hold names, too, of rows written anew long before; so does the log
+        self._attempt(lambda connection: connection.execute("VACUUM"))
+        self._attempt(
+            lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        )
 
     def _write(self, action: Callable[[sqlite3.Connection], None]) -> None:
         def write(connection: sqlite3.Connection) -> None:
@@ -290,11 +297,10 @@ class Journal:
             return FileSystem(kind, identity)
         return None
 
-    def vault_test(self) -> Callable[[bytes], bool]:
-        """Return what tells whether a vault was met at exactly this path."""
+    def vaults(self) -> VaultMemory:
+        """Return what tells where vaults were met."""
         salt = self._attempt(places.read_salt) or b""
-        hashes = self._attempt(places.read_vaults) or frozenset()
-        return lambda place: bool(hashes) and places.salted(salt, place) in hashes
+        return VaultMemory(salt, self._attempt(places.read_vaults) or frozenset())
 
     def kin(self, size_bytes: int, mtime_ns: int) -> tuple[Kin, ...]:
         """Return entries of sources of this size and time, the latest first. For any thread."""

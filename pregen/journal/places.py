@@ -7,18 +7,25 @@ to who reads the file: a mount point of removable media bears the label of what 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.filesystems.identity import FileSystem
+from pregen.filesystems.mounttable import is_below
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pregen.filesystems.identity import FileSystem
 
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 16
 
+#: Stands in a command line for a name that must not be kept.
+PRIVATE: Final = "(private)"
+_COMMANDS: Final = "SELECT id, cwd, arguments FROM runs"
+_RETELL: Final = "UPDATE runs SET cwd = ?, arguments = ? WHERE id = ?"
 READ_SYSTEM: Final = "SELECT kind, identity FROM file_systems WHERE folder = ?"
 _WRITE_SYSTEM: Final = (
     "INSERT INTO file_systems (folder, kind, identity) VALUES (?, ?, ?)"
@@ -36,6 +43,17 @@ _FORGET: Final = tuple(
 def salted(salt: bytes, place: bytes) -> bytes:
     """Return what is kept of a place."""
     return hashlib.blake2b(place, digest_size=_HASH_BYTES, key=salt).digest()
+
+
+class VaultMemory(NamedTuple):
+    """Where vaults were met."""
+
+    salt: bytes = b""
+    hashes: frozenset[bytes] = frozenset()
+
+    def holds(self, place: bytes) -> bool:
+        """Tell whether a vault was met at exactly this path."""
+        return bool(self.hashes) and salted(self.salt, place) in self.hashes
 
 
 def read_salt(connection: sqlite3.Connection) -> bytes:
@@ -65,8 +83,20 @@ def write_systems(connection: sqlite3.Connection, systems: Mapping[bytes, FileSy
     connection.executemany(_WRITE_SYSTEM, rows)
 
 
-def forget_below(connection: sqlite3.Connection, places: Iterable[bytes]) -> None:
-    """Forget every name at and below some places."""
+def forget_below(connection: sqlite3.Connection, places: Sequence[bytes]) -> None:
+    """Forget every name at and below some places, and leave no trace of it in the file."""
     for place in places:
         for statement in _FORGET:
             connection.execute(statement, (place,))
+    for run_id, cwd, arguments in connection.execute(_COMMANDS).fetchall():
+        told = json.dumps([_without(text, places) for text in json.loads(arguments)])
+        where = b"" if any(is_below(cwd, place) for place in places) else cwd
+        if (where, told) != (cwd, arguments):
+            connection.execute(_RETELL, (where, told, run_id))
+
+
+def _without(argument: str, places: Sequence[bytes]) -> str:
+    """Return an argument of a command line unless it names something in one of these places."""
+    names = [os.fsencode(each) for each in (argument, *argument.split("="))]
+    named = any(is_below(name, place) for name in names for place in places)
+    return PRIVATE if named else argument

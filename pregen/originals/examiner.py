@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pregen.filesystems.identity import FileSystem
-
     from pregen.originals.mounts import Mount, Mounts
 
 _MAX_THREADS: Final = 64

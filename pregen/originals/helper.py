@@ -40,8 +40,8 @@ class Answer(NamedTuple):
 
 #: size in bytes, mtime in ns
 FOUND = b"F"
-#: ctime in ns of the folder that is there, whether it is empty, that folder, what is missing, and the
-#: folder's f_fsid and st_dev
+#: ctime in ns of the folder that is there, whether it is empty, that folder, what is missing, and
+#: the folder's f_fsid and st_dev
 MISSING = b"M"
 #: errno
 FAILED = b"E"

@@ -188,9 +188,9 @@ def _is_gone(
         if _is_removable(each, mounts):
             # The standard goes by access times there: who knows which medium is in?
             return False
-    # A folder from which nothing was removed since the entry was made never held the original: it
-    # is a mount point of something that is not mounted, empty or not.
-    return same or not 0 < status.folder_changed_ns < entry_mtime_ns
+    # A folder that is empty, and from which nothing was removed since the entry was made, never
+    # held the original: it is a mount point of something that is not mounted.
+    return same or not (status.folder_empty and status.folder_changed_ns < entry_mtime_ns)
 
 
 #: Fewer are deleted by hand, one by one or together; so many that leave nothing behind may have

@@ -12,6 +12,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from pregen.filesystems import fscrypt
 from pregen.filesystems.guard import Guard
 from pregen.filesystems.mounttable import MountFacts, is_below
 from pregen.filesystems.protection import FSCRYPT, VAULTS, is_vault
@@ -109,8 +110,8 @@ def _content(path: str) -> bytes:
 class PrivatePlaces:
     """Tells which originals are better protected than a cache. For one thread.
 
-    By the text of paths: no mount is touched but those that may be encrypted folder by folder, which
-    are disks of this machine.
+    By the text of paths: no mount is touched but those that may be encrypted folder by folder,
+    which are disks of this machine.
 
     Args:
         cache_root: the cache, there or not.
@@ -118,6 +119,7 @@ class PrivatePlaces:
         met: tells whether a vault was met at exactly a path.
         named: what the user says is one.
         guard: knows what is mounted.
+        met_any: whether a vault was met at all.
     """
 
     def __init__(
@@ -127,7 +129,10 @@ class PrivatePlaces:
         met: Callable[[bytes], bool] = lambda _path: False,
         named: Iterable[bytes] = (),
         guard: Guard | None = None,
+        *,
+        met_any: bool = True,
     ) -> None:
+        self._met_any = met_any
         self._guard = guard or Guard(cache_root)
         self._declared = frozenset(declared)
         self._met = met
@@ -191,4 +196,13 @@ class PrivatePlaces:
     @property
     def any_known(self) -> bool:
         """Whether there may be any: else no path need be asked about."""
-        return bool(self._named or self._declared or any(self._mounted.values()))
+        known = self._named or self._met_any or any(self._mounted.values())
+        return bool(known or self._declared or self._may_be_encrypted())
+
+    def _may_be_encrypted(self) -> bool:
+        """Tell whether a disk of this machine can encrypt single folders."""
+        surveyor = self._guard.surveyor
+        for mount in surveyor.table.visible():
+            if mount.fstype in FSCRYPT - {"ceph"} and fscrypt.key_at(mount.point) is not None:
+                return True
+        return False

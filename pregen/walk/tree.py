@@ -208,11 +208,11 @@ class Tree:
             yield from self._enter_link(entry, status, visit)
         elif path in context.files:
             pass
-        elif not context.globs.takes(path, self._below, entry.name) or (
-            cannot_be_picture(entry.name)
+        elif (
+            not context.globs.takes(path, self._below, entry.name)
+            or (cannot_be_picture(entry.name))
+            or (self._pseudo and not entry.name.lower().endswith(PICTURE_NAMES))
         ):
-            context.counts.passed_over += 1
-        elif self._pseudo and not entry.name.lower().endswith(PICTURE_NAMES):
             context.counts.passed_over += 1
         else:
             found = source_or_special(path, status)

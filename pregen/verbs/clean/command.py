@@ -24,6 +24,7 @@ from pregen.verbs.clean.selection import CleanReason, Kept, Selection, area_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pregen.journal import Journal
     from pregen.verbs.clean.cleaner import Doomed, Plan
 
 
@@ -38,7 +39,6 @@ def _clean(
     mount_timeout: float,
     json: bool,
     verbose: bool,
-    paths: tuple[bytes, ...],
     **chosen: Any,
 ) -> ExitCode:
     """Delete thumbnails and fail records of all programs, chosen by reason.
@@ -51,14 +51,8 @@ def _clean(
     alone suffice: `pregen clean --local` deletes every entry of a file on a local disk, and
     keeps those of network files.
     """
-    if chosen["local"] and chosen["remote"]:
-        raise UsageError("--local and --remote exclude each other: choose one, or neither.")
-    if paths and not chosen["private"]:
-        raise UsageError(
-            "PATH names a vault for --private. For the entries of the files in a folder use "
-            "--under PATH."
-        )
-    selection = _selection(session, **chosen)
+    paths: tuple[bytes, ...] = chosen.pop("paths")
+    selection = _selection(session, paths, **chosen)
     root = session.cache_root
     if not os.path.isdir(root):
         if json:
@@ -92,8 +86,7 @@ def _clean(
             print_lines(plan_lines(root, plan, dry_run=dry_run))
         if dry_run or not plan.doomed:
             _tell_only(plan, dry_run=dry_run, json=json, verbose=verbose)
-            if not dry_run and selection.private:
-                journal.forget_below([*cleaner.private_places, *named])
+            _forget(journal, [] if dry_run else [*cleaner.private_places, *named])
             return ExitCode.DONE
         if asks and lock is not None:
             lock.release()  # a run need not wait for the answer: all is looked at once more
@@ -101,8 +94,7 @@ def _clean(
                 return ExitCode.DONE
             acquire(lock, wait=wait)
         _delete(session, cleaner, plan, json=json, verbose=verbose)
-        if selection.private:
-            journal.forget_below([*cleaner.private_places, *named])
+        _forget(journal, [*cleaner.private_places, *named])
     return ExitCode.DONE
 
 
@@ -203,6 +195,11 @@ clean = Command(
 )
 
 
+def _forget(journal: Journal, places: list[bytes]) -> None:
+    """Have the journal know nothing of what lies in vaults whose entries were to go."""
+    journal.forget_below(places)
+
+
 def _tell_only(plan: Plan, *, dry_run: bool, json: bool, verbose: bool) -> None:
     for each in plan.doomed:
         if json:
@@ -229,6 +226,7 @@ def _delete(session: Session, cleaner: Cleaner, plan: Plan, *, json: bool, verbo
 
 def _selection(
     session: Session,
+    vaults: tuple[bytes, ...],
     *,
     under: tuple[bytes, ...],
     not_under: tuple[bytes, ...],
@@ -237,6 +235,13 @@ def _selection(
     **chosen: Any,
 ) -> Selection:
     """Return what the options choose; most are named as in a `Selection`."""
+    if local and remote:
+        raise UsageError("--local and --remote exclude each other: choose one, or neither.")
+    if vaults and not chosen["private"]:
+        raise UsageError(
+            "PATH names a vault for --private. For the entries of the files in a folder use "
+            "--under PATH."
+        )
     return Selection(
         under=tuple(area_named(text, session.clean) for text in under),
         not_under=tuple(area_named(text, session.clean) for text in not_under),

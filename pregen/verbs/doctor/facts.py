@@ -167,6 +167,10 @@ class CacheFacts:
     closed_entries: int = 0
     """That their owner may not read."""
     fail_records: tuple[FailRecords, ...] = ()
+    private_entries: int = 0
+    """Of files that are better protected than the cache."""
+    private_place: bytes = b""
+    """Where one of these lies: a vault, open or locked."""
 
 
 class OtherRoot(NamedTuple):

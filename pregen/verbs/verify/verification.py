@@ -275,7 +275,9 @@ def compare(
                 session, flavors=tuple(wanted), retry_failed=True, decoder=Decoder.VIPS
             )
             config = replace(session, cache=root).run_config(values)
-            code, _ = run_unseen(batch, replace(config, journal_path=b""))
+            # what the cache must not show is not made beside it either
+            kept_from = replace(config.walk, cache_root=session.cache_root)
+            code, _ = run_unseen(batch, replace(config, walk=kept_from, journal_path=b""))
             if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
                 raise ComparisonStoppedError(code)
             for each in entries:
