@@ -181,6 +181,15 @@ class WalkConfig:
     links: bool = True
     """Symbolic links to files are sources."""
     one_file_system: Annotated[bool, Flag("Do not cross file system boundaries.")] = False
+    allow_encrypted: Annotated[
+        tuple[bytes, ...],
+        Flag(
+            "Also create thumbnails of what lies in encrypted vaults and disks at PATH, readable "
+            "while those are locked; may be repeated.",
+            "PATH",
+        ),
+    ] = ()
+    """At and below these, as the walk names them, sources better protected than the cache."""
     order: Annotated[Order, Flag("Which files come first.")] = Order.WALK
     shard: Annotated[
         Shard | None,
@@ -299,6 +308,10 @@ class WorkConfig:
     """Another decoder than usual makes the pictures, where one can: to compare entries with."""
     shared: bool = False
     """Entries go to shared repositories beside their sources, none to the cache."""
+    allow_encrypted: tuple[bytes, ...] = ()
+    """Absolute and clean: at and below these, sources may be encrypted better than the cache."""
+    cache_keys: frozenset[bytes] = frozenset()
+    """The fscrypt keys that protect the cache: sources encrypted with them are no secret to it."""
     folders: tuple[bytes, ...] = ()
     """Below these a confined worker opens sources itself; absolute. Others the run opens for it."""
 

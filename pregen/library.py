@@ -104,12 +104,14 @@ def thumbnails(
     workers: int | None = None,
     force: bool = False,
     retry_failed: bool = False,
+    allow_encrypted: Iterable[AnyPath] = (),
     cache: AnyPath | None = None,
 ) -> Generator[Outcome]:
     """Make the entries of files in worker processes; yield what became of each, as it is known.
 
-    Every path yields one outcome, in any order: `Kind.FRESH` where there was nothing to do, a
-    kind of `pregen.model.FAILURES` where it failed. Closing the generator ends the work. `paths` is
+    Every path yields one outcome, in any order: `Kind.FRESH` where there was nothing to do,
+    `Kind.PRIVATE` where the file is encrypted and its entries would not be, a kind of
+    `pregen.model.FAILURES` where it failed. Closing the generator ends the work. `paths` is
     taken in another thread, a few thousand ahead. While it goes on the cache is locked against
     other runs.
 
@@ -119,6 +121,7 @@ def thumbnails(
         workers: processes; by default one for each usable core.
         force: make entries that are fresh, too.
         retry_failed: try files again that failed before and have not changed.
+        allow_encrypted: paths at and below which files in encrypted vaults get entries, too.
         cache: the thumbnails directory; by default the user's.
 
     Raises:
@@ -129,7 +132,7 @@ def thumbnails(
     """
     root, wanted = _root(cache), tuple(flavors)
     config = RunConfig(
-        walk=WalkConfig(cache_root=root),
+        walk=WalkConfig(cache_root=root, allow_encrypted=tuple(map(_clean, allow_encrypted))),
         plan=PlanConfig(flavors=wanted, force=force, retry_failed=retry_failed, reuse=False),
         work=WorkConfig(root, __version__, wanted),
         engine=EngineConfig(workers=workers or len(os.sched_getaffinity(0))),

@@ -36,6 +36,8 @@ class Source(NamedTuple):
     path: bytes
     size_bytes: int
     mtime_ns: int
+    device: int = 0
+    """Of the file system it lies on, as stat says; 0: not known."""
 
 
 class Action(IntEnum):
@@ -96,6 +98,8 @@ class Job(NamedTuple):
     steps: tuple[Step, ...]
     kin: tuple[Kin, ...] = ()
     """Entries that may hold the picture of this very content, best first."""
+    device: int = 0
+    """On which the source was found not to be private: on another it is not read. 0: on any."""
 
 
 class Kind(Enum):
@@ -113,6 +117,8 @@ class Kind(Enum):
     NOT_PICTURE = "not-a-picture"
     EXCLUDED = "excluded"
     """Left out by a rule of the user, or of pregen (`--missing-only` met a stale entry)."""
+    PRIVATE = "private"
+    """Better protected than the cache, as in a vault: not read, and its name is noted nowhere."""
     SPECIAL = "special"
     """A FIFO, socket or device: never opened."""
     VANISHED = "vanished"

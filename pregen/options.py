@@ -212,7 +212,13 @@ def run_config(
     config = made(
         RunConfig,
         values,
-        walk=made(WalkConfig, values, roots=tuple(paths), cache_root=cache_root),
+        walk=made(
+            WalkConfig,
+            values,
+            roots=tuple(paths),
+            cache_root=cache_root,
+            allow_encrypted=tuple(map(clean, values.get("allow_encrypted") or ())),
+        ),
         plan=plan,
         work=made(
             WorkConfig,

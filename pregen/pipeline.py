@@ -28,17 +28,28 @@ from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.errors import CacheError, CacheFullError, ExitCode, LockedError, PregenError, UsageError
 from pregen.feed import Feed
+from pregen.filesystems.guard import Guard
+from pregen.filesystems.identity import file_system
+from pregen.filesystems.mounttable import is_below
 from pregen.imaging import revisions
 from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
+from pregen.journal.places import PRIVATE
 from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import REMEMBERED, Kind, Skip
 from pregen.plan import Planner
 from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.sharing import SharedEntries, SharedPlanner
-from pregen.thumbspec.naming import Published, key
-from pregen.walk import WalkCounts, folder_roots, sources_from_list, walk, working_directory
+from pregen.thumbspec.naming import Published, clean_path, key
+from pregen.walk import (
+    WalkCounts,
+    folder_roots,
+    guard_of,
+    sources_from_list,
+    walk,
+    working_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,6 +59,8 @@ if TYPE_CHECKING:
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
     from pregen.display.summary import Forecast
+    from pregen.filesystems.guard import Ground
+    from pregen.filesystems.identity import FileSystem
     from pregen.model import Flavor, Job, Known, Outcome, Source
 
 
@@ -81,8 +94,9 @@ def run(
     Raises:
         PregenError: what ended the run before its time.
     """
-    with _shown(watch), _found(config, watch, sources) as found:
-        code = _PipelineRun(config, watch, stop, spills=sources is None).do(found)
+    ground = RunGround(config, watch)
+    with _shown(watch), _found(config, watch, ground, sources) as found:
+        code = _PipelineRun(config, watch, stop, ground, spills=sources is None).do(found)
     return watch.finish(code)
 
 
@@ -97,11 +111,12 @@ def rehearse(
     Raises:
         PregenError: the walk or the plan cannot go on.
     """
+    ground = RunGround(config, watch)
     with (
         _shown(watch),
-        _found(config, watch) as found,
+        _found(config, watch, ground) as found,
         Cache(config.work.cache_root, config.work.version) as cache,
-        _journal(config, watch, create=False) as journal,
+        _journal(config, watch, ground, create=False) as journal,
     ):
         config = replace(config, plan=replace(config.plan, reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
@@ -141,8 +156,11 @@ _LARGE_PART = 4
 class _PipelineRun:
     """One run, from the lock to the last sweep."""
 
-    def __init__(self, config: RunConfig, watch: Watch, stop: RunStop, *, spills: bool) -> None:
+    def __init__(
+        self, config: RunConfig, watch: Watch, stop: RunStop, ground: RunGround, *, spills: bool
+    ) -> None:
         self._config = config
+        self._ground = ground
         self._watch = watch
         self._stop = stop
         # A walk ends; what other programs give may not, and would fill the disk.
@@ -191,8 +209,9 @@ class _PipelineRun:
     def _work(self, found: Iterable[Source | Skip], cache: Cache) -> None:
         """Do the jobs, and keep the record of it."""
         config, watch = self._config, self._watch
-        with _journal(config, watch) as journal:
-            journal.begin_run(_cwd(), config.arguments)
+        with _journal(config, watch, self._ground) as journal:
+            cwd, arguments = _cwd(), config.arguments
+            journal.begin_run(self._ground.told_cwd(cwd), self._ground.told(arguments, cwd))
             code = ExitCode.UNEXPECTED
             try:
                 self._drive(found, cache, journal)
@@ -202,6 +221,7 @@ class _PipelineRun:
                 raise
             finally:
                 self._judge_deaths(journal)
+                self._ground.remember(journal)
                 journal.end_run(code, _totals(watch.totals()))
 
     def _judge_deaths(self, journal: Journal) -> None:
@@ -222,7 +242,12 @@ class _PipelineRun:
         engine = make_engine(
             config.engine_name,
             make_work,
-            replace(config.work, folders=_folders(config)),
+            replace(
+                config.work,
+                folders=_folders(config),
+                allow_encrypted=self._ground.allowed,
+                cache_keys=self._ground.guard.place_keys,
+            ),
             config.engine,
             [WORK_MODULE],
             partial(unpack, cache),
@@ -233,7 +258,10 @@ class _PipelineRun:
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
         planner = _planner(config, cache, journal, memory, watch)
-        with closing(Feed(_jobs(found, planner, watch, stop), self._spill_dir)) as feed:
+        jobs_found = _jobs(found, planner, watch, stop)
+        if config.engine_name == "dask":  # other machines number their devices otherwise
+            jobs_found = (job._replace(device=0) for job in jobs_found)
+        with closing(Feed(jobs_found, self._spill_dir)) as feed:
             governor = None
             if config.governor is not None:
                 governor = Governor(config.governor, config.work.cache_root, watch.paused)
@@ -253,6 +281,8 @@ class _PipelineRun:
             self._watch.ends_because(verdict.why)
 
     def _record(self, outcome: Outcome, job: Job, journal: Journal, memory: _FolderMemory) -> None:
+        if not self._ground.may_be_named(job, outcome):
+            return
         found = outcome.source_size_bytes, outcome.source_mtime_ns
         if outcome.source_size_bytes >= 0:
             # It may have changed since it was planned: this is what the outcome is about. Only a
@@ -340,24 +370,114 @@ class _JobsInFlight:
         return self._jobs.pop(outcome.job_id)
 
 
+class RunGround:
+    """What the files of one run lie on, and what of that may be told.
+
+    The journal must not name what is better protected than itself. A run's sources are never
+    better protected than its cache, so the cache is compared once; a shared repository lies beside
+    its sources, which are compared one by one then.
+    """
+
+    def __init__(self, config: RunConfig, watch: Watch) -> None:
+        shared = config.work.shared
+        walk_config = replace(config.walk, cache_root=b"") if shared else config.walk
+        self.guard = guard_of(walk_config, watch.warn)
+        self.allowed = (b"/",) if shared else self._clean(config)
+        self._shared = shared
+        self._to_journal = Guard(os.path.dirname(config.journal_path) or b"/", self.allowed)
+        self._folders: dict[bytes, FileSystem] = {}
+        self._systems: dict[int, FileSystem | None] = {}
+        where = self._to_journal.surveyor.of_path(config.work.cache_root)
+        self.hides_from_journal = not shared and self._is_secret(where)
+        """The cache itself is better protected than the journal."""
+
+    @staticmethod
+    def _clean(config: RunConfig) -> tuple[bytes, ...]:
+        return tuple(clean_path(path, b"/") for path in config.walk.allow_encrypted)
+
+    def _is_secret(self, ground: Ground) -> bool:
+        return self._to_journal.is_private(ground)
+
+    def placed(self, folder: bytes, device: int) -> None:
+        """Note that sources lie in a folder. From the thread that walks."""
+        if device not in self._systems:
+            self._systems[device] = self._system(folder, device)
+        system = self._systems[device]
+        if system is not None:
+            self._folders[folder] = system
+
+    def _system(self, folder: bytes, device: int) -> FileSystem | None:
+        """Return the file system a folder is on; None: nothing of it is to be noted."""
+        ground = self.guard.surveyor.of_folder(folder, device)
+        if self._is_secret(ground):
+            return None
+        try:
+            fsid = os.statvfs(folder).f_fsid
+        except OSError:
+            return None
+        return file_system(ground.kind, fsid, device, ground.source)
+
+    def may_be_named(self, job: Job, outcome: Outcome) -> bool:
+        """Tell whether the journal may name a source."""
+        if outcome.kind is Kind.PRIVATE:
+            return False
+        return not self._shared or not self._names_secret(os.path.dirname(job.path))
+
+    def _names_secret(self, path: bytes) -> bool:
+        return self._is_secret(self._to_journal.surveyor.of_path(path))
+
+    def told_cwd(self, cwd: bytes) -> bytes:
+        """Return the working directory as the journal may keep it."""
+        return b"" if cwd and self._is_unsaid(cwd) else cwd
+
+    def told(self, arguments: Sequence[str], cwd: bytes) -> tuple[str, ...]:
+        """Return the command line as the journal may keep it: without names of private files."""
+        return tuple(self._told_argument(each, cwd or b"/") for each in arguments)
+
+    def _told_argument(self, argument: str, cwd: bytes) -> str:
+        names = [os.fsencode(each) for each in (argument, *argument.split("=")) if each]
+        paths = [clean_path(name, cwd) for name in names if b"\0" not in name]
+        return PRIVATE if any(map(self._is_unsaid, paths)) else argument
+
+    def _is_unsaid(self, path: bytes) -> bool:
+        """Tell whether a path lies in what is private, and not at its very beginning."""
+        if any(is_below(path, each) for each in self.allowed) and not self._shared:
+            return False
+        if not os.path.lexists(path):
+            return False
+        ground = self._to_journal.surveyor.of_path(path)
+        return self._is_secret(ground) and path != ground.point
+
+    def remember(self, journal: Journal) -> None:
+        """Have the journal know where vaults are, and on which file systems originals lie."""
+        journal.note_vaults(self.guard.met)
+        journal.note_file_systems(self._folders)
+
+
 # What there is to work on, and what is planned for it
 
 
 @contextmanager
 def _found(
-    config: RunConfig, watch: Watch, sources: Iterable[Source | Skip] | None = None
+    config: RunConfig,
+    watch: Watch,
+    ground: RunGround,
+    sources: Iterable[Source | Skip] | None = None,
 ) -> Iterator[Iterable[Source | Skip]]:
     """Look at the roots; give what the walk and the list will find, or what was given instead."""
     counts = WalkCounts()
+    guard, placed = ground.guard, ground.placed
     if sources is not None:
-        yield walk(replace(config.walk, roots=()), listed=sources)
+        yield walk(replace(config.walk, roots=()), listed=sources, guard=guard)
     elif config.files_from is None:
-        yield walk(config.walk, counts=counts)
+        yield walk(config.walk, counts=counts, guard=guard, placed=placed)
     else:
         cwd = working_directory(os.environ)
         with _list(config.files_from) as stream:
             listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
-            yield walk(config.walk, cwd=cwd, listed=listed, counts=counts)
+            yield walk(
+                config.walk, cwd=cwd, listed=listed, counts=counts, guard=guard, placed=placed
+            )
     watch.passed_over(counts.passed_over)
 
 
@@ -411,7 +531,7 @@ def _planner(
     config: RunConfig, cache: Cache, journal: Journal, memory: _FolderMemory, watch: Watch
 ) -> Planner | SharedPlanner:
     def hints(source: Source) -> Kind | None:
-        return journal.hint(*source)
+        return journal.hint(source.path, source.size_bytes, source.mtime_ns)
 
     plan, next_id = config.plan, count().__next__
     if config.work.shared:
@@ -453,9 +573,14 @@ class _FolderMemory:
 
 
 @contextmanager
-def _journal(config: RunConfig, watch: Watch, *, create: bool = True) -> Iterator[Journal]:
+def _journal(
+    config: RunConfig, watch: Watch, ground: RunGround, *, create: bool = True
+) -> Iterator[Journal]:
     """Open the journal; without a path, one that knows and keeps nothing."""
     path, version = config.journal_path, config.work.version
+    if path and ground.hides_from_journal:
+        path = b""
+        watch.remark("no journal: it would name what lies in the vault of this cache")
     journal = Journal.open(
         path,
         watch.warn,

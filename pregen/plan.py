@@ -234,7 +234,8 @@ class Planner:
         if isinstance(found, Skip):
             return found
         kin = self._kin(source) if self._kin and found[-1].action is _MAKE else ()
-        return Job(self._next_id(), *source, uris, found, kin)
+        path, size_bytes, mtime_ns, device = source
+        return Job(self._next_id(), path, size_bytes, mtime_ns, uris, found, kin, device)
 
     def _uris(self, path: bytes) -> tuple[str, ...]:
         uris = self._named(path)
@@ -250,7 +251,7 @@ class Planner:
         Appends the stamp of each entry to `stamps`, None for one that is not there.
         """
         name = entry_name(uri)
-        _, size_bytes, mtime_ns = source
+        _, size_bytes, mtime_ns, _ = source
         verdicts = []
         for flavor, listed in self._flavors:
             verdict = _MISSING
@@ -286,7 +287,7 @@ class Planner:
         if self._fails.examine(name) is None:
             return False
         data = self._fails.folder.read(name)
-        _, size_bytes, mtime_ns = source
+        _, size_bytes, mtime_ns, _ = source
         judged = judge_fail_record(data, uri, mtime_ns, size_bytes, whole=True)
         return judged.verdict is _FRESH and not revisions.reads_more(judged.maker)
 

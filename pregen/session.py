@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from pregen.display.listener import Watch
     from pregen.display.printer import Printer
     from pregen.display.records import JsonPrinter
+    from pregen.filesystems.identity import FileSystem
     from pregen.journal import Journal
     from pregen.options import Values
     from pregen.originals.examiner import Examiner
     from pregen.originals.mounts import Mounts
+    from pregen.originals.vaults import PrivatePlaces
     from pregen.pipeline import RunStop
 
 
@@ -112,11 +114,38 @@ class Session:
 
         return read_mounts(self.environ)
 
-    def examiner(self, mount_timeout_s: float) -> Examiner:
-        """Return what looks for originals, and waits no longer for a mount."""
+    def examiner(
+        self,
+        mount_timeout_s: float,
+        remembered: Callable[[bytes], FileSystem | None] = lambda _folder: None,
+    ) -> Examiner:
+        """Return what looks for originals, and waits no longer for a mount.
+
+        Args:
+            mount_timeout_s: how long it waits.
+            remembered: tells on which file system the originals in a folder lay.
+        """
         from pregen.originals.examiner import Examiner  # noqa: PLC0415 - no --help needs it
 
-        return Examiner(self.mounts(), mount_timeout_s)
+        return Examiner(self.mounts(), mount_timeout_s, remembered)
+
+    def private_places(self, journal: Journal, named: Iterable[bytes] = ()) -> PrivatePlaces:
+        """Return what tells which originals are better protected than the cache.
+
+        Args:
+            journal: has met vaults.
+            named: what the user says is one.
+        """
+        from pregen.originals.vaults import (  # noqa: PLC0415 - no --help needs it
+            PrivatePlaces,
+            declared_vaults,
+        )
+
+        declared = declared_vaults(self.home, self.environ, self.mounts())
+        memory = journal.vaults()
+        return PrivatePlaces(
+            self.cache_root, declared, memory.holds, named, met_any=bool(memory.hashes)
+        )
 
     def run_values(self, **given: Any) -> dict[str, Any]:
         """Return what the user sets for every run: in the environment, in config.toml.

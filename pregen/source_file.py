@@ -98,7 +98,7 @@ class SourceFile:
         Raises:
             OSError: The file cannot be read.
         """
-        for part in range(_PROBES):
+        for part in range(_PROBES if self.size_bytes else 0):
             os.pread(self.fd, 1, self.size_bytes * part // _PROBES)
 
     def portions(self, offset: int, count: int) -> Iterator[memoryview]:
@@ -123,6 +123,8 @@ class SourceFile:
         before it looks again: the byte comes as if it had been there all along. But a read that was
         begun is counted as this thread's.
         """
+        if not self.size_bytes:
+            return False  # files of the kernel say so, and to read one may do something
         before = _blocks_read()
         try:
             there = os.preadv(self.fd, [bytearray(1)], self.size_bytes // 2, _NOWAIT)

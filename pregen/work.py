@@ -17,6 +17,8 @@ from pregen.cache.shared import SharedRepositories
 from pregen.cache.store import Cache
 from pregen.config import Previews
 from pregen.errors import CacheError
+from pregen.filesystems import fscrypt
+from pregen.filesystems.mounttable import is_below
 from pregen.imaging import revisions, sniff, thumbnail
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
@@ -34,7 +36,7 @@ from pregen.model import (
 from pregen.reuse.match import ContentMatcher
 from pregen.source_file import SourceAccessError, open_source
 from pregen.thumbspec import fingerprint, pngbuild
-from pregen.thumbspec.naming import entry_name
+from pregen.thumbspec.naming import PICTURE_NAMES, RAW_NAMES, entry_name
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.validity import Freshness, Judgement, judge
 from pregen.thumbspec.wholeness import damage
@@ -48,19 +50,10 @@ if TYPE_CHECKING:
 
 #: How often a source that changes while it is read is tried.
 _TRIES = 2
-_RAW_NAMES = (
-    b".cr2", b".cr3", b".nef", b".arw", b".dng", b".orf", b".rw2", b".raf", b".pef", b".srw",
-)  # fmt: skip
-#: Names that promise a picture: such a file without a picture in it is damaged, and its owner
-#: wants to know (memory cards leave files full of zeros).
-_PICTURE_NAMES = (
-    b".jpg", b".jpeg", b".jpe", b".png", b".gif", b".webp", b".tif", b".tiff", b".heic", b".heif",
-    b".avif", b".bmp", b".svg", b".psd", b".jp2", b".jxl", *_RAW_NAMES,
-)  # fmt: skip
 #: What is not read whole even where it is decoded: only a hint, so a name will do here.
 _READ_IN_PART = (
     b".heic", b".heif", b".hif", b".mp4", b".mov", b".m4v", b".3gp", b".mts", b".m2ts", b".avi",
-    b".mkv", b".webm", b".mpg", b".wmv", b".pdf", b".jxl", *_RAW_NAMES,
+    b".mkv", b".webm", b".mpg", b".wmv", b".pdf", b".jxl", *RAW_NAMES,
     b".mp3", b".m4a", b".m4b", b".flac", b".ogg", b".oga", b".opus", b".wma", b".mka",
     b".docx", b".xlsx", b".pptx", b".odt", b".ods", b".odp", b".odg", b".epub", b".cbz", b".kra",
     b".ora", b".3mf", b".gcode", b".blend",
@@ -100,6 +93,8 @@ class JobWorker:
         self._open_elsewhere: Callable[[int], int] | None = None
         self._prefetched: dict[bytes, bool] = {}
         """Whether a file was in memory before we asked for it."""
+        self._unencrypted: set[int] = set()
+        """Devices on which no file is encrypted by itself."""
 
     def confine(self, open_elsewhere: Callable[[int], int]) -> AllowedFolders:
         """Say where this work has to do (an `engines.base.Confine`).
@@ -125,6 +120,25 @@ class JobWorker:
             return open_source(os.path.basename(job.path), folder_fd=folder_fd)
         ask = self._open_elsewhere
         return open_source(job.path, None if ask is None else lambda: ask(job.job_id))
+
+    def _barred(self, job: Job, source: SourceFile) -> str:
+        """Return why an open source is not to be read; empty: it is.
+
+        The walk goes by folders and by file systems. What only the open file can tell is told here:
+        that it lies elsewhere by now, and that it is encrypted by itself.
+        """
+        device = source.facts.device
+        if job.device and device != job.device:
+            return "it lies on another file system than it did: run again"
+        if device in self._unencrypted:
+            return ""
+        key = fscrypt.key_of(source.fd)
+        if key is None:
+            self._unencrypted.add(device)
+        if not key or key in self._config.cache_keys:
+            return ""
+        allowed = any(is_below(job.path, each) for each in self._config.allow_encrypted)
+        return "" if allowed else "encrypted (fscrypt), and thumbnails would not be"
 
     def prefetch(self, job: Job) -> None:
         """Have the kernel read the source of a coming job, while another is decoded."""
@@ -152,6 +166,8 @@ class JobWorker:
                     blank = blank._replace(
                         source_size_bytes=source.size_bytes, source_mtime_ns=source.mtime_ns
                     )
+                    if barred := self._barred(job, source):
+                        return blank._replace(kind=Kind.PRIVATE, message=barred)
                     if wanted_by_others is None:
                         wanted_by_others = source.resident()
                     cache = self._caches.for_source(job.path, source.fd)
@@ -430,6 +446,6 @@ class _Attempt:
 
     def _named(self, fault: Fault) -> Fault:
         """A file named like a picture that is not one is damaged, not of another kind."""
-        if isinstance(fault, NotPicture) and self._job.path.lower().endswith(_PICTURE_NAMES):
+        if isinstance(fault, NotPicture) and self._job.path.lower().endswith(PICTURE_NAMES):
             return InvalidPicture(f"named like a picture, but {fault}: probably damaged")
         return fault

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pregen.display.printer import Printer
 from pregen.display.text import printable
+from pregen.display.words import is_named
 from pregen.model import FAILURES, Outcome, Skip, WorkerView
 
 if TYPE_CHECKING:
@@ -89,11 +90,12 @@ def path_fields(path: bytes) -> Record:
 
 def outcome_record(outcome: Outcome | Skip) -> Record:
     """Return what became of a source, with or without a job: the same keys."""
+    named = is_named(outcome)
     if isinstance(outcome, Skip):
         outcome = outcome.as_outcome()
     return {
         **_head("outcome"),
-        **path_fields(outcome.path),
+        **(path_fields(outcome.path) if named else {"path": None}),
         "kind": outcome.kind.value,
         "message": outcome.message,
         "loader": outcome.loader,

@@ -34,6 +34,7 @@ WORDS: dict[Kind, Words] = {
     Kind.SMALL: Words("too small", "128 x 128 or less: they need no thumbnail"),
     Kind.NOT_PICTURE: Words("not a picture"),
     Kind.EXCLUDED: Words("skipped", "-v gives the reason for each"),
+    Kind.PRIVATE: Words("private", "in encrypted vaults: see the warning"),
     Kind.SPECIAL: Words("not a regular file", "FIFOs, sockets and devices are never opened"),
     Kind.VANISHED: Words("missing", "deleted meanwhile, or dangling links"),
     Kind.FAILED_BEFORE: Words("failed earlier", "unchanged since; --retry-failed tries again"),
@@ -131,8 +132,14 @@ def rate_texts(rates: Rates) -> list[str]:
     ]
 
 
+def is_named(outcome: Outcome | Skip) -> bool:
+    """Tell whether the file may be named: a private one is not; a warning names its vault."""
+    return outcome.kind is not Kind.PRIVATE
+
+
 def outcome_line(outcome: Outcome | Skip) -> str:
     """Return what became of one source, for `-v`."""
+    named = is_named(outcome)
     if isinstance(outcome, Skip):
         outcome = outcome.as_outcome()
     facts = []
@@ -146,4 +153,5 @@ def outcome_line(outcome: Outcome | Skip) -> str:
         facts.append(text.duration(outcome.stages.total_ns / 1e9))
     told = f" ({', '.join(facts)})" if facts else ""
     said = f": {printable(outcome.message)}" if outcome.message else ""
-    return f"{label(outcome.kind):<{_LABEL_WIDTH}} {shown(outcome.path)}{told}{said}"
+    whose = shown(outcome.path) if named else "(a private name)"
+    return f"{label(outcome.kind):<{_LABEL_WIDTH}} {whose}{told}{said}"

@@ -146,15 +146,39 @@ _VERSION_4: Final = """
 ALTER TABLE runs ADD COLUMN libraries TEXT NOT NULL DEFAULT '';
 """
 
+_VERSION_5: Final = """
+-- On which file system the originals of a folder lay: where another one is now, they are away.
+CREATE TABLE file_systems (
+    folder BLOB NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    identity TEXT NOT NULL        -- see filesystems/identity.py
+) WITHOUT ROWID;
+
+-- Where vaults were met, as salted hashes: see journal/places.py.
+CREATE TABLE vaults (
+    place BLOB NOT NULL PRIMARY KEY
+) WITHOUT ROWID;
+CREATE TABLE salts (
+    salt BLOB NOT NULL
+);
+"""
+
 #: Of every version.
 _OUR_TABLES: Final = frozenset({"runs", "sources"})
 #: Words in the declarations of tables, and since which version they stand there: a file that has
 #: them and says it is older would be brought up to date in vain.
 _SINCE: Final = (
     ("runs", "", 1), ("folders", "", 2), ("fingerprints", "", 3), ("runs", "libraries", 4),
+    ("file_systems", "", 5), ("vaults", "", 5), ("salts", "", 5),
 )  # fmt: skip
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+MIGRATIONS: Final[tuple[str, ...]] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+)
 
 
 #: No release has had nearly so many: a file that says so is damaged, and of no newer pregen.

@@ -16,14 +16,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pregen import __version__
-from pregen.journal import database, fingerprints, folders, rows
+from pregen.filesystems.identity import FileSystem
+from pregen.journal import database, fingerprints, folders, places, rows
 from pregen.journal.database import OF_NOTE
+from pregen.journal.places import VaultMemory
 from pregen.journal.rows import RecordedFailure, RecordedRun, RunState, RunTotals, fits, in_list
 from pregen.model import FAILURES, REMEMBERED, Kin, Kind
 from pregen.processes import born_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pregen.model import Flavor, Known, Outcome
 
@@ -36,7 +38,7 @@ BATCH_NS: Final = 1_000_000_000
 #: Outcomes kept while the file is locked: 10 MB. Past that the journal is given up.
 _KEPT_OUTCOMES: Final = 20_000
 
-_NOTHING_NEW: Final = frozenset({Kind.INTERRUPTED, Kind.FRESH})
+_NOTHING_NEW: Final = frozenset({Kind.INTERRUPTED, Kind.FRESH, Kind.PRIVATE})
 #: Remembered for the version that met them only: the next one may do better, or know more formats.
 VERSION_BOUND: Final = REMEMBERED - {Kind.SMALL}
 #: ... and for the libraries that decoded only: another version may not die of the file.
@@ -177,6 +179,7 @@ class Journal:
         With the `key` of its entries, what they were made of is noted too.
 
         One that was interrupted, or found to be as it should, is not: nothing new is known of it.
+        Nor is a private one.
         """
         if self._database is None or outcome.kind in _NOTHING_NEW:
             return
@@ -228,6 +231,36 @@ class Journal:
             self._locked_out = False
             self._rows, self._prints = [], []
 
+    def note_vaults(self, vaults: Iterable[bytes]) -> None:
+        """Note where vaults were met: no names, but what knows them when it is asked."""
+        met = tuple(vaults)
+        if met:
+            self._write(lambda connection: places.write_vaults(connection, met))
+
+    def note_file_systems(self, systems: Mapping[bytes, FileSystem]) -> None:
+        """Note on which file system each of these folders lies."""
+        if systems:
+            self._write(lambda connection: places.write_systems(connection, systems))
+
+    def forget_below(self, below: Sequence[bytes]) -> None:
+        """Forget every name at and below some places."""
+        if not below:
+            return
+        self._write(lambda connection: places.forget_below(connection, below))
+        # pages that are free hold names, too, of rows written anew long before; so does the log
+        self._attempt(lambda connection: connection.execute("VACUUM"))
+        self._attempt(
+            lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        )
+
+    def _write(self, action: Callable[[sqlite3.Connection], None]) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            with database.transaction(connection):
+                action(connection)
+
+        self._flush(database.PATIENT_S)
+        self._attempt(write)
+
     def spare(self) -> None:
         """Hold against no source that it crashed or timed out in this run: it was the machine."""
         self._flush(database.PATIENT_S)
@@ -278,6 +311,15 @@ class Journal:
         row = next(iter(self._look_up(folders.READ_SHAPE, folders.READ, folder)), None)
         version = folders.judged_by(self._judge)
         return folders.read(row, version, folders.flavors_text(flavors))
+
+    def file_system_of(self, folder: bytes) -> FileSystem | None:
+        """Return on which file system a folder's originals lay when a run last saw them."""
+        return next(iter(self._rows_of(places.file_system, places.READ_SYSTEM, folder)), None)
+
+    def vaults(self) -> VaultMemory:
+        """Return what tells where vaults were met."""
+        salt = self._attempt(places.read_salt) or b""
+        return VaultMemory(salt, self._attempt(places.read_vaults) or frozenset())
 
     def kin(self, size_bytes: int, mtime_ns: int) -> tuple[Kin, ...]:
         """Return entries of sources of this size and time, the latest first. For any thread."""

@@ -121,14 +121,14 @@ def recorded_run(row: sqlite3.Row, state: RunState) -> RecordedRun:
         DamagedJournalError: The row is not as it was written.
     """
     found = dict(zip(_RUN_NAMES, database.fitting(row, _RUN_SHAPE), strict=True))
-    found["arguments"] = _json(found["arguments"], list)
-    counts = found["counts"] = _json(found["counts"] or "{}", dict)
+    found["arguments"] = json_value(found["arguments"], list)
+    counts = found["counts"] = json_value(found["counts"] or "{}", dict)
     if not all(isinstance(number, int) for number in counts.values()):
         raise database.DamagedJournalError("a row holds counts that are none")
     return RecordedRun(**found, state=state)
 
 
-def _json(text: str, kind: type[Any]) -> Any:
+def json_value(text: str, kind: type[Any]) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 
 from pregen.originals import helper
@@ -28,8 +29,9 @@ from pregen.originals.status import (
 from pregen.thumbspec.naming import clean_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from pregen.filesystems.identity import FileSystem
     from pregen.originals.mounts import Mount, Mounts
 
 _MAX_THREADS: Final = 64
@@ -107,10 +109,17 @@ class Examiner:
     Args:
         mounts: The mount points as they are now; exchange them with `renew` when they are not.
         timeout_s: How long a mount may take for an answer.
+        remembered: Tells on which file system the originals in a folder lay; None: not known.
     """
 
-    def __init__(self, mounts: Mounts, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        mounts: Mounts,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        remembered: Callable[[bytes], FileSystem | None] = lambda _folder: None,
+    ) -> None:
         self.mounts = mounts
+        self._remembered = lru_cache(maxsize=4096)(remembered)
         self.hung: dict[bytes, Mount] = {}
         """Mounts that did not answer, by their point."""
         self._timeout_s = timeout_s
@@ -154,7 +163,7 @@ class Examiner:
         paths = {path for path, *_ in asked if path is not None}
         found = self.look(list(paths))
         return [
-            judge(path, found[path], self.mounts, written_ns)
+            judge(path, found[path], self.mounts, written_ns, self._remembered)
             if path is not None
             else (of_other_scheme(uri) if uri else UNKNOWN)
             for path, uri, written_ns in asked
@@ -221,4 +230,6 @@ def _status(real: bytes, answer: helper.Answer) -> PathStatus:
         folder=answer.folder,
         folder_changed_ns=int(answer.first),
         folder_empty=answer.second == b"1",
+        folder_fsid=int(answer.fsid),
+        folder_device=int(answer.device),
     )

@@ -3,7 +3,7 @@
 Run as a script by `pregen.originals.examiner`; imports the standard library only, to start quickly.
 
 Standard input: the own mount point, all mount points, an empty text; then batches of paths, each
-ended by an empty text. Standard output: five texts for each path. Texts end with a zero byte. It
+ended by an empty text. Standard output: seven texts for each path. Texts end with a zero byte. It
 looks at its own mount only (and at those its own lies on): where a link leads to another, it says
 so instead.
 """
@@ -34,11 +34,14 @@ class Answer(NamedTuple):
     second: bytes = b""
     folder: bytes = b""
     path: bytes = b""
+    fsid: bytes = b""
+    device: bytes = b""
 
 
 #: size in bytes, mtime in ns
 FOUND = b"F"
-#: ctime in ns of the folder that is there, whether it is empty, that folder, what is missing
+#: ctime in ns of the folder that is there, whether it is empty, that folder, what is missing, and
+#: the folder's f_fsid and st_dev
 MISSING = b"M"
 #: errno
 FAILED = b"E"
@@ -143,14 +146,18 @@ class Looker:
 
 
 def _missing(path: bytes, folder: bytes) -> Answer:
-    changed_ns, empty = 0, False
+    changed_ns, empty, fsid, device = 0, False, 0, 0
     try:
         with os.scandir(folder) as found:
             empty = next(found, None) is None
-        changed_ns = os.stat(folder).st_ctime_ns
+        fsid = os.statvfs(folder).f_fsid
+        there = os.stat(folder)
+        changed_ns, device = there.st_ctime_ns, there.st_dev
     except OSError:
         empty = False
-    return Answer(MISSING, b"%d" % changed_ns, b"%d" % empty, folder, path)
+    return Answer(
+        MISSING, b"%d" % changed_ns, b"%d" % empty, folder, path, b"%d" % fsid, b"%d" % device
+    )
 
 
 def _slashed(path: bytes) -> bytes:

@@ -11,6 +11,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pregen.filesystems.mounttable import is_below
 from pregen.thumbspec.naming import clean_path
 
 if TYPE_CHECKING:
@@ -98,6 +99,10 @@ class Mounts:
                 return self._declared[above]
         return None
 
+    def all_declared(self) -> tuple[Mount, ...]:
+        """Return all that is declared, mounted or not."""
+        return self._facts[1]
+
     def declared(self, point: bytes) -> Mount | None:
         """Return what is declared at exactly this point."""
         return self._declared.get(point)
@@ -130,11 +135,6 @@ def parse_unit(text: bytes) -> Mount | None:
         kind[1].decode("ascii", "replace") if kind else "",
         what[1] if what else b"",
     )
-
-
-def is_below(path: bytes, above: bytes) -> bool:
-    """Tell whether a path is `above` or below it, by their text."""
-    return path == above or path.startswith(above if above.endswith(b"/") else above + b"/")
 
 
 def is_below_any(path: bytes | None, above: Sequence[bytes]) -> bool:

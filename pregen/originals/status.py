@@ -7,11 +7,15 @@ there, is the one it lay on as far as can be told, and no longer has it.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pregen.filesystems.identity import file_system
 from pregen.originals import mounts as places
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pregen.filesystems.identity import FileSystem
     from pregen.originals.mounts import Mounts
 
 
@@ -42,6 +46,9 @@ class PathStatus(NamedTuple):
     folder_changed_ns: int = 0
     """Its ctime, which no program can set back."""
     folder_empty: bool = False
+    folder_fsid: int = 0
+    """Of its file system (`f_fsid` of statvfs)."""
+    folder_device: int = 0
 
 
 class OriginalState(Enum):
@@ -74,6 +81,9 @@ class Original(NamedTuple):
     """Whether it lies in a place of removable media."""
     place: bytes = b""
     """With OFFLINE and TIMED_OUT: what is not there, or does not answer."""
+    surely: bool = True
+    """With GONE: the file system it lay on is there and has lost it; else nothing speaks against
+    it but that others may have vanished with it (`vanished_together`)."""
 
 
 UNKNOWN = Original(OriginalState.UNKNOWN)
@@ -96,7 +106,13 @@ def of_other_scheme(uri: str) -> Original:
     return Original(OriginalState.OTHER_SCHEME, remote=scheme not in _LOCAL_SCHEMES)
 
 
-def judge(path: bytes, status: PathStatus, mounts: Mounts, entry_mtime_ns: int) -> Original:
+def judge(
+    path: bytes,
+    status: PathStatus,
+    mounts: Mounts,
+    entry_mtime_ns: int,
+    remembered: Callable[[bytes], FileSystem | None] = lambda _folder: None,
+) -> Original:
     """Judge a file of this machine.
 
     Args:
@@ -104,6 +120,7 @@ def judge(path: bytes, status: PathStatus, mounts: Mounts, entry_mtime_ns: int) 
         status: What looking at it gave.
         mounts: As they were when it was looked at.
         entry_mtime_ns: When its entry was written.
+        remembered: Tells on which file system the originals in a folder lay; None: not known.
     """
     removable = any(_is_removable(each, mounts) for each in (path, status.real))
     absent = mounts.absent(path) or mounts.absent(status.real)
@@ -112,7 +129,10 @@ def judge(path: bytes, status: PathStatus, mounts: Mounts, entry_mtime_ns: int) 
             OriginalState.OFFLINE, remote=absent.remote, removable=removable, place=absent.point
         )
     mount = mounts.of(status.real)
-    if status.outcome is LookOutcome.MISSING and not _is_gone(path, status, mounts, entry_mtime_ns):
+    missing = status.outcome is LookOutcome.MISSING
+    moved = _is_elsewhere(path, status, mounts, remembered) if missing else None
+    same = moved is False
+    if missing and (moved or not _is_gone(path, status, mounts, entry_mtime_ns, same=same)):
         share = places.share_of(path) or places.share_of(status.real)
         medium = places.medium_of(path) or places.medium_of(status.real)
         remote = True if share or mount.remote else None
@@ -120,7 +140,32 @@ def judge(path: bytes, status: PathStatus, mounts: Mounts, entry_mtime_ns: int) 
         return Original(OriginalState.OFFLINE, remote=remote, removable=removable, place=place)
     remote = None if status.outcome is LookOutcome.UNTOUCHED else mount.remote
     state = _STATES[status.outcome]
-    return Original(state, status.size_bytes, status.mtime_ns, remote, removable, mount.point)
+    surely = not missing or same
+    facts = status.size_bytes, status.mtime_ns, remote, removable, mount.point
+    return Original(state, *facts, surely)
+
+
+def _is_elsewhere(
+    path: bytes,
+    status: PathStatus,
+    mounts: Mounts,
+    remembered: Callable[[bytes], FileSystem | None],
+) -> bool | None:
+    """Tell whether a missing original lay on another file system than is there; None: not known."""
+    folder = path.rpartition(b"/")[0] or b"/"
+    then = remembered(folder)
+    exact = then is not None
+    while then is None and folder != b"/":
+        folder = folder.rpartition(b"/")[0] or b"/"
+        then = remembered(folder)
+    if then is None:
+        return None
+    mount = mounts.of(status.folder)
+    facts = mount.fstype, status.folder_fsid, status.folder_device, mount.device
+    if file_system(*facts).is_another(then):
+        return True
+    # a folder above it says nothing about what was mounted below
+    return False if exact else None
 
 
 _STATES = {
@@ -132,7 +177,9 @@ _STATES = {
 }
 
 
-def _is_gone(path: bytes, status: PathStatus, mounts: Mounts, entry_mtime_ns: int) -> bool:
+def _is_gone(
+    path: bytes, status: PathStatus, mounts: Mounts, entry_mtime_ns: int, *, same: bool
+) -> bool:
     """Tell whether a path that is missing on what is mounted now is missing for good."""
     for each in (path, status.real):
         share = places.share_of(each)
@@ -143,7 +190,47 @@ def _is_gone(path: bytes, status: PathStatus, mounts: Mounts, entry_mtime_ns: in
             return False
     # A folder that is empty, and from which nothing was removed since the entry was made, never
     # held the original: it is a mount point of something that is not mounted.
-    return not (status.folder_empty and status.folder_changed_ns < entry_mtime_ns)
+    return same or not (status.folder_empty and status.folder_changed_ns < entry_mtime_ns)
+
+
+#: Fewer are deleted by hand, one by one or together; so many that leave nothing behind may have
+#: left with a disk.
+MANY_TOGETHER: Final = 10
+
+
+def vanished_together(missing: Iterable[bytes], there: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Return those originals that vanished with all others of a folder that had many.
+
+    Args:
+        missing: Paths of originals that are not there, for no reason that is known.
+        there: Paths of originals that are.
+
+    Returns:
+        For each path that is to be kept, the highest folder below which none is left.
+    """
+    alive: set[bytes] = set()
+    for path in there:
+        folder = path.rpartition(b"/")[0]
+        while folder not in alive:
+            alive.add(folder)
+            folder = folder.rpartition(b"/")[0]
+    groups: dict[bytes, list[bytes]] = {}
+    for path in set(missing):
+        highest = folder = path.rpartition(b"/")[0]
+        if folder in alive:
+            continue
+        while folder:
+            folder = folder.rpartition(b"/")[0]
+            if folder in alive:
+                break
+            highest = folder or highest
+        groups.setdefault(highest, []).append(path)
+    return {
+        path: folder or b"/"
+        for folder, paths in groups.items()
+        if len(paths) >= MANY_TOGETHER
+        for path in paths
+    }
 
 
 def _is_removable(path: bytes, mounts: Mounts) -> bool:

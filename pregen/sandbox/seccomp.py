@@ -109,6 +109,8 @@ _UNCOUNTED: Final = "memfd_create memfd_secret"
 # <linux/sched.h>, <asm-generic/ioctls.h>, <linux/fcntl.h>, <linux/prctl.h>
 _CLONE_THREAD: Final = 0x10000
 _TCGETS, _FIONBIO, _FIONREAD, _FIONCLEX, _FIOCLEX = 0x5401, 0x5421, 0x541B, 0x5450, 0x5451
+#: <linux/fscrypt.h>: with which key an open file is encrypted. A worker asks before it reads.
+_FS_IOC_GET_ENCRYPTION_POLICY_EX: Final = 0xC0096616
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_SETLEASE, _F_NOTIFY = 8, 10, 15, 1024, 1026
 _F_SETPIPE_SZ: Final = 1031
 _PR_SET_PTRACER: Final = 0x59616D61
@@ -125,7 +127,8 @@ def rules(pid: int, *, gives_rights: bool) -> Iterator[Rule]:
     # the C library takes clone.
     yield Rule("clone", bits=_CLONE_THREAD)
     yield Rule("clone3", errno.ENOSYS)
-    yield Rule("ioctl", errno.ENOTTY, 1, (_TCGETS, _FIONBIO, _FIONREAD, _FIONCLEX, _FIOCLEX))
+    descriptors = _TCGETS, _FIONBIO, _FIONREAD, _FIONCLEX, _FIOCLEX
+    yield Rule("ioctl", errno.ENOTTY, 1, (*descriptors, _FS_IOC_GET_ENCRYPTION_POLICY_EX))
     # A signal sent by way of a descriptor is a signal all the same. What pipes hold is not counted.
     of_others = _F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_SETLEASE, _F_NOTIFY
     yield Rule("fcntl", argument=1, but=(*of_others, _F_SETPIPE_SZ))

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 #: How our folders below `fail/` begin, whatever the version.
 OWN_PROGRAMS: Final = "pregen-"
+RAW_NAMES: Final = (
+    b".cr2", b".cr3", b".nef", b".arw", b".dng", b".orf", b".rw2", b".raf", b".pef", b".srw",
+)  # fmt: skip
+#: Names, in lower case, that promise a picture: such a file without a picture in it is damaged, and
+#: its owner wants to know (memory cards leave files full of zeros).
+PICTURE_NAMES: Final = (
+    b".jpg", b".jpeg", b".jpe", b".png", b".gif", b".webp", b".tif", b".tiff", b".heic", b".heif",
+    b".avif", b".bmp", b".svg", b".psd", b".jp2", b".jxl", *RAW_NAMES,
+)  # fmt: skip
 _MAJOR_MINOR: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 
 

@@ -108,6 +108,9 @@ class FileFacts(NamedTuple):
     """What the shared repository beside the file holds of it; nothing where there is no entry."""
     memory: Kind | None = None
     """What the journal remembers of the source as it is now: why there is no entry."""
+    private: bytes | None = None
+    """Where the vault or encrypted disk begins that it lies in; None: it lies in none that the
+    cache does not."""
 
     @property
     def known(self) -> bool:
@@ -127,15 +130,18 @@ def inspect_all(session: Session, files: Iterable[bytes]) -> Iterator[FileFacts]
     from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
     from pregen.imaging import revisions  # noqa: PLC0415 - likewise
     from pregen.installation import decoding_libraries  # noqa: PLC0415 - likewise
+    from pregen.source_file import real_path  # noqa: PLC0415 - likewise
 
     paths = [session.clean(file) for file in files]
     # a journal that cannot be read is a matter for `pregen status`, not for a single file
     opened = session.journal(libraries=decoding_libraries(), revision=revisions.REVISION)
     with Cache(session.cache_root, __version__) as cache, opened as journal:
+        places = session.private_places(journal)
         for path in paths:
             facts = inspect(path, cache)
-            memory = journal.hint(*facts.source) if facts.source else None
-            yield facts._replace(memory=memory)
+            memory = journal.hint(*facts.source[:3]) if facts.source else None
+            private = places.place_of(path) or places.place_of(real_path(path))
+            yield facts._replace(memory=memory, private=private)
 
 
 def inspect(path: bytes, cache: Cache) -> FileFacts:
@@ -193,7 +199,7 @@ class _Look:
         facts = self._facts(self.cache.folder(flavor), data, uri)._replace(flavor=flavor)
         if self.source is None:
             return facts
-        _, size_bytes, mtime_ns = self.source
+        _, size_bytes, mtime_ns, _ = self.source
         judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
         if judged.verdict in {Freshness.FRESH, Freshness.REFIT} and (flaw := damage(data)):
             judged = Judgement(Freshness.CORRUPT, f"the entry {flaw}")
@@ -210,7 +216,7 @@ class _Look:
                 continue
             facts = self._facts(folder, data, uri)._replace(program=folder.program)
             if self.source is not None:
-                _, size_bytes, mtime_ns = self.source
+                _, size_bytes, mtime_ns, _ = self.source
                 judged = judge_fail_record(data, uri, mtime_ns, size_bytes, whole=True)
                 facts = facts._replace(verdict=judged.verdict.value, reason=judged.reason)
             yield facts
@@ -245,6 +251,12 @@ def file_lines(facts: FileFacts) -> Iterator[str]:
             words = WORDS[facts.memory]
             why = f": {words.meaning}" if words.meaning else ""
             yield f"  recorded by an earlier run as {words.label}{why}"
+    if facts.private is not None:
+        yield click.style(
+            f"  private: encrypted at {shown(facts.private)}, and its thumbnails would not be; "
+            "--allow-encrypted creates them, `pregen clean --private` deletes them",
+            fg="yellow",
+        )
     for uri in (*facts.uris, *facts.shared):
         yield ""
         yield from _uri_lines(uri)
@@ -307,6 +319,7 @@ def file_record(facts: FileFacts) -> dict[str, Any]:
         "source": source and {"size": source.size_bytes, "mtime_ns": source.mtime_ns},
         "trouble": facts.trouble or None,
         "remembered": facts.memory and facts.memory.value,
+        "private": facts.private and os.fsdecode(facts.private),
         "uris": [_uri_record(uri) for uri in facts.uris],
         "shared": [_uri_record(uri) for uri in facts.shared],
     }

@@ -22,9 +22,11 @@ import xxhash
 
 from pregen.config import Order
 from pregen.errors import PregenError
+from pregen.filesystems.guard import Guard
 from pregen.model import Skip, Source
 from pregen.private_folders import make_folders
 from pregen.spool import Spool
+from pregen.thumbspec.naming import clean_path
 from pregen.walk.filters import Caches, Globs
 from pregen.walk.roots import (
     FolderRoot,
@@ -37,15 +39,16 @@ from pregen.walk.roots import (
 from pregen.walk.tree import Tree, WalkContext, WalkCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pregen.config import Shard, WalkConfig
 
-    Record = tuple[int, bytes, int]
+    Record = tuple[int, bytes, int, int]
 
 __all__ = [
     "WalkCounts",
     "folder_roots",
+    "guard_of",
     "named_sources",
     "sources_from_list",
     "walk",
@@ -60,6 +63,8 @@ def walk(
     listed: Iterable[Source | Skip] = (),
     counts: WalkCounts | None = None,
     spool_dir: bytes | None = None,
+    guard: Guard | None = None,
+    placed: Callable[[bytes, int], None] = lambda _folder, _device: None,
 ) -> Iterator[Source | Skip]:
     """Yield every source below the roots, and what `listed` gives after them.
 
@@ -73,6 +78,8 @@ def walk(
         listed: from `sources_from_list` or `named_sources`, put in order with the others.
         counts: kept up to date while the walk goes on.
         spool_dir: for the sources while they are put in order; by default the system's.
+        guard: knows what must be left out; by default that of `config`, which says nothing.
+        placed: told folders with sources in them, and the device each lies on.
 
     Raises:
         UsageError: a root does not exist, or a pattern makes no sense.
@@ -84,8 +91,11 @@ def walk(
     roots = look_at_roots(config.roots, start, caches)
     folders = frozenset(root.path for root in roots if isinstance(root, FolderRoot))
     files = frozenset(root.path for root in roots if not isinstance(root, FolderRoot))
-    context = WalkContext(config, globs, caches, folders, files, counts or WalkCounts())
-    found: Iterator[Source | Skip] = chain(_sources(roots, context), listed)
+    guard = guard or guard_of(config)
+    context = WalkContext(
+        config, globs, caches, folders, files, counts or WalkCounts(), guard, placed
+    )
+    found: Iterator[Source | Skip] = chain(_sources(roots, context), _guarded(listed, guard))
     if config.shard is not None:
         found = of_shard(found, config.shard)
     if config.order is Order.WALK:
@@ -100,7 +110,29 @@ def _sources(
         if isinstance(root, FolderRoot):
             yield from Tree(root.path, context)
         else:
-            yield root
+            yield from _guarded([root], context.guard, pseudo=True)
+
+
+def guard_of(config: WalkConfig, say: Callable[[str], None] = lambda _words: None) -> Guard:
+    """Return what keeps a walk from what its cache is not to show.
+
+    Args:
+        config: names the cache, and what may be taken all the same.
+        say: told once of each place that is left out.
+    """
+    allowed = tuple(clean_path(path, b"/") for path in config.allow_encrypted)
+    return Guard(config.cache_root or None, allowed, say)
+
+
+def _guarded(
+    items: Iterable[Source | Skip], guard: Guard, *, pseudo: bool = False
+) -> Iterator[Source | Skip]:
+    """Yield what was named one by one; in place of what must be left out, why."""
+    for item in items:
+        if isinstance(item, Source) and item.device:
+            yield guard.file(item.path, item.device, pseudo=pseudo) or item
+        else:
+            yield item
 
 
 # `--order newest|oldest`. Sorted runs of sources go to a spool and are merged while they are read
@@ -129,13 +161,13 @@ def in_order(
             if isinstance(item, Skip):
                 yield item
                 continue
-            pending.append((sign * item.mtime_ns, item.path, item.size_bytes))
+            pending.append((sign * item.mtime_ns, item.path, item.size_bytes, item.device))
             if len(pending) == RUN_SOURCES:
                 runs.add(sorted(pending))
                 pending.clear()
         pending.sort()
-        for key, path, size_bytes in heapq.merge(*runs.readers(), pending):
-            yield Source(path, size_bytes, sign * key)
+        for key, path, size_bytes, device in heapq.merge(*runs.readers(), pending):
+            yield Source(path, size_bytes, sign * key, device)
     finally:
         runs.close()
 

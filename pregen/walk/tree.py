@@ -20,12 +20,14 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.model import Kind, Skip, Source
+from pregen.thumbspec.naming import PICTURE_NAMES
 from pregen.walk.filters import NO_MEDIA, NOT_PICTURES, PRUNED, WantedFolders, cannot_be_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pregen.config import WalkConfig
+    from pregen.filesystems.guard import Guard
     from pregen.walk.filters import Caches, Globs
 
     Entry = os.DirEntry[bytes]
@@ -66,6 +68,10 @@ class WalkContext:
     files: frozenset[bytes]
     """Whatever else the user named: not found a second time from above."""
     counts: WalkCounts
+    guard: Guard
+    """Knows what must be left out, by what it lies on."""
+    placed: Callable[[bytes, int], None] = lambda _folder, _device: None
+    """Told folders with sources in them, and on which device."""
 
 
 class _Visit(NamedTuple):
@@ -75,6 +81,9 @@ class _Visit(NamedTuple):
     lineage: Lineage | None
     subfolders: list[tuple[bytes, Lineage | None]]
     """To be walked after it."""
+    device: int
+    files: bool = True
+    """Its files are sources, not only those of folders below it."""
 
 
 class Tree:
@@ -87,21 +96,37 @@ class Tree:
         config = context.config
         self._know_devices = config.follow_symlinks or config.one_file_system
         self._device = 0
+        self._pseudo = False
+        """The root lies on a file system of the kernel: only what is called a picture is opened."""
         self._only = WantedFolders(config.only) if config.only is not None else None
 
     def __iter__(self) -> Iterator[Source | Skip]:
         lineage: Lineage | None = None
+        try:
+            status = _stat_inside(self._root)
+        except OSError as error:
+            yield skip_for(self._root, error)
+            return
+        self._device = status.st_dev
+        self._pseudo = self._context.guard.surveyor.ground(self._root, status.st_dev).pseudo
         if self._know_devices:
-            try:
-                status = os.stat(self._root)
-            except OSError as error:
-                yield skip_for(self._root, error)
-                return
-            self._device = status.st_dev
             lineage = ((status.st_dev, status.st_ino), None)
         stack = [(self._root, lineage)]
         while stack:
-            visit = _Visit(*stack.pop(), [])
+            path, lineage = stack.pop()
+            try:
+                device = os.stat(path).st_dev if path != self._root else self._device
+            except OSError as error:
+                yield skip_for(path, error, "cannot list the folder: ")
+                continue
+            guard = self._context.guard
+            pseudo = self._pseudo and device == self._device
+            barred = guard.folder(path, device, pseudo=pseudo)
+            if barred is not None:
+                yield barred
+                if barred.kind is not Kind.PRIVATE or not guard.leads_to_allowed(path):
+                    continue
+            visit = _Visit(path, lineage, [], device, barred is None)
             self._context.counts.folders += 1
             yield from self._read(visit)
             if self._context.config.recursive:
@@ -142,7 +167,14 @@ class Tree:
         context = self._context
         hidden = context.config.hidden
         follow = context.config.follow_symlinks
-        choosy = context.globs.any_for_files or bool(context.files) or not context.config.links
+        choosy = (
+            context.globs.any_for_files
+            or bool(context.files)
+            or not context.config.links
+            or self._pseudo
+        )
+        device = visit.device
+        any_source = False
         passed_over = 0
         for entry in entries:
             name = entry.name
@@ -153,6 +185,8 @@ class Tree:
                 if entry.is_dir(follow_symlinks=False):
                     yield from self._enter(entry, visit)
                     continue
+                if not visit.files:
+                    continue
                 # Twice as fast in place as through cannot_be_picture.
                 no_picture = name[name.rfind(b".") :].lower() in NOT_PICTURES
                 if no_picture and not (follow and entry.is_symlink()):
@@ -162,11 +196,14 @@ class Tree:
             except OSError as error:
                 yield skip_for(entry.path, error)
                 continue
-            if choosy or no_picture or not _is_file(status.st_mode):
+            if status.st_dev != device or choosy or no_picture or not _is_file(status.st_mode):
                 yield from self._judge(entry, status, visit)
             else:
-                yield Source(entry.path, status.st_size, status.st_mtime_ns)
+                any_source = True
+                yield Source(entry.path, status.st_size, status.st_mtime_ns, device)
         context.counts.passed_over += passed_over
+        if any_source:
+            context.placed(visit.path, device)
 
     def _judge(
         self, entry: Entry, status: os.stat_result, visit: _Visit
@@ -180,12 +217,18 @@ class Tree:
             yield from self._enter_link(entry, status, visit)
         elif path in context.files:
             pass
-        elif not context.globs.takes(path, self._below, entry.name) or (
-            cannot_be_picture(entry.name)
+        elif (
+            not context.globs.takes(path, self._below, entry.name)
+            or (cannot_be_picture(entry.name))
+            or (self._pseudo and not entry.name.lower().endswith(PICTURE_NAMES))
         ):
             context.counts.passed_over += 1
         else:
-            yield source_or_special(path, status)
+            found = source_or_special(path, status)
+            if isinstance(found, Source) and status.st_dev != visit.device:
+                yield context.guard.file(path, status.st_dev) or found
+            else:
+                yield found
 
     def _enter(self, entry: Entry, visit: _Visit) -> Iterator[Skip]:
         """Put a folder on the list of those to walk, unless a rule keeps the walk out of it."""
@@ -231,6 +274,15 @@ class Tree:
         )
 
 
+def _stat_inside(folder: bytes) -> os.stat_result:
+    """Return the status of a folder after it was entered: so an automount has happened."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
 def _leads_back(here: tuple[int, int], lineage: Lineage | None) -> bool:
     while lineage is not None:
         if lineage[0] == here:
@@ -249,7 +301,7 @@ def _bars_media(folder: bytes, entries: list[Entry], *, complete: bool) -> bool:
 def source_or_special(path: bytes, status: os.stat_result) -> Source | Skip:
     """Return what there is to say of anything but a folder."""
     if _is_file(status.st_mode):
-        return Source(path, status.st_size, status.st_mtime_ns)
+        return Source(path, status.st_size, status.st_mtime_ns, status.st_dev)
     what = _SPECIAL.get(stat.S_IFMT(status.st_mode), "a special file")
     return Skip(path, Kind.SPECIAL, what)
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pregen.filesystems.mounttable import is_below
 from pregen.originals import mounts
-from pregen.originals.mounts import Mount, Mounts, is_below, is_below_any, parse_fstab, parse_unit
+from pregen.originals.mounts import Mount, Mounts, is_below_any, parse_fstab, parse_unit
 
 FSTAB = rb"""
 # /etc/fstab: a comment

@@ -60,7 +60,8 @@ def skips(*roots: Path, **rules: Any) -> dict[str, tuple[Kind, str]]:
 def test_a_source_is_what_stat_says(tmp_path: Path) -> None:
     file = put(tmp_path / "a.jpg", 1234)
     os.utime(file, ns=(0, 1_600_000_000_123_456_789))
-    assert walked(tmp_path) == [Source(os.fsencode(file), 1234, 1_600_000_000_123_456_789)]
+    facts = 1234, 1_600_000_000_123_456_789, file.stat().st_dev
+    assert walked(tmp_path) == [Source(os.fsencode(file), *facts)]
 
 
 def test_files_of_a_folder_come_first_and_all_by_name(tmp_path: Path) -> None:
@@ -365,9 +366,10 @@ def test_symlinked_files_are_taken_with_the_facts_of_their_target(tmp_path: Path
     (tmp_path / "pics" / "link.jpg").symlink_to(target)
     (tmp_path / "pics" / "again.jpg").symlink_to("link.jpg")
     pics = os.fsencode(tmp_path / "pics")
+    device = tmp_path.stat().st_dev
     assert walked(tmp_path / "pics") == [
-        Source(pics + b"/again.jpg", 77, 5 * 10**9),
-        Source(pics + b"/link.jpg", 77, 5 * 10**9),
+        Source(pics + b"/again.jpg", 77, 5 * 10**9, device),
+        Source(pics + b"/link.jpg", 77, 5 * 10**9, device),
     ]
 
 

@@ -79,6 +79,7 @@ bench = ConfiguredCommand(
     params=[
         PATHS,
         *options("include", "exclude", "hidden", "follow-symlinks", "one-file-system"),
+        option("allow-encrypted"),
         *under(
             "Which files",
             Option(

@@ -23,10 +23,11 @@ from pregen.display.words import label
 from pregen.engines.base import make_work
 from pregen.errors import UsageError
 from pregen.model import FAILURES, Kind, Source
+from pregen.thumbspec.naming import clean_path
 from pregen.verbs.bench import contest, environment, result, stats
 from pregen.verbs.bench.measure import Course, check, measure, run_s
 from pregen.verbs.bench.sample import draw, stratum_of
-from pregen.walk import WalkCounts, walk
+from pregen.walk import WalkCounts, guard_of, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -77,11 +78,12 @@ def run_bench(
         PregenError: something that is needed does not work.
     """
     counts = WalkCounts()
+    guard = guard_of(config.walk)
     unreadable = 0
 
     def sources() -> Iterator[Source]:
         nonlocal unreadable
-        for item in walk(config.walk, counts=counts):
+        for item in walk(config.walk, counts=counts, guard=guard):
             check(stop)
             if isinstance(item, Source):
                 yield item
@@ -94,6 +96,9 @@ def run_bench(
         raise UsageError(
             "no pictures found: give a folder with pictures. Hidden ones need --hidden."
         )
+    allowed = tuple(clean_path(path, b"/") for path in config.walk.allow_encrypted)
+    work = replace(config.work, allow_encrypted=allowed, cache_keys=guard.place_keys)
+    config = replace(config, work=work)
     with environment.scratch_folder(config.work.cache_root) as scratch:
         bench = _Bench(config, sample, scratch, stop, say)
         return bench.all_passes(_library(sample, counts.passed_over, unreadable))

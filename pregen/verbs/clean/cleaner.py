@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
-from pregen.originals.status import UNKNOWN, Original
+from pregen.originals.status import UNKNOWN, Original, OriginalState, vanished_together
 from pregen.thumbspec.naming import source_path
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import URI
 from pregen.verbs.clean.selection import CleanFacts, CleanReason, Kept, decide, is_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pregen.cache.folder import CacheFile, Folder
     from pregen.originals.examiner import Examiner
@@ -123,6 +123,8 @@ class Plan:
     total: int = 0
     """All entries and fail records of the cache."""
     total_bytes: int = 0
+    emptied: Counter[bytes] = field(default_factory=Counter)
+    """How many entries stay because all that was in this folder vanished together."""
     hung: tuple[bytes, ...] = ()
     """Mount points that did not answer."""
     links: tuple[bytes, ...] = ()
@@ -173,11 +175,20 @@ class Cleaner:
         examiner: Looks at originals.
         selection: What is to go.
         now_ns: The time, since 1970.
+        private: Tells where what is private begins above a path; None: it is not private.
     """
 
     def __init__(
-        self, cache: CleanedCache, examiner: Examiner, selection: Selection, now_ns: int
+        self,
+        cache: CleanedCache,
+        examiner: Examiner,
+        selection: Selection,
+        now_ns: int,
+        private: Callable[[bytes], bytes | None] = lambda _path: None,
     ) -> None:
+        self._private = private
+        self.private_places: set[bytes] = set()
+        """Where entries were found that are private."""
         self._cache = cache
         self._examiner = examiner
         self._selection = selection
@@ -194,13 +205,21 @@ class Cleaner:
         """
         plan, offline = Plan(), Counter[bytes]()
         spare: list[tuple[Doomed, Kept]] = []
+        unsure: dict[bytes, list[Doomed]] = {}
+        there: set[bytes] = set()
         for entries in _chunks(self._cache.entries(), _CHUNK):
             for each in self._judged(entries):
                 size_bytes = each.facts.size_bytes
                 plan.total += 1
                 plan.total_bytes += size_bytes
+                path = each.facts.path
+                if path is not None and each.original.state is OriginalState.THERE:
+                    there.add(path.rpartition(b"/")[0] + b"/")
                 if isinstance(each.verdict, CleanReason):
-                    plan.doomed.append(_doomed(each, each.verdict))
+                    doomed = _doomed(each, each.verdict)
+                    plan.doomed.append(doomed)
+                    if each.verdict is CleanReason.MISSING and not each.original.surely and path:
+                        unsure.setdefault(path, []).append(doomed)
                     continue
                 plan.kept.add(each.verdict, size_bytes)
                 if each.verdict in {Kept.OFFLINE, Kept.TIMED_OUT}:
@@ -208,6 +227,7 @@ class Cleaner:
                 if self._selection.max_size_bytes is not None and each.verdict is not Kept.OUTSIDE:
                     spare.append((_doomed(each, CleanReason.OVER_SIZE), each.verdict))
             told(plan.total)
+        spare += _spared(plan, unsure, there)
         self._shrink(plan, spare)
         return replace(
             plan,
@@ -278,10 +298,28 @@ class Cleaner:
         """Read entries, look at their originals, decide. Entries that are gone are left out."""
         read = self._selection.needs_heads
         found = [(entry, facts) for entry in entries if (facts := facts_of(entry, read=read))]
+        if self._selection.private:
+            found = self._with_private(found)
         originals = self._originals([facts for _, facts in found])
         for (entry, facts), original in zip(found, originals, strict=True):
             verdict = decide(facts, original, self._selection, self._now_ns)
             yield _Judged(entry, facts, original, verdict)
+
+    def _with_private(
+        self, found: Sequence[tuple[CacheFile, CleanFacts]]
+    ) -> list[tuple[CacheFile, CleanFacts]]:
+        """Add whether originals are private, by their paths and by where links in them lead."""
+        paths = [facts.path for _, facts in found if facts.path is not None]
+        looked = self._examiner.look(list(dict.fromkeys(paths)))
+        places = {
+            path: self._private(path) or self._private(status.real)
+            for path, status in looked.items()
+        }
+        self.private_places.update(filter(None, places.values()))
+        return [
+            (entry, facts._replace(private=facts.path is not None and bool(places[facts.path])))
+            for entry, facts in found
+        ]
 
     def _originals(self, all_facts: Iterable[CleanFacts]) -> list[Original]:
         """Look at the originals of those entries that may be within the limits."""
@@ -295,6 +333,21 @@ class Cleaner:
                 for facts in all_facts
             ]
         )
+
+
+def _spared(
+    plan: Plan, unsure: Mapping[bytes, Sequence[Doomed]], there: Iterable[bytes]
+) -> list[tuple[Doomed, Kept]]:
+    """Take out of a plan what vanished together, and may come back together; return it."""
+    kept: list[tuple[Doomed, Kept]] = []
+    for path, folder in vanished_together(unsure, there).items():
+        kept += ((doomed, Kept.OFFLINE) for doomed in unsure[path])
+        plan.emptied[folder] += len(unsure[path])
+    stays = {id(doomed) for doomed, _ in kept}
+    plan.doomed[:] = (doomed for doomed in plan.doomed if id(doomed) not in stays)
+    for doomed, why in kept:
+        plan.kept.add(why, doomed.size_bytes)
+    return [(doomed._replace(reason=CleanReason.OVER_SIZE), why) for doomed, why in kept]
 
 
 def _doomed(each: _Judged, reason: CleanReason) -> Doomed:

@@ -24,6 +24,7 @@ from pregen.verbs.clean.selection import CleanReason, Kept, Selection, area_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pregen.journal import Journal
     from pregen.verbs.clean.cleaner import Doomed, Plan
 
 
@@ -43,16 +44,15 @@ def _clean(
     """Delete thumbnails and fail records of all programs, chosen by reason.
 
     Without flags: entries whose file no longer exists, and corrupt ones. A file on a disk or share
-    that is not mounted now never counts as deleted, and entries whose file cannot be examined
-    stay. Shows what would be deleted, and asks.
+    that is not mounted now never counts as deleted, nor do many files of a folder that vanished
+    together, and entries whose file cannot be examined stay. Shows what would be deleted, and asks.
 
     An entry is deleted if any of the given reasons and all of the given limits apply. Limits
     alone suffice: `pregen clean --local` deletes every entry of a file on a local disk, and
     keeps those of network files.
     """
-    if chosen["local"] and chosen["remote"]:
-        raise UsageError("--local and --remote exclude each other: choose one, or neither.")
-    selection = _selection(session, **chosen)
+    paths: tuple[bytes, ...] = chosen.pop("paths")
+    selection = _selection(session, paths, **chosen)
     root = session.cache_root
     if not os.path.isdir(root):
         if json:
@@ -71,18 +71,22 @@ def _clean(
 
     with (
         Cache(root, policy=OpenPolicy.WITHOUT_LINKS) as cache,
-        session.examiner(mount_timeout) as examiner,
+        session.journal() as journal,
+        session.examiner(mount_timeout, journal.file_system_of) as examiner,
         session.entry_count() as told,
         nullcontext() if dry_run else session.locked(wait=wait) as lock,
     ):
         now_ns = int(datetime.now(UTC).timestamp() * 1e9)
-        cleaner = Cleaner(cache, examiner, selection, now_ns)
+        named = [session.clean(path) for path in paths]
+        places = session.private_places(journal, named)
+        cleaner = Cleaner(cache, examiner, selection, now_ns, places.place_of)
         plan = cleaner.plan(told)
         told(-1)
         if not json:
             print_lines(plan_lines(root, plan, dry_run=dry_run))
         if dry_run or not plan.doomed:
             _tell_only(plan, dry_run=dry_run, json=json, verbose=verbose)
+            _forget(journal, [] if dry_run else [*cleaner.private_places, *named])
             return ExitCode.DONE
         if asks and lock is not None:
             lock.release()  # a run need not wait for the answer: all is looked at once more
@@ -90,6 +94,7 @@ def _clean(
                 return ExitCode.DONE
             acquire(lock, wait=wait)
         _delete(session, cleaner, plan, json=json, verbose=verbose)
+        _forget(journal, [*cleaner.private_places, *named])
     return ExitCode.DONE
 
 
@@ -97,6 +102,7 @@ clean = Command(
     "clean",
     callback=_clean,
     params=[
+        click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1),
         *under(
             "Reasons",
             Option(["--missing"], is_flag=True, help="The file no longer exists."),
@@ -110,6 +116,12 @@ clean = Command(
                 is_flag=True,
                 help="Not a PNG, cut off, or without a URI. `pregen verify` finds damage "
                 "within the picture.",
+            ),
+            Option(
+                ["--private"],
+                is_flag=True,
+                help="The file lies in an encrypted vault or disk, open or locked, and the cache "
+                "does not. PATHs are vaults that pregen cannot know of.",
             ),
             Option(
                 ["--older-than", "older_than_s"],
@@ -179,8 +191,13 @@ clean = Command(
     help=_clean.__doc__,
     epilog="Examples: `pregen clean --dry-run`; `pregen clean --missing --not-under ~/Archive "
     "--yes`; `pregen clean --max-size 2G`; `pregen clean --older-than 30d`; "
-    "`pregen clean --fail --program gnome`.",
+    "`pregen clean --fail --program gnome`; `pregen clean --private`.",
 )
+
+
+def _forget(journal: Journal, places: list[bytes]) -> None:
+    """Have the journal know nothing of what lies in vaults whose entries were to go."""
+    journal.forget_below(places)
 
 
 def _tell_only(plan: Plan, *, dry_run: bool, json: bool, verbose: bool) -> None:
@@ -209,6 +226,7 @@ def _delete(session: Session, cleaner: Cleaner, plan: Plan, *, json: bool, verbo
 
 def _selection(
     session: Session,
+    vaults: tuple[bytes, ...],
     *,
     under: tuple[bytes, ...],
     not_under: tuple[bytes, ...],
@@ -217,6 +235,13 @@ def _selection(
     **chosen: Any,
 ) -> Selection:
     """Return what the options choose; most are named as in a `Selection`."""
+    if local and remote:
+        raise UsageError("--local and --remote exclude each other: choose one, or neither.")
+    if vaults and not chosen["private"]:
+        raise UsageError(
+            "PATH names a vault for --private. For the entries of the files in a folder use "
+            "--under PATH."
+        )
     return Selection(
         under=tuple(area_named(text, session.clean) for text in under),
         not_under=tuple(area_named(text, session.clean) for text in not_under),
@@ -236,12 +261,13 @@ _REASON_WORDS = {
     CleanReason.STALE: "the file has changed",
     CleanReason.OLD: "not used for a long time; its file cannot be looked up",
     CleanReason.CHOSEN: "within the limits",
+    CleanReason.PRIVATE: "the file is encrypted, and the cache is not",
     CleanReason.OVER_SIZE: "least recently used; over --max-size",
 }
 _KEPT = {
     Kept.FINE: "no reason to delete",
     Kept.OUTSIDE: "not within the limits",
-    Kept.OFFLINE: "its volume is not mounted",
+    Kept.OFFLINE: "its volume is not mounted, as far as can be told",
     Kept.UNREADABLE: "the file cannot be examined (no permission, or its disk or server fails)",
     Kept.TIMED_OUT: "its volume does not answer",
     Kept.OTHER_SCHEME: "not a local file; --older-than selects these",
@@ -306,6 +332,10 @@ def _place_lines(plan: Plan) -> Iterator[str]:
         absent.pop(point, None)
     for place, number in absent.most_common(_PLACES_SHOWN):
         yield f"  {shown(place)} is not mounted: {_entries(number)} kept"
+    for place, number in plan.emptied.most_common(_PLACES_SHOWN):
+        yield f"  {shown(place)} has lost all its files at once: {_entries(number)} kept"
+    if absent or plan.emptied:
+        yield click.style("  Gone for good? `pregen clean --under PATH` deletes these.", dim=True)
     more = len(absent) - _PLACES_SHOWN
     if more > 0:
         yield click.style(f"  ... and {text.plural(more, 'other place')}", dim=True)
@@ -358,6 +388,12 @@ def summary_record(plan: Plan | None, done: CleanTally | None, *, dry_run: bool)
         "offline": [
             {**path_fields(place), "entries": number, "hung": place in plan.hung}
             for place, number in plan.offline.most_common()
+        ]
+        if plan
+        else [],
+        "emptied": [
+            {**path_fields(place), "entries": number}
+            for place, number in plan.emptied.most_common()
         ]
         if plan
         else [],

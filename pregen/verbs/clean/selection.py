@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.originals.mounts import is_below
+from pregen.filesystems.mounttable import is_below
 from pregen.originals.status import Original, OriginalState
 from pregen.thumbspec.clients import Wanted
 from pregen.thumbspec.naming import made_by
@@ -36,6 +36,8 @@ class CleanReason(Enum):
     OLD = "old"
     CHOSEN = "chosen"
     """It is within the limits, and no reason was asked for."""
+    PRIVATE = "private"
+    """Its original lies in a vault, or where it is encrypted better than the cache."""
     OVER_SIZE = "over-size"
     """Others were used more recently, and there is no room for all (`--max-size`)."""
 
@@ -75,6 +77,8 @@ class CleanFacts(NamedTuple):
     damage: str = ""
     """What is wrong with it, for people; empty when it is whole."""
     readable: bool = True
+    private: bool = False
+    """Its original is better protected than the cache."""
 
 
 class Area(NamedTuple):
@@ -97,6 +101,7 @@ class Selection:
     missing: bool = False
     stale: bool = False
     corrupt: bool = False
+    private: bool = False
     older_than_s: float | None = None
     max_size_bytes: int | None = None
     under: tuple[Area, ...] = ()
@@ -113,6 +118,7 @@ class Selection:
             self.missing
             or self.stale
             or self.corrupt
+            or self.private
             or self.older_than_s is not None
             or self.max_size_bytes is not None
         )
@@ -132,7 +138,8 @@ class Selection:
     @property
     def needs_heads(self) -> bool:
         """Whether entries have to be read."""
-        return self.corrupt or self.needs_originals or self.has_place or bool(self.programs)
+        reasons = self.corrupt or self.private or self.needs_originals
+        return reasons or self.has_place or bool(self.programs)
 
     def or_default(self) -> Selection:
         """Return what is meant when nothing was asked for: `--missing --corrupt`."""
@@ -153,6 +160,7 @@ def decide(
     if not facts.readable:
         return Kept.ENTRY_UNREADABLE
     applying = (
+        (CleanReason.PRIVATE, selection.private and facts.private),
         (CleanReason.CORRUPT, selection.corrupt and bool(facts.damage)),
         (CleanReason.MISSING, selection.missing and original.state is OriginalState.GONE),
         (CleanReason.STALE, selection.stale and _is_stale(facts, original)),

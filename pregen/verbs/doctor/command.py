@@ -35,10 +35,25 @@ def _doctor(session: Session, /, *, paths: tuple[bytes, ...], json: bool) -> Exi
 
     Example: pregen doctor ~/Pictures
     """
-    from pregen.verbs.doctor.readers.machine import gather  # noqa: PLC0415 - no --help needs it
+    from pregen.originals.mounts import is_below_any  # noqa: PLC0415 - no --help needs it
+    from pregen.verbs.doctor.readers.machine import gather  # noqa: PLC0415 - likewise
     from pregen.verbs.doctor.rules import diagnose  # noqa: PLC0415 - likewise
 
-    findings = diagnose(gather(session.environ, session.home, session.cache_root, paths))
+    allowed = tuple(map(session.clean, session.run_values()["allow_encrypted"]))
+    with session.journal() as journal:
+        places = session.private_places(journal)
+
+    def private(path: bytes) -> bytes | None:
+        return None if is_below_any(path, allowed) and allowed else places.place_of(path)
+
+    facts = gather(
+        session.environ,
+        session.home,
+        session.cache_root,
+        paths,
+        private if places.any_known else None,
+    )
+    findings = diagnose(facts)
     sick = any(finding.severity > Severity.NOTE for finding in findings)
     code = ExitCode.BAD_ENTRIES if sick else ExitCode.DONE
     if json:

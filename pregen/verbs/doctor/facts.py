@@ -169,6 +169,10 @@ class CacheFacts:
     fail_records: tuple[FailRecords, ...] = ()
     owner: str = ""
     """The name of that user, as chown(1) takes it."""
+    private_entries: int = 0
+    """Of files that are better protected than the cache."""
+    private_place: bytes = b""
+    """Where one of these lies: a vault, open or locked."""
 
 
 class OtherRoot(NamedTuple):

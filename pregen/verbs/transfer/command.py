@@ -17,9 +17,11 @@ from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import plural, printable, size
 from pregen.errors import ExitCode, UsageError
+from pregen.filesystems.mounttable import is_below
 from pregen.model import ALL_FLAVORS
 from pregen.options import option
 from pregen.session import Session, cache_option
+from pregen.thumbspec.naming import source_path
 from pregen.thumbspec.pngtext import URI
 from pregen.thumbspec.uri import path_from_uri
 from pregen.verbs.clean.selection import area_named
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from pregen.cache.store import Cache
     from pregen.model import Flavor
+    from pregen.originals.vaults import PrivatePlaces
     from pregen.thumbspec.pngtext import PngHead
 
 #: So many refusals say it all to people; `--json` reports every one.
@@ -54,17 +57,27 @@ def _export(
     wanted: tuple[Flavor, ...],
     wait: bool,
     json: bool,
+    allow_encrypted: tuple[bytes, ...],
 ) -> ExitCode:
     """Copy the entries of the thumbnail cache, or a part of them, to a tar file or another cache.
 
-    Exports whole entries of any program, but no fail records. Merges into a folder, like
+    Exports whole entries of any program, but no fail records, and none of files in encrypted
+    vaults, open or locked. Merges into a folder, like
     `pregen import`; a tar file appears when it is complete.
     """
     root, place = session.cache_root, session.clean(to)
     told = _Refusals(json=json, stream_taken=to == b"-")
     if not os.path.isdir(root):
         raise UsageError(f"there is no cache at {_shown(root)}; choose another with --cache.")
-    found = entries(root, wanted, _part(session, under), told)
+    part = _part(session, under)
+    with session.journal() as journal:
+        places = session.private_places(journal)
+    allowed = [session.clean(path) for path in allow_encrypted]
+
+    def wanted_one(head: PngHead) -> bool:
+        return part(head) and not _is_private(head, places, allowed)
+
+    found = entries(root, wanted, wanted_one, told)
     if to == b"-":
         tally = _written(found, sys.stdout.buffer, b"standard output")
     elif to.endswith(b"/") or os.path.isdir(place):
@@ -155,6 +168,12 @@ export = Command(
                 show_default=True,
                 help="Only these sizes.",
             ),
+            option(
+                "allow-encrypted",
+                heading="Options",
+                help="Also entries of what lies in encrypted vaults and disks at PATH; may be "
+                "repeated.",
+            ),
         ),
         *_shared_options(),
     ],
@@ -230,6 +249,14 @@ def _whole_file(path: bytes) -> Iterator[BinaryIO]:
         if isinstance(error, OSError):  # what was left to be written when it was closed
             raise cache_error(error, path) from error
         raise
+
+
+def _is_private(head: PngHead, places: PrivatePlaces, allowed: Sequence[bytes]) -> bool:
+    """Tell whether an entry shows what its reader may not see: the file is better protected."""
+    path = source_path(head.first(URI))
+    if path is None or any(is_below(path, each) for each in allowed):
+        return False
+    return places.place_of(path) is not None
 
 
 def _part(session: Session, under: Sequence[bytes]) -> Callable[[PngHead], bool]:

@@ -95,10 +95,14 @@ class Comparison:
         wanted = sorted((one for one in flavors if one), key=lambda one: one.box_px)
         values = values_for_files(self._session, flavors=tuple(wanted), retry_failed=True)
         config = replace(self._session, cache=root).run_config(values)
-        work = replace(config.work, second_opinion=True)
-        code, outcomes = run_unseen(
-            batch, replace(config, work=work, journal_path=b""), lambda _: True
+        config = replace(
+            config,
+            # What the cache must not show is not made beside it either.
+            walk=replace(config.walk, cache_root=self._session.cache_root),
+            work=replace(config.work, second_opinion=True),
+            journal_path=b"",
         )
+        code, outcomes = run_unseen(batch, config, lambda _: True)
         if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
             raise ComparisonStoppedError(code)
         return {outcome.path: outcome for outcome in outcomes}

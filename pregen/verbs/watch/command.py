@@ -73,7 +73,9 @@ watch = ConfiguredCommand(
                 help="Scan everything this often; 0: never.",
             ),
         ),
-        *options("include", "exclude", "hidden", "follow-symlinks", "one-file-system"),
+        *options(
+            "include", "exclude", "hidden", "follow-symlinks", "one-file-system", "allow-encrypted"
+        ),
         *options("flavors", "realpath-keys"),
         cache_option(),
         *options("workers", "decoder", "timeout", "max-pixels", "json", "quiet", "verbose"),

@@ -114,7 +114,8 @@ def _clean(session: Session, selection: Selection, keys: Iterable[str] | None) -
         return 0
     with (
         Cache(session.cache_root, policy=OpenPolicy.WITHOUT_LINKS) as cache,
-        Examiner(session.mounts()) as examiner,
+        session.journal() as journal,
+        Examiner(session.mounts(), remembered=journal.file_system_of) as examiner,
     ):
         chosen = cache if keys is None else _Chosen(cache, keys)
         cleaner = Cleaner(chosen, examiner, selection, time.time_ns())

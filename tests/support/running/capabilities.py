@@ -23,6 +23,7 @@ import pytest
 
 from pregen.sandbox import confinement
 from tests.support.faults.hanging_mount import StuckMount
+from tests.support.files import vaults
 from tests.support.files.pictures import jpeg, put
 from tests.support.judges import browser, desktops
 from tests.support.running.program import MODES_COUNT
@@ -49,6 +50,11 @@ class Capability(Enum):
     FILE_MODES = "a program that file modes bind (not root, or setpriv)"
     DEVICE_NODES = "making device nodes (root with CAP_MKNOD)"
     MOUNT = "mounting a tmpfs (root with CAP_SYS_ADMIN)"
+    GOCRYPTFS = "gocryptfs (Debian: gocryptfs fuse; root, /dev/fuse)"
+    ENCFS = "EncFS (Debian: encfs fuse; root, /dev/fuse)"
+    CRYFS = "CryFS (Debian: cryfs fuse; root, /dev/fuse)"
+    FSCRYPT = "folders encrypted by ext4 (root, a loop device, CONFIG_FS_ENCRYPTION)"
+    DM_CRYPT = "a LUKS device on a loop device (Debian: cryptsetup-bin; root, dm_crypt)"
     STUCK_MOUNT = "mounting with FUSE in a namespace (root with CAP_SYS_ADMIN, /dev/fuse, nsenter)"
     TMUX = "tmux"
     SCRIPT = "script (Debian: bsdutils)"
@@ -150,6 +156,22 @@ def _mounts() -> bool:
         return _ends_well("umount", scratch)
 
 
+def _in_scratch(tried: Callable[[Path], bool]) -> bool:
+    if os.geteuid() != 0:
+        return False
+    with tempfile.TemporaryDirectory() as scratch:
+        return tried(Path(scratch))
+
+
+def _has_vault(kind: str) -> bool:
+    return _in_scratch(lambda folder: vaults.works(kind, folder))
+
+
+def _decrypts(folder: Path) -> bool:
+    with vaults.luks(folder):
+        return True
+
+
 def _mounts_with_fuse() -> bool:
     with tempfile.TemporaryDirectory() as scratch, StuckMount(Path(scratch)) as stuck:
         return _ends_well(*stuck.inside, "true")
@@ -185,6 +207,11 @@ def _preloads() -> bool:
 
 _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
+    Capability.GOCRYPTFS: lambda: _has_vault("gocryptfs"),
+    Capability.ENCFS: lambda: _has_vault("encfs"),
+    Capability.CRYFS: lambda: _has_vault("cryfs"),
+    Capability.FSCRYPT: lambda: _in_scratch(vaults.encrypts),
+    Capability.DM_CRYPT: lambda: _in_scratch(_decrypts),
     Capability.GIO: lambda: _asks(lambda empty, file: len(desktops.gio(empty, [file])) == 1),
     Capability.MIME: _names_types,
     Capability.GNOME_DESKTOP: lambda: _asks(

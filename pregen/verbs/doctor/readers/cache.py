@@ -18,7 +18,7 @@ from pregen.verbs.doctor.facts import CacheFacts, Disk, FailRecords, FolderFacts
 from pregen.verbs.sampling import Reservoir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pregen.cache.folder import CacheFile
     from pregen.model import Source
@@ -32,7 +32,10 @@ _MOST_DIGITS: Final = 18
 
 
 def read_cache(
-    root: bytes, home: bytes, mounts: Mounts
+    root: bytes,
+    home: bytes,
+    mounts: Mounts,
+    private: Callable[[bytes], bytes | None] | None = None,
 ) -> tuple[CacheFacts, tuple[SeenSource, ...]]:
     """Return what the cache holds, and the originals of a sample of its entries.
 
@@ -40,6 +43,8 @@ def read_cache(
         root: The thumbnails directory; it need not exist.
         home: HOME.
         mounts: Of this machine.
+        private: Tells where what is private begins above a path. None: there is nothing private,
+            and only a sample of the entries is opened.
 
     Raises:
         CacheError: A folder cannot be opened or listed.
@@ -60,6 +65,8 @@ def read_cache(
                     sample.add(entry)
                     names.add(entry.name)
                     _count(facts, entry.stat, now_s)
+                    if private is not None:
+                        _count_private(facts, entry, private)
                 facts.keys = max(facts.keys, sample.seen - before)
             elif not folder.program.startswith(OWN_PROGRAMS):
                 failed = list(folder.entry_names())
@@ -87,6 +94,23 @@ def _count(facts: CacheFacts, found: os.stat_result, now_s: float) -> None:
     facts.open_entries += bool(found.st_mode & (stat.S_IRGRP | stat.S_IROTH))
     facts.closed_entries += not found.st_mode & stat.S_IRUSR
     facts.oldest_s = max(facts.oldest_s, now_s - found.st_mtime)
+
+
+def _count_private(
+    facts: CacheFacts, entry: CacheFile, private: Callable[[bytes], bytes | None]
+) -> None:
+    source = _path_of(entry)
+    place = private(source) if source is not None else None
+    if place is not None:
+        facts.private_entries += 1
+        facts.private_place = facts.private_place or place
+
+
+def _path_of(entry: CacheFile) -> bytes | None:
+    try:
+        return source_path(entry.head().first(URI))
+    except (OSError, PngError):
+        return None
 
 
 def _source(entry: CacheFile, mounts: Mounts) -> SeenSource | None:

@@ -20,7 +20,7 @@ from pregen.verbs.doctor.readers.gsettings import read_gsettings
 from pregen.walk import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 #: Programs whose environment is that of the login session, or that show thumbnails.
@@ -109,7 +109,11 @@ def sudo_user(environ: Mapping[str, str]) -> str:
 
 
 def gather(
-    environ: Mapping[str, str], home: str, root: bytes, paths: Sequence[bytes]
+    environ: Mapping[str, str],
+    home: str,
+    root: bytes,
+    paths: Sequence[bytes],
+    private: Callable[[bytes], bytes | None] | None = None,
 ) -> MachineFacts:
     """Read everything that rules ask for.
 
@@ -118,6 +122,7 @@ def gather(
         home: The user's.
         root: The cache that is meant.
         paths: Pictures that shall be seen; counted by a walk, which decodes nothing.
+        private: Tells where what is private begins above a path; None: nothing is.
 
     Raises:
         CacheError: The cache cannot be listed.
@@ -125,7 +130,7 @@ def gather(
     """
     mounts = read_mounts(environ)
     found = walk(WalkConfig(roots=tuple(paths), cache_root=root)) if paths else iter(())
-    cache, in_cache = read_cache(root, os.fsencode(home), mounts)
+    cache, in_cache = read_cache(root, os.fsencode(home), mounts, private)
     count, walked = sampled((each for each in found if isinstance(each, Source)), mounts)
     config = desktops.Config(environ, home)
     return MachineFacts(

@@ -28,6 +28,7 @@ _RULES = (
     cache.room,
     cache.kind_of_disk,
     cache.fail_records,
+    cache.private,
     cache.sudo,
     cache.session,
     cache.sandboxes,

@@ -159,6 +159,22 @@ def fail_records(facts: MachineFacts) -> Iterator[Finding]:
             )
 
 
+def private(facts: MachineFacts) -> Iterator[Finding]:
+    """Yield that the cache shows what is encrypted elsewhere."""
+    cache = facts.cache
+    if cache.private_entries:
+        number = text.plural(cache.private_entries, "thumbnail")
+        verb = "shows" if cache.private_entries == 1 else "show"
+        yield warning(
+            "private",
+            _ABOUT,
+            f"{number} in {shown(cache.root)} {verb} encrypted files, as in "
+            f"{shown(cache.private_place)}: whoever reads the disk sees them while those are "
+            "locked.",
+            "pregen clean --private",
+        )
+
+
 def sudo(facts: MachineFacts) -> Iterator[Finding]:
     """Yield that root is asking, whose cache nobody looks at."""
     if facts.sudo_user:

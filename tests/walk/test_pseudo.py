@@ -1,0 +1,87 @@
+"""File systems of the kernel hold no pictures, and to read a file there may do something."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pregen.config import WalkConfig
+from pregen.model import Kind, Skip, Source
+from pregen.source_file import open_source
+from pregen.walk import guard_of, named_sources, walk
+from tests.support.files.pictures import jpeg, put
+from tests.support.running.capabilities import Capability, needs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def found(
+    *roots: Path | bytes, listed: Iterable[Source | Skip] = ()
+) -> tuple[set[bytes], set[bytes], list[str]]:
+    """Return what is taken, what is left out, and what is said of it."""
+    said: list[str] = []
+    config = WalkConfig(roots=tuple(map(os.fsencode, roots)))
+    items = [*walk(config, guard=guard_of(config, said.append), listed=listed)]
+    taken = {item.path for item in items if isinstance(item, Source)}
+    left = {i.path for i in items if isinstance(i, Skip) and i.kind is Kind.EXCLUDED}
+    return taken, left, said
+
+
+@needs(Capability.MOUNT)
+@pytest.mark.parametrize("kind", ["proc", "sysfs", "devpts", "tmpfs"])
+def test_mounts_below_a_root(kind: str, tmp_path: Path) -> None:
+    plain = put(tmp_path / "a.jpg", jpeg(10, 10))
+    point = tmp_path / "m"
+    point.mkdir()
+    subprocess.run(["mount", "-t", kind, kind, point], check=True)
+    try:
+        inner = point / "b.jpg"
+        if kind == "tmpfs":
+            put(inner, jpeg(10, 10))
+        taken, left, said = found(tmp_path)
+    finally:
+        subprocess.run(["umount", point], check=True)
+    if kind == "tmpfs":
+        assert taken == {os.fsencode(plain), os.fsencode(inner)}
+        assert said == []
+        return
+    assert taken == {os.fsencode(plain)}
+    assert left == {os.fsencode(point)}
+    assert len(said) == 1
+    assert f"{point} ({kind})" in said[0]
+
+
+def test_a_folder_that_is_named_gives_what_is_called_a_picture() -> None:
+    taken, _, said = found(b"/proc/sys/kernel")
+    assert taken == set()
+    assert said == []
+    assert found(b"/proc/version")[0] == {b"/proc/version"}
+
+
+def test_links_and_lists_lead_there_in_vain(tmp_path: Path) -> None:
+    (tmp_path / "link.jpg").symlink_to("/proc/version")
+    taken, left, said = found(tmp_path)
+    assert taken == set()
+    assert left == {os.fsencode(tmp_path / "link.jpg")}
+    assert len(said) == 1
+    taken, left, _ = found(listed=named_sources([b"/proc/version"], b""))
+    assert (taken, left) == (set(), {b"/proc/version"})
+
+
+def test_a_file_that_claims_to_be_empty_is_not_read() -> None:
+    def read_bytes() -> int:
+        with open("/proc/self/io", encoding="ascii") as file:
+            return int(file.readline().split()[1])
+
+    with open_source(b"/proc/version") as source:
+        assert source.size_bytes == 0
+        before, again = read_bytes(), read_bytes()
+        source.probe()
+        assert not source.resident()
+        after = read_bytes()
+    assert abs((after - again) - (again - before)) < 3  # its own size changes with its digits
