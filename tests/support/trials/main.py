@@ -1,11 +1,11 @@
-"""Long trials for `scripts/soak`: a run over very many sources, and one killed again and again."""
+"""Long trials for `scripts/soak`: very many sources, very many kills, very many JPEGs."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from tests.support.trials import kill_storm, long_run
+from tests.support.trials import fuzz_decoder, kill_storm, long_run
 
 
 def main() -> int:
@@ -18,7 +18,13 @@ def main() -> int:
     kills = trials.add_parser("kills", help=kill_storm.__doc__)
     kills.add_argument("--count", type=int, default=1000, help="kills (default 1,000)")
     kills.add_argument("--seed", type=int, default=1, help="of the moments (default 1)")
+    fuzz = trials.add_parser("fuzz", help="libFuzzer at the C decoder, beside libjpeg-turbo")
+    fuzz.add_argument("--count", type=int, default=1_000_000, help="inputs (default 1,000,000)")
+    fuzz.add_argument("--seconds", type=int, default=0, help="end after so long (default: never)")
+    fuzz.add_argument("--seed", type=int, default=1, help="of the damage (default 1)")
     arguments = parser.parse_args()
+    if arguments.trial == "fuzz":
+        return fuzz_decoder.main(arguments.count, arguments.seconds, arguments.seed)
     if arguments.trial == "long":
         return long_run.main(arguments.count, arguments.folder, ())
     return kill_storm.main(arguments.count, arguments.seed, arguments.folder)
