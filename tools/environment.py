@@ -30,7 +30,8 @@ EXTRAS = {"run": "decoders", "test": "all", "check": "all"}
 def stamp() -> str:
     """A name for what should be installed: it changes when the project's wishes change."""
     digest = hashlib.sha256(sys.version.encode())
-    for name in ("pyproject.toml", "uv.lock", "pregen/imaging/_jpegdc.c"):
+    sources = ("pregen/imaging/_jpegdc.c", "pregen/imaging/_jpegdc.h")
+    for name in ("pyproject.toml", "uv.lock", *sources):
         path = ROOT / name
         digest.update(path.read_bytes() if path.exists() else b"-")
     return digest.hexdigest()

@@ -1,10 +1,12 @@
-"""Takes a safety away from a copy of pregen, and shows that the fault table turns red.
+"""Takes a safety away from a copy of pregen, and shows that what guards it turns red.
 
     scripts/prove-faults
 
 One after the other: the rename at the end of a commit, the clean-up of temps after a failure and
-of dead runs, the look at the source after decoding, the one right after opening. 1 when the table
-stays green without one of them, or is not green with all of them.
+of dead runs, the look at the source after decoding, the one right after opening: the fault table
+has to notice. Then the bounds and the strictness of the C decoder: the short run of libFuzzer has
+to (needs clang). More than 0 when something stays green without one of them, or is not green with
+all of them.
 """
 
 from __future__ import annotations
@@ -20,13 +22,19 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = "temp,entry,source"
 
 
+FAULT_TABLE = ("tests.support.faults.fault_table", "--files", FILES)
+#: As short as the suite's.
+FUZZ = ("tests.support.trials.main", "fuzz", "--count", "20000")
+
+
 class Sabotage(NamedTuple):
-    """A change of one file, and the cells that have to notice."""
+    """A change of one file, and the module that has to notice, with its arguments."""
 
     name: str
     file: str
     old: str
     new: str
+    judge: tuple[str, ...] = FAULT_TABLE
 
 
 SABOTAGES = (
@@ -63,6 +71,42 @@ SABOTAGES = (
         "        if not now.st_nlink and not _is_at(path, now, folder_fd):\n",
         "        if False:\n",
     ),
+    Sabotage("nothing of the decoder", "imaging/_jpegdc.h", "decoder", "decoder", FUZZ),
+    Sabotage(
+        "the end of the data where 8 bytes are read at once",
+        "imaging/_jpegdc.h",
+        "    if (bits->end - bits->at >= 8) {\n",
+        "    if (bits->end - bits->at >= 1) {\n",
+        FUZZ,
+    ),
+    Sabotage(
+        "the limit of a DC, where libjpeg-turbo shows something else",
+        "imaging/_jpegdc.h",
+        "    return most * quantiser <= MOST_DC && least * quantiser >= -MOST_DC;\n",
+        "    return true;\n",
+        FUZZ,
+    ),
+    Sabotage(
+        "the end of a block",
+        "imaging/_jpegdc.h",
+        "        place += symbol >> 4;\n        if (place >= BLOCK)\n",
+        "        place += symbol >> 4;\n        if (place >= 2 * BLOCK)\n",
+        FUZZ,
+    ),
+    Sabotage(
+        "a bit in the table of symbols to skip",
+        "imaging/_jpegdc.h",
+        "                places += run + 1;\n",
+        "                places += run + (size != 9);\n",
+        FUZZ,
+    ),
+    Sabotage(
+        "the sequence of progressive scans",
+        "imaging/_jpegdc.h",
+        " && in_sequence(scan);\n",
+        " && (in_sequence(scan) || true);\n",
+        FUZZ,
+    ),
 )
 
 
@@ -78,9 +122,9 @@ def main() -> int:
             if sabotage.old not in text:
                 sys.exit(f"{sabotage.file} is not as this script knows it: {sabotage.old!r}")
             file.write_text(text.replace(sabotage.old, sabotage.new))
-            command = [sys.executable, "-m", "tests.support.faults.fault_table", "--files", FILES]
+            command = [sys.executable, "-m", *sabotage.judge]
             done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
-        as_hoped = (done.returncode == 0) == (sabotage.name == "nothing")
+        as_hoped = (done.returncode == 0) == (sabotage.old == sabotage.new)
         surprises += not as_hoped
         said = (done.stdout.splitlines() or [done.stderr])[-1]
         sys.stdout.write(f"without {sabotage.name}: {said}{'' if as_hoped else '  SURPRISE'}\n")

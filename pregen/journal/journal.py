@@ -16,7 +16,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pregen import __version__
-from pregen.filesystems.identity import FileSystem
 from pregen.journal import database, fingerprints, folders, places, rows
 from pregen.journal.database import OF_NOTE
 from pregen.journal.places import VaultMemory
@@ -27,6 +26,7 @@ from pregen.processes import born_s
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from pregen.filesystems.identity import FileSystem
     from pregen.model import Flavor, Known, Outcome
 
 T = TypeVar("T")

@@ -129,6 +129,7 @@ def recorded_run(row: sqlite3.Row, state: RunState) -> RecordedRun:
 
 
 def json_value(text: str, kind: type[Any]) -> Any:
+    """Return what a column of JSON holds. Raises DamagedJournalError: nothing of this kind."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Comments of the product refer to nothing that is not in the repository."""
+"""Comments refer to nothing that is not in the repository, and tell the bounds of loops in C."""
 
 from __future__ import annotations
 
@@ -16,10 +16,35 @@ ELSEWHERE = re.compile(r"DESIGN \d|formats-and-decoders|desktop-consumers|\bissu
 def references(folder: Path) -> Iterator[str]:
     """Yield the lines that name a document outside of the repository."""
     for path in sorted(folder.rglob("*")):
-        if path.suffix in {".py", ".c", ".pyi", ".md", ".jinja"}:
+        if path.suffix in {".py", ".c", ".h", ".pyi", ".md", ".jinja"}:
             for number, line in enumerate(path.read_text().splitlines(), 1):
                 if ELSEWHERE.search(line):
                     yield f"{path.relative_to(folder)}:{number}: {line.strip()}"
+
+
+LOOP = re.compile(r"\s*(?:for|while|\} while|do) ?[({]")
+TURNS = "/* turns: "
+
+
+def unbounded(folder: Path) -> Iterator[str]:
+    """Yield the loops in C that say neither on their line nor before it how often they turn."""
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in {".c", ".h"}):
+        before = ""
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if LOOP.match(line) and TURNS not in line and TURNS not in before:
+                yield f"{path.relative_to(folder)}:{number}: {line.strip()}"
+            before = line
+
+
+def test_every_loop_in_c_tells_its_bound() -> None:
+    assert list(unbounded(PRODUCT)) == []
+
+
+def test_a_loop_without_one_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text(
+        "for (;;) { /* turns: at most 8 */\n/* turns: 2 */\nwhile (x)\nx--;\nfor (;;)\n"
+    )
+    assert list(unbounded(tmp_path)) == ["a.c:5: for (;;)"]
 
 
 def test_no_text_refers_to_what_a_reader_does_not_have() -> None:

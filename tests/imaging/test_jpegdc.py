@@ -121,6 +121,74 @@ def test_a_size_that_is_not_the_frames_is_left_to_others() -> None:
     assert jpeg_decoder.decode_dc(WHOLE, 320, 248, 3) is None
 
 
+NOISE = np.random.default_rng(2).integers(0, 256, (24, 32, 3), np.uint8)
+GREY = pictures.encode(NOISE[..., 0], "JPEG", quality=60)
+HALVED = pictures.encode(NOISE, "JPEG", quality=95, subsampling="4:2:0")
+SCANS = pictures.encode(NOISE, "JPEG", quality=60, subsampling="4:2:0", progressive=True)
+RGB = pictures.encode(NOISE, "JPEG", keep_rgb=True)
+
+
+def with_a_code_of_ones(data: bytes) -> bytes:
+    """The first table of DC codes gets one more, which C.2 keeps free: nine ones."""
+    at = data.index(b"\xff\xc4\x00\x1f\x00")
+    lengths = bytearray(data[at + 5 : at + 21])
+    lengths[8] += 1
+    return data[: at + 3] + b"\x20\0" + lengths + data[at + 21 : at + 33] + b"\0" + data[at + 33 :]
+
+
+def with_factors(data: bytes, factors: int) -> bytes:
+    at = data.index(b"\xff\xc0") + 11
+    return data[:at] + bytes([factors]) + data[at + 1 :]
+
+
+def scan_ends(data: bytes) -> list[int]:
+    """Return where the data of each scan ends."""
+    found = [data.index(b"\xff", data.index(b"\xff\xda") + 2)]
+    while not data.startswith(b"\xff\xd9", found[-1]):
+        at = data.index(b"\xff\xda", found[-1]) + 2
+        while data[at] != 0xFF or data[at + 1] == 0:
+            at += 1
+        found.append(at)
+    return found
+
+
+def with_a_scan_twice(data: bytes) -> bytes:
+    """The second scan of a progressive JPEG, chroma's first AC coefficients, comes again."""
+    first, second, *_ = scan_ends(data)
+    return data[:second] + data[first:second] + data[second:]
+
+
+def with_bytes_behind_a_scan(data: bytes) -> bytes:
+    at = scan_ends(data)[0]
+    return data[:at] + b"\x12\x34" + data[at:]
+
+
+def with_a_quantiser(data: bytes, table: int, place: int) -> bytes:
+    """One of its quantisers becomes 255, which makes of its coefficients what none can be."""
+    at = data.index(b"\xff\xdb\x00\x43" + bytes([table])) + 5 + place
+    return data[:at] + b"\xff" + data[at + 1 :]
+
+
+FORGED = {
+    "a code of ones": (GREY, with_a_code_of_ones(GREY)),
+    "sampling factors beyond 4": (GREY, with_factors(GREY, 0x2C)),
+    "no sampling factor": (GREY, with_factors(GREY, 0x10)),
+    "a scan twice": (SCANS, with_a_scan_twice(SCANS)),
+    "bytes behind a scan": (SCANS, with_bytes_behind_a_scan(SCANS)),
+    "a marker that means nothing": (GREY, GREY[:2] + b"\xff\xf0\0\4\0\0" + GREY[2:]),
+    "a JFIF that is too short": (GREY, RGB[:2] + b"\xff\xe0\0\7JFIF\0" + RGB[2:]),
+    "a DC that none can be": (HALVED, with_a_quantiser(HALVED, 0, 0)),
+    "an AC that none can be": (HALVED, with_a_quantiser(HALVED, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_what_libjpeg_turbo_would_refuse_or_show_otherwise_is_left_to_it(name: str) -> None:
+    sound, forged = FORGED[name]
+    assert jpeg_decoder.decode_dc(sound, 32, 24, 3) is not None
+    assert jpeg_decoder.decode_dc(forged, 32, 24, 3) is None
+
+
 def test_rgb_and_cmyk_are_left_to_others() -> None:
     rgb = pictures.encode(pictures.image(320, 240), "JPEG", keep_rgb=True)
     assert jpeg_decoder.decode_dc(rgb, 320, 240, 3) is None

@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -64,6 +65,11 @@ class Capability(Enum):
     CHROMIUM = "a headless browser (Debian: chromium)"
     SANDBOX = "Landlock and seccomp (Linux 5.13, lsm=landlock; x86-64 or arm64)"
     COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
+    LIBFUZZER = (
+        "clang with libFuzzer, and libjpeg-turbo's headers"
+        " (Debian: clang libclang-rt-dev libjpeg62-turbo-dev)"
+    )
+    SANITIZERS = "gcc with ASan and UBSan, and Python's headers"
     PRELOAD = "a C compiler and a libc that obeys LD_PRELOAD"
     IMAGEMAGICK = "ImageMagick (Debian: imagemagick)"
     GDK_PIXBUF = "gdk-pixbuf (Debian: python3-gi gir1.2-gdkpixbuf-2.0)"
@@ -205,6 +211,27 @@ def _preloads() -> bool:
         return _ends_well("env", f"LD_PRELOAD={built}", sys.executable, "-c", asked)
 
 
+def _compiles(compiler: str, text: bytes, *options: str) -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        source = put(Path(scratch) / "probe.c", text)
+        command = [compiler, str(source), *options, "-o", str(source.with_suffix(".so"))]
+        # Beside a busy suite a compiler takes its time.
+        return not subprocess.run(command, capture_output=True, timeout=200, check=False).returncode
+
+
+def _fuzzes() -> bool:
+    text = b"#include <stdio.h>\n#include <jpeglib.h>\n#include <stdint.h>\n"
+    text += b"int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)\n"
+    text += b"{ struct jpeg_error_mgr mgr; return !data && size && !jpeg_std_error(&mgr); }\n"
+    return _compiles("clang", text, "-fsanitize=fuzzer", "-ljpeg")
+
+
+def _sanitizes() -> bool:
+    include = sysconfig.get_paths()["include"]
+    options = ("-fsanitize=address,undefined", "-shared", "-fPIC", f"-I{include}")
+    return _compiles("gcc", b"#include <patchlevel.h>\nint probe;\n", *options)
+
+
 _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
     Capability.GOCRYPTFS: lambda: _has_vault("gocryptfs"),
@@ -228,6 +255,8 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.TMUX: _tmux_works,
     Capability.SCRIPT: lambda: _ends_well("script", "-qec", "true", "/dev/null"),
     Capability.PRELOAD: _preloads,
+    Capability.LIBFUZZER: _fuzzes,
+    Capability.SANITIZERS: _sanitizes,
     Capability.IMAGEMAGICK: lambda: _ends_well("convert", "-size", "8x8", "xc:red", "MIFF:-"),
     Capability.GDK_PIXBUF: lambda: _ends_well(
         "/usr/bin/python3", "-Ic", "import gi; gi.require_version('GdkPixbuf', '2.0')"

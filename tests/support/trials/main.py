@@ -1,11 +1,11 @@
-"""Long trials for `scripts/soak`: very many sources, kills again and again, damaged journals."""
+"""Long trials for `scripts/soak`: very many sources, kills, damaged journals and JPEGs."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from tests.support.trials import damaged_journal, kill_storm, long_run
+from tests.support.trials import damaged_journal, fuzz_decoder, kill_storm, long_run
 
 
 def main() -> int:
@@ -21,7 +21,13 @@ def main() -> int:
     journal = trials.add_parser("journal", help=damaged_journal.__doc__)
     journal.add_argument("--count", type=int, default=1000, help="journals (default 1,000)")
     journal.add_argument("--seed", type=int, default=1, help="of the first (default 1)")
+    fuzz = trials.add_parser("fuzz", help="libFuzzer at the C decoder, beside libjpeg-turbo")
+    fuzz.add_argument("--count", type=int, default=1_000_000, help="inputs (default 1,000,000)")
+    fuzz.add_argument("--seconds", type=int, default=0, help="end after so long (default: never)")
+    fuzz.add_argument("--seed", type=int, default=1, help="of the damage (default 1)")
     arguments = parser.parse_args()
+    if arguments.trial == "fuzz":
+        return fuzz_decoder.main(arguments.count, arguments.seconds, arguments.seed)
     if arguments.trial == "long":
         return long_run.main(arguments.count, arguments.folder, ())
     if arguments.trial == "journal":

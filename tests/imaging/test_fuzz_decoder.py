@@ -1,0 +1,136 @@
+"""The C decoder under sanitizers, beside its plain twin and libjpeg-turbo, at damaged JPEGs.
+
+The short run of what `scripts/soak fuzz` does for long, and proof that it finds what it should.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import simplejpeg
+
+from pregen.imaging.containers import jpeg, jpeg_scans
+from pregen.imaging.decoders import jpeg as jpeg_decoder
+from tests.support.running.capabilities import Capability, needs
+from tests.support.trials import fuzz_decoder
+from tests.support.trials.fuzz_decoder import DECODER, ROOT, build, search
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tools.prove_faults import Sabotage
+
+SABOTAGES = pytest.importorskip("tools.prove_faults", reason="not a checkout").SABOTAGES
+#: Inputs, not seconds: a slow machine tries as many.
+RUNS = 20_000
+#: The compiler alone may take minutes on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("target"))
+
+
+def short_run(target: Path, folder: Path) -> fuzz_decoder.Search:
+    fuzz_decoder.fill(folder / "seeds")
+    (folder / "kept").mkdir()
+    return search(target, [folder / "kept", folder / "seeds"], [f"-runs={RUNS}", "-seed=1"], folder)
+
+
+@needs(Capability.LIBFUZZER)
+def test_damaged_jpegs_are_left_to_others_or_look_as_libjpeg_turbo_shows_them(
+    target: Path, tmp_path: Path
+) -> None:
+    found = short_run(target, tmp_path)
+    assert found.findings == ()
+    assert found.inputs >= RUNS
+    # Otherwise nothing was compared.
+    assert found.accepted >= RUNS // 50
+    assert 0 < found.apart < found.samples // 50
+
+
+@needs(Capability.LIBFUZZER)
+def test_what_was_found_once_stays_mended(target: Path, tmp_path: Path) -> None:
+    fuzz_decoder.fill(tmp_path / "seeds")
+    files = sorted((tmp_path / "seeds").iterdir())
+    found = search(target, files, [], tmp_path)
+    assert found.findings == ()
+    assert found.inputs == len(files)
+
+
+IN_THE_DECODER = [
+    one for one in SABOTAGES if one.file == "imaging/_jpegdc.h" and one.old != one.new
+]
+
+
+@needs(Capability.LIBFUZZER)
+@pytest.mark.parametrize("planted", IN_THE_DECODER[:2], ids=lambda planted: planted.name)
+def test_the_short_run_finds_a_planted_bug(planted: Sabotage, tmp_path: Path) -> None:
+    """Two of those that `scripts/prove-faults` tries: one of memory, one of the picture."""
+    text = (DECODER / "_jpegdc.h").read_text()
+    assert text.count(planted.old) == 1
+    (tmp_path / "_jpegdc.h").write_text(text.replace(planted.old, planted.new))
+    found = short_run(build(tmp_path, tmp_path), tmp_path)
+    assert found.findings
+
+
+@needs(Capability.COMPILED)
+def test_what_is_accepted_looks_as_the_installed_libjpeg_turbo_shows_it() -> None:
+    """Not the one of the fuzz target: the one that does the work where the decoder says no."""
+    compared = 0
+    for sound in (*fuzz_decoder.seeds(), *(one.read_bytes() for one in finds())):
+        data, head = sound, jpeg.read(sound)
+        if head is None or not 0 < head.width_px * head.height_px <= 1 << 20:
+            continue
+        if head.progressive:
+            try:
+                data = jpeg_scans.reduced(data, head)
+            except (ValueError, jpeg_scans.Incomplete):
+                continue
+        found = jpeg_decoder.decode_dc(data, head.width_px, head.height_px, 3)
+        if found is None:
+            continue
+        rows, columns, _ = found.shape
+        # Strict: a warning raises. A missing end warns, too, and costs no pixel.
+        whole = data if b"\xff\xd9" in data[-2:] else data + b"\xff\xd9"
+        other = simplejpeg.decode_jpeg(whole, "RGB", min_height=rows, min_width=columns)
+        assert np.abs(found.astype(int) - other).max() <= 2
+        compared += 1
+    assert compared > 60
+
+
+def finds() -> list[Path]:
+    return sorted(fuzz_decoder.FINDS.glob("jpeg*.bin"))
+
+
+@needs(Capability.SANITIZERS)
+def test_the_decoders_own_tests_pass_under_sanitizers(tmp_path: Path) -> None:
+    """In a copy of pregen whose module is built with ASan and UBSan."""
+    for part in ("pregen", "tests"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("*.so"))
+    module = tmp_path / "pregen" / "imaging" / "_jpegdc.abi3.so"
+    options = ("-g", "-O1", *fuzz_decoder.SANITIZERS, "-shared", "-fPIC")
+    include = sysconfig.get_paths()["include"]
+    source = DECODER / "_jpegdc.c"
+    subprocess.run(["gcc", *options, f"-I{include}", source, "-o", module, "-lm"], check=True)
+    asan = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
+    # Python keeps memory until its end on purpose: that is no leak of ours.
+    environment = {**os.environ, "LD_PRELOAD": asan, "ASAN_OPTIONS": "detect_leaks=0"}
+    test = "tests/imaging/test_jpegdc.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", test]
+    ask = "import pregen.imaging._jpegdc as module; print(module.__file__)"
+    for asked in ([sys.executable, "-c", ask], command):
+        done = subprocess.run(
+            asked, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert str(module) in done.stdout or " passed" in done.stdout
+        assert "skipped" not in done.stdout

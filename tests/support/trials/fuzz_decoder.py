@@ -1,0 +1,202 @@
+"""libFuzzer at our C decoder of JPEGs, under sanitizers and beside libjpeg-turbo.
+
+`jpegdc_target.c` tells what is checked. Inputs begin with sound JPEGs of every kind the decoder
+takes and with what was found before; a long search keeps what reaches something new below
+build/soak, and begins there the next time. A finding is a file to look at; mended, it goes to
+tests/imaging/finds as jpegdc-*.bin, and the suite replays it for ever.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from pregen.imaging.containers import jpeg, jpeg_scans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+ROOT = Path(__file__).resolve().parents[3]
+#: Where the decoder lies, `_jpegdc.h`.
+DECODER = ROOT / "pregen" / "imaging"
+FINDS = ROOT / "tests" / "imaging" / "finds"
+#: What a long search keeps.
+KEPT = ROOT / "build" / "soak" / "jpegdc"
+_TARGET = Path(__file__).with_name("jpegdc_target.c")
+#: All of `undefined` ends the process; float-cast-overflow is no part of it.
+SANITIZERS = ("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
+#: Larger inputs reach nothing new, and take longer.
+_MOST_BYTES = 4096
+#: No input of this size takes a hundredth of it.
+_DEADLINE_S = 60
+_COUNTS = re.compile(r"counts: (\d+) inputs, (\d+) accepted, (\d+) samples compared, (\d+) of")
+_FOUND = re.compile(r"FOUND: .*|.*Sanitizer: .*|.*runtime error: .*|.*ERROR: libFuzzer: .*")
+
+
+class Search(NamedTuple):
+    """What came of one search."""
+
+    inputs: int
+    accepted: int
+    """So many the decoder took, and all of them were compared."""
+    samples: int
+    apart: int
+    """Samples that are not libjpeg-turbo's, all within the bound."""
+    findings: tuple[str, ...]
+    """What the target, the sanitizers or libFuzzer said; empty when nothing is wrong."""
+    said: str
+    """All that was said, for people."""
+
+
+def build(folder: Path, decoder: Path = DECODER) -> Path:
+    """Compile the target with clang; return the program.
+
+    Args:
+        folder: where it goes.
+        decoder: the folder of `_jpegdc.h`.
+
+    Raises:
+        CalledProcessError: clang, its run-time library or libjpeg-turbo's headers are missing.
+    """
+    target, twin = folder / "jpegdc-target", folder / "plain.o"
+    common = ("clang", "-g", "-O1", "-Wall", "-Wextra", "-Werror", *SANITIZERS, f"-I{decoder}")
+    plain = ("-fsanitize=fuzzer-no-link", "-DJPEGDC_PLAIN", "-c", _TARGET, "-o", twin)
+    whole = ("-fsanitize=fuzzer", _TARGET, twin, "-ljpeg", "-lm", "-o", target)
+    for command in (plain, whole):
+        subprocess.run([*common, *command], check=True, capture_output=True)
+    return target
+
+
+def search(target: Path, inputs: Sequence[Path], options: Iterable[str], artifacts: Path) -> Search:
+    """Run the target.
+
+    Args:
+        target: of `build`.
+        inputs: folders to begin with, the first of which takes what reaches something new; or
+            files, which are only tried.
+        options: more options of libFuzzer.
+        artifacts: a folder for inputs that were found.
+    """
+    fixed = (f"-max_len={_MOST_BYTES}", f"-timeout={_DEADLINE_S}", f"-artifact_prefix={artifacts}/")
+    done = subprocess.run(
+        [target, *fixed, *options, *inputs],
+        capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    counts = _COUNTS.search(done.stderr)
+    inputs_, accepted, samples, apart = map(int, counts.groups()) if counts else (0, 0, 0, 0)
+    findings = tuple(_FOUND.findall(done.stderr)) if done.returncode else ()
+    if done.returncode and not findings:
+        findings = (f"it ended with {done.returncode}",)
+    return Search(inputs_, accepted, samples, apart, findings, done.stderr)
+
+
+# --- what it begins with ------------------------------------------------------------------------
+
+_SAMPLINGS = ("444", "422", "440", "420")
+_SIZES_PX = ((16, 16), (41, 23), (7, 50))
+
+
+def seeds() -> Iterator[bytes]:
+    """Yield small sound JPEGs of all kinds that the decoder takes, and some that it leaves."""
+    for number, (width_px, height_px) in enumerate(_SIZES_PX):
+        noise = np.random.default_rng(number).integers(0, 256, (5, 5, 3), np.uint8)
+        picture = Image.fromarray(noise).resize((width_px, height_px))
+        yield _encoded(picture.convert("L"), quality=60)
+        yield _encoded(picture.convert("L"), quality=60, progressive=True)
+        yield _encoded(picture, keep_rgb=True)
+        yield separate(picture)
+        for sampling in _SAMPLINGS:
+            samples = np.ascontiguousarray(picture)
+            yield bytes(simplejpeg.encode_jpeg(samples, quality=90, colorsubsampling=sampling))
+        for subsampling in range(3):
+            for quality in (20, 95):
+                kind = {"subsampling": subsampling, "quality": quality}
+                yield _encoded(picture, **kind, restart_marker_blocks=1, optimize=True)
+                whole = _encoded(picture, **kind, progressive=True)
+                yield whole
+                head = jpeg.read(whole)
+                if head is not None:
+                    yield jpeg_scans.reduced(whole, head)
+
+
+def _encoded(picture: Image.Image, **options: object) -> bytes:
+    kept = io.BytesIO()
+    picture.save(kept, "JPEG", **options)
+    return kept.getvalue()
+
+
+def separate(picture: Image.Image, *, halved: bool = True) -> bytes:
+    """Return a baseline JPEG with a scan for each component, which Pillow does not write.
+
+    Put together from three grey ones.
+
+    Args:
+        picture: of any size, in RGB.
+        halved: colour at half the size in both directions.
+    """
+    width_px, height_px = picture.size
+    planes = list(picture.convert("YCbCr").split())
+    if halved:
+        half = (-(-width_px // 2), -(-height_px // 2))
+        planes[1:] = [plane.resize(half) for plane in planes[1:]]
+    frame = b"\xff\xc0\0\x11\x08" + height_px.to_bytes(2, "big") + width_px.to_bytes(2, "big")
+    frame += bytes([3, 1, 0x22 if halved else 0x11, 0, 2, 0x11, 0, 3, 0x11, 0])
+    parts = [b"\xff\xd8"]
+    for number, plane in enumerate(planes, 1):
+        grey = _encoded(plane, quality=80)
+        for marker, begin, end in jpeg.segments(grey):
+            if marker == _DQT and number == 1:
+                parts += [grey[begin - 4 : end], frame]
+            if marker == _DHT:
+                parts.append(grey[begin - 4 : end])
+        head = jpeg.read(grey)
+        assert head is not None
+        scan = grey[head.scan_at : -2]
+        parts.append(scan[:5] + bytes([number]) + scan[6:])
+    return b"".join([*parts, b"\xff\xd9"])
+
+
+_DQT, _DHT = 0xDB, 0xC4
+
+
+def fill(folder: Path) -> None:
+    """Write what a search begins with: the seeds, and what was found before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate(seeds()):
+        (folder / f"seed-{number:03}").write_bytes(data)
+    for find in FINDS.glob("jpeg*.bin"):
+        shutil.copy(find, folder)
+
+
+# --- the long search ----------------------------------------------------------------------------
+
+
+def main(count: int, seconds: int, seed: int) -> int:
+    """Try so many inputs, or for so long, whatever is first; 1 when something was found."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        fill(Path(scratch) / "seeds")
+        limits = [f"-seed={seed}", "-use_value_profile=1"]
+        limits += [f"-runs={count}"] if count else []
+        limits += [f"-max_total_time={seconds}"] if seconds else []
+        target = build(Path(scratch))
+        found = search(target, [KEPT, Path(scratch) / "seeds"], limits, KEPT.parent)
+    if found.findings:
+        sys.stderr.write(f"{found.said[-4000:]}\nThe input is in {KEPT.parent}.\n")
+        sys.stdout.write(f"{found.findings[0]}\n")
+        return 1
+    sys.stdout.write(
+        f"{found.inputs} inputs, {found.accepted} accepted and compared with libjpeg-turbo: "
+        f"{found.apart} of {found.samples} samples apart, all within the bound\n"
+    )
+    return 0
