@@ -115,12 +115,11 @@ class Comparison:
         if not item.unchanged() or (fresh and not maker and _is_of_a_film(fresh)):
             return checked
         if not fresh:  # it cannot be made here, or needs no entry
-            if outcome.kind in _DAMAGED and maker:
-                # Older versions made pictures of some files that are damaged.
-                self.compared += 1
-                words = f"its file is damaged, and shows no picture ({outcome.message})"
-                return _with(checked, words + _by_an_older(maker))
-            return checked
+            # Older versions made pictures of some files that are damaged.
+            damaged = outcome.kind in _DAMAGED and bool(maker)
+            self.compared += damaged
+            words = f"its file is damaged, and shows no picture ({outcome.message})"
+            return _with(checked, words + _by_an_older(maker)) if damaged else checked
         self.compared += 1
         by, whole = review.witness_in(outcome.loader)
         if not by:
