@@ -180,6 +180,13 @@ def test_a_picture_in_a_picture_in_a_picture_is_not_looked_for() -> None:
             make(data)
 
 
+def test_a_line_of_blanks_in_code_takes_no_longer_than_others() -> None:
+    # The square of this length would be minutes.
+    line = b"; thumbnail begin 1" + b" " * 60_000 + b"\n"
+    with pytest.raises(faults.NotPicture):
+        make(line + b"; thumbnail begin 1x1 4\n" + line * 60)
+
+
 # Books and comics -------------------------------------------------------------------------------
 
 

@@ -15,13 +15,15 @@ from pregen.imaging.source_bytes import DamagedError
 if TYPE_CHECKING:
     from pregen.imaging.source_bytes import SourceBytes
 
+#: Blanks in numbers: as many as anybody writes, lest a line of nothing else takes the square of its
+#: length.
 _BEGIN: Final = re.compile(
-    rb"^;[ \t]*(?:thumbnail(?:_\w{1,8})?|png|jpg|jpeg)[ \t]+begin[ \t]+(\d{1,5})[ \t]*[x*, ]"
-    rb"[ \t]*(\d{1,5})\b[^\n]*\n",
+    rb"^;[ \t]{0,9}(?:thumbnail(?:_\w{1,8})?|png|jpg|jpeg)[ \t]{1,9}begin[ \t]{1,9}(\d{1,5})"
+    rb"[ \t]{0,9}[x*, ][ \t]{0,9}(\d{1,5})\b[^\n]*\n",
     re.MULTILINE,
 )
 _END: Final = re.compile(
-    rb"^;[ \t]*(?:thumbnail(?:_\w{1,8})?|png|jpg|jpeg)[ \t]+end\b", re.MULTILINE
+    rb"^;[ \t]{0,9}(?:thumbnail(?:_\w{1,8})?|png|jpg|jpeg)[ \t]{1,9}end\b", re.MULTILINE
 )
 _COMMAND: Final = re.compile(rb"^[^;\s]", re.MULTILINE)
 #: Comments are read so far for pictures; the largest at hand is one of 640 x 480 as PNG.
