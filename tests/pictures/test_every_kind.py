@@ -39,6 +39,7 @@ KNOWN_WRONG: dict[str, str] = {
     "jp2-rgba-16-*": "H7: white turns black above 8 bits, opaque turns transparent",
     "jp2-grey+alpha-16-none": "H7: white turns black above 8 bits, opaque turns transparent",
     "jp2-grey-[14]-none": "fewer than 8 bits are not scaled: dark",
+    "avif-rgb-12-linear": "1.503 levels: Pillow gives 8 bits, cut off by libavif (decision 081)",
 }
 _BUILD = "H build 6: a format that is not read yet"
 #: Likewise: no entry is stored of what others show.
