@@ -191,7 +191,7 @@ def _kio(said: EntryTexts, wanted: Wanted) -> str:
     """KIO 5.103 to 2025, previewjob.cpp: Qt keeps the last; a missing MTime reads as 0.
 
     Entries that KDE made itself have to be of the version that its plugin asks for: the one for
-    JPEG asks (ThumbnailerVersion, kdegraphics-thumbnailers and kio-extras).
+    JPEG asks for 2 (ThumbnailerVersion of jpegthumbnail, kio-extras).
 
     Not told here: the user's PreviewSettings (largest size, plugins, remote folders).
     """

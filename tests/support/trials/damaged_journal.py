@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -72,7 +73,10 @@ class JournalTrial:
         for number in chance.sample(range(_PHOTOS), 2):
             uri = desktops.glib_uri(self.photos / f"{number}.jpg")
             desktops.entry_path(cache, "large", uri).unlink()
-        wrong = [*self._look(cache, chance)]
+        try:
+            wrong = [*self._look(cache, chance)]
+        except subprocess.TimeoutExpired as hang:
+            wrong = [str(hang)]
         shutil.rmtree(cache)
         shutil.rmtree(state)
         return how, wrong
