@@ -58,7 +58,7 @@ class BeyondLimitsError(DamagedError):
     """It may be sound, but it is larger than is read here, or packed in another way."""
 
 
-class Member(NamedTuple):
+class ZipMember(NamedTuple):
     """One file in a ZIP file, as the directory tells it."""
 
     name: bytes
@@ -81,7 +81,7 @@ class FirstMember(NamedTuple):
     """As far as it is there; empty where it is compressed."""
 
 
-def members(source: SourceBytes) -> list[Member]:
+def members(source: SourceBytes) -> list[ZipMember]:
     """Return the members that the directory lists, in its order.
 
     Raises:
@@ -113,7 +113,7 @@ def members(source: SourceBytes) -> list[Member]:
             told = _large(data[extra_at : extra_at + extra_bytes], told)
         member_bytes, packed_bytes, header_at = told
         found.append(
-            Member(
+            ZipMember(
                 data[name_at:extra_at], flags, method, checksum, packed_bytes, member_bytes,
                 header_at, begin,
             )
@@ -121,7 +121,7 @@ def members(source: SourceBytes) -> list[Member]:
     return found
 
 
-def read(source: SourceBytes, member: Member, limit_bytes: int = WHOLE_FILE_BYTES) -> bytes:
+def read(source: SourceBytes, member: ZipMember, limit_bytes: int = WHOLE_FILE_BYTES) -> bytes:
     """Return what is in a member.
 
     Args:
@@ -152,7 +152,7 @@ def read(source: SourceBytes, member: Member, limit_bytes: int = WHOLE_FILE_BYTE
     return content
 
 
-def _packed(source: SourceBytes, member: Member) -> bytes:
+def _packed(source: SourceBytes, member: ZipMember) -> bytes:
     """Return the bytes of a member as they are stored."""
     count = _LOCAL.size + len(member.name) + _SLACK_BYTES + member.packed_bytes
     data = source.read_at(member.header_at, min(count, max(0, member.end - member.header_at)))

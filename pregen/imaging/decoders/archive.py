@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pregen.imaging.containers.markup import Element
-    from pregen.imaging.containers.zip import Member
+    from pregen.imaging.containers.zip import ZipMember
     from pregen.imaging.decoders.base import Request
     from pregen.imaging.source_bytes import SourceBytes
 
@@ -76,7 +76,7 @@ class _Archive:
 
     def __init__(self, source: SourceBytes) -> None:
         self._source = source
-        self._members: dict[bytes, Member] = {}
+        self._members: dict[bytes, ZipMember] = {}
         for member in zip_file.members(source):
             self._members.setdefault(member.name, member)
         #: The names of parts do not differ by case (ISO/IEC 29500-2, 6.2.2.3).

@@ -174,7 +174,7 @@ def members(stream: BinaryIO, refused: Refused) -> Iterator[FoundEntry]:
         raise ArchiveError(str(error)) from error
 
 
-def _place(member: ustar.Member) -> EntryPlace:
+def _place(member: ustar.TarMember) -> EntryPlace:
     if not member.ordinary:
         raise RefusedError("it is not an ordinary file")
     name = _MEMBER.fullmatch(member.name)

@@ -63,7 +63,7 @@ class TarError(ValueError):
     """The stream cannot be read on; the message says why."""
 
 
-class Member(NamedTuple):
+class TarMember(NamedTuple):
     """A member of an archive."""
 
     name: str
@@ -89,7 +89,7 @@ class TarReader:
         self._passed_bytes = 0
         self._begun = False
 
-    def __iter__(self) -> Iterator[Member]:
+    def __iter__(self) -> Iterator[TarMember]:
         """Yield the members; what is not read of one is read over.
 
         Raises:
@@ -112,7 +112,7 @@ class TarReader:
         self._passed_bytes -= size_bytes
         return self._exactly(size_bytes)
 
-    def _next(self) -> Member | None:
+    def _next(self) -> TarMember | None:
         long_name: bytes | None = None
         sparse = False
         for _ in range(_MOST_FACTS + 1):
@@ -153,7 +153,7 @@ class TarReader:
         self._begun = True
         return block
 
-    def _member(self, header: bytes, long_name: bytes | None, *, sparse: bool) -> Member:
+    def _member(self, header: bytes, long_name: bytes | None, *, sparse: bool) -> TarMember:
         kind = header[_TYPE]
         if kind == b"S":  # more headers may follow, as many as it likes
             raise TarError("it holds a file with holes (GNU sparse)")
@@ -165,7 +165,7 @@ class TarReader:
         prefix = header[_PREFIX].partition(b"\0")[0] if header[_MAGIC] == _MAGICS[0] else b""
         whole = long_name if long_name is not None else b"/".join(filter(None, (prefix, name)))
         text = whole.decode("utf-8", "surrogateescape")
-        return Member(text, kind in _FILES and not sparse, kind == _FOLDER, size_bytes)
+        return TarMember(text, kind in _FILES and not sparse, kind == _FOLDER, size_bytes)
 
     def _pass_over(self, size_bytes: int) -> None:
         self._passed_bytes += size_bytes
