@@ -9,10 +9,18 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import struct
 from typing import Final
 
 #: <linux/fscrypt.h>: FS_IOC_GET_ENCRYPTION_POLICY_EX, with room for the larger of its two answers.
 GET_POLICY_EX: Final = 0xC0096616
+#: ... FS_IOC_GET_ENCRYPTION_KEY_STATUS: a key, room, the answer, room.
+GET_KEY_STATUS: Final = 0xC080661A
+_STATUS_BYTES: Final = 128
+_STATUS_AT: Final = 64
+_PRESENT: Final = 2
+_BY_DESCRIPTOR: Final = 1
+_BY_IDENTIFIER: Final = 2
 _SIZE_BYTES: Final = 8
 _POLICY_BYTES: Final = 24
 _VERSION_2: Final = 2
@@ -49,6 +57,28 @@ def key_at(path: bytes) -> bytes | None:
         return key_of(fd)
     finally:
         os.close(fd)
+
+
+def is_open(folder: bytes) -> bool:
+    """Tell whether a folder is encrypted and its key is there."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        key = key_of(fd)
+        if not key:
+            return False
+        kind = _BY_DESCRIPTOR if len(key) == _KEY_V1.stop - _KEY_V1.start else _BY_IDENTIFIER
+        asked = bytearray(_STATUS_BYTES)
+        struct.pack_into(f"<II{len(key)}s", asked, 0, kind, 0, key)
+        fcntl.ioctl(fd, GET_KEY_STATUS, asked)
+        (status,) = struct.unpack_from("<I", asked, _STATUS_AT)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return bool(status == _PRESENT)
 
 
 def top_of(folder: bytes, key: bytes) -> bytes:

@@ -242,11 +242,16 @@ class Journal:
         if systems:
             self._write(lambda connection: places.write_systems(connection, systems))
 
-    def forget_below(self, below: Sequence[bytes]) -> None:
-        """Forget every name at and below some places."""
+    def forget_below(self, below: Sequence[bytes], keys: Iterable[str] = ()) -> None:
+        """Forget every name at and below some places, so that the file does not hold it any more.
+
+        Args:
+            below: absolute paths.
+            keys: of the entries that there were of files there.
+        """
         if not below:
             return
-        self._write(lambda connection: places.forget_below(connection, below))
+        self._write(lambda connection: places.forget_below(connection, below, keys))
         # pages that are free hold names, too, of rows written anew long before; so does the log
         self._attempt(lambda connection: connection.execute("VACUUM"))
         self._attempt(

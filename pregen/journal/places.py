@@ -35,11 +35,13 @@ _WRITE_SYSTEM: Final = (
     " WHERE kind != excluded.kind OR identity != excluded.identity"
 )
 #: Names sort as bytes, and `0` follows `/`: all below a folder lies between the two.
-_BELOW: Final = "(path = ?1 OR (path >= ?1 || x'2f' AND path < ?1 || x'30'))"
 _FORGET: Final = tuple(
-    f"DELETE FROM {table} WHERE {_BELOW.replace('path', column)}"  # noqa: S608 - constants
+    f"DELETE FROM {table} WHERE {column} = ? OR ({column} >= ? AND {column} < ?)"  # noqa: S608 - constants
     for table, column in (("sources", "path"), ("folders", "path"), ("file_systems", "folder"))
 )
+_GONE: Final = "CREATE TEMP TABLE gone (key BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID"
+_NOTE_GONE: Final = "INSERT OR IGNORE INTO gone (key) VALUES (?)"
+_FORGET_GONE: Final = "DELETE FROM fingerprints WHERE key IN (SELECT key FROM gone)"
 
 
 def salted(salt: bytes, place: bytes) -> bytes:
@@ -91,11 +93,24 @@ def write_systems(connection: sqlite3.Connection, systems: Mapping[bytes, FileSy
     connection.executemany(_WRITE_SYSTEM, rows)
 
 
-def forget_below(connection: sqlite3.Connection, places: Sequence[bytes]) -> None:
-    """Forget every name at and below some places, and leave no trace of it in the file."""
+def forget_below(
+    connection: sqlite3.Connection, places: Sequence[bytes], keys: Iterable[str]
+) -> None:
+    """Forget every name at and below some places.
+
+    Args:
+        connection: to the journal, in a transaction.
+        places: absolute paths.
+        keys: of the entries that there were of files there, 32 hex digits.
+    """
     for place in places:
+        below = place.rstrip(b"/")
         for statement in _FORGET:
-            connection.execute(statement, (place,))
+            connection.execute(statement, (place, below + b"/", below + b"0"))
+    connection.execute(_GONE)
+    connection.executemany(_NOTE_GONE, ((bytes.fromhex(key),) for key in keys))
+    connection.execute(_FORGET_GONE)
+    connection.execute("DROP TABLE gone")
     for row in connection.execute(_COMMANDS).fetchall():
         run_id, cwd, arguments = fitting(row, (int, bytes, str))
         told = json.dumps([_without(str(text), places) for text in json_value(arguments, list)])

@@ -193,6 +193,12 @@ class PrivatePlaces:
         ground = surveyor.of_folder(folder, device)
         return ground.point if self._guard.is_private(ground) else None
 
+    def is_open(self, place: bytes) -> bool:
+        """Tell whether the files of a place that `place_of` gave can be read now."""
+        if place in self._mounted:
+            return self._mounted[place] or fscrypt.is_open(place)
+        return fscrypt.is_open(place)
+
     @property
     def any_known(self) -> bool:
         """Whether there may be any: else no path need be asked about."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pregen.cache.folder import CacheFile, Folder
     from pregen.originals.examiner import Examiner
     from pregen.originals.mounts import Mounts
+    from pregen.originals.vaults import PrivatePlaces
     from pregen.verbs.clean.selection import Selection
 
 #: Entries looked at together: enough to keep the helpers busy, few enough to count aloud.
@@ -175,7 +176,7 @@ class Cleaner:
         examiner: Looks at originals.
         selection: What is to go.
         now_ns: The time, since 1970.
-        private: Tells where what is private begins above a path; None: it is not private.
+        private: Knows which originals are better protected than the cache; None: none are.
     """
 
     def __init__(
@@ -184,7 +185,7 @@ class Cleaner:
         examiner: Examiner,
         selection: Selection,
         now_ns: int,
-        private: Callable[[bytes], bytes | None] = lambda _path: None,
+        private: PrivatePlaces | None = None,
     ) -> None:
         self._private = private
         self.private_places: set[bytes] = set()
@@ -302,8 +303,18 @@ class Cleaner:
             found = self._with_private(found)
         originals = self._originals([facts for _, facts in found])
         for (entry, facts), original in zip(found, originals, strict=True):
-            verdict = decide(facts, original, self._selection, self._now_ns)
-            yield _Judged(entry, facts, original, verdict)
+            unlocked = self._unless_locked(facts, original)
+            verdict = decide(facts, unlocked, self._selection, self._now_ns)
+            yield _Judged(entry, facts, unlocked, verdict)
+
+    def _unless_locked(self, facts: CleanFacts, original: Original) -> Original:
+        """Return an original that is gone as offline where the vault that it lay in is locked."""
+        if original.state is not OriginalState.GONE or not facts.path or not self._private:
+            return original
+        place = self._private.place_of(facts.path)
+        if place is None or self._private.is_open(place):
+            return original
+        return Original(OriginalState.OFFLINE, place=place)
 
     def _with_private(
         self, found: Sequence[tuple[CacheFile, CleanFacts]]
@@ -311,10 +322,8 @@ class Cleaner:
         """Add whether originals are private, by their paths and by where links in them lead."""
         paths = [facts.path for _, facts in found if facts.path is not None]
         looked = self._examiner.look(list(dict.fromkeys(paths)))
-        places = {
-            path: self._private(path) or self._private(status.real)
-            for path, status in looked.items()
-        }
+        place_of = self._private.place_of if self._private else lambda _path: None
+        places = {path: place_of(path) or place_of(status.real) for path, status in looked.items()}
         self.private_places.update(filter(None, places.values()))
         return [
             (entry, facts._replace(private=facts.path is not None and bool(places[facts.path])))

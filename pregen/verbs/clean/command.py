@@ -79,14 +79,15 @@ def _clean(
         now_ns = int(datetime.now(UTC).timestamp() * 1e9)
         named = [session.clean(path) for path in paths]
         places = session.private_places(journal, named)
-        cleaner = Cleaner(cache, examiner, selection, now_ns, places.place_of)
+        cleaner = Cleaner(cache, examiner, selection, now_ns, places)
         plan = cleaner.plan(told)
         told(-1)
         if not json:
             print_lines(plan_lines(root, plan, dry_run=dry_run))
         if dry_run or not plan.doomed:
             _tell_only(plan, dry_run=dry_run, json=json, verbose=verbose)
-            _forget(journal, [] if dry_run else [*cleaner.private_places, *named])
+            if not dry_run:
+                _forget(journal, cleaner, plan, named)
             return ExitCode.DONE
         if asks and lock is not None:
             lock.release()  # a run need not wait for the answer: all is looked at once more
@@ -94,7 +95,7 @@ def _clean(
                 return ExitCode.DONE
             acquire(lock, wait=wait)
         _delete(session, cleaner, plan, json=json, verbose=verbose)
-        _forget(journal, [*cleaner.private_places, *named])
+        _forget(journal, cleaner, plan, named)
     return ExitCode.DONE
 
 
@@ -195,9 +196,10 @@ clean = Command(
 )
 
 
-def _forget(journal: Journal, places: list[bytes]) -> None:
+def _forget(journal: Journal, cleaner: Cleaner, plan: Plan, named: list[bytes]) -> None:
     """Have the journal know nothing of what lies in vaults whose entries were to go."""
-    journal.forget_below(places)
+    keys = [each.name.removesuffix(".png") for each in plan.doomed]
+    journal.forget_below([*cleaner.private_places, *named], keys)
 
 
 def _tell_only(plan: Plan, *, dry_run: bool, json: bool, verbose: bool) -> None:
@@ -267,7 +269,7 @@ _REASON_WORDS = {
 _KEPT = {
     Kept.FINE: "no reason to delete",
     Kept.OUTSIDE: "not within the limits",
-    Kept.OFFLINE: "its volume is not mounted, as far as can be told",
+    Kept.OFFLINE: "its volume is not mounted",
     Kept.UNREADABLE: "the file cannot be examined (no permission, or its disk or server fails)",
     Kept.TIMED_OUT: "its volume does not answer",
     Kept.OTHER_SCHEME: "not a local file; --older-than selects these",

@@ -118,7 +118,8 @@ def _clean(session: Session, selection: Selection, keys: Iterable[str] | None) -
         Examiner(session.mounts(), remembered=journal.file_system_of) as examiner,
     ):
         chosen = cache if keys is None else _Chosen(cache, keys)
-        cleaner = Cleaner(chosen, examiner, selection, time.time_ns())
+        private = session.private_places(journal)
+        cleaner = Cleaner(chosen, examiner, selection, time.time_ns(), private)
         plan = cleaner.plan()
         if not plan.doomed:
             return 0

@@ -20,6 +20,7 @@ import numpy as np
 import pylibjxl
 
 import pregen
+from pregen.filesystems import mounttable, protection
 from pregen.imaging import revisions, sniff
 from pregen.imaging.containers import (
     gcode,
@@ -45,6 +46,7 @@ from pregen.imaging.previews import jpeg_previews, layout, raw
 from pregen.imaging.revisions import Suspect
 from pregen.imaging.source_bytes import MAX_PIECE_BYTES, DamagedError, SourceBytes
 from pregen.model import Flavor
+from pregen.originals import vaults
 from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity, wholeness
 from pregen.verbs.transfer import ustar
 from tests.support.files import exchanged, heifs, pictures, plain_writers, raws, stored
@@ -276,6 +278,29 @@ def _icon(data: bytes) -> None:
     sizes = list(pillow.icon_sizes(data))
     assert len(sizes) <= len(data) // 16
     assert all(width_px >= 0 <= height_px for width_px, height_px in sizes)
+
+
+def _mounts(data: bytes) -> None:
+    for mount in mounttable.parse_mountinfo(data):
+        protection.is_vault(mount)
+        protection.overlay_folders(mount.options)
+    for read in (
+        vaults.declared_in_plasma,
+        vaults.declared_in_cryptomator,
+        vaults.declared_in_pam_mount,
+    ):
+        for place in read(data, b"/home/me"):
+            assert place.startswith(b"/")
+
+
+def _mount_texts() -> list[bytes]:
+    return [
+        b"31 22 0:40 / /a\\040b rw shared:1 - fuse.gocryptfs /c rw\n",
+        b"43 22 0:60 / /o rw - overlay overlay rw,lowerdir=/e:/l\\134:o,upperdir=/u\n",
+        b"[/v]\nmountPoint=/home/me/v\nmountPoint[$e]=$HOME/w\n",
+        b"<volume fstype='fuse' path='encfs#/c' mountpoint=\"~/%(USER)\" /><!-- -->",
+        b'{"mountPoint": "/m"}',
+    ]
 
 
 def _messages(data: bytes) -> None:
@@ -787,6 +812,7 @@ PARSERS: dict[str, Parser] = {
     "heif": Parser(_heif, cache(_heifs)),
     "zero-runs": Parser(_zero_runs, cache(_files_with_zero_runs)),
     "icon": Parser(_icon, cache(_icons)),
+    "mounts": Parser(_mounts, cache(_mount_texts)),
     "messages": Parser(_messages, cache(_words)),
     "jpeg2000": Parser(_jpeg2000, cache(_codestreams)),
     "jxl-header": Parser(_jxl_header, cache(_jxl_headers)),
