@@ -188,7 +188,10 @@ def _rows_shown(samples: Samples) -> float:
 
     A decoder out of data repeats the last colour it knew.
     """
-    flat = (samples == samples[-1, -1]).all(axis=(1, 2))
+    last = samples[-1, -1]
+    if (samples[-1] != last).any():
+        return 1.0
+    flat = (samples == last).all(axis=(1, 2))
     missing = len(flat) if flat.all() else int(np.argmin(flat[::-1]))
     return 1 - missing / len(flat)
 
