@@ -117,3 +117,12 @@ def no_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Leaks]:
     monkeypatch.setenv(*leaks.mark)
     yield leaks
     leaks.check()
+
+
+#: An identifier of more is a file or a text, which no person reads and no two processes make alike.
+_LONGEST_ID = 60
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long parameters by their argument; pytest numbers those of the same name."""
+    return argname if isinstance(val, bytes | str) and len(val) > _LONGEST_ID else None
