@@ -28,6 +28,7 @@ _RGBE: Final = 4
 _ROW_HEAD_BYTES: Final = 4
 #: A count above this is that of a run.
 _RUN: Final = 128
+_LONGEST_RUN: Final = 127
 #: What an exponent is stored with, and the eight bits of a mantissa.
 _BIAS: Final = 128 + 8
 #: EXIF orientations by (rows run up, columns run left).
@@ -57,6 +58,11 @@ class RadiancePicture(Opened):
         """See `base.Opened`."""
         request = self._request
         request.check_size("a Radiance picture")
+        if self.width_px in _RUN_WIDTHS:
+            # Runs make a row no smaller than this, so a small file cannot ask for much memory.
+            least = _ROW_HEAD_BYTES + 2 * _RGBE * -(-self.width_px // _LONGEST_RUN)
+            if request.source.size_bytes < self.height_px * ENOUGH_ROWS * least:
+                raise TruncatedPicture
         request.reserve(self.width_px * self.height_px * 16 + request.source.size_bytes)
         samples, there = self._samples(request.source.whole())
         if there < self.height_px * ENOUGH_ROWS:
@@ -78,6 +84,9 @@ class RadiancePicture(Opened):
             there = min(self.height_px, (len(data) - at) // row_bytes)
             flat = np.frombuffer(data, np.uint8, there * row_bytes, at)
             samples[:there] = flat.reshape(there, self.width_px, _RGBE)
+            if (samples[:there, :, :3] == 1).all(axis=2).any():
+                # No colour: the largest part of one is 128 at least.
+                raise Unsupported("Radiance pictures with runs of before 1991 are not read")
             return samples, there
         for row in range(self.height_px):
             line = bytearray()
