@@ -10,6 +10,7 @@ import pytest
 
 from pregen.imaging import review, second_opinion, sniff, thumbnail
 from pregen.imaging.faults import Fault
+from pregen.imaging.pixels import render
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild
 from tests.support.files import colour_spaces, sound_files
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _FORMATS = sorted({found.name for found in sniff.FORMATS if found.decoder})
 #: A picture whose red and blue are nearer to its green than this has no colours to be wrong.
 _COLOURFUL_LEVELS = 8.0
+#: What differs by less is no fault.
+_SAME_LEVELS = 4.0
 
 
 def _by_another(data: bytes) -> Thumbnails:
@@ -41,7 +44,7 @@ def _by_another(data: bytes) -> Thumbnails:
 
 def _png(rgba: Rgba) -> bytes:
     height_px, width_px, _ = rgba.shape
-    return pngbuild.assemble(width_px, height_px, b"", thumbnail.render.compress(rgba))
+    return pngbuild.assemble(width_px, height_px, b"", render.compress(rgba))
 
 
 def _white(rgba: Rgba) -> Rgba:
@@ -103,7 +106,10 @@ def test_another_decoder_sees_what_is_wrong_with_an_entry_and_no_more(
             continue
         judged += 1
         for fault, plant in _FAULTS.items():
-            words = review.difference(_png(plant(ours)), fresh, exact=True)
+            planted = plant(ours)
+            if np.abs(planted.astype(int) - ours).mean() < _SAME_LEVELS:
+                continue  # a drawing may look the same upside down
+            words = review.difference(_png(planted), fresh, exact=True)
             assert words, (name, found.loader, fault)
     assert judged, f"no sample of {name} in colours"
 
