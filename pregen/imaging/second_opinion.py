@@ -48,6 +48,8 @@ _WITNESSES: Final = {
 ALONE: Final = {
     "jxl": "libjxl is the only decoder that is installed",
     "psb": "pregen alone reads PSB",
+    "ico": "Pillow alone is asked",
+    "cur": "Pillow alone is asked",
     "svg": "librsvg is the only renderer that is installed",
     "pdf": "PDFium is the only renderer that is installed",
     "video": "FFmpeg is the only decoder that is installed",

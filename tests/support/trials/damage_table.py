@@ -76,7 +76,7 @@ class Row:
 def samples() -> dict[str, bytes]:
     """Return a sound file of each kind."""
     picture = Image.fromarray(photo(*_EDGES_PX, seed=8))
-    return {name: make(picture) for name, make in _KINDS.items()}
+    return {name: make(picture) for name, make in KINDS.items()}
 
 
 def _with(kind: str, **options: Any) -> Callable[[Image.Image], bytes]:
@@ -89,7 +89,7 @@ def _heic(picture: Image.Image) -> bytes:
     return out.getvalue()
 
 
-_KINDS: Final[dict[str, Callable[[Image.Image], bytes]]] = {
+KINDS: Final[dict[str, Callable[[Image.Image], bytes]]] = {
     "tiff-none": _with("TIFF"),
     "tiff-lzw": _with("TIFF", compression="tiff_lzw"),
     "tiff-deflate": _with("TIFF", compression="tiff_adobe_deflate"),
@@ -127,7 +127,7 @@ def damages(size_bytes: int, count: int, rng: random.Random) -> Iterator[Damage]
 def row(data: bytes, count: int, seed: int) -> Row:
     """Damage one sound file so often, and judge what is made of it."""
     sound = _seen(large(data))
-    found, rng = Row(), random.Random(seed)  # noqa: S311 - seeded, for damages
+    found, rng = Row(), random.Random(seed)  # noqa: S311 - damages, not secrets
     for damage in damages(len(data), count, rng):
         damaged = damage.of(data, rng)
         try:
