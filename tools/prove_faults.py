@@ -60,7 +60,7 @@ SABOTAGES = (
     Sabotage(
         "the look whether what was opened is still there",
         "source_file.py",
-        "        if not now.st_nlink and not _is_at(path, now):\n",
+        "        if not now.st_nlink and not _is_at(path, now, folder_fd):\n",
         "        if False:\n",
     ),
 )

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pregen.engines.dask.cluster import is_exposed
 from tests.support.files import foreign_entries
 from tests.support.files.pictures import jpeg
 from tests.support.files.source_trees import few
 from tests.support.running.capabilities import Capability, needs
-from tests.support.running.dask_cluster import DaskCluster, other_version
+from tests.support.running.dask_cluster import DaskCluster, certificates, other_version
 from tests.support.running.program import Finished, Running, run_pregen
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.slow]
 
+#: Enough for nodes to be lost in the middle of.
 COUNT = 2000
+#: Several batches for each of two nodes.
+_COLLECTED = 300
 #: Small ones: what is tested is who does them.
 _KINDS = 8
 
@@ -30,9 +34,7 @@ _KINDS = 8
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
-    pictures = [jpeg(330 + 10 * seed, 260, seed=seed) for seed in range(_KINDS)]
-    for number in range(COUNT):
-        (folder / f"{number:04}.jpg").write_bytes(pictures[number % _KINDS])
+    fill(folder, COUNT)
     return folder
 
 
@@ -44,13 +46,11 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def by_local(
-    photos: Path, broken: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, bytes]:
+def by_local(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Every file of the cache that the local engine makes."""
     cache = tmp_path_factory.mktemp("local")
-    done = run_pregen("run", "--json", photos, broken, cache=cache)
-    assert done.code == 3, done
+    done = run_pregen("run", "--json", photos, cache=cache)
+    assert done.code == 0, done
     return contents(cache)
 
 
@@ -58,6 +58,14 @@ def by_local(
 def cluster(tmp_path: Path) -> Iterator[DaskCluster]:
     with DaskCluster(tmp_path / "cluster") as cluster:
         yield cluster
+
+
+def fill(folder: Path, count: int) -> None:
+    """Make small pictures of a few kinds."""
+    folder.mkdir(exist_ok=True)
+    pictures = [jpeg(330 + 10 * seed, 260, seed=seed) for seed in range(_KINDS)]
+    for number in range(count):
+        (folder / f"{number:04}.jpg").write_bytes(pictures[number % _KINDS])
 
 
 def contents(cache: Path) -> dict[str, bytes]:
@@ -87,22 +95,24 @@ def test_two_nodes_lost_in_mid_run_cost_no_source(
     assert done.code == 0, done
     assert len(done.outcomes) == COUNT
     assert done.summary["kinds"] == {"made": COUNT}
-    assert contents(tmp_path) == {
-        name: png for name, png in by_local.items() if not name.startswith("fail")
-    }
+    assert contents(tmp_path) == by_local
     assert not foreign_entries.leftovers(tmp_path)
     assert not list((tmp_path / "thumbnails").glob(".pregen-probe*"))
 
 
 def test_entries_come_back_from_nodes_without_the_cache(
-    cluster: DaskCluster, photos: Path, broken: Path, by_local: dict[str, bytes], tmp_path: Path
+    cluster: DaskCluster, broken: Path, tmp_path: Path
 ) -> None:
+    photos = tmp_path / "photos"
+    fill(photos, _COLLECTED)
+    local = run_pregen("run", "--json", photos, broken, cache=tmp_path / "local")
+    assert local.code == 3, local
     cluster.add_workers(2)
-    done = on(cluster, photos, tmp_path, "--collect", broken)
+    done = on(cluster, photos, tmp_path / "collected", "--collect", broken)
     assert done.code == 3, done
-    assert contents(tmp_path) == by_local
-    again = on(cluster, photos, tmp_path, "--collect", broken)
-    assert again.summary["kinds"] == {"fresh": COUNT, "failed-before": 1}
+    assert contents(tmp_path / "collected") == contents(tmp_path / "local")
+    again = on(cluster, photos, tmp_path / "collected", "--collect", broken)
+    assert again.summary["kinds"] == {"fresh": _COLLECTED, "failed-before": 1}
     assert again.code == 0
 
 
@@ -129,6 +139,59 @@ def test_the_display_shows_the_workers_of_the_nodes(
     with Running("run", "--json", *how, photos, cache=tmp_path) as running:
         (pid, *_) = running.wait_for_workers()
     assert pid != running.process.pid
+
+
+@needs(Capability.OPENSSL)
+def test_a_cluster_with_certificates_is_reached_by_tls_and_by_nobody_else(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    fill(photos, _KINDS)
+    mine, others = certificates(tmp_path / "mine"), certificates(tmp_path / "others")
+    with DaskCluster(tmp_path / "cluster", env=mine, protocol="tls") as cluster:
+        cluster.add_workers(1)
+        assert cluster.address.startswith("tls://")
+
+        def run(env: dict[str, str]) -> Finished:
+            where = ["--engine", "dask", "--scheduler", cluster.address]
+            return run_pregen("run", "--json", *where, photos, cache=tmp_path / "cache", env=env)
+
+        for env in ({}, others):
+            refused = run(env)
+            assert refused.code == 13, refused
+            assert "Traceback" not in refused.err
+        assert not list(tmp_path.glob("cache/**/*.png"))
+        done = run(mine)
+        assert done.code == 0, done
+        assert done.summary["kinds"] == {"made": _KINDS}
+        assert "encrypted" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("address", "exposed"),
+    [
+        ("tcp://192.0.2.7:8786", True),
+        ("nas.example:8786", True),
+        ("ws://192.0.2.7:8786", True),
+        ("tls://192.0.2.7:8786", False),
+        ("tcp://127.0.0.1:8786", False),
+        ("tcp://[::1]:8786", False),
+        ("localhost:8786", False),
+        ("local:2", False),
+    ],
+)
+def test_a_connection_that_others_can_join_is_told_from_one_they_cannot(
+    address: str,
+    exposed: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    assert is_exposed(address) is exposed
+
+
+def test_orders_that_anybody_could_give_are_warned_of(tmp_path: Path) -> None:
+    """The warning comes before the connection, which here cannot be made."""
+    few(tmp_path / "photos", 1)
+    where = ["--engine", "dask", "--scheduler", "tcp://192.0.2.7:1", "--node-timeout", "2"]
+    done = run_pregen("run", *where, tmp_path / "photos", cache=tmp_path / "cache")
+    assert done.code == 13, done
+    assert "neither encrypted nor authenticated" in done.err
 
 
 # --- what cannot work -----------------------------------------------------------------------------

@@ -128,34 +128,35 @@ class JpegSource:
         if request.decoder is Decoder.VIPS:
             samples, loader = _by_vips(self, data, shrink), "vips"
         else:
-            samples, loader = self._by_turbo(data, shrink, strict=strict), "turbo"
+            samples, loader = _by_turbo(self, data, shrink, strict=strict), "turbo"
         if not self._enough(data, samples, strict=strict):
             raise ValueError("the file ends early")
+        if loader == "turbo" and not strict:
+            self._refuse_damage(data, shrink, _rows_shown(samples))
         return samples, loader
 
-    def _by_turbo(self, data: bytes, shrink: int, *, strict: bool) -> Samples:
-        """Decode with libjpeg-turbo; once more where it has something to forgive.
+    def _refuse_damage(self, data: bytes, shrink: int, share: float) -> None:
+        """Refuse what libjpeg-turbo lost its way in before `ENOUGH_ROWS` of a file with an end.
+
+        Rows that are flat can be the picture: only a decode that forgives nothing tells.
 
         Raises:
-            InvalidPicture: it lost its way before `ENOUGH_ROWS` of a file that has its end.
+            ValueError: the library does not know this kind of JPEG.
+            InvalidPicture: the data is damaged.
         """
+        if share >= ENOUGH_ROWS:
+            return
         try:
-            return _by_turbo(self, data, shrink, strict=True)
+            _by_turbo(self, data, shrink, strict=True)
         except ValueError as error:
-            if strict:
+            if _HARMLESS in str(error):
+                return
+            if isinstance(fault_of_error(error), Unsupported):
                 raise
-            samples = _by_turbo(self, data, shrink, strict=False)
-            if _HARMLESS in str(error) or not self._enough(data, samples, strict=False):
-                return samples
-            share = _rows_shown(samples)
-            if share < ENOUGH_ROWS:
-                if isinstance(fault_of_error(error), Unsupported):
-                    raise
-                raise InvalidPicture(
-                    f"its data is damaged: {share:.0%} of the rows are there,"
-                    f" {ENOUGH_ROWS:.0%} are needed; copy it again from its origin if you can"
-                ) from error
-            return samples
+            raise InvalidPicture(
+                f"its data is damaged: {share:.0%} of the rows are there,"
+                f" {ENOUGH_ROWS:.0%} are needed; copy it again from its origin if you can"
+            ) from error
 
     def finished(self, samples: Samples, shrink: int) -> Pixels | Plain:
         """Return decoded samples with all that says how they are meant."""
