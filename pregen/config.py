@@ -178,6 +178,8 @@ class WalkConfig:
     recursive: bool = True
     """Also walk the folders below the roots."""
     follow_symlinks: Annotated[bool, Flag("Follow symbolic links to folders.")] = False
+    links: bool = True
+    """Symbolic links to files are sources."""
     one_file_system: Annotated[bool, Flag("Do not cross file system boundaries.")] = False
     order: Annotated[Order, Flag("Which files come first.")] = Order.WALK
     shard: Annotated[
@@ -308,7 +310,7 @@ class DaskConfig:
     scheduler: Annotated[
         str,
         Flag(
-            "tcp://host:8786, a scheduler file, or local:2 to try two nodes on this machine.",
+            "tls://host:8786, tcp://host:8786, a scheduler file, or local:2 (two nodes here).",
             "ADDRESS|FILE",
             default=None,
         ),

@@ -227,6 +227,8 @@ class _PipelineRun:
             partial(unpack, cache),
         )
         watch.remark(f"sandbox: {engine.sandbox}")
+        if caution := engine.caution:
+            watch.warn(caution)
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
         planner = _planner(config, cache, journal, memory, watch)
@@ -287,10 +289,7 @@ def _totals(totals: Snapshot) -> RunTotals:
 
 def _folders(config: RunConfig) -> tuple[bytes, ...]:
     """Return the folders in which confined workers open sources, and write shared thumbnails."""
-    shared = config.work.shared
-    if shared and config.walk.follow_symlinks:
-        return (b"/",)  # thumbnails go beside originals, wherever links lead
-    return folder_roots(config.walk.roots, _cwd() or b"/", of_files=shared)
+    return folder_roots(config.walk.roots, _cwd() or b"/", of_files=config.work.shared)
 
 
 def _cwd() -> bytes:

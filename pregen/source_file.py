@@ -145,23 +145,26 @@ class SourceFile:
             let_go(fd)
 
 
-def open_source(path: bytes, elsewhere: Callable[[], int] | None = None) -> SourceFile:
+def open_source(
+    path: bytes, elsewhere: Callable[[], int] | None = None, folder_fd: int | None = None
+) -> SourceFile:
     """Open a source without touching its access time, if that is allowed.
 
     Args:
         path: where it is.
         elsewhere: asked for an open descriptor where this process may not open it; raises OSError.
+        folder_fd: of the open folder in which `path` is a name; a link there is not followed.
 
     Raises:
         SourceAccessError: VANISHED: not there, or a dangling link. SPECIAL: not a regular file.
             UNREADABLE: no permission, a disk or a server that fails, too many open files.
     """
     try:
-        fd, now = _open_and_look(path, elsewhere)
-        if not now.st_nlink and not _is_at(path, now):
+        fd, now = _open_and_look(path, elsewhere, folder_fd)
+        if not now.st_nlink and not _is_at(path, now, folder_fd):
             # Replaced since it was opened: no later look could tell.
             let_go(fd)
-            fd, now = _open_and_look(path, elsewhere)
+            fd, now = _open_and_look(path, elsewhere, folder_fd)
     except OSError as error:
         raise _access_error(error) from error
     if not stat.S_ISREG(now.st_mode):
@@ -187,8 +190,10 @@ def _blocks_read() -> int:
     return resource.getrusage(_THREAD).ru_inblock
 
 
-def _open_and_look(path: bytes, elsewhere: Callable[[], int] | None) -> tuple[int, os.stat_result]:
-    fd = _open(path, elsewhere)
+def _open_and_look(
+    path: bytes, elsewhere: Callable[[], int] | None, folder_fd: int | None
+) -> tuple[int, os.stat_result]:
+    fd = _open(path, elsewhere, folder_fd)
     try:
         return fd, os.fstat(fd)
     except OSError:
@@ -196,29 +201,30 @@ def _open_and_look(path: bytes, elsewhere: Callable[[], int] | None) -> tuple[in
         raise
 
 
-def _is_at(path: bytes, facts: os.stat_result) -> bool:
+def _is_at(path: bytes, facts: os.stat_result, folder_fd: int | None) -> bool:
     """Tell whether this is the file at the path: some file systems count no names."""
     try:
-        return os.path.samestat(os.stat(path), facts)
+        return os.path.samestat(os.stat(path, dir_fd=folder_fd), facts)
     except OSError:
         return False
 
 
-def _open(path: bytes, elsewhere: Callable[[], int] | None) -> int:
+def _open(path: bytes, elsewhere: Callable[[], int] | None, folder_fd: int | None) -> int:
+    flags = _FLAGS if folder_fd is None else _FLAGS | os.O_NOFOLLOW
     try:
-        return os.open(path, _FLAGS | _NO_ATIME)
+        return os.open(path, flags | _NO_ATIME, dir_fd=folder_fd)
     except PermissionError:
         try:
-            return os.open(path, _FLAGS)
+            return os.open(path, flags, dir_fd=folder_fd)
         except PermissionError:
             if elsewhere is None:
                 raise
             return elsewhere()
     except BlockingIOError:
         # Somebody holds a lease (Samba's oplocks do): a blocking open makes the kernel recall it.
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        if not stat.S_ISREG(os.stat(path, dir_fd=folder_fd).st_mode):
             raise
-        return os.open(path, _FLAGS & ~os.O_NONBLOCK)
+        return os.open(path, flags & ~os.O_NONBLOCK, dir_fd=folder_fd)
 
 
 def _facts(now: os.stat_result) -> SourceStat:
@@ -229,6 +235,8 @@ def _access_error(error: OSError) -> SourceAccessError:
     why = error.strerror or str(error)
     if error.errno in _VANISHED:
         return SourceAccessError(Kind.VANISHED, "no longer there")
+    if error.errno == errno.ELOOP:
+        return SourceAccessError(Kind.SPECIAL, "a symbolic link that is not followed")
     if error.errno in _SPECIAL:
         return SourceAccessError(Kind.SPECIAL, "not a regular file")
     if error.errno in {errno.EACCES, errno.EPERM}:

@@ -66,7 +66,7 @@ class JobWorker:
     def __init__(self, config: WorkConfig) -> None:
         self._config = config
         self._caches = (
-            SharedRepositories(config.version)
+            SharedRepositories(config.version, config.folders)
             if config.shared
             else Cache(config.cache_root, config.version)
         )
@@ -91,6 +91,12 @@ class JobWorker:
         )
 
     def _open(self, job: Job) -> SourceFile:
+        if isinstance(self._caches, SharedRepositories):
+            # The worker may be root and the folder anybody's: what a link leads to has rights that
+            # its own path does not tell, and its thumbnail would be there for all who may read
+            # the folder.
+            folder_fd = self._caches.beside(job.path).originals_fd()
+            return open_source(os.path.basename(job.path), folder_fd=folder_fd)
         ask = self._open_elsewhere
         return open_source(job.path, None if ask is None else lambda: ask(job.job_id))
 
@@ -102,7 +108,7 @@ class JobWorker:
             with self._open(job) as source:
                 self._prefetched[job.path] = source.resident()
                 source.read_ahead(WHOLE_FILE_BYTES)
-        except (SourceAccessError, OSError):
+        except (SourceAccessError, CacheError, OSError):
             pass  # the job itself will say what is wrong
 
     def __call__(self, job: Job, ask: Callable[[int], None]) -> Outcome:

@@ -20,8 +20,6 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = "temp,entry,source"
-
-
 FAULT_TABLE = ("tests.support.faults.fault_table", "--files", FILES)
 #: As short as the suite's.
 FUZZ = ("tests.support.trials.main", "fuzz", "--count", "20000")
@@ -68,7 +66,7 @@ SABOTAGES = (
     Sabotage(
         "the look whether what was opened is still there",
         "source_file.py",
-        "        if not now.st_nlink and not _is_at(path, now):\n",
+        "        if not now.st_nlink and not _is_at(path, now, folder_fd):\n",
         "        if False:\n",
     ),
     Sabotage("nothing of the decoder", "imaging/_jpegdc.h", "decoder", "decoder", FUZZ),
@@ -97,7 +95,7 @@ SABOTAGES = (
         "a bit in the table of symbols to skip",
         "imaging/_jpegdc.h",
         "                places += run + 1;\n",
-        "                places += run + (size != 9);\n",
+        "                places += run + (size != 3);\n",
         FUZZ,
     ),
     Sabotage(

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pregen.cache.errors import let_go, shown
 from pregen.errors import CacheError
+from pregen.private_folders import (
+    ForeignFolderError,
+    make_folder,
+    make_folders,
+    run_as,
+    user_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DIR_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 DIR_MODE: Final = 0o700
@@ -26,6 +37,35 @@ class OpenPolicy(Enum):
     WITHOUT_LINKS = "without-links"
     """For deleting and mending: as AS_FOUND, but folders that are links are passed over, since
     they may lead to anybody's files. The root may be one: people keep caches on other disks."""
+
+
+def open_beneath(roots: Iterable[bytes], path: bytes) -> int:
+    """Return a descriptor of a directory in or below one of the roots, without following links.
+
+    A link in the root itself, which the user named, is followed. Below it every part is opened by
+    the descriptor of the one before: where others may write, a link planted a moment ago leads
+    nowhere.
+
+    Args:
+        roots: absolute and clean, as `path`, which therefore holds no `..`.
+        path: of the directory.
+
+    Raises:
+        OSError: ELOOP or ENOTDIR: a part is a link or no directory. ENOENT: it is not there, or
+            lies below no root.
+    """
+    above = [root for root in roots if path == root or path.startswith(root.rstrip(b"/") + b"/")]
+    if not above:
+        raise FileNotFoundError(errno.ENOENT, "below no folder that was named")
+    root = max(above, key=len)
+    fd = os.open(root, DIR_FLAGS)
+    for part in filter(None, path[len(root) :].split(b"/")):
+        try:
+            below = os.open(part, DIR_FLAGS | os.O_NOFOLLOW, dir_fd=fd)
+        finally:
+            let_go(fd)
+        fd = below
+    return fd
 
 
 def open_ours(name: bytes, above: int | None, path: bytes) -> int:
@@ -47,7 +87,7 @@ def open_ours(name: bytes, above: int | None, path: bytes) -> int:
         OSError: The system refused; not yet put into words for the user.
     """
     if above is None:
-        _make_ancestors(os.path.dirname(name))
+        _make_path(os.path.dirname(name))
     fd = _open_or_make(name, above, path)
     try:
         _check(fd, name, above, path)
@@ -61,7 +101,10 @@ def _open_or_make(name: bytes, above: int | None, path: bytes) -> int:
     try:
         return os.open(name, DIR_FLAGS, dir_fd=above)
     except FileNotFoundError:
-        _make(name, above)
+        if above is not None:
+            make_folder(name, above)
+        elif not os.path.islink(name):
+            _make_path(name)
     except PermissionError:
         # Perhaps ours, with a mode that locks us out.
         if os.stat(name, dir_fd=above).st_uid != os.geteuid():
@@ -91,33 +134,26 @@ def _check(fd: int, name: bytes, above: int | None, path: bytes) -> None:
             " another cache with XDG_CACHE_HOME"
         )
     if facts.st_uid != us:
+        how = ", change the folder's owner (chown -R)" if us else f" ({run_as(facts.st_uid)})"
         raise CacheError(
-            f"{shown(path)} belongs to user {facts.st_uid}, but pregen runs as user {us}: run "
-            "pregen as that user, change the folder's owner (chown -R), or choose another "
-            "cache with XDG_CACHE_HOME"
+            f"{shown(path)} belongs to user {user_name(facts.st_uid)}, but pregen runs as user "
+            f"{user_name(us)}: run pregen as that user{how}, or choose another cache with --cache"
         )
     if stat.S_IMODE(facts.st_mode) & 0o777 != DIR_MODE:
         with suppress(OSError):  # file systems without modes; the probe finds the rest
             os.fchmod(fd, DIR_MODE)
 
 
-def _make(name: bytes, above: int | None) -> None:
-    """Create a directory with mode 0700 under any umask; somebody else may have just done so."""
+def _make_path(path: bytes) -> None:
+    """Create a directory and what is missing above it."""
     try:
-        os.mkdir(name, DIR_MODE, dir_fd=above)
-    except FileExistsError:
-        return
-    with suppress(OSError):  # file systems without modes
-        os.chmod(name, DIR_MODE, dir_fd=above)
-
-
-def _make_ancestors(path: bytes) -> None:
-    """Create what is missing above the cache, 0700 (XDG base directory specification)."""
-    if not os.path.isdir(path) and path != os.path.dirname(path):
-        _make_ancestors(os.path.dirname(path))
-        _make(path, None)
-        if not os.path.isdir(path):
-            raise CacheError(
-                f"{shown(path)} is not a directory, or is a dangling symbolic link: move it "
-                "away, mount the disk of its target, or set XDG_CACHE_HOME"
-            )
+        make_folders(path)
+    except ForeignFolderError as error:
+        raise CacheError(f"{error.strerror}, or choose another cache with --cache") from error
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # said below
+    if not os.path.isdir(path):
+        raise CacheError(
+            f"{shown(path)} is not a directory, or is a dangling symbolic link: move it "
+            "away, mount the disk of its target, or set XDG_CACHE_HOME"
+        )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pregen.cache.atomic import TEMP_PATTERN
 from pregen.cache.errors import cache_error, shown
 from pregen.cache.folder import Folder
-from pregen.cache.opening import DIR_FLAGS, OpenPolicy
+from pregen.cache.opening import DIR_FLAGS, OpenPolicy, open_beneath
 from pregen.cache.store import Cache, sweep
 from pregen.errors import CacheError, CacheFullError
 
@@ -116,14 +116,30 @@ def _access_list(fd: int) -> bytes | None:
 
 
 class _Originals(Folder):
-    """The folder of the originals: read, and written only by what is made in it."""
+    """The folder of the originals: read, and written only by what is made in it.
+
+    Args:
+        path: absolute and clean.
+        roots: nothing is written but in and below these, and no link below them is followed.
+    """
+
+    def __init__(self, path: bytes, roots: tuple[bytes, ...]) -> None:
+        super().__init__(None, path)
+        self._roots = roots
 
     def writing_fd(self) -> int:
-        try:
-            if self._fd is None:
-                self._fd = os.open(self.path, DIR_FLAGS)
-        except OSError as error:
-            raise _trouble(error, self.path) from error
+        if self._fd is None or not self._writable:
+            self.close()
+            try:
+                self._fd = open_beneath(self._roots, self.path)
+            except OSError as error:
+                if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+                    raise CacheError(
+                        f"{shown(self.path)} lies behind a symbolic link, where nothing is shared: "
+                        "give the folder that the link leads to"
+                    ) from error
+                raise _trouble(error, self.path) from error
+            self._writable = True
         return self._fd
 
 
@@ -172,17 +188,38 @@ class _SharedFolder(Folder):
 
 
 class SharedRepository(Cache):
-    """The repository beside the files in `directory`; nothing is made before it is needed."""
+    """The repository beside the files in `directory`; nothing is made before it is needed.
 
-    def __init__(self, directory: bytes, version: str) -> None:
+    Args:
+        directory: of the originals.
+        version: pregen's.
+        roots: in or below which it is written; without any it is read only.
+    """
+
+    def __init__(self, directory: bytes, version: str, roots: tuple[bytes, ...] = ()) -> None:
         self.directory = directory
+        self._roots = roots
+        self._originals = _Originals(directory, roots)
         super().__init__(os.path.join(directory, SHARED_NAME), version)
 
-    def __reduce__(self) -> tuple[type[Cache], tuple[bytes, str]]:
-        return SharedRepository, (self.directory, self.version)
+    def __reduce__(self) -> tuple[type[Cache], tuple[object, ...]]:
+        return SharedRepository, (self.directory, self.version, self._roots)
 
     def _root_folder(self, policy: OpenPolicy) -> Folder:  # noqa: ARG002 - it has its own
-        return _SharedFolder(_Originals(None, self.directory), SHARED_NAME)
+        return _SharedFolder(self._originals, SHARED_NAME)
+
+    def close(self) -> None:
+        """Let go of all descriptors."""
+        super().close()
+        self._originals.close()
+
+    def originals_fd(self) -> int:
+        """Return the folder of the originals, open until `close`.
+
+        Raises:
+            CacheError: it lies behind a link, or cannot be opened.
+        """
+        return self._originals.writing_fd()
 
     def give_to_files(self, give: Callable[[int], None]) -> None:
         """Have `give` set the rights of every file that is written from now on."""
@@ -219,8 +256,9 @@ class SharedRepository(Cache):
 class SharedRepositories:
     """All of them, one open at a time: sources come folder by folder."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, roots: tuple[bytes, ...] = ()) -> None:
         self._version = version
+        self._roots = roots
         self._open: SharedRepository | None = None
 
     def beside(self, path: bytes) -> SharedRepository:
@@ -229,7 +267,7 @@ class SharedRepositories:
         if self._open is None or self._open.directory != directory:
             if self._open is not None:
                 self._open.close()
-            self._open = SharedRepository(directory, self._version)
+            self._open = SharedRepository(directory, self._version, self._roots)
         return self._open
 
     def for_source(self, path: bytes, fd: int) -> Cache:

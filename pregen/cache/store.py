@@ -73,7 +73,7 @@ class Cache:
     def _root_folder(self, policy: OpenPolicy) -> Folder:
         return Folder(None, self.root, policy)
 
-    def __reduce__(self) -> tuple[type[Cache], tuple[bytes, str]]:
+    def __reduce__(self) -> tuple[type[Cache], tuple[object, ...]]:
         return Cache, (self.root, self.version)
 
     def __enter__(self) -> Self:

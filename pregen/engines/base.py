@@ -97,6 +97,11 @@ class Engine(Protocol):
         """What its workers are confined by, for people."""
         ...
 
+    @property
+    def caution(self) -> str:
+        """What its user should know before it runs; mostly nothing."""
+        ...
+
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield one outcome for each (contract: module docstring)."""
         ...

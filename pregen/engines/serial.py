@@ -58,6 +58,11 @@ class SerialEngine:
         """There is none."""
         return "none, everything happens in one process"
 
+    @property
+    def caution(self) -> str:
+        """Nothing: it talks to nobody outside this machine."""
+        return ""
+
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield its outcome; `stop` is honoured between jobs.
 

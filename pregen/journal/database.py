@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pregen.private_folders import make_folders
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -241,7 +243,7 @@ def open_database(path: bytes) -> sqlite3.Connection:
 
 def _make_file(path: bytes) -> None:
     directory = os.path.dirname(path)
-    os.makedirs(directory, 0o700, exist_ok=True)
+    make_folders(directory)
     _close_to_others(directory)
     try:
         # Never opened when it exists: closing it would drop the locks SQLite holds on it in this

@@ -27,9 +27,9 @@ def _share(
     """Store thumbnails beside the pictures, in a folder .sh_thumbnails in each folder of PATHs.
 
     For media and shares that others mount: the thumbnails travel with the pictures. They get the
-    owner, group and mode of the pictures. Existing thumbnails stay, even outdated ones, unless
-    --update is given. Xfce's programs read them
-    (Thunar, tumbler); GNOME, KDE and LXQt do not: for them use `pregen run`.
+    owner, group and mode of the pictures. Symbolic links are skipped: what they lead to lies in
+    other folders. Existing thumbnails stay, even outdated ones, unless --update is given. Xfce's
+    programs read them (Thunar, tumbler); GNOME, KDE and LXQt do not: for them use `pregen run`.
 
     Example: pregen share /srv/photos
     """
@@ -38,7 +38,7 @@ def _share(
         config = session.run_config({**values, "missing_only": not update}, paths)
         return replace(
             config,
-            walk=replace(config.walk, recursive=recursive),
+            walk=replace(config.walk, recursive=recursive, links=False),
             plan=replace(config.plan, check=Check.FULL),
             work=replace(config.work, shared=True),
         )
@@ -59,7 +59,7 @@ share = ConfiguredCommand(
             heading="Which files",
             help="Also in subfolders (default), or only in PATHs themselves.",
         ),
-        *options("include", "exclude", "hidden", "follow-symlinks", "one-file-system", "order"),
+        *options("include", "exclude", "hidden", "one-file-system", "order"),
         Option(
             ["--update"],
             is_flag=True,

@@ -23,6 +23,7 @@ import xxhash
 from pregen.config import Order
 from pregen.errors import PregenError
 from pregen.model import Skip, Source
+from pregen.private_folders import make_folders
 from pregen.spool import Spool
 from pregen.walk.filters import Caches, Globs
 from pregen.walk.roots import (
@@ -151,7 +152,7 @@ class _Runs:
         start = self._spool.end
         rest = iter(records)
         try:
-            os.makedirs(self._directory, 0o700, exist_ok=True)
+            make_folders(self._directory)
             while block := list(islice(rest, BLOCK_SOURCES)):
                 self._spool.append(marshal.dumps(block))
         except OSError as error:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 #: or a folder of a million files would take 850 MB. A camera's own folders end at 9,999 (DCF).
 SORTED_ENTRIES = 10_000
 
+NO_LINKS = "a symbolic link: only what lies in the folder itself is shared"
+
 _by_name = attrgetter("name")
 _by_path = itemgetter(0)
 _DOT = ord(".")
@@ -140,7 +142,7 @@ class Tree:
         context = self._context
         hidden = context.config.hidden
         follow = context.config.follow_symlinks
-        choosy = context.globs.any_for_files or bool(context.files)
+        choosy = context.globs.any_for_files or bool(context.files) or not context.config.links
         passed_over = 0
         for entry in entries:
             name = entry.name
@@ -172,7 +174,9 @@ class Tree:
         """Do with an entry what takes more than a look at its type; `status` is its target's."""
         context = self._context
         path = entry.path
-        if stat.S_ISDIR(status.st_mode):
+        if not context.config.links and entry.is_symlink():
+            yield Skip(path, Kind.EXCLUDED, NO_LINKS)
+        elif stat.S_ISDIR(status.st_mode):
             yield from self._enter_link(entry, status, visit)
         elif path in context.files:
             pass

@@ -182,7 +182,7 @@ def test_a_folder_of_somebody_else_is_refused_and_untouched(
     (root / foreign).chmod(0o755)
     give_away(root / foreign)
     before = tree(root)
-    with pytest.raises(CacheError, match=f"belongs to user {SOMEBODY_UID}.*chown"):
+    with pytest.raises(CacheError, match=f"belongs to user {SOMEBODY_UID}.*run pregen as"):
         cache.prepare([LARGE])
     assert tree(root) == before
     assert mode(root / foreign) == 0o755

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pregen.engines.dask.cluster import is_exposed
 from tests.support.files import foreign_entries
 from tests.support.files.pictures import jpeg
 from tests.support.files.source_trees import few
 from tests.support.running.capabilities import Capability, needs
-from tests.support.running.dask_cluster import DaskCluster, other_version
+from tests.support.running.dask_cluster import DaskCluster, certificates, other_version
 from tests.support.running.program import Finished, Running, run_pregen
 
 if TYPE_CHECKING:
@@ -138,6 +139,59 @@ def test_the_display_shows_the_workers_of_the_nodes(
     with Running("run", "--json", *how, photos, cache=tmp_path) as running:
         (pid, *_) = running.wait_for_workers()
     assert pid != running.process.pid
+
+
+@needs(Capability.OPENSSL)
+def test_a_cluster_with_certificates_is_reached_by_tls_and_by_nobody_else(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    fill(photos, _KINDS)
+    mine, others = certificates(tmp_path / "mine"), certificates(tmp_path / "others")
+    with DaskCluster(tmp_path / "cluster", env=mine, protocol="tls") as cluster:
+        cluster.add_workers(1)
+        assert cluster.address.startswith("tls://")
+
+        def run(env: dict[str, str]) -> Finished:
+            where = ["--engine", "dask", "--scheduler", cluster.address]
+            return run_pregen("run", "--json", *where, photos, cache=tmp_path / "cache", env=env)
+
+        for env in ({}, others):
+            refused = run(env)
+            assert refused.code == 13, refused
+            assert "Traceback" not in refused.err
+        assert not list(tmp_path.glob("cache/**/*.png"))
+        done = run(mine)
+        assert done.code == 0, done
+        assert done.summary["kinds"] == {"made": _KINDS}
+        assert "encrypted" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("address", "exposed"),
+    [
+        ("tcp://192.0.2.7:8786", True),
+        ("nas.example:8786", True),
+        ("ws://192.0.2.7:8786", True),
+        ("tls://192.0.2.7:8786", False),
+        ("tcp://127.0.0.1:8786", False),
+        ("tcp://[::1]:8786", False),
+        ("localhost:8786", False),
+        ("local:2", False),
+    ],
+)
+def test_a_connection_that_others_can_join_is_told_from_one_they_cannot(
+    address: str,
+    exposed: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    assert is_exposed(address) is exposed
+
+
+def test_orders_that_anybody_could_give_are_warned_of(tmp_path: Path) -> None:
+    """The warning comes before the connection, which here cannot be made."""
+    few(tmp_path / "photos", 1)
+    where = ["--engine", "dask", "--scheduler", "tcp://192.0.2.7:1", "--node-timeout", "2"]
+    done = run_pregen("run", *where, tmp_path / "photos", cache=tmp_path / "cache")
+    assert done.code == 13, done
+    assert "neither encrypted nor authenticated" in done.err
 
 
 # --- what cannot work -----------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
 import stat
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -67,6 +69,13 @@ def tree(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
         )
         for path in folder.rglob("*")
     }
+
+
+def rename_exchange(one: Path, other: Path) -> None:
+    """Exchange what two names lead to, in one step (renameat2(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(-100, bytes(one), -100, bytes(other), 2):
+        raise OSError(ctypes.get_errno(), "renameat2")
 
 
 def mode(path: Path) -> int:
@@ -263,6 +272,84 @@ def test_nothing_is_written_through_a_link_that_somebody_planted(
     assert {"symbolic link" in record["message"] for record in done.outcomes.values()} == {True}
     assert list(victim.iterdir()) == []
     assert link.is_symlink()
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """A picture that anybody might read by its mode, but for the folder it lies in."""
+    folder = tmp_path / "anna"
+    picture = put(folder / "00.jpg", jpeg(400, 300, seed=9), MTIME_NS)
+    picture.chmod(0o644)
+    folder.chmod(0o700)
+    return picture
+
+
+def test_a_linked_picture_of_somebody_else_is_not_published(
+    photos: Path, cache: Path, private: Path
+) -> None:
+    link = photos / "hers.jpg"
+    link.symlink_to(private)
+    (photos / "album").symlink_to(private.parent)
+    done = share(photos, cache)
+    assert done.code == 0, done
+    assert done.summary["kinds"] == {"made": 5, "excluded": 2}
+    assert "symbolic link" in done.outcomes[bytes(link)]["message"]
+    assert not any(path.exists() for path in all_shared(link))
+    assert list(private.parent.iterdir()) == [private]
+
+
+def test_a_link_that_was_named_is_not_followed_either(
+    photos: Path, cache: Path, private: Path
+) -> None:
+    link = photos / "hers.jpg"
+    link.symlink_to(private)
+    done = share(link, cache)
+    assert "made" not in done.summary["kinds"], done
+    assert "symbolic link" in done.outcomes[bytes(link)]["message"]
+    assert not list(photos.rglob("*.png"))
+
+
+def test_a_root_that_is_a_link_is_followed_since_it_was_named(photos: Path, cache: Path) -> None:
+    link = photos.parent / "link"
+    link.symlink_to(photos)
+    assert share(link, cache).summary["kinds"] == {"made": 5}
+    assert all(path.is_file() for path in all_shared(photos / "00.jpg"))
+
+
+def test_a_folder_that_turns_into_a_link_after_the_walk_publishes_nothing(
+    tmp_path: Path, cache: Path, private: Path
+) -> None:
+    """Its owner exchanges it for a link to another user's folder all the time, while root shares.
+
+    Both have files of the same names; hers are wide, his are high.
+    """
+    root = tmp_path / "home"
+    mine, link = root / "pictures", root / "other"
+    for number in range(40):
+        put(mine / f"{number:02}.jpg", jpeg(300, 400, seed=number), MTIME_NS + number)
+        put(private.parent / f"{number:02}.jpg", jpeg(900, 120, seed=number), MTIME_NS + number)
+    link.symlink_to(private.parent)
+    over = threading.Event()
+
+    def exchange() -> None:
+        while not over.wait(0.001):
+            rename_exchange(mine, link)
+
+    thread = threading.Thread(target=exchange)
+    thread.start()
+    try:
+        for _ in range(3):
+            done = share(root, cache, "--update", "--flavors", "normal")
+            assert done.code in {0, 3}, done
+    finally:
+        over.set()
+        thread.join()
+    if mine.is_symlink():
+        rename_exchange(mine, link)
+    assert not list(private.parent.rglob("*.png"))
+    for entry in mine.rglob("*.png"):
+        width_px, height_px = foreign_entries.Entry(entry, entry.read_bytes()).image.size
+        assert height_px > width_px, "a picture of the private folder"
 
 
 def test_a_file_in_the_place_of_a_repository_stays(photos: Path, cache: Path) -> None:

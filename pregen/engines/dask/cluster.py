@@ -10,9 +10,11 @@ import threading
 import uuid
 from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import dask
 from distributed import Client, LocalCluster
 from distributed.comm.addressing import parse_address, parse_host_port
 from distributed.comm.registry import get_backend
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pregen.model import WorkerView
 
 LOCAL: Final = "local:"
+_ENCRYPTED: Final = frozenset({"tls", "wss"})
 #: Where `dask scheduler` listens by default.
 _SCHEDULER_PORT: Final = 8786
 #: Overlapping batches hide the way between them.
@@ -209,16 +212,15 @@ def _client(config: DaskConfig, stack: ExitStack) -> Client:
     if config.scheduler.startswith(LOCAL):
         return _local(config.scheduler, stack)
     where = config.scheduler or f"the address in {config.scheduler_file}"
-    address = config.scheduler or _address_in(config.scheduler_file)
-    try:
-        scheme, place = parse_address(address)
-        get_backend(scheme)
-        parse_host_port(place, _SCHEDULER_PORT)
-    except ValueError as error:
-        raise UsageError(
-            f"{address} is not the address of a scheduler: use tcp://host:8786, or local:2 "
-            "for a trial on this machine."
-        ) from error
+    address = scheduler_address(config)
+    if parse_address(address)[0] in _ENCRYPTED and not dask.config.get(
+        "distributed.comm.tls.ca-file", None
+    ):
+        raise ClusterError(
+            f"{where} needs certificates, and the settings of Dask name none: set "
+            "distributed.comm.tls (ca-file, and client with cert and key) in "
+            "~/.config/dask/distributed.yaml."
+        )
     try:
         client = Client(address, timeout=config.connect_timeout_s, set_as_default=False)
     except (OSError, TimeoutError) as error:
@@ -228,6 +230,41 @@ def _client(config: DaskConfig, stack: ExitStack) -> Client:
         ) from error
     stack.callback(client.close)
     return client
+
+
+def scheduler_address(config: DaskConfig) -> str:
+    """Return the address of the cluster that the user named, himself or by a file.
+
+    Raises:
+        UsageError: this is no address, or a scheduler did not write the file.
+        ClusterError: the file cannot be read.
+    """
+    address = config.scheduler or _address_in(config.scheduler_file)
+    if not address.startswith(LOCAL):
+        try:
+            scheme, place = parse_address(address)
+            get_backend(scheme)
+            parse_host_port(place, _SCHEDULER_PORT)
+        except ValueError as error:
+            raise UsageError(
+                f"{address} is not the address of a scheduler: use tls://host:8786, "
+                "tcp://host:8786, or local:2 for a trial on this machine."
+            ) from error
+    return address
+
+
+def is_exposed(address: str) -> bool:
+    """Tell whether others on a network could take part: no TLS, and not within this machine."""
+    if address.startswith(LOCAL):
+        return False
+    scheme, place = parse_address(address)
+    if scheme in _ENCRYPTED:
+        return False
+    host = parse_host_port(place, _SCHEDULER_PORT)[0]
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
 
 
 def _address_in(path: str) -> str:

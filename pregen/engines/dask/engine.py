@@ -18,7 +18,15 @@ from pregen import __version__
 from pregen.config import DaskConfig
 from pregen.engines.base import Stop, StopLevel, Store, WorkFactory, factory_name
 from pregen.engines.dask.batches import BatchLedger, SilenceWatch
-from pregen.engines.dask.cluster import LOCAL, BatchLost, BatchReturned, Cluster, connected
+from pregen.engines.dask.cluster import (
+    LOCAL,
+    BatchLost,
+    BatchReturned,
+    Cluster,
+    connected,
+    is_exposed,
+    scheduler_address,
+)
 from pregen.engines.dask.messages import NodeSetup, UnfitError
 from pregen.engines.dask.node_check import check_answer, probe_file
 from pregen.errors import ClusterError
@@ -83,6 +91,23 @@ class DaskEngine:
     def sandbox(self) -> str:
         """What its workers are confined by, for people."""
         return f"{self._setup.engine_config.sandbox.value}, on each node"
+
+    @property
+    def caution(self) -> str:
+        """That anybody on the way to the scheduler can give orders, where it is so.
+
+        Raises:
+            UsageError: the scheduler's address makes no sense.
+            ClusterError: the file that holds it cannot be read.
+        """
+        address = scheduler_address(self._dask)
+        if not is_exposed(address):
+            return ""
+        return (
+            f"The connection to {address} is neither encrypted nor authenticated: whoever can "
+            "reach it can run programs here and on every node. On a network that others use, "
+            "give the cluster certificates and use tls://."
+        )
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield one outcome for each.

@@ -79,6 +79,11 @@ class LocalEngine:
         """What its workers are confined by, for people."""
         return confinement.probe().describe() if self._confined else "off"
 
+    @property
+    def caution(self) -> str:
+        """Nothing: it talks to nobody outside this machine."""
+        return ""
+
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
         """Do every job and yield one outcome for each.
 

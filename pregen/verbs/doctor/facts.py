@@ -150,7 +150,7 @@ class CacheFacts:
 
     root: bytes
     uid: int
-    """Of the user who asks."""
+    """Of the user whose desktop reads it."""
     disk: Disk
     """Of the root, or of the nearest folder above it that is there."""
     folders: tuple[FolderFacts, ...] = ()
@@ -167,6 +167,8 @@ class CacheFacts:
     closed_entries: int = 0
     """That their owner may not read."""
     fail_records: tuple[FailRecords, ...] = ()
+    owner: str = ""
+    """The name of that user, as chown(1) takes it."""
 
 
 class OtherRoot(NamedTuple):

@@ -53,6 +53,7 @@ class Capability(Enum):
     STUCK_MOUNT = "mounting with FUSE in a namespace (root with CAP_SYS_ADMIN, /dev/fuse, nsenter)"
     TMUX = "tmux"
     SCRIPT = "script (Debian: bsdutils)"
+    OPENSSL = "openssl (Debian: openssl)"
     JQ = "jq"
     SYSTEMD = "systemd-analyze (Debian: systemd)"
     CHROMIUM = "a headless browser (Debian: chromium)"
@@ -244,5 +245,6 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.SYSTEMD: lambda: _ends_well("systemd-analyze", "--version"),
     Capability.CHROMIUM: lambda: browser.version() != "",
     Capability.SANDBOX: lambda: confinement.probe().complete,
+    Capability.OPENSSL: lambda: _ends_well("openssl", "version"),
     Capability.JQ: lambda: _ends_well("jq", "-n", "1"),
 }

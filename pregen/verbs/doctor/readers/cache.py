@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from pregen.cache.opening import OpenPolicy
 from pregen.cache.store import Cache
+from pregen.private_folders import user_name
 from pregen.thumbspec.naming import OWN_PROGRAMS, source_path
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import SIZE, URI
@@ -27,17 +29,21 @@ if TYPE_CHECKING:
 SAMPLE: Final = 500
 
 
-def read_cache(root: bytes, mounts: Mounts) -> tuple[CacheFacts, tuple[SeenSource, ...]]:
+def read_cache(
+    root: bytes, home: bytes, mounts: Mounts
+) -> tuple[CacheFacts, tuple[SeenSource, ...]]:
     """Return what the cache holds, and the originals of a sample of its entries.
 
     Args:
         root: The thumbnails directory; it need not exist.
+        home: HOME.
         mounts: Of this machine.
 
     Raises:
         CacheError: A folder cannot be opened or listed.
     """
-    facts = CacheFacts(root, os.geteuid(), read_disk(root, mounts))
+    uid = _reader(root, home)
+    facts = CacheFacts(root, uid, read_disk(root, mounts), owner=user_name(uid))
     sample: Reservoir[CacheFile] = Reservoir(SAMPLE)
     folders = [_folder(root)]
     fails = []
@@ -62,6 +68,15 @@ def read_cache(root: bytes, mounts: Mounts) -> tuple[CacheFacts, tuple[SeenSourc
     facts.entries = sample.seen
     facts.fail_records = tuple(fails)
     return facts, sources
+
+
+def _reader(root: bytes, home: bytes) -> int:
+    """Return the user whose desktop reads a cache: root with HOME of another asks for that one."""
+    uid = os.geteuid()
+    if uid == 0 and root.startswith(home.rstrip(b"/") + b"/"):
+        with suppress(OSError):
+            return os.stat(home).st_uid
+    return uid
 
 
 def _count(facts: CacheFacts, found: os.stat_result, now_s: float) -> None:

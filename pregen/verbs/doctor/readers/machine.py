@@ -125,7 +125,7 @@ def gather(
     """
     mounts = read_mounts(environ)
     found = walk(WalkConfig(roots=tuple(paths), cache_root=root)) if paths else iter(())
-    cache, in_cache = read_cache(root, mounts)
+    cache, in_cache = read_cache(root, os.fsencode(home), mounts)
     count, walked = sampled((each for each in found if isinstance(each, Source)), mounts)
     config = desktops.Config(environ, home)
     return MachineFacts(

@@ -49,9 +49,9 @@ def owners(facts: MachineFacts) -> Iterator[Finding]:
     yield problem(
         "owner",
         _ABOUT,
-        f"{what} to another user, so your desktop cannot update thumbnails there and may refuse "
-        "them.",
-        f"sudo chown -R {cache.uid} {quoted(cache.root)}",
+        f"{what} to another user, so the desktop of {cache.owner} cannot update thumbnails there "
+        "and may refuse them.",
+        f"sudo chown -R {cache.owner} {quoted(cache.root)}",
     )
 
 
