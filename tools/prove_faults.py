@@ -5,8 +5,8 @@
 One after the other: the rename at the end of a commit, the clean-up of temps after a failure and
 of dead runs, the look at the source after decoding, the one right after opening: the fault table
 has to notice. Then the bounds and the strictness of the C decoder: the short run of libFuzzer has
-to (needs clang). FILE: only what is taken from it, as `imaging/_jpegdc.h`. More than 0 when something stays green without one of them, or is not green with
-all of them.
+to (needs clang). FILE: only what is taken from it, as `imaging/_jpegdc.h`. More than 0 when
+something stays green without one of them, or is not green with all of them.
 """
 
 from __future__ import annotations
