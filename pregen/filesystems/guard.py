@@ -116,7 +116,7 @@ class Surveyor:
     def of_mount(self, mount: MountFacts) -> Ground:
         """Return what the files of a mount lie on, encryption of single folders aside."""
         return Ground(
-            protection_of(mount, self.table, device_number, self._blocks.block),
+            protection_of(mount, self.table, device_number, self._blocks.block, os.path.realpath),
             mount.kind,
             mount.point,
             is_pseudo(mount.fstype),
