@@ -129,12 +129,15 @@ class Session:
 
         return Examiner(self.mounts(), mount_timeout_s, remembered)
 
-    def private_places(self, journal: Journal, named: Iterable[bytes] = ()) -> PrivatePlaces:
-        """Return what tells which originals are better protected than the cache.
+    def private_places(
+        self, journal: Journal, named: Iterable[bytes] = (), place: bytes = b""
+    ) -> PrivatePlaces:
+        """Return what tells which originals are better protected than thumbnails would be.
 
         Args:
             journal: has met vaults.
             named: what the user says is one.
+            place: where the thumbnails go; empty: into the cache.
         """
         from pregen.originals.vaults import (  # noqa: PLC0415 - no --help needs it
             PrivatePlaces,
@@ -144,7 +147,7 @@ class Session:
         declared = declared_vaults(self.home, self.environ, self.mounts())
         memory = journal.vaults()
         return PrivatePlaces(
-            self.cache_root, declared, memory.holds, named, met_any=bool(memory.hashes)
+            place or self.cache_root, declared, memory.holds, named, met_any=bool(memory.hashes)
         )
 
     def run_values(self, **given: Any) -> dict[str, Any]:

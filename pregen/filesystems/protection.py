@@ -99,6 +99,7 @@ def protection_of(
     table: MountTable,
     device_of: Callable[[bytes], str],
     block: Callable[[str], BlockDevice | None],
+    resolved: Callable[[bytes], bytes] = lambda path: path,
 ) -> Protection:
     """Return what protects the files of a mount, but for fscrypt, which goes by folders.
 
@@ -107,8 +108,10 @@ def protection_of(
         table: all mounts: an overlay and a loop device lie on others.
         device_of: the "major:minor" of a device file; empty: it is none.
         block: what the kernel says of a block device; None: there is none of this number.
+        resolved: where links lead to in a path. Asked only while a vault is open: what a path leads
+            through may hang.
     """
-    return _Stack(table, device_of, block).of_mount(mount, 0)
+    return _Stack(table, device_of, block, resolved).of_mount(mount, 0)
 
 
 class _Stack:
@@ -119,10 +122,12 @@ class _Stack:
         table: MountTable,
         device_of: Callable[[bytes], str],
         block: Callable[[str], BlockDevice | None],
+        resolved: Callable[[bytes], bytes],
     ) -> None:
         self._table = table
         self._device_of = device_of
         self._block = block
+        self._resolved = resolved
 
     def of_mount(self, mount: MountFacts, depth: int) -> Protection:
         if depth > _MOST_DEEP:
@@ -130,11 +135,24 @@ class _Stack:
         if is_vault(mount):
             return Protection(frozenset({f"vault {mount.device}"}), mount.kind)
         if mount.fstype == "overlay":
-            return _all(self._of_path(path, depth + 1) for path in overlay_folders(mount.options))
+            return _all(self._overlaid(mount, depth + 1))
         number = mount.device
         if number.startswith("0:"):  # no device of its own: btrfs says which in the source
             number = self._device_of(mount.source) if mount.source.startswith(b"/") else ""
         return self._of_device(number, depth + 1)
+
+    def _overlaid(self, overlay: MountFacts, depth: int) -> Iterator[Protection]:
+        """Yield what protects each folder of an overlay.
+
+        One that was mounted by relative paths may lie anywhere: it counts as a vault of its own
+        where any vault is open.
+        """
+        vault = next(filter(is_vault, self._table.visible()), None)
+        for path in overlay_folders(overlay.options):
+            if path.startswith(b"/"):
+                yield self._of_path(self._resolved(path) if vault else path, depth)
+            elif vault:
+                yield Protection(frozenset({f"vault {overlay.device}"}), vault.kind)
 
     def _of_path(self, path: bytes, depth: int) -> Protection:
         mount = self._table.of(path) if path.startswith(b"/") else None

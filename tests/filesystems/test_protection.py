@@ -46,6 +46,7 @@ MOUNTINFO = rb"""
 47 22 253:4 / /vera rw - ext4 /dev/mapper/veracrypt1 rw
 48 22 253:5 / /verity rw - ext4 /dev/mapper/root rw
 49 22 259:3 / /part rw - ext4 /dev/md0p1 rw
+50 22 0:62 / /relative rw - overlay o rw,lowerdir=e:lower,upperdir=u,workdir=w
 """
 
 
@@ -116,6 +117,7 @@ LUKS = "dm CRYPT-LUKS2-abc-a"
         (b"/loop/x.jpg", {"vault 0:41"}),
         (b"/over/x.jpg", {"vault 0:41"}),
         (b"/plainover/x.jpg", set()),
+        (b"/relative/x.jpg", {"vault 0:62"}),  # from nobody knows where
         (b"/vera/x.jpg", {"dm veracrypt1"}),
         (b"/verity/x.jpg", set()),
         (b"/part/x.jpg", {LUKS}),
@@ -144,6 +146,15 @@ def test_a_device_that_is_made_of_itself_comes_to_an_end(tmp_path: Path) -> None
     over(one, one)
     tree = BlockTree(str(tmp_path / "block"))
     assert protection_of(at(b"/luks/x"), table(), lambda _: "", tree.block) == Protection()
+
+
+def test_an_overlay_from_relative_paths_is_no_vault_where_there_is_none(blocks: BlockTree) -> None:
+    lines = [line for line in MOUNTINFO.split(b"\n") if b"ext4" in line or b"overlay" in line]
+    plain = MountTable(parse_mountinfo(b"\n".join(lines)))
+    overlay = plain.of(b"/relative/x")
+    assert overlay is not None
+    assert overlay.point == b"/relative"
+    assert protection_of(overlay, plain, lambda _: "", blocks.block) == Protection()
 
 
 def test_lines_that_are_no_mounts_are_left() -> None:

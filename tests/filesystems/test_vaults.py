@@ -148,3 +148,30 @@ def test_lists_and_part_of_a_vault(tmp_path: Path) -> None:
         dropped = run_pregen("clean", "--private", "--yes", made.point, cache=cache)
         assert dropped.code == 0
         assert entries(cache) == []
+
+
+@needs(Capability.GOCRYPTFS)
+def test_copies_of_a_cache_leave_out_what_is_private_where_they_go(tmp_path: Path) -> None:
+    archive, others = tmp_path / "a.tar", tmp_path / "others"
+    put(tmp_path / "outside.jpg", jpeg(300, 200))
+    with vault("gocryptfs", tmp_path) as made:
+        album, own = filled(made.point), made.point / "own"
+        assert run_pregen("run", album, tmp_path / "outside.jpg", cache=own).code == 0
+        out = run_pregen("export", "--json", "--to", archive, cache=own)
+        assert (out.summary["exported"], out.summary["private"]) == (2, 6), out
+        within = run_pregen("export", "--json", "--to", f"{made.point}/copy/thumbnails/", cache=own)
+        assert (within.summary["exported"], within.summary["private"]) == (8, 0), within
+        asked = ("export", "--json", "--to", archive, "--allow-encrypted", album)
+        assert run_pregen(*asked, cache=own).summary["exported"] == 8
+
+        run_pregen("run", album, cache=others)  # its journal knows the vault from now on
+        came = run_pregen("import", "--json", archive, cache=others)
+        assert (came.code, came.summary["imported"], came.summary["private"]) == (0, 2, 6), came
+        back = run_pregen("import", "--json", archive, cache=made.point / "copy2")
+        assert (back.summary["imported"], back.summary["private"]) == (8, 0), back
+    locked = run_pregen("import", archive, cache=others)
+    assert "2 kept" in locked.out, locked
+    assert "6 left out: their files lie in encrypted vaults" in locked.out
+    assert not names_in(others, tmp_path / "others-state")
+    again = ("import", "--json", archive, "--allow-encrypted", made.point)
+    assert run_pregen(*again, cache=others).summary["imported"] == 6

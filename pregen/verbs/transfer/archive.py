@@ -122,6 +122,8 @@ class TransferTally:
     taken_bytes: int = 0
     kept: int = 0
     """What was there already is as fresh, or fresher."""
+    private: int = 0
+    """Left out: where they go, they would show what lies in an encrypted vault."""
 
     def take(self, entry: FoundEntry) -> None:
         """Count an entry that has arrived."""
@@ -187,7 +189,11 @@ def _place(member: ustar.TarMember) -> EntryPlace:
 
 
 def merge(
-    found: Iterable[FoundEntry], cache: Cache, tally: TransferTally, refused: Refused
+    found: Iterable[FoundEntry],
+    cache: Cache,
+    tally: TransferTally,
+    refused: Refused,
+    hidden: Callable[[PngHead], bool] = lambda _head: False,
 ) -> None:
     """Put entries into a cache, each whole or not at all, unless what is there is as good.
 
@@ -196,6 +202,7 @@ def merge(
         cache: Where it goes. The caller holds its lock.
         tally: Counts what became of each.
         refused: Told name and reason of what is no entry.
+        hidden: Whether an entry shows what may not be seen there.
 
     Raises:
         CacheError: The cache takes no more.
@@ -205,6 +212,9 @@ def merge(
             head = checked(entry.data, entry.place)
         except RefusedError as why:
             refused(entry.name, str(why))
+            continue
+        if hidden(head):
+            tally.private += 1
             continue
         folder = cache.folder(entry.place.flavor)
         file = f"{entry.place.key}.png"

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from pregen.cache.store import Cache
     from pregen.model import Flavor
-    from pregen.originals.vaults import PrivatePlaces
     from pregen.thumbspec.pngtext import PngHead
 
 #: So many refusals say it all to people; `--json` reports every one.
@@ -62,7 +61,7 @@ def _export(
     """Copy the entries of the thumbnail cache, or a part of them, to a tar file or another cache.
 
     Exports whole entries of any program, but no fail records, and none of files in encrypted
-    vaults, open or locked. Merges into a folder, like
+    vaults, open or locked, unless the copy lies in the same vault. Merges into a folder, like
     `pregen import`; a tar file appears when it is complete.
     """
     root, place = session.cache_root, session.clean(to)
@@ -70,12 +69,16 @@ def _export(
     if not os.path.isdir(root):
         raise UsageError(f"there is no cache at {_shown(root)}; choose another with --cache.")
     part = _part(session, under)
-    with session.journal() as journal:
-        places = session.private_places(journal)
-    allowed = [session.clean(path) for path in allow_encrypted]
+    hidden = _hidden(session, root if to == b"-" else place, allow_encrypted)
+    left = 0
 
     def wanted_one(head: PngHead) -> bool:
-        return part(head) and not _is_private(head, places, allowed)
+        nonlocal left
+        if not part(head):
+            return False
+        private = hidden(head)
+        left += private
+        return not private
 
     found = entries(root, wanted, wanted_one, told)
     if to == b"-":
@@ -94,25 +97,35 @@ def _export(
             f"--to {_shown(to)} is not a folder: end its name with / to create one, or with "
             ".tar for an archive."
         )
+    tally.private = left
     return _ended(tally, "exported", json=json, told=told)
 
 
 @click.pass_obj
-def _import(session: Session, /, *, sources: tuple[bytes, ...], wait: bool, json: bool) -> ExitCode:
+def _import(
+    session: Session,
+    /,
+    *,
+    sources: tuple[bytes, ...],
+    wait: bool,
+    json: bool,
+    allow_encrypted: tuple[bytes, ...],
+) -> ExitCode:
     """Merge entries into the thumbnail cache: from a tar file of `pregen export`, or a cache.
 
     Of two entries of a file, the one of the later state stays. Damaged members and members that are
-    not entries are refused and reported. Nothing outside the cache is written. If interrupted, run
-    it again.
+    not entries are refused and reported; entries of files in what is an encrypted vault here, open
+    or locked, are left out. Nothing outside the cache is written. If interrupted, run it again.
     """
     root = session.cache_root
+    hidden = _hidden(session, root, allow_encrypted)
     told, tally = _Refusals(json=json), TransferTally()
     trouble = ""
     with _locked_cache(session, root, wait=wait) as cache:
         for source in sources:
             try:
                 with _opened(source, session.clean(source), root, told) as found:
-                    merge(found, cache, tally, told)
+                    merge(found, cache, tally, told, hidden)
             except (ArchiveError, OSError) as error:
                 why = getattr(error, "strerror", None) or str(error)
                 before = plural(tally.taken, "entry", "entries")
@@ -129,6 +142,11 @@ def _import(session: Session, /, *, sources: tuple[bytes, ...], wait: bool, json
 def _shared_options() -> tuple[Option, ...]:
     return under(
         "Options",
+        option(
+            "allow-encrypted",
+            help="Also entries of what lies in encrypted vaults and disks at PATH; may be "
+            "repeated.",
+        ),
         cache_option(),
         option("wait"),
         option(
@@ -167,12 +185,6 @@ export = Command(
                 default="normal,large,x-large,xx-large",
                 show_default=True,
                 help="Only these sizes.",
-            ),
-            option(
-                "allow-encrypted",
-                heading="Options",
-                help="Also entries of what lies in encrypted vaults and disks at PATH; may be "
-                "repeated.",
             ),
         ),
         *_shared_options(),
@@ -251,12 +263,21 @@ def _whole_file(path: bytes) -> Iterator[BinaryIO]:
         raise
 
 
-def _is_private(head: PngHead, places: PrivatePlaces, allowed: Sequence[bytes]) -> bool:
-    """Tell whether an entry shows what its reader may not see: the file is better protected."""
-    path = source_path(head.first(URI))
-    if path is None or any(is_below(path, each) for each in allowed):
-        return False
-    return places.place_of(path) is not None
+def _hidden(
+    session: Session, place: bytes, allow_encrypted: Sequence[bytes]
+) -> Callable[[PngHead], bool]:
+    """Return what tells whether an entry shows what is better protected than the place it goes."""
+    with session.journal() as journal:
+        places = session.private_places(journal, place=place)
+    allowed = [session.clean(path) for path in allow_encrypted]
+
+    def hides(head: PngHead) -> bool:
+        path = source_path(head.first(URI))
+        if path is None or any(is_below(path, each) for each in allowed):
+            return False
+        return places.place_of(path) is not None
+
+    return hides
 
 
 def _part(session: Session, under: Sequence[bytes]) -> Callable[[PngHead], bool]:
@@ -303,6 +324,7 @@ def _ended(
                 word: tally.taken,
                 "bytes": tally.taken_bytes,
                 "kept": tally.kept,
+                "private": tally.private,
                 "refused": told.count,
                 **({"error": trouble} if trouble else {}),
             }
@@ -311,6 +333,8 @@ def _ended(
     words = f"{plural(tally.taken, 'entry', 'entries')} {word}, {size(tally.taken_bytes)}"
     if tally.kept:
         words += f"; {tally.kept:,} kept: the existing ones are as new"
+    if tally.private:
+        words += f"; {tally.private:,} left out: their files lie in encrypted vaults"
     if told.count:
         words += f"; {told.count:,} refused"
     if told.stream_taken:

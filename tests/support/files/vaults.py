@@ -26,7 +26,8 @@ _BY_IDENTIFIER = 2
 
 def _call(*command: str | Path, password: bytes = PASSWORD) -> None:
     env = {**os.environ, "CRYFS_FRONTEND": "noninteractive", "CRYFS_NO_UPDATE_CHECK": "true"}
-    subprocess.run(command, input=password, capture_output=True, env=env, timeout=80, check=True)
+    # CryFS takes its time beside a busy suite.
+    subprocess.run(command, input=password, capture_output=True, env=env, timeout=400, check=True)
 
 
 def _gocryptfs(hidden: Path, point: Path) -> None:

@@ -236,7 +236,8 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
     Capability.GOCRYPTFS: lambda: _has_vault("gocryptfs"),
     Capability.ENCFS: lambda: _has_vault("encfs"),
-    Capability.CRYFS: lambda: _has_vault("cryfs"),
+    # To make a vault of its takes many seconds of a processor, for its key.
+    Capability.CRYFS: lambda: _ends_well("cryfs", "--version") and _mounts_with_fuse(),
     Capability.FSCRYPT: lambda: _in_scratch(vaults.encrypts),
     Capability.DM_CRYPT: lambda: _in_scratch(_decrypts),
     Capability.GIO: lambda: _asks(lambda empty, file: len(desktops.gio(empty, [file])) == 1),

@@ -23,11 +23,14 @@ from typing import TYPE_CHECKING
 from tests.support.files.pictures import jpeg, put
 from tests.support.files.source_trees import MTIME_NS
 from tests.support.judges import desktops, png_walk
-from tests.support.running.program import Finished, run_pregen
+from tests.support.running.forked import ForkServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from random import Random
+    from typing import Self
+
+    from tests.support.running.program import Finished
 
 _PAGE_BYTES = 4096
 #: Sources, of which one fails, one is small, one is no picture and one moves.
@@ -41,10 +44,11 @@ _VALUES: tuple[object, ...] = (
 
 
 class JournalTrial:
-    """A library with its cache and journal as the first run left them, below a scratch folder."""
+    """As a context: a library with cache and journal as a first run left them, in a folder."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
+        self._server = ForkServer(scratch)
         self.photos = scratch / "photos"
         self._made = scratch / "made"
         for number in range(_PHOTOS):
@@ -53,13 +57,21 @@ class JournalTrial:
         put(self.photos / "bad.jpg", jpeg(300, 200)[:150], MTIME_NS)
         put(self.photos / "notes.txt", b"not a picture\n" * 20, MTIME_NS)
         moving = put(self.photos / "before.jpg", jpeg(320, 200, seed=77), MTIME_NS + 99)
-        first = run_pregen("run", self.photos, cache=self._made)
+        self._moving = moving
+
+    def __enter__(self) -> Self:
+        self._server.__enter__()
+        first = self._server.run("run", self.photos, cache=self._made)
         assert first.code == 3, first
-        moving.rename(self.photos / "after.jpg")
-        whole = scratch / "whole"
-        assert run_pregen("run", "--no-reuse", self.photos, cache=whole).code == 3
+        self._moving.rename(self.photos / "after.jpg")
+        whole = self._scratch / "whole"
+        assert self._server.run("run", "--no-reuse", self.photos, cache=whole).code == 3
         self._right = _pictures(whole, self.photos)
         assert len(self._right) == 2 * (_PHOTOS + 1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.__exit__()
 
     def run(self, seed: int) -> tuple[str, list[str]]:
         """Damage, run, look; return how it was damaged, and what was wrong."""
@@ -85,14 +97,14 @@ class JournalTrial:
         verb = chance.choice(_VERBS)
         if chance.random() < 0.5:  # as the first to meet the damage, or after a run has
             yield from _judged(
-                run_pregen(*verb, cwd=self._scratch, cache=cache), {0, 2, 3, 4}, verb
+                self._server.run(*verb, cwd=self._scratch, cache=cache), {0, 2, 3, 4}, verb
             )
-        yield from _judged(run_pregen("run", self.photos, cache=cache), {0, 3}, ("run",))
+        yield from _judged(self._server.run("run", self.photos, cache=cache), {0, 3}, ("run",))
         if _pictures(cache, self.photos) != self._right:
             yield "an entry is missing or wrong"
         yield from self._verb(verb, cache)
         # What is left of the damage may be met only by the second run, at most.
-        runs = [run_pregen("run", self.photos, cache=cache) for _ in range(2)]
+        runs = [self._server.run("run", self.photos, cache=cache) for _ in range(2)]
         for last in runs:
             yield from _judged(last, {0, 3}, ("run",))
         last = runs[-1]
@@ -100,7 +112,7 @@ class JournalTrial:
             yield f"the journal is still not mended: {last!r}"
 
     def _verb(self, verb: tuple[str, ...], cache: Path) -> Iterator[str]:
-        return _judged(run_pregen(*verb, cwd=self._scratch, cache=cache), {0, 2, 3, 4}, verb)
+        return _judged(self._server.run(*verb, cwd=self._scratch, cache=cache), {0, 2, 3, 4}, verb)
 
 
 #: Those that open the journal.
@@ -238,8 +250,10 @@ def main(count: int, first: int, folder: str | None) -> int:
     """Run so many seeds; 1 when a promise was broken."""
     damages: Counter[str] = Counter()
     broken = 0
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        trial = JournalTrial(Path(scratch))
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as scratch,
+        JournalTrial(Path(scratch)) as trial,
+    ):
         for seed in range(first, first + count):
             how, wrong = trial.run(seed)
             damages[how] += 1
