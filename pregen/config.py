@@ -184,8 +184,7 @@ class WalkConfig:
     allow_encrypted: Annotated[
         tuple[bytes, ...],
         Flag(
-            "Also create thumbnails of what lies in encrypted vaults and disks at PATH, readable "
-            "while those are locked; may be repeated.",
+            "Also create thumbnails of encrypted vaults and disks at PATH; may be repeated.",
             "PATH",
         ),
     ] = ()

@@ -168,6 +168,8 @@ def open_source(
             let_go(fd)
             fd, now = _open_and_look(path, elsewhere, folder_fd)
     except OSError as error:
+        if error.errno == errno.ELOOP and folder_fd is not None:
+            raise SourceAccessError(Kind.SPECIAL, "a symbolic link that is not followed") from error
         raise _access_error(error) from error
     if not stat.S_ISREG(now.st_mode):
         let_go(fd)
@@ -237,8 +239,6 @@ def _access_error(error: OSError) -> SourceAccessError:
     why = error.strerror or str(error)
     if error.errno in _VANISHED:
         return SourceAccessError(Kind.VANISHED, "no longer there")
-    if error.errno == errno.ELOOP:
-        return SourceAccessError(Kind.SPECIAL, "a symbolic link that is not followed")
     if error.errno in _SPECIAL:
         return SourceAccessError(Kind.SPECIAL, "not a regular file")
     if error.errno in {errno.EACCES, errno.EPERM}:

@@ -62,16 +62,23 @@ class Surveyor:
         self._blocks = blocks or BlockTree()
         self._poll: select.poll | None = None
         self._fd = -1
+        self._ended: weakref.finalize[[int], Surveyor] | None = None
         self.table = MountTable()
         with suppress(OSError):  # without /proc nothing is known of anything
             self._fd = os.open(mountinfo, os.O_RDONLY | os.O_CLOEXEC)
-            weakref.finalize(self, os.close, self._fd)
+            self._ended = weakref.finalize(self, os.close, self._fd)
             self._poll = select.poll()
             self._poll.register(self._fd, select.POLLPRI | select.POLLERR)
             self._read()
         self._grounds: dict[int, Ground] = {}
         self._never: set[int] = set()
         """Devices on which no folder is encrypted by itself."""
+
+    def close(self) -> None:
+        """Let go of the kernel's list; a second time does nothing. What is known stays known."""
+        self._poll = None
+        if self._ended is not None:
+            self._ended()
 
     def look_again(self) -> None:
         """Forget what is known of file systems if a mount came or went."""
@@ -198,6 +205,10 @@ class Guard:
         self._told: set[bytes] = set()
         self.met: set[bytes] = set()
         """Where private files begin, as they were walked; with and without leave to take them."""
+
+    def close(self) -> None:
+        """Let go of the kernel's list of mounts."""
+        self.surveyor.close()
 
     @property
     def place_keys(self) -> frozenset[bytes]:

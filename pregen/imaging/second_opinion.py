@@ -33,7 +33,7 @@ _WITNESSES: Final = {
     "webp": ("pillow", "ffmpeg"),
     "tiff": ("pillow", "ffmpeg", "vips"),
     "heic": ("ffmpeg",),
-    "avif": ("vips", "ffmpeg"),
+    "avif": ("vips", "ffmpeg", "pillow"),
     "jp2": ("ffmpeg",),
     "j2k": ("ffmpeg",),
     "psd": ("pillow", "ffmpeg"),

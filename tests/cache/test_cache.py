@@ -17,6 +17,7 @@ from pregen.cache.folder import NO_ENTRY, entry_limit_bytes
 from pregen.cache.store import Cache
 from pregen.errors import CacheError
 from pregen.model import ALL_FLAVORS, Flavor
+from pregen.private_folders import user_name
 from pregen.thumbspec.naming import entry_name
 from pregen.thumbspec.validity import HEAD_BYTES
 from tests.support.running.capabilities import Capability, modes_count, needs
@@ -182,7 +183,9 @@ def test_a_folder_of_somebody_else_is_refused_and_untouched(
     (root / foreign).chmod(0o755)
     give_away(root / foreign)
     before = tree(root)
-    with pytest.raises(CacheError, match=f"belongs to user {SOMEBODY_UID}.*run pregen as"):
+    with pytest.raises(
+        CacheError, match=f"belongs to user {user_name(SOMEBODY_UID)}.*run pregen as"
+    ):
         cache.prepare([LARGE])
     assert tree(root) == before
     assert mode(root / foreign) == 0o755

@@ -47,6 +47,7 @@ def _samples() -> dict[str, bytes]:
         "pillow": pictures.encode(picture, "TGA"),
         "jpeg2000": pictures.encode(picture, "JPEG2000"),
         "bmp": pictures.encode(picture, "BMP"),
+        "pcx": pictures.encode(picture, "PCX"),
         "psd": pictures.psd(300, 200),
         "netpbm": pictures.encode(picture, "PPM"),
         "pdf": pdfs.pdf(),

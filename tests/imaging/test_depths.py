@@ -33,6 +33,8 @@ _KINDS = {
     "RGBA": ("RGB", deep_samples.RGB),
     "CMYK": ("CMYK", deep_samples.SEPARATED),
 }
+#: What 10 bits of linear light, as luma and chroma, leave of dark colours.
+_DEEP_AVIF_LEVELS = 0.4
 _BY_FORMAT = {"PNG": (("grey", "RGB", "RGBA"), ("8", "16")), "TIFF": (_KINDS, _DEPTHS)}
 _CASES = [
     (file_format, kind, depth)
@@ -109,6 +111,17 @@ def test_linear_light_in_floating_point_keeps_its_shadows(dtype: DTypeLike) -> N
     found = large(deep_samples.tiff(linear.astype(dtype), profile))
     wanted = _by_littlecms(levels, "RGB", profiles.display_p3())
     assert np.abs(found[..., :3] - wanted).max() <= 2
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_a_deep_avif_keeps_its_shadows(bits: int) -> None:
+    levels = _levels("RGB")
+    encoded = levels / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    found = large(deep_samples.avif(linear, profiles.display_p3(linear=True), bits))
+    wanted = _by_littlecms(levels, "RGB", profiles.display_p3())
+    # Cut down to 8 bits on the way it is 1.0 levels off, and dark colours up to 28.
+    assert np.abs(found[..., :3] - wanted).mean() < _DEEP_AVIF_LEVELS
 
 
 def test_light_beyond_white_is_white_and_below_black_is_black() -> None:

@@ -326,13 +326,6 @@ def test_a_jpeg_without_loss_is_shown_whole(bands: int) -> None:
     assert colours < others.LEVELS
 
 
-def test_sixteen_bits_in_a_jpeg_are_not_read_and_not_damage() -> None:
-    data = bytearray(_lossless_jpeg(photo(300, 200)[..., :1]))
-    data[data.index(b"\xff\xc3") + 4] = 16
-    with pytest.raises(faults.Unsupported):
-        make(bytes(data))
-
-
 @pytest.mark.parametrize("marker", [b"\xff\xd9", b"\xff\xc4", b"\xff\xff"])
 @pytest.mark.parametrize("options", [{}, {"restart_marker_blocks": 8}])
 @pytest.mark.parametrize("flavors", [(Flavor.LARGE,), (Flavor.X_LARGE,)])

@@ -1,15 +1,13 @@
 """Every kind of picture comes out as other people's decoders show it.
 
 The files are made anew by other writers than our readers (`cells.table`), one run of pregen makes
-entries of all of them, and each entry is judged by itself. What is wrong today stands in two
-tables; a mend takes its lines out, because what is expected to fail and does not is an error.
+entries of all of them, and each entry is judged by itself.
 """
 
 from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,14 +25,6 @@ if TYPE_CHECKING:
 
 #: The first cell of a shelf waits for all of its files to be written, and for a run of pregen.
 pytestmark = pytest.mark.timeout(600)
-
-#: Cells by patterns of their names, and the defect, by its number in the issue where it has one: an
-#: entry is stored that shows something else.
-KNOWN_WRONG: dict[str, str] = {
-    "avif-rgb-12-linear": "1.503 levels: Pillow gives 8 bits, cut off by libavif (decision 081)",
-}
-#: Likewise: no entry is stored of what others show.
-KNOWN_REFUSED: dict[str, str] = {}
 
 _CELLS = table.cells()
 #: Formats of the product that the issue asks for; others have a few cells each.
@@ -55,14 +45,6 @@ def _shelf(cell: Cell) -> str:
 def _marks(cell: Cell) -> list[pytest.MarkDecorator]:
     found = [pytest.mark.xdist_group(f"pictures-{_shelf(cell)}")]
     found += [pytest.mark.needs(need.name) for need in cell.needs]
-    verdict: type[AssertionError]
-    for known, verdict in (
-        (KNOWN_WRONG, verdicts.WrongPicture),
-        (KNOWN_REFUSED, verdicts.NoPicture),
-    ):
-        reasons = [known[pattern] for pattern in known if fnmatchcase(cell.name, pattern)]
-        if reasons:
-            found.append(pytest.mark.xfail(strict=True, raises=verdict, reason=reasons[0]))
     return found
 
 
@@ -133,15 +115,6 @@ def test_a_picture_comes_out_as_others_show_it(cell: Cell, shelves: Shelves) -> 
     verdicts.judge(cell, *shelves.take(cell), shelves.readers)
 
 
-def test_no_cell_is_known_to_be_both_wrong_and_refused() -> None:
-    assert not [
-        cell.name
-        for cell in _CELLS
-        if any(fnmatchcase(cell.name, pattern) for pattern in KNOWN_WRONG)
-        and any(fnmatchcase(cell.name, pattern) for pattern in KNOWN_REFUSED)
-    ]
-
-
 def test_every_hole_in_the_table_has_a_reason() -> None:
     there = {(cell.file_format, cell.mode, cell.bits, cell.profile) for cell in _CELLS}
     silent = [
@@ -162,8 +135,3 @@ def test_every_orientation_is_tried_in_every_place_that_pregen_reads() -> None:
         ("png", "before"), ("png", "behind"), ("jpeg", "exif"), ("tiff", "tag"), ("webp", "exif"),
         ("jxl", "codestream"), ("avif", "irot"), ("heic", "irot"),
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("pattern", [*KNOWN_WRONG, *KNOWN_REFUSED])
-def test_what_is_known_is_in_the_table(pattern: str) -> None:
-    assert any(fnmatchcase(cell.name, pattern) for cell in _CELLS)

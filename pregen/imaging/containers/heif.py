@@ -400,6 +400,10 @@ def _full(kind: bytes, body: bytes, version: int = 0) -> bytes:
 
 # What Pillow does not tell of an AVIF --------------------------------------------------------
 
+#: The bit `high_bitdepth` in `av1C` (AV1 Codec ISO Media File Format Binding, 2.3.3).
+_DEPTH_AT: Final = 2
+_MORE_THAN_8: Final = 0x40
+
 
 def avif_colour(source: SourceBytes) -> Colour:
     """Return how the colours of the main picture are meant; nothing when it is not told."""
@@ -409,6 +413,19 @@ def avif_colour(source: SourceBytes) -> Colour:
         return Colour()
     main = meta.items.get(meta.primary)
     return colour(main) if main else Colour()
+
+
+def is_deep_under_profile(source: SourceBytes) -> bool:
+    """True when an AVIF has an ICC profile, and more than 8 bits a sample (`av1C`)."""
+    try:
+        meta = read(source.read_at, source.size_bytes)
+    except DamagedError:
+        return False
+    main = meta.items.get(meta.primary)
+    if main is None or not colour(main).profile:
+        return False
+    setups = (part.first(b"av1C") or b"" for part in meta.parts(main.number))
+    return any(len(setup) > _DEPTH_AT and setup[_DEPTH_AT] & _MORE_THAN_8 for setup in setups)
 
 
 def without_metadata(source: SourceBytes) -> bytes | None:

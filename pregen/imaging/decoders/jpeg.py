@@ -53,6 +53,8 @@ else:
 _EOI: Final = b"\xff\xd9"
 #: What libjpeg-turbo says of junk that costs nothing.
 _HARMLESS: Final = "extraneous bytes"
+#: What it only warns of, and decodes to the end (jerror.h, JWRN_HIT_MARKER to JWRN_JPEG_EOF).
+_WARNINGS: Final = ("Corrupt JPEG data", "Premature end of JPEG file")
 _OPAQUE: Final = 255
 #: Of a sample; what has more is another decoder's.
 _BITS: Final = 8
@@ -130,35 +132,41 @@ class JpegSource:
         if request.decoder is Decoder.VIPS:
             samples, loader = _by_vips(self, data, shrink), "vips"
         else:
-            samples, loader = _by_turbo(self, data, shrink, strict=strict), "turbo"
+            samples, loader = self._by_turbo(data, shrink, strict=strict), "turbo"
         if not self._enough(data, samples, strict=strict):
             raise ValueError("the file ends early")
-        if loader == "turbo" and not strict:
-            self._refuse_damage(data, shrink, _rows_shown(samples))
         return samples, loader
 
-    def _refuse_damage(self, data: bytes, shrink: int, share: float) -> None:
-        """Refuse what libjpeg-turbo lost its way in before `ENOUGH_ROWS` of a file with an end.
-
-        Rows that are flat can be the picture: only a decode that forgives nothing tells.
+    def _by_turbo(self, data: bytes, shrink: int, *, strict: bool) -> Samples:
+        """Decode with libjpeg-turbo; once more where it gave up.
 
         Raises:
-            ValueError: the library does not know this kind of JPEG.
-            InvalidPicture: the data is damaged.
+            ValueError: there is something that is not forgiven.
+            InvalidPicture: it lost its way before `ENOUGH_ROWS` of a file that has its end.
         """
-        if share >= ENOUGH_ROWS:
-            return
+        rows = -(-self.head.height_px // shrink)
+        columns = -(-self.head.width_px // shrink)
+        samples = np.empty((rows, columns, _BANDS[self.space]), np.uint8)
         try:
-            _by_turbo(self, data, shrink, strict=True)
+            return _by_turbo(self.space, data, samples, strict=True)
         except ValueError as error:
-            if _HARMLESS in str(error):
-                return
-            if isinstance(fault_of_error(error), Unsupported):
+            if strict:
                 raise
-            raise InvalidPicture(
-                f"its data is damaged: {share:.0%} of the rows are there,"
-                f" {ENOUGH_ROWS:.0%} are needed; copy it again from its origin if you can"
-            ) from error
+            if not str(error).startswith(_WARNINGS):
+                # It gave up, and left the rest as it was.
+                samples.fill(0)
+                _by_turbo(self.space, data, samples, strict=False)
+            if _HARMLESS in str(error) or not self._enough(data, samples, strict=False):
+                return samples
+            share = _rows_shown(samples)
+            if share < ENOUGH_ROWS:
+                if isinstance(fault_of_error(error), Unsupported):
+                    raise
+                raise InvalidPicture(
+                    f"its data is damaged: {share:.0%} of the rows are there,"
+                    f" {ENOUGH_ROWS:.0%} are needed; copy it again from its origin if you can"
+                ) from error
+            return samples
 
     def finished(self, samples: Samples, shrink: int) -> Pixels | Plain:
         """Return decoded samples with all that says how they are meant."""
@@ -188,10 +196,7 @@ def _rows_shown(samples: Samples) -> float:
 
     A decoder out of data repeats the last colour it knew.
     """
-    last = samples[-1, -1]
-    if (samples[-1] != last).any():
-        return 1.0
-    flat = (samples == last).all(axis=(1, 2))
+    flat = (samples == samples[-1, -1]).all(axis=(1, 2))
     missing = len(flat) if flat.all() else int(np.argmin(flat[::-1]))
     return 1 - missing / len(flat)
 
@@ -216,15 +221,13 @@ def decode_dc(data: bytes, width_px: int, height_px: int, bands: int) -> Samples
     return samples if _jpegdc.decode(data, samples.data, width_px, height_px, bands) else None
 
 
-def _by_turbo(source: JpegSource, data: bytes, shrink: int, *, strict: bool) -> Samples:
-    rows = -(-source.head.height_px // shrink)
-    columns = -(-source.head.width_px // shrink)
-    # Forgiving, simplejpeg also returns what libjpeg-turbo gave up on: memory as it was.
-    buffer = None if strict else np.zeros((rows, columns, _BANDS[source.space]), np.uint8)
-    samples: Samples = simplejpeg.decode_jpeg(
-        data, source.space, min_height=rows, min_width=columns, strict=strict, buffer=buffer
+def _by_turbo(space: str, data: bytes, samples: Samples, *, strict: bool) -> Samples:
+    """Decode into `samples`, whose shape says the scale; return them."""
+    rows, columns, _ = samples.shape
+    decoded: Samples = simplejpeg.decode_jpeg(
+        data, space, min_height=rows, min_width=columns, strict=strict, buffer=samples
     )
-    return samples
+    return decoded
 
 
 def _by_vips(source: JpegSource, data: bytes, shrink: int) -> Samples:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from pregen.imaging.containers import heif
-from pregen.imaging.decoders.base import Opened, Request
+from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
     Fault,
@@ -146,6 +146,9 @@ class PillowPicture(Opened):
 
 def open_picture(request: Request) -> Opened:
     """Read the header. Raises Fault when Pillow refuses it."""
+    if request.format.name == "avif" and heif.is_deep_under_profile(request.source):
+        deep: Opened = import_decoder("deep_avif", "", request.format.mime).open_picture(request)
+        return deep
     return PillowPicture(request)
 
 

@@ -113,12 +113,13 @@ def turned(
     write: Writer,
     readers: str,
     orientations: Sequence[int] = range(2, 9),
+    samples: tuple[str, str] = ("8", "none"),
     **rest: Unpack[Rest],
 ) -> Iterator[Cell]:
-    """Yield a cell for each orientation, of RGB with 8 bits."""
+    """Yield a cell for each orientation, of RGB; `samples` are bits and profile."""
     for orientation in orientations:
         usual = LOSSY if rest.get("lossy") else EXACT
-        kind = (file_format, "rgb", "8", "none")
+        kind = (file_format, "rgb", *samples)
         yield _cell(kind, write, readers, usual, rest, (place, orientation))
 
 

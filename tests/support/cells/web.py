@@ -168,6 +168,19 @@ def _avif() -> Iterator[Cell]:
     for orientation, properties in _AVIF_TURNS.items():
         write = made_by.avifenc(*properties)
         yield from turned("avif", "irot", write, "avifdec", (orientation,), lossy=True, needs=needs)
+    # What has more than 8 bits and a profile is decoded by another library.
+    for orientation in (2, 6):
+        write = made_by.avifenc("-d", "10", *_AVIF_TURNS[orientation])
+        yield from turned(
+            "avif", "irot", write, "avifdec", (orientation,), ("10", "linear"), lossy=True,
+            needs=needs,
+        )  # fmt: skip
+    for name, modes, option in (("premultiplied", "rgba", ("-p",)), ("420", "rgb", ("-y", "420"))):
+        write = made_by.avifenc("-d", "10", *option)
+        yield from many(
+            "avif", modes, "10", write, "avifdec", profiles="prophoto", variant=name, lossy=True,
+            needs=needs,
+        )  # fmt: skip
 
 
 #: Turned first, then mirrored (ISO 23008-12, 6.5.10 and 6.5.12).

@@ -12,12 +12,14 @@ import pylibjxl
 
 from pregen.imaging import sniff
 from tests.support.files import (
+    deep_samples,
     exchanged,
     films,
     foreign_writers,
     pdfs,
     pictures,
     plain_writers,
+    profiles,
     raws,
     stored,
 )
@@ -65,6 +67,7 @@ def _made() -> Iterator[bytes]:
     yield encode(picture, "ICO", sizes=[_EDGES_PX], bitmap_format="bmp")
     for kind in ("GIF", "WEBP", "TIFF", "PNG", "AVIF"):
         yield pictures.animation(kind, *_EDGES_PX)
+    yield deep_samples.avif(np.asarray(picture) / 255, profiles.display_p3(), 10)
     yield pictures.oriented(picture, 6)
     yield pictures.png16(*_EDGES_PX)
     yield pictures.interlaced_png(*_EDGES_PX)

@@ -252,6 +252,7 @@ def _heif(data: bytes) -> None:
         assert 0 <= count <= max(16, len(data))
         return data[at : at + count]
 
+    heif.is_deep_under_profile(SourceBytes.of(data))
     rest = heif.without_metadata(SourceBytes.of(data))
     assert rest is None or len(rest) == len(data)
     with contextlib.suppress(DamagedError):
@@ -337,7 +338,7 @@ def _png_orientation(data: bytes) -> None:
 
 
 def _bmp(data: bytes) -> None:
-    if data[:2] == b"BM":
+    if data[:2] in {b"BM", b"BA"}:
         with contextlib.suppress(Fault, MemoryError):
             decoding.make(data, max_pixels=1 << 20)
 
