@@ -15,6 +15,7 @@ from pregen import __version__
 from pregen.cache.store import Cache
 from pregen.errors import CacheError
 from pregen.model import Flavor
+from pregen.private_folders import user_name
 from tests.support.files import foreign_entries
 from tests.support.files.pictures import encode, image, jpeg, put
 from tests.support.files.source_trees import few
@@ -186,7 +187,7 @@ def test_a_cache_of_somebody_else_ends_the_run_before_anything_is_written(
     _give_away(tmp_path / "cache" / place)
     done = run_pregen("run", tmp_path / "photos", cache=tmp_path / "cache")
     assert done.code == 12
-    assert f"belongs to user {_SOMEBODY_UID}" in done.err
+    assert f"belongs to user {user_name(_SOMEBODY_UID)}" in done.err
     assert not list((tmp_path / "cache").rglob("*.png"))
 
 

@@ -53,8 +53,6 @@ else:
 _EOI: Final = b"\xff\xd9"
 #: What libjpeg-turbo says of junk that costs nothing.
 _HARMLESS: Final = "extraneous bytes"
-#: What it only warns of, and decodes to the end (jerror.h, JWRN_HIT_MARKER to JWRN_JPEG_EOF).
-_WARNINGS: Final = ("Corrupt JPEG data", "Premature end of JPEG file")
 _OPAQUE: Final = 255
 #: Of a sample; what has more is another decoder's.
 _BITS: Final = 8
@@ -138,24 +136,18 @@ class JpegSource:
         return samples, loader
 
     def _by_turbo(self, data: bytes, shrink: int, *, strict: bool) -> Samples:
-        """Decode with libjpeg-turbo; once more where it gave up.
+        """Decode with libjpeg-turbo; once more where it has something to forgive.
 
         Raises:
             ValueError: there is something that is not forgiven.
             InvalidPicture: it lost its way before `ENOUGH_ROWS` of a file that has its end.
         """
-        rows = -(-self.head.height_px // shrink)
-        columns = -(-self.head.width_px // shrink)
-        samples = np.empty((rows, columns, _BANDS[self.space]), np.uint8)
         try:
-            return _by_turbo(self.space, data, samples, strict=True)
+            return _by_turbo(self, data, shrink, strict=True)
         except ValueError as error:
             if strict:
                 raise
-            if not str(error).startswith(_WARNINGS):
-                # It gave up, and left the rest as it was.
-                samples.fill(0)
-                _by_turbo(self.space, data, samples, strict=False)
+            samples = _by_turbo(self, data, shrink, strict=False)
             if _HARMLESS in str(error) or not self._enough(data, samples, strict=False):
                 return samples
             share = _rows_shown(samples)
@@ -221,13 +213,15 @@ def decode_dc(data: bytes, width_px: int, height_px: int, bands: int) -> Samples
     return samples if _jpegdc.decode(data, samples.data, width_px, height_px, bands) else None
 
 
-def _by_turbo(space: str, data: bytes, samples: Samples, *, strict: bool) -> Samples:
-    """Decode into `samples`, whose shape says the scale; return them."""
-    rows, columns, _ = samples.shape
-    decoded: Samples = simplejpeg.decode_jpeg(
-        data, space, min_height=rows, min_width=columns, strict=strict, buffer=samples
+def _by_turbo(source: JpegSource, data: bytes, shrink: int, *, strict: bool) -> Samples:
+    rows = -(-source.head.height_px // shrink)
+    columns = -(-source.head.width_px // shrink)
+    # Forgiving, simplejpeg also returns what libjpeg-turbo gave up on: memory as it was.
+    buffer = None if strict else np.zeros((rows, columns, _BANDS[source.space]), np.uint8)
+    samples: Samples = simplejpeg.decode_jpeg(
+        data, source.space, min_height=rows, min_width=columns, strict=strict, buffer=buffer
     )
-    return decoded
+    return samples
 
 
 def _by_vips(source: JpegSource, data: bytes, shrink: int) -> Samples:
