@@ -8,8 +8,12 @@ keeps its traceback. `pregen.cli` alone turns errors into exit codes.
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
-from typing import Self
+from typing import Final, Self
+
+#: Of a process, and of the whole system.
+TOO_MANY_OPEN: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class ExitCode(IntEnum):
@@ -87,6 +91,15 @@ class SandboxError(PregenError):
     """The sandbox was required, and this system has none, or not a whole one."""
 
     exit_code = ExitCode.MISSING_LIBRARY
+
+
+class TooManyOpenError(PregenError):
+    """The limit of open files is too low for a run at all."""
+
+    exit_code = ExitCode.MISSING_LIBRARY
+
+    def __init__(self) -> None:
+        super().__init__("Too many open files. Allow more (ulimit -n 256) and run again.")
 
 
 class CacheError(PregenError):

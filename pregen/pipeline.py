@@ -26,7 +26,16 @@ from pregen.cache.store import Cache
 from pregen.delivery import unpack
 from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
-from pregen.errors import CacheError, CacheFullError, ExitCode, LockedError, PregenError, UsageError
+from pregen.errors import (
+    TOO_MANY_OPEN,
+    CacheError,
+    CacheFullError,
+    ExitCode,
+    LockedError,
+    PregenError,
+    TooManyOpenError,
+    UsageError,
+)
 from pregen.feed import Feed
 from pregen.imaging import revisions
 from pregen.installation import decoding_libraries
@@ -128,12 +137,24 @@ def _shown(watch: Watch) -> Iterator[None]:
     """Show a run that ends by an exception as ended by that."""
     watch.start()
     try:
-        yield
+        with _descriptors():
+            yield
     except PregenError as error:
         watch.finish(error.exit_code, str(error))
         raise
     except BaseException as error:
         watch.finish(ExitCode.UNEXPECTED, f"{type(error).__name__}: {error}")
+        raise
+
+
+@contextmanager
+def _descriptors() -> Iterator[None]:
+    """Say in words that there are too few, wherever that shows: an import, a pipe, a process."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in TOO_MANY_OPEN:
+            raise TooManyOpenError from error
         raise
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pregen.cache.errors import let_go
+from pregen.errors import TOO_MANY_OPEN
 from pregen.model import Kind
 
 if TYPE_CHECKING:
@@ -243,6 +244,6 @@ def _access_error(error: OSError) -> SourceAccessError:
         return SourceAccessError(Kind.SPECIAL, "not a regular file")
     if error.errno in {errno.EACCES, errno.EPERM}:
         return SourceAccessError(Kind.UNREADABLE, f"{why}: make it readable for this user")
-    if error.errno in {errno.EMFILE, errno.ENFILE}:
+    if error.errno in TOO_MANY_OPEN:
         return SourceAccessError(Kind.UNREADABLE, f"{why}: allow more open files (ulimit -n)")
     return SourceAccessError(Kind.UNREADABLE, f"{why}: check its disk or network share")

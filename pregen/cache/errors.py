@@ -8,14 +8,13 @@ from __future__ import annotations
 import errno
 import os
 
-from pregen.errors import CacheError, CacheFullError
+from pregen.errors import TOO_MANY_OPEN, CacheError, CacheFullError
 from pregen.model import Kind
 
 #: EFBIG is a limit on the size of a file (`ulimit -f`): no more room, like a quota.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _GONE = frozenset({errno.ENOENT, errno.ESTALE})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
-_TOO_MANY_OPEN = frozenset({errno.EMFILE, errno.ENFILE})
 
 #: Kinds of an outcome whose entry could not be stored: every further source would meet the same.
 CACHE_ERRORS: dict[Kind, type[CacheError]] = {
@@ -67,7 +66,7 @@ def _advice(number: int | None) -> str:
         return "make it writable for your user, or choose another cache with XDG_CACHE_HOME"
     if number == errno.EROFS:
         return "its file system is read-only: mount it writable, or set XDG_CACHE_HOME"
-    if number in _TOO_MANY_OPEN:
+    if number in TOO_MANY_OPEN:
         return "allow more open files (ulimit -n), then run again"
     if number in {errno.ENOTDIR, errno.EISDIR, errno.ELOOP}:
         return "something else has the name of a cache folder or thumbnail: move it away"

@@ -6,6 +6,8 @@ what that commands. It takes no decision about any job.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import deque
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
@@ -18,7 +20,7 @@ from pregen.engines.local.supervisor import TICK_NS, Supervisor
 from pregen.engines.local.worker import WorkerSetup
 from pregen.engines.local.worker_state import Rules, S
 from pregen.engines.local.workers import WorkerPool
-from pregen.errors import MissingLibraryError, PregenError, SandboxError
+from pregen.errors import MissingLibraryError, PregenError, SandboxError, TooManyOpenError
 from pregen.sandbox import confinement
 
 if TYPE_CHECKING:
@@ -239,6 +241,8 @@ class _LocalRun:
 
     @staticmethod
     def _fail(why: str, *, missing: bool) -> None:
+        if os.strerror(errno.EMFILE) in why:
+            raise TooManyOpenError
         if missing:
             raise MissingLibraryError(
                 "The worker processes do not start. Most likely a library is missing or "

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from pregen.engines.local import deaths, events, protocol, resources, worker
 from pregen.engines.local.events import SlotReading
 from pregen.engines.local.protocol import ProtocolError, Tag
+from pregen.errors import TOO_MANY_OPEN
 from pregen.model import WorkerView
 
 if TYPE_CHECKING:
@@ -43,10 +44,16 @@ class WorkerPool:
         """What `views` reads, from another thread: replaced whole, never changed."""
 
     def start(self, number: int) -> list[Event]:
-        """Start worker `number`; return what went wrong, if anything."""
+        """Start worker `number`; return what went wrong, if anything.
+
+        Raises:
+            OSError: there are too few descriptors for a single worker.
+        """
         try:
             process = self._launcher.start(number)
-        except (OSError, EOFError):  # the fork server is gone, or there are no more processes
+        except (OSError, EOFError) as error:  # the fork server is gone, or no process is left
+            if getattr(error, "errno", None) in TOO_MANY_OPEN and not self._processes:
+                raise
             return [
                 events.WorkerFailed(number, traceback.format_exc()),
                 events.WorkerDied(number, deaths.SERVER_LOST, SlotReading(None, 0, 0), 0),
