@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import struct
@@ -328,6 +329,33 @@ def test_three_quarters_are_shown_or_nothing(name: str, kind: str) -> None:
             continue
         assert found.shape == wanted.shape
         assert (np.abs(found - wanted).max(-1) <= 32).mean() >= 0.75, number
+
+
+@pytest.mark.parametrize("places", [0, 1, 6])
+def test_a_damaged_file_costs_a_few_decodes(places: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = _SOUND["one resolution"]()
+    chance = Random(places)  # noqa: S311 - damage, not secrets
+    data = bytearray(sound)
+    for _ in range(places):
+        at = chance.randrange(500, len(sound) - 500)
+        data[at : at + 200] = chance.randbytes(200)
+    decode, wholes, samples = openjpeg.decode, 0, 0
+
+    def counted(read_at: Any, size_bytes: int, wish: openjpeg.Wish, *more: Any) -> Any:
+        nonlocal wholes, samples
+        if wish.area is None:
+            wholes += 1
+        else:
+            left, top, right, bottom = wish.area
+            samples += (right - left) * (bottom - top)
+        return decode(read_at, size_bytes, wish, *more)
+
+    monkeypatch.setattr(openjpeg, "decode", counted)
+    with contextlib.suppress(InvalidPicture):
+        make(bytes(data))
+    assert wholes == 1
+    assert (samples > 0) == (places > 0)
+    assert samples <= 3 * _WIDTH_PX * _HEIGHT_PX
 
 
 def test_a_file_that_ends_early_says_so() -> None:
