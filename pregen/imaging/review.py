@@ -111,32 +111,6 @@ def _strength(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float((ours * theirs).mean()) / power if power >= _COLOURFUL_LEVELS**2 else 1.0
 
 
-# The name of the decoder in an outcome also says whether it is a second one --------------------
-
-_SECOND: Final = "second-"
-_IN_PART: Final = "-part"
-LIBRARIES: Final = {
-    "pillow": "Pillow", "vips": "libvips", "ffmpeg": "FFmpeg", "libraw": "LibRaw",
-}  # fmt: skip
-
-
-def loader_of(by: str, *, whole: bool) -> str:
-    """Return the loader's name for a picture that a witness (`witnesses`) decoded."""
-    return f"{_SECOND}{by}{'' if whole else _IN_PART}"
-
-
-def witness_in(loader: str) -> tuple[str, bool]:
-    """Return the library that gave a second opinion, for people, and whether it shows all.
-
-    Empty for a picture of the usual decoder.
-    """
-    if not loader.startswith(_SECOND):
-        return "", True
-    name = loader.removeprefix(_SECOND)
-    by = name.removesuffix(_IN_PART)
-    return LIBRARIES.get(by, by), by == name
-
-
 def _decoded(data: bytes) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a size no thumbnail has: objected to elsewhere
