@@ -111,7 +111,6 @@ KINDS: Final[dict[str, Callable[[Image.Image], bytes]]] = {
     "jxl": lambda picture: bytes(pylibjxl.encode(np.asarray(picture), effort=3)),
     "jp2": _with("JPEG2000"),
     "jp2-lossy": _with("JPEG2000", irreversible=True, quality_layers=[20]),
-    "qoi": _with("QOI"),
 }
 
 
