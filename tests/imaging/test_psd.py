@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -257,13 +258,24 @@ def test_three_quarters_of_the_rows_or_none(parts: _Parts) -> None:
             make(file[: int(len(file) * share)])
 
 
+def test_rows_are_lost_with_any_of_their_colours() -> None:
+    file = _psd(_rgb(), _RGB, _Parts(packed=True))
+    noise = Random(4).randbytes(len(file) // 5)  # noqa: S311 - damage, not secrets
+    # It takes the last quarter of red and the first third of green.
+    at = len(file) // 4
+    with pytest.raises(faults.TruncatedPicture):
+        make(file[:at] + noise + file[at + len(noise) :])
+    # A fifth of red alone is not too much.
+    assert make(file[:at] + noise[: len(noise) // 3] + file[at + len(noise) // 3 :]).pictures
+
+
 def test_what_is_not_read_is_said() -> None:
     rgb = _rgb()
     with pytest.raises(faults.Unsupported, match="without a merged picture"):
         make(_psd(rgb, _RGB, _Parts(resources=((1057, b"\0\0\0\1\0" + bytes(9)),))))
     zipped = bytearray(_psd(rgb, _RGB))
-    zipped[-rgb.size - 1] = 2
-    with pytest.raises(faults.Unsupported, match="compression 2"):
+    zipped[-rgb.size - 1] = 4
+    with pytest.raises(faults.Unsupported, match="compression 4"):
         make(bytes(zipped))
     with pytest.raises(faults.InvalidPicture, match="3 channels"):
         make(_psd(rgb[..., :2], _RGB))
