@@ -59,6 +59,7 @@ _ALL_PATHS: Final = "SELECT path FROM sources"
 _TWO: Final = (bytes, bytes)
 #: Not those that other machines call by another name.
 _OWN_FOLDERS: Final = "SELECT path, names FROM folders WHERE substr(path, 1, 1) = x'2f'"
+_OWN_RUN_SHAPE: Final = (int, str)
 _OWN_RUNS: Final = "SELECT id, libraries FROM runs WHERE version = ?"
 _FORGET: Final = "DELETE FROM sources WHERE path = ?"
 _BEGIN: Final = (
@@ -144,7 +145,7 @@ class Journal:
             own = self._database.execute(_OWN_RUNS, (self._version,))
             self._own_runs = {
                 run_id: found == self._libraries
-                for run_id, found in own
+                for run_id, found in (database.fitting(row, _OWN_RUN_SHAPE) for row in own)
                 if found.endswith(self._revision)
             }
         except sqlite3.Error as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.filesystems.identity import FileSystem
 from pregen.filesystems.mounttable import is_below
-from pregen.journal.database import fitting
+from pregen.journal.database import DamagedJournalError, fitting
 from pregen.journal.rows import json_value
 
 if TYPE_CHECKING:
@@ -61,9 +61,14 @@ class VaultMemory(NamedTuple):
 
 
 def read_salt(connection: sqlite3.Connection) -> bytes:
-    """Return this journal's salt; empty: it has met no vault."""
+    """Return this journal's salt; empty: it has met no vault. Raises DamagedJournalError."""
     row = connection.execute("SELECT salt FROM salts LIMIT 1").fetchone()
-    return bytes(fitting(row, (bytes,))[0]) if row else b""
+    if row is None:
+        return b""
+    salt = bytes(fitting(row, (bytes,))[0])
+    if len(salt) != _SALT_BYTES:
+        raise DamagedJournalError("a row holds no salt")
+    return salt
 
 
 def write_vaults(connection: sqlite3.Connection, places: Iterable[bytes]) -> None:

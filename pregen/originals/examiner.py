@@ -40,6 +40,8 @@ _BATCH: Final = 512
 _READ_BYTES: Final = 1 << 16
 #: A killed process that waits for nothing is gone after this long, and can be reaped.
 _GONE_S: Final = 0.05
+#: Those that were not: they are reaped when the next one starts.
+_ending: Final[list[subprocess.Popen[bytes]]] = []
 
 
 class Helper:
@@ -51,6 +53,7 @@ class Helper:
     """
 
     def __init__(self, own: bytes, points: frozenset[bytes], timeout_s: float) -> None:
+        _ending[:] = [process for process in _ending if process.poll() is None]
         self._socket, theirs = socket.socketpair()
         self._socket.settimeout(timeout_s)
         with theirs:
@@ -99,8 +102,10 @@ class Helper:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._process.kill()
-        with suppress(subprocess.TimeoutExpired):
+        try:
             self._process.wait(_GONE_S)
+        except subprocess.TimeoutExpired:
+            _ending.append(self._process)
 
 
 class Examiner:

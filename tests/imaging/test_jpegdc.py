@@ -123,7 +123,9 @@ def test_a_size_that_is_not_the_frames_is_left_to_others() -> None:
 
 NOISE = np.random.default_rng(2).integers(0, 256, (24, 32, 3), np.uint8)
 GREY = pictures.encode(NOISE[..., 0], "JPEG", quality=60)
-HALVED = pictures.encode(NOISE, "JPEG", quality=95, subsampling="4:2:0")
+#: Red and blue within each block of chroma: what makes its first AC coefficient large.
+STRIPES = np.tile(np.repeat(np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8), 8, 1), (24, 2, 1))
+HALVED = pictures.encode(STRIPES, "JPEG", quality=100, subsampling="4:2:0")
 SCANS = pictures.encode(NOISE, "JPEG", quality=60, subsampling="4:2:0", progressive=True)
 RGB = pictures.encode(NOISE, "JPEG", keep_rgb=True)
 
@@ -160,13 +162,13 @@ def with_a_scan_twice(data: bytes) -> bytes:
 
 def with_bytes_behind_a_scan(data: bytes) -> bytes:
     at = scan_ends(data)[0]
-    return data[:at] + b"\x12\x34" + data[at:]
+    return data[:at] + b"\x12\x34" * 20 + data[at:]
 
 
-def with_a_quantiser(data: bytes, table: int, place: int) -> bytes:
-    """One of its quantisers becomes 255, which makes of its coefficients what none can be."""
+def with_a_quantiser(data: bytes, table: int, place: int, value: int) -> bytes:
+    """One of its quantisers becomes larger, which makes of its coefficients what none can be."""
     at = data.index(b"\xff\xdb\x00\x43" + bytes([table])) + 5 + place
-    return data[:at] + b"\xff" + data[at + 1 :]
+    return data[:at] + bytes([value]) + data[at + 1 :]
 
 
 FORGED = {
@@ -177,8 +179,8 @@ FORGED = {
     "bytes behind a scan": (SCANS, with_bytes_behind_a_scan(SCANS)),
     "a marker that means nothing": (GREY, GREY[:2] + b"\xff\xf0\0\4\0\0" + GREY[2:]),
     "a JFIF that is too short": (GREY, RGB[:2] + b"\xff\xe0\0\7JFIF\0" + RGB[2:]),
-    "a DC that none can be": (HALVED, with_a_quantiser(HALVED, 0, 0)),
-    "an AC that none can be": (HALVED, with_a_quantiser(HALVED, 1, 1)),
+    "a DC that none can be": (HALVED, with_a_quantiser(HALVED, 0, 0, 255)),
+    "an AC that none can be": (HALVED, with_a_quantiser(HALVED, 1, 1, 80)),
 }
 
 

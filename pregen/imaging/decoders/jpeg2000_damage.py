@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from pregen.imaging.decoders.openjpeg import Components
     from pregen.imaging.source_bytes import ReadAt, SourceBytes
 
-#: A damaged picture is looked at in so many windows by so many, a power of two.
+#: A damaged picture is looked at in so many windows by so many, a power of two, of at least the
+#: edge of a block as all encoders have it: a smaller window costs as many blocks as that.
 _WINDOWS: Final = 8
+_LEAST_WINDOW: Final = 64
 #: Samples that differ by less than this share of their range show the same.
 _SAME: Final = 1 / 16
 #: Of this many bytes noise is made, again and again.
@@ -86,20 +88,17 @@ class _Reading:
     def planes(self) -> list[NDArray[np.int32]]:
         """See `decode`."""
         self._parts = list(jp2.tile_parts(self._read_at, self._codestream, self._size_bytes))
-        fault: Fault | None = None
         try:
             found = self._decoded(strict=True)
-        except InvalidPicture as error:
-            fault = error
-        else:
-            self._zeros = self._unread_zeros()
-            if not (found.uneven or found.disorder or self._zeros or self._lost_tiles()):
-                return found.planes
-        return self._rest(fault)
+        except InvalidPicture as fault:
+            return self._rest(self._decoded(strict=False), fault)
+        self._zeros = self._unread_zeros()
+        if not (found.uneven or found.disorder or self._zeros or self._lost_tiles()):
+            return found.planes
+        return self._rest(found, None)
 
-    def _rest(self, fault: Fault | None) -> list[NDArray[np.int32]]:
+    def _rest(self, found: Components, fault: Fault | None) -> list[NDArray[np.int32]]:
         """Take what is there of a damaged picture, if that is most of it."""
-        found = self._decoded(strict=False)
         planes = found.planes
         rows, columns = max((plane.shape for plane in planes), key=lambda shape: shape[0])
         lost = np.zeros((rows, columns), bool)
@@ -110,7 +109,7 @@ class _Reading:
         if early or self._zeros:
             lost |= self._changed_by_noise(planes, end, lost.shape)
         if found.uneven or fault is not None or early or self._zeros:
-            self._look_through(lost, planes, self._codestream.grid, _WINDOWS)
+            self._look_through(lost, planes, self._codestream.grid, _WINDOWS, bad=found.uneven > 0)
         share = 1 - float(lost.mean())
         if share >= ENOUGH_ROWS:
             return planes
@@ -144,20 +143,24 @@ class _Reading:
         when all packets are read bytes are left over. Where the end of a tile is not missed when
         it is taken away, nobody reads it.
         """
-        found = []
-        tried = 0
+        runs: dict[int, list[tuple[int, int]]] = {}
         for part in self._parts:
-            begin, end = part.begin, min(part.end, self._size_bytes)
-            runs = _zero_runs(self._read_at, begin, end)
-            tried += bool(runs)
-            if tried > _MOST_RUNS:
+            end = min(part.end, self._size_bytes)
+            if more := _zero_runs(self._read_at, part.begin, end):
+                runs.setdefault(part.tile, []).extend(more)
+            if len(runs) >= _MOST_RUNS:
                 break
-            if runs and self._is_not_missed(part.tile, max(stop for _, stop in runs)):
-                found += runs
+        found = []
+        for tile, of_tile in runs.items():
+            if self._is_not_missed(tile, max(stop for _, stop in of_tile)):
+                found += of_tile
         return found
 
     def _is_not_missed(self, tile: int, behind: int) -> bool:
-        """Tell whether a tile is decoded without a complaint when its end is taken away."""
+        """Tell whether a tile is read without a complaint when its end is taken away.
+
+        For that one sample of it is wanted: all packets are read, and hardly a block is decoded.
+        """
         parts = [part for part in self._parts if part.tile == tile]
         last = parts[-1]
         end = min(last.end, self._size_bytes)
@@ -169,7 +172,9 @@ class _Reading:
             head += self._read_at(part.begin, part.end - part.begin)
         open_at = len(head) + jp2.PART_LENGTH_AT
         head += self._read_at(last.begin, kept - last.begin)
-        wish = Wish(self._codestream.halvings, self._codestream.area_of(tile), strict=False)
+        left, top, _, _ = self._codestream.area_of(tile)
+        corner = GridArea(left, top, left + 1, top + 1)
+        wish = Wish(self._codestream.halvings, corner, strict=False)
         try:
             found = openjpeg.decode(
                 lambda at, count: head[at : at + count], len(head), wish,
@@ -203,30 +208,51 @@ class _Reading:
         for component, one, two in zip(
             self._codestream.components, planes, other.planes, strict=True
         ):
-            apart = np.abs(one.astype(np.int64) - two) > _SAME * (1 << component.depth.bits)
+            apart = np.empty(one.shape, bool)
+            for row, (mine, theirs) in enumerate(zip(one, two, strict=True)):
+                least = _SAME * (1 << component.depth.bits)
+                apart[row] = np.abs(mine.astype(np.int64) - theirs) > least
             changed |= _stretched(apart, shape)
         return changed
 
     def _look_through(
-        self, lost: NDArray[np.bool_], planes: list[NDArray[np.int32]], area: GridArea, windows: int
+        self,
+        lost: NDArray[np.bool_],
+        planes: list[NDArray[np.int32]],
+        area: GridArea,
+        windows: int,
+        *,
+        bad: bool,
     ) -> None:
-        """Mark what is damaged within an area.
+        """Mark where an area has nothing, or blocks that do not end with their bytes.
 
-        That is where blocks do not end with their bytes, and where nothing is.
+        Each sample is decoded three times at most, and the blocks at the edges of windows with it.
+
+        Args:
+            lost: is added to.
+            planes: of the whole picture.
+            area: is looked through.
+            windows: how often its edge may be divided.
+            bad: there is a damaged block in it.
         """
         place = self._place(area, lost)
-        if lost[place].all() or lost.mean() > 1 - ENOUGH_ROWS:
-            return
-        try:
-            bad = self._decoded(strict=False, area=area).uneven
-        except InvalidPicture:
-            bad = 1
-        flat = all(np.ptp(plane[self._place(area, plane)]) == 0 for plane in planes)
-        if flat or (bad and windows == 1):
+        if all(np.ptp(plane[self._place(area, plane)]) == 0 for plane in planes):
             lost[place] = True
-        elif windows > 1:
-            for quarter in _quarters(area) if bad else ():
-                self._look_through(lost, planes, quarter, windows // 2)
+        elif bad:
+            parts = _quarters(area, lost[place].shape) if windows > 1 else []
+            lost[place] |= not parts
+            for part in parts:
+                if lost.mean() > 1 - ENOUGH_ROWS:
+                    return
+                if not lost[self._place(part, lost)].all():
+                    found = self._is_damaged(part)
+                    self._look_through(lost, planes, part, windows // 2, bad=found)
+
+    def _is_damaged(self, area: GridArea) -> bool:
+        try:
+            return self._decoded(strict=False, area=area).uneven > 0
+        except InvalidPicture:
+            return True
 
     def _place(self, area: GridArea, plane: NDArray[Any]) -> tuple[slice, slice]:
         """Where an area of the grid lies in a plane."""
@@ -246,14 +272,19 @@ class _Reading:
         return self._source.read_at(self._begin + at, max(0, min(count, self._size_bytes - at)))
 
 
-def _quarters(area: GridArea) -> list[GridArea]:
-    middle, centre = (area.left + area.right) // 2, (area.top + area.bottom) // 2
-    return [
-        GridArea(left, top, right, bottom)
-        for top, bottom in ((area.top, centre), (centre, area.bottom))
-        for left, right in ((area.left, middle), (middle, area.right))
-        if left < right and top < bottom
+def _quarters(area: GridArea, shape: tuple[int, ...]) -> list[GridArea]:
+    """Halve an area by its edges that are long enough, given in samples; none where none is."""
+    left, top, right, bottom = area
+    columns, rows = [left, right], [top, bottom]
+    for edges, samples in ((rows, shape[0]), (columns, shape[1])):
+        if samples >= 2 * _LEAST_WINDOW:
+            edges.insert(1, (edges[0] + edges[1]) // 2)
+    found = [
+        GridArea(columns[x], rows[y], columns[x + 1], rows[y + 1])
+        for y in range(len(rows) - 1)
+        for x in range(len(columns) - 1)
     ]
+    return found if len(found) > 1 else []
 
 
 def _zero_runs(read_at: ReadAt, begin: int, end: int) -> list[tuple[int, int]]:

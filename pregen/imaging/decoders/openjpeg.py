@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import re
+import weakref
 from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -256,7 +257,8 @@ def decode(
             raise source.error
         if not done:
             raise _fault_of(talk.errors)
-        return Components(_planes(image.contents), talk.uneven, talk.disorder)
+        decoded, image = image, POINTER(_Image)()
+        return Components(_planes(library, decoded), talk.uneven, talk.disorder)
     finally:
         if image:  # type: ignore[truthy-bool]  # a pointer to nothing is false
             library.opj_image_destroy(image)
@@ -266,14 +268,24 @@ def decode(
             library.opj_destroy_codec(codec)
 
 
-def _planes(image: _Image) -> list[NDArray[np.int32]]:
+class _Owner:
+    """Whoever keeps a sample keeps this, and it the picture of the library."""
+
+
+def _planes(library: ctypes.CDLL, image: Any) -> list[NDArray[np.int32]]:
+    """Return the samples where the library has them; the picture is freed with the last of them."""
+    owner = _Owner()
+    weakref.finalize(owner, library.opj_image_destroy, image).atexit = False
     found = []
-    for number in range(image.numcomps):
-        component = image.comps[number]
+    for number in range(image.contents.numcomps):
+        component = image.contents.comps[number]
         if not component.data or not component.w or not component.h:
             raise InvalidPicture("a component of it has no samples")
-        shape = (component.h, component.w)
-        found.append(np.ctypeslib.as_array(component.data, shape).copy())
+        address = ctypes.addressof(component.data.contents)
+        samples: Any = (c_int32 * (component.w * component.h)).from_address(address)
+        samples.owner = owner
+        plane: NDArray[np.int32] = np.frombuffer(samples, np.int32)
+        found.append(plane.reshape(component.h, component.w))
     return found
 
 

@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     from tests.support.running.program import Argument
 
 #: Imported before the first fork, once for all runs.
-_EARLY = ("pregen.pipeline", "pregen.engines.serial", "pregen.work", "pregen.verbs.run")
+_EARLY = (
+    "pregen.engines.serial", "pregen.imaging.decoders.jpeg", "pregen.imaging.decoders.vips",
+    "pregen.originals.examiner", "pregen.pipeline", "pregen.verbs.failures.command",
+    "pregen.verbs.report.command", "pregen.verbs.report.charts", "pregen.verbs.run",
+    "pregen.verbs.show", "pregen.verbs.status", "pregen.verbs.verify.command", "pregen.work",
+)  # fmt: skip
 _TIMEOUT_S = 300
 
 

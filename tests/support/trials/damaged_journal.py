@@ -20,6 +20,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pregen.journal import Journal
 from tests.support.files.pictures import jpeg, put
 from tests.support.files.source_trees import MTIME_NS
 from tests.support.judges import desktops, png_walk
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
 _PAGE_BYTES = 4096
 #: Sources, of which one fails, one is small, one is no picture and one moves.
 _PHOTOS = 6
-_TABLES = ("runs", "sources", "folders", "fingerprints", "surveys")
+_TABLES = (
+    "runs", "sources", "folders", "fingerprints", "surveys", "file_systems", "vaults", "salts",
+)  # fmt: skip
 #: What another program may leave in any column.
 _VALUES: tuple[object, ...] = (
     None, 0, -1, 2**63 - 1, -(2**63), 1.5, "", "text", "{", "[1, 2", '{"made": "many"}', "[" * 5000,
-    b"", b"\0", b"/\0/x", b"\xff" * 50, b"relative",
+    b"", b"\0", b"/\0/x", b"\xff" * 100, b"relative",
 )  # fmt: skip
 
 
@@ -63,6 +66,9 @@ class JournalTrial:
         self._server.__enter__()
         first = self._server.run("run", self.photos, cache=self._made)
         assert first.code == 3, first
+        journal = Journal.open(bytes(_journal_of(self._made)), sys.exit)
+        journal.note_vaults([b"/vault"])
+        journal.close()
         self._moving.rename(self.photos / "after.jpg")
         whole = self._scratch / "whole"
         assert self._server.run("run", "--no-reuse", self.photos, cache=whole).code == 3
@@ -80,7 +86,7 @@ class JournalTrial:
         state = Path(f"{cache}-state")
         shutil.copytree(self._made, cache)
         shutil.copytree(Path(f"{self._made}-state"), state)
-        journal = state / "pregen" / "journal.sqlite3"
+        journal = _journal_of(cache)
         how = damage(journal, chance)
         for number in chance.sample(range(_PHOTOS), 2):
             uri = desktops.glib_uri(self.photos / f"{number}.jpg")
@@ -120,6 +126,10 @@ _VERBS: Sequence[tuple[str, ...]] = (
     ("status",), ("status", "--json"), ("failures",), ("failures", "--json"),
     ("show", "photos/0.jpg"), ("report", "-o", "-"), ("verify",), ("run", "--dry-run", "photos"),
 )  # fmt: skip
+
+
+def _journal_of(cache: Path) -> Path:
+    return Path(f"{cache}-state") / "pregen" / "journal.sqlite3"
 
 
 def _judged(done: Finished, codes: set[int], verb: tuple[str, ...]) -> Iterator[str]:
