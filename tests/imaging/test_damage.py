@@ -12,7 +12,7 @@ _COUNT, _SEED = 40, 1
 #: decode on without a word, in wrong places and colours. A mend takes its number down.
 _UNTOLD = {
     "jpeg": 12, "jpeg-restarts": 3, "jpeg-progressive": 1, "webp": 7, "webp-lossless": 12,
-    "gif": 10, "psd": 1, "heic": 14, "avif": 14, "jp2": 2, "jp2-lossy": 2,
+    "gif": 10, "heic": 14, "avif": 14, "jp2": 2, "jp2-lossy": 2,
 }  # fmt: skip
 
 

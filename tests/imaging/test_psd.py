@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -255,6 +256,17 @@ def test_three_quarters_of_the_rows_or_none(parts: _Parts) -> None:
     for share in (0.5, 0.8, 0.01):
         with pytest.raises(faults.TruncatedPicture):
             make(file[: int(len(file) * share)])
+
+
+def test_rows_are_lost_with_any_of_their_colours() -> None:
+    file = _psd(_rgb(), _RGB, _Parts(packed=True))
+    noise = Random(4).randbytes(len(file) // 5)  # noqa: S311 - damage, not secrets
+    # It takes the last quarter of red and the first third of green.
+    at = len(file) // 4
+    with pytest.raises(faults.TruncatedPicture):
+        make(file[:at] + noise + file[at + len(noise) :])
+    # A fifth of red alone is not too much.
+    assert make(file[:at] + noise[: len(noise) // 3] + file[at + len(noise) // 3 :]).pictures
 
 
 def test_what_is_not_read_is_said() -> None:

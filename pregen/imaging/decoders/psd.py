@@ -183,7 +183,7 @@ class PsdPicture(Opened):
 
         Raises:
             Unsupported: they are compressed in a way that is not seen in merged pictures.
-            TruncatedPicture: less than `ENOUGH_ROWS` of one of them is there.
+            TruncatedPicture: of less than `ENOUGH_ROWS` all of them are there.
         """
         kind = np.dtype(_TYPES[self._bits])
         columns = -(-self.width_px // 8) if self._bits == 1 else self.width_px
@@ -193,11 +193,12 @@ class PsdPicture(Opened):
         if how > _PREDICTED:
             raise Unsupported(f"a merged picture of compression {how} is not read")
         rows = (self._raw_rows, self._packed_rows, self._deflated_rows, self._predicted_rows)[how]
-        there = np.zeros(count, int)
+        there = np.zeros((count, self.height_px), bool)
         for channel, row, data in rows(at + 2, columns * kind.itemsize, count):
             samples[row, :, channel] = np.frombuffer(data, kind)
-            there[channel] += 1
-        share = there.min() / self.height_px
+            there[channel, row] = True
+        # A row is lost with any of its colours: damage may take the end of one and begin the next.
+        share = float(there.all(axis=0).mean())
         if share < ENOUGH_ROWS:
             raise TruncatedPicture(
                 f"the file ends early or is damaged: {share:.0%} of the rows are there"
@@ -229,10 +230,11 @@ class PsdPicture(Opened):
                 return
             data = source.read_at(at, int(sizes.sum()))
             at += int(sizes.sum())
-            ends = np.cumsum(sizes).tolist()
-            for row, (begin, end) in enumerate(zip([0, *ends], ends, strict=False)):
-                if end > len(data):
-                    break
+            ends = np.cumsum(sizes)
+            ends = ends[: np.searchsorted(ends, len(data), side="right")]
+            sound = _packed_soundly(np.frombuffer(data, np.uint8), ends, row_bytes)
+            for row in np.flatnonzero(sound).tolist():
+                begin, end = int(ends[row - 1]) if row else 0, int(ends[row])
                 try:
                     line = Image.frombytes(
                         "L", (row_bytes, 1), data[begin:end], "packbits", "L"
@@ -282,6 +284,50 @@ class PsdPicture(Opened):
             elif self._bits == 32:  # noqa: PLR2004 - bits
                 line = np.ascontiguousarray(line.reshape(4, -1).T)
             yield channel, row, line.tobytes()
+
+
+# PackBits (Apple, TN1023): a byte that says how many follow as they are, or how often the next --
+
+_LITERAL_MOST, _NOTHING = 127, 128
+_CODES: Final = np.arange(256)
+#: By that byte: how far it is to the next, and how many samples there are until then.
+_STEPS: Final = np.where(
+    _CODES <= _LITERAL_MOST, _CODES + 2, np.where(_CODES == _NOTHING, 1, 2)
+)  # fmt: skip
+_MADE: Final = np.where(
+    _CODES <= _LITERAL_MOST, _CODES + 1, np.where(_CODES == _NOTHING, 0, 257 - _CODES)
+)  # fmt: skip
+#: Rows of more runs are not followed to their ends: nothing that packs so badly is packed.
+_MOST_RUNS: Final = 20_000
+#: Rows may be filled up to an even number of bytes.
+_SPARE: Final = 1
+
+
+def _packed_soundly(
+    data: NDArray[np.uint8], ends: NDArray[np.int64], row_bytes: int
+) -> NDArray[np.bool_]:
+    """Tell of each row whether its runs end where it does, and make what a row has.
+
+    Anything at all can be unpacked, and noise makes more than a row.
+
+    Args:
+        data: rows as they are stored, one behind the other.
+        ends: where each of them ends.
+        row_bytes: what each has to make.
+    """
+    at = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
+    made = np.zeros(len(ends), np.int64)
+    going = np.flatnonzero(at < ends)
+    for _ in range(_MOST_RUNS):
+        if not len(going):
+            break
+        codes = data[at[going]]
+        at[going] += _STEPS[codes]
+        made[going] += _MADE[codes]
+        going = going[at[going] < ends[going]]
+    sound = (at - ends <= _SPARE) & (made >= row_bytes) & (made <= row_bytes + _SPARE)
+    sound[going] = True
+    return np.asarray(sound)
 
 
 #: libvips' names by (grey, deep).

@@ -53,9 +53,9 @@ class Leaks:
     def check(self, timeout_s: float = 5.0) -> None:
         """Fail when a process lives on after a grace time, or more files are open than before."""
         left = [
-            (process.pid, " ".join(process.cmdline()))
+            (process.pid, command)
             for process in wait_until_gone(self.mark, timeout_s)
-            if not _serves_this_process(process)
+            if (command := _command(process)) and not _serves_this_process(process, command)
         ]
         assert not left, f"processes left behind: {left}"
         known = self._fds.keys() | _multiprocessing_fds()
@@ -63,9 +63,16 @@ class Leaks:
         assert not new, f"files left open: {new}"
 
 
-def _serves_this_process(process: psutil.Process) -> bool:
+def _command(process: psutil.Process) -> str:
+    """Return its command line; empty for one that has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie, too
+        return ""
+
+
+def _serves_this_process(process: psutil.Process, command: str) -> bool:
     """Whether it is what multiprocessing starts once for us; the same of others is a leak."""
-    command = " ".join(process.cmdline())
     return process.ppid() == os.getpid() and any(name in command for name in _MULTIPROCESSING)
 
 
