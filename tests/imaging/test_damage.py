@@ -8,11 +8,11 @@ from tests.support.trials import damage_table
 
 _COUNT, _SEED = 40, 1
 #: Of these damages, those after which too little is shown and nobody says so. Codes of a JPEG, of
-#: WebP, GIF, HEVC and AV1 find their way again after damage, and carry no checksum: libraries
+#: lossless WebP, HEVC and AV1 find their way again after damage, and carry no checksum: libraries
 #: decode on without a word, in wrong places and colours. A mend takes its number down.
 _UNTOLD = {
-    "jpeg": 12, "jpeg-restarts": 3, "jpeg-progressive": 1, "webp": 7, "webp-lossless": 12,
-    "gif": 10, "heic": 14, "avif": 14, "jp2": 2, "jp2-lossy": 2,
+    "jpeg": 12, "jpeg-restarts": 3, "jpeg-progressive": 1, "webp-lossless": 8,
+    "heic": 14, "avif": 5, "jp2": 2, "jp2-lossy": 2,
 }  # fmt: skip
 
 

@@ -100,6 +100,10 @@ class _Reading:
     def _rest(self, found: Components, fault: Fault | None) -> list[NDArray[np.int32]]:
         """Take what is there of a damaged picture, if that is most of it."""
         planes = found.planes
+        if not self._codestream.halvings:
+            # All of a component is one packet: where that is lost, no window differs from another.
+            why = f" ({fault})" if fault is not None else ""
+            raise InvalidPicture(f"its data is damaged, and it has one resolution only{why}")
         rows, columns = max((plane.shape for plane in planes), key=lambda shape: shape[0])
         lost = np.zeros((rows, columns), bool)
         for tile in self._lost_tiles():

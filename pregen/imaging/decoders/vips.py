@@ -12,7 +12,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from pregen.imaging.containers import gif, png
+from pregen.imaging.containers import gif, png, webp
+from pregen.imaging.decoders import gif_damage
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -111,11 +112,28 @@ class VipsPicture(Opened):
             pixels = resample.into_memory(lazy, box_px)
         except pyvips.Error as error:
             pixels = resample.into_memory(recover(error, load), box_px)
+        self._check(options)
         if "shrink" in options and pixels.image.bands in {1, 3}:
             shrink = options["shrink"]
             extent = (self.width_px / shrink, self.height_px / shrink)
             return pixels._replace(image=resample.covering(pixels.image, extent), extent=extent)
         return pixels
+
+    def _check(self, options: dict[str, Any]) -> None:
+        """Raise InvalidPicture where a library decoded damage without a word."""
+        name = self._request.format.name
+        if self.data is None:
+            return
+        damaged = False
+        if name == "gif":
+            damaged = gif_damage.share_sound(self.data) < ENOUGH_ROWS
+        elif name == "webp":
+            damaged = not _needs_its_end(self.data, options)
+        if damaged:
+            raise InvalidPicture(
+                "its data is damaged, and a part of the picture would be wrong; copy it again from "
+                "its origin if you can"
+            )
 
     def _load(self, **options: Any) -> pyvips.Image:
         loader = _LOADERS[self._request.format.name]
@@ -234,6 +252,26 @@ def open_picture(request: Request) -> VipsPicture:
     if picture.width_px < 1 or picture.height_px < 1:
         raise InvalidPicture("the header says it has no pixels")
     return picture
+
+
+def _needs_its_end(data: bytes, options: dict[str, Any]) -> bool:
+    """Tell whether libwebp reads all of a WebP's picture, as it does where nothing is damaged.
+
+    Its codes are arithmetic or of changing lengths: damaged ones take more bytes or fewer. It says
+    so where they do not suffice, but not where some are left. So it is asked for the picture
+    without them, which must fail. `options` are those of the decode.
+    """
+    part = webp.without_end(data)
+    if part is None:
+        return True
+    try:
+        image = pyvips.Image.webpload_buffer(part, access="sequential", fail_on="error", **options)
+        image.avg()
+    except pyvips.Error as error:
+        if isinstance(fault := fault_of(error), MemoryError):
+            raise fault from error
+        return True
+    return False
 
 
 def _can_be_mapped(fd: int) -> bool:

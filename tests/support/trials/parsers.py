@@ -23,6 +23,7 @@ import pregen
 from pregen.filesystems import mounttable, protection
 from pregen.imaging import revisions, sniff
 from pregen.imaging.containers import (
+    av1,
     gcode,
     gif,
     heif,
@@ -36,9 +37,10 @@ from pregen.imaging.containers import (
     png,
     tiff,
     tiff_layout,
+    webp,
 )
 from pregen.imaging.containers import zip as zip_file
-from pregen.imaging.decoders import bmp, pcx, pillow, tiff_damage
+from pregen.imaging.decoders import bmp, gif_damage, pcx, pillow, tiff_damage
 from pregen.imaging.decoders import jpeg as jpeg_decoder
 from pregen.imaging.faults import Fault, fault_of_message
 from pregen.imaging.pixels import colour
@@ -680,7 +682,18 @@ def _jxl_headers() -> list[bytes]:
     ]
 
 
+def _av1(data: bytes) -> None:
+    part = av1.without_end(data)
+    assert part is None or len(part) < len(data)
+
+
+def _webp(data: bytes) -> None:
+    part = webp.without_end(data)
+    assert part is None or len(part) <= len(data)
+
+
 def _gif(data: bytes) -> None:
+    assert 0 <= gif_damage.share_sound(data) <= 1
     place = gif.first_place(data)
     assert place is None or max(place) < 1 << 16
 
@@ -835,6 +848,8 @@ PARSERS: dict[str, Parser] = {
     "png-orientation": Parser(_png_orientation, cache(_turned_pngs)),
     "bmp": Parser(_bmp, cache(_more_bmps)),
     "bmp-runs": Parser(_bitmap_runs, cache(lambda: [one[-600:] for one in _more_bmps()])),
+    "av1": Parser(_av1, lambda: [b"\x12\0\x32\x64" + bytes(range(1, 101))]),
+    "webp": Parser(_webp, cache(lambda: [encode(image(*_SMALL_PX), "WEBP", lossless=True)])),
     "gif": Parser(_gif, cache(lambda: [encode(image(*_SMALL_PX), "GIF")])),
     "pcx": Parser(_pcx, cache(_pcxs)),
     "psd": Parser(_psd, cache(_more_psds)),
