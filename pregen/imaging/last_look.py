@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from pregen.imaging import witness_names
 from pregen.imaging.faults import Fault, InvalidPicture, RefusedPicture, Unsupported
 from pregen.imaging.pixels import flatness
 from pregen.imaging.second_opinion import second_opinion, witnesses_of
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
-from pregen.imaging.witnesses import names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ def check(made: Mapping[Flavor, Rgba], opened: Opened, request: Request, max_pix
     if opinion is None or _agrees(made[smallest], opinion.rgba):
         return
     what = "nothing that can be seen" if seen is flatness.Seen.NOTHING else "nothing but one colour"
-    other = names.LIBRARIES[opinion.by]
+    other = witness_names.LIBRARIES[opinion.by]
     raise InvalidPicture(
         f"it decodes to {what}, but {other} shows a picture: probably damaged; open it in another "
         "program"
@@ -103,10 +103,12 @@ def judged(fault: Fault, request: Request, max_pixels: int) -> Fault:
     except MemoryError:
         return fault
     if opinion is not None and opinion.whole:
-        return Unsupported(f"{fault}; {names.LIBRARIES[opinion.by]} reads it, so it is not damaged")
+        return Unsupported(
+            f"{fault}; {witness_names.LIBRARIES[opinion.by]} reads it, so it is not damaged"
+        )
     if not others:
         return InvalidPicture(f"{fault}; no other decoder is here to tell whether it is damaged")
-    *first, last = (names.LIBRARIES[other] for other in others)
+    *first, last = (witness_names.LIBRARIES[other] for other in others)
     called = f"{', '.join(first)} and {last}" if first else last
     refuse = "refuses" if len(others) == 1 else "refuse"
     return InvalidPicture(f"{fault}; {called} {refuse} it, too: replace it from a backup")

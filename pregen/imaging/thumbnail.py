@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.config import Decoder
-from pregen.imaging import last_look, sniff
+from pregen.imaging import last_look, sniff, witness_names
 from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import Fault, NeedsExtra, NotPicture, TooLarge, Unsupported
 from pregen.imaging.pixels import render
@@ -15,7 +15,6 @@ from pregen.imaging.pixels.resample import Pixels, image_of
 from pregen.imaging.runtime import quiet
 from pregen.imaging.second_opinion import second_opinion
 from pregen.imaging.source_bytes import SourceBytes
-from pregen.imaging.witnesses import names
 from pregen.model import SMALL_BOX_PX, Flavor
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def make_by_another(
 ) -> Thumbnails:
     """Make the pictures as another decoder shows the source, where one can (`second_opinion`).
 
-    The loader's name says which (`witnesses.names`). Arguments and errors are those of `make`; a
+    The loader's name says which (`witness_names`). Arguments and errors are those of `make`; a
     source that the usual decoder refuses is not refused if another one shows all of it.
     """
     opening = _opening(fd, size_bytes, ask)
@@ -242,7 +241,7 @@ class _Another(Opened):
             if isinstance(usual, Fault):
                 raise usual
             return usual
-        self.loader = names.loader_of(found.by, whole=found.whole)
+        self.loader = witness_names.loader_of(found.by, whole=found.whole)
         self.orientation = 1
         self.height_px, self.width_px = found.rgba.shape[:2]
         return Pixels(image_of(found.rgba, "srgb"))

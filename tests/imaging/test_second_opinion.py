@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pregen.imaging import review, second_opinion, sniff, thumbnail
+from pregen.imaging import review, second_opinion, sniff, thumbnail, witness_names
 from pregen.imaging.faults import Fault
 from pregen.imaging.pixels import render
-from pregen.imaging.witnesses import names
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild
 from tests.support.files import colour_spaces, sound_files
@@ -96,7 +95,7 @@ def test_another_decoder_sees_what_is_wrong_with_an_entry_and_no_more(
         ours = pixels_of(made.pictures[Flavor.LARGE])
         found = _by_another(data)
         fresh = _png(pixels_of(found.pictures[Flavor.LARGE]))
-        by, whole = names.witness_in(found.loader)
+        by, whole = witness_names.witness_in(found.loader)
         assert bool(by) or not second_opinion.witnesses_of(name, made.loader) or name in {
             "tiff", "psd", "ppm", "heic", "raw",
         }, (name, found.loader)  # fmt: skip

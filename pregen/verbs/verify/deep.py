@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from pregen import __version__
 from pregen.errors import ExitCode
-from pregen.imaging.witnesses import names
+from pregen.imaging import witness_names
 from pregen.model import Kind
 from pregen.thumbspec.naming import entry_path
 from pregen.thumbspec.pngtext import MIMETYPE, SOFTWARE
@@ -127,7 +127,7 @@ class Comparison:
             words = f"its file is damaged, and shows no picture ({outcome.message})"
             return _with(checked, words + _by_an_older(maker)) if damaged else checked
         self.compared += 1
-        by, whole = names.witness_in(outcome.loader)
+        by, whole = witness_names.witness_in(outcome.loader)
         if not by:
             self.alone[outcome.mime] += 1
         difference = self._reviewers.difference(entry, fresh, exact=bool(maker) and whole)
