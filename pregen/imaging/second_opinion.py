@@ -53,6 +53,14 @@ ALONE: Final = {
     "svg": "librsvg is the only renderer that is installed",
     "pdf": "PDFium is the only renderer that is installed",
     "video": "FFmpeg is the only decoder that is installed",
+    **dict.fromkeys(
+        ("dds", "fits", "hdr", "icns", "pam", "pfm", "sgi", "sun", "xbm", "xpm", "fli"),
+        "one library alone is asked for formats of exchange",
+    ),
+    **dict.fromkeys(
+        ("odf", "krita", "ora", "epub", "cbz", "ooxml", "3mf", "gcode", "blend", "audio"),
+        "it lies in another file, and is found by pregen alone",
+    ),
 }
 #: The run's decoders that are a witness's library -> that witness.
 _SAME: Final = {"pillow": "pillow", "vips": "vips", "ffmpeg": "ffmpeg", "libraw": "libraw"}

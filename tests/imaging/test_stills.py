@@ -234,10 +234,7 @@ def test_jpeg_2000_is_read_at_a_reduced_resolution() -> None:
     big = Image.fromarray(np.tile(photo(500, 400), (5, 5, 1)))
     out = io.BytesIO()
     big.save(out, "JPEG2000", quality_mode="rates", quality_layers=[20], num_resolutions=6)
-    plain = io.BytesIO()
-    big.save(plain, "JPEG2000", quality_mode="rates", quality_layers=[20], num_resolutions=1)
     assert _decoded_px(out.getvalue(), "jpeg2000") == 625
-    assert _decoded_px(plain.getvalue(), "jpeg2000") == 2500
     wanted = big.resize((256, 205), Image.Resampling.LANCZOS)
     assert psnr_db(large(out.getvalue())[..., :3], wanted) > 30
 

@@ -114,18 +114,24 @@ def open_picture(request: Request) -> embedded.EmbeddedPicture:
         candidates = list(islice(_FINDERS[request.format.name](archive), _MOST_TRIES))
     except DamagedError as error:
         raise _fault_of(error) from error
-    first: Fault | None = None
-    for name, sized, vital, mime in candidates:
-        try:
-            return embedded.open_stored(
-                request, Stored(archive.read(name), sized, vital, mime=mime)
-            )
-        except DamagedError as error:
-            fault = _fault_of(error)
-        except Fault as other:
-            fault = other
-        first = first or fault
-    raise first or NotPicture("no picture is stored in it")
+    faults: list[Fault] = []
+
+    def opened() -> Iterator[embedded.EmbeddedPicture]:
+        for name, sized, vital, mime in candidates:
+            try:
+                yield embedded.open_stored(
+                    request, Stored(archive.read(name), sized, vital, mime=mime)
+                )
+            except DamagedError as error:
+                faults.append(_fault_of(error))
+            except Fault as fault:
+                faults.append(fault)
+
+    pictures = opened()
+    for picture in pictures:
+        picture.others = pictures
+        return picture
+    raise faults[0] if faults else NotPicture("no picture is stored in it")
 
 
 def _fault_of(error: DamagedError) -> Fault:

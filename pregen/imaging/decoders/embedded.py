@@ -6,6 +6,7 @@ the same limits. It is looked into once: a picture that is itself a container is
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.imaging import sniff
@@ -21,6 +22,8 @@ from pregen.imaging.faults import (
 from pregen.imaging.source_bytes import SourceBytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pregen.imaging.pixels.resample import Pixels, Plain
 
 #: What may lie in another file: formats of one picture, by their names.
@@ -45,11 +48,21 @@ class Stored(NamedTuple):
 
 
 class EmbeddedPicture(Opened):
-    """A file whose stored picture has been opened."""
+    """A file whose stored picture has been opened.
+
+    Args:
+        inner: that picture.
+        stored: where it comes from.
+    """
 
     def __init__(self, inner: Opened, stored: Stored) -> None:
+        self.others: Iterator[EmbeddedPicture] = iter(())
+        """Other pictures of the same file, for when this one cannot be decoded."""
+        self._show(inner, stored)
+
+    def _show(self, inner: Opened, stored: Stored) -> None:
         self._inner = inner
-        self._vital = stored.vital
+        self._stored = stored
         self.always = stored.always
         self.mime = stored.mime
         self.unsized = not stored.sized
@@ -60,7 +73,12 @@ class EmbeddedPicture(Opened):
         try:
             pixels = self._inner.decode(box_px)
         except Fault as fault:
-            raise _about(fault, vital=self._vital) from fault
+            for other in self.others:
+                with suppress(Fault):
+                    pixels = other.decode(box_px)
+                    self._show(other._inner, other._stored)  # noqa: SLF001 - of its own kind
+                    return pixels
+            raise _about(fault, vital=self._stored.vital) from fault
         self._take()
         return pixels
 
