@@ -55,7 +55,8 @@ class _Codes(NamedTuple):
             | self.packed[byte + 1].astype(np.int64) << 8
             | self.packed[byte + 2].astype(np.int64) << 16
         )
-        return (window >> (begins & 7)) & ((1 << widths[:count]) - 1)
+        codes: NDArray[np.int64] = (window >> (begins & 7)) & ((1 << widths[:count]) - 1)
+        return codes
 
 
 def share_sound(data: bytes) -> float:
