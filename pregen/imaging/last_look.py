@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pregen.imaging.pixels.resample import Rgba
     from pregen.model import Flavor
 
+#: Formats of which a library decodes what is damaged without a word: it acquits no file.
+_FORGIVING: Final = frozenset({("webp", "ffmpeg")})
 #: Decoders that ask a library by another name.
 _LIBRARIES: Final = {"tiff": "vips", "bmp": "pillow"}
 #: A small picture will do, to learn whether there is one.
@@ -103,6 +105,8 @@ def judged(fault: Fault, request: Request, max_pixels: int) -> Fault:
     except MemoryError:
         return fault
     if opinion is not None and opinion.whole:
+        if (request.format.name, opinion.by) in _FORGIVING:
+            return InvalidPicture(str(fault))
         return Unsupported(
             f"{fault}; {witness_names.LIBRARIES[opinion.by]} reads it, so it is not damaged"
         )
