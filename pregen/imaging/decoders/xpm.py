@@ -140,8 +140,8 @@ def _by_name(name: str) -> tuple[int, ...]:
     base, scale = (shade[1], _SHADES[shade[2]]) if shade else (name, 1.0)
     rgb = _X11.get(base)
     if rgb is None:
-        try:
-            rgb = ImageColor.getrgb(ImageColor.colormap[base])[:3]
-        except (KeyError, ValueError):
-            raise Unsupported(f"it names a colour that is not known: {name[:40]}") from None
+        if base not in ImageColor.colormap:
+            raise Unsupported(f"it names a colour that is not known: {name[:40]}")
+        # By its name: what the table holds becomes a tuple when it was asked for once.
+        rgb = ImageColor.getrgb(base)[:3]
     return (*(int(part * scale + 0.5) for part in rgb), 255)
