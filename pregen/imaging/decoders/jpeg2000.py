@@ -308,9 +308,6 @@ def _scaled(plane: NDArray[np.int32], depth: Depth, most: int) -> NDArray[Any]:
     return np.clip(found + 0.5, 0, most).astype(kind)
 
 
-_Maker = "Callable[[int, Meaning, list[NDArray[np.int32]], list[Depth], bool], NDArray[Any]]"
-
-
 def _plain(
     space: int,
     meaning: Meaning,

@@ -142,14 +142,14 @@ class TarReader:
         if packed and not self._begun:
             raise TarError(f"it is compressed by {packed}: unpack it first")
         if len(block) < BLOCK_BYTES:
-            raise TarError("it is cut off" if self._begun or not block else "it is no tar file")
+            raise TarError("it is cut off" if self._begun or not block else "it is not a tar file")
         if block == _ZEROS:
             return None
         found = _OCTAL.fullmatch(block[_CHECK])
         # The check counts its own field as blanks.
         total = sum(block) - sum(block[_CHECK]) + 8 * 0x20
         if found is None or int(found[1], 8) != total or block[_MAGIC] not in _MAGICS:
-            raise TarError("a header is damaged" if self._begun else "it is no tar file")
+            raise TarError("a header is damaged" if self._begun else "it is not a tar file")
         self._begun = True
         return block
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _MIB = 1 << 20
 _PERIOD_S = 1.0
-#: What the run may grow by after its first tenth: issue 6, "must show".
+#: What the run may grow by after its first tenth, whatever the number of sources.
 GROWTH_LIMIT_BYTES = 20 * _MIB
 #: A worker's memory at its end against that early in its life; libraries' caches fill meanwhile.
 WORKER_LIMIT_BYTES = 64 * _MIB
