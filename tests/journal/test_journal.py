@@ -199,7 +199,7 @@ def test_the_journal_remembers_what_a_dictionary_does(
         found.begin_run(b"/", [])
         for path, kind, message, size_bytes, mtime_ns, reopen in notes:
             found.record(outcome(path, kind, message), size_bytes, mtime_ns)
-            if kind not in {Kind.INTERRUPTED, Kind.FRESH}:
+            if kind not in {Kind.INTERRUPTED, Kind.FRESH, Kind.PRIVATE}:
                 model[path] = (kind, size_bytes, mtime_ns)
             if reopen:
                 found.close()

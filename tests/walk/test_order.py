@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 #: Before 1970, and beyond what 64 bits hold (ext4 and XFS keep such times).
 _times = st.integers(-(10**18), 2 * 10**19)
-_sources = st.builds(Source, st.binary(min_size=1, max_size=6), st.integers(0, 2**63), _times)
+_sources = st.builds(
+    Source,
+    path=st.binary(min_size=1, max_size=6),
+    size_bytes=st.integers(0, 2**63),
+    mtime_ns=_times,
+    device=st.integers(0, 2**64),
+)
 
 
 def open_files() -> int:
@@ -43,8 +49,8 @@ def small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(sources=st.lists(_sources, max_size=30))
 def test_sources_come_by_time_and_then_by_path(tmp_path: Path, sources: list[Source]) -> None:
     spool = os.fsencode(tmp_path)
-    oldest = sorted(sources, key=lambda s: (s.mtime_ns, s.path, s.size_bytes))
-    newest = sorted(sources, key=lambda s: (-s.mtime_ns, s.path, s.size_bytes))
+    oldest = sorted(sources, key=lambda s: (s.mtime_ns, s.path, s.size_bytes, s.device))
+    newest = sorted(sources, key=lambda s: (-s.mtime_ns, s.path, s.size_bytes, s.device))
     assert list(in_order(sources, Order.OLDEST, spool)) == oldest
     assert list(in_order(sources, Order.NEWEST, spool)) == newest
     assert list(tmp_path.iterdir()) == []
