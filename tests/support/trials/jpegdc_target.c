@@ -1,13 +1,13 @@
 /* A target for libFuzzer: pregen's decoder of JPEGs at 1/8 beside libjpeg-turbo.
  *
  * Every input is decoded under sanitizers by the decoder and by its plain twin, which have to do
- * the same (compiled a second time with JPEGDC_PLAIN, this file holds only that twin). What they
+ * the same (compiled a second time with PLAIN_TWIN, this file holds only that twin). What they
  * accept goes to libjpeg-turbo: it must neither refuse it nor warn of damage, and show the same
  * picture. Whatever is found ends the process with one line about it.
  */
-#include "_jpegdc.h"
+#include "jpeg.h"
 
-#ifdef JPEGDC_PLAIN
+#ifdef PLAIN_TWIN
 
 enum result decode_plainly(const uint8_t *data, size_t size, int width_px, int height_px,
                            uint8_t *out, int bands);

@@ -14,9 +14,9 @@
  * tells in a comment how many turns it takes. `scripts/soak fuzz` tries to prove all this wrong.
  *
  * There is no SIMD here. Its tables and the reading of 8 bytes at once are what may be wrong where
- * plain code is not: JPEGDC_PLAIN leaves them out, and both must do the same.
+ * plain code is not: PLAIN_TWIN leaves them out, and both must do the same.
  *
- * A header, so that _jpegdc.c (for Python) and the fuzz target each are one piece for the compiler.
+ * Headers, so that module.c (for Python) and each fuzz target are one piece for the compiler.
  */
 #include <math.h>
 #include <stdbool.h>
@@ -147,7 +147,7 @@ HOT void refill(struct bits *bits)
 {
     if (bits->count >= 32)
         return;
-#ifndef JPEGDC_PLAIN
+#ifndef PLAIN_TWIN
     if (bits->end - bits->at >= 8) {
         uint64_t word;
         memcpy(&word, bits->at, 8);
@@ -199,7 +199,7 @@ HOT int32_t take_value(struct bits *bits, int size)
 HOT int take_symbol(const struct huffman *table, struct bits *bits)
 {
     int length = 1;
-#ifndef JPEGDC_PLAIN
+#ifndef PLAIN_TWIN
     uint16_t found = table->look[peek(bits, LOOK_BITS)];
     if (found) {
         drop(bits, found & 255);
@@ -250,7 +250,7 @@ static bool build(struct huffman *table, const uint8_t *lengths, const uint8_t *
 /* Tell of every SKIP_BITS bits which symbols begin in them. */
 static void build_skip(struct huffman *table)
 {
-#ifndef JPEGDC_PLAIN
+#ifndef PLAIN_TWIN
     for (uint32_t window = 0; window < 1 << SKIP_BITS; window++) { /* turns: 1 << SKIP_BITS */
         int used = 0, places = 0;
         bool ends = false;
@@ -292,7 +292,7 @@ static void build_skip(struct huffman *table)
 /* Tell of every VALUE_BITS bits which coefficient they begin with. */
 static void build_values(struct huffman *table)
 {
-#ifndef JPEGDC_PLAIN
+#ifndef PLAIN_TWIN
     for (uint32_t window = 0; window < 1 << VALUE_BITS; window++) { /* turns: 1 << VALUE_BITS */
         struct bits bits = {.ahead = (uint64_t)window << (64 - VALUE_BITS), .count = 64};
         int symbol = take_symbol(table, &bits);
