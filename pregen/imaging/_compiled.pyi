@@ -2,7 +2,9 @@ from collections.abc import Sequence
 
 from typing_extensions import Buffer
 
-def decode(data: Buffer, out: Buffer, width_px: int, height_px: int, bands: int, /) -> bool: ...
+def decode(
+    data: Buffer, out: Buffer, width_px: int, height_px: int, shrink: int, bands: int, /
+) -> bool: ...
 def reduce(
     samples: Buffer,
     columns: int,

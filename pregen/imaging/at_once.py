@@ -1,9 +1,9 @@
 """A plain JPEG -> all its pictures in one call of C, without any picture library.
 
 That is what a camera writes: 8-bit Huffman JPEGs, grey or of three colours, in sRGB, whole, and
-large enough to be decoded at 1/8. Everything else, and what looks suspicious, goes the ordinary way
-(`stages`), which knows what to forgive and what to say. A worker that meets nothing else never
-imports numpy, Pillow or libvips.
+large enough to be decoded at 1/8, 1/4 or 1/2; progressive ones at 1/8. Everything else, and what
+looks suspicious, goes the ordinary way (`stages`), which knows what to forgive and what to say. A
+worker that meets nothing else never imports numpy, Pillow or libvips.
 """
 
 from __future__ import annotations
@@ -67,10 +67,9 @@ def pictures(request: Request, flavors: Collection[Flavor], max_pixels: int) -> 
         return None
     ordered = sorted(flavors, key=lambda flavor: flavor.box_px, reverse=True)
     shrink = jpeg_scales.shrink_for(head, ordered[0].box_px)
-    if shrink != jpeg_scales.DC_SHRINK:
+    if not jpeg_scales.takes_blocks(head, shrink):
         return None
-    # The pixels take a 16th of a byte each, the coefficients 3/16 at most.
-    request.reserve(width_px * height_px // 4)
+    request.reserve(jpeg_scales.blocks_bytes(head, shrink))
     made = compiled.pictures(
         jpeg_scales.data_for(request.source, head, shrink),
         (width_px, height_px),
@@ -78,10 +77,10 @@ def pictures(request: Request, flavors: Collection[Flavor], max_pixels: int) -> 
         head.orientation,
         [sizes.fit(width_px, height_px, flavor.box_px) for flavor in ordered],
     )
-    return None if made is None else _finished(made, ordered, head)
+    return None if made is None else _finished(made, ordered, head, shrink)
 
 
-def _finished(made: Made, flavors: Collection[Flavor], head: JpegHead) -> Pictures:
+def _finished(made: Made, flavors: Collection[Flavor], head: JpegHead, shrink: int) -> Pictures:
     turned = head.orientation in sizes.QUARTER_TURNS
     found = dict(zip(flavors, made.pictures, strict=True))
     return Pictures(
@@ -89,7 +88,7 @@ def _finished(made: Made, flavors: Collection[Flavor], head: JpegHead) -> Pictur
         {flavor: stream.finish(packed) for flavor, (_, _, packed) in found.items()},
         head.height_px if turned else head.width_px,
         head.width_px if turned else head.height_px,
-        "dc",
+        jpeg_scales.LOADERS[shrink],
         made.decode_ns,
         made.resize_ns,
         made.encode_ns,

@@ -55,7 +55,7 @@ def pictures(
     Args:
         data: a whole JPEG, or a progressive one reduced by `jpeg_scans`.
         size: width and height in pixels, as its frame header says.
-        shrink: what to decode it at, as a denominator: 8.
+        shrink: what to decode it at, as a denominator: 8, 4 or 2.
         orientation: EXIF's.
         sizes: width and height of each picture as stored, the largest first.
 
@@ -72,19 +72,21 @@ def pictures(
     return Made(packed, *times_ns)
 
 
-def decode(data: Buffer, out: Buffer, size: tuple[int, int], bands: int) -> bool:
-    """Fill `out` with a JPEG at 1/8; False where it is left to others.
+def decode(data: Buffer, out: Buffer, size: tuple[int, int], shrink: int, bands: int) -> bool:
+    """Fill `out` with a JPEG at 1 / `shrink`; False where it is left to others.
 
     Args:
         data: as of `pictures`.
-        out: ceil(height / 8) rows of ceil(width / 8) pixels of so many bytes; may be written to.
+        out: ceil(height / shrink) rows of ceil(width / shrink) pixels of so many bytes; may be
+            written to.
         size: as of `pictures`.
+        shrink: likewise.
         bands: 1 for grey, 3 for RGB, 4 for RGB and a band of 255.
 
     Raises:
         MemoryError: there was not enough memory.
     """
-    return IS_HERE and _compiled.decode(data, out, *size, bands)
+    return IS_HERE and _compiled.decode(data, out, *size, shrink, bands)
 
 
 def reduce(

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
 from pregen.imaging import _compiled, compiled, thumbnail
+from pregen.imaging.decoders import jpeg as jpeg_decoder
 from pregen.imaging.pixels import render, resample, stream
 from pregen.imaging.pixels.sizes import fit
 from pregen.imaging.runtime import pyvips
@@ -303,3 +305,111 @@ def test_a_camera_jpeg_needs_no_picture_library(
 def test_a_small_jpeg_needs_no_entry() -> None:
     assert make(pictures.jpeg(100, 90)).small
     assert isinstance(make(pictures.jpeg(1200, 900)), thumbnail.Thumbnails)
+
+
+# --- 1/4 and 1/2 --------------------------------------------------------------------------------
+
+
+def decoded(data: bytes, size: tuple[int, int], shrink: int, bands: int = 3) -> Pixels | None:
+    return jpeg_decoder.decode_dc(data, *size, bands, shrink)
+
+
+def by_turbo(data: bytes, size: tuple[int, int], shrink: int) -> Pixels:
+    width, height = (-(-edge // shrink) for edge in size)
+    found: Pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width)
+    return found
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize(("shrink", "box_px"), [(4, 512), (2, 1024)])
+@pytest.mark.parametrize("size", [(2400, 1803), (2051, 1599), (2049, 7)])
+def test_more_of_a_block_is_as_close_to_the_whole_decode_as_libjpeg_turbo(
+    subsampling: str, shrink: int, box_px: int, size: tuple[int, int]
+) -> None:
+    data = pictures.jpeg(*size, seed=shrink, subsampling=subsampling, quality=92)
+    ours = decoded(data, size, shrink)
+    assert ours is not None
+    turbo = by_turbo(data, size, shrink)
+    assert ours.shape == turbo.shape
+    small = fit(*size, min(box_px, max(size) // shrink))
+    whole = Image.open(io.BytesIO(data)).convert("RGB").resize(small, Image.Resampling.LANCZOS)
+    extent = size[0] / shrink, size[1] / shrink
+    one, other = (
+        psnr_db(
+            np.asarray(
+                Image.fromarray(each).resize(small, Image.Resampling.LANCZOS, (0, 0, *extent))
+            ),
+            np.asarray(whole),
+        )
+        for each in (ours, turbo)
+    )
+    assert one > other - 0.3
+    assert one > 30
+
+
+@pytest.mark.parametrize("shrink", [4, 2])
+def test_a_smooth_picture_is_libjpeg_turbos(shrink: int) -> None:
+    """Nothing is left out of it, so only rounding differs: place and colour are right."""
+    y, x = np.mgrid[0:600, 0:800].astype(np.float32)
+    smooth = np.stack([x / 4, y / 3, 128 + 60 * np.sin(x / 90) * np.cos(y / 70)], -1)
+    for subsampling in ("4:4:4", "4:2:2", "4:2:0"):
+        data = pictures.encode(smooth.astype(np.uint8), "JPEG", quality=95, subsampling=subsampling)
+        ours = decoded(data, (800, 600), shrink)
+        assert ours is not None
+        assert psnr_db(ours, by_turbo(data, (800, 600), shrink)) > 46
+
+
+@pytest.mark.parametrize("shrink", [4, 2])
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_a_grey_jpeg_at_every_scale(shrink: int, bands: int) -> None:
+    data = pictures.encode(pictures.image(803, 597, seed=4).convert("L"), "JPEG", quality=88)
+    ours = decoded(data, (803, 597), shrink, bands)
+    assert ours is not None
+    assert psnr_db(np.repeat(ours[..., :1], 3, -1), by_turbo(data, (803, 597), shrink)) > 32
+
+
+@pytest.mark.parametrize("shrink", [4, 2])
+def test_restarts_are_followed_at_every_scale(shrink: int) -> None:
+    plain = pictures.jpeg(811, 604, seed=3)
+    restarted = pictures.jpeg(811, 604, seed=3, restart_marker_blocks=3)
+    one, other = (decoded(data, (811, 604), shrink) for data in (plain, restarted))
+    assert one is not None
+    assert other is not None
+    assert (one == other).all()
+
+
+@pytest.mark.parametrize("shrink", [4, 2])
+def test_what_is_damaged_or_progressive_is_left_to_others(shrink: int) -> None:
+    data = pictures.jpeg(811, 604, seed=3)
+    assert decoded(data, (811, 604), shrink) is not None
+    assert decoded(data[: len(data) // 2], (811, 604), shrink) is None
+    progressive = pictures.jpeg(811, 604, seed=3, progressive=True)
+    assert decoded(progressive, (811, 604), shrink) is None
+
+
+@pytest.mark.parametrize(
+    ("flavors", "size", "loader"),
+    [
+        ((Flavor.NORMAL, Flavor.LARGE), (2100, 1400), "dc"),
+        ((Flavor.LARGE,), (1100, 1400), "blocks"),
+        ((Flavor.X_LARGE, Flavor.LARGE), (2100, 1400), "blocks"),
+        (tuple(Flavor), (2100, 1400), "blocks"),
+        (tuple(Flavor), (1400, 1100), "turbo"),
+    ],
+)
+def test_each_flavor_is_read_at_the_scale_that_covers_it(
+    flavors: tuple[Flavor, ...],
+    size: tuple[int, int],
+    loader: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = pictures.jpeg(*size, seed=9, exif=pictures.exif(6))
+    at_once = make(data, flavors)
+    assert at_once.loader == loader
+    monkeypatch.setattr(compiled, "IS_HERE", False)
+    by_stages = make(data, flavors)
+    assert by_stages.loader == "turbo"
+    for flavor in flavors:
+        one, other = (pixels_of(each.pictures[flavor]) for each in (at_once, by_stages))
+        assert one.shape == other.shape
+        assert psnr_db(one, other) > 36

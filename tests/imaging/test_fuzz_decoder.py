@@ -91,7 +91,15 @@ def test_another_processor_makes_the_same_pictures(tmp_path: Path) -> None:
     for compiler, runner in (("gcc", ()), ("aarch64-linux-gnu-gcc", ("qemu-aarch64",))):
         for options in ((), ("-DPLAIN_TWIN",)):
             program = tmp_path / "program"
-            command = [compiler, "-O2", "-static", "-DPRINTS", *options, f"-I{DECODER}"]
+            command = [
+                compiler,
+                "-O2",
+                "-ffp-contract=off",
+                "-static",
+                "-DPRINTS",
+                *options,
+                f"-I{DECODER}",
+            ]
             source = fuzz_decoder.source_of("chain")
             subprocess.run([*command, source, "-o", program, "-lm"], check=True)
             said.add(subprocess.check_output([*runner, program, *files], text=True))
@@ -149,7 +157,7 @@ def test_the_decoders_own_tests_pass_under_sanitizers(tmp_path: Path) -> None:
     for part in ("pregen", "tests"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("*.so"))
     module = tmp_path / "pregen" / "imaging" / "_compiled.abi3.so"
-    options = ("-g", "-O1", *fuzz_decoder.SANITIZERS, "-shared", "-fPIC")
+    options = ("-g", "-O1", "-ffp-contract=off", *fuzz_decoder.SANITIZERS, "-shared", "-fPIC")
     include = sysconfig.get_paths()["include"]
     source = DECODER / "module.c"
     subprocess.run(["gcc", *options, f"-I{include}", source, "-o", module, "-lm"], check=True)

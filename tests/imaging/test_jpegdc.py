@@ -206,11 +206,13 @@ def test_what_has_no_scan_is_left_to_others(data: bytes) -> None:
 def test_a_buffer_of_another_size_is_refused() -> None:
     compiled = importlib.import_module("pregen.imaging._compiled")
     with pytest.raises(ValueError, match="sizes"):
-        compiled.decode(WHOLE, bytearray(100), 320, 240, 3)
+        compiled.decode(WHOLE, bytearray(100), 320, 240, 8, 3)
     with pytest.raises(ValueError, match="sizes"):
-        compiled.decode(WHOLE, bytearray(40 * 30 * 2), 320, 240, 2)
+        compiled.decode(WHOLE, bytearray(40 * 30 * 2), 320, 240, 8, 2)
     with pytest.raises(ValueError, match="sizes"):
-        compiled.decode(WHOLE, bytearray(0), 0, 240, 3)
+        compiled.decode(WHOLE, bytearray(0), 0, 240, 8, 3)
+    with pytest.raises(ValueError, match="sizes"):
+        compiled.decode(WHOLE, bytearray(320 * 240 * 3), 320, 240, 1, 3)
 
 
 @given(

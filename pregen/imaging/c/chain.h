@@ -110,7 +110,7 @@ static enum result make_pictures(const uint8_t *data, size_t size, int width_px,
     uint8_t *pixels = malloc((size_t)columns * (size_t)rows * BANDS);
     if (!pixels)
         return NO_MEMORY;
-    enum result result = decode_all(data, size, width_px, height_px, pixels, BANDS);
+    enum result result = decode_all(data, size, width_px, height_px, shrink, pixels, BANDS);
     stages->decoded = now_ns();
     if (result == DONE) {
         double across = (double)width_px / shrink, down = (double)height_px / shrink;

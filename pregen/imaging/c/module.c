@@ -5,28 +5,32 @@
 
 #include "chain.h"
 
+static bool is_scale(int shrink) { return shrink == 8 || shrink == 4 || shrink == 2; }
+
 PyDoc_STRVAR(decode_doc,
-             "decode(data, out, width_px, height_px, bands) -> bool\n\n"
-             "Fill `out` with the picture of a JPEG at 1/8; False when it is left to libjpeg.\n\n"
-             "`out` is a writable buffer of ceil(height / 8) rows, ceil(width / 8) columns and\n"
-             "`bands` bytes each: 1 for grey, 3 for RGB, 4 for RGB and 255.\n\n"
+             "decode(data, out, width_px, height_px, shrink, bands) -> bool\n\n"
+             "Fill `out` with the picture of a JPEG at 1 / shrink (8, 4, 2); False when it is left to\n"
+             "libjpeg. `out` is a writable buffer of ceil(height / shrink) rows, ceil(width / shrink)\n"
+             "columns and `bands` bytes each: 1 for grey, 3 for RGB, 4 for RGB and 255.\n\n"
              "Raises ValueError when `out` has another size, MemoryError.");
 
 static PyObject *decode(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
     Py_buffer data, out;
-    int width_px, height_px, bands;
-    if (!PyArg_ParseTuple(arguments, "y*w*iii", &data, &out, &width_px, &height_px, &bands))
+    int width_px, height_px, shrink, bands;
+    if (!PyArg_ParseTuple(arguments, "y*w*iiii", &data, &out, &width_px, &height_px, &shrink,
+                          &bands))
         return NULL;
     PyObject *answer = NULL;
     if (width_px < 1 || height_px < 1 || width_px > 65535 || height_px > 65535 ||
-        (bands != 1 && bands != 3 && bands != 4) ||
-        out.len != (Py_ssize_t)((width_px + 7) / 8) * ((height_px + 7) / 8) * bands) {
+        (bands != 1 && bands != 3 && bands != 4) || !is_scale(shrink) ||
+        out.len != (Py_ssize_t)((width_px + shrink - 1) / shrink) *
+                       ((height_px + shrink - 1) / shrink) * bands) {
         PyErr_SetString(PyExc_ValueError, "the sizes do not fit together");
     } else {
         enum result result;
         Py_BEGIN_ALLOW_THREADS
-        result = decode_all(data.buf, (size_t)data.len, width_px, height_px, out.buf, bands);
+        result = decode_all(data.buf, (size_t)data.len, width_px, height_px, shrink, out.buf, bands);
         Py_END_ALLOW_THREADS
         answer = result == NO_MEMORY ? PyErr_NoMemory() : PyBool_FromLong(result == DONE);
     }
@@ -171,7 +175,7 @@ static PyObject *make_photo(PyObject *Py_UNUSED(module), PyObject *arguments)
         return NULL;
     int count = read_sizes(sizes, pictures);
     bool fits = width_px > 0 && height_px > 0 && width_px <= 65535 && height_px <= 65535 &&
-                shrink == 8;
+                is_scale(shrink);
     if (count > 0 && !fits)
         PyErr_SetString(PyExc_ValueError, "a size that no picture has");
     if (count > 0 && fits) {

@@ -18,6 +18,11 @@ PLAIN_COMPONENTS: Final = frozenset({1, 3})
 SAMPLE_BITS: Final = 8
 #: The scales at which libjpeg-turbo has SIMD code, as denominators.
 _SHRINKS: Final = (DC_SHRINK, 4, 2, 1)
+#: Scales at which our own decoder reads blocks, and its name at each: the DC alone, or more.
+LOADERS: Final = {DC_SHRINK: "dc", 4: "blocks", 2: "blocks"}
+#: What it takes for pixels and coefficients, in quarters of a byte a pixel of the whole picture: at
+#: 1/8 a 16th of a byte and 3/16, at 1/2 a byte and three quarters.
+_QUARTER_BYTES: Final = {DC_SHRINK: 1, 4: 3, 2: 8}
 #: A progressive JPEG is read in steps until its first scans are there: 64 KiB, 512 KiB, 4 MiB.
 _READ_GROWTH: Final = 8
 
@@ -46,6 +51,16 @@ def shrink_for(head: JpegHead, box_px: int) -> int:
     """Return the scale of a decode that covers a box, as its denominator."""
     long_px = max(head.width_px, head.height_px)
     return next((n for n in _SHRINKS if long_px // n >= box_px), 1)
+
+
+def takes_blocks(head: JpegHead, shrink: int) -> bool:
+    """Tell whether our own decoder may take it: a progressive one at 1/8 only."""
+    return shrink in LOADERS and (not head.progressive or shrink == DC_SHRINK)
+
+
+def blocks_bytes(head: JpegHead, shrink: int) -> int:
+    """Return the memory that our own decoder needs."""
+    return head.width_px * head.height_px * _QUARTER_BYTES[shrink] // 4
 
 
 def data_for(source: SourceBytes, head: JpegHead, shrink: int) -> bytes:

@@ -1,9 +1,9 @@
-"""JPEG: from the DC alone where 1/8 will do, libjpeg-turbo and libvips for all the rest.
+"""JPEG: from some coefficients where 1/8 to 1/2 will do, libjpeg-turbo and libvips for the rest.
 
-At 1/8 our own decoder of DC coefficients needs half of libjpeg-turbo's time for the same pixels,
-and libjpeg-turbo 3 (simplejpeg) a tenth less than libvips' mozjpeg. They get plain grey and colour
-Huffman JPEGs; CMYK, arithmetic coding and everything that makes libjpeg-turbo complain go
-to libvips, which also shows files that end early.
+At 1/8 our own decoder of DC coefficients needs half of libjpeg-turbo's time for the same pixels, at
+1/4 and 1/2 seven and eight tenths; libjpeg-turbo 3 (simplejpeg) needs a tenth less than libvips'
+mozjpeg. They get plain grey and colour Huffman JPEGs; CMYK, arithmetic coding and everything that
+makes libjpeg-turbo complain go to libvips, which also shows files that end early.
 
 With `--previews auto` the picture that a camera stored beside the main one is decoded where it will
 do. That is never a failure of its own: whatever is wrong with a preview, the main picture is
@@ -83,12 +83,11 @@ class JpegSource:
         """
         request, head = self.request, self.head
         area_px = head.width_px * head.height_px
-        if shrink == DC_SHRINK and request.decoder is Decoder.AUTO:
-            # The pixels take a 16th of a byte each, the coefficients 3/16 at most.
-            request.reserve(area_px // 4)
-            samples = decode_dc(data, head.width_px, head.height_px, _BANDS[self.space])
+        if jpeg_scales.takes_blocks(head, shrink) and request.decoder is Decoder.AUTO:
+            request.reserve(jpeg_scales.blocks_bytes(head, shrink))
+            samples = decode_dc(data, head.width_px, head.height_px, _BANDS[self.space], shrink)
             if samples is not None:
-                return samples, "dc"
+                return samples, jpeg_scales.LOADERS[shrink]
         # The coefficients of a progressive JPEG are all held until the end, two bytes each.
         request.reserve(area_px * 6 if head.progressive else area_px * 4 // shrink**2)
         if request.decoder is Decoder.VIPS:
@@ -157,8 +156,10 @@ def _rows_shown(samples: Samples) -> float:
     return 1 - missing / len(flat)
 
 
-def decode_dc(data: bytes, width_px: int, height_px: int, bands: int) -> Samples | None:
-    """Return a JPEG at 1/8 from its DC coefficients alone; None when it is not for this decoder.
+def decode_dc(
+    data: bytes, width_px: int, height_px: int, bands: int, shrink: int = DC_SHRINK
+) -> Samples | None:
+    """Return a JPEG at 1/8 from its DC alone, or at 1/4 or 1/2 from more; None if it is not for it.
 
     It takes the plain files that cameras make, and only whole ones.
 
@@ -167,12 +168,13 @@ def decode_dc(data: bytes, width_px: int, height_px: int, bands: int) -> Samples
         width_px: as its frame header says.
         height_px: likewise.
         bands: 1 for grey, 3 for RGB, 4 for RGB and a band of 255.
+        shrink: 8, 4 or 2.
 
     Raises:
         MemoryError: there was not enough memory.
     """
-    samples = np.empty((-(-height_px // DC_SHRINK), -(-width_px // DC_SHRINK), bands), np.uint8)
-    found = compiled.decode(data, samples.data, (width_px, height_px), bands)
+    samples = np.empty((-(-height_px // shrink), -(-width_px // shrink), bands), np.uint8)
+    found = compiled.decode(data, samples.data, (width_px, height_px), shrink, bands)
     return samples if found else None
 
 

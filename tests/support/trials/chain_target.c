@@ -58,8 +58,9 @@ struct outcome MAKE(const uint8_t *data, size_t size, bool jpeg)
         int width_px, height_px;
         struct stages stages;
         if (frame_size(data + HEAD, size - HEAD, &width_px, &height_px))
-            made.result = make_pictures(data + HEAD, size - HEAD, width_px, height_px, 8,
-                                        orientation, made.pictures, COUNT, &stages);
+            made.result = make_pictures(data + HEAD, size - HEAD, width_px, height_px,
+                                        8 >> data[9] / 9 % 3, orientation, made.pictures, COUNT,
+                                        &stages);
         return made;
     }
     struct samples samples = {.columns = 1 + data[1] % MOST_SAMPLES_PX,

@@ -80,7 +80,17 @@ def build(folder: Path, decoder: Path = DECODER, name: str = "jpegdc") -> Path:
         CalledProcessError: clang, its run-time library or libjpeg-turbo's headers are missing.
     """
     target, twin = folder / f"{name}-target", folder / f"{name}-plain.o"
-    common = ("clang", "-g", "-O1", "-Wall", "-Wextra", "-Werror", *SANITIZERS, f"-I{decoder}")
+    common = (
+        "clang",
+        "-g",
+        "-O1",
+        "-ffp-contract=off",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        *SANITIZERS,
+        f"-I{decoder}",
+    )
     plain = ("-fsanitize=fuzzer-no-link", "-DPLAIN_TWIN", "-c", source_of(name), "-o", twin)
     whole = ("-fsanitize=fuzzer", source_of(name), twin, "-ljpeg", "-lz", "-lm", "-o", target)
     for command in (plain, whole):
