@@ -30,8 +30,8 @@ struct outcome MAKE(const uint8_t *data, size_t size, bool jpeg);
 struct outcome make_plainly(const uint8_t *data, size_t size, bool jpeg);
 
 /* Larger pictures reach nothing new, and take long. */
-#define MOST_AREA_PX (1 << 16)
-#define MOST_SAMPLES_PX 96
+#define MOST_AREA_PX (1 << 13)
+#define MOST_SAMPLES_PX 40
 
 /* The size in the first frame header, or false. */
 static bool frame_size(const uint8_t *data, size_t size, int *width_px, int *height_px)
