@@ -519,6 +519,8 @@ class RunConfig:
     sweep: bool = True
     """Look for temps of dead runs, which lists the whole cache, before and after."""
     wait: Annotated[bool, Flag("Wait while another run fills this cache.")] = False
+    must_lock: bool = True
+    """False: another run that fills the cache does not keep it from working."""
     """Wait for another run on the same cache instead of refusing."""
     dry_run: Annotated[bool, Flag("Show what would be done and an estimate of the time.")] = False
     journal_path: bytes = b""

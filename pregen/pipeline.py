@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from itertools import chain, count, islice
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -242,6 +243,8 @@ class _PipelineRun:
             except LockedError as error:
                 client = _connect(config)
                 if client is None or client.refusal:
+                    if not config.must_lock:
+                        return found
                     if not waits and client is not None:
                         raise LockedError(f"{error}; {client.refusal}") from error
                     lock.acquire(
@@ -268,20 +271,18 @@ class _PipelineRun:
             f"another run (process {client.process_id}) fills this cache: it takes these files next"
         )
         asked: dict[bytes, Source] = {}
-        rest = iter(found)
-        undone = []
-        for answer in client.answers(_paths(rest, asked, watch), stop.is_set):
+        undone, all_asked = [], threading.Event()
+        rest = Feed(found, self._spill_dir)  # what gives names may wait for the first answers
+        for answer in client.answers(_paths(rest, asked, watch, all_asked), stop.is_set):
             source = asked.pop(answer.path, None)
             if source is not None and answer.kind is Kind.INTERRUPTED:
                 undone.append(source)
             elif source is not None:
                 _tell(answer, watch)
-        if stop.is_set():
-            return None
         undone += asked.values()
-        following = [] if undone else list(islice(rest, 1))
-        if undone or following:
-            return chain(undone, following, rest)
+        if not stop.is_set() and (undone or not all_asked.is_set()):
+            return chain(undone, _as_they_come(rest))
+        rest.close()
         watch.walk_ended()
         return None
 
@@ -634,15 +635,30 @@ def _jobs(
 
 
 def _paths(
-    found: Iterable[Source | Skip], asked: dict[bytes, Source], watch: Watch
-) -> Iterator[bytes]:
-    """Yield the path of every source, and note it in `asked`."""
+    found: Iterable[Source | Skip | None],
+    asked: dict[bytes, Source],
+    watch: Watch,
+    all_asked: threading.Event,
+) -> Iterator[bytes | None]:
+    """Yield the path of every source, and note it in `asked`; None while there is none yet."""
     for item in found:
         if isinstance(item, Skip):
             watch.skipped(item)
         else:
-            asked[item.path] = item
-            yield item.path
+            if item is not None:
+                asked[item.path] = item
+            yield item and item.path
+    all_asked.set()
+
+
+def _as_they_come(feed: Feed[Source | Skip]) -> Iterator[Source | Skip]:
+    """Yield the items of a feed, waiting for them."""
+    with closing(feed):
+        for item in feed:
+            if item is None:
+                time.sleep(_PAUSE_S)
+            else:
+                yield item
 
 
 def _tell(answer: Answer, watch: Watch) -> None:
