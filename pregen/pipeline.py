@@ -47,7 +47,7 @@ from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import REMEMBERED, Kind, Outcome, Skip
 from pregen.plan import Planner
 from pregen.privacy import RunGround
-from pregen.requests import Answer, RequestClient, RequestServer, socket_path
+from pregen.requests import FileAnswer, RequestClient, RequestServer, socket_path
 from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.sharing import SharedEntries, SharedPlanner
@@ -387,7 +387,7 @@ class _PipelineRun:
             planned = item if isinstance(item, Skip) else planner.plan(item)
             if isinstance(planned, Skip):
                 watch.skipped(planned)
-                server.answer(Answer(planned.path, planned.kind, planned.message))
+                server.answer(FileAnswer(planned.path, planned.kind, planned.message))
             else:
                 watch.planned()
                 yield planned
@@ -482,7 +482,7 @@ class _RequestedJobs:
         if self._server is None or not self._server.waits:
             return
         told = self._server.answer(
-            Answer(
+            FileAnswer(
                 outcome.path,
                 outcome.kind,
                 outcome.message,
@@ -661,7 +661,7 @@ def _as_they_come(feed: Feed[Source | Skip]) -> Iterator[Source | Skip]:
                 yield item
 
 
-def _tell(answer: Answer, watch: Watch) -> None:
+def _tell(answer: FileAnswer, watch: Watch) -> None:
     """Show what another run did."""
     path, kind, message, mime, extra, entries = answer
     if kind in _NOT_TRIED:

@@ -7,7 +7,7 @@ kernel whose process is at the other end, names are checked like any others, and
 much, or nonsense, is hung up on.
 
 Fields end with a NUL byte, which no name holds. The client sends a greeting, the flavors it wants
-and then paths; the server sends "ok", or why not, and then an `Answer` for each path.
+and then paths; the server sends "ok", or why not, and then an `FileAnswer` for each path.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _GREET_S: Final = 2.0
 _CREDENTIALS: Final = struct.Struct("3i")
 
 
-class Answer(NamedTuple):
+class FileAnswer(NamedTuple):
     """What became of one file."""
 
     path: bytes
@@ -74,7 +74,7 @@ class Answer(NamedTuple):
         return b"\0".join([*fields, self.path, b""])
 
     @classmethod
-    def decoded(cls, fields: Sequence[bytes]) -> Answer:
+    def decoded(cls, fields: Sequence[bytes]) -> FileAnswer:
         """Return what some fields say.
 
         Raises:
@@ -183,7 +183,7 @@ class RequestServer:
         """Whether somebody waits for an outcome."""
         return bool(self._asked)
 
-    def answer(self, answer: Answer) -> bool:
+    def answer(self, answer: FileAnswer) -> bool:
         """Tell whoever asked for a file what became of it; tell whether anybody did."""
         with self._lock:
             clients = self._asked.pop(answer.path, [])
@@ -201,10 +201,10 @@ class RequestServer:
         self._rouse()
 
     def close(self) -> None:
-        """Answer what is left with "interrupted", and end the thread."""
+        """FileAnswer what is left with "interrupted", and end the thread."""
         self.stop_listening()
         for path in list(self._asked):
-            self.answer(Answer(path, Kind.INTERRUPTED))
+            self.answer(FileAnswer(path, Kind.INTERRUPTED))
         self._queue.put(None)
         self._closing_s = time.monotonic() + _CLOSE_S
         self._rouse()
@@ -399,7 +399,7 @@ class RequestClient:
 
     def answers(
         self, paths: Iterator[bytes | None], stopped: Callable[[], bool] = lambda: False
-    ) -> Iterator[Answer]:
+    ) -> Iterator[FileAnswer]:
         """Send paths, and yield what becomes of them, in the order in which it does.
 
         Ends early when the run does: what was not answered then was not done. A file that the run
@@ -441,7 +441,7 @@ class RequestClient:
             with suppress(BlockingIOError):
                 del self._to_send[: self._end.send(self._to_send[:_READ_BYTES])]
 
-    def _pull(self) -> list[Answer]:
+    def _pull(self) -> list[FileAnswer]:
         """Return the answers that have come whole.
 
         Raises:
@@ -457,7 +457,7 @@ class RequestClient:
         *fields, rest = bytes(self._received).split(b"\0")
         whole = len(fields) // _FIELDS * _FIELDS
         self._received = bytearray(b"\0".join([*fields[whole:], rest]))
-        return [Answer.decoded(fields[at : at + _FIELDS]) for at in range(0, whole, _FIELDS)]
+        return [FileAnswer.decoded(fields[at : at + _FIELDS]) for at in range(0, whole, _FIELDS)]
 
 
 def _peer(end: socket.socket) -> tuple[int, int]:

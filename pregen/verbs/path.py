@@ -59,7 +59,7 @@ def _path(session: Session, /, *, files: tuple[bytes, ...], flavor: Flavor, null
     )
     if not files and sys.stdin.isatty():
         raise UsageError("give files, or names on standard input: pregen path ~/Pictures/cat.jpg")
-    with Maker(session, flavor) as maker:
+    with EntryMaker(session, flavor) as maker:
         return answer_all(names, maker, session.cache_root, flavor)
 
 
@@ -167,7 +167,7 @@ class _Question:
         self.answer, self.why = answer, why
 
 
-class Maker:
+class EntryMaker:
     """Makes entries of files that have none: a run in a thread, begun at the first such file.
 
     It has the run that holds the cache's lock do them next, if there is one that takes them, and
@@ -265,7 +265,7 @@ class Maker:
 class _Telling(Printer):
     """Shows nothing; tells the maker what becomes of each file."""
 
-    def __init__(self, maker: Maker) -> None:
+    def __init__(self, maker: EntryMaker) -> None:
         super().__init__(verbose=True)
         self._maker = maker
 
@@ -273,7 +273,7 @@ class _Telling(Printer):
         self._maker.tell(outcome)
 
 
-def answer_all(names: Names, maker: Maker, cache_root: bytes, flavor: Flavor) -> ExitCode:
+def answer_all(names: Names, maker: EntryMaker, cache_root: bytes, flavor: Flavor) -> ExitCode:
     """Print the answer to each name, in order; tell whether each has a thumbnail.
 
     Raises:
@@ -293,7 +293,7 @@ def answer_all(names: Names, maker: Maker, cache_root: bytes, flavor: Flavor) ->
     return ExitCode.DONE if answers.complete else ExitCode.SOME_FAILED
 
 
-def _is_ready(stream: int, answers: _Answers, maker: Maker) -> bool:
+def _is_ready(stream: int, answers: _Answers, maker: EntryMaker) -> bool:
     """Wait for names or news; tell whether there are names."""
     if not answers.waiting:
         return True
@@ -303,7 +303,7 @@ def _is_ready(stream: int, answers: _Answers, maker: Maker) -> bool:
 class _Answers:
     """Questions in order, and what is known of them."""
 
-    def __init__(self, maker: Maker, cache_root: bytes, flavor: Flavor) -> None:
+    def __init__(self, maker: EntryMaker, cache_root: bytes, flavor: Flavor) -> None:
         self.cache = Cache(cache_root)
         self.waiting: deque[_Question] = deque()
         """In the order of the names, the first of them not printed yet."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen.model import Flavor, Kind
-from pregen.requests import Answer, RequestClient, RequestServer, socket_path
+from pregen.requests import FileAnswer, RequestClient, RequestServer, socket_path
 from tests.support.files import foreign_entries
 from tests.support.files.source_trees import few, many_slow
 from tests.support.running.program import Running, run_pregen
@@ -136,7 +136,7 @@ def path(tmp_path: Path, runtime: dict[str, str]) -> bytes:
 class Answering:
     """A run that answers with what it is given, as soon as it is asked."""
 
-    def __init__(self, path: bytes, answers: dict[bytes, Answer]) -> None:
+    def __init__(self, path: bytes, answers: dict[bytes, FileAnswer]) -> None:
         self.server = RequestServer(path, FLAVORS)
         self.asked: list[bytes] = []
         self._answers = answers
@@ -146,7 +146,7 @@ class Answering:
     def _run(self) -> None:
         for path in self.server.paths():
             self.asked.append(path)
-            if answer := self._answers.get(path, Answer(path, Kind.MADE)):
+            if answer := self._answers.get(path, FileAnswer(path, Kind.MADE)):
                 self.server.answer(answer)
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class Answering:
         assert not self._thread.is_alive()
 
 
-def asked(root: Path, runtime: dict[str, str], paths: Iterable[bytes | None]) -> list[Answer]:
+def asked(root: Path, runtime: dict[str, str], paths: Iterable[bytes | None]) -> list[FileAnswer]:
     client = RequestClient.connect(bytes(root), FLAVORS, runtime)
     assert client is not None
     assert not client.refusal
@@ -167,7 +167,7 @@ def test_answers_arrive_as_they_were_given(
     tmp_path: Path, runtime: dict[str, str], path: bytes
 ) -> None:
     answers = {
-        name: Answer(name, Kind.NEEDS_EXTRA, "why: é\n", "image/x", "heic", number)
+        name: FileAnswer(name, Kind.NEEDS_EXTRA, "why: é\n", "image/x", "heic", number)
         for number, name in enumerate([b"/a", b"/b\n\xff", b"/" + b"x" * 4000])
     }
     with closing(Answering(path, answers)):
