@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import psutil
 
-from benchmarks.shares.companion import Companion
+from benchmarks.shares.companion import Companion, CompanionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +77,17 @@ def missing() -> list[str]:
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         lacking.append("/dev/fuse, readable and writable (modprobe fuse)")
     return lacking
+
+
+def works(scratch: Path) -> bool:
+    """Tell whether a folder can be served and mounted here, by trying it in an empty folder."""
+    point = scratch / "point"
+    point.mkdir()
+    try:
+        with Share(scratch) as share, share.mounted(point):
+            return (point / "point").is_dir()
+    except (ShareError, CompanionError, OSError, subprocess.CalledProcessError):
+        return False
 
 
 def _program(name: str) -> str:
@@ -186,6 +197,11 @@ class Share:
 
     def _server_says(self) -> str:
         return _text(self._scratch / "sshd.log")
+
+    @property
+    def server_pid(self) -> int:
+        """Of the sshd that waits for connections."""
+        return self._sshd.pid
 
     def sessions(self) -> list[psutil.Process]:
         """Return the server's processes that serve mounts: to be stopped, and continued."""
