@@ -276,9 +276,11 @@ class _PipelineRun:
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
         planner = _planner(config, cache, journal, memory, watch)
-        jobs_found = _jobs(found, planner, watch, stop)
         if config.engine_name == "dask":  # other machines number their devices otherwise
+            jobs_found = _jobs(found, planner, watch, stop)
             jobs_found = (job._replace(device=0) for job in jobs_found)
+        else:
+            jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
         with closing(Feed(jobs_found, self._spill_dir)) as feed:
             governor = None
             if config.governor is not None:
@@ -287,8 +289,9 @@ class _PipelineRun:
             with closing(engine.run(jobs, stop)) as outcomes:
                 for outcome in outcomes:
                     # the entry is on disk by now: first the deed, then the record
-                    self._record(outcome, jobs.done(outcome), journal, memory)
-                    watch.finished(outcome)
+                    job = jobs.done(outcome)
+                    self._record(outcome, job, journal, memory)
+                    watch.finished(outcome, self._ground.known_on_share(job))
                     self._heed(outcome)
 
     def _halt(self, verdict: LimitDecision) -> None:
@@ -431,7 +434,11 @@ _FRESH_AT_ONCE = 100
 
 
 def _jobs(
-    found: Iterable[Source | Skip], planner: Planner | SharedPlanner, watch: Watch, stop: RunStop
+    found: Iterable[Source | Skip],
+    planner: Planner | SharedPlanner,
+    watch: Watch,
+    stop: RunStop,
+    size_on_share: Callable[[Job], int | None] = lambda _job: None,
 ) -> Iterator[Job]:
     """Yield a job for every source that needs one, until a stop; count the others."""
     fresh: list[bytes] = []
@@ -452,7 +459,7 @@ def _jobs(
                 if isinstance(planned, Skip):
                     watch.skipped(planned)
                 else:
-                    watch.planned()
+                    watch.planned(size_on_share(planned))
                     yield planned
     finally:
         if fresh:
