@@ -344,9 +344,11 @@ class _PipelineRun:
         memory = _FolderMemory(journal, config.plan)
         ids = count().__next__
         planner = _planner(config, cache, journal, memory, watch, ids)
-        jobs_found = _jobs(found, planner, watch, stop)
         if config.engine_name == "dask":  # other machines number their devices otherwise
+            jobs_found = _jobs(found, planner, watch, stop)
             jobs_found = (job._replace(device=0) for job in jobs_found)
+        else:
+            jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
         with (
             closing(Feed(jobs_found, self._spill_dir)) as feed,
             self._requested(_planner(config, cache, journal, None, watch, ids)) as requested,
@@ -354,12 +356,13 @@ class _PipelineRun:
             governor = None
             if config.governor is not None:
                 governor = Governor(config.governor, config.work.cache_root, watch.paused)
-            jobs = _JobsInFlight(feed, requested, governor, self._halt, watch.finished)
+            jobs = _JobsInFlight(feed, requested, governor, self._halt, self._found_done)
             with closing(engine.run(jobs, stop)) as outcomes:
                 for outcome in outcomes:
                     # the entry is on disk by now: first the deed, then the record
-                    self._record(outcome, jobs.done(outcome), journal, memory)
-                    watch.finished(outcome)
+                    job = jobs.done(outcome)
+                    self._record(outcome, job, journal, memory)
+                    watch.finished(outcome, self._ground.known_on_share(job))
                     requested.finished(outcome)
                     self._heed(outcome)
 
@@ -389,8 +392,13 @@ class _PipelineRun:
                 watch.skipped(planned)
                 server.answer(FileAnswer(planned.path, planned.kind, planned.message))
             else:
-                watch.planned()
+                watch.planned(self._ground.size_on_share(planned))
                 yield planned
+
+    def _found_done(self, job: Job) -> None:
+        """Somebody asked for a source before the walk came to it."""
+        done = Outcome(job.job_id, job.path, Kind.FRESH)
+        self._watch.finished(done, self._ground.known_on_share(job))
 
     def _halt(self, verdict: LimitDecision) -> None:
         """End the run before it is done, for a reason that is no failure, or for a full disk."""
@@ -508,7 +516,7 @@ class _JobsInFlight:
         requested: _RequestedJobs,
         governor: Governor | None,
         halted: Callable[[LimitDecision], None],
-        settled: Callable[[Outcome], None],
+        settled: Callable[[Job], None],
     ) -> None:
         self._feed = feed
         self._requested = requested
@@ -549,7 +557,7 @@ class _JobsInFlight:
                 raise
             return None
         if job is not None and self._requested.has_served(job):
-            self._settled(Outcome(job.job_id, job.path, Kind.FRESH))
+            self._settled(job)
             return None
         return job
 
@@ -601,7 +609,11 @@ _FRESH_AT_ONCE = 100
 
 
 def _jobs(
-    found: Iterable[Source | Skip], planner: Planner | SharedPlanner, watch: Watch, stop: RunStop
+    found: Iterable[Source | Skip],
+    planner: Planner | SharedPlanner,
+    watch: Watch,
+    stop: RunStop,
+    size_on_share: Callable[[Job], int | None] = lambda _job: None,
 ) -> Iterator[Job]:
     """Yield a job for every source that needs one, until a stop; count the others."""
     fresh: list[bytes] = []
@@ -622,7 +634,7 @@ def _jobs(
                 if isinstance(planned, Skip):
                     watch.skipped(planned)
                 else:
-                    watch.planned()
+                    watch.planned(size_on_share(planned))
                     yield planned
     finally:
         if fresh:
