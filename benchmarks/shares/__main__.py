@@ -61,7 +61,8 @@ class Bench:
         self._cores = len(os.sched_getaffinity(0))
         self._pregens = [Pregen("run", sys.executable)]
         if options.before:
-            self._pregens.append(Pregen("before", options.before))
+            # not resolved: a link is what makes an environment's interpreter its own
+            self._pregens.append(Pregen("before", os.path.abspath(options.before)))
         for flags in options.flags:
             self._pregens.append(Pregen(f"run {flags}", sys.executable, (*shlex.split(flags),)))
         self._samples: list[record.Sample] = []
