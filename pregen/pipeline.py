@@ -2,6 +2,7 @@
 
     run's thread     lock, prepare, sweep | engine.run(feed) -> Outcome -> journal, watch | sweep
     feed's thread    walk -> Source -> plan -> Job   (a Skip is counted and goes no further)
+    second feed      what other programs ask for (`requests`) -> plan -> Job, which goes first
     ticker's thread  watch -> printer
 
 What a source is to blame for comes out as an Outcome. What ends the run is raised, after work in
@@ -41,9 +42,11 @@ from pregen.imaging import revisions
 from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
 from pregen.limits import Do, Governor, LimitDecision
-from pregen.model import REMEMBERED, Kind, Skip
+from pregen.model import REMEMBERED, Kind, Outcome, Skip
 from pregen.plan import Planner
 from pregen.privacy import RunGround
+from pregen.requests.client import connect, hand_over
+from pregen.requests.server import RequestedJobs, requested_jobs
 from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.sharing import SharedEntries, SharedPlanner
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
     from pregen.display.summary import Forecast
-    from pregen.model import Flavor, Job, Known, Outcome, Source
+    from pregen.model import Flavor, Job, Known, Source
 
 
 class RunStop(Stop):
@@ -126,7 +129,7 @@ def rehearse(
     ):
         config = replace(config, plan=replace(config.plan, reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
-        planner = _planner(config, cache, journal, memory, watch)
+        planner = _planner(config, cache, journal, memory, watch, count().__next__)
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
         return _ending(watch, stop), speed_of(journal.last_runs(RUNS_TO_LEARN_FROM))
@@ -194,11 +197,10 @@ class _PipelineRun:
             return self._end()
         lock = CacheLock(work.cache_root)
         try:
-            lock.acquire(
-                wait=self._config.wait,
-                waiting=lambda why: self._watch.note(f"waiting, as {why}"),
-                stopped=self._stop.is_set,
-            )
+            left = self._lock(lock, found)
+            if left is None:
+                return self._end()
+            found = left
             if lock.warning:
                 self._watch.warn(lock.warning)
             with Cache(work.cache_root, work.version) as cache:
@@ -218,6 +220,40 @@ class _PipelineRun:
         finally:
             lock.release()
         return self._end()
+
+    def _lock(
+        self, lock: CacheLock, found: Iterable[Source | Skip]
+    ) -> Iterable[Source | Skip] | None:
+        """Take the lock, or have the run that holds it do the work; return what is left to do.
+
+        Raises:
+            LockedError: another run holds the lock, takes no files of us, and nobody wants to wait.
+        """
+        config, waits = self._config, self._config.wait
+        while True:
+            try:
+                lock.acquire(stopped=self._stop.is_set)
+            except LockedError as error:
+                client = connect(config)
+                if client is None or client.refusal:
+                    if not config.must_lock:
+                        return found
+                    if not waits and client is not None:
+                        raise LockedError(f"{error}; {client.refusal}") from error
+                    lock.acquire(
+                        wait=waits,
+                        waiting=lambda why: self._watch.note(f"waiting, as {why}"),
+                        stopped=self._stop.is_set,
+                    )
+                    return found
+            else:
+                return found
+            with client:
+                left = hand_over(client, found, self._watch, self._stop.is_set, self._spill_dir)
+            if left is None:
+                return None
+            # it takes no more because it is about to end
+            found, waits = left, True
 
     def _end(self) -> ExitCode:
         if self._fatal is not None:
@@ -275,24 +311,40 @@ class _PipelineRun:
             watch.warn(caution)
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
-        planner = _planner(config, cache, journal, memory, watch)
+        ids = count().__next__
+        planner = _planner(config, cache, journal, memory, watch, ids)
         if config.engine_name == "dask":  # other machines number their devices otherwise
             jobs_found = _jobs(found, planner, watch, stop)
             jobs_found = (job._replace(device=0) for job in jobs_found)
         else:
             jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
-        with closing(Feed(jobs_found, self._spill_dir)) as feed:
+        with (
+            closing(Feed(jobs_found, self._spill_dir)) as feed,
+            requested_jobs(
+                config,
+                _planner(config, cache, journal, None, watch, ids),
+                self._ground.guard,
+                watch,
+                self._ground.size_on_share,
+            ) as requested,
+        ):
             governor = None
             if config.governor is not None:
                 governor = Governor(config.governor, config.work.cache_root, watch.paused)
-            jobs = _JobsInFlight(feed, governor, self._halt)
+            jobs = _JobsInFlight(feed, requested, governor, self._halt, self._found_done)
             with closing(engine.run(jobs, stop)) as outcomes:
                 for outcome in outcomes:
                     # the entry is on disk by now: first the deed, then the record
                     job = jobs.done(outcome)
                     self._record(outcome, job, journal, memory)
                     watch.finished(outcome, self._ground.known_on_share(job))
+                    requested.finished(outcome)
                     self._heed(outcome)
+
+    def _found_done(self, job: Job) -> None:
+        """Somebody asked for a source before the walk came to it."""
+        done = Outcome(job.job_id, job.path, Kind.FRESH)
+        self._watch.finished(done, self._ground.known_on_share(job))
 
     def _halt(self, verdict: LimitDecision) -> None:
         """End the run before it is done, for a reason that is no failure, or for a full disk."""
@@ -360,9 +412,16 @@ class _JobsInFlight:
     """The feed as the governor lets it through; keeps what was planned, for the journal."""
 
     def __init__(
-        self, feed: Feed[Job], governor: Governor | None, halted: Callable[[LimitDecision], None]
+        self,
+        feed: Feed[Job],
+        requested: RequestedJobs,
+        governor: Governor | None,
+        halted: Callable[[LimitDecision], None],
+        settled: Callable[[Job], None],
     ) -> None:
         self._feed = feed
+        self._requested = requested
+        self._settled = settled
         self._jobs: dict[int, Job] = {}
         self._governor = governor
         self._halted = halted
@@ -379,11 +438,28 @@ class _JobsInFlight:
             if verdict.do is not Do.GO:
                 self._halted(verdict)
                 raise StopIteration
-        job = next(self._feed)
+        job = self._requested.take() or self._next_found()
         if job is not None:
             self._jobs[job.job_id] = job
             if self._governor is not None:
                 self._governor.begun(job)
+        return job
+
+    def _next_found(self) -> Job | None:
+        """Return the next job of the walk.
+
+        Raises:
+            StopIteration: there is none, and nobody waits for what was asked for.
+        """
+        try:
+            job = next(self._feed)
+        except StopIteration:
+            if self._requested.end():
+                raise
+            return None
+        if job is not None and self._requested.has_served(job):
+            self._settled(job)
+            return None
         return job
 
     def done(self, outcome: Outcome) -> Job:
@@ -469,12 +545,17 @@ def _jobs(
 
 
 def _planner(
-    config: RunConfig, cache: Cache, journal: Journal, memory: _FolderMemory, watch: Watch
+    config: RunConfig,
+    cache: Cache,
+    journal: Journal,
+    memory: _FolderMemory | None,
+    watch: Watch,
+    next_id: Callable[[], int],
 ) -> Planner | SharedPlanner:
     def hints(source: Source) -> Kind | None:
         return journal.hint(source.path, source.size_bytes, source.mtime_ns)
 
-    plan, next_id = config.plan, count().__next__
+    plan = config.plan
     if config.work.shared:
         return SharedPlanner(config.work.version, plan, hints, next_id, watch.warn)
     return Planner(
