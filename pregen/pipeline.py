@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -23,6 +26,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from pregen.cache.errors import CACHE_ERRORS
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
+from pregen.config import Check
 from pregen.delivery import unpack
 from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
@@ -41,11 +45,12 @@ from pregen.imaging import revisions
 from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
 from pregen.limits import Do, Governor, LimitDecision
-from pregen.model import REMEMBERED, Kind, Skip
+from pregen.model import REMEMBERED, Kind, Outcome, Skip
 from pregen.plan import Planner
 from pregen.privacy import RunGround
 from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
+from pregen.reuse.same_file import Adopter, MetFiles
 from pregen.sharing import SharedEntries, SharedPlanner
 from pregen.thumbspec.naming import Published, key
 from pregen.walk import (
@@ -58,13 +63,14 @@ from pregen.walk import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from pregen.config import PlanConfig, RunConfig
     from pregen.display.listener import Watch
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
     from pregen.display.summary import Forecast
-    from pregen.model import Flavor, Job, Known, Outcome, Source
+    from pregen.model import Flavor, Job, Known, Source
 
 
 class RunStop(Stop):
@@ -126,7 +132,7 @@ def rehearse(
     ):
         config = replace(config, plan=replace(config.plan, reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
-        planner = _planner(config, cache, journal, memory, watch)
+        planner = _planner(config, cache, journal, memory, watch, ground)
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
         return _ending(watch, stop), speed_of(journal.last_runs(RUNS_TO_LEARN_FROM))
@@ -275,21 +281,27 @@ class _PipelineRun:
             watch.warn(caution)
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
-        planner = _planner(config, cache, journal, memory, watch)
+        planner = _planner(config, cache, journal, memory, watch, self._ground)
         jobs_found = _jobs(found, planner, watch, stop)
         if config.engine_name == "dask":  # other machines number their devices otherwise
-            jobs_found = (job._replace(device=0) for job in jobs_found)
+            jobs_found = (job._replace(device=0, same=None) for job in jobs_found)
         with closing(Feed(jobs_found, self._spill_dir)) as feed:
             governor = None
             if config.governor is not None:
                 governor = Governor(config.governor, config.work.cache_root, watch.paused)
-            jobs = _JobsInFlight(feed, governor, self._halt)
-            with closing(engine.run(jobs, stop)) as outcomes:
-                for outcome in outcomes:
-                    # the entry is on disk by now: first the deed, then the record
-                    self._record(outcome, jobs.done(outcome), journal, memory)
-                    watch.finished(outcome)
-                    self._heed(outcome)
+
+            def ended(job: Job, outcome: Outcome) -> None:
+                # the entry is on disk by now: first the deed, then the record
+                self._record(outcome, job, journal, memory)
+                watch.finished(outcome)
+                self._heed(outcome)
+
+            with closing(_Adoptions(config, journal)) as adoptions:
+                jobs = _JobsInFlight(feed, governor, self._halt, adoptions, ended)
+                with closing(engine.run(jobs, stop)) as outcomes:
+                    for outcome in outcomes:
+                        ended(jobs.done(outcome), outcome)
+                    jobs.settle()
 
     def _halt(self, verdict: LimitDecision) -> None:
         """End the run before it is done, for a reason that is no failure, or for a full disk."""
@@ -308,7 +320,8 @@ class _PipelineRun:
             if found != (job.size_bytes, job.mtime_ns) and outcome.kind in REMEMBERED:
                 return
             named = "" if self._config.work.shared else key(job.uris[0])
-            journal.record(outcome, *found, named)
+            system = self._ground.numbered_device(job.device)
+            journal.record(outcome, *found, named, system)
         else:
             journal.record(outcome, job.size_bytes, job.mtime_ns)
         if outcome.stamps and not self._config.work.shared:
@@ -353,21 +366,124 @@ def _cwd() -> bytes:
 _PAUSE_S = 0.05
 
 
+#: So many are on their way at most, and so many are recorded at once: some milliseconds.
+_ADOPTIONS = 128
+#: To wake a thread costs as much as a part of its work.
+_AT_ONCE = 16
+#: Writing takes most of the time, without the interpreter's lock.
+_ADOPTING_THREADS = 2
+
+
+class _Adoptions:
+    """Has the entries of files that were only moved written, in threads, without a worker."""
+
+    def __init__(self, config: RunConfig, journal: Journal) -> None:
+        self._config = config
+        self._journal = journal
+        self._pool: ThreadPoolExecutor | None = None
+        self._own = threading.local()
+        self._caches: list[Cache] = []
+        self._next: list[Job] = []
+        self._open: deque[Future[list[tuple[Job, Outcome | None]]]] = deque()
+
+    @property
+    def full(self) -> bool:
+        """No more may be begun before one has ended."""
+        return len(self._open) >= _ADOPTIONS // _AT_ONCE
+
+    @property
+    def idle(self) -> bool:
+        """All that were begun have ended."""
+        return not self._open
+
+    def add(self, job: Job) -> None:
+        """Have a job done, now or with the next ones."""
+        self._next.append(job)
+        if len(self._next) >= _AT_ONCE:
+            self.begin()
+
+    def begin(self) -> None:
+        """Have all done that were added."""
+        if not self._next:
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(_ADOPTING_THREADS, "pregen-adopt")
+        self._open.append(self._pool.submit(self._adopt, self._next))
+        self._next = []
+
+    def _adopt(self, jobs: list[Job]) -> list[tuple[Job, Outcome | None]]:
+        adopter: Adopter | None = getattr(self._own, "adopter", None)
+        if adopter is None:
+            work, plan = self._config.work, self._config.plan
+            cache = Cache(work.cache_root, work.version)
+            self._caches.append(cache)
+            adopter = Adopter(cache, plan.flavors, unpack=plan.check is Check.FULL)
+            self._own.adopter = adopter
+        return [(job, adopter.adopt(job)) for job in jobs]
+
+    def ended(self, *, wait: bool = False) -> Iterator[tuple[Job, Outcome | None]]:
+        """Yield the jobs that have ended; None for the outcome of one that a worker has to do."""
+        if wait:
+            self.begin()
+        while self._open and (wait or self._open[0].done()):
+            yield from self._open.popleft().result()
+
+    def for_worker(self, job: Job) -> Job:
+        """Return a job as a worker is given it: its content may have been met."""
+        kin = self._journal.kin(job.size_bytes, job.mtime_ns)
+        return job._replace(same=None, kin=job.kin or kin)
+
+    def close(self) -> None:
+        """Begin no more; wait for what was begun."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        for cache in self._caches:
+            cache.close()
+
+
 class _JobsInFlight:
-    """The feed as the governor lets it through; keeps what was planned, for the journal."""
+    """The feed as the governor lets it through; keeps what was planned, for the journal.
+
+    What needs no worker is done beside, and comes to its end here.
+    """
 
     def __init__(
-        self, feed: Feed[Job], governor: Governor | None, halted: Callable[[LimitDecision], None]
+        self,
+        feed: Feed[Job],
+        governor: Governor | None,
+        halted: Callable[[LimitDecision], None],
+        adoptions: _Adoptions,
+        ended: Callable[[Job, Outcome], None],
     ) -> None:
         self._feed = feed
         self._jobs: dict[int, Job] = {}
         self._governor = governor
         self._halted = halted
+        self._adoptions = adoptions
+        self._ended = ended
+        self._left: deque[Job] = deque()
+        """For workers after all."""
 
     def __iter__(self) -> Iterator[Job | None]:
         return self
 
+    def settle(self) -> None:
+        """Record what has been done beside the engine; nothing is begun any more."""
+        for job, outcome in self._adoptions.ended(wait=True):
+            self._ended(job, outcome or _not_begun(job))
+        for job in self._left:
+            self._ended(job, _not_begun(job))
+        self._left.clear()
+
+    def _collect(self) -> None:
+        for job, outcome in self._adoptions.ended():
+            if outcome is None:
+                self._left.append(self._adoptions.for_worker(job))
+            else:
+                self._ended(job, outcome)
+
     def __next__(self) -> Job | None:
+        self._collect()
         if self._governor is not None:
             verdict = self._governor.ask()
             if verdict.do is Do.PAUSE:
@@ -376,16 +492,39 @@ class _JobsInFlight:
             if verdict.do is not Do.GO:
                 self._halted(verdict)
                 raise StopIteration
-        job = next(self._feed)
+        job = self._next()
         if job is not None:
             self._jobs[job.job_id] = job
             if self._governor is not None:
                 self._governor.begun(job)
         return job
 
+    def _next(self) -> Job | None:
+        """Return the next job for a worker; what is none is begun on the way."""
+        while not self._left:
+            if self._adoptions.full:
+                return None
+            try:
+                job = next(self._feed)
+            except StopIteration:
+                self._adoptions.begin()
+                if self._adoptions.idle:
+                    raise
+                return None
+            if job is None:
+                self._adoptions.begin()
+            if job is None or job.same is None:
+                return job
+            self._adoptions.add(job)
+        return self._left.popleft()
+
     def done(self, outcome: Outcome) -> Job:
         """Return the job that came to this end, and forget it."""
         return self._jobs.pop(outcome.job_id)
+
+
+def _not_begun(job: Job) -> Outcome:
+    return Outcome(job.job_id, job.path, Kind.INTERRUPTED)
 
 
 # What there is to work on, and what is planned for it
@@ -462,7 +601,12 @@ def _jobs(
 
 
 def _planner(
-    config: RunConfig, cache: Cache, journal: Journal, memory: _FolderMemory, watch: Watch
+    config: RunConfig,
+    cache: Cache,
+    journal: Journal,
+    memory: _FolderMemory,
+    watch: Watch,
+    ground: RunGround,
 ) -> Planner | SharedPlanner:
     def hints(source: Source) -> Kind | None:
         return journal.hint(source.path, source.size_bytes, source.mtime_ns)
@@ -478,6 +622,7 @@ def _planner(
         memory if journal.usable else None,
         shared=SharedEntries(config.work.version).fresh if plan.use_shared else None,
         kin=ContentIndex(cache, plan.flavors, journal).candidates,
+        met=MetFiles(ground.numbered, journal).find if journal.usable else None,
         uris=Published(plan.publish).uris if plan.publish else None,
     )
 

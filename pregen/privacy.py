@@ -45,6 +45,7 @@ class RunGround:
         self._to_journal = Guard(os.path.dirname(config.journal_path) or b"/", self.allowed)
         self._folders: dict[bytes, FileSystem] = {}
         self._systems: dict[int, FileSystem | None] = {}
+        self._numbered: dict[int, FileSystem | None] = {}
         where = self._to_journal.surveyor.of_path(config.work.cache_root)
         self.hides_from_journal = not shared and self._is_secret(where)
         """The cache itself is better protected than the journal."""
@@ -68,6 +69,25 @@ class RunGround:
         system = self._systems[device]
         if system is not None:
             self._folders[folder] = system
+
+    def numbered(self, path: bytes, device: int) -> FileSystem | None:
+        """Return the file system of a source if its files are known again by their numbers.
+
+        None where single files may be encrypted: only an open file tells. From the thread that
+        plans.
+        """
+        if device not in self._numbered:
+            folder = os.path.dirname(os.path.realpath(path))
+            ground = self.guard.surveyor.of_folder(folder, device)
+            system = self._system(folder, device)
+            known = system is not None and system.numbers_files and not ground.fuse
+            by_file = self.guard.surveyor.encrypts_folders(device)
+            self._numbered[device] = system if known and not by_file else None
+        return self._numbered[device]
+
+    def numbered_device(self, device: int) -> FileSystem | None:
+        """Return the same of a device that was asked for before. For any thread."""
+        return self._numbered.get(device)
 
     def _system(self, folder: bytes, device: int) -> FileSystem | None:
         """Return the file system a folder is on; None: nothing of it is to be noted."""

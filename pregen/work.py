@@ -164,7 +164,10 @@ class JobWorker:
             for _ in range(_TRIES):
                 with self._open(job) as source:
                     blank = blank._replace(
-                        source_size_bytes=source.size_bytes, source_mtime_ns=source.mtime_ns
+                        source_size_bytes=source.size_bytes,
+                        source_mtime_ns=source.mtime_ns,
+                        source_inode=source.facts.inode if source.ctime_ns else 0,
+                        source_ctime_ns=source.ctime_ns,
                     )
                     if barred := self._barred(job, source):
                         return blank._replace(kind=Kind.PRIVATE, message=barred)

@@ -48,6 +48,8 @@ class Ground(NamedTuple):
     """Folders of it may be encrypted one by one."""
     source: bytes = b""
     """What is mounted there."""
+    fuse: bool = False
+    """A program of the user's serves it."""
 
 
 class Surveyor:
@@ -122,6 +124,7 @@ class Surveyor:
             is_pseudo(mount.fstype),
             mount.fstype in FSCRYPT,
             mount.source,
+            mount.fstype.startswith("fuse"),
         )
 
     def of_folder(self, path: bytes, device: int) -> Ground:
@@ -135,6 +138,11 @@ class Surveyor:
         own = Protection(frozenset({f"fscrypt {key.hex()}"}), "fscrypt")
         top = fscrypt.top_of(path, key)
         return ground._replace(protection=own.joined(ground.protection), point=top)
+
+    def encrypts_folders(self, device: int) -> bool:
+        """Tell whether folders of a file system that was asked for may be encrypted singly."""
+        ground = self._grounds.get(device)
+        return bool(ground and ground.by_folder and device not in self._never)
 
     def of_path(self, path: bytes) -> Ground:
         """Return what a path lies on: that of the nearest folder that is there."""

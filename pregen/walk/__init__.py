@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from pregen.config import Shard, WalkConfig
 
-    Record = tuple[int, bytes, int, int]
+    Record = tuple[int, bytes, int, int, bool]
 
 __all__ = [
     "WalkCounts",
@@ -161,13 +161,14 @@ def in_order(
             if isinstance(item, Skip):
                 yield item
                 continue
-            pending.append((sign * item.mtime_ns, item.path, item.size_bytes, item.device))
+            path, size_bytes, mtime_ns, device, away = item
+            pending.append((sign * mtime_ns, path, size_bytes, device, away))
             if len(pending) == RUN_SOURCES:
                 runs.add(sorted(pending))
                 pending.clear()
         pending.sort()
-        for key, path, size_bytes, device in heapq.merge(*runs.readers(), pending):
-            yield Source(path, size_bytes, sign * key, device)
+        for key, path, size_bytes, device, away in heapq.merge(*runs.readers(), pending):
+            yield Source(path, size_bytes, sign * key, device, away)
     finally:
         runs.close()
 

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pregen.filesystems.guard import Surveyor
+from pregen.filesystems.identity import file_system
 from pregen.sandbox import confinement
 from tests.support.faults.hanging_mount import StuckMount
 from tests.support.files import vaults
@@ -78,6 +80,8 @@ class Capability(Enum):
     HEIF_TOOLS = "heif-enc and heif-convert (Debian: libheif-examples)"
     JP2_TOOLS = "opj_compress and opj_decompress (Debian: libopenjp2-tools)"
     FFMPEG = "FFmpeg's program (Debian: ffmpeg)"
+    STRACE = "strace (Debian: strace; the right to trace)"
+    NUMBERED_FILES = "temporary files on a disk that numbers its files for good (ext4, XFS, btrfs)"
 
     @property
     def missing(self) -> str:
@@ -232,7 +236,18 @@ def _sanitizes() -> bool:
     return _compiles("gcc", b"#include <patchlevel.h>\nint probe;\n", *options)
 
 
+def _numbers_files() -> bool:
+    folder = os.fsencode(tempfile.gettempdir())
+    device = os.stat(folder).st_dev
+    surveyor = Surveyor()
+    ground = surveyor.of_folder(folder, device)
+    system = file_system(ground.kind, os.statvfs(folder).f_fsid, device, ground.source)
+    return system.numbers_files and not ground.fuse and not surveyor.encrypts_folders(device)
+
+
 _PROBES: dict[Capability, Callable[[], bool]] = {
+    Capability.STRACE: lambda: _ends_well("strace", "-f", "-o", "/dev/null", "true"),
+    Capability.NUMBERED_FILES: _numbers_files,
     Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
     Capability.GOCRYPTFS: lambda: _has_vault("gocryptfs"),
     Capability.ENCFS: lambda: _has_vault("encfs"),
