@@ -44,6 +44,7 @@ from pregen.feed import Feed
 from pregen.imaging import revisions
 from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
+from pregen.journal.listings import FolderListings
 from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import REMEMBERED, Kind, Outcome, Skip
 from pregen.plan import Planner
@@ -282,13 +283,14 @@ class _PipelineRun:
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
         planner = _planner(config, cache, journal, memory, watch, self._ground)
-        jobs_found = _jobs(found, planner, watch, stop)
+        jobs_found = self._ground.met(_jobs(found, planner, watch, stop))
         if config.engine_name == "dask":  # other machines number their devices otherwise
             jobs_found = (job._replace(device=0, same=None) for job in jobs_found)
+        counted = _counted(config, self._ground)
         with closing(Feed(jobs_found, self._spill_dir)) as feed:
             governor = None
             if config.governor is not None:
-                governor = Governor(config.governor, config.work.cache_root, watch.paused)
+                governor = Governor(config.governor, config.work.cache_root, watch.paused, counted)
 
             def ended(job: Job, outcome: Outcome) -> None:
                 # the entry is on disk by now: first the deed, then the record
@@ -489,6 +491,8 @@ class _JobsInFlight:
             if verdict.do is Do.PAUSE:
                 time.sleep(_PAUSE_S)
                 return None
+            if verdict.do is Do.WAIT:
+                return None
             if verdict.do is not Do.GO:
                 self._halted(verdict)
                 raise StopIteration
@@ -520,7 +524,17 @@ class _JobsInFlight:
 
     def done(self, outcome: Outcome) -> Job:
         """Return the job that came to this end, and forget it."""
-        return self._jobs.pop(outcome.job_id)
+        job = self._jobs.pop(outcome.job_id)
+        if self._governor is not None:
+            self._governor.ended(job, outcome)
+        return job
+
+
+def _counted(config: RunConfig, ground: RunGround) -> Callable[[Job], bool]:
+    """Return what tells whether the bytes read for a job count: of shares, if there are any."""
+    if not any(map(ground.is_remote, config.walk.roots)):
+        return lambda _job: True
+    return lambda job: ground.is_remote_device(job.device)
 
 
 def _not_begun(job: Job) -> Outcome:
@@ -539,19 +553,40 @@ def _found(
 ) -> Iterator[Iterable[Source | Skip]]:
     """Look at the roots; give what the walk and the list will find, or what was given instead."""
     counts = WalkCounts()
-    guard, placed = ground.guard, ground.placed
     if sources is not None:
-        yield walk(replace(config.walk, roots=()), listed=sources, guard=guard)
-    elif config.files_from is None:
-        yield walk(config.walk, counts=counts, guard=guard, placed=placed)
-    else:
-        cwd = working_directory(os.environ)
-        with _list(config.files_from) as stream:
-            listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
-            yield walk(
-                config.walk, cwd=cwd, listed=listed, counts=counts, guard=guard, placed=placed
-            )
+        yield walk(replace(config.walk, roots=()), listed=sources, guard=ground.guard)
+        return
+    with _listings(config, ground) as listings:
+        look = partial(
+            walk,
+            config.walk,
+            counts=counts,
+            guard=ground.guard,
+            placed=ground.placed,
+            listings=listings,
+        )
+        if config.files_from is None:
+            yield look()
+        else:
+            cwd = working_directory(os.environ)
+            with _list(config.files_from) as stream:
+                listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
+                yield look(cwd=cwd, listed=listed)
     watch.passed_over(counts.passed_over)
+
+
+@contextmanager
+def _listings(config: RunConfig, ground: RunGround) -> Iterator[FolderListings | None]:
+    """Give what the journal knows of folders, where a walk is to believe it.
+
+    A walk of a part of a tree is made because something changed there.
+    """
+    wanted = config.plan.check is Check.FOLDERS and config.walk.only is None
+    if not wanted or not config.journal_path or ground.hides_from_journal or config.work.shared:
+        yield None
+        return
+    with closing(FolderListings(config.journal_path, learns=not config.dry_run)) as listings:
+        yield listings
 
 
 def _list(name: bytes) -> BinaryIO:

@@ -55,6 +55,7 @@ _FAILED = {
     Kind.CRASHED: f"it crashed a worker earlier and {_UNCHANGED}",
     Kind.TIMED_OUT: f"it exceeded the time limit earlier and {_UNCHANGED}",
 }
+_AWAY = "only its name is on this machine; --download has its content fetched"
 _LEFT_ALONE = "its thumbnail is stale, and --missing-only creates only missing ones"
 
 
@@ -196,7 +197,7 @@ class Planner:
         self._until_listing = LIST_AFTER_SOURCES
         usable = memory if not (config.force or config.realpath_keys) else None
         self._remembered = RememberedSources(cache, config.flavors, usable) if usable else None
-        self._believe = config.check is Check.QUICK
+        self._believe = config.check is not Check.FULL
         self._unpack = config.check is Check.FULL
         self._wanted = [ALL_FLAVORS.index(flavor) for flavor in config.flavors]
         self._as_wanted = [_FRESH if f in config.flavors else _MISSING for f in ALL_FLAVORS]
@@ -241,6 +242,8 @@ class Planner:
             found = decide(source, entries, config, failed=failed, hint=hint, spared=spared)
         if isinstance(found, Skip):
             return found
+        if source.away and not config.download:
+            return Skip(source.path, Kind.OFFLINE, _AWAY)
         same = met.same if met else None
         # Where it is the very file, its content is asked for only if that does not do.
         kin = self._kin(source) if self._kin and not same and found[-1].action is _MAKE else ()

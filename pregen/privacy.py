@@ -15,7 +15,7 @@ from pregen.thumbspec.naming import clean_path
 from pregen.walk import guard_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pregen.config import RunConfig
     from pregen.filesystems.guard import Ground
@@ -46,6 +46,7 @@ class RunGround:
         self._folders: dict[bytes, FileSystem] = {}
         self._systems: dict[int, FileSystem | None] = {}
         self._numbered: dict[int, FileSystem | None] = {}
+        self._remote: dict[int, bool] = {}
         where = self._to_journal.surveyor.of_path(config.work.cache_root)
         self.hides_from_journal = not shared and self._is_secret(where)
         """The cache itself is better protected than the journal."""
@@ -70,6 +71,12 @@ class RunGround:
         if system is not None:
             self._folders[folder] = system
 
+    def met(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        """Yield jobs, and know of what their sources lie on. From the thread that plans."""
+        for job in jobs:
+            self.numbered(job.path, job.device)
+            yield job
+
     def numbered(self, path: bytes, device: int) -> FileSystem | None:
         """Return the file system of a source if its files are known again by their numbers.
 
@@ -80,13 +87,23 @@ class RunGround:
             folder = os.path.dirname(os.path.realpath(path))
             ground = self.guard.surveyor.of_folder(folder, device)
             system = self._system(folder, device)
+            self._remote[device] = ground.remote
             known = system is not None and system.numbers_files and not ground.fuse
             by_file = self.guard.surveyor.encrypts_folders(device)
             self._numbered[device] = system if known and not by_file else None
         return self._numbered[device]
 
+    def is_remote(self, root: bytes) -> bool:
+        """Tell whether a root lies on a share. From the thread of the run."""
+        path = clean_path(root, os.getcwdb()) if root else b"/"
+        return self._to_journal.surveyor.of_path(path).remote
+
+    def is_remote_device(self, device: int) -> bool:
+        """Tell whether a file system with jobs (`met`) is a share, or may be. For any thread."""
+        return self._remote.get(device, True)
+
     def numbered_device(self, device: int) -> FileSystem | None:
-        """Return the same of a device that was asked for before. For any thread."""
+        """Return the same of a device with jobs (`met`). For any thread."""
         return self._numbered.get(device)
 
     def _system(self, folder: bytes, device: int) -> FileSystem | None:

@@ -147,7 +147,9 @@ class JobWorker:
         try:
             with self._open(job) as source:
                 self._prefetched[job.path] = source.resident()
-                source.read_ahead(WHOLE_FILE_BYTES)
+                # where a preview may do, the beginning is all that is known to be needed
+                whole = self._config.previews is Previews.NEVER
+                source.read_ahead(WHOLE_FILE_BYTES if whole else sniff.HEAD_BYTES)
         except (SourceAccessError, CacheError, OSError):
             pass  # the job itself will say what is wrong
 

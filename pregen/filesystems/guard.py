@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pregen.filesystems import fscrypt
 from pregen.filesystems.blockdevices import BlockTree, device_number
 from pregen.filesystems.mounttable import MountTable, is_below, parse_mountinfo
+from pregen.filesystems.placeholders import Placeholders
 from pregen.filesystems.protection import (
     FSCRYPT,
     UNPROTECTED,
@@ -24,6 +25,7 @@ from pregen.filesystems.protection import (
     is_pseudo,
     protection_of,
 )
+from pregen.filesystems.shares import is_remote
 from pregen.model import Kind, Skip
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class Ground(NamedTuple):
     """What is mounted there."""
     fuse: bool = False
     """A program of the user's serves it."""
+    remote: bool = False
+    """Its files come over a network."""
 
 
 class Surveyor:
@@ -125,6 +129,7 @@ class Surveyor:
             mount.fstype in FSCRYPT,
             mount.source,
             mount.fstype.startswith("fuse"),
+            is_remote(mount.fstype, mount.source),
         )
 
     def of_folder(self, path: bytes, device: int) -> Ground:
@@ -206,6 +211,7 @@ class Guard:
         surveyor: Surveyor | None = None,
     ) -> None:
         self.surveyor = surveyor or Surveyor()
+        self.placeholders = Placeholders(self.surveyor.ground)
         self._place = UNPROTECTED if place is None else self.surveyor.of_path(place).protection
         self._anywhere = place is None
         self._allowed = tuple(allowed)

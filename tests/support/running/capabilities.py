@@ -27,6 +27,7 @@ from pregen.filesystems.identity import file_system
 from pregen.sandbox import confinement
 from tests.support.faults.hanging_mount import StuckMount
 from tests.support.files import vaults
+from tests.support.files.loop_disk import LoopDisk
 from tests.support.files.pictures import jpeg, put
 from tests.support.judges import browser, desktops
 from tests.support.running.program import MODES_COUNT
@@ -81,6 +82,7 @@ class Capability(Enum):
     JP2_TOOLS = "opj_compress and opj_decompress (Debian: libopenjp2-tools)"
     FFMPEG = "FFmpeg's program (Debian: ffmpeg)"
     STRACE = "strace (Debian: strace; the right to trace)"
+    LOOP_DISK = "an ext4 on a loop device (root; Debian: e2fsprogs mount)"
     NUMBERED_FILES = "temporary files on a disk that numbers its files for good (ext4, XFS, btrfs)"
 
     @property
@@ -236,6 +238,11 @@ def _sanitizes() -> bool:
     return _compiles("gcc", b"#include <patchlevel.h>\nint probe;\n", *options)
 
 
+def _mounts_disks(folder: Path) -> bool:
+    with LoopDisk(folder / "disk") as disk:
+        return disk.free_inodes() > 0
+
+
 def _numbers_files() -> bool:
     folder = os.fsencode(tempfile.gettempdir())
     device = os.stat(folder).st_dev
@@ -248,6 +255,7 @@ def _numbers_files() -> bool:
 _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.STRACE: lambda: _ends_well("strace", "-f", "-o", "/dev/null", "true"),
     Capability.NUMBERED_FILES: _numbers_files,
+    Capability.LOOP_DISK: lambda: _in_scratch(_mounts_disks),
     Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
     Capability.GOCRYPTFS: lambda: _has_vault("gocryptfs"),
     Capability.ENCFS: lambda: _has_vault("encfs"),
