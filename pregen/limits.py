@@ -12,8 +12,6 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import psutil
-
 from pregen.errors import UsageError
 from pregen.model import Action, Kind
 
@@ -225,6 +223,8 @@ def bytes_read(job: Job, outcome: Outcome) -> int:
 
 def on_battery() -> bool:
     """Tell whether the machine runs on its battery; False where there is none, or none is known."""
+    import psutil  # noqa: PLC0415 - takes long, and few runs ask
+
     try:
         battery = psutil.sensors_battery()
     except (OSError, AttributeError, NotImplementedError, RuntimeError):
@@ -247,10 +247,20 @@ def be_nice(nice: int | None, *, idle: bool) -> None:
         if nice:
             os.nice(nice)
         if idle:
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-            psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
-    except (OSError, psutil.Error, AttributeError) as error:
+            _take_idle_time_only()
+    except (OSError, AttributeError) as error:
         raise UsageError(
             f"The system refuses the priority for --nice or --idle ({error}). Omit them, or "
             "use the settings of your service manager."
         ) from error
+
+
+def _take_idle_time_only() -> None:
+    """Raises OSError, or AttributeError where there is no such class."""
+    import psutil  # noqa: PLC0415 - takes long, and few runs ask
+
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    try:
+        psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+    except psutil.Error as error:
+        raise OSError(str(error)) from error

@@ -2,6 +2,7 @@
 
     run's thread     lock, prepare, sweep | engine.run(feed) -> Outcome -> journal, watch | sweep
     feed's thread    walk -> Source -> plan -> Job   (a Skip is counted and goes no further)
+    second feed      what other programs ask for (`requests`) -> plan -> Job, which goes first
     ticker's thread  watch -> printer
 
 What a source is to blame for comes out as an Outcome. What ends the run is raised, after work in
@@ -12,10 +13,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -49,6 +48,9 @@ from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import REMEMBERED, Kind, Outcome, Skip
 from pregen.plan import Planner
 from pregen.privacy import RunGround
+from pregen.requests.client import connect, hand_over
+from pregen.requests.server import RequestedJobs, requested_jobs
+from pregen.reuse.adoptions import Adoptions
 from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.reuse.same_file import Adopter, MetFiles
@@ -64,7 +66,6 @@ from pregen.walk import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
 
     from pregen.config import PlanConfig, RunConfig
     from pregen.display.listener import Watch
@@ -133,7 +134,8 @@ def rehearse(
     ):
         config = replace(config, plan=replace(config.plan, reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
-        planner = _planner(config, cache, journal, memory, watch, ground)
+        met = MetFiles(ground.numbered, journal)
+        planner = _planner(config, cache, journal, memory, watch, count().__next__, met=met)
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
         return _ending(watch, stop), speed_of(journal.last_runs(RUNS_TO_LEARN_FROM))
@@ -201,11 +203,10 @@ class _PipelineRun:
             return self._end()
         lock = CacheLock(work.cache_root)
         try:
-            lock.acquire(
-                wait=self._config.wait,
-                waiting=lambda why: self._watch.note(f"waiting, as {why}"),
-                stopped=self._stop.is_set,
-            )
+            left = self._lock(lock, found)
+            if left is None:
+                return self._end()
+            found = left
             if lock.warning:
                 self._watch.warn(lock.warning)
             with Cache(work.cache_root, work.version) as cache:
@@ -225,6 +226,40 @@ class _PipelineRun:
         finally:
             lock.release()
         return self._end()
+
+    def _lock(
+        self, lock: CacheLock, found: Iterable[Source | Skip]
+    ) -> Iterable[Source | Skip] | None:
+        """Take the lock, or have the run that holds it do the work; return what is left to do.
+
+        Raises:
+            LockedError: another run holds the lock, takes no files of us, and nobody wants to wait.
+        """
+        config, waits = self._config, self._config.wait
+        while True:
+            try:
+                lock.acquire(stopped=self._stop.is_set)
+            except LockedError as error:
+                client = connect(config)
+                if client is None or client.refusal:
+                    if not config.must_lock:
+                        return found
+                    if not waits and client is not None:
+                        raise LockedError(f"{error}; {client.refusal}") from error
+                    lock.acquire(
+                        wait=waits,
+                        waiting=lambda why: self._watch.note(f"waiting, as {why}"),
+                        stopped=self._stop.is_set,
+                    )
+                    return found
+            else:
+                return found
+            with client:
+                left = hand_over(client, found, self._watch, self._stop.is_set, self._spill_dir)
+            if left is None:
+                return None
+            # it takes no more because it is about to end
+            found, waits = left, True
 
     def _end(self) -> ExitCode:
         if self._fatal is not None:
@@ -282,12 +317,24 @@ class _PipelineRun:
             watch.warn(caution)
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
-        planner = _planner(config, cache, journal, memory, watch, self._ground)
-        jobs_found = self._ground.met(_jobs(found, planner, watch, stop))
+        ids = count().__next__
+        met = MetFiles(self._ground.numbered, journal)
+        planner = _planner(config, cache, journal, memory, watch, ids, met=met)
+        jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
         if config.engine_name == "dask":  # other machines number their devices otherwise
             jobs_found = (job._replace(device=0, same=None) for job in jobs_found)
         counted = _counted(config, self._ground)
-        with closing(Feed(jobs_found, self._spill_dir)) as feed:
+        with (
+            closing(Feed(jobs_found, self._spill_dir)) as feed,
+            requested_jobs(
+                config,
+                _planner(config, cache, journal, None, watch, ids),
+                self._ground.guard,
+                watch,
+                self._ground.size_on_share,
+            ) as requested,
+            closing(_adoptions(config, journal)) as adoptions,
+        ):
             governor = None
             if config.governor is not None:
                 governor = Governor(config.governor, config.work.cache_root, watch.paused, counted)
@@ -295,15 +342,28 @@ class _PipelineRun:
             def ended(job: Job, outcome: Outcome) -> None:
                 # the entry is on disk by now: first the deed, then the record
                 self._record(outcome, job, journal, memory)
-                watch.finished(outcome)
+                watch.finished(outcome, self._ground.known_on_share(job))
+                requested.finished(outcome)
                 self._heed(outcome)
 
-            with closing(_Adoptions(config, journal)) as adoptions:
-                jobs = _JobsInFlight(feed, governor, self._halt, adoptions, ended)
-                with closing(engine.run(jobs, stop)) as outcomes:
-                    for outcome in outcomes:
-                        ended(jobs.done(outcome), outcome)
-                    jobs.settle()
+            jobs = _JobsInFlight(
+                feed,
+                requested,
+                governor,
+                self._halt,
+                self._found_done,
+                adoptions=adoptions,
+                ended=ended,
+            )
+            with closing(engine.run(jobs, stop)) as outcomes:
+                for outcome in outcomes:
+                    ended(jobs.done(outcome), outcome)
+                jobs.settle()
+
+    def _found_done(self, job: Job) -> None:
+        """Somebody asked for a source before the walk came to it."""
+        done = Outcome(job.job_id, job.path, Kind.FRESH)
+        self._watch.finished(done, self._ground.known_on_share(job))
 
     def _halt(self, verdict: LimitDecision) -> None:
         """End the run before it is done, for a reason that is no failure, or for a full disk."""
@@ -368,81 +428,6 @@ def _cwd() -> bytes:
 _PAUSE_S = 0.05
 
 
-#: So many are on their way at most, and so many are recorded at once: some milliseconds.
-_ADOPTIONS = 128
-#: To wake a thread costs as much as a part of its work.
-_AT_ONCE = 16
-#: Writing takes most of the time, without the interpreter's lock.
-_ADOPTING_THREADS = 2
-
-
-class _Adoptions:
-    """Has the entries of files that were only moved written, in threads, without a worker."""
-
-    def __init__(self, config: RunConfig, journal: Journal) -> None:
-        self._config = config
-        self._journal = journal
-        self._pool: ThreadPoolExecutor | None = None
-        self._own = threading.local()
-        self._caches: list[Cache] = []
-        self._next: list[Job] = []
-        self._open: deque[Future[list[tuple[Job, Outcome | None]]]] = deque()
-
-    @property
-    def full(self) -> bool:
-        """No more may be begun before one has ended."""
-        return len(self._open) >= _ADOPTIONS // _AT_ONCE
-
-    @property
-    def idle(self) -> bool:
-        """All that were begun have ended."""
-        return not self._open
-
-    def add(self, job: Job) -> None:
-        """Have a job done, now or with the next ones."""
-        self._next.append(job)
-        if len(self._next) >= _AT_ONCE:
-            self.begin()
-
-    def begin(self) -> None:
-        """Have all done that were added."""
-        if not self._next:
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(_ADOPTING_THREADS, "pregen-adopt")
-        self._open.append(self._pool.submit(self._adopt, self._next))
-        self._next = []
-
-    def _adopt(self, jobs: list[Job]) -> list[tuple[Job, Outcome | None]]:
-        adopter: Adopter | None = getattr(self._own, "adopter", None)
-        if adopter is None:
-            work, plan = self._config.work, self._config.plan
-            cache = Cache(work.cache_root, work.version)
-            self._caches.append(cache)
-            adopter = Adopter(cache, plan.flavors, unpack=plan.check is Check.FULL)
-            self._own.adopter = adopter
-        return [(job, adopter.adopt(job)) for job in jobs]
-
-    def ended(self, *, wait: bool = False) -> Iterator[tuple[Job, Outcome | None]]:
-        """Yield the jobs that have ended; None for the outcome of one that a worker has to do."""
-        if wait:
-            self.begin()
-        while self._open and (wait or self._open[0].done()):
-            yield from self._open.popleft().result()
-
-    def for_worker(self, job: Job) -> Job:
-        """Return a job as a worker is given it: its content may have been met."""
-        kin = self._journal.kin(job.size_bytes, job.mtime_ns)
-        return job._replace(same=None, kin=job.kin or kin)
-
-    def close(self) -> None:
-        """Begin no more; wait for what was begun."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-        for cache in self._caches:
-            cache.close()
-
-
 class _JobsInFlight:
     """The feed as the governor lets it through; keeps what was planned, for the journal.
 
@@ -452,12 +437,17 @@ class _JobsInFlight:
     def __init__(
         self,
         feed: Feed[Job],
+        requested: RequestedJobs,
         governor: Governor | None,
         halted: Callable[[LimitDecision], None],
-        adoptions: _Adoptions,
+        settled: Callable[[Job], None],
+        *,
+        adoptions: Adoptions,
         ended: Callable[[Job, Outcome], None],
     ) -> None:
         self._feed = feed
+        self._requested = requested
+        self._settled = settled
         self._jobs: dict[int, Job] = {}
         self._governor = governor
         self._halted = halted
@@ -496,15 +486,19 @@ class _JobsInFlight:
             if verdict.do is not Do.GO:
                 self._halted(verdict)
                 raise StopIteration
-        job = self._next()
+        job = self._requested.take() or self._next_found()
         if job is not None:
             self._jobs[job.job_id] = job
             if self._governor is not None:
                 self._governor.begun(job)
         return job
 
-    def _next(self) -> Job | None:
-        """Return the next job for a worker; what is none is begun on the way."""
+    def _next_found(self) -> Job | None:
+        """Return the next job of the walk; what needs no worker is begun on the way.
+
+        Raises:
+            StopIteration: there is none, and nobody waits for what was asked for.
+        """
         while not self._left:
             if self._adoptions.full:
                 return None
@@ -512,12 +506,16 @@ class _JobsInFlight:
                 job = next(self._feed)
             except StopIteration:
                 self._adoptions.begin()
-                if self._adoptions.idle:
+                if self._adoptions.idle and self._requested.end():
                     raise
                 return None
             if job is None:
                 self._adoptions.begin()
-            if job is None or job.same is None:
+                return None
+            if self._requested.has_served(job):
+                self._settled(job)
+                return None
+            if job.same is None:
                 return job
             self._adoptions.add(job)
         return self._left.popleft()
@@ -530,11 +528,21 @@ class _JobsInFlight:
         return job
 
 
+def _adoptions(config: RunConfig, journal: Journal) -> Adoptions:
+    work, plan = config.work, config.plan
+    unpack = plan.check is Check.FULL
+
+    def adopter() -> Adopter:
+        return Adopter(Cache(work.cache_root, work.version), plan.flavors, unpack=unpack)
+
+    return Adoptions(adopter, journal.kin)
+
+
 def _counted(config: RunConfig, ground: RunGround) -> Callable[[Job], bool]:
     """Return what tells whether the bytes read for a job count: of shares, if there are any."""
     if not any(map(ground.is_remote, config.walk.roots)):
         return lambda _job: True
-    return lambda job: ground.is_remote_device(job.device)
+    return lambda job: not job.device or ground.known_on_share(job) is not None
 
 
 def _not_begun(job: Job) -> Outcome:
@@ -605,7 +613,11 @@ _FRESH_AT_ONCE = 100
 
 
 def _jobs(
-    found: Iterable[Source | Skip], planner: Planner | SharedPlanner, watch: Watch, stop: RunStop
+    found: Iterable[Source | Skip],
+    planner: Planner | SharedPlanner,
+    watch: Watch,
+    stop: RunStop,
+    size_on_share: Callable[[Job], int | None] = lambda _job: None,
 ) -> Iterator[Job]:
     """Yield a job for every source that needs one, until a stop; count the others."""
     fresh: list[bytes] = []
@@ -626,7 +638,7 @@ def _jobs(
                 if isinstance(planned, Skip):
                     watch.skipped(planned)
                 else:
-                    watch.planned()
+                    watch.planned(size_on_share(planned))
                     yield planned
     finally:
         if fresh:
@@ -639,14 +651,16 @@ def _planner(
     config: RunConfig,
     cache: Cache,
     journal: Journal,
-    memory: _FolderMemory,
+    memory: _FolderMemory | None,
     watch: Watch,
-    ground: RunGround,
+    next_id: Callable[[], int],
+    *,
+    met: MetFiles | None = None,
 ) -> Planner | SharedPlanner:
     def hints(source: Source) -> Kind | None:
         return journal.hint(source.path, source.size_bytes, source.mtime_ns)
 
-    plan, next_id = config.plan, count().__next__
+    plan = config.plan
     if config.work.shared:
         return SharedPlanner(config.work.version, plan, hints, next_id, watch.warn)
     return Planner(
@@ -657,7 +671,7 @@ def _planner(
         memory if journal.usable else None,
         shared=SharedEntries(config.work.version).fresh if plan.use_shared else None,
         kin=ContentIndex(cache, plan.flavors, journal).candidates,
-        met=MetFiles(ground.numbered, journal).find if journal.usable else None,
+        met=met.find if met and journal.usable else None,
         uris=Published(plan.publish).uris if plan.publish else None,
     )
 

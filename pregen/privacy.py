@@ -15,13 +15,13 @@ from pregen.thumbspec.naming import clean_path
 from pregen.walk import guard_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from pregen.config import RunConfig
     from pregen.filesystems.guard import Ground
     from pregen.filesystems.identity import FileSystem
     from pregen.journal import Journal
-    from pregen.model import Job, Outcome
+    from pregen.model import Job, Outcome, Source
 
 
 class RunGround:
@@ -71,12 +71,6 @@ class RunGround:
         if system is not None:
             self._folders[folder] = system
 
-    def met(self, jobs: Iterable[Job]) -> Iterator[Job]:
-        """Yield jobs, and know of what their sources lie on. From the thread that plans."""
-        for job in jobs:
-            self.numbered(job.path, job.device)
-            yield job
-
     def numbered(self, path: bytes, device: int) -> FileSystem | None:
         """Return the file system of a source if its files are known again by their numbers.
 
@@ -87,7 +81,6 @@ class RunGround:
             folder = os.path.dirname(os.path.realpath(path))
             ground = self.guard.surveyor.of_folder(folder, device)
             system = self._system(folder, device)
-            self._remote[device] = ground.remote
             known = system is not None and system.numbers_files and not ground.fuse
             by_file = self.guard.surveyor.encrypts_folders(device)
             self._numbered[device] = system if known and not by_file else None
@@ -98,13 +91,25 @@ class RunGround:
         path = clean_path(root, os.getcwdb()) if root else b"/"
         return self._to_journal.surveyor.of_path(path).remote
 
-    def is_remote_device(self, device: int) -> bool:
-        """Tell whether a file system with jobs (`met`) is a share, or may be. For any thread."""
-        return self._remote.get(device, True)
-
     def numbered_device(self, device: int) -> FileSystem | None:
-        """Return the same of a device with jobs (`met`). For any thread."""
+        """Return the same of a device that was asked for before. For any thread."""
         return self._numbered.get(device)
+
+    def size_on_share(self, source: Source | Job) -> int | None:
+        """Return the size of a source that comes over a network; None: of any other.
+
+        From the thread that walks; what it found out `known_on_share` tells in any.
+        """
+        device = source.device
+        self.numbered(source.path, device)
+        if device and device not in self._remote:
+            ground = self.guard.surveyor.ground(source.path, device)
+            self._remote[device] = ground.remote
+        return self.known_on_share(source)
+
+    def known_on_share(self, source: Source | Job) -> int | None:
+        """Return the same of a source whose file system was met before."""
+        return source.size_bytes if self._remote.get(source.device) else None
 
     def _system(self, folder: bytes, device: int) -> FileSystem | None:
         """Return the file system a folder is on; None: nothing of it is to be noted."""

@@ -211,7 +211,7 @@ class Guard:
         surveyor: Surveyor | None = None,
     ) -> None:
         self.surveyor = surveyor or Surveyor()
-        self.placeholders = Placeholders(self.surveyor.ground)
+        self.placeholders = Placeholders(self._server)
         self._place = UNPROTECTED if place is None else self.surveyor.of_path(place).protection
         self._anywhere = place is None
         self._allowed = tuple(allowed)
@@ -233,6 +233,10 @@ class Guard:
             for layer in self._place.layers
             if layer.startswith(mark)
         )
+
+    def _server(self, path: bytes, device: int) -> str | None:
+        ground = self.surveyor.ground(path, device)
+        return ground.kind if ground.fuse or ground.remote else None
 
     def is_private(self, ground: Ground) -> bool:
         """Tell whether what lies there is better protected than the place of thumbnails."""

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pregen.filesystems.guard import Ground
-
 #: Of these, no file tells whether its content is here: as a rule it is not.
 _CLOUDS: Final = frozenset(("google-drive-ocamlfuse", "rclone"))
 #: What says of a file where its content is, and in which words it says "not here".
@@ -48,19 +46,19 @@ class Placeholders:
     """Tells them from other files. For one thread.
 
     Args:
-        ground: what a path lies on, by the device of it.
+        server: tells of a path and its device which kind of share or program serves it; None: it
+            lies on a disk.
     """
 
-    def __init__(self, ground: Callable[[bytes, int], Ground]) -> None:
-        self._ground = ground
+    def __init__(self, server: Callable[[bytes, int], str | None]) -> None:
+        self._server = server
         self._possible: dict[int, str | None] = {}
         self._counting: set[int] = set()
 
     def possible(self, path: bytes, device: int) -> bool:
         """Tell whether there may be any on a file system at all."""
         if device not in self._possible:
-            ground = self._ground(path, device)
-            self._possible[device] = ground.kind if ground.fuse or ground.remote else None
+            self._possible[device] = self._server(path, device)
         return self._possible[device] is not None
 
     def note(self, status: os.stat_result) -> None:

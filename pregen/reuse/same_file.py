@@ -116,7 +116,7 @@ class Adopter:
     """Writes the entries of a source by those of its former name. Each thread has its own.
 
     Args:
-        cache: read and written.
+        cache: read and written; closed with this.
         flavors: all that are wanted, in order.
         unpack: also the pixels of old entries are looked at.
     """
@@ -125,6 +125,10 @@ class Adopter:
         self._cache = cache
         self._flavors = flavors
         self._unpack = unpack
+
+    def close(self) -> None:
+        """Let go of the cache's folders."""
+        self._cache.close()
 
     def adopt(self, job: Job) -> Outcome | None:
         """Do a job whose source is the same file as one before; None: a worker has to do it.

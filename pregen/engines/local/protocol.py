@@ -77,6 +77,7 @@ _NUMBERS: Final = (
     "bytes_read",
     "worker_pid",
     "source_size_bytes",
+    "waited_ns",
     "source_inode",
     "source_ctime_ns",
 )
