@@ -3,7 +3,8 @@
 Codes of HEVC are arithmetic: damaged ones mean something as well, and the picture goes on in wrong
 colours. But each slice says behind its last block that it ends, and each row of blocks that may be
 decoded beside others likewise. libde265 warns where that is not so, or where it is too soon.
-libheif never asks for these warnings. So the picture is decoded once more, without filters and colours.
+libheif never asks for these warnings. So the picture is decoded once more, without filters and
+colours.
 
 Reference: de265.h of libde265 1.0; ISO/IEC 23008-2 (7.3.8.1) and 14496-15 (8.3.3.1, `hvcC`).
 """
