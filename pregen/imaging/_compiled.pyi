@@ -5,6 +5,7 @@ from typing_extensions import Buffer
 def decode(
     data: Buffer, out: Buffer, width_px: int, height_px: int, shrink: int, bands: int, /
 ) -> bool: ...
+def account(data: Buffer, /) -> tuple[float, bool, list[tuple[int, int, int, int]]]: ...
 def reduce(
     samples: Buffer,
     columns: int,

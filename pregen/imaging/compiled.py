@@ -117,3 +117,16 @@ def compress(pixels: Buffer, width_px: int, height_px: int) -> Packed:
         MemoryError: there was not enough memory.
     """
     return Packed(*_compiled.compress(pixels, width_px, height_px))
+
+
+def account(data: Buffer) -> tuple[float, bool, list[tuple[int, int, int, int]]]:
+    """Tell how much of a JPEG's picture is there and outside of damage.
+
+    Returns:
+        The share, 0 to 1; whether the data ends early; where the rest of the picture may be
+        shifted, each as component, left, top and height of a row of blocks, in pixels.
+
+    Raises:
+        MemoryError: there was not enough memory.
+    """
+    return _compiled.account(data)

@@ -18,14 +18,19 @@
  *
  * Headers, so that module.c (for Python) and each fuzz target are one piece for the compiler.
  */
+#ifndef PREGEN_JPEG_H
+#define PREGEN_JPEG_H
+
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "colour.h"
 #include "scaled.h"
+#include "seams.h"
 
 /* What runs for every block stands in one function, with the state of the bits in registers. */
 #define HOT static inline __attribute__((always_inline))
@@ -46,7 +51,8 @@
 /* What 8-bit samples become: 1024 at most, and half a quantiser for the rounding. With more than
  * this, libjpeg-turbo's C code and its SIMD code run over, each in its own way. */
 #define MOST_AC 2048 /* coefficient times quantiser */
-#define MOST_DC 4091 /* likewise; 511 levels from the middle, where libjpeg's tables end */
+/* A DC is 8 times the mean of samples from -128 to 127, and what an encoder rounds. */
+#define MOST_MEAN 1024
 #define MOST_LEVELS 511
 #define MOST_QUANTISER INT16_MAX
 
@@ -84,6 +90,7 @@ struct huffman {
 
 struct component {
     uint8_t identifier, across, down, quantiser, dc_table, ac_table;
+    int dc_quantiser;
     bool quartered;          /* decoded at 1/4: half the size in both directions */
     int columns, rows;       /* in blocks, those of a scan of its own, A.2.2 */
     int stride, height;      /* in blocks, whole MCUs */
@@ -253,6 +260,14 @@ static bool build(struct huffman *table, const uint8_t *lengths, const uint8_t *
     return true;
 }
 
+/* Have symbols passed over one at a time: for so little data that a table does not pay. */
+static inline void build_no_skip(struct huffman *table)
+{
+    for (int window = 0; window < 1 << SKIP_BITS; window++) /* turns: 1 << SKIP_BITS */
+        table->skip[window] = SKIP_NOTHING;
+    table->skip_made = true;
+}
+
 /* Tell of every SKIP_BITS bits which symbols begin in them. */
 static void build_skip(struct huffman *table)
 {
@@ -288,11 +303,10 @@ static void build_skip(struct huffman *table)
         }
         table->skip[window] = (uint16_t)(used ? used | places << 5 | (int)ends << 15 : SKIP_NOTHING);
     }
-#else
-    for (int window = 0; window < 1 << SKIP_BITS; window++) /* turns: 1 << SKIP_BITS */
-        table->skip[window] = SKIP_NOTHING;
-#endif
     table->skip_made = true;
+#else
+    build_no_skip(table);
+#endif
 }
 
 /* Tell of every VALUE_BITS bits which coefficient they begin with. */
@@ -399,6 +413,12 @@ HOT bool take_ac(const struct component *component, const struct huffman *table,
         place++;
     }
     return place <= BLOCK;
+}
+
+/* The farthest from the middle that a DC can be, dequantised. The last bits may come later. */
+HOT int32_t most_dc(int32_t quantiser)
+{
+    return MOST_MEAN + 4 * quantiser;
 }
 
 /* Read a block at 1/4 or 1/2, of `size` x `size` samples. */
@@ -533,6 +553,28 @@ static bool at_end(struct bits *bits)
     return bits->count - bits->made_up < 8; /* no whole byte is left */
 }
 
+/* True when the last block is the end of the data: only padding is left, F.1.2.3, or whole
+ * bytes of ones or zeros, as some writers fill up. */
+static bool ends_here(const struct bits *bits)
+{
+    struct bits left = *bits;
+    /* turns: at most the data's bytes, in all */
+    for (int64_t value = -1;; ) {
+        left = refill_slowly(left);
+        int count = left.count - left.made_up;
+        if (count <= 0 || (value < 0 && count < 8))
+            return true;
+        count = count < 32 ? count : 32;
+        uint32_t found = peek(&left, count), ones = (uint32_t)(((uint64_t)1 << count) - 1);
+        if (found && found != ones)
+            return false;
+        if (value >= 0 && value != (found != 0))
+            return false;
+        value = found != 0;
+        drop(&left, count);
+    }
+}
+
 /* Go to the restart marker that must come now, E.1.4. */
 static bool restart(struct scan *scan, struct bits *bits, int number)
 {
@@ -549,6 +591,31 @@ static bool restart(struct scan *scan, struct bits *bits, int number)
         scan->components[n]->dc_before = 0;
     scan->blocks_to_pass = 0;
     return true;
+}
+
+/* True when a restart marker follows the data, which nobody waits for. */
+static bool is_restart(const struct bits *bits)
+{
+    return bits->end - bits->at >= 2 && bits->at[0] == 0xFF && bits->at[1] >= 0xD0 &&
+           bits->at[1] <= 0xD7;
+}
+
+/* True when the DC of a scan looks as if it were shifted from some block on. */
+static __attribute__((noinline)) bool has_seam(const struct scan *scan, int columns, int rows)
+{
+    for (int n = 0; n < scan->count; n++) { /* turns: at most MAX_COMPONENTS */
+        const struct component *component = scan->components[n];
+        size_t across = scan->count > 1 ? component->across : 1;
+        size_t down = scan->count > 1 ? component->down : 1;
+        struct dc_plane plane = {
+            component->dc, across, down * (size_t)component->stride, columns, rows,
+            component->dc_quantiser,
+        };
+        int64_t found;
+        if (find_seams(&plane, &found, 1))
+            return true;
+    }
+    return false;
 }
 
 HOT bool take_mcu(struct decoder *decoder, struct scan *scan, int column, int row,
@@ -598,10 +665,12 @@ HOT bool take_mcus(struct decoder *decoder, struct scan *scan, const enum kind k
         if (ran_out(&bits))
             return false;
     }
-    if (decoder->all_at_once)
-        return true;
+    if (scan->first == 0 && !scan->high && !decoder->restart_mcus && has_seam(scan, columns, rows))
+        return false;
     struct bits here = bits;
-    if (!at_end(&here)) /* libjpeg calls what is left damage */
+    if (decoder->all_at_once) /* libjpeg says nothing of what is left */
+        return ends_here(&here) && !is_restart(&here);
+    if (!at_end(&here)) /* here libjpeg calls it damage */
         return false;
     decoder->at = here.at;
     return true;
@@ -868,6 +937,7 @@ static bool ready(struct decoder *decoder, struct scan *scan)
         if (!decoder->progressive && decoder->dc_known[number])
             return false; /* a picture twice */
         decoder->dc_known[number] |= scan->first == 0;
+        component->dc_quantiser = decoder->quantisers[component->quantiser][0];
         weigh(component, decoder->quantisers[component->quantiser]);
         if (component->scaled.size)
             weigh_scaled(component, decoder->quantisers[component->quantiser]);
@@ -1024,7 +1094,7 @@ static bool within_reach(const struct decoder *decoder, const struct component *
         least = dc < least ? dc : least;
         most = dc > most ? dc : most;
     }
-    return most * quantiser <= MOST_DC && least * quantiser >= -MOST_DC;
+    return most * quantiser <= most_dc(quantiser) && least * quantiser >= -most_dc(quantiser);
 }
 
 static enum result write_dc_pixels(const struct decoder *decoder, uint8_t *out, int bands)
@@ -1138,3 +1208,5 @@ static enum result decode_all(const uint8_t *data, size_t size, int width_px, in
     free(decoder);
     return result;
 }
+
+#endif

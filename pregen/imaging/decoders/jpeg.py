@@ -21,7 +21,7 @@ from pregen.config import Decoder
 from pregen.imaging import compiled, sniff
 from pregen.imaging.containers import jpeg, jpeg_scales, jpeg_scans
 from pregen.imaging.containers.jpeg_scales import DC_SHRINK
-from pregen.imaging.decoders import vips
+from pregen.imaging.decoders import jpeg_damage, vips
 from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -79,6 +79,7 @@ class JpegSource:
 
         Raises:
             ValueError, pyvips.Error: something is wrong that is not forgiven.
+            InvalidPicture, TruncatedPicture: too little of it is there and sound.
             MemoryError: there was not enough memory.
         """
         request, head = self.request, self.head
@@ -88,6 +89,7 @@ class JpegSource:
             samples = decode_dc(data, head.width_px, head.height_px, _BANDS[self.space], shrink)
             if samples is not None:
                 return samples, jpeg_scales.LOADERS[shrink]
+        jpeg_damage.check(data)
         # The coefficients of a progressive JPEG are all held until the end, two bytes each.
         request.reserve(area_px * 6 if head.progressive else area_px * 4 // shrink**2)
         if request.decoder is Decoder.VIPS:
