@@ -80,8 +80,8 @@ SABOTAGES = (
     Sabotage(
         "the limit of a DC, where libjpeg-turbo shows something else",
         "imaging/c/jpeg.h",
-        "    return most * quantiser <= MOST_DC && least * quantiser >= -MOST_DC;\n",
-        "    return most * quantiser <= 8 * MOST_DC && least * quantiser >= -8 * MOST_DC;\n",
+        "    return MOST_MEAN + 4 * quantiser;\n",
+        "    return 32 * MOST_MEAN + 4 * quantiser;\n",
         FUZZ,
     ),
     Sabotage(
