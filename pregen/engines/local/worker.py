@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import faulthandler
+import gc
 import os
 import select
 import signal
@@ -88,7 +89,9 @@ def main(setup: WorkerSetup, pipe: socket.socket, outside: socket.socket | None)
 
 
 def _arrange(pipe: socket.socket) -> None:
-    """Arrange signals, descriptors and the end of this process."""
+    """Arrange signals, descriptors, what is looked through for garbage, and this process's end."""
+    gc.freeze()  # see `served`
+    gc.enable()
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(ignored, signal.SIG_IGN)  # for the run: they come to the whole group
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
