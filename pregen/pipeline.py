@@ -134,8 +134,7 @@ def rehearse(
     ):
         config = replace(config, plan=replace(config.plan, reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
-        met = MetFiles(ground.numbered, journal)
-        planner = _planner(config, cache, journal, memory, watch, count().__next__, met=met)
+        planner = _planner(config, cache, journal, memory, watch, count().__next__)
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
         return _ending(watch, stop), speed_of(journal.last_runs(RUNS_TO_LEARN_FROM))
@@ -318,11 +317,13 @@ class _PipelineRun:
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
         ids = count().__next__
-        met = MetFiles(self._ground.numbered, journal)
+        # Other machines number files and devices otherwise.
+        elsewhere = config.engine_name == "dask"
+        met = None if elsewhere else MetFiles(self._ground.numbered, journal)
         planner = _planner(config, cache, journal, memory, watch, ids, met=met)
         jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
-        if config.engine_name == "dask":  # other machines number their devices otherwise
-            jobs_found = (job._replace(device=0, same=None) for job in jobs_found)
+        if elsewhere:
+            jobs_found = (job._replace(device=0) for job in jobs_found)
         counted = _counted(config, self._ground)
         with (
             closing(Feed(jobs_found, self._spill_dir)) as feed,
