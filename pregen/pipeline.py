@@ -27,6 +27,7 @@ from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
 from pregen.config import Check
 from pregen.delivery import unpack
+from pregen.descriptors import workers_with_room
 from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.errors import (
@@ -105,12 +106,10 @@ def run(
     Raises:
         PregenError: what ended the run before its time.
     """
-    with (
-        closing(RunGround(config, watch.warn)) as ground,
-        _shown(watch),
-        _found(config, watch, ground, sources) as found,
-    ):
-        code = _PipelineRun(config, watch, stop, ground, spills=sources is None).do(found)
+    with closing(RunGround(config, watch.warn)) as ground, _shown(watch):
+        config = _with_room(config, watch)
+        with _found(config, watch, ground, sources) as found:
+            code = _PipelineRun(config, watch, stop, ground, spills=sources is None).do(found)
     return watch.finish(code)
 
 
@@ -153,6 +152,18 @@ def _shown(watch: Watch) -> Iterator[None]:
     except BaseException as error:
         watch.finish(ExitCode.UNEXPECTED, f"{type(error).__name__}: {error}")
         raise
+
+
+def _with_room(config: RunConfig, watch: Watch) -> RunConfig:
+    """Return the settings with as many workers as may have files open. Raises TooManyOpenError."""
+    wanted = max(1, config.engine.workers) if config.engine_name == "local" else 0
+    found = workers_with_room(wanted)
+    if found == wanted:
+        return config
+    watch.warn(
+        f"{found} of {wanted} workers: no more files may be open (ulimit -n). Allow more of them."
+    )
+    return replace(config, engine=replace(config.engine, workers=found))
 
 
 @contextmanager

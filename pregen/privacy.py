@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pregen.filesystems.guard import Guard
 from pregen.filesystems.identity import file_system
 from pregen.filesystems.mounttable import is_below
+from pregen.filesystems.shares import ShareFinder
 from pregen.journal.places import PRIVATE
 from pregen.model import Kind
 from pregen.thumbspec.naming import clean_path
@@ -46,7 +47,9 @@ class RunGround:
         self._folders: dict[bytes, FileSystem] = {}
         self._systems: dict[int, FileSystem | None] = {}
         self._numbered: dict[int, FileSystem | None] = {}
-        self._remote: dict[int, bool] = {}
+        self._finder = ShareFinder()
+        self._on_share: dict[int, bool] = {}
+        """By device."""
         where = self._to_journal.surveyor.of_path(config.work.cache_root)
         self.hides_from_journal = not shared and self._is_secret(where)
         """The cache itself is better protected than the journal."""
@@ -96,20 +99,19 @@ class RunGround:
         return self._numbered.get(device)
 
     def size_on_share(self, source: Source | Job) -> int | None:
-        """Return the size of a source that comes over a network; None: of any other.
+        """Return the size of a source that lies on a share; None: of any other.
 
         From the thread that walks; what it found out `known_on_share` tells in any.
         """
-        device = source.device
-        self.numbered(source.path, device)
-        if device and device not in self._remote:
-            ground = self.guard.surveyor.ground(source.path, device)
-            self._remote[device] = ground.remote
+        self.numbered(source.path, source.device)
+        if source.device and source.device not in self._on_share:
+            share = self._finder.share_of(source.path, source.device)
+            self._on_share[source.device] = bool(share)
         return self.known_on_share(source)
 
     def known_on_share(self, source: Source | Job) -> int | None:
         """Return the same of a source whose file system was met before."""
-        return source.size_bytes if self._remote.get(source.device) else None
+        return source.size_bytes if self._on_share.get(source.device) else None
 
     def _system(self, folder: bytes, device: int) -> FileSystem | None:
         """Return the file system a folder is on; None: nothing of it is to be noted."""
