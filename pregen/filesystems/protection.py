@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 #: File systems that encrypt what lies in a folder elsewhere, without `fuse.`. ecryptfs is the
 #: kernel's (Ubuntu's private folders, Synology's); dislocker shows a BitLocker disk as a file.
 VAULTS: Final = frozenset(
-    "cryfs cryptomator dislocker dislocker-fuse ecryptfs encfs gocryptfs securefs".split()
-)
+    (
+        "cryfs", "cryptomator", "dislocker", "dislocker-fuse", "ecryptfs", "encfs", "gocryptfs",
+        "securefs",
+    )
+)  # fmt: skip
 #: Cryptomator before it named itself: its FUSE library gave a number for a type
 #: (github.com/cryptomator/cli/pull/39).
 _NUMBERED: Final = re.compile(r"fusefs-[0-9]+")
