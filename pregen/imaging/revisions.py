@@ -19,7 +19,7 @@ import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.imaging.containers import heif, isobmff, jp2, jxl, tiff, tiff_layout
-from pregen.imaging.source_bytes import DamagedError, SourceBytes
+from pregen.imaging.source_bytes import DamagedError, ReadAt, SourceBytes
 from pregen.model import SMALL_BOX_PX
 
 if TYPE_CHECKING:
@@ -387,7 +387,8 @@ def reads_more(maker: Maker) -> bool:
 class Recheck:
     """Asks one open source whether entries of it may show it wrongly, reading its header once."""
 
-    def __init__(self, fd: int, size_bytes: int) -> None:
+    def __init__(self, fd: int, size_bytes: int, read: ReadAt | None = None) -> None:
+        self._read = read
         self._fd = fd
         self._size_bytes = size_bytes
         self._source: SourceBytes | None = None
@@ -412,8 +413,9 @@ class Recheck:
             return False
         if maker not in self._answers:
             if self._source is None:
-                head = os.pread(self._fd, HEAD_BYTES, 0)
-                self._source = SourceBytes(self._fd, self._size_bytes, head)
+                read = self._read
+                head = read(0, HEAD_BYTES) if read else os.pread(self._fd, HEAD_BYTES, 0)
+                self._source = SourceBytes(self._fd, self._size_bytes, head, read)
             self._answers[maker] = _is_concerned(maker, Suspect(self._source, entry))
         return self._answers[maker]
 
