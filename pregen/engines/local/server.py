@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from pregen import safepath
+from pregen.descriptors import raise_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,6 +67,7 @@ def start_early(preload: Sequence[str]) -> None:
     if "forkserver" in multiprocessing.get_all_start_methods():
         context(preload)
         with suppress(OSError), isolated():
+            raise_limit()
             forkserver.ensure_running()
 
 
