@@ -36,7 +36,7 @@ from pregen.walk.roots import (
     sources_from_list,
     working_directory,
 )
-from pregen.walk.tree import Tree, WalkContext, WalkCounts
+from pregen.walk.tree import Settler, Tree, WalkContext, WalkCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     Record = tuple[int, bytes, int, int]
 
 __all__ = [
+    "Settler",
     "WalkCounts",
     "folder_roots",
     "guard_of",
@@ -56,7 +57,7 @@ __all__ = [
 ]
 
 
-def walk(
+def walk(  # noqa: PLR0913 - keywords, of which most callers need none
     config: WalkConfig,
     *,
     cwd: bytes | None = None,
@@ -65,6 +66,7 @@ def walk(
     spool_dir: bytes | None = None,
     guard: Guard | None = None,
     placed: Callable[[bytes, int], None] = lambda _folder, _device: None,
+    settler: Settler | None = None,
 ) -> Iterator[Source | Skip]:
     """Yield every source below the roots, and what `listed` gives after them.
 
@@ -80,6 +82,8 @@ def walk(
         spool_dir: for the sources while they are put in order; by default the system's.
         guard: knows what must be left out; by default that of `config`, which says nothing.
         placed: told folders with sources in them, and the device each lies on.
+        settler: settles sources before they are found, and counts them. Only in the order of the
+            walk and of all machines' shares at once, whose sources it cannot tell apart.
 
     Raises:
         UsageError: a root does not exist, or a pattern makes no sense.
@@ -92,8 +96,10 @@ def walk(
     folders = frozenset(root.path for root in roots if isinstance(root, FolderRoot))
     files = frozenset(root.path for root in roots if not isinstance(root, FolderRoot))
     guard = guard or guard_of(config)
+    if config.order is not Order.WALK or config.shard is not None:
+        settler = None
     context = WalkContext(
-        config, globs, caches, folders, files, counts or WalkCounts(), guard, placed
+        config, globs, caches, folders, files, counts or WalkCounts(), guard, placed, settler
     )
     found: Iterator[Source | Skip] = chain(_sources(roots, context), _guarded(listed, guard))
     if config.shard is not None:
