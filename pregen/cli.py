@@ -40,6 +40,9 @@ _VERBS = {
         "pregen.verbs.status:status", "Look", "Show what the cache holds, and the last runs."
     ),
     "show": Verb("pregen.verbs.show:show", "Look", "Show what the cache holds for a file."),
+    "path": Verb(
+        "pregen.verbs.path:path", "Look", "Print where a thumbnail is; create it if need be."
+    ),
     "failures": Verb(
         "pregen.verbs.failures.command:failures", "Look", "List the files that failed, and why."
     ),

@@ -21,7 +21,8 @@ DEFAULT_MAX_PIXELS = 500_000_000
 DEFAULT_TIMEOUT_S = 60.0
 #: 1 MB/s is a bad day on a Wi-Fi network share.
 DEADLINE_BYTES_PER_S = 1_000_000
-
+#: A server may have to spin up its disks, which takes a quarter of this.
+DEFAULT_READ_TIMEOUT_S = 60.0
 
 #: A Dask worker says something twice a second in a small cluster, every few seconds among hundreds.
 DEFAULT_NODE_TIMEOUT_S = 30.0
@@ -372,6 +373,37 @@ class EngineConfig:
         float,
         Flag("Time limit per file; 1 s more per MB.", "SECONDS", name="timeout", above=0),
     ] = DEFAULT_TIMEOUT_S
+    readers: Annotated[
+        int | None,
+        Flag(
+            "Files read at a time from each network share; default: as many as bring more.",
+            "NUMBER",
+            least=1,
+            most=64,
+            debug=True,
+        ),
+    ] = None
+    """On one share, in all workers; None: as many as the link takes."""
+    max_rate: Annotated[
+        int | None,
+        Flag(
+            "Read no faster than SIZE per second from network shares (20M).",
+            "SIZE",
+            notation="size",
+        ),
+    ] = None
+    """Bytes in a second, from all shares."""
+    read_timeout_s: Annotated[
+        float,
+        Flag(
+            "Give up a file on a network share that has sent nothing for SECONDS.",
+            "SECONDS",
+            name="read-timeout",
+            above=0,
+            debug=True,
+        ),
+    ] = DEFAULT_READ_TIMEOUT_S
+    """A share that gives nothing for so long has stopped answering."""
     memory_bytes: int | None = None
     """Sum of the big pictures in flight; None: decided from the machine's free memory."""
     worker_memory_bytes: int | None = None
@@ -519,6 +551,8 @@ class RunConfig:
     sweep: bool = True
     """Look for temps of dead runs, which lists the whole cache, before and after."""
     wait: Annotated[bool, Flag("Wait while another run fills this cache.")] = False
+    must_lock: bool = True
+    """False: another run that fills the cache does not keep it from working."""
     """Wait for another run on the same cache instead of refusing."""
     dry_run: Annotated[bool, Flag("Show what would be done and an estimate of the time.")] = False
     journal_path: bytes = b""

@@ -100,6 +100,9 @@ class Job(NamedTuple):
     """Entries that may hold the picture of this very content, best first."""
     device: int = 0
     """On which the source was found not to be private: on another it is not read. 0: on any."""
+    share: int = 0
+    """A number of the share it lies on, which is read ahead by threads; 0: on a disk of this
+    machine. The engine says so."""
 
 
 class Kind(Enum):
@@ -225,6 +228,10 @@ class Outcome(NamedTuple):
     for a source that is as it was planned; empty otherwise."""
     fingerprint: str = ""
     """What the pictures were made of (`thumbspec.fingerprint`); empty when none was made."""
+    waited_ns: int = 0
+    """How long the decoder had nothing to do but to wait for the share this source lies on."""
+    share: int = 0
+    """That of the job: `bytes_read` came from a share."""
 
     @property
     def failed(self) -> bool:

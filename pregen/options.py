@@ -271,6 +271,7 @@ def _engine(values: Values, priority: PriorityConfig) -> EngineConfig:
         engine,
         workers=workers,
         timeout_s=engine.timeout_s * (IDLE_PATIENCE if priority.idle else 1),
+        read_timeout_s=engine.read_timeout_s * (IDLE_PATIENCE if priority.idle else 1),
         memory_bytes=memory_bytes,
         worker_memory_bytes=memory_bytes,
     )

@@ -2,6 +2,7 @@
 
     run's thread     lock, prepare, sweep | engine.run(feed) -> Outcome -> journal, watch | sweep
     feed's thread    walk -> Source -> plan -> Job   (a Skip is counted and goes no further)
+    second feed      what other programs ask for (`requests`) -> plan -> Job, which goes first
     ticker's thread  watch -> printer
 
 What a source is to blame for comes out as an Outcome. What ends the run is raised, after work in
@@ -12,17 +13,19 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from pregen.cache.errors import CACHE_ERRORS
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
+from pregen.config import Check, Order
 from pregen.delivery import unpack
 from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
@@ -41,9 +44,10 @@ from pregen.imaging import revisions
 from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
 from pregen.limits import Do, Governor, LimitDecision
-from pregen.model import REMEMBERED, Kind, Skip
+from pregen.model import REMEMBERED, Kind, Outcome, Skip
 from pregen.plan import Planner
 from pregen.privacy import RunGround
+from pregen.requests import FileAnswer, RequestClient, RequestServer, socket_path
 from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.sharing import SharedEntries, SharedPlanner
@@ -51,6 +55,7 @@ from pregen.thumbspec.naming import Published, key
 from pregen.walk import (
     WalkCounts,
     folder_roots,
+    named_sources,
     sources_from_list,
     walk,
     working_directory,
@@ -64,7 +69,7 @@ if TYPE_CHECKING:
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
     from pregen.display.summary import Forecast
-    from pregen.model import Flavor, Job, Known, Outcome, Source
+    from pregen.model import Flavor, Job, Known, Source
     from pregen.walk.unchanged import Settled
 
 
@@ -130,7 +135,7 @@ def rehearse(
     ):
         config = replace(config, plan=replace(config.plan, reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
-        planner = _planner(config, cache, journal, memory, watch)
+        planner = _planner(config, cache, journal, memory, watch, count().__next__)
         settler.planner = planner
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
@@ -169,6 +174,11 @@ def _ending(watch: Watch, stop: RunStop) -> ExitCode:
     return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
 
 
+#: Of what another run did: no job was needed for it.
+_NOT_TRIED = frozenset(
+    {Kind.FRESH, Kind.SMALL, Kind.FAILED_BEFORE, Kind.NOT_PICTURE, Kind.EXCLUDED, Kind.PRIVATE}
+    | {Kind.SPECIAL, Kind.VANISHED}
+)
 _DEATHS = (Kind.CRASHED, Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DISTURBED)
 #: A collection may hold some files that no library survives; so many, and a quarter of all that
 #: were tried, it does not.
@@ -207,11 +217,10 @@ class _PipelineRun:
             return self._end()
         lock = CacheLock(work.cache_root)
         try:
-            lock.acquire(
-                wait=self._config.wait,
-                waiting=lambda why: self._watch.note(f"waiting, as {why}"),
-                stopped=self._stop.is_set,
-            )
+            left = self._lock(lock, found)
+            if left is None:
+                return self._end()
+            found = left
             if lock.warning:
                 self._watch.warn(lock.warning)
             with Cache(work.cache_root, work.version) as cache:
@@ -231,6 +240,64 @@ class _PipelineRun:
         finally:
             lock.release()
         return self._end()
+
+    def _lock(
+        self, lock: CacheLock, found: Iterable[Source | Skip]
+    ) -> Iterable[Source | Skip] | None:
+        """Take the lock, or have the run that holds it do the work; return what is left to do.
+
+        Raises:
+            LockedError: another run holds the lock, takes no files of us, and nobody wants to wait.
+        """
+        config, waits = self._config, self._config.wait
+        while True:
+            try:
+                lock.acquire(stopped=self._stop.is_set)
+            except LockedError as error:
+                client = _connect(config)
+                if client is None or client.refusal:
+                    if not config.must_lock:
+                        return found
+                    if not waits and client is not None:
+                        raise LockedError(f"{error}; {client.refusal}") from error
+                    lock.acquire(
+                        wait=waits,
+                        waiting=lambda why: self._watch.note(f"waiting, as {why}"),
+                        stopped=self._stop.is_set,
+                    )
+                    return found
+            else:
+                return found
+            with client:
+                left = self._hand_over(client, found)
+            if left is None:
+                return None
+            # it takes no more because it is about to end
+            found, waits = left, True
+
+    def _hand_over(
+        self, client: RequestClient, found: Iterable[Source | Skip]
+    ) -> Iterable[Source | Skip] | None:
+        """Have another run do the work; return what it left undone, None when that is nothing."""
+        watch, stop = self._watch, self._stop
+        watch.note(
+            f"another run (process {client.process_id}) fills this cache: it takes these files next"
+        )
+        asked: dict[bytes, Source] = {}
+        undone, all_asked = [], threading.Event()
+        rest = Feed(found, self._spill_dir)  # what gives names may wait for the first answers
+        for answer in client.answers(_paths(rest, asked, watch, all_asked), stop.is_set):
+            source = asked.pop(answer.path, None)
+            if source is not None and answer.kind is Kind.INTERRUPTED:
+                undone.append(source)
+            elif source is not None:
+                _tell(answer, watch)
+        undone += asked.values()
+        if not stop.is_set() and (undone or not all_asked.is_set()):
+            return chain(undone, _as_they_come(rest))
+        rest.close()
+        watch.walk_ended()
+        return None
 
     def _end(self) -> ExitCode:
         if self._fatal is not None:
@@ -288,22 +355,64 @@ class _PipelineRun:
             watch.warn(caution)
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
-        planner = _planner(config, cache, journal, memory, watch)
+        ids = count().__next__
+        planner = _planner(config, cache, journal, memory, watch, ids)
         self._settler.planner = planner
-        jobs_found = _jobs(found, planner, watch, stop)
         if config.engine_name == "dask":  # other machines number their devices otherwise
+            jobs_found = _jobs(found, planner, watch, stop)
             jobs_found = (job._replace(device=0) for job in jobs_found)
-        with closing(Feed(jobs_found, self._spill_dir)) as feed:
+        else:
+            jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
+        with (
+            closing(Feed(jobs_found, self._spill_dir)) as feed,
+            self._requested(_planner(config, cache, journal, None, watch, ids)) as requested,
+        ):
             governor = None
             if config.governor is not None:
                 governor = Governor(config.governor, config.work.cache_root, watch.paused)
-            jobs = _JobsInFlight(feed, governor, self._halt)
+            jobs = _JobsInFlight(feed, requested, governor, self._halt, self._found_done)
             with closing(engine.run(jobs, stop)) as outcomes:
                 for outcome in outcomes:
                     # the entry is on disk by now: first the deed, then the record
-                    self._record(outcome, jobs.done(outcome), journal, memory)
-                    watch.finished(outcome)
+                    job = jobs.done(outcome)
+                    self._record(outcome, job, journal, memory)
+                    watch.finished(outcome, self._ground.known_on_share(job))
+                    requested.finished(outcome)
                     self._heed(outcome)
+
+    @contextmanager
+    def _requested(self, planner: Planner | SharedPlanner) -> Iterator[_RequestedJobs]:
+        """Take files that other programs want first, while this lasts."""
+        server = _server(self._config)
+        if server is None:
+            yield _RequestedJobs(None, None)
+            return
+        jobs = self._requested_jobs(server, planner)
+        if self._config.engine_name == "dask":
+            jobs = (job._replace(device=0) for job in jobs)
+        # the server ends first: the feed waits for its paths
+        with closing(Feed(jobs, None)) as feed, closing(server):
+            yield _RequestedJobs(server, feed)
+
+    def _requested_jobs(
+        self, server: RequestServer, planner: Planner | SharedPlanner
+    ) -> Iterator[Job]:
+        config, watch = self._config, self._watch
+        alone = replace(config.walk, roots=(), shard=None, order=Order.WALK)
+        named = named_sources(server.paths(), config.work.cache_root)
+        for item in walk(alone, listed=named, guard=self._ground.guard):
+            planned = item if isinstance(item, Skip) else planner.plan(item)
+            if isinstance(planned, Skip):
+                watch.skipped(planned)
+                server.answer(FileAnswer(planned.path, planned.kind, planned.message))
+            else:
+                watch.planned(self._ground.size_on_share(planned))
+                yield planned
+
+    def _found_done(self, job: Job) -> None:
+        """Somebody asked for a source before the walk came to it."""
+        done = Outcome(job.job_id, job.path, Kind.FRESH)
+        self._watch.finished(done, self._ground.known_on_share(job))
 
     def _halt(self, verdict: LimitDecision) -> None:
         """End the run before it is done, for a reason that is no failure, or for a full disk."""
@@ -367,13 +476,65 @@ def _cwd() -> bytes:
 _PAUSE_S = 0.05
 
 
+#: Files that were asked for and done, which the walk may come to later.
+_MOST_SERVED = 100_000
+
+
+class _RequestedJobs:
+    """Jobs that other programs asked for: they go before those of the walk."""
+
+    def __init__(self, server: RequestServer | None, feed: Feed[Job] | None) -> None:
+        self._server = server
+        self._feed = feed
+        self._served: dict[bytes, tuple[int, int]] = {}
+
+    def take(self) -> Job | None:
+        """Return the next one; None: there is none now."""
+        return None if self._feed is None else next(self._feed, None)
+
+    def end(self) -> bool:
+        """Take no more; tell whether all is done."""
+        if self._server is None:
+            return True
+        self._server.stop_listening()
+        return not self._server.waits
+
+    def finished(self, outcome: Outcome) -> None:
+        """Tell whoever asked for this source what became of it."""
+        if self._server is None or not self._server.waits:
+            return
+        told = self._server.answer(
+            FileAnswer(
+                outcome.path,
+                outcome.kind,
+                outcome.message,
+                outcome.mime,
+                outcome.extra,
+                outcome.entries_written,
+            )
+        )
+        if told and outcome.source_size_bytes >= 0 and len(self._served) < _MOST_SERVED:
+            self._served[outcome.path] = outcome.source_size_bytes, outcome.source_mtime_ns
+
+    def has_served(self, job: Job) -> bool:
+        """Tell whether a source, as it was planned, was asked for and done meanwhile."""
+        return self._served.get(job.path) == (job.size_bytes, job.mtime_ns)
+
+
 class _JobsInFlight:
     """The feed as the governor lets it through; keeps what was planned, for the journal."""
 
     def __init__(
-        self, feed: Feed[Job], governor: Governor | None, halted: Callable[[LimitDecision], None]
+        self,
+        feed: Feed[Job],
+        requested: _RequestedJobs,
+        governor: Governor | None,
+        halted: Callable[[LimitDecision], None],
+        settled: Callable[[Job], None],
     ) -> None:
         self._feed = feed
+        self._requested = requested
+        self._settled = settled
         self._jobs: dict[int, Job] = {}
         self._governor = governor
         self._halted = halted
@@ -390,11 +551,28 @@ class _JobsInFlight:
             if verdict.do is not Do.GO:
                 self._halted(verdict)
                 raise StopIteration
-        job = next(self._feed)
+        job = self._requested.take() or self._next_found()
         if job is not None:
             self._jobs[job.job_id] = job
             if self._governor is not None:
                 self._governor.begun(job)
+        return job
+
+    def _next_found(self) -> Job | None:
+        """Return the next job of the walk.
+
+        Raises:
+            StopIteration: there is none, and nobody waits for what was asked for.
+        """
+        try:
+            job = next(self._feed)
+        except StopIteration:
+            if self._requested.end():
+                raise
+            return None
+        if job is not None and self._requested.has_served(job):
+            self._settled(job)
+            return None
         return job
 
     def done(self, outcome: Outcome) -> Job:
@@ -452,7 +630,11 @@ _FRESH_AT_ONCE = 100
 
 
 def _jobs(
-    found: Iterable[Source | Skip], planner: Planner | SharedPlanner, watch: Watch, stop: RunStop
+    found: Iterable[Source | Skip],
+    planner: Planner | SharedPlanner,
+    watch: Watch,
+    stop: RunStop,
+    size_on_share: Callable[[Job], int | None] = lambda _job: None,
 ) -> Iterator[Job]:
     """Yield a job for every source that needs one, until a stop; count the others."""
     fresh: list[bytes] = []
@@ -473,7 +655,7 @@ def _jobs(
                 if isinstance(planned, Skip):
                     watch.skipped(planned)
                 else:
-                    watch.planned()
+                    watch.planned(size_on_share(planned))
                     yield planned
     except _StopWalkError:
         return
@@ -484,13 +666,89 @@ def _jobs(
     watch.walk_ended()
 
 
+# Files that another run does, and what it does for others
+
+
+def _paths(
+    found: Iterable[Source | Skip | None],
+    asked: dict[bytes, Source],
+    watch: Watch,
+    all_asked: threading.Event,
+) -> Iterator[bytes | None]:
+    """Yield the path of every source, and note it in `asked`; None while there is none yet."""
+    for item in found:
+        if isinstance(item, Skip):
+            watch.skipped(item)
+        else:
+            if item is not None:
+                asked[item.path] = item
+            yield item and item.path
+    all_asked.set()
+
+
+def _as_they_come(feed: Feed[Source | Skip]) -> Iterator[Source | Skip]:
+    """Yield the items of a feed, waiting for them."""
+    with closing(feed):
+        for item in feed:
+            if item is None:
+                time.sleep(_PAUSE_S)
+            else:
+                yield item
+
+
+def _tell(answer: FileAnswer, watch: Watch) -> None:
+    """Show what another run did."""
+    path, kind, message, mime, extra, entries = answer
+    if kind in _NOT_TRIED:
+        watch.skipped(Skip(path, kind, message))
+        return
+    watch.planned()
+    watch.finished(
+        Outcome(-1, path, kind, message, mime=mime, extra=extra, entries_written=entries)
+    )
+
+
+def _takes_requests(config: RunConfig) -> bool:
+    """Tell whether a run makes of a file what anybody would who asks for it."""
+    plan = config.plan
+    return not (config.work.shared or plan.publish or plan.missing_only or plan.use_shared)
+
+
+def _server(config: RunConfig) -> RequestServer | None:
+    """Listen for other programs; None where that cannot be had: they wait, as ever."""
+    path = socket_path(config.work.cache_root, os.environ) if _takes_requests(config) else None
+    if path is None:
+        return None
+    try:
+        return RequestServer(path, config.plan.flavors)
+    except OSError:
+        return None
+
+
+def _connect(config: RunConfig) -> RequestClient | None:
+    """Reach the run that fills this cache; None: what is wanted is not what it does."""
+    plan = config.plan
+    special = (
+        plan.force or plan.retry_failed or plan.realpath_keys or plan.check is not Check.QUICK,
+        config.walk.allow_encrypted or config.governor is not None,
+    )
+    if any(special) or not _takes_requests(config):
+        return None
+    return RequestClient.connect(config.work.cache_root, plan.flavors, os.environ)
+
+
 def _planner(
-    config: RunConfig, cache: Cache, journal: Journal, memory: _FolderMemory, watch: Watch
+    config: RunConfig,
+    cache: Cache,
+    journal: Journal,
+    memory: _FolderMemory | None,
+    watch: Watch,
+    next_id: Callable[[], int],
 ) -> Planner | SharedPlanner:
     def hints(source: Source) -> Kind | None:
         return journal.hint(source.path, source.size_bytes, source.mtime_ns)
 
-    plan, next_id = config.plan, count().__next__
+    plan = config.plan
     if config.work.shared:
         return SharedPlanner(config.work.version, plan, hints, next_id, watch.warn)
     return Planner(

@@ -11,6 +11,7 @@ from pregen.filesystems.identity import file_system
 from pregen.filesystems.mounttable import is_below
 from pregen.journal.places import PRIVATE
 from pregen.model import Kind
+from pregen.originals.mounts import Mount
 from pregen.thumbspec.naming import clean_path
 from pregen.walk import guard_of
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pregen.filesystems.guard import Ground
     from pregen.filesystems.identity import FileSystem
     from pregen.journal import Journal
-    from pregen.model import Job, Outcome
+    from pregen.model import Job, Outcome, Source
 
 
 class RunGround:
@@ -45,6 +46,7 @@ class RunGround:
         self._to_journal = Guard(os.path.dirname(config.journal_path) or b"/", self.allowed)
         self._folders: dict[bytes, FileSystem] = {}
         self._systems: dict[int, FileSystem | None] = {}
+        self._remote: dict[int, bool] = {}
         where = self._to_journal.surveyor.of_path(config.work.cache_root)
         self.hides_from_journal = not shared and self._is_secret(where)
         """The cache itself is better protected than the journal."""
@@ -68,6 +70,21 @@ class RunGround:
         system = self._systems[device]
         if system is not None:
             self._folders[folder] = system
+
+    def size_on_share(self, source: Source | Job) -> int | None:
+        """Return the size of a source that comes over a network; None: of any other.
+
+        From the thread that walks; what it found out `known_on_share` tells in any.
+        """
+        device = source.device
+        if device and device not in self._remote:
+            ground = self.guard.surveyor.ground(source.path, device)
+            self._remote[device] = Mount(ground.point, ground.kind, ground.source).remote
+        return self.known_on_share(source)
+
+    def known_on_share(self, source: Source | Job) -> int | None:
+        """Return the same of a source whose file system was met before."""
+        return source.size_bytes if self._remote.get(source.device) else None
 
     def _system(self, folder: bytes, device: int) -> FileSystem | None:
         """Return the file system a folder is on; None: nothing of it is to be noted."""

@@ -65,6 +65,8 @@ class SourceFile:
         self.fd = fd
         self.facts = facts
         """As at opening, before anything was read: what an entry says of its source."""
+        self.read: Callable[[int, int], bytes] | None = None
+        """Offset and count -> bytes, where some is in memory; None: by the descriptor."""
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +84,14 @@ class SourceFile:
         """Modification time at opening."""
         return self.facts.mtime_ns
 
+    def pread(self, offset: int, count: int) -> bytes:
+        """Read from anywhere: fewer bytes than asked for, or none at the end of the file.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        return os.pread(self.fd, count, offset)
+
     def changed(self) -> bool:
         """Tell whether the file was written to, deleted or replaced since it was opened.
 
@@ -89,9 +99,9 @@ class SourceFile:
             SourceAccessError: UNREADABLE: the file system no longer answers for this file.
         """
         try:
-            return _facts(os.fstat(self.fd)) != self.facts
+            return facts_of(self.fd) != self.facts
         except OSError as error:
-            raise _access_error(error) from error
+            raise access_error(error) from error
 
     def probe(self) -> None:
         """Read a byte here and there, so that a failing disk is not taken for a damaged file.
@@ -171,7 +181,7 @@ def open_source(
     except OSError as error:
         if error.errno == errno.ELOOP and folder_fd is not None:
             raise SourceAccessError(Kind.SPECIAL, "a symbolic link that is not followed") from error
-        raise _access_error(error) from error
+        raise access_error(error) from error
     if not stat.S_ISREG(now.st_mode):
         let_go(fd)
         raise SourceAccessError(Kind.SPECIAL, "not a regular file")
@@ -236,7 +246,13 @@ def _facts(now: os.stat_result) -> SourceStat:
     return SourceStat(now.st_size, now.st_mtime_ns, now.st_dev, now.st_ino, now.st_nlink > 0)
 
 
-def _access_error(error: OSError) -> SourceAccessError:
+def facts_of(fd: int) -> SourceStat:
+    """Return what fstat says of an open source. Raises OSError."""
+    return _facts(os.fstat(fd))
+
+
+def access_error(error: OSError) -> SourceAccessError:
+    """Return what to raise for an OSError met at a source, in words for its owner."""
     why = error.strerror or str(error)
     if error.errno in _VANISHED:
         return SourceAccessError(Kind.VANISHED, "no longer there")

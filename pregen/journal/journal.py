@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pregen.filesystems.identity import FileSystem
+    from pregen.journal.rows import SourceHistory
     from pregen.model import Flavor, Known, Outcome
 
 T = TypeVar("T")
@@ -354,6 +355,19 @@ class Journal:
     def last_runs(self, count: int, run_id: int | None = None) -> list[RecordedRun]:
         """Return the newest runs, newest first; with `run_id` that one, if there is such a run."""
         return self._rows_of(_recorded_run, _LAST_RUNS, run_id, count)
+
+    def sources_of(self, run_id: int) -> Iterator[SourceHistory]:
+        """Yield the sources of which this run was the last to say something, in no order.
+
+        They end early where the journal cannot be read any more.
+        """
+        if self._database is None:
+            return
+        try:
+            _wait_for_locks(self._database, database.PATIENT_S)
+            yield from rows.sources_of(self._database, run_id)
+        except sqlite3.Error as error:
+            self._give_up(error)
 
     def outcomes(self, kinds: frozenset[Kind]) -> list[RecordedFailure]:
         """Return sources whose last outcome was of one of these kinds, by path.

@@ -183,9 +183,9 @@ def fail_record(facts: SourceFacts) -> bytes:
 
 
 def is_same(png: bytes, other: bytes) -> bool:
-    """Tell whether two entries, whole and sound, differ in nothing but what made them."""
+    """Tell whether two entries, whole and sound, differ in nothing but what made them and how."""
     one, two = (read_head(data) for data in (png, other))
-    made = {pngtext.SOFTWARE, REVISION}
+    made = {pngtext.SOFTWARE, REVISION, fingerprint.KEY}
     texts = [[text for text in head.texts if text.key not in made] for head in (one, two)]
     pictures = [
         [data[start:end] for kind, start, end in walk(data, 6) if kind not in _TEXT_KINDS]

@@ -231,6 +231,9 @@ class World:
                 worker.asking = False
             case events.OpenSource(_, path):
                 worker.handed.append(path)
+            case events.OrderReaders(_, readers, bytes_per_s):
+                assert readers >= 1
+                assert bytes_per_s >= 0
             case events.Drain():
                 worker.draining = True
             case events.Quit():

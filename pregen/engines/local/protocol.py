@@ -77,6 +77,7 @@ _NUMBERS: Final = (
     "bytes_read",
     "worker_pid",
     "source_size_bytes",
+    "waited_ns",
 )
 _STAGES: Final = len(Stages._fields)
 _OUTCOME: Final = Struct(f"<BBI{len(_TEXTS)}H{_STAGES + len(_NUMBERS)}q")

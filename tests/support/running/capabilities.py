@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.shares import share
 from pregen.sandbox import confinement
 from tests.support.faults.hanging_mount import StuckMount
 from tests.support.files import vaults
@@ -51,12 +52,13 @@ class Capability(Enum):
     FILE_MODES = "a program that file modes bind (not root, or setpriv)"
     DEVICE_NODES = "making device nodes (root with CAP_MKNOD)"
     MOUNT = "mounting a tmpfs (root with CAP_SYS_ADMIN)"
-    GOCRYPTFS = "gocryptfs (Debian: gocryptfs fuse; root, /dev/fuse)"
-    ENCFS = "EncFS (Debian: encfs fuse; root, /dev/fuse)"
-    CRYFS = "CryFS (Debian: cryfs fuse; root, /dev/fuse)"
+    GOCRYPTFS = "gocryptfs (Debian: gocryptfs fuse3; root, /dev/fuse)"
+    ENCFS = "EncFS (Debian: encfs fuse3; root, /dev/fuse)"
+    CRYFS = "CryFS (Debian: cryfs fuse3; root, /dev/fuse)"
     FSCRYPT = "folders encrypted by ext4 (root, a loop device, CONFIG_FS_ENCRYPTION)"
     DM_CRYPT = "a LUKS device on a loop device (Debian: cryptsetup-bin; root, dm_crypt)"
     STUCK_MOUNT = "mounting with FUSE in a namespace (root with CAP_SYS_ADMIN, /dev/fuse, nsenter)"
+    SSHFS = "sshfs over loopback (Debian: sshfs openssh-server util-linux; /dev/fuse)"
     TMUX = "tmux"
     SCRIPT = "script (Debian: bsdutils)"
     OPENSSL = "openssl (Debian: openssl)"
@@ -183,6 +185,11 @@ def _mounts_with_fuse() -> bool:
         return _ends_well(*stuck.inside, "true")
 
 
+def _mounts_with_sshfs() -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        return share.works(Path(scratch))
+
+
 def _dconf_keeps() -> bool:
     """Tell whether a session bus and dconf keep a setting."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -253,6 +260,7 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.DEVICE_NODES: _makes_device_nodes,
     Capability.MOUNT: _mounts,
     Capability.STUCK_MOUNT: _mounts_with_fuse,
+    Capability.SSHFS: _mounts_with_sshfs,
     Capability.TMUX: _tmux_works,
     Capability.SCRIPT: lambda: _ends_well("script", "-qec", "true", "/dev/null"),
     Capability.PRELOAD: _preloads,
