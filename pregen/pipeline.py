@@ -13,19 +13,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from pregen.cache.errors import CACHE_ERRORS
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
-from pregen.config import Check, Order
 from pregen.delivery import unpack
 from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
@@ -47,7 +45,8 @@ from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import REMEMBERED, Kind, Outcome, Skip
 from pregen.plan import Planner
 from pregen.privacy import RunGround
-from pregen.requests import FileAnswer, RequestClient, RequestServer, socket_path
+from pregen.requests.client import connect, hand_over
+from pregen.requests.server import RequestedJobs, requested_jobs
 from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.sharing import SharedEntries, SharedPlanner
@@ -55,7 +54,6 @@ from pregen.thumbspec.naming import Published, key
 from pregen.walk import (
     WalkCounts,
     folder_roots,
-    named_sources,
     sources_from_list,
     walk,
     working_directory,
@@ -174,11 +172,6 @@ def _ending(watch: Watch, stop: RunStop) -> ExitCode:
     return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
 
 
-#: Of what another run did: no job was needed for it.
-_NOT_TRIED = frozenset(
-    {Kind.FRESH, Kind.SMALL, Kind.FAILED_BEFORE, Kind.NOT_PICTURE, Kind.EXCLUDED, Kind.PRIVATE}
-    | {Kind.SPECIAL, Kind.VANISHED}
-)
 _DEATHS = (Kind.CRASHED, Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DISTURBED)
 #: A collection may hold some files that no library survives; so many, and a quarter of all that
 #: were tried, it does not.
@@ -254,7 +247,7 @@ class _PipelineRun:
             try:
                 lock.acquire(stopped=self._stop.is_set)
             except LockedError as error:
-                client = _connect(config)
+                client = connect(config)
                 if client is None or client.refusal:
                     if not config.must_lock:
                         return found
@@ -269,35 +262,11 @@ class _PipelineRun:
             else:
                 return found
             with client:
-                left = self._hand_over(client, found)
+                left = hand_over(client, found, self._watch, self._stop.is_set, self._spill_dir)
             if left is None:
                 return None
             # it takes no more because it is about to end
             found, waits = left, True
-
-    def _hand_over(
-        self, client: RequestClient, found: Iterable[Source | Skip]
-    ) -> Iterable[Source | Skip] | None:
-        """Have another run do the work; return what it left undone, None when that is nothing."""
-        watch, stop = self._watch, self._stop
-        watch.note(
-            f"another run (process {client.process_id}) fills this cache: it takes these files next"
-        )
-        asked: dict[bytes, Source] = {}
-        undone, all_asked = [], threading.Event()
-        rest = Feed(found, self._spill_dir)  # what gives names may wait for the first answers
-        for answer in client.answers(_paths(rest, asked, watch, all_asked), stop.is_set):
-            source = asked.pop(answer.path, None)
-            if source is not None and answer.kind is Kind.INTERRUPTED:
-                undone.append(source)
-            elif source is not None:
-                _tell(answer, watch)
-        undone += asked.values()
-        if not stop.is_set() and (undone or not all_asked.is_set()):
-            return chain(undone, _as_they_come(rest))
-        rest.close()
-        watch.walk_ended()
-        return None
 
     def _end(self) -> ExitCode:
         if self._fatal is not None:
@@ -365,7 +334,13 @@ class _PipelineRun:
             jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
         with (
             closing(Feed(jobs_found, self._spill_dir)) as feed,
-            self._requested(_planner(config, cache, journal, None, watch, ids)) as requested,
+            requested_jobs(
+                config,
+                _planner(config, cache, journal, None, watch, ids),
+                self._ground.guard,
+                watch,
+                self._ground.size_on_share,
+            ) as requested,
         ):
             governor = None
             if config.governor is not None:
@@ -379,35 +354,6 @@ class _PipelineRun:
                     watch.finished(outcome, self._ground.known_on_share(job))
                     requested.finished(outcome)
                     self._heed(outcome)
-
-    @contextmanager
-    def _requested(self, planner: Planner | SharedPlanner) -> Iterator[_RequestedJobs]:
-        """Take files that other programs want first, while this lasts."""
-        server = _server(self._config)
-        if server is None:
-            yield _RequestedJobs(None, None)
-            return
-        jobs = self._requested_jobs(server, planner)
-        if self._config.engine_name == "dask":
-            jobs = (job._replace(device=0) for job in jobs)
-        # the server ends first: the feed waits for its paths
-        with closing(Feed(jobs, None)) as feed, closing(server):
-            yield _RequestedJobs(server, feed)
-
-    def _requested_jobs(
-        self, server: RequestServer, planner: Planner | SharedPlanner
-    ) -> Iterator[Job]:
-        config, watch = self._config, self._watch
-        alone = replace(config.walk, roots=(), shard=None, order=Order.WALK)
-        named = named_sources(server.paths(), config.work.cache_root)
-        for item in walk(alone, listed=named, guard=self._ground.guard):
-            planned = item if isinstance(item, Skip) else planner.plan(item)
-            if isinstance(planned, Skip):
-                watch.skipped(planned)
-                server.answer(FileAnswer(planned.path, planned.kind, planned.message))
-            else:
-                watch.planned(self._ground.size_on_share(planned))
-                yield planned
 
     def _found_done(self, job: Job) -> None:
         """Somebody asked for a source before the walk came to it."""
@@ -476,58 +422,13 @@ def _cwd() -> bytes:
 _PAUSE_S = 0.05
 
 
-#: Files that were asked for and done, which the walk may come to later.
-_MOST_SERVED = 100_000
-
-
-class _RequestedJobs:
-    """Jobs that other programs asked for: they go before those of the walk."""
-
-    def __init__(self, server: RequestServer | None, feed: Feed[Job] | None) -> None:
-        self._server = server
-        self._feed = feed
-        self._served: dict[bytes, tuple[int, int]] = {}
-
-    def take(self) -> Job | None:
-        """Return the next one; None: there is none now."""
-        return None if self._feed is None else next(self._feed, None)
-
-    def end(self) -> bool:
-        """Take no more; tell whether all is done."""
-        if self._server is None:
-            return True
-        self._server.stop_listening()
-        return not self._server.waits
-
-    def finished(self, outcome: Outcome) -> None:
-        """Tell whoever asked for this source what became of it."""
-        if self._server is None or not self._server.waits:
-            return
-        told = self._server.answer(
-            FileAnswer(
-                outcome.path,
-                outcome.kind,
-                outcome.message,
-                outcome.mime,
-                outcome.extra,
-                outcome.entries_written,
-            )
-        )
-        if told and outcome.source_size_bytes >= 0 and len(self._served) < _MOST_SERVED:
-            self._served[outcome.path] = outcome.source_size_bytes, outcome.source_mtime_ns
-
-    def has_served(self, job: Job) -> bool:
-        """Tell whether a source, as it was planned, was asked for and done meanwhile."""
-        return self._served.get(job.path) == (job.size_bytes, job.mtime_ns)
-
-
 class _JobsInFlight:
     """The feed as the governor lets it through; keeps what was planned, for the journal."""
 
     def __init__(
         self,
         feed: Feed[Job],
-        requested: _RequestedJobs,
+        requested: RequestedJobs,
         governor: Governor | None,
         halted: Callable[[LimitDecision], None],
         settled: Callable[[Job], None],
@@ -664,77 +565,6 @@ def _jobs(
             watch.fresh(fresh)
         planner.close()
     watch.walk_ended()
-
-
-# Files that another run does, and what it does for others
-
-
-def _paths(
-    found: Iterable[Source | Skip | None],
-    asked: dict[bytes, Source],
-    watch: Watch,
-    all_asked: threading.Event,
-) -> Iterator[bytes | None]:
-    """Yield the path of every source, and note it in `asked`; None while there is none yet."""
-    for item in found:
-        if isinstance(item, Skip):
-            watch.skipped(item)
-        else:
-            if item is not None:
-                asked[item.path] = item
-            yield item and item.path
-    all_asked.set()
-
-
-def _as_they_come(feed: Feed[Source | Skip]) -> Iterator[Source | Skip]:
-    """Yield the items of a feed, waiting for them."""
-    with closing(feed):
-        for item in feed:
-            if item is None:
-                time.sleep(_PAUSE_S)
-            else:
-                yield item
-
-
-def _tell(answer: FileAnswer, watch: Watch) -> None:
-    """Show what another run did."""
-    path, kind, message, mime, extra, entries = answer
-    if kind in _NOT_TRIED:
-        watch.skipped(Skip(path, kind, message))
-        return
-    watch.planned()
-    watch.finished(
-        Outcome(-1, path, kind, message, mime=mime, extra=extra, entries_written=entries)
-    )
-
-
-def _takes_requests(config: RunConfig) -> bool:
-    """Tell whether a run makes of a file what anybody would who asks for it."""
-    plan = config.plan
-    return not (config.work.shared or plan.publish or plan.missing_only or plan.use_shared)
-
-
-def _server(config: RunConfig) -> RequestServer | None:
-    """Listen for other programs; None where that cannot be had: they wait, as ever."""
-    path = socket_path(config.work.cache_root, os.environ) if _takes_requests(config) else None
-    if path is None:
-        return None
-    try:
-        return RequestServer(path, config.plan.flavors)
-    except OSError:
-        return None
-
-
-def _connect(config: RunConfig) -> RequestClient | None:
-    """Reach the run that fills this cache; None: what is wanted is not what it does."""
-    plan = config.plan
-    special = (
-        plan.force or plan.retry_failed or plan.realpath_keys or plan.check is not Check.QUICK,
-        config.walk.allow_encrypted or config.governor is not None,
-    )
-    if any(special) or not _takes_requests(config):
-        return None
-    return RequestClient.connect(config.work.cache_root, plan.flavors, os.environ)
 
 
 def _planner(

@@ -53,9 +53,7 @@ class EndsEarlyError(DamagedError):
 class SourceBytes:
     """An open file and what was read of it so far."""
 
-    def __init__(
-        self, fd: int, size_bytes: int, head: bytes, read: ReadAt | None = None
-    ) -> None:
+    def __init__(self, fd: int, size_bytes: int, head: bytes, read: ReadAt | None = None) -> None:
         """Take a descriptor and the first bytes, which the caller has read; -1 where they are all.
 
         Args:

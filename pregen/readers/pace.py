@@ -25,7 +25,6 @@ class ReaderOrders(Protocol):
         ...
 
 
-
 class TokenBucket:
     """Says when bytes may be asked for, so that they come at no more than a rate in the long run.
 

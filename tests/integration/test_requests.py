@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen.model import Flavor, Kind
-from pregen.requests import FileAnswer, RequestClient, RequestServer, socket_path
+from pregen.requests.client import RequestClient
+from pregen.requests.protocol import FileAnswer, socket_path
+from pregen.requests.server import RequestServer
 from tests.support.files import foreign_entries
 from tests.support.files.source_trees import few, many_slow
 from tests.support.running.program import Running, run_pregen

@@ -28,7 +28,7 @@ from pregen.filesystems.mounttable import is_below
 from pregen.journal.folders import known_below
 from pregen.model import Source
 from pregen.originals.examiner import Examiner
-from pregen.requests import RequestClient
+from pregen.requests.client import RequestClient
 from pregen.thumbspec.naming import key
 from pregen.thumbspec.uri import all_uris, file_uri
 from pregen.verbs.clean.cleaner import Cleaner
