@@ -106,6 +106,28 @@ def test_hostile_names_come_with_nul(tmp_path: Path, cache: Path) -> None:
     assert "\x1b" not in again.err
 
 
+def test_what_is_told_at_once_is_what_the_verb_tells(tmp_path: Path, cache: Path) -> None:
+    photos = [*few(tmp_path, 2), put(tmp_path / "a;b [c].jpg", jpeg(300, 200))]
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    run_pregen("run", *photos, cache=cache)
+    names: list[str | Path] = [*photos, link / photos[0].name, photos[0].name]
+    names.append(f"{tmp_path}//./x/../{photos[1].name}")
+    for flavor in ((), ("--flavor", "normal")):
+        for name in names:
+            at_once = run_pregen("path", *flavor, name, cache=cache, cwd=tmp_path)
+            usual = run_pregen("path", *flavor, "--", name, cache=cache, cwd=tmp_path)
+            assert (at_once.code, at_once.out, at_once.err) == (0, usual.out, "")
+    config = tmp_path / "config" / "pregen" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'cache = "{tmp_path}/elsewhere"')
+    env = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    done = run_pregen("path", photos[0], cache=cache, env=env)
+    assert done.out.startswith(f"{tmp_path}/elsewhere/large/")
+    refused = run_pregen("path", photos[0], cache=cache, env={"PREGEN_FLAVOR": "normal"})
+    assert refused.code == 2
+
+
 @pytest.fixture
 def conversation(cache: Path) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
@@ -135,7 +157,7 @@ def test_fresh_entries_need_no_worker_and_no_picture_library(tmp_path: Path, cac
     photos = few(tmp_path, 3)
     run_pregen("run", tmp_path, cache=cache)
     code = (
-        "import sys; from pregen import cli; code = cli.run(sys.argv[1:]); "
+        "import sys; from pregen import cli; code = cli.run(['path', '--', *sys.argv[2:]]); "
         "bad = {'multiprocessing', 'numpy', 'PIL', 'pyvips', 'sqlite3', 'psutil', 'rich', "
         "'pregen.pipeline', 'pregen.imaging'} & set(sys.modules); "
         "print(sorted(bad)); sys.exit(code)"
