@@ -7,23 +7,25 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from multiprocessing import shared_memory
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from pregen import cli
-from pregen.config import EngineConfig
-from pregen.engines.base import WORK_MODULE, Stop
+from pregen.config import Decoder, EngineConfig, Previews
+from pregen.engines.base import WORK_MODULE, Stop, needs_libraries
 from pregen.engines.local import server
 from pregen.engines.local.engine import LocalEngine
+from pregen.model import Flavor
 from tests.support.faults import harmful_work
 from tests.support.faults.harmful_work import job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.xdist_group("faults")
 
@@ -149,3 +151,42 @@ def test_workers_are_needed_for_what_came_after_the_last_entry(
 
 def _changed_after(one: Path, other: Path) -> bool:
     return one.stat().st_ctime_ns > other.stat().st_ctime_ns
+
+
+def maps_numpy(pid: int) -> bool:
+    """Tell whether a process has imported numpy."""
+    return "_multiarray_umath" in Path(f"/proc/{pid}/maps").read_text()
+
+
+@pytest.mark.parametrize("name", [b"/a/photo.png", b"/a/photo.JPG"])
+def test_the_server_has_the_libraries_where_a_picture_needs_them(name: bytes) -> None:
+    """Told before it has imported all else, as a run tells it that has started it early."""
+    server.start_early([WORK_MODULE])
+    photo = job(0)._replace(path=name, size_bytes=3_000_000)
+    needed = needs_libraries(photo, harmful_work.CONFIG)
+    assert needed is name.endswith(b".png")
+    list(engine().run(iter([photo]), Stop()))
+    [pid] = servers()
+    if needed:
+        assert maps_numpy(pid)
+    assert psutil.Process(pid).is_running()
+
+
+@pytest.mark.parametrize(
+    ("job_is", "config_is"),
+    [
+        ({"path": b"/a/b.jpg.orig"}, {}),
+        ({"path": b"/a/b.heic"}, {}),
+        ({"size_bytes": 20_000}, {}),
+        ({}, {"flavors": (Flavor.NORMAL, Flavor.X_LARGE)}),
+        ({}, {"decoder": Decoder.VIPS}),
+        ({}, {"previews": Previews.AUTO}),
+    ],
+)
+def test_what_is_no_photo_of_a_camera_needs_the_libraries(
+    job_is: dict[str, Any], config_is: dict[str, Any]
+) -> None:
+    photo = job(0)._replace(path=b"/a/b.jpeg", size_bytes=3_000_000)
+    config = replace(harmful_work.CONFIG, flavors=(Flavor.NORMAL, Flavor.LARGE))
+    assert not needs_libraries(photo, config)
+    assert needs_libraries(photo._replace(**job_is), replace(config, **config_is))

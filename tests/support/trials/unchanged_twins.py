@@ -26,6 +26,8 @@ _SOURCE = Path(__file__).resolve().parents[3] / "pregen" / "walk" / "_unchanged.
 _FLAGS = ("-g", "-O1", "-shared", "-fPIC", "-pthread", "-fsanitize=address,undefined")
 _STRICT = ("-fno-sanitize-recover=all", f"-I{sysconfig.get_path('include')}")
 _FILES = 300
+#: Of rows so long that two threads share them; of names that are left alone; of rows cut short.
+_MANY_SHARE, _SOUND_SHARE, _CUT_SHARE = 0.01, 0.95, 0.1
 _NAMES = (b"a", b"\xff", b"..", b".", b"", b"../a", b"n" * 255, b".hidden", b"a\nb")
 
 
@@ -81,25 +83,33 @@ def _folders(base: Path) -> tuple[int, tuple[int, int]]:
     return photos, (entries[0], entries[1])
 
 
-def _row(base: Path, random_: random.Random) -> FolderFacts:
-    """Return a row of some files, damaged here and there."""
-    numbers = random_.sample(range(_FILES), random_.choice((1, 2, 7, 290)))
-    names, facts = [], []
-    for number in numbers:
-        source = (base / "photos" / f"p{number}.jpg").stat()
-        size_bytes, mtime_ns = source.st_size, source.st_mtime_ns
-        packed = struct.pack("<qq16s", size_bytes, mtime_ns, number.to_bytes(16))
+def _facts(base: Path) -> list[bytes]:
+    """Return what is so of each file and its entries."""
+    found = []
+    for number in range(_FILES):
+        there = (base / "photos" / f"p{number}.jpg").stat()
+        packed = struct.pack("<qq16s", there.st_size, there.st_mtime_ns, number.to_bytes(16))
         for folder in ("normal", "large"):
             there = (base / folder / f"{number:032x}.png").stat()
             packed += struct.pack("<Qqq", there.st_ino, there.st_mtime_ns, there.st_size)
-        names.append(b"p%d.jpg" % number if random_.random() < 0.95 else random_.choice(_NAMES))
-        facts.append(packed)
-    blobs = [bytearray(b"\0".join(names)), bytearray(b"".join(facts))]
+        found.append(packed)
+    return found
+
+
+def _row(known: list[bytes], random_: random.Random) -> FolderFacts:
+    """Return a row of some files, damaged here and there."""
+    most = 290 if random_.random() < _MANY_SHARE else random_.choice((1, 2, 7, 20))
+    numbers = random_.sample(range(_FILES), most)
+    names = [
+        b"p%d.jpg" % number if random_.random() < _SOUND_SHARE else random_.choice(_NAMES)
+        for number in numbers
+    ]
+    blobs = [bytearray(b"\0".join(names)), bytearray(b"".join(map(known.__getitem__, numbers)))]
     for _ in range(random_.choice((0, 0, 1, 3, 30))):
         blob = random_.choice(blobs)
         if blob:
             blob[random_.randrange(len(blob))] = random_.choice((0, 1, 47, 127, 128, 255))
-    if random_.random() < 0.1:
+    if random_.random() < _CUT_SHARE:
         blob = random_.choice(blobs)
         del blob[random_.randrange(len(blob) + 1) :]
     return FolderFacts(*map(bytes, blobs))
@@ -111,9 +121,9 @@ def main(base: Path, rounds: int, seed: int) -> int:
     random_ = random.Random(seed)  # noqa: S311 - damages, not secrets
     photos, entries = _folders(base)
     device = os.fstat(photos).st_dev
-    rows = [_row(base, random_) for _ in range(min(rounds, 5000))]
+    known = _facts(base)
     for number in range(rounds):
-        facts = rows[number] if number < len(rows) else _row(base, random_)
+        facts = _row(known, random_)
         others = ((bytearray(random_.randbytes(4)), 27),) if random_.random() < 0.2 else ()
         hidden, most = random_.random() < 0.5, random_.choice((0, 5, 400, 10_000))
         asked = Entries(entries, others)
