@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pregen.cache.keyset import KeySet
 from pregen.model import ALL_FLAVORS, Flavor
-from pregen.walk.unchanged import Entries, FolderFacts, unchanged
+from pregen.walk.unchanged import EntryFolders, RememberedFolder, unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ class Memory(Protocol):
         ...
 
     def recall_packed(self, folder: bytes, flavors: Sequence[Flavor]) -> tuple[bytes, bytes] | None:
-        """Return the same as `walk.unchanged.FolderFacts`; None: nothing is known."""
+        """Return the same as `walk.unchanged.RememberedFolder`; None: nothing is known."""
         ...
 
     def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
@@ -121,11 +121,11 @@ class RememberedSources:
         known = self._memory.recall_packed(folder, self._flavors)
         if known is None:
             return None
-        entries = Entries(tuple(self._fds), tuple(others.table for others in self._others))
+        entries = EntryFolders(tuple(self._fds), tuple(others.table for others in self._others))
         try:
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                return unchanged(fd, device, FolderFacts(*known), entries, hidden=hidden)
+                return unchanged(fd, device, RememberedFolder(*known), entries, hidden=hidden)
             finally:
                 os.close(fd)
         except OSError:

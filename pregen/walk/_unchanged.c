@@ -83,6 +83,7 @@ enum result { DONE, TOO_MANY, MISFIT, NO_MEMORY, FAILED };
 static uint64_t number(const unsigned char *at)
 {
     uint64_t value = 0;
+    /* turns: 8 */
     for (int byte = 7; byte >= 0; byte--)
         value = value << 8 | at[byte];
     return value;
@@ -92,6 +93,7 @@ static uint64_t number(const unsigned char *at)
 static uint32_t hash(const char *text, size_t bytes)
 {
     uint32_t value = 2166136261u;
+    /* turns: the length of a name */
     for (size_t at = 0; at < bytes; at++)
         value = (value ^ (unsigned char)text[at]) * 16777619u;
     return value;
@@ -126,6 +128,7 @@ static bool may_be_elsewhere(const struct question *question, const unsigned cha
 {
     uint32_t prefix =
         (uint32_t)key[0] << 24 | (uint32_t)key[1] << 16 | (uint32_t)key[2] << 8 | key[3];
+    /* turns: MOST_FLAVORS */
     for (int other = 0; other < question->others_count; other++) {
         const struct keys *keys = &question->others[other];
         uint32_t slot = prefix >> keys->shift;
@@ -145,11 +148,13 @@ static bool is_fresh(const struct question *question, const char *name, const un
         !modified_at(&status, number(facts + 8)) || may_be_elsewhere(question, key))
         return false;
     char entry[2 * KEY_BYTES + sizeof ".png"];
+    /* turns: KEY_BYTES */
     for (int at = 0; at < KEY_BYTES; at++) {
         entry[2 * at] = digits[key[at] >> 4];
         entry[2 * at + 1] = digits[key[at] & 15];
     }
     memcpy(entry + 2 * KEY_BYTES, ".png", sizeof ".png");
+    /* turns: MOST_FLAVORS */
     for (int flavor = 0; flavor < question->flavors; flavor++) {
         const unsigned char *stamp = facts + SOURCE_BYTES + flavor * STAMP_BYTES;
         if (fstatat(question->entries[flavor], entry, &status, AT_SYMLINK_NOFOLLOW) ||
@@ -166,6 +171,7 @@ static void *look_at_share(void *shared)
 {
     const struct share *share = shared;
     const size_t row_bytes = SOURCE_BYTES + (size_t)share->question->flavors * STAMP_BYTES;
+    /* turns: a part of the row's names */
     for (size_t at = share->first; at < share->count; at += THREADS)
         if (share->known[at].listed)
             share->known[at].fresh = is_fresh(share->question, share->known[at].text,
@@ -180,6 +186,7 @@ static void look_at_files(const struct question *question, struct name *known, s
     bool runs[THREADS] = {false};
     pthread_attr_t small;
     sigset_t all, before;
+    /* turns: THREADS */
     for (size_t at = 0; at < THREADS; at++)
         shares[at] = (struct share){question, known, count, at};
     if (count >= LEAST_NAMES && !pthread_attr_init(&small)) {
@@ -187,32 +194,35 @@ static void look_at_files(const struct question *question, struct name *known, s
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         pthread_attr_setstacksize(&small, STACK_BYTES);
+        /* turns: THREADS */
         for (size_t at = 1; at < THREADS; at++)
             runs[at] = !pthread_create(&threads[at], &small, look_at_share, &shares[at]);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         pthread_attr_destroy(&small);
     }
+    /* turns: THREADS */
     for (size_t at = 0; at < THREADS; at++)
         if (!runs[at])
             look_at_share(&shares[at]);
+    /* turns: THREADS */
     for (size_t at = 1; at < THREADS; at++)
         if (runs[at])
             pthread_join(threads[at], NULL);
 }
 
-/* Loops end with the names of the row, and with the listing: after `most_rest` names that are not
-   in the row, or twice as many as are. */
 static enum result look(const struct question *question, DIR *listing, struct name *known,
                         uint32_t *heads, uint32_t mask, size_t count, struct answer *answer)
 {
     const struct dirent *entry;
     size_t listed = 0, steps = MOST_STEPS * (count + question->most_rest);
+    /* turns: most_rest names that are not in the row, twice as many as are */
     while (errno = 0, (entry = readdir(listing))) {
         const char *text = entry->d_name;
         size_t bytes = strlen(text);
         if (text[0] == '.' && (bytes == 1 || (bytes == 2 && text[1] == '.')))
             continue;
         uint32_t at = text[0] == '.' && !question->hidden ? 0 : heads[hash(text, bytes) & mask];
+        /* turns: in all MOST_STEPS for each name */
         while (at && (known[at - 1].bytes != bytes || memcmp(known[at - 1].text, text, bytes))) {
             at = known[at - 1].next;
             if (!steps--)
@@ -233,6 +243,7 @@ static enum result look(const struct question *question, DIR *listing, struct na
         return FAILED;
     }
     look_at_files(question, known, count);
+    /* turns: the row's names */
     for (size_t at = 0; at < count; at++) {
         if (!known[at].listed)
             continue;
@@ -252,6 +263,7 @@ static size_t split(const struct question *question, struct name *known, uint32_
 {
     size_t count = 0;
     const char *at = question->names, *end = at + question->names_bytes;
+    /* turns: the bytes of the names */
     while (at <= end) {
         const char *stop = memchr(at, 0, (size_t)(end - at));
         if (!stop)
@@ -276,6 +288,7 @@ static enum result settle(const struct question *question, struct answer *answer
         count * (SOURCE_BYTES + (size_t)question->flavors * STAMP_BYTES) != question->facts_bytes)
         return MISFIT;
     uint32_t slots = 16;
+    /* turns: 32 */
     while (slots < 2 * count)
         slots *= 2;
     struct name *known = calloc(count, sizeof *known);
@@ -302,6 +315,7 @@ static enum result settle(const struct question *question, struct answer *answer
 static PyObject *list_of(const struct answer *answer)
 {
     PyObject *rest = PyList_New(0);
+    /* turns: most_rest */
     for (const char *at = answer->rest; rest && at < answer->rest + answer->rest_bytes;) {
         size_t bytes = strlen(at);
         PyObject *name = PyBytes_FromStringAndSize(at, (Py_ssize_t)bytes);
@@ -321,6 +335,7 @@ static bool read_fds(PyObject *entries, struct question *question)
         return false;
     }
     question->flavors = (int)count;
+    /* turns: MOST_FLAVORS */
     for (int at = 0; at < question->flavors; at++) {
         long fd = PyLong_AsLong(PyTuple_GetItem(entries, at));
         if (fd == -1 && PyErr_Occurred())
@@ -338,6 +353,7 @@ static bool read_others(PyObject *others, struct question *question, Py_buffer *
         PyErr_SetString(PyExc_ValueError, "too many folders of other entries");
         return false;
     }
+    /* turns: MOST_FLAVORS */
     for (Py_ssize_t at = 0; at < count; at++) {
         int shift;
         if (!PyArg_ParseTuple(PyTuple_GetItem(others, at), "y*i", &buffers[at], &shift))
@@ -388,6 +404,7 @@ static PyObject *unchanged(PyObject *Py_UNUSED(module), PyObject *arguments)
             found = Py_NewRef(Py_None);
         free(answer.rest);
     }
+    /* turns: MOST_FLAVORS */
     for (int at = 0; at < question.others_count; at++)
         PyBuffer_Release(&buffers[at]);
     PyBuffer_Release(&facts);

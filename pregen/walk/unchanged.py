@@ -30,7 +30,7 @@ MOST_REST: Final = 10_000
 _DOT: Final = ord(".")
 
 
-class FolderFacts(NamedTuple):
+class RememberedFolder(NamedTuple):
     """What is remembered of a folder whose files were fresh, as the journal has it."""
 
     names: bytes
@@ -49,7 +49,7 @@ class Settled(NamedTuple):
     """Names of everything else in it, in no order."""
 
 
-class Entries(NamedTuple):
+class EntryFolders(NamedTuple):
     """Where entries are looked for."""
 
     wanted: tuple[int, ...]
@@ -62,8 +62,8 @@ class Entries(NamedTuple):
 def unchanged(
     folder: int,
     device: int,
-    known: FolderFacts,
-    entries: Entries,
+    known: RememberedFolder,
+    entries: EntryFolders,
     *,
     hidden: bool = False,
     most_rest: int = MOST_REST,
@@ -94,8 +94,8 @@ def unchanged(
 def in_python(
     folder: int,
     device: int,
-    known: FolderFacts,
-    entries: Entries,
+    known: RememberedFolder,
+    entries: EntryFolders,
     *,
     hidden: bool = False,
     most_rest: int = MOST_REST,
@@ -120,7 +120,7 @@ def in_python(
 
 
 def _is_fresh(
-    folder: int, device: int, name: bytes, facts: tuple[Any, ...], entries: Entries
+    folder: int, device: int, name: bytes, facts: tuple[Any, ...], entries: EntryFolders
 ) -> bool:
     size_bytes, mtime_ns, key, *stamps_then = facts
     entry = key.hex() + ".png"

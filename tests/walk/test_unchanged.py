@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pregen.cache.keyset import KeySet
 from pregen.walk import unchanged as module
-from pregen.walk.unchanged import Entries, FolderFacts, Settled, in_python, unchanged
+from pregen.walk.unchanged import EntryFolders, RememberedFolder, Settled, in_python, unchanged
 from tests.support.running.capabilities import Capability, needs
 from tests.support.trials import unchanged_twins
 
@@ -53,7 +53,7 @@ class Library(NamedTuple):
             for flavor in range(2):
                 self.entry(number, flavor).write_bytes(b"entry")
 
-    def facts(self, count: int = SOURCES) -> FolderFacts:
+    def facts(self, count: int = SOURCES) -> RememberedFolder:
         names, facts = [], []
         for number in range(count):
             there = self.source(number).stat()
@@ -63,11 +63,11 @@ class Library(NamedTuple):
                 packed += struct.pack("<Qqq", entry.st_ino, entry.st_mtime_ns, entry.st_size)
             names.append(self.name(number))
             facts.append(packed)
-        return FolderFacts(b"\0".join(names), b"".join(facts))
+        return RememberedFolder(b"\0".join(names), b"".join(facts))
 
     def look(
         self,
-        facts: FolderFacts,
+        facts: RememberedFolder,
         others: tuple[tuple[bytearray, int], ...] = (),
         *,
         hidden: bool = False,
@@ -75,7 +75,7 @@ class Library(NamedTuple):
     ) -> tuple[int, set[bytes]] | None:
         """Ask both; they agree."""
         fd, *entries = self.fds
-        asked = fd, os.fstat(fd).st_dev, facts, Entries(tuple(entries), others)
+        asked = fd, os.fstat(fd).st_dev, facts, EntryFolders(tuple(entries), others)
         one, other = (
             plain(ask(*asked, hidden=hidden, most_rest=most_rest)) for ask in (unchanged, in_python)
         )
@@ -233,7 +233,7 @@ def test_a_file_of_another_device_is_left(library: Library) -> None:
     facts = library.facts(2)
     fd, *entries = library.fds
     for ask in (unchanged, in_python):
-        found = ask(fd, os.fstat(fd).st_dev + 1, facts, Entries(tuple(entries)))
+        found = ask(fd, os.fstat(fd).st_dev + 1, facts, EntryFolders(tuple(entries)))
         assert plain(found) == (0, {library.name(0), library.name(1)})
 
 
@@ -275,7 +275,7 @@ def test_any_bytes_of_a_row_are_judged_alike(
     for at, change in changes:
         blob = names if at % 3 == 0 else numbers
         blob[at % len(blob)] ^= change
-    library.look(FolderFacts(bytes(names[: len(names) - cut]), bytes(numbers)))
+    library.look(RememberedFolder(bytes(names[: len(names) - cut]), bytes(numbers)))
 
 
 def test_a_large_folder_is_looked_at_whole(library: Library) -> None:
@@ -307,7 +307,7 @@ def test_names_made_to_collide_cost_no_more_than_others(library: Library) -> Non
     for number, name in enumerate(names):
         library.source(number).rename(library.folder / name.decode())
     fd, *entries = library.fds
-    asked = fd, os.fstat(fd).st_dev, facts, Entries(tuple(entries))
+    asked = fd, os.fstat(fd).st_dev, facts, EntryFolders(tuple(entries))
     assert plain(in_python(*asked, most_rest=0)) == (count, set())
     assert unchanged(*asked, most_rest=0) is None
     assert plain(unchanged(*asked)) == (count, set())  # there is room for some
@@ -330,7 +330,7 @@ def test_a_folder_that_changes_meanwhile_is_looked_at_all_the_same(library: Libr
     stirring = threading.Thread(target=stir)
     stirring.start()
     fd, *entries = library.fds
-    asked = fd, os.fstat(fd).st_dev, facts, Entries(tuple(entries))
+    asked = fd, os.fstat(fd).st_dev, facts, EntryFolders(tuple(entries))
     try:
         for _ in range(100):
             for ask in (unchanged, in_python):
@@ -350,7 +350,7 @@ def test_what_is_no_folder_raises(library: Library, tmp_path: Path) -> None:
     try:
         for ask in (unchanged, in_python):
             with pytest.raises(NotADirectoryError):
-                ask(fd, 0, facts, Entries(library.fds[1:]))
+                ask(fd, 0, facts, EntryFolders(library.fds[1:]))
     finally:
         os.close(fd)
 
@@ -363,7 +363,7 @@ def test_more_than_there_are_flavors_is_refused(
     entries: tuple[int, ...], others: tuple[tuple[bytearray, int], ...]
 ) -> None:
     with pytest.raises(ValueError, match=r"too many|no prefix"):
-        unchanged(0, 0, FolderFacts(b"", b""), Entries(entries, others))
+        unchanged(0, 0, RememberedFolder(b"", b""), EntryFolders(entries, others))
 
 
 @needs(Capability.SANITIZERS)

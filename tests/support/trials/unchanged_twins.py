@@ -17,7 +17,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pregen.walk.unchanged import Entries, FolderFacts, in_python
+from pregen.walk.unchanged import EntryFolders, RememberedFolder, in_python
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -96,7 +96,7 @@ def _facts(base: Path) -> list[bytes]:
     return found
 
 
-def _row(known: list[bytes], random_: random.Random) -> FolderFacts:
+def _row(known: list[bytes], random_: random.Random) -> RememberedFolder:
     """Return a row of some files, damaged here and there."""
     most = 290 if random_.random() < _MANY_SHARE else random_.choice((1, 2, 7, 20))
     numbers = random_.sample(range(_FILES), most)
@@ -112,7 +112,7 @@ def _row(known: list[bytes], random_: random.Random) -> FolderFacts:
     if random_.random() < _CUT_SHARE:
         blob = random_.choice(blobs)
         del blob[random_.randrange(len(blob) + 1) :]
-    return FolderFacts(*map(bytes, blobs))
+    return RememberedFolder(*map(bytes, blobs))
 
 
 def main(base: Path, rounds: int, seed: int) -> int:
@@ -126,7 +126,7 @@ def main(base: Path, rounds: int, seed: int) -> int:
         facts = _row(known, random_)
         others = ((bytearray(random_.randbytes(4)), 27),) if random_.random() < 0.2 else ()
         hidden, most = random_.random() < 0.5, random_.choice((0, 5, 400, 10_000))
-        asked = Entries(entries, others)
+        asked = EntryFolders(entries, others)
         one = compiled.unchanged(photos, device, *facts, *asked, hidden, most)
         two = in_python(photos, device, facts, asked, hidden=hidden, most_rest=most)
         told = None if one is None else (one[0], sorted(one[1]))
