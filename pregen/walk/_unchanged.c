@@ -29,9 +29,9 @@
 enum { KEY_BYTES = 16, MOST_FLAVORS = 8 };
 /* Steps through chains, for each name: two chains as long as this are next to impossible. */
 enum { MOST_STEPS = 16 };
-/* Looks are shared between two threads: one alone waits for the kernel, or for a disk or a server,
-   most of the time. It has to be worth it. */
-enum { THREADS = 2, LEAST_NAMES = 256, STACK_BYTES = 256 * 1024 };
+/* Looks are shared between as many threads as there are processors, up to these: one alone waits
+   for the kernel most of the time. It has to be worth it. */
+enum { MOST_THREADS = 4, LEAST_NAMES = 256, STACK_BYTES = 256 * 1024 };
 /* struct "<qq16s": size, mtime, key; then "Qqq" for each flavor: inode, mtime, size. */
 enum { SOURCE_BYTES = 16 + KEY_BYTES, STAMP_BYTES = 24 };
 
@@ -64,11 +64,11 @@ struct name {
     bool listed, fresh;
 };
 
-/* Every `THREADS`th name from `first` on. */
+/* Every `step`th name from `first` on. */
 struct share {
     const struct question *question;
     struct name *known;
-    size_t count, first;
+    size_t count, first, step;
 };
 
 struct answer {
@@ -172,7 +172,7 @@ static void *look_at_share(void *shared)
     const struct share *share = shared;
     const size_t row_bytes = SOURCE_BYTES + (size_t)share->question->flavors * STAMP_BYTES;
     /* turns: a part of the row's names */
-    for (size_t at = share->first; at < share->count; at += THREADS)
+    for (size_t at = share->first; at < share->count; at += share->step)
         if (share->known[at].listed)
             share->known[at].fresh = is_fresh(share->question, share->known[at].text,
                                               share->question->facts + at * row_bytes);
@@ -181,31 +181,35 @@ static void *look_at_share(void *shared)
 
 static void look_at_files(const struct question *question, struct name *known, size_t count)
 {
-    struct share shares[THREADS];
-    pthread_t threads[THREADS];
-    bool runs[THREADS] = {false};
+    struct share shares[MOST_THREADS];
+    pthread_t threads[MOST_THREADS];
+    bool runs[MOST_THREADS] = {false};
     pthread_attr_t small;
     sigset_t all, before;
-    /* turns: THREADS */
-    for (size_t at = 0; at < THREADS; at++)
-        shares[at] = (struct share){question, known, count, at};
-    if (count >= LEAST_NAMES && !pthread_attr_init(&small)) {
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t step = processors < 1 ? 1 : processors > MOST_THREADS ? MOST_THREADS : (size_t)processors;
+    if (count < LEAST_NAMES || step == 1 || pthread_attr_init(&small))
+        step = 1;
+    /* turns: MOST_THREADS */
+    for (size_t at = 0; at < step; at++)
+        shares[at] = (struct share){question, known, count, at, step};
+    if (step > 1) {
         /* Signals are for the threads that Python knows. */
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         pthread_attr_setstacksize(&small, STACK_BYTES);
-        /* turns: THREADS */
-        for (size_t at = 1; at < THREADS; at++)
+        /* turns: MOST_THREADS */
+        for (size_t at = 1; at < step; at++)
             runs[at] = !pthread_create(&threads[at], &small, look_at_share, &shares[at]);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         pthread_attr_destroy(&small);
     }
-    /* turns: THREADS */
-    for (size_t at = 0; at < THREADS; at++)
+    /* turns: MOST_THREADS */
+    for (size_t at = 0; at < step; at++)
         if (!runs[at])
             look_at_share(&shares[at]);
-    /* turns: THREADS */
-    for (size_t at = 1; at < THREADS; at++)
+    /* turns: MOST_THREADS */
+    for (size_t at = 1; at < step; at++)
         if (runs[at])
             pthread_join(threads[at], NULL);
 }
