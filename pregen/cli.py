@@ -18,7 +18,7 @@ from pregen import __version__
 from pregen.commandline import LazyGroup, Option, Verb, asks_for_help
 from pregen.display.printer import silence
 from pregen.display.text import printable
-from pregen.errors import ExitCode, PregenError, exit_codes
+from pregen.errors import TOO_MANY_OPEN, ExitCode, PregenError, TooManyOpenError, exit_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,12 +152,17 @@ def _invoke(arguments: list[str]) -> object:
     """Parse and call, as `click.Command.main` does, which would make EPIPE an exit code of 1."""
     if "_PREGEN_COMPLETE" in os.environ:  # the shell asks for completions
         program.main(arguments, prog_name="pregen")
-    if needs_workers(arguments):
-        from pregen.engines.local import server  # noqa: PLC0415 - few verbs need it
+    try:
+        if needs_workers(arguments):
+            from pregen.engines.local import server  # noqa: PLC0415 - few verbs need it
 
-        server.start_early([_WORK])
-    with program.make_context("pregen", arguments) as ctx:
-        return program.invoke(ctx)
+            server.start_early([_WORK])
+        with program.make_context("pregen", arguments) as ctx:
+            return program.invoke(ctx)
+    except OSError as error:
+        if error.errno in TOO_MANY_OPEN:
+            raise TooManyOpenError from error
+        raise
 
 
 def _tell(message: str) -> None:

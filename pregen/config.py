@@ -112,6 +112,8 @@ class Check(Enum):
 
     QUICK = "quick"
     """By stat alone where nothing has changed since it was last judged (`recall`)."""
+    FOLDERS = "folders"
+    """As QUICK, and without asking for a file's size and time where its folder has not changed."""
     FULL = "full"
     """By reading every entry whole and unpacking its picture."""
 
@@ -190,7 +192,10 @@ class WalkConfig:
         ),
     ] = ()
     """At and below these, as the walk names them, sources better protected than the cache."""
-    order: Annotated[Order, Flag("Which files come first.")] = Order.WALK
+    order: Annotated[
+        Order,
+        Flag("Which files come first; default: walk, and newest with --max-read.", default=None),
+    ] = Order.WALK
     shard: Annotated[
         Shard | None,
         Flag("Process only share I of N; all machines must see the same paths.", "I/N"),
@@ -239,7 +244,9 @@ class PlanConfig:
         Check,
         Flag(
             "How to detect up-to-date thumbnails. quick: by stat, where nothing changed "
-            "since the last run. full: read every thumbnail and unpack its picture.",
+            "since the last run. folders: so, but where a folder has not changed since the last "
+            "run of this kind, also its files count as unchanged (files edited in place are not "
+            "seen). full: read every thumbnail and unpack its picture.",
             debug=True,
         ),
     ] = Check.QUICK
@@ -253,6 +260,14 @@ class PlanConfig:
         ),
     ] = ()
     """Folders, absolute and clean, and what they are called elsewhere (`thumbspec.published`)."""
+    download: Annotated[
+        bool,
+        Flag(
+            "Also fetch files of which only the name is here (cloud storage).",
+            heading="Which files",
+        ),
+    ] = False
+    """Without it nothing is opened whose content would be fetched for that."""
     use_shared: Annotated[
         bool,
         Flag("Skip files that are up to date in .sh_thumbnails (Xfce only)."),
@@ -447,6 +462,16 @@ class GovernorConfig:
         datetime | None, Flag("End at this time of day (06:30).", "HH:MM", notation="clock")
     ] = None
     """With a time zone."""
+    max_read_bytes: Annotated[
+        int | None,
+        Flag(
+            "End after reading this much from shares (20G).",
+            "SIZE",
+            name="max-read",
+            notation="size",
+        ),
+    ] = None
+    """Of originals; in a run without a share, from any disk. The last file may go beyond it."""
     min_free_bytes: Annotated[
         int | None,
         Flag(

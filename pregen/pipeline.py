@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections import deque
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -24,7 +25,9 @@ from typing import TYPE_CHECKING, BinaryIO
 from pregen.cache.errors import CACHE_ERRORS
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
+from pregen.config import Check
 from pregen.delivery import unpack
+from pregen.descriptors import workers_with_room
 from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.errors import (
@@ -41,14 +44,17 @@ from pregen.feed import Feed
 from pregen.imaging import revisions
 from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
+from pregen.journal.listings import FolderListings
 from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import REMEMBERED, Kind, Outcome, Skip
 from pregen.plan import Planner
 from pregen.privacy import RunGround
 from pregen.requests.client import connect, hand_over
 from pregen.requests.server import RequestedJobs, requested_jobs
+from pregen.reuse.adoptions import Adoptions
 from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
+from pregen.reuse.same_file import Adopter, MetFiles
 from pregen.sharing import SharedEntries, SharedPlanner
 from pregen.thumbspec.naming import Published, key
 from pregen.walk import (
@@ -102,13 +108,11 @@ def run(
         PregenError: what ended the run before its time.
     """
     settler = _Settler(config, watch, stop)
-    with (
-        closing(RunGround(config, watch.warn)) as ground,
-        _shown(watch),
-        _found(config, watch, ground, settler, sources) as found,
-    ):
-        spills = sources is None
-        code = _PipelineRun(config, watch, stop, ground, settler, spills=spills).do(found)
+    with closing(RunGround(config, watch.warn)) as ground, _shown(watch):
+        config = _with_room(config, watch)
+        with _found(config, watch, ground, settler, sources) as found:
+            spills = sources is None
+            code = _PipelineRun(config, watch, stop, ground, settler, spills=spills).do(found)
     return watch.finish(code)
 
 
@@ -133,7 +137,8 @@ def rehearse(
     ):
         config = replace(config, plan=replace(config.plan, reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
-        planner = _planner(config, cache, journal, memory, watch, count().__next__)
+        met = MetFiles(ground.numbered, journal)
+        planner = _planner(config, cache, journal, memory, watch, count().__next__, met=met)
         settler.planner = planner
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
@@ -153,6 +158,18 @@ def _shown(watch: Watch) -> Iterator[None]:
     except BaseException as error:
         watch.finish(ExitCode.UNEXPECTED, f"{type(error).__name__}: {error}")
         raise
+
+
+def _with_room(config: RunConfig, watch: Watch) -> RunConfig:
+    """Return the settings with as many workers as may have files open. Raises TooManyOpenError."""
+    wanted = max(1, config.engine.workers) if config.engine_name == "local" else 0
+    found = workers_with_room(wanted)
+    if found == wanted:
+        return config
+    watch.warn(
+        f"{found} of {wanted} workers: no more files may be open (ulimit -n). Allow more of them."
+    )
+    return replace(config, engine=replace(config.engine, workers=found))
 
 
 @contextmanager
@@ -325,13 +342,13 @@ class _PipelineRun:
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
         ids = count().__next__
-        planner = _planner(config, cache, journal, memory, watch, ids)
+        met = MetFiles(self._ground.numbered, journal)
+        planner = _planner(config, cache, journal, memory, watch, ids, met=met)
         self._settler.planner = planner
+        jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
         if config.engine_name == "dask":  # other machines number their devices otherwise
-            jobs_found = _jobs(found, planner, watch, stop)
-            jobs_found = (job._replace(device=0) for job in jobs_found)
-        else:
-            jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
+            jobs_found = (job._replace(device=0, same=None) for job in jobs_found)
+        counted = _counted(config, self._ground)
         with (
             closing(Feed(jobs_found, self._spill_dir)) as feed,
             requested_jobs(
@@ -341,19 +358,32 @@ class _PipelineRun:
                 watch,
                 self._ground.size_on_share,
             ) as requested,
+            closing(_adoptions(config, journal)) as adoptions,
         ):
             governor = None
             if config.governor is not None:
-                governor = Governor(config.governor, config.work.cache_root, watch.paused)
-            jobs = _JobsInFlight(feed, requested, governor, self._halt, self._found_done)
+                governor = Governor(config.governor, config.work.cache_root, watch.paused, counted)
+
+            def ended(job: Job, outcome: Outcome) -> None:
+                # the entry is on disk by now: first the deed, then the record
+                self._record(outcome, job, journal, memory)
+                watch.finished(outcome, self._ground.known_on_share(job))
+                requested.finished(outcome)
+                self._heed(outcome)
+
+            jobs = _JobsInFlight(
+                feed,
+                requested,
+                governor,
+                self._halt,
+                self._found_done,
+                adoptions=adoptions,
+                ended=ended,
+            )
             with closing(engine.run(jobs, stop)) as outcomes:
                 for outcome in outcomes:
-                    # the entry is on disk by now: first the deed, then the record
-                    job = jobs.done(outcome)
-                    self._record(outcome, job, journal, memory)
-                    watch.finished(outcome, self._ground.known_on_share(job))
-                    requested.finished(outcome)
-                    self._heed(outcome)
+                    ended(jobs.done(outcome), outcome)
+                jobs.settle()
 
     def _found_done(self, job: Job) -> None:
         """Somebody asked for a source before the walk came to it."""
@@ -377,7 +407,8 @@ class _PipelineRun:
             if found != (job.size_bytes, job.mtime_ns) and outcome.kind in REMEMBERED:
                 return
             named = "" if self._config.work.shared else key(job.uris[0])
-            journal.record(outcome, *found, named)
+            system = self._ground.numbered_device(job.device)
+            journal.record(outcome, *found, named, system)
         else:
             journal.record(outcome, job.size_bytes, job.mtime_ns)
         if outcome.stamps and not self._config.work.shared:
@@ -423,7 +454,10 @@ _PAUSE_S = 0.05
 
 
 class _JobsInFlight:
-    """The feed as the governor lets it through; keeps what was planned, for the journal."""
+    """The feed as the governor lets it through; keeps what was planned, for the journal.
+
+    What needs no worker is done beside, and comes to its end here.
+    """
 
     def __init__(
         self,
@@ -432,6 +466,9 @@ class _JobsInFlight:
         governor: Governor | None,
         halted: Callable[[LimitDecision], None],
         settled: Callable[[Job], None],
+        *,
+        adoptions: Adoptions,
+        ended: Callable[[Job, Outcome], None],
     ) -> None:
         self._feed = feed
         self._requested = requested
@@ -439,15 +476,37 @@ class _JobsInFlight:
         self._jobs: dict[int, Job] = {}
         self._governor = governor
         self._halted = halted
+        self._adoptions = adoptions
+        self._ended = ended
+        self._left: deque[Job] = deque()
+        """For workers after all."""
 
     def __iter__(self) -> Iterator[Job | None]:
         return self
 
+    def settle(self) -> None:
+        """Record what has been done beside the engine; nothing is begun any more."""
+        for job, outcome in self._adoptions.ended(wait=True):
+            self._ended(job, outcome or _not_begun(job))
+        for job in self._left:
+            self._ended(job, _not_begun(job))
+        self._left.clear()
+
+    def _collect(self) -> None:
+        for job, outcome in self._adoptions.ended():
+            if outcome is None:
+                self._left.append(self._adoptions.for_worker(job))
+            else:
+                self._ended(job, outcome)
+
     def __next__(self) -> Job | None:
+        self._collect()
         if self._governor is not None:
             verdict = self._governor.ask()
             if verdict.do is Do.PAUSE:
                 time.sleep(_PAUSE_S)
+                return None
+            if verdict.do is Do.WAIT:
                 return None
             if verdict.do is not Do.GO:
                 self._halted(verdict)
@@ -460,25 +519,59 @@ class _JobsInFlight:
         return job
 
     def _next_found(self) -> Job | None:
-        """Return the next job of the walk.
+        """Return the next job of the walk; what needs no worker is begun on the way.
 
         Raises:
             StopIteration: there is none, and nobody waits for what was asked for.
         """
-        try:
-            job = next(self._feed)
-        except StopIteration:
-            if self._requested.end():
-                raise
-            return None
-        if job is not None and self._requested.has_served(job):
-            self._settled(job)
-            return None
-        return job
+        while not self._left:
+            if self._adoptions.full:
+                return None
+            try:
+                job = next(self._feed)
+            except StopIteration:
+                self._adoptions.begin()
+                if self._adoptions.idle and self._requested.end():
+                    raise
+                return None
+            if job is None:
+                self._adoptions.begin()
+                return None
+            if self._requested.has_served(job):
+                self._settled(job)
+                return None
+            if job.same is None:
+                return job
+            self._adoptions.add(job)
+        return self._left.popleft()
 
     def done(self, outcome: Outcome) -> Job:
         """Return the job that came to this end, and forget it."""
-        return self._jobs.pop(outcome.job_id)
+        job = self._jobs.pop(outcome.job_id)
+        if self._governor is not None:
+            self._governor.ended(job, outcome)
+        return job
+
+
+def _adoptions(config: RunConfig, journal: Journal) -> Adoptions:
+    work, plan = config.work, config.plan
+    unpack = plan.check is Check.FULL
+
+    def adopter() -> Adopter:
+        return Adopter(Cache(work.cache_root, work.version), plan.flavors, unpack=unpack)
+
+    return Adoptions(adopter, journal.kin)
+
+
+def _counted(config: RunConfig, ground: RunGround) -> Callable[[Job], bool]:
+    """Return what tells whether the bytes read for a job count: of shares, if there are any."""
+    if not any(map(ground.is_remote, config.walk.roots)):
+        return lambda _job: True
+    return lambda job: not job.device or ground.known_on_share(job) is not None
+
+
+def _not_begun(job: Job) -> Outcome:
+    return Outcome(job.job_id, job.path, Kind.INTERRUPTED)
 
 
 # What there is to work on, and what is planned for it
@@ -494,25 +587,41 @@ def _found(
 ) -> Iterator[Iterable[Source | Skip]]:
     """Look at the roots; give what the walk and the list will find, or what was given instead."""
     counts = WalkCounts()
-    guard, placed = ground.guard, ground.placed
     if sources is not None:
-        yield walk(replace(config.walk, roots=()), listed=sources, guard=guard)
-    elif config.files_from is None:
-        yield walk(config.walk, counts=counts, guard=guard, placed=placed, settler=settler)
-    else:
-        cwd = working_directory(os.environ)
-        with _list(config.files_from) as stream:
-            listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
-            yield walk(
-                config.walk,
-                cwd=cwd,
-                listed=listed,
-                counts=counts,
-                guard=guard,
-                placed=placed,
-                settler=settler,
-            )
+        yield walk(replace(config.walk, roots=()), listed=sources, guard=ground.guard)
+        return
+    with _listings(config, ground) as listings:
+        look = partial(
+            walk,
+            config.walk,
+            counts=counts,
+            guard=ground.guard,
+            placed=ground.placed,
+            listings=listings,
+            settler=settler,
+        )
+        if config.files_from is None:
+            yield look()
+        else:
+            cwd = working_directory(os.environ)
+            with _list(config.files_from) as stream:
+                listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
+                yield look(cwd=cwd, listed=listed)
     watch.passed_over(counts.passed_over)
+
+
+@contextmanager
+def _listings(config: RunConfig, ground: RunGround) -> Iterator[FolderListings | None]:
+    """Give what the journal knows of folders, where a walk is to believe it.
+
+    A walk of a part of a tree is made because something changed there.
+    """
+    wanted = config.plan.check is Check.FOLDERS and config.walk.only is None
+    if not wanted or not config.journal_path or ground.hides_from_journal or config.work.shared:
+        yield None
+        return
+    with closing(FolderListings(config.journal_path, learns=not config.dry_run)) as listings:
+        yield listings
 
 
 def _list(name: bytes) -> BinaryIO:
@@ -574,6 +683,8 @@ def _planner(
     memory: _FolderMemory | None,
     watch: Watch,
     next_id: Callable[[], int],
+    *,
+    met: MetFiles | None = None,
 ) -> Planner | SharedPlanner:
     def hints(source: Source) -> Kind | None:
         return journal.hint(source.path, source.size_bytes, source.mtime_ns)
@@ -589,6 +700,7 @@ def _planner(
         memory if journal.usable else None,
         shared=SharedEntries(config.work.version).fresh if plan.use_shared else None,
         kin=ContentIndex(cache, plan.flavors, journal).candidates,
+        met=met.find if met and journal.usable else None,
         uris=Published(plan.publish).uris if plan.publish else None,
     )
 

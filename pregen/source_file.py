@@ -10,6 +10,7 @@ import errno
 import os
 import resource
 import stat
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -32,6 +33,9 @@ _PROBES = 64
 #: Fail rather than wait for the disk (Linux 4.14).
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 _THREAD: int = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+
+#: The longest step in which a file system that numbers its files counts time.
+_STEP_NS = 1_000_000_000
 
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR})
 #: A socket, or a device without a driver, cannot be opened at all.
@@ -61,10 +65,13 @@ class SourceStat(NamedTuple):
 class SourceFile:
     """An open regular file. A context manager that closes it."""
 
-    def __init__(self, fd: int, facts: SourceStat) -> None:
+    def __init__(self, fd: int, facts: SourceStat, ctime_ns: int = 0) -> None:
         self.fd = fd
         self.facts = facts
         """As at opening, before anything was read: what an entry says of its source."""
+        self.ctime_ns = ctime_ns
+        """When anything of it was last changed; 0 where that was so short a time ago that the next
+        change may get the same time."""
         self.read: Callable[[int, int], bytes] | None = None
         """Offset and count -> bytes, where some is in memory; None: by the descriptor."""
 
@@ -185,7 +192,17 @@ def open_source(
     if not stat.S_ISREG(now.st_mode):
         let_go(fd)
         raise SourceAccessError(Kind.SPECIAL, "not a regular file")
-    return SourceFile(fd, _facts(now))
+    return SourceFile(fd, _facts(now), settled_ctime_ns(now))
+
+
+def settled_ctime_ns(now: os.stat_result) -> int:
+    """Return the change time of a file that was looked at just now; 0 where it is too fresh.
+
+    File systems count in steps (a tick of the kernel, a second with ext3 and small inodes of ext4):
+    what happens within one step happens at one time.
+    """
+    ctime_ns = now.st_ctime_ns
+    return ctime_ns if time.time_ns() - ctime_ns >= _STEP_NS and ctime_ns > 0 else 0
 
 
 def real_path(path: bytes) -> bytes:

@@ -155,7 +155,9 @@ class JobWorker:
         try:
             with self._open(job) as source:
                 self._prefetched[job.path] = source.resident()
-                source.read_ahead(WHOLE_FILE_BYTES)
+                # where a preview may do, the beginning is all that is known to be needed
+                whole = self._config.previews is Previews.NEVER
+                source.read_ahead(WHOLE_FILE_BYTES if whole else sniff.HEAD_BYTES)
         except (SourceAccessError, CacheError, OSError):
             pass  # the job itself will say what is wrong
 
@@ -191,7 +193,10 @@ class JobWorker:
             for _ in range(_TRIES):
                 with self._source(job) as source:
                     blank = blank._replace(
-                        source_size_bytes=source.size_bytes, source_mtime_ns=source.mtime_ns
+                        source_size_bytes=source.size_bytes,
+                        source_mtime_ns=source.mtime_ns,
+                        source_inode=source.facts.inode if source.ctime_ns else 0,
+                        source_ctime_ns=source.ctime_ns,
                     )
                     if barred := self._barred(job, source):
                         return blank._replace(kind=Kind.PRIVATE, message=barred)

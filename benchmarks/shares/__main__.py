@@ -61,7 +61,8 @@ class Bench:
         self._cores = len(os.sched_getaffinity(0))
         self._pregens = [Pregen("run", sys.executable)]
         if options.before:
-            self._pregens.append(Pregen("before", options.before))
+            # not resolved: a link is what makes an environment's interpreter its own
+            self._pregens.append(Pregen("before", os.path.abspath(options.before)))
         for flags in options.flags:
             self._pregens.append(Pregen(f"run {flags}", sys.executable, (*shlex.split(flags),)))
         self._samples: list[record.Sample] = []
@@ -78,7 +79,7 @@ class Bench:
             "system": platform.freedesktop_os_release().get("PRETTY_NAME", ""),
             "kernel": platform.release().partition("-")[0],
             "python": platform.python_version(),
-            "sshfs": output_of("sshfs", "--version").partition("\n")[0],
+            "sshfs": _sshfs_version(),
             "ssh": _ssh_version(),
             "commit": output_of("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
             "pregens": {
@@ -175,6 +176,12 @@ def _turned(lanes: list[str], number: int) -> Iterator[str]:
     turn = number % len(lanes)
     yield from lanes[turn:]
     yield from lanes[:turn]
+
+
+def _sshfs_version() -> str:
+    """The line that is sshfs's own: libfuse and fusermount tell theirs as well."""
+    lines = output_of("sshfs", "--version").splitlines()
+    return next((line for line in lines if line.startswith("SSHFS")), "")
 
 
 def _ssh_version() -> str:

@@ -88,6 +88,10 @@ class Snapshot:
     """Sizes of those whose jobs ended."""
     share_bytes_read: int = 0
     """What was read of those."""
+    waiting_ns: int = 0
+    """Of all workers, for the bytes of sources."""
+    computing_ns: int = 0
+    """Of all workers, with all else."""
     idle_s: float = 0.0
     """Of all processors of the machine, since the first job on a share."""
     processors_s: float = 0.0
@@ -110,13 +114,8 @@ class Snapshot:
     @property
     def spent(self) -> Spent:
         """Where the time of workers and processors went."""
-        waiting_ns = self.stages.read_ns
-        return Spent(
-            waiting_ns / 1e9,
-            (self.stages.total_ns - waiting_ns) / 1e9,
-            self.idle_s,
-            self.processors_s,
-        )
+        waiting_s, computing_s = self.waiting_ns / 1e9, self.computing_ns / 1e9
+        return Spent(waiting_s, computing_s, self.idle_s, self.processors_s)
 
     @property
     def point(self) -> RatePoint:
@@ -244,6 +243,11 @@ class RunCounts:
             if outcome.kind is Kind.MADE:
                 totals.pixels += outcome.width_px * outcome.height_px
             totals.stages = Stages(*map(add, totals.stages, outcome.stages))
+            # what was read ahead is only copied when it is read
+            waiting_ns = outcome.waited_ns if outcome.share else outcome.stages.read_ns
+            totals.waiting_ns += waiting_ns
+            inside_ns = min(waiting_ns, outcome.stages.read_ns)
+            totals.computing_ns += outcome.stages.total_ns - inside_ns
             self._keep_slow(outcome)
             if outcome.kind in FAILURES:
                 self._keep_failure(outcome)

@@ -36,6 +36,7 @@ WORDS: dict[Kind, Words] = {
     Kind.NOT_PICTURE: Words("not a picture"),
     Kind.EXCLUDED: Words("skipped", "-v gives the reason for each"),
     Kind.PRIVATE: Words("private", "in encrypted vaults: see the warning"),
+    Kind.OFFLINE: Words("offline", "only their names are on this machine: --download fetches them"),
     Kind.SPECIAL: Words("not a regular file", "FIFOs, sockets and devices are never opened"),
     Kind.VANISHED: Words("missing", "deleted meanwhile, or dangling links"),
     Kind.FAILED_BEFORE: Words("failed earlier", "unchanged since; --retry-failed tries again"),

@@ -56,6 +56,8 @@ _LEAST_READERS: Final = 2
 #: Bytes that are on their way all the same, however few readers there are: what is small costs
 #: round trips, and takes nothing from anybody.
 SMALL_BYTES: Final = 1 << 20
+#: A file that comes more slowly than this has stopped coming: a call of 10 MB may take 17 minutes.
+SLOWEST_BYTES_PER_S: Final = 10_000
 #: A change takes so long to show, ...
 _SETTLING_NS: Final = _S // 2
 #: ... and what comes in less time than this says more of the sizes of files than of the link.

@@ -6,6 +6,7 @@ else: a source that changed in between is not believed.
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 _ADVICE_BYTES: Final = 128 * 1024
 #: Read at once, after all of it was asked for: between two of these it shows that something comes.
 _STEP_BYTES: Final = 1024 * 1024
+_SHORT_WORDS: Final = "the share gives fewer bytes than the file has"
 
 
 class ShareSource(SourceFile):
@@ -52,6 +54,8 @@ class ShareSource(SourceFile):
         """The first bytes, as many as were read ahead."""
         self._ends = False
         """`_begin` is all there is."""
+        self._is_short = False
+        """It ended before its size."""
         self._error: OSError | None = None
         """Why what comes after `_begin` could not be read."""
         self._was_resident = False
@@ -77,23 +81,30 @@ class ShareSource(SourceFile):
             self._take(call, wanted)
 
     def _take(self, call: Call[ShareSource], end: int) -> None:
-        end = min(end, self.size_bytes)
-        at = len(self._begin)
+        """Read on up to `end`, and keep it."""
         parts = [self._begin]
+        begin = len(self._begin)
         try:
-            for place in range(at, end, _ADVICE_BYTES):
-                os.posix_fadvise(self.fd, place, _ADVICE_BYTES, os.POSIX_FADV_WILLNEED)
-            while at < end:
-                part = os.pread(self.fd, min(_STEP_BYTES, end - at), at)
-                if not part:
-                    break
-                parts.append(part)
-                at += len(part)
-                self._threads.hear(self._share, call, len(part))
+            parts += self._parts(call, begin, min(end, self.size_bytes) - begin)
         except OSError as error:
             self._error = error
-        self._begin = b"".join(parts) if len(parts) > 1 else self._begin
-        self._ends = self._error is None and (at < end or at == self.size_bytes)
+        self._begin = b"".join(parts) if begin else b"".join(parts[1:])
+        at_end = len(self._begin) == self.size_bytes
+        self._ends = self._error is None and (at_end or self._is_short)
+
+    def _parts(self, call: Call[T], offset: int, count: int) -> Iterator[bytes]:
+        """Yield bytes from anywhere in steps, in a thread; fewer only at the end of the file."""
+        end = min(offset + count, self.size_bytes)
+        for place in range(offset, end, _ADVICE_BYTES):
+            os.posix_fadvise(self.fd, place, _ADVICE_BYTES, os.POSIX_FADV_WILLNEED)
+        while offset < end:
+            part = os.pread(self.fd, min(_STEP_BYTES, end - offset), offset)
+            if not part:
+                self._is_short = True
+                return
+            yield part
+            offset += len(part)
+            self._threads.hear(self._share, call, len(part))
 
     def pread(self, offset: int, count: int) -> bytes:
         """Return as many bytes from anywhere, fewer only at the end of the file.
@@ -106,30 +117,23 @@ class ShareSource(SourceFile):
             return begin if not offset and count >= len(begin) else begin[offset : offset + count]
         if self._error is not None:
             raise self._error
-        fd = self.fd
 
-        def all_of_it(call: Call[bytes]) -> bytes:
-            parts, at = [], offset
-            for place in range(offset, offset + count, _ADVICE_BYTES):
-                os.posix_fadvise(fd, place, _ADVICE_BYTES, os.POSIX_FADV_WILLNEED)
-            while at < offset + count:
-                part = os.pread(fd, min(_STEP_BYTES, offset + count - at), at)
-                if not part:
-                    break
-                parts.append(part)
-                at += len(part)
-                self._threads.hear(self._share, call, len(part))
-            return b"".join(parts)
+        def read(call: Call[bytes]) -> bytes:
+            return b"".join(self._parts(call, offset, count))
 
-        return self._ask(all_of_it)
+        return self._ask(read)
 
     def changed(self) -> bool:
         """See `SourceFile`."""
         fd = self.fd
         try:
-            return self._ask(lambda _: facts_of(fd)) != self.facts
+            if self._ask(lambda _: facts_of(fd)) != self.facts:
+                return True
+            if self._is_short:
+                raise OSError(errno.EIO, _SHORT_WORDS)
         except OSError as error:
             raise access_error(error) from error
+        return False
 
     def probe(self) -> None:
         """See `SourceFile`."""

@@ -17,7 +17,7 @@ from contextlib import suppress
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from pregen.readers.pace import MOST_READERS, SMALL_BYTES
+from pregen.readers.pace import MOST_READERS, SLOWEST_BYTES_PER_S, SMALL_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,7 @@ class Call(Generic[T]):
         self.done = False
         self.left = False
         """Nobody waits for it, or will take its result."""
+        self.begun_ns = 0
         self.heard_ns = 0
         """When it began, or the share last gave something to it."""
 
@@ -211,9 +212,8 @@ class ShareThreads:
             if self._is_silent(there):
                 raise ShareSilentError
             self._send(there, call)
-            while not call.done:
-                self._done.wait(min(1.0, self._silence_ns / 4e9))
-                if not call.done and self._is_over(call, there):
+            while not self._done.wait_for(lambda: call.done, min(1.0, self._silence_ns / 4e9)):
+                if self._is_over(call, there):
                     call.left = True
                     raise ShareSilentError
         self.waited_ns += monotonic_ns() - begun_ns
@@ -247,15 +247,23 @@ class ShareThreads:
 
     def _is_over(self, call: Call[T], there: _Share) -> bool:
         """Tell whether a call has got nothing for too long; one not begun: its share has not."""
+        now_ns = monotonic_ns()
         since_ns = call.heard_ns if call.begun else there.heard_ns
-        return monotonic_ns() - since_ns > self._silence_ns
+        if now_ns - since_ns > self._silence_ns:
+            return True
+        most_ns = self._silence_ns + call.size_bytes * 1_000_000_000 // SLOWEST_BYTES_PER_S
+        return bool(call.begun and call.size_bytes) and now_ns - call.begun_ns > most_ns
 
     def _is_silent(self, there: _Share) -> bool:
-        """Tell whether a share was asked, and has given nothing to anybody for too long."""
+        """Tell whether a share was asked, and has given nothing to anybody for too long.
+
+        One call to which nothing came while others were answered says nothing of the share.
+        """
         asked = [*there.reading, *there.running]
         if not asked or monotonic_ns() - there.heard_ns <= self._silence_ns:
             return False
-        return all(self._is_over(call, there) for call in asked)
+        alone = len(asked) == 1 and asked[0].begun_ns < there.heard_ns
+        return not alone and all(self._is_over(call, there) for call in asked)
 
     def _share(self, share: int) -> _Share:
         there = self._shares.get(share)
@@ -326,7 +334,7 @@ class ShareThreads:
     @staticmethod
     def _begin(call: Call[object], among: set[Call[object]]) -> None:
         call.begun = True
-        call.heard_ns = monotonic_ns()
+        call.begun_ns = call.heard_ns = monotonic_ns()
         among.add(call)
 
     def _end(self, there: _Share, call: Call[object], among: set[Call[object]]) -> None:

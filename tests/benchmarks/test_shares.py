@@ -164,7 +164,12 @@ def test_however_it_ends_neither_mount_nor_server_is_left(
     point.mkdir()
     command = [sys.executable, "-c", _HOLDS, str(served), str(point)]
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # a killed one leaves its keys
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as holder:
         assert holder.stdout is not None
         server = int(holder.stdout.readline())

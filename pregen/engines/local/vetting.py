@@ -24,6 +24,7 @@ _NOT_A_WORKERS: Final = frozenset(
     {
         Kind.FAILED_BEFORE,
         Kind.EXCLUDED,
+        Kind.OFFLINE,
         Kind.CRASHED,
         Kind.TIMED_OUT,
         Kind.DISTURBED,
@@ -80,6 +81,7 @@ def vetted(outcome: Outcome, job: Job, pid: int, elapsed_ns: int) -> Outcome:
         and 0 <= outcome.bytes_written <= entries * _MOST_ENTRY_BYTES
         and 0 <= outcome.bytes_read <= _MOST_READ_BYTES
         and outcome.source_size_bytes >= -1
+        and min(outcome.source_inode, outcome.source_ctime_ns) >= 0
     ):
         raise LieError("sizes that cannot be")
     stages = *outcome.stages, outcome.waited_ns

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pregen.config import DEADLINE_BYTES_PER_S
 from pregen.engines.local import deaths, events
 from pregen.engines.local.share_state import ReaderRules
+from pregen.readers.pace import SLOWEST_BYTES_PER_S
 from pregen.sandbox.rlimits import RETIRE_S
 
 if TYPE_CHECKING:
@@ -41,9 +42,6 @@ MOST_REQUESTS: Final = 16
 FIRST_GUESS_NS: Final = BATCH_NS
 #: The estimate follows about this many of the latest jobs.
 MEMORY_JOBS: Final = 32
-#: A worker whose sources come from a share says by itself when that has stopped answering. That
-#: something comes, it may claim: at no less than 10 kB/s, it is believed for so long.
-SLOWEST_BYTES_PER_S: Final = 10_000
 
 
 class Rules(NamedTuple):
@@ -61,7 +59,10 @@ class Rules(NamedTuple):
         return self.timeout_ns + max(0, job.size_bytes) * S // DEADLINE_BYTES_PER_S
 
     def patience_ns(self, jobs: Iterable[Job]) -> int:
-        """How long a worker may wait for the sources of `jobs`, if something comes meanwhile."""
+        """How long a worker may wait for the sources of `jobs`, if something comes meanwhile.
+
+        It says by itself when a share has stopped answering; so long it is believed.
+        """
         size_bytes = sum(max(0, job.size_bytes) for job in jobs)
         return self.reading.silence_ns + size_bytes * S // SLOWEST_BYTES_PER_S
 

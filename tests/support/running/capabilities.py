@@ -23,9 +23,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.shares import share
+from pregen.filesystems.guard import Surveyor
+from pregen.filesystems.identity import file_system
 from pregen.sandbox import confinement
 from tests.support.faults.hanging_mount import StuckMount
 from tests.support.files import vaults
+from tests.support.files.loop_disk import LoopDisk
 from tests.support.files.pictures import jpeg, put
 from tests.support.judges import browser, desktops
 from tests.support.running.program import MODES_COUNT
@@ -80,6 +83,9 @@ class Capability(Enum):
     HEIF_TOOLS = "heif-enc and heif-convert (Debian: libheif-examples)"
     JP2_TOOLS = "opj_compress and opj_decompress (Debian: libopenjp2-tools)"
     FFMPEG = "FFmpeg's program (Debian: ffmpeg)"
+    STRACE = "strace (Debian: strace; the right to trace)"
+    LOOP_DISK = "an ext4 on a loop device (root; Debian: e2fsprogs mount)"
+    NUMBERED_FILES = "temporary files on a disk that numbers its files for good (ext4, XFS, btrfs)"
 
     @property
     def missing(self) -> str:
@@ -239,7 +245,24 @@ def _sanitizes() -> bool:
     return _compiles("gcc", b"#include <patchlevel.h>\nint probe;\n", *options)
 
 
+def _mounts_disks(folder: Path) -> bool:
+    with LoopDisk(folder / "disk") as disk:
+        return disk.free_inodes() > 0
+
+
+def _numbers_files() -> bool:
+    folder = os.fsencode(tempfile.gettempdir())
+    device = os.stat(folder).st_dev
+    surveyor = Surveyor()
+    ground = surveyor.of_folder(folder, device)
+    system = file_system(ground.kind, os.statvfs(folder).f_fsid, device, ground.source)
+    return system.numbers_files and not ground.fuse and not surveyor.encrypts_folders(device)
+
+
 _PROBES: dict[Capability, Callable[[], bool]] = {
+    Capability.STRACE: lambda: _ends_well("strace", "-f", "-o", "/dev/null", "true"),
+    Capability.NUMBERED_FILES: _numbers_files,
+    Capability.LOOP_DISK: lambda: _in_scratch(_mounts_disks),
     Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
     Capability.GOCRYPTFS: lambda: _has_vault("gocryptfs"),
     Capability.ENCFS: lambda: _has_vault("encfs"),
