@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from pregen import cli
+from pregen import entry_point
 from pregen.config import Decoder, EngineConfig, Previews
 from pregen.engines.base import WORK_MODULE, Stop, needs_libraries
 from pregen.engines.local import server
@@ -116,7 +116,7 @@ def test_a_server_that_was_killed_meanwhile_is_replaced() -> None:
 
 
 def test_what_the_program_has_imported_early_is_what_work_needs() -> None:
-    assert cli._WORK == WORK_MODULE
+    assert entry_point.WORK_MODULE == WORK_MODULE
 
 
 def test_the_library_leaves_the_search_for_garbage_alone() -> None:
@@ -127,7 +127,7 @@ def test_the_library_leaves_the_search_for_garbage_alone() -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--version",), ("status",), ("run",), ("run", "-h")])
 def test_without_something_to_do_no_worker_is_needed(arguments: tuple[str, ...]) -> None:
-    assert not cli.needs_workers(list(arguments))
+    assert not entry_point.needs_workers(list(arguments))
 
 
 def test_workers_are_needed_for_what_came_after_the_last_entry(
@@ -136,17 +136,17 @@ def test_workers_are_needed_for_what_came_after_the_last_entry(
     photos = tmp_path / "photos"
     photos.mkdir()
     monkeypatch.setenv("PREGEN_CACHE", str(tmp_path / "cache"))
-    assert cli.needs_workers(["run", str(photos)])
+    assert entry_point.needs_workers(["run", str(photos)])
     (tmp_path / "cache" / "normal").mkdir(parents=True)
     while not _changed_after(tmp_path / "cache" / "normal", photos):
         (tmp_path / "cache" / "normal" / "entry").write_text("")
         (tmp_path / "cache" / "normal" / "entry").unlink()
-    assert not cli.needs_workers(["run", str(photos)])
-    assert not cli.needs_workers(["run", str(photos / "not there"), "a\0b"])
+    assert not entry_point.needs_workers(["run", str(photos)])
+    assert not entry_point.needs_workers(["run", str(photos / "not there"), "a\0b"])
     while not _changed_after(photos, tmp_path / "cache" / "normal"):
         (photos / "new").write_text("")
         (photos / "new").unlink()
-    assert cli.needs_workers(["run", "--json", str(photos)])
+    assert entry_point.needs_workers(["run", "--json", str(photos)])
 
 
 def _changed_after(one: Path, other: Path) -> bool:
