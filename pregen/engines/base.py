@@ -241,10 +241,8 @@ WORK_MODULE = "pregen.work"
 
 #: Names of what most likely is decoded without any picture library: JPEGs of cameras ...
 _PHOTOS: Final = (b".jpg", b".jpeg", b".jpe")
-#: ... which are so large that an eighth of them shows all ...
+#: ... which are so large that a part of their coefficients will do.
 _PHOTO_BYTES: Final = 256 * 1024
-#: ... of such boxes.
-_PHOTO_BOX_PX: Final = 256
 
 
 def needs_libraries(job: Job, config: WorkConfig) -> bool:
@@ -255,7 +253,6 @@ def needs_libraries(job: Job, config: WorkConfig) -> bool:
     return (
         job.size_bytes < _PHOTO_BYTES
         or not job.path.lower().endswith(_PHOTOS)
-        or any(flavor.box_px > _PHOTO_BOX_PX for flavor in config.flavors)
         or config.decoder is not Decoder.AUTO
         or config.previews is not Previews.NEVER
     )

@@ -20,7 +20,6 @@ from pregen.config import Decoder, EngineConfig, Previews
 from pregen.engines.base import WORK_MODULE, Stop, needs_libraries
 from pregen.engines.local import server
 from pregen.engines.local.engine import LocalEngine
-from pregen.model import Flavor
 from tests.support.faults import harmful_work
 from tests.support.faults.harmful_work import job
 
@@ -178,7 +177,6 @@ def test_the_server_has_the_libraries_where_a_picture_needs_them(name: bytes) ->
         ({"path": b"/a/b.jpg.orig"}, {}),
         ({"path": b"/a/b.heic"}, {}),
         ({"size_bytes": 20_000}, {}),
-        ({}, {"flavors": (Flavor.NORMAL, Flavor.X_LARGE)}),
         ({}, {"decoder": Decoder.VIPS}),
         ({}, {"previews": Previews.AUTO}),
     ],
@@ -187,6 +185,5 @@ def test_what_is_no_photo_of_a_camera_needs_the_libraries(
     job_is: dict[str, Any], config_is: dict[str, Any]
 ) -> None:
     photo = job(0)._replace(path=b"/a/b.jpeg", size_bytes=3_000_000)
-    config = replace(harmful_work.CONFIG, flavors=(Flavor.NORMAL, Flavor.LARGE))
-    assert not needs_libraries(photo, config)
-    assert needs_libraries(photo._replace(**job_is), replace(config, **config_is))
+    assert not needs_libraries(photo, harmful_work.CONFIG)
+    assert needs_libraries(photo._replace(**job_is), replace(harmful_work.CONFIG, **config_is))
