@@ -94,6 +94,10 @@ class Launcher:
     def __init__(self, setup: worker.WorkerSetup, preload: Sequence[str]) -> None:
         self._setup = setup
         self._context = server.context(preload)
+        self.libraries = False
+        """Workers that start from now on share the picture libraries."""
+        self._told: int | None = None
+        """Which fork server was told to import them."""
 
     def start(self, number: int) -> WorkerProcess:
         """Start worker `number`. Raises OSError or EOFError when that is not possible."""
@@ -111,6 +115,8 @@ class Launcher:
                 daemon=True,
             )
             with server.isolated():
+                if self.libraries:
+                    self._import_libraries()
                 _start(process)
         except BaseException:
             _close(ours, broker)
@@ -121,6 +127,13 @@ class Launcher:
         return WorkerProcess(
             number, process, WorkerPipe(ours), slot, SourceBroker(broker) if broker else None
         )
+
+    def _import_libraries(self) -> None:
+        with suppress(OSError):  # the start itself tells
+            forkserver.ensure_running()
+        if self._told != server.pid():
+            self._told = server.pid()
+            server.import_libraries()
 
 
 def _close(*ends: socket.socket | None) -> None:
