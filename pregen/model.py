@@ -122,6 +122,8 @@ class Job(NamedTuple):
     share: int = 0
     """A number of the share it lies on, which is read ahead by threads; 0: on a disk of this
     machine. The engine says so."""
+    spins: bool = False
+    """It lies on a disk with heads to move, which one worker reads at a time. Likewise."""
 
 
 class Kind(Enum):

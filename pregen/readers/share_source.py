@@ -127,12 +127,12 @@ class ShareSource(SourceFile):
         """See `SourceFile`."""
         fd = self.fd
         try:
-            changed = self._ask(lambda _: facts_of(fd)) != self.facts
+            now = self._ask(lambda _: facts_of(fd))
         except OSError as error:
             raise access_error(error) from error
-        if self._is_short and not changed:
+        if now == self.facts and self._is_short:
             raise access_error(OSError(errno.EIO, _SHORT_WORDS))
-        return changed
+        return now != self.facts
 
     def probe(self) -> None:
         """See `SourceFile`."""

@@ -16,9 +16,10 @@ import stat
 from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import count, islice
-from operator import attrgetter, itemgetter
+from operator import attrgetter, itemgetter, methodcaller
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from pregen.filesystems.blockdevices import spins
 from pregen.model import Kind, Skip, Source
 from pregen.thumbspec.naming import PICTURE_NAMES
 from pregen.walk.filters import NO_MEDIA, NOT_PICTURES, PRUNED, WantedFolders, cannot_be_picture
@@ -218,6 +219,9 @@ class Tree:
                 ):
                     yield Skip(visit.path, Kind.EXCLUDED, "holds a .nomedia file")
                     return
+                if spins(visit.device):
+                    # As they lie there, about: a head that goes to and fro is slower than any name.
+                    entries.sort(key=methodcaller("inode"))
                 yield from self._take(entries, visit)
                 if broken is not None:
                     yield skip_for(visit.path, broken, "cannot list all of the folder: ")

@@ -22,6 +22,7 @@ from pregen.engines.local.worker import WorkerSetup
 from pregen.engines.local.worker_state import Rules, S
 from pregen.engines.local.workers import WorkerPool
 from pregen.errors import MissingLibraryError, PregenError, SandboxError, TooManyOpenError
+from pregen.filesystems.blockdevices import spins
 from pregen.filesystems.shares import ShareFinder
 from pregen.sandbox import confinement
 
@@ -216,7 +217,11 @@ class _LocalRun:
                     self._next_pull_ns = monotonic_ns() + _POLL_NS
                     break
                 share = self._shares.share_of(job.path, job.device)
-                pulled.append(job._replace(share=share) if share else job)
+                if share:
+                    job = job._replace(share=share)  # noqa: PLW2901 - the same one
+                elif spins(job.device):
+                    job = job._replace(spins=True)  # noqa: PLW2901 - likewise
+                pulled.append(job)
                 if len(pulled) >= wanted or monotonic_ns() - now_ns > _PULL_NS:
                     break
             else:

@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import termios
+import weakref
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing import process as mp_process
@@ -93,6 +94,9 @@ class Launcher:
 
     def __init__(self, setup: worker.WorkerSetup, preload: Sequence[str]) -> None:
         self._setup = setup
+        self._turns = new_memory()
+        """Locked by whoever reads from a disk that spins (`engines.base.Work`)."""
+        weakref.finalize(self, os.close, self._turns)
         self._context = server.context(preload)
         self.libraries = False
         """Workers that start from now on share the picture libraries."""
@@ -107,7 +111,7 @@ class Launcher:
         try:
             slot = SharedSlot(memory)
             slot.clear()
-            socket.send_fds(ours, [worker.SLOT_FOLLOWS], [memory])
+            socket.send_fds(ours, [worker.SLOT_FOLLOWS], [memory, self._turns])
             process = self._context.Process(
                 target=worker.main,
                 args=(self._setup, theirs, outside),
