@@ -97,6 +97,8 @@ class SameFile(NamedTuple):
     """Of the entries that were made of it, 32 hex digits."""
     inode: int
     ctime_ns: int
+    brief: int
+    """Part of what they were made of (`thumbspec.fingerprint.brief`)."""
 
 
 class Job(NamedTuple):

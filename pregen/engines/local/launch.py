@@ -96,6 +96,10 @@ class Launcher:
         self._turns = -1
         """A file locked by whoever reads from a disk that spins (`engines.base.Work`)."""
         self._context = server.context(preload)
+        self.libraries = False
+        """Workers that start from now on share the picture libraries."""
+        self._told: int | None = None
+        """Which fork server was told to import them."""
 
     def start(self, number: int) -> WorkerProcess:
         """Start worker `number`. Raises OSError or EOFError when that is not possible."""
@@ -115,6 +119,8 @@ class Launcher:
                 daemon=True,
             )
             with server.isolated():
+                if self.libraries:
+                    self._import_libraries()
                 _start(process)
         except BaseException:
             _close(ours, broker)
@@ -131,6 +137,13 @@ class Launcher:
         turns, self._turns = self._turns, -1
         if turns >= 0:
             os.close(turns)
+
+    def _import_libraries(self) -> None:
+        with suppress(OSError):  # the start itself tells
+            forkserver.ensure_running()
+        if self._told != server.pid():
+            self._told = server.pid()
+            server.import_libraries()
 
 
 def _close(*ends: socket.socket | None) -> None:

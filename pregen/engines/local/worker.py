@@ -97,7 +97,8 @@ def _arrange(pipe: socket.socket) -> None:
     gc.enable()
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(ignored, signal.SIG_IGN)  # for the run: they come to the whole group
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.signal(signal.SIGURG, signal.SIG_DFL)  # `late` is for the fork server
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGURG})
     _die_with_parent()
     _leave_resource_tracker()
     resources.volunteer_for_oom_kill()
