@@ -93,17 +93,25 @@ class Launcher:
 
     def __init__(self, setup: worker.WorkerSetup, preload: Sequence[str]) -> None:
         self._setup = setup
+        self._turns = -1
+        """A file locked by whoever reads from a disk that spins (`engines.base.Work`)."""
         self._context = server.context(preload)
+        self.libraries = False
+        """Workers that start from now on share the picture libraries."""
+        self._told: int | None = None
+        """Which fork server was told to import them."""
 
     def start(self, number: int) -> WorkerProcess:
         """Start worker `number`. Raises OSError or EOFError when that is not possible."""
+        if self._turns < 0:
+            self._turns = new_memory()
         ours, theirs = socket.socketpair()
         broker, outside = socket.socketpair() if self._setup.confined else (None, None)
         memory = new_memory()
         try:
             slot = SharedSlot(memory)
             slot.clear()
-            socket.send_fds(ours, [worker.SLOT_FOLLOWS], [memory])
+            socket.send_fds(ours, [worker.SLOT_FOLLOWS], [memory, self._turns])
             process = self._context.Process(
                 target=worker.main,
                 args=(self._setup, theirs, outside),
@@ -111,6 +119,8 @@ class Launcher:
                 daemon=True,
             )
             with server.isolated():
+                if self.libraries:
+                    self._import_libraries()
                 _start(process)
         except BaseException:
             _close(ours, broker)
@@ -121,6 +131,19 @@ class Launcher:
         return WorkerProcess(
             number, process, WorkerPipe(ours), slot, SourceBroker(broker) if broker else None
         )
+
+    def close(self) -> None:
+        """Free what the workers had in common."""
+        turns, self._turns = self._turns, -1
+        if turns >= 0:
+            os.close(turns)
+
+    def _import_libraries(self) -> None:
+        with suppress(OSError):  # the start itself tells
+            forkserver.ensure_running()
+        if self._told != server.pid():
+            self._told = server.pid()
+            server.import_libraries()
 
 
 def _close(*ends: socket.socket | None) -> None:
