@@ -129,6 +129,8 @@ _SIZES_PX = ((16, 16), (41, 23), (7, 50))
 
 def seeds() -> Iterator[bytes]:
     """Yield small sound JPEGs of all kinds that the decoder takes, and some that it leaves."""
+    # The target takes an input at a scale that its size tells.
+    yield from (beyond_reach() + bytes(4 * number) for number in range(4))
     for number, (width_px, height_px) in enumerate(_SIZES_PX):
         noise = np.random.default_rng(number).integers(0, 256, (5, 5, 3), np.uint8)
         picture = Image.fromarray(noise).resize((width_px, height_px))
@@ -148,6 +150,14 @@ def seeds() -> Iterator[bytes]:
                 head = jpeg.read(whole)
                 if head is not None:
                     yield jpeg_scans.reduced(whole, head)
+
+
+def beyond_reach() -> bytes:
+    """Return a JPEG whose DC is farther from the middle than libjpeg's tables reach."""
+    stripes = np.tile(np.repeat(np.array([[[255] * 3, [0] * 3]], np.uint8), 8, 1), (24, 2, 1))
+    data = _encoded(Image.fromarray(stripes), quality=100, subsampling=0)
+    at = data.index(b"\xff\xdb\x00\x43\0") + 5
+    return data[:at] + b"\5" + data[at + 1 :]
 
 
 def _encoded(picture: Image.Image, **options: object) -> bytes:
