@@ -49,7 +49,9 @@ def reference(path: Path, width_px: int, height_px: int, gap: float) -> pyvips.I
     full = pyvips.Image.new_from_file(str(path)).autorot()
     profile = full.get_typeof("icc-profile-data") != 0
     scale, vscale = width_px / full.width, height_px / full.height
-    small = full.resize(scale, vscale=vscale, kernel="lanczos3", gap=gap)
+    # Of whole numbers libvips makes whole numbers, which are 0.14 levels too dark on average.
+    small = full.cast("float").resize(scale, vscale=vscale, kernel="lanczos3", gap=gap)
+    small = small.rint().cast("uchar").copy(interpretation=full.interpretation)
     return small.icc_transform("srgb", embedded=True) if profile else small.colourspace("srgb")
 
 

@@ -122,8 +122,8 @@ class Decoder(Enum):
     """Which library decodes a JPEG that more than one can."""
 
     AUTO = "auto"
-    """The fastest at equal fidelity (benchmarks/README.md): the DC alone where 1/8 will do and C
-    was compiled, else libjpeg-turbo."""
+    """The fastest at equal fidelity (benchmarks/README.md): our own, from some coefficients,
+    where 1/8 to 1/2 will do and C was compiled, else libjpeg-turbo."""
     VIPS = "vips"
     TURBO = "turbo"
 

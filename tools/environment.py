@@ -30,9 +30,9 @@ EXTRAS = {"run": "decoders", "test": "all", "check": "all"}
 def stamp() -> str:
     """A name for what should be installed: it changes when the project's wishes change."""
     digest = hashlib.sha256(sys.version.encode())
-    sources = ("pregen/imaging/_jpegdc.c", "pregen/imaging/_jpegdc.h", "pregen/walk/_unchanged.c")
-    for name in ("pyproject.toml", "uv.lock", *sources):
-        path = ROOT / name
+    sources = sorted((ROOT / "pregen" / "imaging" / "c").iterdir())
+    sources.append(ROOT / "pregen" / "walk" / "_unchanged.c")
+    for path in (ROOT / "pyproject.toml", ROOT / "uv.lock", *sources):
         digest.update(path.read_bytes() if path.exists() else b"-")
     return digest.hexdigest()
 

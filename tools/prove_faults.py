@@ -5,7 +5,7 @@
 One after the other: the rename at the end of a commit, the clean-up of temps after a failure and
 of dead runs, the look at the source after decoding, the one right after opening: the fault table
 has to notice. Then the bounds and the strictness of the C decoder: the short run of libFuzzer has
-to (needs clang). FILE: only what is taken from it, as `imaging/_jpegdc.h`. More than 0 when
+to (needs clang). FILE: only what is taken from it, as `imaging/c/jpeg.h`. More than 0 when
 something stays green without one of them, or is not green with all of them.
 """
 
@@ -69,38 +69,38 @@ SABOTAGES = (
         "        if not now.st_nlink and not _is_at(path, now, folder_fd):\n",
         "        if False:\n",
     ),
-    Sabotage("nothing of the decoder", "imaging/_jpegdc.h", "decoder", "decoder", FUZZ),
+    Sabotage("nothing of the decoder", "imaging/c/jpeg.h", "decoder", "decoder", FUZZ),
     Sabotage(
         "the end of the data where 8 bytes are read at once",
-        "imaging/_jpegdc.h",
+        "imaging/c/jpeg.h",
         "    if (bits->end - bits->at >= 8) {\n",
         "    if (bits->end - bits->at >= 1) {\n",
         FUZZ,
     ),
     Sabotage(
         "the limit of a DC, where libjpeg-turbo shows something else",
-        "imaging/_jpegdc.h",
-        "    return most * quantiser <= MOST_DC && least * quantiser >= -MOST_DC;\n",
-        "    return most * quantiser <= 8 * MOST_DC && least * quantiser >= -8 * MOST_DC;\n",
+        "imaging/c/jpeg.h",
+        "    return MOST_MEAN + 4 * quantiser;\n",
+        "    return 32 * MOST_MEAN + 4 * quantiser;\n",
         FUZZ,
     ),
     Sabotage(
         "the end of a block",
-        "imaging/_jpegdc.h",
+        "imaging/c/jpeg.h",
         "        place += symbol >> 4;\n        if (place >= BLOCK)\n",
         "        place += symbol >> 4;\n        if (place >= 2 * BLOCK)\n",
         FUZZ,
     ),
     Sabotage(
         "a bit in the table of symbols to skip",
-        "imaging/_jpegdc.h",
+        "imaging/c/jpeg.h",
         "                places += run + 1;\n",
         "                places += run + (size != 3);\n",
         FUZZ,
     ),
     Sabotage(
         "the sequence of progressive scans",
-        "imaging/_jpegdc.h",
+        "imaging/c/jpeg.h",
         " && in_sequence(scan);\n",
         " && (in_sequence(scan) || true);\n",
         FUZZ,

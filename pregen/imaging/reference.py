@@ -15,7 +15,8 @@ import simplejpeg
 from PIL import Image, ImageOps
 
 from pregen.imaging.faults import InvalidPicture
-from pregen.imaging.pixels import render
+from pregen.imaging.pixels import stream
+from pregen.imaging.pixels.sizes import fit
 from pregen.model import Stages
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def by_pillow(fd: int, size_bytes: int, flavors: Collection[Flavor]) -> Stages:
     box_px = max(flavor.box_px for flavor in flavors)
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as opened:
-            opened.draft("RGB", render.fit(*opened.size, box_px))
+            opened.draft("RGB", fit(*opened.size, box_px))
             opened.load()
             decoded_ns = perf_counter_ns()
             small = ImageOps.exif_transpose(opened).convert("RGB")
@@ -52,11 +53,11 @@ def by_pillow(fd: int, size_bytes: int, flavors: Collection[Flavor]) -> Stages:
         raise InvalidPicture(str(error) or type(error).__name__) from error
     made = []
     for flavor in sorted(flavors, key=lambda flavor: flavor.box_px, reverse=True):
-        small = small.resize(render.fit(*small.size, flavor.box_px), Image.Resampling.LANCZOS)
+        small = small.resize(fit(*small.size, flavor.box_px), Image.Resampling.LANCZOS)
         made.append(small)
     resized_ns = perf_counter_ns()
     for picture in made:
-        render.compress(np.asarray(picture.convert("RGBA")))
+        stream.compress(np.asarray(picture.convert("RGBA")))
     encoded_ns = perf_counter_ns()
     return Stages(
         read_ns - begun_ns, decoded_ns - read_ns, resized_ns - decoded_ns, encoded_ns - resized_ns

@@ -15,6 +15,7 @@ import numpy as np
 from pregen.imaging.faults import TooLarge
 from pregen.imaging.pixels import colour, render
 from pregen.imaging.pixels.resample import Pixels, image_of
+from pregen.imaging.pixels.sizes import fit
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.witnesses.base import NoWitness, Question, Sight
 
@@ -118,7 +119,7 @@ def second_opinion(
 
 def _upright(sight: Sight, box_px: int) -> Rgba:
     """Reduce a picture, bring it to sRGB, turn it."""
-    size = render.fit(sight.width_px, sight.height_px, box_px)
+    size = fit(sight.width_px, sight.height_px, box_px)
     rows, columns, bands = sight.samples.shape
     kept = _BANDS[sight.space]
     deep = sight.samples.itemsize > 1

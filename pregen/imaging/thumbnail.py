@@ -7,13 +7,10 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.config import Decoder
-from pregen.imaging import last_look, sniff, witness_names
-from pregen.imaging.decoders.base import Opened, Request, import_decoder
+from pregen.imaging import at_once, sniff
+from pregen.imaging.decoders.base import Request, import_decoder
 from pregen.imaging.faults import Fault, NeedsExtra, NotPicture, TooLarge, Unsupported
-from pregen.imaging.pixels import render
-from pregen.imaging.pixels.resample import Pixels, image_of
-from pregen.imaging.runtime import quiet
-from pregen.imaging.second_opinion import second_opinion
+from pregen.imaging.pixels.sizes import QUARTER_TURNS
 from pregen.imaging.source_bytes import SourceBytes
 from pregen.model import SMALL_BOX_PX, Flavor
 
@@ -21,11 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import ModuleType
 
+    from pregen.imaging.decoders.base import Opened
     from pregen.imaging.formats import Format
-    from pregen.imaging.pixels.resample import Plain
     from pregen.imaging.source_bytes import ReadAt
-
-quiet()
 
 
 class Picture(NamedTuple):
@@ -130,19 +125,16 @@ def make_by_another(
     source that the usual decoder refuses is not refused if another one shows all of it.
     """
     opening = _opening(fd, size_bytes, ask, read=read)
-
-    def another(request: Request) -> Opened:
-        return _Another(opening.open_picture(request), request, max_pixels)
-
-    return _make(opening._replace(open_picture=another), flavors, max_pixels)
+    return _make(opening._replace(another=True), flavors, max_pixels)
 
 
 class _Opening(NamedTuple):
     """A source that is about to be read."""
 
     request: Request
-    open_picture: Callable[[Request], Opened]
     begun_ns: int
+    another: bool = False
+    """By another decoder than the usual one."""
 
 
 def _opening(
@@ -158,96 +150,76 @@ def _opening(
     head = read(0, sniff.HEAD_BYTES) if read else os.pread(fd, sniff.HEAD_BYTES, 0)
     source = SourceBytes(fd, size_bytes, head, read)
     request = Request(source, identify(head), ask, decoder, previews)
-    return _Opening(request, _open_picture, begun_ns)
-
-
-def _open_picture(request: Request) -> Opened:
-    opened: Opened = decoder_of(request.format).open_picture(request)
-    return opened
+    return _Opening(request, begun_ns)
 
 
 def _make(opening: _Opening, flavors: Collection[Flavor], max_pixels: int) -> Thumbnails:
     try:
         return _thumbnails(opening, flavors, max_pixels)
     except Fault as fault:
+        from pregen.imaging import last_look  # noqa: PLC0415 - of sources that are refused only
+
         said = last_look.judged(fault, opening.request, max_pixels)
         said.mime = fault.mime or opening.request.format.mime
         raise said from fault.__cause__
 
 
 def _thumbnails(opening: _Opening, flavors: Collection[Flavor], max_pixels: int) -> Thumbnails:
+    request = opening.request
+    found = None if opening.another else at_once.pictures(request, flavors, max_pixels)
+    if found is None:
+        return _by_stages(opening, flavors, max_pixels)
+    whole_ns = time.perf_counter_ns() - opening.begun_ns
+    return Thumbnails(
+        pictures={flavor: Picture(*found.sizes[flavor], found.idats[flavor]) for flavor in flavors},
+        mime=request.format.mime,
+        loader=found.loader,
+        width_px=found.width_px,
+        height_px=found.height_px,
+        pages=0,
+        frames=0,
+        movie_length_s=0,
+        bytes_read=request.source.bytes_read,
+        fingerprint=request.source.fingerprint,
+        read_ns=whole_ns - found.decode_ns - found.resize_ns - found.encode_ns,
+        decode_ns=found.decode_ns,
+        resize_ns=found.resize_ns,
+        encode_ns=found.encode_ns,
+    )
+
+
+def _by_stages(opening: _Opening, flavors: Collection[Flavor], max_pixels: int) -> Thumbnails:
+    from pregen.imaging import stages  # noqa: PLC0415 - most photos need none of its libraries
+
     request, begun_ns = opening.request, opening.begun_ns
-    opened = opening.open_picture(request)
+    opened: Opened = decoder_of(request.format).open_picture(request)
+    if opening.another:
+        opened = stages.Another(opened, request, max_pixels)
     if opened.width_px * opened.height_px > max_pixels and not opened.scalable:
         raise TooLarge(opened.width_px, opened.height_px, max_pixels)
     read_ns = time.perf_counter_ns()
+    done = stages.Staged({}, 0, 0, 0)
+    if opened.always or max(opened.width_px, opened.height_px) > SMALL_BOX_PX:
+        done = stages.pictures(opened, request, flavors, max_pixels)
+    # What a decoder found wrong in the header it has set right.
     width_px, height_px = opened.width_px, opened.height_px
-    decoded_ns = resized_ns = encoded_ns = read_ns
-    pictures: dict[Flavor, Picture] = {}
-    if opened.always or max(width_px, height_px) > SMALL_BOX_PX:
-        pixels = opened.decode(max(flavor.box_px for flavor in flavors))
-        decoded_ns = time.perf_counter_ns()
-        # What a decoder found wrong in the header it has set right.
-        width_px, height_px = opened.width_px, opened.height_px
-        made = render.render(pixels, width_px, height_px, opened.orientation, flavors)
-        last_look.check(made, opened, request, max_pixels)
-        resized_ns = time.perf_counter_ns()
-        pictures = {
-            flavor: Picture(rgba.shape[1], rgba.shape[0], render.compress(rgba))
-            for flavor, rgba in made.items()
-        }
-        encoded_ns = time.perf_counter_ns()
-    turned = opened.orientation in render.QUARTER_TURNS
+    if opened.orientation in QUARTER_TURNS:
+        width_px, height_px = height_px, width_px
     if opened.unsized:
         width_px = height_px = 0
     return Thumbnails(
-        pictures=pictures,
+        pictures={flavor: Picture(*found) for flavor, found in done.pictures.items()},
         mime=opened.mime or request.format.mime,
         loader=opened.loader,
-        width_px=height_px if turned else width_px,
-        height_px=width_px if turned else height_px,
+        width_px=width_px,
+        height_px=height_px,
         pages=opened.pages,
         frames=opened.frames,
         movie_length_s=opened.movie_length_s,
         bytes_read=request.source.bytes_read,
-        fingerprint=request.source.fingerprint if pictures else "",
+        fingerprint=request.source.fingerprint if done.pictures else "",
         read_ns=read_ns - begun_ns,
-        decode_ns=decoded_ns - read_ns,
-        resize_ns=resized_ns - decoded_ns,
-        encode_ns=encoded_ns - resized_ns,
+        decode_ns=done.decode_ns,
+        resize_ns=done.resize_ns,
+        encode_ns=done.encode_ns,
     )
-
-
-class _Another(Opened):
-    """A picture as another decoder shows it, or as it is where nobody else can decode it."""
-
-    def __init__(self, opened: Opened, request: Request, max_pixels: int) -> None:
-        self._opened = opened
-        self._request = request
-        self._max_pixels = max_pixels
-        self.width_px, self.height_px = opened.width_px, opened.height_px
-        self.pages, self.frames = opened.pages, opened.frames
-        self.movie_length_s = opened.movie_length_s
-        self.unsized, self.always = opened.unsized, opened.always
-        self.scalable = opened.scalable
-
-    def decode(self, box_px: int) -> Pixels | Plain:
-        """See `base.Opened`. Which decoder is not the usual one, the usual one's decode says."""
-        usual: Pixels | Plain | Fault
-        try:
-            usual = self._opened.decode(box_px)
-        except Fault as fault:
-            usual = fault
-        opened = self._opened
-        self.loader, self.orientation = opened.loader, opened.orientation
-        found = second_opinion(
-            self._request, opened.loader, box_px, self._max_pixels, opened.orientation
-        )
-        if found is None or (isinstance(usual, Fault) and not found.whole):
-            if isinstance(usual, Fault):
-                raise usual
-            return usual
-        self.loader = witness_names.loader_of(found.by, whole=found.whole)
-        self.orientation = 1
-        self.height_px, self.width_px = found.rgba.shape[:2]
-        return Pixels(image_of(found.rgba, "srgb"))

@@ -39,8 +39,13 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("target"))
 
 
-def short_run(target: Path, folder: Path) -> fuzz_decoder.Search:
-    fuzz_decoder.fill(folder / "seeds")
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("target"), name="chain")
+
+
+def short_run(target: Path, folder: Path, name: str = "jpegdc") -> fuzz_decoder.Search:
+    fuzz_decoder.fill(folder / "seeds", name)
     (folder / "kept").mkdir()
     return search(target, [folder / "kept", folder / "seeds"], [f"-runs={RUNS}", "-seed=1"], folder)
 
@@ -58,27 +63,64 @@ def test_damaged_jpegs_are_left_to_others_or_look_as_libjpeg_turbo_shows_them(
 
 
 @needs(Capability.LIBFUZZER)
-def test_what_was_found_once_stays_mended(target: Path, tmp_path: Path) -> None:
-    fuzz_decoder.fill(tmp_path / "seeds")
+def test_pictures_and_streams_are_those_of_the_plain_twin(chain: Path, tmp_path: Path) -> None:
+    found = short_run(chain, tmp_path, "chain")
+    assert found.findings == ()
+    assert found.inputs >= RUNS * 9 // 10
+    assert found.accepted >= RUNS // 20
+
+
+@needs(Capability.LIBFUZZER)
+@pytest.mark.parametrize("name", fuzz_decoder.TARGETS)
+def test_what_was_found_once_stays_mended(
+    target: Path, chain: Path, name: str, tmp_path: Path
+) -> None:
+    fuzz_decoder.fill(tmp_path / "seeds", name)
     files = sorted((tmp_path / "seeds").iterdir())
-    found = search(target, files, [], tmp_path)
+    found = search(target if name == "jpegdc" else chain, files, [], tmp_path)
     assert found.findings == ()
     assert found.inputs == len(files)
 
 
-IN_THE_DECODER = [
-    one for one in SABOTAGES if one.file == "imaging/_jpegdc.h" and one.old != one.new
-]
+@needs(Capability.AARCH64)
+def test_another_processor_makes_the_same_pictures(tmp_path: Path) -> None:
+    """The code for NEON and both plain twins, compiled for aarch64 and run by QEMU."""
+    fuzz_decoder.fill(tmp_path / "seeds", "chain")
+    files = sorted((tmp_path / "seeds").iterdir())
+    said = set()
+    for compiler, runner in (("gcc", ()), ("aarch64-linux-gnu-gcc", ("qemu-aarch64",))):
+        for options in ((), ("-DPLAIN_TWIN",)):
+            program = tmp_path / "program"
+            command = [
+                compiler,
+                "-O2",
+                "-ffp-contract=off",
+                "-static",
+                "-DPRINTS",
+                *options,
+                f"-I{DECODER}",
+            ]
+            source = fuzz_decoder.source_of("chain")
+            subprocess.run([*command, source, "-o", program, "-lm"], check=True)
+            said.add(subprocess.check_output([*runner, program, *files], text=True))
+    (lines,) = said
+    assert lines.count("\n") == len(files)
+    assert lines.count("\n0 ") > len(files) // 2
+
+
+IN_THE_DECODER = [one for one in SABOTAGES if one.file == "imaging/c/jpeg.h" and one.old != one.new]
 
 
 @needs(Capability.LIBFUZZER)
 @pytest.mark.parametrize("planted", IN_THE_DECODER[:2], ids=lambda planted: planted.name)
 def test_the_short_run_finds_a_planted_bug(planted: Sabotage, tmp_path: Path) -> None:
     """Two of those that `scripts/prove-faults` tries: one of memory, one of the picture."""
-    text = (DECODER / "_jpegdc.h").read_text()
+    decoder = tmp_path / "decoder"
+    shutil.copytree(DECODER, decoder)
+    text = (decoder / "jpeg.h").read_text()
     assert text.count(planted.old) == 1
-    (tmp_path / "_jpegdc.h").write_text(text.replace(planted.old, planted.new))
-    found = short_run(build(tmp_path, tmp_path), tmp_path)
+    (decoder / "jpeg.h").write_text(text.replace(planted.old, planted.new))
+    found = short_run(build(tmp_path, decoder), tmp_path)
     assert found.findings
 
 
@@ -116,17 +158,17 @@ def test_the_decoders_own_tests_pass_under_sanitizers(tmp_path: Path) -> None:
     """In a copy of pregen whose module is built with ASan and UBSan."""
     for part in ("pregen", "tests"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("*.so"))
-    module = tmp_path / "pregen" / "imaging" / "_jpegdc.abi3.so"
-    options = ("-g", "-O1", *fuzz_decoder.SANITIZERS, "-shared", "-fPIC")
+    module = tmp_path / "pregen" / "imaging" / "_compiled.abi3.so"
+    options = ("-g", "-O1", "-ffp-contract=off", *fuzz_decoder.SANITIZERS, "-shared", "-fPIC")
     include = sysconfig.get_paths()["include"]
-    source = DECODER / "_jpegdc.c"
+    source = DECODER / "module.c"
     subprocess.run(["gcc", *options, f"-I{include}", source, "-o", module, "-lm"], check=True)
     asan = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
     # Python keeps memory until its end on purpose: that is no leak of ours.
     environment = {**os.environ, "LD_PRELOAD": asan, "ASAN_OPTIONS": "detect_leaks=0"}
-    test = "tests/imaging/test_jpegdc.py"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", test]
-    ask = "import pregen.imaging._jpegdc as module; print(module.__file__)"
+    files = ("tests/imaging/test_jpegdc.py", "tests/imaging/test_compiled.py")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *files]
+    ask = "import pregen.imaging._compiled as module; print(module.__file__)"
     for asked in ([sys.executable, "-c", ask], command):
         done = subprocess.run(
             asked, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.config import Decoder
+from pregen.imaging import compiled
 from pregen.imaging.containers import jpeg, jpeg_scans
 from pregen.imaging.decoders import jpeg as jpeg_decoder
 from tests.support.files import pictures
@@ -203,13 +204,15 @@ def test_what_has_no_scan_is_left_to_others(data: bytes) -> None:
 
 
 def test_a_buffer_of_another_size_is_refused() -> None:
-    compiled = importlib.import_module("pregen.imaging._jpegdc")
+    compiled = importlib.import_module("pregen.imaging._compiled")
     with pytest.raises(ValueError, match="sizes"):
-        compiled.decode(WHOLE, bytearray(100), 320, 240, 3)
+        compiled.decode(WHOLE, bytearray(100), 320, 240, 8, 3)
     with pytest.raises(ValueError, match="sizes"):
-        compiled.decode(WHOLE, bytearray(40 * 30 * 2), 320, 240, 2)
+        compiled.decode(WHOLE, bytearray(40 * 30 * 2), 320, 240, 8, 2)
     with pytest.raises(ValueError, match="sizes"):
-        compiled.decode(WHOLE, bytearray(0), 0, 240, 3)
+        compiled.decode(WHOLE, bytearray(0), 0, 240, 8, 3)
+    with pytest.raises(ValueError, match="sizes"):
+        compiled.decode(WHOLE, bytearray(320 * 240 * 3), 320, 240, 1, 3)
 
 
 @given(
@@ -250,5 +253,5 @@ def test_thumbnails_hardly_differ_from_libjpeg_turbos(progressive: bool) -> None
 def test_without_the_compiled_module_libjpeg_turbo_does_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(jpeg_decoder, "HAS_DC_DECODER", False)
+    monkeypatch.setattr(compiled, "IS_HERE", False)
     assert make(pictures.jpeg(2400, 1800)).loader == "turbo"

@@ -10,7 +10,7 @@ import pytest
 
 from pregen.imaging import review, second_opinion, sniff, thumbnail, witness_names
 from pregen.imaging.faults import Fault
-from pregen.imaging.pixels import render
+from pregen.imaging.pixels import stream
 from pregen.model import Flavor
 from pregen.thumbspec import pngbuild
 from tests.support.files import colour_spaces, sound_files
@@ -46,7 +46,7 @@ def _by_another(data: bytes) -> Thumbnails:
 
 def _png(rgba: Rgba) -> bytes:
     height_px, width_px, _ = rgba.shape
-    return pngbuild.assemble(width_px, height_px, b"", render.compress(rgba))
+    return pngbuild.assemble(width_px, height_px, b"", stream.compress(rgba))
 
 
 def _white(rgba: Rgba) -> Rgba:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from pregen.imaging.containers import tiff
 from pregen.imaging.source_bytes import DamagedError
 
@@ -191,14 +189,16 @@ _ZEROS = bytes(_STEP_BYTES)
 
 def before_zero_run(data: bytes, begin: int) -> bytes:
     """Return `data` up to the first loss behind `begin`; all of it where nothing is lost."""
-    samples = np.frombuffer(data, np.uint8)[-(-begin // _STEP_BYTES) * _STEP_BYTES :: _STEP_BYTES]
     first = -(-begin // _STEP_BYTES) * _STEP_BYTES
-    for index in np.flatnonzero(samples == 0):
-        at = first + int(index) * _STEP_BYTES
+    samples = data[first::_STEP_BYTES]
+    index = samples.find(0)
+    while index >= 0:
+        at = first + index * _STEP_BYTES
         if data.startswith(_ZEROS, at):
             start, end = _zero_run(data, at)
             if _lies_in_sectors(start, end, len(data)) and start > begin:
                 return data[:start]
+        index = samples.find(0, index + 1)
     return data
 
 

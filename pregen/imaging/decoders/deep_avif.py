@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from pregen.imaging.containers import heif
 from pregen.imaging.decoders import vips
 from pregen.imaging.decoders.pillow import PillowPicture
-from pregen.imaging.pixels import colour, render
+from pregen.imaging.pixels import colour
 from pregen.imaging.pixels.resample import Pixels, averaged
+from pregen.imaging.pixels.sizes import QUARTER_TURNS
 from pregen.imaging.runtime import pyvips
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class DeepAvif(PillowPicture):
         page = vips.field(pyvips.Image.heifload_buffer(data), "heif-primary", 0)
         image = pyvips.Image.heifload_buffer(data, page=page, fail_on="error")
         size = (self.width_px, self.height_px)
-        upright = size[::-1] if self.orientation in render.QUARTER_TURNS else size
+        upright = size[::-1] if self.orientation in QUARTER_TURNS else size
         if (image.width, image.height) != upright or image.interpretation != "rgb16":
             return None
         return image.copy_memory()

@@ -13,6 +13,7 @@ import numpy as np
 import pillow_heif
 
 from pregen.imaging.containers import heif, tiff
+from pregen.imaging.decoders import hevc_damage
 from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -95,7 +96,10 @@ class HeicPicture(Opened):
         deep = self._library.mode.endswith(";16")
         each_bytes = _DEEP_BYTES_PER_PIXEL if deep else _BYTES_PER_PIXEL
         self._request.reserve(self.width_px * self.height_px * each_bytes)
-        return _pixels(self._library, box_px)
+        pixels = _pixels(self._library, box_px)
+        if self._meta is not None:
+            hevc_damage.check(self._meta, self._meta.primary, self._read)
+        return pixels
 
     def _thumbnail(self, item: HeifItem, box_px: int) -> Pixels:
         data = b"".join(self._read(extent.offset, extent.size_bytes) for extent in item.extents)
@@ -103,7 +107,10 @@ class HeicPicture(Opened):
         told = None
         if self._meta is not None and heif.colour(item) == heif.Colour():
             told = heif.colour(self._meta.items[self._meta.primary])
-        return _pixels(one, box_px, told)
+        pixels = _pixels(one, box_px, told)
+        if self._meta is not None:
+            hevc_damage.check(self._meta, item.number, self._read)
+        return pixels
 
     def _read(self, offset: int, count: int) -> bytes:
         data = self._file.read_at(offset, count)

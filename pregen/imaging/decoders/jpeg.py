@@ -1,9 +1,9 @@
-"""JPEG: from the DC alone where 1/8 will do, libjpeg-turbo and libvips for all the rest.
+"""JPEG: from some coefficients where 1/8 to 1/2 will do, libjpeg-turbo and libvips for the rest.
 
-At 1/8 our own decoder of DC coefficients needs half of libjpeg-turbo's time for the same pixels,
-and libjpeg-turbo 3 (simplejpeg) a tenth less than libvips' mozjpeg. They get plain grey and colour
-Huffman JPEGs; CMYK, arithmetic coding and everything that makes libjpeg-turbo complain go
-to libvips, which also shows files that end early.
+At 1/8 our own decoder of DC coefficients needs half of libjpeg-turbo's time for the same pixels, at
+1/4 and 1/2 seven and eight tenths; libjpeg-turbo 3 (simplejpeg) needs a tenth less than libvips'
+mozjpeg. They get plain grey and colour Huffman JPEGs; CMYK, arithmetic coding and everything that
+makes libjpeg-turbo complain go to libvips, which also shows files that end early.
 
 With `--previews auto` the picture that a camera stored beside the main one is decoded where it will
 do. That is never a failure of its own: whatever is wrong with a preview, the main picture is
@@ -18,9 +18,10 @@ import numpy as np
 import simplejpeg
 
 from pregen.config import Decoder
-from pregen.imaging import sniff
-from pregen.imaging.containers import jpeg, jpeg_scans
-from pregen.imaging.decoders import vips
+from pregen.imaging import compiled, sniff
+from pregen.imaging.containers import jpeg, jpeg_scales, jpeg_scans
+from pregen.imaging.containers.jpeg_scales import DC_SHRINK
+from pregen.imaging.decoders import jpeg_damage, vips
 from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -42,30 +43,16 @@ if TYPE_CHECKING:
     from pregen.imaging.pixels.resample import Samples
     from pregen.imaging.previews.layout import Layout, Preview
 
-try:
-    from pregen.imaging import _jpegdc
-except ImportError:
-    #: An installation without a C compiler has no decoder of DC coefficients.
-    HAS_DC_DECODER = False
-else:
-    HAS_DC_DECODER = True
-
 _EOI: Final = b"\xff\xd9"
 #: What libjpeg-turbo says of junk that costs nothing.
 _HARMLESS: Final = "extraneous bytes"
 _OPAQUE: Final = 255
-#: Of a sample; what has more is another decoder's.
-_BITS: Final = 8
 _RGB: Final = 3
 _COLOURS: Final = {1: "GRAY", _RGB: "RGB"}
-#: The scales at which libjpeg-turbo has SIMD code.
-_SHRINKS: Final = (8, 4, 2, 1)
-#: Blocks of 8 x 8 samples become a pixel each.
-_DC_SHRINK: Final = 8
 #: The name of the fourth band says nothing; its count does.
 _BANDS: Final = {"GRAY": 1, "RGB": _RGB, "RGBA": 4}
-#: A progressive JPEG is read in steps until its first scans are there: 64 KiB, 512 KiB, 4 MiB.
-_READ_GROWTH: Final = 8
+#: So much of a file that its head is looked for again, in heads of `sniff.HEAD_BYTES`.
+_MORE_HEAD: Final = 4
 #: More than this and the main picture is as cheap: a full-size "preview" of a screen-sized photo.
 _WORTHWHILE_SHARE: Final = 0.5
 
@@ -81,50 +68,28 @@ class JpegSource:
         # The fourth band of a plain picture costs nothing here and saves a copy later.
         self.space = "RGBA" if self.srgb else _COLOURS[head.components]
 
-    def shrink_for(self, box_px: int) -> int:
-        """Return the scale of a decode that covers a box, as its denominator."""
-        long_px = max(self.head.width_px, self.head.height_px)
-        return next((n for n in _SHRINKS if long_px // n >= box_px), 1)
-
-    def data_for(self, shrink: int) -> bytes:
-        """Return the part of the file that a decode at this scale needs; read no more than that."""
-        source, head = self.request.source, self.head
-        if not head.progressive:
-            return jpeg.before_zero_run(source.whole(), head.scan_at)
-        if shrink == _DC_SHRINK:
-            known = len(source.head)
-            while True:
-                try:
-                    return jpeg_scans.reduced(source.first(known), head)
-                except jpeg_scans.Incomplete:
-                    if known >= source.size_bytes:
-                        break
-                    known *= _READ_GROWTH
-                except ValueError:
-                    break
-        return source.whole()
-
     def decode(self, data: bytes, shrink: int, *, strict: bool = False) -> tuple[Samples, str]:
         """Decode at a scale; return the samples and the name of what decoded them.
 
         Args:
-            data: of `data_for` this scale.
-            shrink: of `shrink_for`.
+            data: of `jpeg_scales.data_for` this scale.
+            shrink: of `jpeg_scales.shrink_for`.
             strict: all has to be there and sound. Otherwise what libvips forgives is forgiven:
                 junk, bad restarts, and an end after `ENOUGH_ROWS`.
 
         Raises:
             ValueError, pyvips.Error: something is wrong that is not forgiven.
+            InvalidPicture, TruncatedPicture: too little of it is there and sound.
             MemoryError: there was not enough memory.
         """
         request, head = self.request, self.head
         area_px = head.width_px * head.height_px
-        if shrink == _DC_SHRINK and request.decoder is Decoder.AUTO:
-            # The pixels take a 16th of a byte each, the coefficients 3/16 at most.
-            request.reserve(area_px // 4)
-            samples = decode_dc(data, head.width_px, head.height_px, _BANDS[self.space])
+        if jpeg_scales.takes_blocks(head, shrink) and request.decoder is Decoder.AUTO:
+            request.reserve(jpeg_scales.blocks_bytes(head, shrink))
+            samples = decode_dc(data, head.width_px, head.height_px, _BANDS[self.space], shrink)
             if samples is not None:
-                return samples, "dc"
+                return samples, jpeg_scales.LOADERS[shrink]
+        jpeg_damage.check(data)
         # The coefficients of a progressive JPEG are all held until the end, two bytes each.
         request.reserve(area_px * 6 if head.progressive else area_px * 4 // shrink**2)
         if request.decoder is Decoder.VIPS:
@@ -193,8 +158,10 @@ def _rows_shown(samples: Samples) -> float:
     return 1 - missing / len(flat)
 
 
-def decode_dc(data: bytes, width_px: int, height_px: int, bands: int) -> Samples | None:
-    """Return a JPEG at 1/8 from its DC coefficients alone; None when it is not for this decoder.
+def decode_dc(
+    data: bytes, width_px: int, height_px: int, bands: int, shrink: int = DC_SHRINK
+) -> Samples | None:
+    """Return a JPEG at 1/8 from its DC alone, or at 1/4 or 1/2 from more; None if it is not for it.
 
     It takes the plain files that cameras make, and only whole ones.
 
@@ -203,14 +170,14 @@ def decode_dc(data: bytes, width_px: int, height_px: int, bands: int) -> Samples
         width_px: as its frame header says.
         height_px: likewise.
         bands: 1 for grey, 3 for RGB, 4 for RGB and a band of 255.
+        shrink: 8, 4 or 2.
 
     Raises:
         MemoryError: there was not enough memory.
     """
-    if not HAS_DC_DECODER:
-        return None
-    samples = np.empty((-(-height_px // _DC_SHRINK), -(-width_px // _DC_SHRINK), bands), np.uint8)
-    return samples if _jpegdc.decode(data, samples.data, width_px, height_px, bands) else None
+    samples = np.empty((-(-height_px // shrink), -(-width_px // shrink), bands), np.uint8)
+    found = compiled.decode(data, samples.data, (width_px, height_px), shrink, bands)
+    return samples if found else None
 
 
 def _by_turbo(source: JpegSource, data: bytes, shrink: int, *, strict: bool) -> Samples:
@@ -262,8 +229,8 @@ class JpegPicture(Opened):
                 self.loader = "preview"
                 return pixels
         source = self._source
-        shrink = source.shrink_for(box_px)
-        data = source.data_for(shrink)
+        shrink = jpeg_scales.shrink_for(source.head, box_px)
+        data = jpeg_scales.data_for(source.request.source, source.head, shrink)
         try:
             samples, self.loader = source.decode(data, shrink)
         except (ValueError, pyvips.Error):
@@ -297,15 +264,15 @@ def open_picture(request: Request) -> Opened:
         return _by_libvips(request, head)
     if request.previews and (head is None or head.scan_at < 0):
         # A thumbnail in the EXIF pushes the scan out of the first 64 KiB.
-        head = jpeg.read(source.first(_READ_GROWTH * len(source.head) // 2))
+        head = jpeg.read(source.first(_MORE_HEAD * len(source.head)))
     if head is None or head.scan_at < 0:
-        head = jpeg.read(source.whole())
-    if head is not None and head.sample_bits != _BITS:
+        head = jpeg_scales.head_of(source)
+    if head is not None and head.sample_bits != jpeg_scales.SAMPLE_BITS:
         deep: Opened = import_decoder("deep_jpeg", "video", request.format.mime).open_picture(
             request, head
         )
         return deep
-    if head is None or not is_plain(head):
+    if head is None or not jpeg_scales.is_plain(head):
         return _by_libvips(request, head)
     layout = None
     if request.previews and request.decoder is not Decoder.VIPS:
@@ -320,18 +287,6 @@ def _by_libvips(request: Request, head: JpegHead | None) -> Opened:
     # Asked for a smaller one, libjpeg-turbo gives the first corner of a lossless JPEG.
     picture.reducible = head is None or not head.lossless
     return picture
-
-
-def is_plain(head: JpegHead) -> bool:
-    """Tell whether `JpegSource` takes it."""
-    return (
-        head.huffman
-        and head.sample_bits == _BITS
-        and head.components in _COLOURS
-        and head.width_px > 0
-        and head.height_px > 0
-        and head.scan_at > 0
-    )
 
 
 # Previews ------------------------------------------------------------------------------------
@@ -392,9 +347,11 @@ def _whole_preview(request: Request, preview: Preview, box_px: int) -> Pixels | 
     """Decode a preview. Raises Fault when it is not ordinary, ValueError when not whole."""
     data = request.source.read_at(preview.offset, preview.size_bytes)
     head = jpeg.read(data)
-    if head is None or not is_plain(head):
+    if head is None or not jpeg_scales.is_plain(head):
         raise InvalidPicture("the preview is not an ordinary JPEG")
     inner = JpegSource(_inner(request, data), head)
-    shrink = inner.shrink_for(box_px)
-    samples, _ = inner.decode(inner.data_for(shrink), shrink, strict=True)
+    shrink = jpeg_scales.shrink_for(head, box_px)
+    samples, _ = inner.decode(
+        jpeg_scales.data_for(inner.request.source, head, shrink), shrink, strict=True
+    )
     return inner.finished(samples, shrink)

@@ -48,7 +48,7 @@ def _flat_rows(whole: NDArray[np.uint32]) -> float:
 
 
 def _pixels(png: bytes) -> Rgba | None:
-    """Decode what `render.compress` wrote: every row filtered by its left neighbour (PNG, 9.2)."""
+    """Decode what `stream.compress` wrote: every row filtered by its left neighbour (PNG, 9.2)."""
     try:
         header = read_header(png)
         stream = b"".join(

@@ -1,4 +1,4 @@
-"""Decoded pixels -> one RGBA picture per flavor: reduced, turned, in sRGB; and compressed.
+"""Decoded pixels -> one RGBA picture per flavor: reduced, turned, in sRGB.
 
 One decode serves all flavors: the largest is made from the decoded picture, each smaller one
 from the next larger.
@@ -6,13 +6,13 @@ from the next larger.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-from isal import isal_zlib
 
 from pregen.imaging.pixels import colour, resample
 from pregen.imaging.pixels.resample import Pixels, Plain
+from pregen.imaging.pixels.sizes import Size, fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,34 +22,8 @@ if TYPE_CHECKING:
     from pregen.model import Flavor
 
 
-#: EXIF orientations that turn by a quarter: rows become columns.
-QUARTER_TURNS = frozenset({5, 6, 7, 8})
-#: A pixel whose alpha is full and whose colours are none.
-_OPAQUE = np.frombuffer(b"\x00\x00\x00\xff", np.uint32)[0]
 #: The formats that interpretations had before their alpha was multiplied in, where not 8 bits.
 _DEPTHS = {"rgb16": "ushort", "grey16": "ushort", "scrgb": "float"}
-#: PNG's filter type.
-_SUB = 1
-_PIXEL_BYTES = 4
-#: ISA-L's levels are 0 to 3; 1 costs half of 2 for 2 % more bytes on the camera corpus.
-_LEVEL = 1
-
-
-class Size(NamedTuple):
-    """Width and height in pixels."""
-
-    width_px: int
-    height_px: int
-
-
-def fit(width_px: int, height_px: int, box_px: int) -> Size:
-    """Size of a picture in a box: the long edge is the box exactly, never larger than it was."""
-    long_px = max(width_px, height_px)
-    if long_px <= box_px:
-        return Size(width_px, height_px)
-    scale = box_px / long_px
-    short_px = max(1, int(min(width_px, height_px) * scale + 0.5))
-    return Size(box_px, short_px) if width_px >= height_px else Size(short_px, box_px)
 
 
 def render(
@@ -81,9 +55,6 @@ def _plain(pixels: Plain, sizes: dict[Flavor, Size]) -> Iterator[tuple[Flavor, R
     samples, extent = pixels
     for flavor, size in sizes.items():
         samples = resample.reduce(samples, size, extent)
-        # The fourth band was 255 and comes out as that or 254, by rounding. Or-ing whole pixels
-        # takes a third of the time of setting every fourth byte.
-        samples.view(np.uint32)[...] |= _OPAQUE
         extent = size
         yield flavor, samples
 
@@ -145,20 +116,3 @@ def turn(picture: Rgba, orientation: int) -> Rgba:
         case _:
             pass
     return np.ascontiguousarray(picture)
-
-
-def compress(picture: Rgba) -> bytes:
-    """Return the zlib stream of an 8-bit RGBA, non-interlaced PNG's IDAT (PNG, 9.2 and 10).
-
-    Filter Sub by numpy and deflate by ISA-L: five times faster than libvips' pngsave at the same
-    size. The chunks around it are `thumbspec`'s.
-    """
-    height_px, width_px, _ = picture.shape
-    rows = picture.reshape(height_px, width_px * _PIXEL_BYTES)
-    filtered = np.empty((height_px, 1 + width_px * _PIXEL_BYTES), np.uint8)
-    filtered[:, 0] = _SUB
-    filtered[:, 1 : 1 + _PIXEL_BYTES] = rows[:, :_PIXEL_BYTES]
-    np.subtract(
-        rows[:, _PIXEL_BYTES:], rows[:, :-_PIXEL_BYTES], out=filtered[:, 1 + _PIXEL_BYTES :]
-    )
-    return bytes(isal_zlib.compress(filtered, _LEVEL))

@@ -72,10 +72,14 @@ class Capability(Enum):
     SANDBOX = "Landlock and seccomp (Linux 5.13, lsm=landlock; x86-64 or arm64)"
     COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
     LIBFUZZER = (
-        "clang with libFuzzer, and libjpeg-turbo's headers"
-        " (Debian: clang libclang-rt-dev libjpeg62-turbo-dev)"
+        "clang with libFuzzer, and headers of libjpeg-turbo and zlib"
+        " (Debian: clang libclang-rt-dev libjpeg62-turbo-dev zlib1g-dev)"
     )
     SANITIZERS = "gcc with ASan and UBSan, and Python's headers"
+    AARCH64 = (
+        "a compiler for aarch64, and QEMU"
+        " (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)"
+    )
     PRELOAD = "a C compiler and a libc that obeys LD_PRELOAD"
     IMAGEMAGICK = "ImageMagick (Debian: imagemagick)"
     GDK_PIXBUF = "gdk-pixbuf (Debian: python3-gi gir1.2-gdkpixbuf-2.0)"
@@ -234,7 +238,7 @@ def _compiles(compiler: str, text: bytes, *options: str) -> bool:
 
 
 def _fuzzes() -> bool:
-    text = b"#include <stdio.h>\n#include <jpeglib.h>\n#include <stdint.h>\n"
+    text = b"#include <stdio.h>\n#include <jpeglib.h>\n#include <stdint.h>\n#include <zlib.h>\n"
     text += b"int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)\n"
     text += b"{ struct jpeg_error_mgr mgr; return !data && size && !jpeg_std_error(&mgr); }\n"
     return _compiles("clang", text, "-fsanitize=fuzzer", "-ljpeg")
@@ -264,7 +268,7 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.STRACE: lambda: _ends_well("strace", "-f", "-o", "/dev/null", "true"),
     Capability.NUMBERED_FILES: _numbers_files,
     Capability.LOOP_DISK: lambda: _in_scratch(_mounts_disks),
-    Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
+    Capability.COMPILED: lambda: find_spec("pregen.imaging._compiled") is not None,
     Capability.BINDFS: lambda: _ends_well("bindfs", "--version"),
     Capability.GOCRYPTFS: lambda: _has_vault("gocryptfs"),
     Capability.ENCFS: lambda: _has_vault("encfs"),
@@ -291,6 +295,10 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.PRELOAD: _preloads,
     Capability.LIBFUZZER: _fuzzes,
     Capability.SANITIZERS: _sanitizes,
+    Capability.AARCH64: lambda: (
+        _ends_well("qemu-aarch64", "--version")
+        and _compiles("aarch64-linux-gnu-gcc", b"int main(void) { return 0; }", "-static")
+    ),
     Capability.IMAGEMAGICK: lambda: _ends_well("convert", "-size", "8x8", "xc:red", "MIFF:-"),
     Capability.GDK_PIXBUF: lambda: _ends_well(
         "/usr/bin/python3", "-Ic", "import gi; gi.require_version('GdkPixbuf', '2.0')"

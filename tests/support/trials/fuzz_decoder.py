@@ -1,14 +1,16 @@
-"""libFuzzer at our C decoder of JPEGs, under sanitizers and beside libjpeg-turbo.
+"""libFuzzer at our C code, under sanitizers, beside plain twins and libjpeg-turbo.
 
-`jpegdc_target.c` tells what is checked. Inputs begin with sound JPEGs of every kind the decoder
-takes and with what was found before; a long search keeps what reaches something new below
-build/soak, and begins there the next time. A finding is a file to look at; mended, it goes to
-tests/imaging/finds as jpegdc-*.bin, and the suite replays it for ever.
+Two targets: `jpegdc_target.c` and `chain_target.c` tell what is checked. Inputs begin with sound
+JPEGs of every kind the decoder takes and with what was found before; a long search keeps what
+reaches something new below build/soak, and begins there the next time. A finding is a file to look
+at; mended, it goes to tests/imaging/finds as jpegdc-*.bin or chain-*.bin, and the suite replays it
+for ever.
 """
 
 from __future__ import annotations
 
 import io
+import random
 import re
 import shutil
 import subprocess
@@ -27,12 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parents[3]
-#: Where the decoder lies, `_jpegdc.h`.
-DECODER = ROOT / "pregen" / "imaging"
+#: Where the decoder lies, `jpeg.h`.
+DECODER = ROOT / "pregen" / "imaging" / "c"
 FINDS = ROOT / "tests" / "imaging" / "finds"
-#: What a long search keeps.
-KEPT = ROOT / "build" / "soak" / "jpegdc"
-_TARGET = Path(__file__).with_name("jpegdc_target.c")
+#: What a long search keeps, in a folder for each target.
+KEPT = ROOT / "build" / "soak"
+#: The decoder alone, and all of the way from a JPEG or samples to the pictures of entries.
+TARGETS = ("jpegdc", "chain")
+#: What precedes samples or a JPEG in an input of `chain_target.c`.
+CHAIN_HEAD_BYTES = 10
 #: All of `undefined` ends the process; float-cast-overflow is no part of it.
 SANITIZERS = ("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
 #: Larger inputs reach nothing new, and take longer.
@@ -58,20 +63,36 @@ class Search(NamedTuple):
     """All that was said, for people."""
 
 
-def build(folder: Path, decoder: Path = DECODER) -> Path:
-    """Compile the target with clang; return the program.
+def source_of(name: str) -> Path:
+    """Return the source of a target."""
+    return Path(__file__).with_name(f"{name}_target.c")
+
+
+def build(folder: Path, decoder: Path = DECODER, name: str = "jpegdc") -> Path:
+    """Compile a target with clang; return the program.
 
     Args:
         folder: where it goes.
-        decoder: the folder of `_jpegdc.h`.
+        decoder: the folder of `jpeg.h`.
+        name: of `TARGETS`.
 
     Raises:
         CalledProcessError: clang, its run-time library or libjpeg-turbo's headers are missing.
     """
-    target, twin = folder / "jpegdc-target", folder / "plain.o"
-    common = ("clang", "-g", "-O1", "-Wall", "-Wextra", "-Werror", *SANITIZERS, f"-I{decoder}")
-    plain = ("-fsanitize=fuzzer-no-link", "-DJPEGDC_PLAIN", "-c", _TARGET, "-o", twin)
-    whole = ("-fsanitize=fuzzer", _TARGET, twin, "-ljpeg", "-lm", "-o", target)
+    target, twin = folder / f"{name}-target", folder / f"{name}-plain.o"
+    common = (
+        "clang",
+        "-g",
+        "-O1",
+        "-ffp-contract=off",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        *SANITIZERS,
+        f"-I{decoder}",
+    )
+    plain = ("-fsanitize=fuzzer-no-link", "-DPLAIN_TWIN", "-c", source_of(name), "-o", twin)
+    whole = ("-fsanitize=fuzzer", source_of(name), twin, "-ljpeg", "-lz", "-lm", "-o", target)
     for command in (plain, whole):
         subprocess.run([*common, *command], check=True, capture_output=True)
     return target
@@ -169,34 +190,44 @@ def separate(picture: Image.Image, *, halved: bool = True) -> bytes:
 _DQT, _DHT = 0xDB, 0xC4
 
 
-def fill(folder: Path) -> None:
-    """Write what a search begins with: the seeds, and what was found before."""
+def fill(folder: Path, name: str = "jpegdc") -> None:
+    """Write what a search begins with: the seeds of a target, and what was found before."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, data in enumerate(seeds()):
+    for number, data in enumerate(seeds() if name == "jpegdc" else chain_seeds()):
         (folder / f"seed-{number:03}").write_bytes(data)
-    for find in FINDS.glob("jpeg*.bin"):
+    for find in FINDS.glob("jpeg*.bin" if name == "jpegdc" else f"{name}-*.bin"):
         shutil.copy(find, folder)
+
+
+def chain_seeds() -> Iterator[bytes]:
+    """Yield inputs of `chain_target.c`: all seeds with some head, and samples."""
+    chance = random.Random(1)  # noqa: S311 - sizes, not secrets
+    for data in seeds():
+        yield b"\1" + chance.randbytes(CHAIN_HEAD_BYTES - 1) + data
+    for _ in range(20):
+        yield b"\0" + chance.randbytes(CHAIN_HEAD_BYTES - 1 + 300)
 
 
 # --- the long search ----------------------------------------------------------------------------
 
 
-def main(count: int, seconds: int, seed: int) -> int:
+def main(count: int, seconds: int, seed: int, name: str = "jpegdc") -> int:
     """Try so many inputs, or for so long, whatever is first; 1 when something was found."""
-    KEPT.mkdir(parents=True, exist_ok=True)
+    kept = KEPT / name
+    kept.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        fill(Path(scratch) / "seeds")
+        fill(Path(scratch) / "seeds", name)
         limits = [f"-seed={seed}", "-use_value_profile=1"]
         limits += [f"-runs={count}"] if count else []
         limits += [f"-max_total_time={seconds}"] if seconds else []
-        target = build(Path(scratch))
-        found = search(target, [KEPT, Path(scratch) / "seeds"], limits, KEPT.parent)
+        target = build(Path(scratch), name=name)
+        found = search(target, [kept, Path(scratch) / "seeds"], limits, KEPT)
     if found.findings:
-        sys.stderr.write(f"{found.said[-4000:]}\nThe input is in {KEPT.parent}.\n")
+        sys.stderr.write(f"{found.said[-4000:]}\nThe input is in {KEPT}.\n")
         sys.stdout.write(f"{found.findings[0]}\n")
         return 1
     sys.stdout.write(
-        f"{found.inputs} inputs, {found.accepted} accepted and compared with libjpeg-turbo: "
+        f"{found.inputs} inputs, {found.accepted} accepted and compared: "
         f"{found.apart} of {found.samples} samples apart, all within the bound\n"
     )
     return 0

@@ -21,13 +21,16 @@ def main() -> int:
     journal = trials.add_parser("journal", help=damaged_journal.__doc__)
     journal.add_argument("--count", type=int, default=1000, help="journals (default 1,000)")
     journal.add_argument("--seed", type=int, default=1, help="of the first (default 1)")
-    fuzz = trials.add_parser("fuzz", help="libFuzzer at the C decoder, beside libjpeg-turbo")
+    fuzz = trials.add_parser("fuzz", help="libFuzzer at our C code, beside its plain twin")
+    fuzz.add_argument("--target", choices=fuzz_decoder.TARGETS, default=fuzz_decoder.TARGETS[0])
     fuzz.add_argument("--count", type=int, default=1_000_000, help="inputs (default 1,000,000)")
     fuzz.add_argument("--seconds", type=int, default=0, help="end after so long (default: never)")
     fuzz.add_argument("--seed", type=int, default=1, help="of the damage (default 1)")
     arguments = parser.parse_args()
     if arguments.trial == "fuzz":
-        return fuzz_decoder.main(arguments.count, arguments.seconds, arguments.seed)
+        return fuzz_decoder.main(
+            arguments.count, arguments.seconds, arguments.seed, arguments.target
+        )
     if arguments.trial == "long":
         return long_run.main(arguments.count, arguments.folder, ())
     if arguments.trial == "journal":

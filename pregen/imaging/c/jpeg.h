@@ -14,15 +14,23 @@
  * tells in a comment how many turns it takes. `scripts/soak fuzz` tries to prove all this wrong.
  *
  * There is no SIMD here. Its tables and the reading of 8 bytes at once are what may be wrong where
- * plain code is not: JPEGDC_PLAIN leaves them out, and both must do the same.
+ * plain code is not: PLAIN_TWIN leaves them out, and both must do the same.
  *
- * A header, so that _jpegdc.c (for Python) and the fuzz target each are one piece for the compiler.
+ * Headers, so that module.c (for Python) and each fuzz target are one piece for the compiler.
  */
+#ifndef PREGEN_JPEG_H
+#define PREGEN_JPEG_H
+
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "colour.h"
+#include "scaled.h"
+#include "seams.h"
 
 /* What runs for every block stands in one function, with the state of the bits in registers. */
 #define HOT static inline __attribute__((always_inline))
@@ -43,7 +51,8 @@
 /* What 8-bit samples become: 1024 at most, and half a quantiser for the rounding. With more than
  * this, libjpeg-turbo's C code and its SIMD code run over, each in its own way. */
 #define MOST_AC 2048 /* coefficient times quantiser */
-#define MOST_DC 4091 /* likewise; 511 levels from the middle, where libjpeg's tables end */
+/* A DC is 8 times the mean of samples from -128 to 127, and what an encoder rounds. */
+#define MOST_MEAN 1024
 #define MOST_LEVELS 511
 #define MOST_QUANTISER INT16_MAX
 
@@ -81,6 +90,7 @@ struct huffman {
 
 struct component {
     uint8_t identifier, across, down, quantiser, dc_table, ac_table;
+    int dc_quantiser;
     bool quartered;          /* decoded at 1/4: half the size in both directions */
     int columns, rows;       /* in blocks, those of a scan of its own, A.2.2 */
     int stride, height;      /* in blocks, whole MCUs */
@@ -91,6 +101,8 @@ struct component {
     float most[BLOCK];       /* what a coefficient may add, so that it is within MOST_AC */
     uint8_t part[BLOCK];
     int8_t low[BLOCK];       /* progressive: the lowest bit that is known, or UNKNOWN */
+    int most_value[BLOCK];   /* at 1/4 and 1/2: what keeps a coefficient within MOST_AC */
+    struct scaled scaled;
 };
 
 #define UNKNOWN (-1)
@@ -106,6 +118,7 @@ struct bits {
 struct decoder {
     const uint8_t *data, *end, *at;
     int width_px, height_px, count, mcus_across, mcus_down;
+    int shrink; /* 8, 4 or 2 */
     int most_across, most_down;
     int restart_mcus;
     bool framed, progressive, jfif, adobe;
@@ -147,7 +160,7 @@ HOT void refill(struct bits *bits)
 {
     if (bits->count >= 32)
         return;
-#ifndef JPEGDC_PLAIN
+#ifndef PLAIN_TWIN
     if (bits->end - bits->at >= 8) {
         uint64_t word;
         memcpy(&word, bits->at, 8);
@@ -199,7 +212,7 @@ HOT int32_t take_value(struct bits *bits, int size)
 HOT int take_symbol(const struct huffman *table, struct bits *bits)
 {
     int length = 1;
-#ifndef JPEGDC_PLAIN
+#ifndef PLAIN_TWIN
     uint16_t found = table->look[peek(bits, LOOK_BITS)];
     if (found) {
         drop(bits, found & 255);
@@ -247,10 +260,18 @@ static bool build(struct huffman *table, const uint8_t *lengths, const uint8_t *
     return true;
 }
 
+/* Have symbols passed over one at a time: for so little data that a table does not pay. */
+static inline void build_no_skip(struct huffman *table)
+{
+    for (int window = 0; window < 1 << SKIP_BITS; window++) /* turns: 1 << SKIP_BITS */
+        table->skip[window] = SKIP_NOTHING;
+    table->skip_made = true;
+}
+
 /* Tell of every SKIP_BITS bits which symbols begin in them. */
 static void build_skip(struct huffman *table)
 {
-#ifndef JPEGDC_PLAIN
+#ifndef PLAIN_TWIN
     for (uint32_t window = 0; window < 1 << SKIP_BITS; window++) { /* turns: 1 << SKIP_BITS */
         int used = 0, places = 0;
         bool ends = false;
@@ -282,17 +303,16 @@ static void build_skip(struct huffman *table)
         }
         table->skip[window] = (uint16_t)(used ? used | places << 5 | (int)ends << 15 : SKIP_NOTHING);
     }
-#else
-    for (int window = 0; window < 1 << SKIP_BITS; window++) /* turns: 1 << SKIP_BITS */
-        table->skip[window] = SKIP_NOTHING;
-#endif
     table->skip_made = true;
+#else
+    build_no_skip(table);
+#endif
 }
 
 /* Tell of every VALUE_BITS bits which coefficient they begin with. */
 static void build_values(struct huffman *table)
 {
-#ifndef JPEGDC_PLAIN
+#ifndef PLAIN_TWIN
     for (uint32_t window = 0; window < 1 << VALUE_BITS; window++) { /* turns: 1 << VALUE_BITS */
         struct bits bits = {.ahead = (uint64_t)window << (64 - VALUE_BITS), .count = 64};
         int symbol = take_symbol(table, &bits);
@@ -327,10 +347,9 @@ HOT bool take_dc(struct component *component, const struct huffman *table,
     return true;
 }
 
-/* Pass over the AC coefficients of a block. */
-HOT bool skip_ac(const struct huffman *table, struct bits *bits)
+/* Pass over the AC coefficients of a block from a place on, which is below BLOCK. */
+HOT bool skip_ac(const struct huffman *table, struct bits *bits, int place)
 {
-    int place = 1;
     for (;;) { /* turns: at most BLOCK: each adds a place or ends it */
         refill(bits);
         uint32_t entry = table->skip[peek(bits, SKIP_BITS)];
@@ -396,7 +415,59 @@ HOT bool take_ac(const struct component *component, const struct huffman *table,
     return place <= BLOCK;
 }
 
+/* The farthest from the middle that a DC can be, dequantised. The last bits may come later. */
+HOT int32_t most_dc(int32_t quantiser)
+{
+    return MOST_MEAN + 4 * quantiser;
+}
+
+/* Read a block at 1/4 or 1/2, of `size` x `size` samples. */
+HOT bool take_scaled(const struct component *component, const struct huffman *table,
+                     struct bits *bits, int32_t dc, uint8_t *out, const int size)
+{
+    const struct scaled *scaled = &component->scaled;
+    four sums[MOST_SAMPLES / 4];
+    float mean = (float)dc * scaled->patterns[0] + 128.5f;
+    for (int n = 0; n < size * size / 4; n++) /* turns: at most MOST_SAMPLES / 4 */
+        sums[n] = (four){mean, mean, mean, mean};
+    int place = 1;
+    bool ended = false;
+    while (place < scaled->places) { /* turns: at most MOST_PLACES: likewise */
+        refill(bits);
+        int32_t entry = table->value[peek(bits, VALUE_BITS)], value;
+        int symbol;
+        if (VALUE_USED(entry)) {
+            drop(bits, VALUE_USED(entry));
+            symbol = VALUE_SYMBOL(entry);
+            value = VALUE_OF(entry);
+        } else {
+            symbol = take_symbol(table, bits);
+            if (symbol < 0)
+                return false;
+            value = take_value(bits, symbol & 15);
+        }
+        if (!(symbol & 15)) {
+            ended = symbol >> 4 != 15;
+            if (ended)
+                break;
+            place += 16;
+            continue;
+        }
+        place += symbol >> 4;
+        if (place >= BLOCK || abs(value) > component->most_value[place])
+            return false;
+        if (place < scaled->places)
+            add_pattern(sums, scaled->patterns + place * size * size, (float)value, size);
+        place++;
+    }
+    if (place > BLOCK || (!ended && place < BLOCK && !skip_ac(table, bits, place)))
+        return false;
+    return put_samples(sums, out, scaled->stride, size);
+}
+
 /* ---- scans ---- */
+
+enum kind { BASELINE, PROGRESSIVE, SCALED };
 
 struct scan {
     int count;
@@ -406,16 +477,26 @@ struct scan {
 };
 
 HOT bool take_block(struct decoder *decoder, struct scan *scan, struct component *component,
-                    size_t index, struct bits *bits, bool progressive)
+                    size_t index, struct bits *bits, const enum kind kind)
 {
     int32_t dc;
-    if (!progressive) {
+    if (kind != PROGRESSIVE) {
         const struct huffman *ac = &decoder->ac_tables[component->ac_table];
         if (!take_dc(component, &decoder->dc_tables[component->dc_table], bits, &dc))
             return false;
         component->dc[index] = (int16_t)dc;
+        if (kind == SCALED) {
+            const struct scaled *scaled = &component->scaled;
+            size_t row = index / (size_t)component->stride, column = index % (size_t)component->stride;
+            uint8_t *out = scaled->samples + (row * scaled->stride + column) * (size_t)scaled->size;
+            if (scaled->size == 2)
+                return take_scaled(component, ac, bits, dc, out, 2);
+            if (scaled->size == 4)
+                return take_scaled(component, ac, bits, dc, out, 4);
+            return take_scaled(component, ac, bits, dc, out, 8);
+        }
         if (!component->quartered)
-            return skip_ac(ac, bits);
+            return skip_ac(ac, bits, 1);
         return take_ac(component, ac, bits, component->parts + index * PARTS);
     }
     if (scan->first == 0 && scan->high == 0) {
@@ -472,6 +553,28 @@ static bool at_end(struct bits *bits)
     return bits->count - bits->made_up < 8; /* no whole byte is left */
 }
 
+/* True when the last block is the end of the data: only padding is left, F.1.2.3, or whole
+ * bytes of ones or zeros, as some writers fill up. */
+static bool ends_here(const struct bits *bits)
+{
+    struct bits left = *bits;
+    /* turns: at most the data's bytes, in all */
+    for (int64_t value = -1;; ) {
+        left = refill_slowly(left);
+        int count = left.count - left.made_up;
+        if (count <= 0 || (value < 0 && count < 8))
+            return true;
+        count = count < 32 ? count : 32;
+        uint32_t found = peek(&left, count), ones = (uint32_t)(((uint64_t)1 << count) - 1);
+        if (found && found != ones)
+            return false;
+        if (value >= 0 && value != (found != 0))
+            return false;
+        value = found != 0;
+        drop(&left, count);
+    }
+}
+
 /* Go to the restart marker that must come now, E.1.4. */
 static bool restart(struct scan *scan, struct bits *bits, int number)
 {
@@ -490,13 +593,38 @@ static bool restart(struct scan *scan, struct bits *bits, int number)
     return true;
 }
 
+/* True when a restart marker follows the data, which nobody waits for. */
+static bool is_restart(const struct bits *bits)
+{
+    return bits->end - bits->at >= 2 && bits->at[0] == 0xFF && bits->at[1] >= 0xD0 &&
+           bits->at[1] <= 0xD7;
+}
+
+/* True when the DC of a scan looks as if it were shifted from some block on. */
+static __attribute__((noinline)) bool has_seam(const struct scan *scan, int columns, int rows)
+{
+    for (int n = 0; n < scan->count; n++) { /* turns: at most MAX_COMPONENTS */
+        const struct component *component = scan->components[n];
+        size_t across = scan->count > 1 ? component->across : 1;
+        size_t down = scan->count > 1 ? component->down : 1;
+        struct dc_plane plane = {
+            component->dc, across, down * (size_t)component->stride, columns, rows,
+            component->dc_quantiser,
+        };
+        int64_t found;
+        if (find_seams(&plane, &found, 1))
+            return true;
+    }
+    return false;
+}
+
 HOT bool take_mcu(struct decoder *decoder, struct scan *scan, int column, int row,
-                  struct bits *bits, bool progressive)
+                  struct bits *bits, const enum kind kind)
 {
     if (scan->count == 1) {
         struct component *component = scan->components[0];
         size_t index = (size_t)row * component->stride + column;
-        return take_block(decoder, scan, component, index, bits, progressive);
+        return take_block(decoder, scan, component, index, bits, kind);
     }
     for (int n = 0; n < scan->count; n++) { /* turns: at most MAX_COMPONENTS */
         struct component *component = scan->components[n];
@@ -504,14 +632,14 @@ HOT bool take_mcu(struct decoder *decoder, struct scan *scan, int column, int ro
             size_t index = (size_t)(row * component->down + y) * component->stride +
                            (size_t)column * component->across;
             for (int x = 0; x < component->across; x++) /* turns: at most 2 */
-                if (!take_block(decoder, scan, component, index + x, bits, progressive))
+                if (!take_block(decoder, scan, component, index + x, bits, kind))
                     return false;
         }
     }
     return true;
 }
 
-HOT bool take_mcus(struct decoder *decoder, struct scan *scan, bool progressive)
+HOT bool take_mcus(struct decoder *decoder, struct scan *scan, const enum kind kind)
 {
     int columns = decoder->mcus_across, rows = decoder->mcus_down;
     if (scan->count == 1) {
@@ -531,30 +659,44 @@ HOT bool take_mcus(struct decoder *decoder, struct scan *scan, bool progressive)
                 bits = here;
                 left = decoder->restart_mcus - 1;
             }
-            if (!take_mcu(decoder, scan, column, row, &bits, progressive))
+            if (!take_mcu(decoder, scan, column, row, &bits, kind))
                 return false;
         }
         if (ran_out(&bits))
             return false;
     }
-    if (decoder->all_at_once)
-        return true;
+    if (scan->first == 0 && !scan->high && !decoder->restart_mcus && has_seam(scan, columns, rows))
+        return false;
     struct bits here = bits;
-    if (!at_end(&here)) /* libjpeg calls what is left damage */
+    if (decoder->all_at_once) /* libjpeg says nothing of what is left */
+        return ends_here(&here) && !is_restart(&here);
+    if (!at_end(&here)) /* here libjpeg calls it damage */
         return false;
     decoder->at = here.at;
     return true;
 }
 
-/* Two copies of the loops: the one for baseline is short enough for the compiler. */
+/* A copy of the loops for each: the one for baseline is short enough for the compiler. */
 static bool take_baseline(struct decoder *decoder, struct scan *scan)
 {
-    return take_mcus(decoder, scan, false);
+    return take_mcus(decoder, scan, BASELINE);
 }
 
 static bool take_progressive(struct decoder *decoder, struct scan *scan)
 {
-    return take_mcus(decoder, scan, true);
+    return take_mcus(decoder, scan, PROGRESSIVE);
+}
+
+static bool take_scaled_blocks(struct decoder *decoder, struct scan *scan)
+{
+    return take_mcus(decoder, scan, SCALED);
+}
+
+static bool take_scan(struct decoder *decoder, struct scan *scan)
+{
+    if (decoder->progressive)
+        return take_progressive(decoder, scan);
+    return decoder->shrink == 8 ? take_baseline(decoder, scan) : take_scaled_blocks(decoder, scan);
 }
 
 /* Leave the entropy-coded data: go to the next marker that is neither stuffing nor a restart. */
@@ -617,6 +759,19 @@ static bool read_huffman(struct decoder *decoder, const uint8_t *at, const uint8
     return true;
 }
 
+/* Have room for a component's samples at 1/4 and 1/2. False when there is no memory. */
+static bool prepare_scaled(const struct decoder *decoder, struct component *component, bool halved)
+{
+    struct scaled *scaled = &component->scaled;
+    if (decoder->shrink == 8)
+        return true;
+    scaled->size = (halved ? 16 : 8) / decoder->shrink;
+    scaled->places = decoder->shrink == 4 ? PLACES_AT_4 : PLACES_AT_2;
+    scaled->stride = (size_t)component->stride * (size_t)scaled->size;
+    scaled->samples = calloc(scaled->stride * (size_t)scaled->size, (size_t)component->height);
+    return scaled->samples;
+}
+
 static enum result read_frame(struct decoder *decoder, const uint8_t *at, const uint8_t *end)
 {
     if (decoder->framed || end - at < 6 || at[0] != 8 || word(at + 1) != decoder->height_px ||
@@ -657,13 +812,14 @@ static enum result read_frame(struct decoder *decoder, const uint8_t *at, const 
         component->rows = (height + 7) / 8;
         component->stride = decoder->mcus_across * component->across;
         component->height = decoder->mcus_down * component->down;
-        component->quartered = n && across == 2 && down == 2;
+        component->quartered = n && across == 2 && down == 2 && decoder->shrink == 8;
         memset(component->low, UNKNOWN, sizeof component->low);
         size_t blocks = (size_t)component->stride * (size_t)component->height;
         component->dc = calloc(blocks, sizeof *component->dc);
         if (component->quartered)
             component->parts = calloc(blocks, PARTS * sizeof *component->parts);
-        if (!component->dc || (component->quartered && !component->parts))
+        if (!component->dc || (component->quartered && !component->parts) ||
+            !prepare_scaled(decoder, component, n && across == 2 && down == 2))
             return NO_MEMORY;
     }
     decoder->framed = true;
@@ -696,6 +852,14 @@ static void weigh(struct component *component, const uint16_t *quantisers)
         component->weights[place] = (float)(weight * quantisers[place]);
         component->most[place] = (float)(fabs(weight) * (MOST_AC + 0.5));
     }
+}
+
+/* The same for 1/4 and 1/2. */
+static void weigh_scaled(struct component *component, const uint16_t *quantisers)
+{
+    find_patterns(&component->scaled, quantisers, ZIGZAG);
+    for (int place = 0; place < BLOCK; place++) /* turns: BLOCK */
+        component->most_value[place] = quantisers[place] ? MOST_AC / quantisers[place] : MOST_AC;
 }
 
 /* Check and note that a scan is the next one for each of its coefficients: the first after the
@@ -764,7 +928,7 @@ static bool ready(struct decoder *decoder, struct scan *scan)
             return false;
         if (ac && !component->quartered && !table->skip_made)
             build_skip(table);
-        if (ac && component->quartered && !table->value_made)
+        if (ac && (component->quartered || component->scaled.size) && !table->value_made)
             build_values(table);
         struct huffman *dc_table = &decoder->dc_tables[component->dc_table];
         if (dc && !dc_table->value_made)
@@ -773,7 +937,10 @@ static bool ready(struct decoder *decoder, struct scan *scan)
         if (!decoder->progressive && decoder->dc_known[number])
             return false; /* a picture twice */
         decoder->dc_known[number] |= scan->first == 0;
+        component->dc_quantiser = decoder->quantisers[component->quantiser][0];
         weigh(component, decoder->quantisers[component->quantiser]);
+        if (component->scaled.size)
+            weigh_scaled(component, decoder->quantisers[component->quantiser]);
     }
     return true;
 }
@@ -825,6 +992,8 @@ static enum result read_all(struct decoder *decoder)
         enum result result = DONE;
         switch (marker) {
         case 0xC2:
+            if (decoder->shrink != 8) /* needs all of its coefficients, until the end */
+                return NOT_MINE;
             decoder->progressive = true; /* fall through */
         case 0xC0:
         case 0xC1:
@@ -859,8 +1028,7 @@ static enum result read_all(struct decoder *decoder)
                 break;
             }
             decoder->all_at_once = !decoder->progressive && scan.count == decoder->count;
-            if (!ready(decoder, &scan) || !(decoder->progressive ? take_progressive(decoder, &scan)
-                                                                 : take_baseline(decoder, &scan)))
+            if (!ready(decoder, &scan) || !take_scan(decoder, &scan))
                 return NOT_MINE;
             if (decoder->all_at_once)
                 return DONE;
@@ -877,11 +1045,6 @@ static enum result read_all(struct decoder *decoder)
 }
 
 /* ---- pixels ---- */
-
-static inline uint8_t clamped(int32_t value)
-{
-    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
-}
 
 static inline uint8_t level(const struct component *component, int32_t quantiser, size_t index)
 {
@@ -920,20 +1083,6 @@ static bool fill_row(const struct decoder *decoder, const struct component *comp
     return true;
 }
 
-/* YCbCr to RGB, JFIF 1.02, in 16-bit fixed point. */
-static void fill_rgb(uint8_t *out, const uint8_t *y, const uint8_t *cb, const uint8_t *cr,
-                     int columns, int bands)
-{
-    for (int x = 0; x < columns; x++, out += bands) { /* turns: at most MOST_PX / 8 + 1 */
-        int32_t blue = cb[x] - 128, red = cr[x] - 128;
-        out[0] = clamped(y[x] + ((91881 * red + 32768) >> 16));
-        out[1] = clamped(y[x] + ((-22554 * blue - 46802 * red + 32768) >> 16));
-        out[2] = clamped(y[x] + ((116130 * blue + 32768) >> 16));
-        if (bands == 4)
-            out[3] = 255;
-    }
-}
-
 /* True when no DC is farther from the middle than one can be; more is damage. */
 static bool within_reach(const struct decoder *decoder, const struct component *component)
 {
@@ -945,10 +1094,10 @@ static bool within_reach(const struct decoder *decoder, const struct component *
         least = dc < least ? dc : least;
         most = dc > most ? dc : most;
     }
-    return most * quantiser <= MOST_DC && least * quantiser >= -MOST_DC;
+    return most * quantiser <= most_dc(quantiser) && least * quantiser >= -most_dc(quantiser);
 }
 
-static enum result write_pixels(const struct decoder *decoder, uint8_t *out, int bands)
+static enum result write_dc_pixels(const struct decoder *decoder, uint8_t *out, int bands)
 {
     int columns = (decoder->width_px + 7) / 8, rows = (decoder->height_px + 7) / 8;
     uint8_t *line = malloc((size_t)columns * 3);
@@ -962,24 +1111,70 @@ static enum result write_pixels(const struct decoder *decoder, uint8_t *out, int
                 free(line);
                 return NOT_MINE;
             }
-        if (decoder->count == 3) {
+        if (decoder->count == 3)
             fill_rgb(out, line, line + columns, line + 2 * (size_t)columns, columns, bands);
-        } else if (bands == 1) {
-            memcpy(out, line, (size_t)columns);
-        } else {
-            for (int x = 0; x < columns; x++) { /* turns: at most MOST_PX / 8 + 1 */
-                memset(out + (size_t)x * bands, line[x], 3);
-                if (bands == 4)
-                    out[(size_t)x * 4 + 3] = 255;
-            }
-        }
+        else
+            fill_grey(out, line, columns, bands);
     }
     free(line);
     return DONE;
 }
 
+/* One row of chroma at 1/4 or 1/2, as wide as luma: as it is, or with a triangle between its samples,
+ * as libjpeg does it, where it has half of the columns or of the rows. `line` has room for a sample
+ * more than there are columns. */
+static const uint8_t *chroma_row(const struct decoder *decoder, const struct component *component,
+                                 int row, int columns, uint8_t *line)
+{
+    const struct scaled *scaled = &component->scaled;
+    int luma = decoder->components[0].scaled.size;
+    bool half_across = decoder->most_across * luma > scaled->size;
+    bool half_down = decoder->most_down * luma > scaled->size;
+    const uint8_t *near = scaled->samples + (size_t)(half_down ? row / 2 : row) * scaled->stride;
+    if (half_down) {
+        int rows = (decoder->height_px + decoder->shrink - 1) / decoder->shrink;
+        int other = row % 2 ? row / 2 + 1 : row / 2 - 1, last = (rows + 1) / 2 - 1;
+        const uint8_t *far = scaled->samples +
+                             (size_t)(other < 0 ? 0 : other > last ? last : other) * scaled->stride;
+        fill_between(line, near, far, columns, 1 + row % 2);
+        return line;
+    }
+    if (!half_across)
+        return near;
+    fill_twice(line, near, (columns + 1) / 2);
+    return line;
+}
+
+static enum result write_scaled_pixels(const struct decoder *decoder, uint8_t *out, int bands)
+{
+    int columns = (decoder->width_px + decoder->shrink - 1) / decoder->shrink;
+    int rows = (decoder->height_px + decoder->shrink - 1) / decoder->shrink;
+    uint8_t *lines = malloc(((size_t)columns + 1) * 2);
+    if (!lines)
+        return NO_MEMORY;
+    for (int row = 0; row < rows; row++, out += (size_t)columns * bands) { /* turns: MOST_PX / 2 */
+        const struct component *components = decoder->components;
+        const uint8_t *luma = components[0].scaled.samples + (size_t)row * components[0].scaled.stride;
+        if (decoder->count == 3)
+            fill_rgb(out, luma, chroma_row(decoder, &components[1], row, columns, lines),
+                     chroma_row(decoder, &components[2], row, columns, lines + columns + 1), columns,
+                     bands);
+        else
+            fill_grey(out, luma, columns, bands);
+    }
+    free(lines);
+    return DONE;
+}
+
+static enum result write_pixels(const struct decoder *decoder, uint8_t *out, int bands)
+{
+    return decoder->shrink == 8 ? write_dc_pixels(decoder, out, bands)
+                                : write_scaled_pixels(decoder, out, bands);
+}
+
+/* Fill `out` with ceil(height_px / shrink) rows of ceil(width_px / shrink) pixels. */
 static enum result decode_all(const uint8_t *data, size_t size, int width_px, int height_px,
-                              uint8_t *out, int bands)
+                              int shrink, uint8_t *out, int bands)
 {
     struct decoder *decoder = calloc(1, sizeof *decoder);
     enum result result = NO_MEMORY;
@@ -992,6 +1187,7 @@ static enum result decode_all(const uint8_t *data, size_t size, int width_px, in
         decoder->end = data + size;
         decoder->width_px = width_px;
         decoder->height_px = height_px;
+        decoder->shrink = shrink;
         result = read_all(decoder);
         if (result == DONE && decoder->count == 3 && bands == 1)
             result = NOT_MINE;
@@ -1005,9 +1201,12 @@ static enum result decode_all(const uint8_t *data, size_t size, int width_px, in
     for (int n = 0; n < MAX_COMPONENTS; n++) { /* turns: MAX_COMPONENTS */
         free(decoder->components[n].dc);
         free(decoder->components[n].parts);
+        free(decoder->components[n].scaled.samples);
     }
     free(decoder->dc_tables);
     free(decoder->ac_tables);
     free(decoder);
     return result;
 }
+
+#endif

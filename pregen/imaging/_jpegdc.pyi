@@ -1,3 +1,0 @@
-from typing_extensions import Buffer
-
-def decode(data: Buffer, out: Buffer, width_px: int, height_px: int, bands: int, /) -> bool: ...

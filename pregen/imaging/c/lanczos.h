@@ -1,0 +1,295 @@
+/* Four-band pictures made smaller with Lanczos-3, in 16-bit fixed point, and turned upright.
+ *
+ * Each pixel of the result is the mean of the pixels around its place, weighed by a sinc in the
+ * window of a wider one (Lanczos-3), first down and then across. The picture may end within its
+ * last column or row (`extent_across`, `extent_down`): 2322 rows at 1/8 are 290.25.
+ *
+ * Weights are whole numbers that add up to 1 << WEIGHT_BITS. The sums are exact, so SSE2, NEON and
+ * plain C give the same bytes; PLAIN_TWIN leaves only the last. Between the two directions a sample
+ * has FRACTION_BITS behind the point and may be below 0 or above 255: to round and to cut it there
+ * would cost up to 0.4 dB, and no less time.
+ */
+#ifndef PREGEN_LANCZOS_H
+#define PREGEN_LANCZOS_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef PLAIN_TWIN
+#if defined __SSE2__
+#include <emmintrin.h>
+#define HAS_SSE2
+#elif defined __ARM_NEON && defined __aarch64__
+#include <arm_neon.h>
+#define HAS_NEON
+#endif
+#endif
+
+#define BANDS 4
+#define OPAQUE 255
+#define WEIGHT_BITS 14
+#define FRACTION_BITS 6
+#define LOBES 3 /* of the sinc, on each side */
+/* Of a picture and of what it is made to, in pixels. */
+#define MOST_SIDE 65536
+
+/* The weights of one direction. For each pixel of the result: where they begin, and `count` of
+ * them, padded with zeros. */
+struct weights {
+    int results, count;
+    int *first;
+    int16_t *values;
+};
+
+static double lanczos(double x)
+{
+    const double pi = 3.14159265358979323846;
+    if (x == 0)
+        return 1;
+    if (fabs(x) >= LOBES)
+        return 0;
+    return LOBES * sin(pi * x) * sin(pi * x / LOBES) / (pi * pi * x * x);
+}
+
+/* Weigh `extent` pixels, of which `pixels` are there (the last one perhaps not all of it), for each
+ * of `results`. The count is a multiple of `step`. False when there is no memory. */
+static bool weigh_pixels(struct weights *weights, int pixels, double extent, int results, int step)
+{
+    double scale = extent / results, stretch = scale > 1 ? scale : 1;
+    int count = (int)ceil(2 * LOBES * stretch);
+    count = (count + step - 1) / step * step;
+    double *exact = malloc((size_t)count * sizeof *exact);
+    *weights = (struct weights){results, count, malloc((size_t)results * sizeof(int)),
+                                calloc((size_t)results * (size_t)count, sizeof(int16_t))};
+    if (!exact || !weights->first || !weights->values) {
+        free(exact);
+        return false;
+    }
+    for (int n = 0; n < results; n++) { /* turns: at most MOST_SIDE */
+        double middle = (n + 0.5) * scale, sum = 0;
+        int first = (int)(middle - LOBES * stretch + 0.5);
+        int end = (int)(middle + LOBES * stretch + 0.5);
+        /* The pixel below the middle is within, so there are some, and their sum is above 0. */
+        if (first < 0)
+            first = 0;
+        if (end > pixels)
+            end = pixels;
+        if (end - first > count)
+            end = first + count; /* by rounding; its weight is next to 0 */
+        for (int at = first; at < end; at++) { /* turns: at most count */
+            double weight = lanczos((at + 0.5 - middle) / stretch);
+            exact[at - first] = weight;
+            sum += weight;
+        }
+        int16_t *values = weights->values + (size_t)n * (size_t)count;
+        int left = 1 << WEIGHT_BITS, largest = 0;
+        for (int at = 0; at < end - first; at++) { /* turns: at most count */
+            values[at] = (int16_t)lrint(exact[at] / sum * (1 << WEIGHT_BITS));
+            left -= values[at];
+            if (values[at] > values[largest])
+                largest = at;
+        }
+        values[largest] = (int16_t)(values[largest] + left); /* what rounding left over */
+        weights->first[n] = first;
+    }
+    free(exact);
+    return true;
+}
+
+static void forget_weights(struct weights *weights)
+{
+    free(weights->first);
+    free(weights->values);
+}
+
+/* ---- the two directions ---- */
+
+/* Half of what is cut off: of a sum of samples down, and of these across. */
+#define DOWN_BITS (WEIGHT_BITS - FRACTION_BITS)
+#define HALF_DOWN (1 << (DOWN_BITS - 1))
+#define ACROSS_BITS (WEIGHT_BITS + FRACTION_BITS)
+#define HALF_ACROSS (1 << (ACROSS_BITS - 1))
+
+#ifdef HAS_SSE2
+/* Two weights, in each lane. */
+static inline __m128i two_weights(const int16_t *values)
+{
+    int32_t both;
+    memcpy(&both, values, sizeof both);
+    return _mm_set1_epi32(both);
+}
+#endif
+
+/* One row of `size` samples from `count` rows (even). Within 16 bits: 255 << FRACTION_BITS is half
+ * of what they hold, and weights of both signs add up to less than 1.6. */
+static void weigh_rows(const uint8_t *const *rows, const int16_t *values, int count, int size,
+                       int16_t *out)
+{
+    int at = 0;
+#if defined HAS_SSE2
+    const __m128i zero = _mm_setzero_si128(), half = _mm_set1_epi32(HALF_DOWN);
+    for (; at + 16 <= size; at += 16) { /* turns: size / 16 */
+        __m128i a = half, b = half, c = half, d = half;
+        for (int n = 0; n < count; n += 2) { /* turns: count / 2 */
+            __m128i weight = two_weights(values + n);
+            __m128i one = _mm_loadu_si128((const __m128i *)(rows[n] + at));
+            __m128i two = _mm_loadu_si128((const __m128i *)(rows[n + 1] + at));
+            __m128i low = _mm_unpacklo_epi8(one, two), high = _mm_unpackhi_epi8(one, two);
+            a = _mm_add_epi32(a, _mm_madd_epi16(_mm_unpacklo_epi8(low, zero), weight));
+            b = _mm_add_epi32(b, _mm_madd_epi16(_mm_unpackhi_epi8(low, zero), weight));
+            c = _mm_add_epi32(c, _mm_madd_epi16(_mm_unpacklo_epi8(high, zero), weight));
+            d = _mm_add_epi32(d, _mm_madd_epi16(_mm_unpackhi_epi8(high, zero), weight));
+        }
+        __m128i low = _mm_packs_epi32(_mm_srai_epi32(a, DOWN_BITS), _mm_srai_epi32(b, DOWN_BITS));
+        __m128i high = _mm_packs_epi32(_mm_srai_epi32(c, DOWN_BITS), _mm_srai_epi32(d, DOWN_BITS));
+        _mm_storeu_si128((__m128i *)(out + at), low);
+        _mm_storeu_si128((__m128i *)(out + at + 8), high);
+    }
+#elif defined HAS_NEON
+    for (; at + 16 <= size; at += 16) { /* turns: size / 16 */
+        int32x4_t a = vdupq_n_s32(HALF_DOWN), b = a, c = a, d = a;
+        for (int n = 0; n < count; n++) { /* turns: count */
+            uint8x16_t row = vld1q_u8(rows[n] + at);
+            int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(row)));
+            int16x8_t high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(row)));
+            a = vmlal_n_s16(a, vget_low_s16(low), values[n]);
+            b = vmlal_n_s16(b, vget_high_s16(low), values[n]);
+            c = vmlal_n_s16(c, vget_low_s16(high), values[n]);
+            d = vmlal_n_s16(d, vget_high_s16(high), values[n]);
+        }
+        vst1q_s16(out + at, vcombine_s16(vqshrn_n_s32(a, DOWN_BITS), vqshrn_n_s32(b, DOWN_BITS)));
+        vst1q_s16(out + at + 8,
+                  vcombine_s16(vqshrn_n_s32(c, DOWN_BITS), vqshrn_n_s32(d, DOWN_BITS)));
+    }
+#endif
+    for (; at < size; at++) { /* turns: at most size */
+        int32_t sum = HALF_DOWN;
+        for (int n = 0; n < count; n++) /* turns: count */
+            sum += values[n] * rows[n][at];
+        out[at] = (int16_t)(sum >> DOWN_BITS);
+    }
+}
+
+/* One pixel from `count` neighbours (a multiple of 4). */
+static inline void weigh_pixel(const int16_t *pixels, const int16_t *values, int count, uint8_t *out)
+{
+#if defined HAS_SSE2
+    __m128i even = _mm_set1_epi32(HALF_ACROSS), odd = _mm_setzero_si128();
+    for (int n = 0; n < count; n += 4) { /* turns: count / 4 */
+        __m128i one = _mm_loadu_si128((const __m128i *)(pixels + n * BANDS));
+        __m128i two = _mm_loadu_si128((const __m128i *)(pixels + (n + 2) * BANDS));
+        /* Samples of a band stand side by side, to be weighed and added at once. */
+        one = _mm_unpacklo_epi16(one, _mm_unpackhi_epi64(one, one));
+        two = _mm_unpacklo_epi16(two, _mm_unpackhi_epi64(two, two));
+        even = _mm_add_epi32(even, _mm_madd_epi16(one, two_weights(values + n)));
+        odd = _mm_add_epi32(odd, _mm_madd_epi16(two, two_weights(values + n + 2)));
+    }
+    __m128i sums = _mm_srai_epi32(_mm_add_epi32(even, odd), ACROSS_BITS);
+    sums = _mm_packs_epi32(sums, sums);
+    int32_t pixel = _mm_cvtsi128_si32(_mm_packus_epi16(sums, sums));
+    memcpy(out, &pixel, BANDS);
+#elif defined HAS_NEON
+    int32x4_t sums = vdupq_n_s32(HALF_ACROSS);
+    for (int n = 0; n < count; n += 2) { /* turns: count / 2 */
+        int16x8_t two = vld1q_s16(pixels + n * BANDS);
+        sums = vmlal_n_s16(sums, vget_low_s16(two), values[n]);
+        sums = vmlal_n_s16(sums, vget_high_s16(two), values[n + 1]);
+    }
+    int16x4_t narrow = vqmovn_s32(vshrq_n_s32(sums, ACROSS_BITS));
+    uint8x8_t bytes = vqmovun_s16(vcombine_s16(narrow, narrow));
+    uint32_t pixel = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+    memcpy(out, &pixel, BANDS);
+#else
+    for (int band = 0; band < BANDS; band++) { /* turns: BANDS */
+        int32_t sum = HALF_ACROSS;
+        for (int n = 0; n < count; n++) /* turns: count */
+            sum += values[n] * pixels[n * BANDS + band];
+        sum >>= ACROSS_BITS;
+        out[band] = (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
+    }
+#endif
+    out[BANDS - 1] = OPAQUE;
+}
+
+/* ---- turning ---- */
+
+/* Where the stored pixel 0, 0 goes and how far the next column and row are, in pixels of the upright
+ * picture (EXIF 2.3, Orientation). */
+struct turn {
+    ptrdiff_t origin, across, down;
+    bool quarter; /* rows become columns */
+};
+
+static struct turn turn_of(int orientation, int width_px, int height_px)
+{
+    ptrdiff_t width = width_px, height = height_px;
+    switch (orientation) {
+    case 2:
+        return (struct turn){width - 1, -1, width, false};
+    case 3:
+        return (struct turn){width * height - 1, -1, -width, false};
+    case 4:
+        return (struct turn){(height - 1) * width, 1, -width, false};
+    case 5:
+        return (struct turn){0, height, 1, true};
+    case 6:
+        return (struct turn){height - 1, height, -1, true};
+    case 7:
+        return (struct turn){width * height - 1, -height, -1, true};
+    case 8:
+        return (struct turn){(width - 1) * height, -height, 1, true};
+    default:
+        return (struct turn){0, 1, width, false};
+    }
+}
+
+/* ---- all of it ---- */
+
+/* A picture of four bands; the fourth means nothing. */
+struct samples {
+    const uint8_t *pixels;
+    int columns, rows;
+    double extent_across, extent_down; /* where it ends: above columns - 1 and rows - 1 */
+};
+
+/* Fill `out` with the picture at width_px x height_px, turned upright; its fourth band is 255.
+ * False when there is no memory. */
+static bool reduce(const struct samples *from, int width_px, int height_px, int orientation,
+                   uint8_t *out)
+{
+    struct weights across = {0}, down = {0};
+    size_t row_samples = (size_t)from->columns * BANDS;
+    struct turn turn = turn_of(orientation, width_px, height_px);
+    bool enough = weigh_pixels(&across, from->columns, from->extent_across, width_px, 4) &&
+                  weigh_pixels(&down, from->rows, from->extent_down, height_px, 2);
+    const uint8_t **rows = enough ? malloc((size_t)down.count * sizeof *rows) : NULL;
+    /* Zeros behind the row: weights of 0 reach there. */
+    size_t behind = (size_t)across.count * BANDS;
+    int16_t *line = enough ? calloc(row_samples + behind, sizeof *line) : NULL;
+    enough = rows && line;
+    for (int y = 0; enough && y < height_px; y++) { /* turns: at most MOST_SIDE */
+        for (int n = 0; n < down.count; n++) { /* turns: down.count */
+            int row = down.first[y] + n;
+            if (row >= from->rows)
+                row = from->rows - 1; /* its weight is 0 */
+            rows[n] = from->pixels + (size_t)row * row_samples;
+        }
+        weigh_rows(rows, down.values + (size_t)y * (size_t)down.count, down.count,
+                   (int)row_samples, line);
+        uint8_t *to = out + (turn.origin + y * turn.down) * BANDS;
+        for (int x = 0; x < width_px; x++, to += turn.across * BANDS) /* turns: at most MOST_SIDE */
+            weigh_pixel(line + (size_t)across.first[x] * BANDS,
+                        across.values + (size_t)x * (size_t)across.count, across.count, to);
+    }
+    free(rows);
+    free(line);
+    forget_weights(&across);
+    forget_weights(&down);
+    return enough;
+}
+
+#endif

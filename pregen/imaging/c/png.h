@@ -1,0 +1,345 @@
+/* The zlib stream of a PNG of 8-bit RGBA (PNG, 9.2 and 10.1; RFC 1950 and 1951).
+ *
+ * Each row is filtered by its left neighbour (Sub), and what is left becomes one block of Huffman
+ * codes made for it. Nothing is looked for that was there before: photos hardly repeat themselves,
+ * and the search would take most of the time. Pictures that do (screens, drawings, scanned text)
+ * are told by how many pairs of pixels come again, and left to a compressor that searches.
+ *
+ * SSE2 and NEON only subtract; PLAIN_TWIN leaves them out, and gives the same bytes.
+ */
+#ifndef PREGEN_PNG_H
+#define PREGEN_PNG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef PLAIN_TWIN
+#if defined __SSE2__
+#include <emmintrin.h>
+#elif defined __ARM_NEON && defined __aarch64__
+#include <arm_neon.h>
+#endif
+#endif
+
+#define PIXEL_BYTES 4
+#define SUB 1              /* the filter's type */
+#define SYMBOLS 257        /* of literals and the end of a block */
+#define END_OF_BLOCK 256
+#define LENGTHS 16         /* lengths of codes, which have codes of their own: RFC 1951, 3.2.7 */
+#define PAIR_BYTES 8
+#define PAIR_BITS 11       /* 16 KiB of pairs */
+#define MOST_CODE_BITS 14  /* 15 are allowed; four codes and 7 bits are 63, which one word takes */
+#define MOST_LENGTH_BITS 7 /* likewise, of the codes for lengths */
+#define BEFORE_ADLER 65521 /* RFC 1950 */
+/* So many bytes can be added up before 32 bits run over. */
+#define ADLER_BYTES 5552
+
+/* ---- codes ---- */
+
+/* Lengths of Huffman codes for `count` symbols, none above `most`; 0 for what does not occur.
+ * Shortest first by weight; where a code would be too long, the shortest ones that can be are made
+ * longer instead, which costs next to nothing. */
+static void find_lengths(const uint32_t *frequencies, int count, int most, uint8_t *lengths)
+{
+    uint16_t leaves[SYMBOLS];
+    int used = 0;
+    for (int n = 0; n < count; n++) { /* turns: at most SYMBOLS */
+        lengths[n] = 0;
+        if (!frequencies[n])
+            continue;
+        int at = used++;
+        /* turns: at most SYMBOLS: the rarest stand first */
+        for (; at && frequencies[leaves[at - 1]] > frequencies[n]; at--)
+            leaves[at] = leaves[at - 1];
+        leaves[at] = (uint16_t)n;
+    }
+    if (used < 2) {
+        if (used)
+            lengths[leaves[0]] = 1;
+        return;
+    }
+    uint32_t weights[2 * SYMBOLS];
+    uint16_t parents[2 * SYMBOLS];
+    for (int n = 0; n < used; n++) /* turns: at most SYMBOLS */
+        weights[n] = frequencies[leaves[n]];
+    int leaf = 0, node = used;
+    for (int made = used; made < 2 * used - 1; made++) { /* turns: at most SYMBOLS */
+        weights[made] = 0;
+        for (int child = 0; child < 2; child++) { /* turns: 2: the two lightest */
+            bool is_leaf = leaf < used && (node >= made || weights[leaf] <= weights[node]);
+            int lightest = is_leaf ? leaf++ : node++;
+            weights[made] += weights[lightest];
+            parents[lightest] = (uint16_t)made;
+        }
+    }
+    uint16_t depths[2 * SYMBOLS];
+    uint32_t of_length[MOST_CODE_BITS + 1] = {0}; /* how many codes */
+    depths[2 * used - 2] = 0;
+    for (int n = 2 * used - 3; n >= 0; n--) { /* turns: at most 2 * SYMBOLS */
+        depths[n] = (uint16_t)(depths[parents[n]] + 1);
+        if (n < used)
+            of_length[depths[n] > most ? most : depths[n]]++;
+    }
+    /* How much of all codes there can be is taken: more than 1 << most by what was cut. */
+    uint32_t taken = 0;
+    for (int length = 1; length <= most; length++) /* turns: at most MOST_CODE_BITS */
+        taken += of_length[length] << (most - length);
+    while (taken > 1u << most) { /* turns: at most SYMBOLS: each makes a code of `most` shorter */
+        of_length[most]--;
+        int length = most - 1;
+        while (!of_length[length]) /* turns: at most MOST_CODE_BITS: 2 to the 14th codes are not */
+            length--;
+        of_length[length]--;
+        of_length[length + 1] += 2;
+        taken--;
+    }
+    int next = 0;
+    for (int length = most; length > 0; length--) /* turns: at most MOST_CODE_BITS */
+        for (uint32_t n = 0; n < of_length[length]; n++) /* turns: at most SYMBOLS in all */
+            lengths[leaves[next++]] = (uint8_t)length;
+}
+
+/* Codes of these lengths, RFC 1951, 3.2.2; the first bit lowest, as they are written. */
+static void find_codes(const uint8_t *lengths, int count, uint16_t *codes)
+{
+    uint32_t of_length[MOST_CODE_BITS + 1] = {0}, next[MOST_CODE_BITS + 1] = {0};
+    for (int n = 0; n < count; n++) /* turns: at most SYMBOLS */
+        of_length[lengths[n]]++;
+    of_length[0] = 0;
+    for (int length = 1; length <= MOST_CODE_BITS; length++) /* turns: MOST_CODE_BITS */
+        next[length] = (next[length - 1] + of_length[length - 1]) << 1;
+    for (int n = 0; n < count; n++) { /* turns: at most SYMBOLS */
+        uint32_t code = lengths[n] ? next[lengths[n]]++ : 0, turned = 0;
+        for (int bit = 0; bit < lengths[n]; bit++) /* turns: at most MOST_CODE_BITS */
+            turned |= (code >> bit & 1) << (lengths[n] - 1 - bit);
+        codes[n] = (uint16_t)turned;
+    }
+}
+
+/* ---- filtered rows ---- */
+
+/* Write the filter's type and the row, less its left neighbours. */
+static void filter_row(const uint8_t *row, size_t size, uint8_t *out)
+{
+    *out++ = SUB;
+    memcpy(out, row, PIXEL_BYTES);
+    size_t at = PIXEL_BYTES;
+#if !defined PLAIN_TWIN && defined __SSE2__
+    for (; at + 16 <= size; at += 16) { /* turns: size / 16 */
+        __m128i here = _mm_loadu_si128((const __m128i *)(row + at));
+        __m128i left = _mm_loadu_si128((const __m128i *)(row + at - PIXEL_BYTES));
+        _mm_storeu_si128((__m128i *)(out + at), _mm_sub_epi8(here, left));
+    }
+#elif !defined PLAIN_TWIN && defined __ARM_NEON && defined __aarch64__
+    for (; at + 16 <= size; at += 16) /* turns: size / 16 */
+        vst1q_u8(out + at, vsubq_u8(vld1q_u8(row + at), vld1q_u8(row + at - PIXEL_BYTES)));
+#endif
+    for (; at < size; at++) /* turns: at most size */
+        out[at] = (uint8_t)(row[at] - row[at - PIXEL_BYTES]);
+}
+
+/* RFC 1950, 8.2. */
+static uint32_t adler_of(const uint8_t *data, size_t size)
+{
+    uint32_t sum = 1, sums = 0;
+    while (size) { /* turns: size / ADLER_BYTES + 1 */
+        size_t part = size < ADLER_BYTES ? size : ADLER_BYTES;
+        size -= part;
+#if !defined PLAIN_TWIN && defined __SSE2__
+        const __m128i zero = _mm_setzero_si128();
+        const __m128i first = _mm_setr_epi16(16, 15, 14, 13, 12, 11, 10, 9);
+        const __m128i second = _mm_setr_epi16(8, 7, 6, 5, 4, 3, 2, 1);
+        /* By lane: the bytes so far, the same before each 16, and each by how often it counts. */
+        __m128i bytes = zero, before = zero, counted = zero;
+        size_t sixteens = part / 16;
+        part -= 16 * sixteens;
+        for (size_t n = 0; n < sixteens; n++, data += 16) { /* turns: ADLER_BYTES / 16 */
+            __m128i some = _mm_loadu_si128((const __m128i *)data);
+            before = _mm_add_epi32(before, bytes);
+            bytes = _mm_add_epi32(bytes, _mm_sad_epu8(some, zero));
+            counted = _mm_add_epi32(counted, _mm_madd_epi16(_mm_unpacklo_epi8(some, zero), first));
+            counted = _mm_add_epi32(counted, _mm_madd_epi16(_mm_unpackhi_epi8(some, zero), second));
+        }
+        uint32_t lanes[3][4];
+        _mm_storeu_si128((__m128i *)lanes[0], bytes);
+        _mm_storeu_si128((__m128i *)lanes[1], before);
+        _mm_storeu_si128((__m128i *)lanes[2], counted);
+        sums += 16 * (uint32_t)sixteens * sum + 16 * (lanes[1][0] + lanes[1][2]) + lanes[2][0] +
+                lanes[2][1] + lanes[2][2] + lanes[2][3];
+        sum += lanes[0][0] + lanes[0][2];
+#endif
+        for (size_t n = 0; n < part; n++) { /* turns: at most ADLER_BYTES */
+            sum += *data++;
+            sums += sum;
+        }
+        sum %= BEFORE_ADLER;
+        sums %= BEFORE_ADLER;
+    }
+    return sums << 16 | sum;
+}
+
+/* ---- the stream ---- */
+
+struct writer {
+    uint8_t *at;
+    uint64_t bits; /* not yet written, the first lowest */
+    int count;     /* of them: below 8 between two calls of `flush` */
+};
+
+static inline void put(struct writer *writer, uint64_t bits, int count)
+{
+    writer->bits |= bits << writer->count;
+    writer->count += count;
+}
+
+/* Write whole bytes; needs room for 8. */
+static inline void flush(struct writer *writer)
+{
+    /* turns: 8, one store for the compiler */
+    for (int n = 0; n < 8; n++)
+        writer->at[n] = (uint8_t)(writer->bits >> (8 * n));
+    writer->at += writer->count >> 3;
+    writer->bits >>= writer->count & ~7;
+    writer->count &= 7;
+}
+
+/* The zlib stream of a picture; of one that repeats itself the filtered rows, to be compressed by
+ * one that searches. */
+struct stream {
+    uint8_t *bytes; /* malloc'ed */
+    size_t size;
+    bool whole; /* it is a zlib stream */
+};
+
+/* Tell how many of a picture's pairs of pixels, less their left neighbours, were there before, or
+ * are grey: one byte three times. Of each value of a hash the last pair is remembered. */
+static size_t count_repeats(const uint8_t *filtered, size_t row_bytes, int height_px)
+{
+    uint64_t last[1 << PAIR_BITS] = {0};
+    size_t repeats = 0;
+    for (int y = 0; y < height_px; y++) { /* turns: height_px */
+        const uint8_t *row = filtered + (size_t)y * (row_bytes + 1) + 1;
+        for (size_t at = 0; at + PAIR_BYTES <= row_bytes; at += PAIR_BYTES) { /* turns: the pairs */
+            uint64_t pair;
+            memcpy(&pair, row + at, PAIR_BYTES);
+            uint64_t *place = &last[(pair * 0x9E3779B97F4A7C15u) >> (64 - PAIR_BITS)];
+            bool grey = row[at] == row[at + 1] && row[at] == row[at + 2] &&
+                        row[at + 4] == row[at + 5] && row[at + 4] == row[at + 6];
+            repeats += *place == pair || grey;
+            *place = pair;
+        }
+    }
+    return repeats;
+}
+
+/* True when a search pays: it saves 5 % of a picture of which 45 % of the pairs repeat. Of
+ * the pairs of photos in colour that is less than 40 %. */
+static bool repeats_itself(const uint8_t *filtered, size_t row_bytes, int height_px)
+{
+    size_t pairs = row_bytes / PAIR_BYTES * (size_t)height_px;
+    return pairs == 0 || count_repeats(filtered, row_bytes, height_px) > pairs * 45 / 100;
+}
+
+static void write_codes(struct writer *writer, const uint8_t *lengths)
+{
+    static const uint8_t order[] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+    /* The lengths of SYMBOLS codes, and of one for distances: none is used. */
+    uint32_t frequencies[LENGTHS] = {0};
+    uint8_t of_lengths[LENGTHS];
+    uint16_t codes[LENGTHS];
+    for (int n = 0; n < SYMBOLS; n++) /* turns: SYMBOLS */
+        frequencies[lengths[n]]++;
+    frequencies[0]++;
+    find_lengths(frequencies, LENGTHS, MOST_LENGTH_BITS, of_lengths);
+    find_codes(of_lengths, LENGTHS, codes);
+    put(writer, 1 | 2 << 1, 3);            /* the last block; codes of its own */
+    put(writer, SYMBOLS - 257, 5);         /* literals and lengths beyond 257 */
+    put(writer, 0, 5);                     /* distances beyond 1 */
+    put(writer, sizeof order - 4, 4);      /* codes for lengths beyond 4 */
+    flush(writer);
+    for (size_t n = 0; n < sizeof order; n++) { /* turns: 19 */
+        put(writer, order[n] < LENGTHS ? of_lengths[order[n]] : 0, 3);
+        flush(writer);
+    }
+    for (int n = 0; n <= SYMBOLS; n++) { /* turns: SYMBOLS + 1 */
+        int length = n < SYMBOLS ? lengths[n] : 0;
+        put(writer, codes[length], of_lengths[length]);
+        flush(writer);
+    }
+}
+
+/* What a header, the codes and the end take at most, and what `flush` writes beyond. */
+#define MOST_OVERHEAD 512
+
+/* Compress a picture of width_px x height_px RGBA pixels. False when there is no memory. */
+static bool pack(const uint8_t *pixels, int width_px, int height_px, struct stream *stream)
+{
+    size_t row_bytes = (size_t)width_px * PIXEL_BYTES, size = (row_bytes + 1) * (size_t)height_px;
+    *stream = (struct stream){0};
+    uint8_t *filtered = malloc(size);
+    if (!filtered)
+        return false;
+    uint32_t counts[PIXEL_BYTES][256] = {0}, frequencies[SYMBOLS] = {0};
+    for (int y = 0; y < height_px; y++) { /* turns: height_px */
+        uint8_t *row = filtered + (size_t)y * (row_bytes + 1);
+        filter_row(pixels + (size_t)y * row_bytes, row_bytes, row++);
+        for (size_t at = 0; at < row_bytes; at += PIXEL_BYTES) /* turns: width_px */
+            for (int band = 0; band < PIXEL_BYTES; band++) /* turns: PIXEL_BYTES */
+                counts[band][row[at + (size_t)band]]++;
+    }
+    if (repeats_itself(filtered, row_bytes, height_px)) {
+        *stream = (struct stream){filtered, size, false};
+        return true;
+    }
+    for (int n = 0; n < 256; n++) /* turns: 256 */
+        frequencies[n] = counts[0][n] + counts[1][n] + counts[2][n] + counts[3][n];
+    frequencies[SUB] += (uint32_t)height_px;
+    frequencies[END_OF_BLOCK] = 1;
+    uint8_t lengths[SYMBOLS];
+    uint16_t codes[SYMBOLS];
+    find_lengths(frequencies, SYMBOLS, MOST_CODE_BITS, lengths);
+    find_codes(lengths, SYMBOLS, codes);
+    uint64_t bits = 0;
+    uint32_t entries[256]; /* a code and, above it, its length */
+    for (int n = 0; n < 256; n++) { /* turns: 256 */
+        bits += (uint64_t)frequencies[n] * lengths[n];
+        entries[n] = codes[n] | (uint32_t)lengths[n] << 16;
+    }
+    uint8_t *out = malloc((size_t)(bits / 8) + MOST_OVERHEAD);
+    if (!out) {
+        free(filtered);
+        return false;
+    }
+    struct writer writer = {.at = out};
+    put(&writer, 0x0178, 16); /* deflate, 32 KiB, fastest */
+    write_codes(&writer, lengths);
+    const uint8_t *at = filtered;
+    for (int y = 0; y < height_px; y++) { /* turns: height_px */
+        put(&writer, entries[*at] & 0xFFFF, (int)(entries[*at] >> 16));
+        flush(&writer);
+        at++;
+        for (int x = 0; x < width_px; x++, at += PIXEL_BYTES) { /* turns: width_px */
+            uint32_t a = entries[at[0]], b = entries[at[1]], c = entries[at[2]], d = entries[at[3]];
+            int first = (int)(a >> 16), third = (int)(c >> 16);
+            uint64_t two = (a & 0xFFFF) | (uint64_t)(b & 0xFFFF) << first;
+            uint64_t more = (c & 0xFFFF) | (uint64_t)(d & 0xFFFF) << third;
+            first += (int)(b >> 16);
+            put(&writer, two | more << first, first + third + (int)(d >> 16));
+            flush(&writer);
+        }
+    }
+    put(&writer, codes[END_OF_BLOCK], lengths[END_OF_BLOCK]);
+    writer.count = (writer.count + 7) & ~7;
+    flush(&writer);
+    uint32_t adler = adler_of(filtered, size);
+    for (int n = 0; n < 4; n++) /* turns: 4 */
+        *writer.at++ = (uint8_t)(adler >> (24 - 8 * n));
+    *stream = (struct stream){out, (size_t)(writer.at - out), true};
+    free(filtered);
+    return true;
+}
+
+#endif
