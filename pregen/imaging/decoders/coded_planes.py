@@ -217,8 +217,8 @@ def _frames(context: Any, data: bytes) -> Iterator[VideoFrame]:
                     raise LeftAloneError("it is damaged")
                 yield frame
     except (av.FFmpegError, ValueError) as error:
-        if isinstance(error, MemoryError):
-            raise MemoryError(str(error)) from error  # noqa: TRY004 - it is both
+        # It says that memory ran out of a picture larger than `max_pixels`. Where that is so, the
+        # other decoder will say it, too.
         raise LeftAloneError(str(error)) from error
 
 

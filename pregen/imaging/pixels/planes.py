@@ -93,7 +93,7 @@ def excess(signal: Signal) -> float:
     part = signal[: rows * _WINDOW_PX, : columns * _WINDOW_PX]
     windows = part.reshape(rows, part.shape[0] // rows, columns, part.shape[1] // columns, -1)
     means = windows.mean((1, 3))
-    return float(np.maximum(means - 1, -means).max())
+    return max(0.0, float(np.maximum(means - 1, -means).max()))
 
 
 def _reduced(

@@ -24,6 +24,7 @@ from pregen.filesystems import mounttable, protection
 from pregen.imaging import revisions, sniff
 from pregen.imaging.containers import (
     av1,
+    coded_picture,
     gcode,
     gif,
     heif,
@@ -265,9 +266,21 @@ def _heif(data: bytes) -> None:
             assert heif.orientation(item) in {None, *range(1, 9)}
             assert len(heif.colour(item).profile) <= len(data)
             heif.as_file(item, b"", b"heic")
+            heif.luma_coding(item)
+            found = coded_picture.described(meta, item, read_at, len(data))
+            if found is not None:
+                with contextlib.suppress(coded_picture.LeftAloneError):
+                    assert sum(len(found.data(part)) for part in found.parts) <= len(data)
+                assert len(found.parts) % found.across == 0
+                assert all(found.setup(part) in data for part in found.parts)
         for number in (meta.primary, *list(meta.items)[:8]):
             assert 0 <= heif.share_present(meta, number, len(data)) <= 1
             meta.alpha_of(number)
+
+
+def _heif_grid(data: bytes) -> None:
+    found = heif.grid(data)
+    assert found is None or (min(found) > 0 and max(found[:2]) <= 256)
 
 
 def _zero_runs(data: bytes) -> None:
@@ -539,6 +552,9 @@ def _heifs() -> list[bytes]:
         heifs.turned(picture, irot=True, quality=10)[:2000],
         encode(picture, "AVIF", exif=pictures.exif(6))[:2000],
         encode(pictures.rgba(*_SMALL_PX), "AVIF")[:2000],
+        heifs.file_of(
+            [heifs.grid(2, 1, (90, 40)), *[heifs.coded(heifs.heic(picture, quality=10))] * 2]
+        ),
     ]
 
 
@@ -824,6 +840,7 @@ PARSERS: dict[str, Parser] = {
     "sniff": Parser(_sniff, cache(lambda: _heads() + _boxes())),
     "declared-length": Parser(_declared_length, cache(_boxes)),
     "heif": Parser(_heif, cache(_heifs)),
+    "heif-grid": Parser(_heif_grid, lambda: [heifs.grid(3, 2, (90, 40)).data, b"\0\1" + bytes(10)]),
     "zero-runs": Parser(_zero_runs, cache(_files_with_zero_runs)),
     "icon": Parser(_icon, cache(_icons)),
     "mounts": Parser(_mounts, cache(_mount_texts)),
