@@ -31,7 +31,7 @@ from pathlib import Path
 from benchmarks.harness import counts, stills
 from benchmarks.harness.machine import cpu_model
 from benchmarks.harness.programs import ROOT, output_of
-from pregen.engines.local.launch import WORKER_ENVIRONMENT
+from pregen.engines.local.server import WORKER_ENVIRONMENT
 from pregen.imaging.runtime import pyvips
 
 RECORD = ROOT / "benchmarks" / "instructions.json"

@@ -1,5 +1,5 @@
 """`python -m pregen`."""
 
-from pregen.cli import main
+from pregen.entry_point import main
 
 main()

@@ -6,18 +6,19 @@ the children of the local engine, which import this module by its name, must not
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 from pregen import __version__
-from pregen.commandline import LazyGroup, Option, Verb
+from pregen.commandline import LazyGroup, Option, Verb, asks_for_help
 from pregen.display.printer import silence
 from pregen.display.text import printable
-from pregen.errors import ExitCode, PregenError, exit_codes
+from pregen.errors import TOO_MANY_OPEN, ExitCode, PregenError, TooManyOpenError, exit_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,9 @@ _VERBS = {
         "pregen.verbs.status:status", "Look", "Show what the cache holds, and the last runs."
     ),
     "show": Verb("pregen.verbs.show:show", "Look", "Show what the cache holds for a file."),
+    "path": Verb(
+        "pregen.verbs.path:path", "Look", "Print where a thumbnail is; create it if need be."
+    ),
     "failures": Verb(
         "pregen.verbs.failures.command:failures", "Look", "List the files that failed, and why."
     ),
@@ -116,12 +120,49 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else ExitCode.DONE
 
 
+#: What `engines.base.WORK_MODULE` says, which takes too long to import just yet.
+_WORK: Final = "pregen.work"
+
+
+def needs_workers(arguments: list[str]) -> bool:
+    """Tell whether workers are likely to have something to do.
+
+    Only a guess, by what can be had at once: that something which is named has changed since the
+    last entry was stored. A wrong one costs the start of workers that nobody needs, or that of a
+    long run the tenth of a second which it has anyway.
+    """
+    if arguments[:1] != ["run"] or asks_for_help(arguments):
+        return False
+    from pregen.thumbspec.naming import thumbnails_root  # noqa: PLC0415 - --version does without
+
+    cache = os.fsencode(os.environ.get("PREGEN_CACHE", ""))
+    root = cache or thumbnails_root(os.environ, os.path.expanduser("~"))
+    stored_ns = max(map(_changed_ns, (root + b"/normal", root + b"/large")))
+    return any(_changed_ns(os.fsencode(each)) > stored_ns for each in arguments[1:])
+
+
+def _changed_ns(path: bytes) -> int:
+    try:
+        return os.stat(path).st_ctime_ns
+    except (OSError, ValueError):
+        return 0
+
+
 def _invoke(arguments: list[str]) -> object:
     """Parse and call, as `click.Command.main` does, which would make EPIPE an exit code of 1."""
     if "_PREGEN_COMPLETE" in os.environ:  # the shell asks for completions
         program.main(arguments, prog_name="pregen")
-    with program.make_context("pregen", arguments) as ctx:
-        return program.invoke(ctx)
+    try:
+        if needs_workers(arguments):
+            from pregen.engines.local import server  # noqa: PLC0415 - few verbs need it
+
+            server.start_early([_WORK])
+        with program.make_context("pregen", arguments) as ctx:
+            return program.invoke(ctx)
+    except OSError as error:
+        if error.errno in TOO_MANY_OPEN:
+            raise TooManyOpenError from error
+        raise
 
 
 def _tell(message: str) -> None:
@@ -133,6 +174,17 @@ def _tell(message: str) -> None:
         return  # whoever should read it is gone; the exit code says it too
 
 
+#: Objects made before garbage is looked for; Python's own 700 has it looked for a hundred times
+#: while the program is imported, where there is none.
+_GARBAGE_AFTER: Final = 50_000
+
+
 def main() -> NoReturn:
     """Entry point of `pregen` and `python -m pregen`."""
-    sys.exit(run())
+    gc.set_threshold(_GARBAGE_AFTER)
+    code = run()
+    server = sys.modules.get("pregen.engines.local.server")
+    if server is not None:
+        server.end()
+    gc.freeze()  # Python would look through all there is, only to end
+    sys.exit(code)

@@ -21,7 +21,8 @@ DEFAULT_MAX_PIXELS = 500_000_000
 DEFAULT_TIMEOUT_S = 60.0
 #: 1 MB/s is a bad day on a Wi-Fi network share.
 DEADLINE_BYTES_PER_S = 1_000_000
-
+#: A server may have to spin up its disks, which takes a quarter of this.
+DEFAULT_READ_TIMEOUT_S = 60.0
 
 #: A Dask worker says something twice a second in a small cluster, every few seconds among hundreds.
 DEFAULT_NODE_TIMEOUT_S = 30.0
@@ -111,6 +112,8 @@ class Check(Enum):
 
     QUICK = "quick"
     """By stat alone where nothing has changed since it was last judged (`recall`)."""
+    FOLDERS = "folders"
+    """As QUICK, and without asking for a file's size and time where its folder has not changed."""
     FULL = "full"
     """By reading every entry whole and unpacking its picture."""
 
@@ -189,7 +192,10 @@ class WalkConfig:
         ),
     ] = ()
     """At and below these, as the walk names them, sources better protected than the cache."""
-    order: Annotated[Order, Flag("Which files come first.")] = Order.WALK
+    order: Annotated[
+        Order,
+        Flag("Which files come first; default: walk, and newest with --max-read.", default=None),
+    ] = Order.WALK
     shard: Annotated[
         Shard | None,
         Flag("Process only share I of N; all machines must see the same paths.", "I/N"),
@@ -238,7 +244,9 @@ class PlanConfig:
         Check,
         Flag(
             "How to detect up-to-date thumbnails. quick: by stat, where nothing changed "
-            "since the last run. full: read every thumbnail and unpack its picture.",
+            "since the last run. folders: so, but where a folder has not changed since the last "
+            "run of this kind, also its files count as unchanged (files edited in place are not "
+            "seen). full: read every thumbnail and unpack its picture.",
             debug=True,
         ),
     ] = Check.QUICK
@@ -252,6 +260,14 @@ class PlanConfig:
         ),
     ] = ()
     """Folders, absolute and clean, and what they are called elsewhere (`thumbspec.published`)."""
+    download: Annotated[
+        bool,
+        Flag(
+            "Also fetch files of which only the name is here (cloud storage).",
+            heading="Which files",
+        ),
+    ] = False
+    """Without it nothing is opened whose content would be fetched for that."""
     use_shared: Annotated[
         bool,
         Flag("Skip files that are up to date in .sh_thumbnails (Xfce only)."),
@@ -372,6 +388,37 @@ class EngineConfig:
         float,
         Flag("Time limit per file; 1 s more per MB.", "SECONDS", name="timeout", above=0),
     ] = DEFAULT_TIMEOUT_S
+    readers: Annotated[
+        int | None,
+        Flag(
+            "Files read at a time from each network share; default: as many as bring more.",
+            "NUMBER",
+            least=1,
+            most=64,
+            debug=True,
+        ),
+    ] = None
+    """On one share, in all workers; None: as many as the link takes."""
+    max_rate: Annotated[
+        int | None,
+        Flag(
+            "Read no faster than SIZE per second from network shares (20M).",
+            "SIZE",
+            notation="size",
+        ),
+    ] = None
+    """Bytes in a second, from all shares."""
+    read_timeout_s: Annotated[
+        float,
+        Flag(
+            "Give up a file on a network share that has sent nothing for SECONDS.",
+            "SECONDS",
+            name="read-timeout",
+            above=0,
+            debug=True,
+        ),
+    ] = DEFAULT_READ_TIMEOUT_S
+    """A share that gives nothing for so long has stopped answering."""
     memory_bytes: int | None = None
     """Sum of the big pictures in flight; None: decided from the machine's free memory."""
     worker_memory_bytes: int | None = None
@@ -415,6 +462,16 @@ class GovernorConfig:
         datetime | None, Flag("End at this time of day (06:30).", "HH:MM", notation="clock")
     ] = None
     """With a time zone."""
+    max_read_bytes: Annotated[
+        int | None,
+        Flag(
+            "End after reading this much from shares (20G).",
+            "SIZE",
+            name="max-read",
+            notation="size",
+        ),
+    ] = None
+    """Of originals; in a run without a share, from any disk. The last file may go beyond it."""
     min_free_bytes: Annotated[
         int | None,
         Flag(
@@ -519,6 +576,8 @@ class RunConfig:
     sweep: bool = True
     """Look for temps of dead runs, which lists the whole cache, before and after."""
     wait: Annotated[bool, Flag("Wait while another run fills this cache.")] = False
+    must_lock: bool = True
+    """False: another run that fills the cache does not keep it from working."""
     """Wait for another run on the same cache instead of refusing."""
     dry_run: Annotated[bool, Flag("Show what would be done and an estimate of the time.")] = False
     journal_path: bytes = b""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen import __version__
+from pregen.cache.lookup import has_fresh
 from pregen.cache.store import Cache
 from pregen.config import EngineConfig, PlanConfig, RunConfig, WalkConfig, WorkConfig
 from pregen.display.printer import Printer
@@ -23,7 +24,6 @@ from pregen.engines.base import StopLevel
 from pregen.model import ALL_FLAVORS, Flavor, Outcome, Skip, Source
 from pregen.thumbspec import naming
 from pregen.thumbspec.uri import all_uris, file_uri
-from pregen.thumbspec.validity import Freshness, judge
 from pregen.walk.roots import named_sources, working_directory
 
 if TYPE_CHECKING:
@@ -87,11 +87,8 @@ def lookup(
     with Cache(root, __version__) as store:
         for flavor in dict.fromkeys(flavors):
             for name in all_uris(clean):
-                data = store.read(flavor, name)
-                judged = judge(
-                    data, flavor, name, facts.st_mtime_ns, facts.st_size, whole=True
-                ).verdict
-                if judged in {Freshness.FRESH, Freshness.REFIT}:
+                folder = store.folder(flavor)
+                if has_fresh(folder, flavor, name, facts.st_mtime_ns, facts.st_size):
                     entry = naming.entry_path(root, flavor, name)
                     return Thumbnail(Path(os.fsdecode(entry)), flavor, name)
     return None

@@ -38,6 +38,8 @@ class Source(NamedTuple):
     mtime_ns: int
     device: int = 0
     """Of the file system it lies on, as stat says; 0: not known."""
+    away: bool = False
+    """Only its name is here: reading it would have its content fetched."""
 
 
 class Action(IntEnum):
@@ -84,6 +86,19 @@ class Kin(NamedTuple):
     """What their pictures were made of (`thumbspec.fingerprint`)."""
 
 
+class SameFile(NamedTuple):
+    """A source that was met under another name, by what nobody can set: its number and its time.
+
+    The kernel sets a file's change time itself whenever it is written to, renamed or given other
+    times; a file that gets the number of a deleted one has a later one.
+    """
+
+    key: str
+    """Of the entries that were made of it, 32 hex digits."""
+    inode: int
+    ctime_ns: int
+
+
 class Job(NamedTuple):
     """What the parent asks a worker to do for one source. Crosses the process boundary."""
 
@@ -100,6 +115,11 @@ class Job(NamedTuple):
     """Entries that may hold the picture of this very content, best first."""
     device: int = 0
     """On which the source was found not to be private: on another it is not read. 0: on any."""
+    same: SameFile | None = None
+    """The very file had entries under another name; no worker is told."""
+    share: int = 0
+    """A number of the share it lies on, which is read ahead by threads; 0: on a disk of this
+    machine. The engine says so."""
 
 
 class Kind(Enum):
@@ -119,6 +139,8 @@ class Kind(Enum):
     """Left out by a rule of the user, or of pregen (`--missing-only` met a stale entry)."""
     PRIVATE = "private"
     """Better protected than the cache, as in a vault: not read, and its name is noted nowhere."""
+    OFFLINE = "offline"
+    """Only its name is here, its content in a cloud: not read, unless that is asked for."""
     SPECIAL = "special"
     """A FIFO, socket or device: never opened."""
     VANISHED = "vanished"
@@ -220,11 +242,18 @@ class Outcome(NamedTuple):
     source_size_bytes: int = -1
     """As the worker found the source; -1 when it was never opened."""
     source_mtime_ns: int = 0
+    source_inode: int = 0
+    """Of the source as it was opened; 0 where nothing can be told by it (`SourceFile.ctime_ns`)."""
+    source_ctime_ns: int = 0
     stamps: tuple[Stamp, ...] = ()
     """Of the entries of all wanted flavors, in their order, when this job made every one of them
     for a source that is as it was planned; empty otherwise."""
     fingerprint: str = ""
     """What the pictures were made of (`thumbspec.fingerprint`); empty when none was made."""
+    waited_ns: int = 0
+    """How long the decoder had nothing to do but to wait for the share this source lies on."""
+    share: int = 0
+    """That of the job: `bytes_read` came from a share."""
 
     @property
     def failed(self) -> bool:

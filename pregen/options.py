@@ -32,6 +32,7 @@ from pregen.config import (
     DaskConfig,
     EngineConfig,
     GovernorConfig,
+    Order,
     OutputConfig,
     PlanConfig,
     PriorityConfig,
@@ -209,6 +210,9 @@ def run_config(
     plan = replace(plan, publish=_published(plan.publish, clean))
     governor = made(GovernorConfig, values)
     priority = made(PriorityConfig, values)
+    # What there is time for in one night should be what is looked at first.
+    newest = values.get("order") is None and governor.max_read_bytes is not None
+    order = {"order": Order.NEWEST} if newest else {}
     config = made(
         RunConfig,
         values,
@@ -218,6 +222,7 @@ def run_config(
             roots=tuple(paths),
             cache_root=cache_root,
             allow_encrypted=tuple(map(clean, values.get("allow_encrypted") or ())),
+            **order,
         ),
         plan=plan,
         work=made(
@@ -271,6 +276,7 @@ def _engine(values: Values, priority: PriorityConfig) -> EngineConfig:
         engine,
         workers=workers,
         timeout_s=engine.timeout_s * (IDLE_PATIENCE if priority.idle else 1),
+        read_timeout_s=engine.read_timeout_s * (IDLE_PATIENCE if priority.idle else 1),
         memory_bytes=memory_bytes,
         worker_memory_bytes=memory_bytes,
     )

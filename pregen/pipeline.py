@@ -2,6 +2,7 @@
 
     run's thread     lock, prepare, sweep | engine.run(feed) -> Outcome -> journal, watch | sweep
     feed's thread    walk -> Source -> plan -> Job   (a Skip is counted and goes no further)
+    second feed      what other programs ask for (`requests`) -> plan -> Job, which goes first
     ticker's thread  watch -> printer
 
 What a source is to blame for comes out as an Outcome. What ends the run is raised, after work in
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections import deque
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -23,7 +25,9 @@ from typing import TYPE_CHECKING, BinaryIO
 from pregen.cache.errors import CACHE_ERRORS
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
+from pregen.config import Check
 from pregen.delivery import unpack
+from pregen.descriptors import workers_with_room
 from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.errors import (
@@ -40,12 +44,17 @@ from pregen.feed import Feed
 from pregen.imaging import revisions
 from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
+from pregen.journal.listings import FolderListings
 from pregen.limits import Do, Governor, LimitDecision
-from pregen.model import REMEMBERED, Kind, Skip
+from pregen.model import REMEMBERED, Kind, Outcome, Skip
 from pregen.plan import Planner
 from pregen.privacy import RunGround
+from pregen.requests.client import connect, hand_over
+from pregen.requests.server import RequestedJobs, requested_jobs
+from pregen.reuse.adoptions import Adoptions
 from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
+from pregen.reuse.same_file import Adopter, MetFiles
 from pregen.sharing import SharedEntries, SharedPlanner
 from pregen.thumbspec.naming import Published, key
 from pregen.walk import (
@@ -64,7 +73,7 @@ if TYPE_CHECKING:
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
     from pregen.display.summary import Forecast
-    from pregen.model import Flavor, Job, Known, Outcome, Source
+    from pregen.model import Flavor, Job, Known, Source
 
 
 class RunStop(Stop):
@@ -97,12 +106,10 @@ def run(
     Raises:
         PregenError: what ended the run before its time.
     """
-    with (
-        closing(RunGround(config, watch.warn)) as ground,
-        _shown(watch),
-        _found(config, watch, ground, sources) as found,
-    ):
-        code = _PipelineRun(config, watch, stop, ground, spills=sources is None).do(found)
+    with closing(RunGround(config, watch.warn)) as ground, _shown(watch):
+        config = _with_room(config, watch)
+        with _found(config, watch, ground, sources) as found:
+            code = _PipelineRun(config, watch, stop, ground, spills=sources is None).do(found)
     return watch.finish(code)
 
 
@@ -126,7 +133,8 @@ def rehearse(
     ):
         config = replace(config, plan=replace(config.plan, reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
-        planner = _planner(config, cache, journal, memory, watch)
+        met = MetFiles(ground.numbered, journal)
+        planner = _planner(config, cache, journal, memory, watch, count().__next__, met=met)
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
         return _ending(watch, stop), speed_of(journal.last_runs(RUNS_TO_LEARN_FROM))
@@ -145,6 +153,18 @@ def _shown(watch: Watch) -> Iterator[None]:
     except BaseException as error:
         watch.finish(ExitCode.UNEXPECTED, f"{type(error).__name__}: {error}")
         raise
+
+
+def _with_room(config: RunConfig, watch: Watch) -> RunConfig:
+    """Return the settings with as many workers as may have files open. Raises TooManyOpenError."""
+    wanted = max(1, config.engine.workers) if config.engine_name == "local" else 0
+    found = workers_with_room(wanted)
+    if found == wanted:
+        return config
+    watch.warn(
+        f"{found} of {wanted} workers: no more files may be open (ulimit -n). Allow more of them."
+    )
+    return replace(config, engine=replace(config.engine, workers=found))
 
 
 @contextmanager
@@ -194,11 +214,10 @@ class _PipelineRun:
             return self._end()
         lock = CacheLock(work.cache_root)
         try:
-            lock.acquire(
-                wait=self._config.wait,
-                waiting=lambda why: self._watch.note(f"waiting, as {why}"),
-                stopped=self._stop.is_set,
-            )
+            left = self._lock(lock, found)
+            if left is None:
+                return self._end()
+            found = left
             if lock.warning:
                 self._watch.warn(lock.warning)
             with Cache(work.cache_root, work.version) as cache:
@@ -218,6 +237,40 @@ class _PipelineRun:
         finally:
             lock.release()
         return self._end()
+
+    def _lock(
+        self, lock: CacheLock, found: Iterable[Source | Skip]
+    ) -> Iterable[Source | Skip] | None:
+        """Take the lock, or have the run that holds it do the work; return what is left to do.
+
+        Raises:
+            LockedError: another run holds the lock, takes no files of us, and nobody wants to wait.
+        """
+        config, waits = self._config, self._config.wait
+        while True:
+            try:
+                lock.acquire(stopped=self._stop.is_set)
+            except LockedError as error:
+                client = connect(config)
+                if client is None or client.refusal:
+                    if not config.must_lock:
+                        return found
+                    if not waits and client is not None:
+                        raise LockedError(f"{error}; {client.refusal}") from error
+                    lock.acquire(
+                        wait=waits,
+                        waiting=lambda why: self._watch.note(f"waiting, as {why}"),
+                        stopped=self._stop.is_set,
+                    )
+                    return found
+            else:
+                return found
+            with client:
+                left = hand_over(client, found, self._watch, self._stop.is_set, self._spill_dir)
+            if left is None:
+                return None
+            # it takes no more because it is about to end
+            found, waits = left, True
 
     def _end(self) -> ExitCode:
         if self._fatal is not None:
@@ -275,21 +328,53 @@ class _PipelineRun:
             watch.warn(caution)
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
-        planner = _planner(config, cache, journal, memory, watch)
-        jobs_found = _jobs(found, planner, watch, stop)
+        ids = count().__next__
+        met = MetFiles(self._ground.numbered, journal)
+        planner = _planner(config, cache, journal, memory, watch, ids, met=met)
+        jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
         if config.engine_name == "dask":  # other machines number their devices otherwise
-            jobs_found = (job._replace(device=0) for job in jobs_found)
-        with closing(Feed(jobs_found, self._spill_dir)) as feed:
+            jobs_found = (job._replace(device=0, same=None) for job in jobs_found)
+        counted = _counted(config, self._ground)
+        with (
+            closing(Feed(jobs_found, self._spill_dir)) as feed,
+            requested_jobs(
+                config,
+                _planner(config, cache, journal, None, watch, ids),
+                self._ground.guard,
+                watch,
+                self._ground.size_on_share,
+            ) as requested,
+            closing(_adoptions(config, journal)) as adoptions,
+        ):
             governor = None
             if config.governor is not None:
-                governor = Governor(config.governor, config.work.cache_root, watch.paused)
-            jobs = _JobsInFlight(feed, governor, self._halt)
+                governor = Governor(config.governor, config.work.cache_root, watch.paused, counted)
+
+            def ended(job: Job, outcome: Outcome) -> None:
+                # the entry is on disk by now: first the deed, then the record
+                self._record(outcome, job, journal, memory)
+                watch.finished(outcome, self._ground.known_on_share(job))
+                requested.finished(outcome)
+                self._heed(outcome)
+
+            jobs = _JobsInFlight(
+                feed,
+                requested,
+                governor,
+                self._halt,
+                self._found_done,
+                adoptions=adoptions,
+                ended=ended,
+            )
             with closing(engine.run(jobs, stop)) as outcomes:
                 for outcome in outcomes:
-                    # the entry is on disk by now: first the deed, then the record
-                    self._record(outcome, jobs.done(outcome), journal, memory)
-                    watch.finished(outcome)
-                    self._heed(outcome)
+                    ended(jobs.done(outcome), outcome)
+                jobs.settle()
+
+    def _found_done(self, job: Job) -> None:
+        """Somebody asked for a source before the walk came to it."""
+        done = Outcome(job.job_id, job.path, Kind.FRESH)
+        self._watch.finished(done, self._ground.known_on_share(job))
 
     def _halt(self, verdict: LimitDecision) -> None:
         """End the run before it is done, for a reason that is no failure, or for a full disk."""
@@ -308,7 +393,8 @@ class _PipelineRun:
             if found != (job.size_bytes, job.mtime_ns) and outcome.kind in REMEMBERED:
                 return
             named = "" if self._config.work.shared else key(job.uris[0])
-            journal.record(outcome, *found, named)
+            system = self._ground.numbered_device(job.device)
+            journal.record(outcome, *found, named, system)
         else:
             journal.record(outcome, job.size_bytes, job.mtime_ns)
         if outcome.stamps and not self._config.work.shared:
@@ -354,38 +440,124 @@ _PAUSE_S = 0.05
 
 
 class _JobsInFlight:
-    """The feed as the governor lets it through; keeps what was planned, for the journal."""
+    """The feed as the governor lets it through; keeps what was planned, for the journal.
+
+    What needs no worker is done beside, and comes to its end here.
+    """
 
     def __init__(
-        self, feed: Feed[Job], governor: Governor | None, halted: Callable[[LimitDecision], None]
+        self,
+        feed: Feed[Job],
+        requested: RequestedJobs,
+        governor: Governor | None,
+        halted: Callable[[LimitDecision], None],
+        settled: Callable[[Job], None],
+        *,
+        adoptions: Adoptions,
+        ended: Callable[[Job, Outcome], None],
     ) -> None:
         self._feed = feed
+        self._requested = requested
+        self._settled = settled
         self._jobs: dict[int, Job] = {}
         self._governor = governor
         self._halted = halted
+        self._adoptions = adoptions
+        self._ended = ended
+        self._left: deque[Job] = deque()
+        """For workers after all."""
 
     def __iter__(self) -> Iterator[Job | None]:
         return self
 
+    def settle(self) -> None:
+        """Record what has been done beside the engine; nothing is begun any more."""
+        for job, outcome in self._adoptions.ended(wait=True):
+            self._ended(job, outcome or _not_begun(job))
+        for job in self._left:
+            self._ended(job, _not_begun(job))
+        self._left.clear()
+
+    def _collect(self) -> None:
+        for job, outcome in self._adoptions.ended():
+            if outcome is None:
+                self._left.append(self._adoptions.for_worker(job))
+            else:
+                self._ended(job, outcome)
+
     def __next__(self) -> Job | None:
+        self._collect()
         if self._governor is not None:
             verdict = self._governor.ask()
             if verdict.do is Do.PAUSE:
                 time.sleep(_PAUSE_S)
                 return None
+            if verdict.do is Do.WAIT:
+                return None
             if verdict.do is not Do.GO:
                 self._halted(verdict)
                 raise StopIteration
-        job = next(self._feed)
+        job = self._requested.take() or self._next_found()
         if job is not None:
             self._jobs[job.job_id] = job
             if self._governor is not None:
                 self._governor.begun(job)
         return job
 
+    def _next_found(self) -> Job | None:
+        """Return the next job of the walk; what needs no worker is begun on the way.
+
+        Raises:
+            StopIteration: there is none, and nobody waits for what was asked for.
+        """
+        while not self._left:
+            if self._adoptions.full:
+                return None
+            try:
+                job = next(self._feed)
+            except StopIteration:
+                self._adoptions.begin()
+                if self._adoptions.idle and self._requested.end():
+                    raise
+                return None
+            if job is None:
+                self._adoptions.begin()
+                return None
+            if self._requested.has_served(job):
+                self._settled(job)
+                return None
+            if job.same is None:
+                return job
+            self._adoptions.add(job)
+        return self._left.popleft()
+
     def done(self, outcome: Outcome) -> Job:
         """Return the job that came to this end, and forget it."""
-        return self._jobs.pop(outcome.job_id)
+        job = self._jobs.pop(outcome.job_id)
+        if self._governor is not None:
+            self._governor.ended(job, outcome)
+        return job
+
+
+def _adoptions(config: RunConfig, journal: Journal) -> Adoptions:
+    work, plan = config.work, config.plan
+    unpack = plan.check is Check.FULL
+
+    def adopter() -> Adopter:
+        return Adopter(Cache(work.cache_root, work.version), plan.flavors, unpack=unpack)
+
+    return Adoptions(adopter, journal.kin)
+
+
+def _counted(config: RunConfig, ground: RunGround) -> Callable[[Job], bool]:
+    """Return what tells whether the bytes read for a job count: of shares, if there are any."""
+    if not any(map(ground.is_remote, config.walk.roots)):
+        return lambda _job: True
+    return lambda job: not job.device or ground.known_on_share(job) is not None
+
+
+def _not_begun(job: Job) -> Outcome:
+    return Outcome(job.job_id, job.path, Kind.INTERRUPTED)
 
 
 # What there is to work on, and what is planned for it
@@ -400,19 +572,40 @@ def _found(
 ) -> Iterator[Iterable[Source | Skip]]:
     """Look at the roots; give what the walk and the list will find, or what was given instead."""
     counts = WalkCounts()
-    guard, placed = ground.guard, ground.placed
     if sources is not None:
-        yield walk(replace(config.walk, roots=()), listed=sources, guard=guard)
-    elif config.files_from is None:
-        yield walk(config.walk, counts=counts, guard=guard, placed=placed)
-    else:
-        cwd = working_directory(os.environ)
-        with _list(config.files_from) as stream:
-            listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
-            yield walk(
-                config.walk, cwd=cwd, listed=listed, counts=counts, guard=guard, placed=placed
-            )
+        yield walk(replace(config.walk, roots=()), listed=sources, guard=ground.guard)
+        return
+    with _listings(config, ground) as listings:
+        look = partial(
+            walk,
+            config.walk,
+            counts=counts,
+            guard=ground.guard,
+            placed=ground.placed,
+            listings=listings,
+        )
+        if config.files_from is None:
+            yield look()
+        else:
+            cwd = working_directory(os.environ)
+            with _list(config.files_from) as stream:
+                listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
+                yield look(cwd=cwd, listed=listed)
     watch.passed_over(counts.passed_over)
+
+
+@contextmanager
+def _listings(config: RunConfig, ground: RunGround) -> Iterator[FolderListings | None]:
+    """Give what the journal knows of folders, where a walk is to believe it.
+
+    A walk of a part of a tree is made because something changed there.
+    """
+    wanted = config.plan.check is Check.FOLDERS and config.walk.only is None
+    if not wanted or not config.journal_path or ground.hides_from_journal or config.work.shared:
+        yield None
+        return
+    with closing(FolderListings(config.journal_path, learns=not config.dry_run)) as listings:
+        yield listings
 
 
 def _list(name: bytes) -> BinaryIO:
@@ -431,7 +624,11 @@ _FRESH_AT_ONCE = 100
 
 
 def _jobs(
-    found: Iterable[Source | Skip], planner: Planner | SharedPlanner, watch: Watch, stop: RunStop
+    found: Iterable[Source | Skip],
+    planner: Planner | SharedPlanner,
+    watch: Watch,
+    stop: RunStop,
+    size_on_share: Callable[[Job], int | None] = lambda _job: None,
 ) -> Iterator[Job]:
     """Yield a job for every source that needs one, until a stop; count the others."""
     fresh: list[bytes] = []
@@ -452,7 +649,7 @@ def _jobs(
                 if isinstance(planned, Skip):
                     watch.skipped(planned)
                 else:
-                    watch.planned()
+                    watch.planned(size_on_share(planned))
                     yield planned
     finally:
         if fresh:
@@ -462,12 +659,19 @@ def _jobs(
 
 
 def _planner(
-    config: RunConfig, cache: Cache, journal: Journal, memory: _FolderMemory, watch: Watch
+    config: RunConfig,
+    cache: Cache,
+    journal: Journal,
+    memory: _FolderMemory | None,
+    watch: Watch,
+    next_id: Callable[[], int],
+    *,
+    met: MetFiles | None = None,
 ) -> Planner | SharedPlanner:
     def hints(source: Source) -> Kind | None:
         return journal.hint(source.path, source.size_bytes, source.mtime_ns)
 
-    plan, next_id = config.plan, count().__next__
+    plan = config.plan
     if config.work.shared:
         return SharedPlanner(config.work.version, plan, hints, next_id, watch.warn)
     return Planner(
@@ -478,6 +682,7 @@ def _planner(
         memory if journal.usable else None,
         shared=SharedEntries(config.work.version).fresh if plan.use_shared else None,
         kin=ContentIndex(cache, plan.flavors, journal).candidates,
+        met=met.find if met and journal.usable else None,
         uris=Published(plan.publish).uris if plan.publish else None,
     )
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pregen.config import PlanConfig
     from pregen.model import Flavor, Kin, Source, Stamp
     from pregen.reuse.memory import Memory
+    from pregen.reuse.same_file import Met
 
 #: From this source on the cache's folders are listed once, so that absent entries cost nothing
 #: (otherwise some microseconds each, a disk seek or a round trip to a server when cold). Listing
@@ -54,6 +55,7 @@ _FAILED = {
     Kind.CRASHED: f"it crashed a worker earlier and {_UNCHANGED}",
     Kind.TIMED_OUT: f"it exceeded the time limit earlier and {_UNCHANGED}",
 }
+_AWAY = "only its name is on this machine; --download has its content fetched"
 _LEFT_ALONE = "its thumbnail is stale, and --missing-only creates only missing ones"
 
 
@@ -166,6 +168,7 @@ class Planner:
         shared: Tells the flavors that are fresh in the shared repository beside a source; asked
             only about sources that would be decoded.
         kin: Names the entries that may be of the same content; asked likewise.
+        met: Tells what became of the very file under another name; asked likewise.
     """
 
     def __init__(  # noqa: PLR0913 - keywords, of which most callers need none
@@ -179,8 +182,11 @@ class Planner:
         uris: Callable[[bytes], tuple[str, ...]] | None = None,
         shared: Callable[[Source], frozenset[Flavor]] | None = None,
         kin: Callable[[Source], tuple[Kin, ...]] | None = None,
+        met: Callable[[Source], Met | None] | None = None,
     ) -> None:
-        self._kin = kin if config.reuse and not config.force else None
+        reuses = config.reuse and not config.force
+        self._kin = kin if reuses else None
+        self._met = met if reuses else None
         self._config = config
         self._hints = hints
         self._next_id = next_id
@@ -191,7 +197,7 @@ class Planner:
         self._until_listing = LIST_AFTER_SOURCES
         usable = memory if not (config.force or config.realpath_keys) else None
         self._remembered = RememberedSources(cache, config.flavors, usable) if usable else None
-        self._believe = config.check is Check.QUICK
+        self._believe = config.check is not Check.FULL
         self._unpack = config.check is Check.FULL
         self._wanted = [ALL_FLAVORS.index(flavor) for flavor in config.flavors]
         self._as_wanted = [_FRESH if f in config.flavors else _MISSING for f in ALL_FLAVORS]
@@ -226,16 +232,23 @@ class Planner:
                 self._remembered.learn(source, key(uris[0]), wanted)
             return Skip(source.path, Kind.FRESH)
         found = decide(source, entries, config)
+        met: Met | None = None
         if not config.force and not isinstance(found, Skip) and found[-1].action in _DECODES:
             spared = self._shared(source) if self._shared else frozenset()
             failed = not config.retry_failed and self._has_failed(uris[0], source)
             hint = self._hints(source)
+            if not hint and self._met and (met := self._met(source)) and not met.same.key:
+                hint, met = met.kind, None
             found = decide(source, entries, config, failed=failed, hint=hint, spared=spared)
         if isinstance(found, Skip):
             return found
-        kin = self._kin(source) if self._kin and found[-1].action is _MAKE else ()
-        path, size_bytes, mtime_ns, device = source
-        return Job(self._next_id(), path, size_bytes, mtime_ns, uris, found, kin, device)
+        if source.away and not config.download:
+            return Skip(source.path, Kind.OFFLINE, _AWAY)
+        same = met.same if met else None
+        # Where it is the very file, its content is asked for only if that does not do.
+        kin = self._kin(source) if self._kin and not same and found[-1].action is _MAKE else ()
+        path, size_bytes, mtime_ns, device, _ = source
+        return Job(self._next_id(), path, size_bytes, mtime_ns, uris, found, kin, device, same)
 
     def _uris(self, path: bytes) -> tuple[str, ...]:
         uris = self._named(path)
@@ -251,7 +264,7 @@ class Planner:
         Appends the stamp of each entry to `stamps`, None for one that is not there.
         """
         name = entry_name(uri)
-        _, size_bytes, mtime_ns, _ = source
+        _, size_bytes, mtime_ns, _, _ = source
         verdicts = []
         for flavor, listed in self._flavors:
             verdict = _MISSING
@@ -287,7 +300,7 @@ class Planner:
         if self._fails.examine(name) is None:
             return False
         data = self._fails.folder.read(name)
-        _, size_bytes, mtime_ns, _ = source
+        _, size_bytes, mtime_ns, _, _ = source
         judged = judge_fail_record(data, uri, mtime_ns, size_bytes, whole=True)
         return judged.verdict is _FRESH and not revisions.reads_more(judged.maker)
 

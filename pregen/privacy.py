@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pregen.filesystems.guard import Guard
 from pregen.filesystems.identity import file_system
 from pregen.filesystems.mounttable import is_below
+from pregen.filesystems.shares import ShareFinder
 from pregen.journal.places import PRIVATE
 from pregen.model import Kind
 from pregen.thumbspec.naming import clean_path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pregen.filesystems.guard import Ground
     from pregen.filesystems.identity import FileSystem
     from pregen.journal import Journal
-    from pregen.model import Job, Outcome
+    from pregen.model import Job, Outcome, Source
 
 
 class RunGround:
@@ -45,6 +46,10 @@ class RunGround:
         self._to_journal = Guard(os.path.dirname(config.journal_path) or b"/", self.allowed)
         self._folders: dict[bytes, FileSystem] = {}
         self._systems: dict[int, FileSystem | None] = {}
+        self._numbered: dict[int, FileSystem | None] = {}
+        self._finder = ShareFinder()
+        self._on_share: dict[int, bool] = {}
+        """By device."""
         where = self._to_journal.surveyor.of_path(config.work.cache_root)
         self.hides_from_journal = not shared and self._is_secret(where)
         """The cache itself is better protected than the journal."""
@@ -68,6 +73,45 @@ class RunGround:
         system = self._systems[device]
         if system is not None:
             self._folders[folder] = system
+
+    def numbered(self, path: bytes, device: int) -> FileSystem | None:
+        """Return the file system of a source if its files are known again by their numbers.
+
+        None where single files may be encrypted: only an open file tells. From the thread that
+        plans.
+        """
+        if device not in self._numbered:
+            folder = os.path.dirname(os.path.realpath(path))
+            ground = self.guard.surveyor.of_folder(folder, device)
+            system = self._system(folder, device)
+            known = system is not None and system.numbers_files and not ground.fuse
+            by_file = self.guard.surveyor.encrypts_folders(device)
+            self._numbered[device] = system if known and not by_file else None
+        return self._numbered[device]
+
+    def is_remote(self, root: bytes) -> bool:
+        """Tell whether a root lies on a share. From the thread of the run."""
+        path = clean_path(root, os.getcwdb()) if root else b"/"
+        return self._to_journal.surveyor.of_path(path).remote
+
+    def numbered_device(self, device: int) -> FileSystem | None:
+        """Return the same of a device that was asked for before. For any thread."""
+        return self._numbered.get(device)
+
+    def size_on_share(self, source: Source | Job) -> int | None:
+        """Return the size of a source that lies on a share; None: of any other.
+
+        From the thread that walks; what it found out `known_on_share` tells in any.
+        """
+        self.numbered(source.path, source.device)
+        if source.device and source.device not in self._on_share:
+            share = self._finder.share_of(source.path, source.device)
+            self._on_share[source.device] = bool(share)
+        return self.known_on_share(source)
+
+    def known_on_share(self, source: Source | Job) -> int | None:
+        """Return the same of a source whose file system was met before."""
+        return source.size_bytes if self._on_share.get(source.device) else None
 
     def _system(self, folder: bytes, device: int) -> FileSystem | None:
         """Return the file system a folder is on; None: nothing of it is to be noted."""

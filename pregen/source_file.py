@@ -10,6 +10,7 @@ import errno
 import os
 import resource
 import stat
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -32,6 +33,9 @@ _PROBES = 64
 #: Fail rather than wait for the disk (Linux 4.14).
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 _THREAD: int = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+
+#: The longest step in which a file system that numbers its files counts time.
+_STEP_NS = 1_000_000_000
 
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR})
 #: A socket, or a device without a driver, cannot be opened at all.
@@ -61,10 +65,15 @@ class SourceStat(NamedTuple):
 class SourceFile:
     """An open regular file. A context manager that closes it."""
 
-    def __init__(self, fd: int, facts: SourceStat) -> None:
+    def __init__(self, fd: int, facts: SourceStat, ctime_ns: int = 0) -> None:
         self.fd = fd
         self.facts = facts
         """As at opening, before anything was read: what an entry says of its source."""
+        self.ctime_ns = ctime_ns
+        """When anything of it was last changed; 0 where that was so short a time ago that the next
+        change may get the same time."""
+        self.read: Callable[[int, int], bytes] | None = None
+        """Offset and count -> bytes, where some is in memory; None: by the descriptor."""
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +91,14 @@ class SourceFile:
         """Modification time at opening."""
         return self.facts.mtime_ns
 
+    def pread(self, offset: int, count: int) -> bytes:
+        """Read from anywhere: fewer bytes than asked for, or none at the end of the file.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        return os.pread(self.fd, count, offset)
+
     def changed(self) -> bool:
         """Tell whether the file was written to, deleted or replaced since it was opened.
 
@@ -89,9 +106,9 @@ class SourceFile:
             SourceAccessError: UNREADABLE: the file system no longer answers for this file.
         """
         try:
-            return _facts(os.fstat(self.fd)) != self.facts
+            return facts_of(self.fd) != self.facts
         except OSError as error:
-            raise _access_error(error) from error
+            raise access_error(error) from error
 
     def probe(self) -> None:
         """Read a byte here and there, so that a failing disk is not taken for a damaged file.
@@ -171,11 +188,21 @@ def open_source(
     except OSError as error:
         if error.errno == errno.ELOOP and folder_fd is not None:
             raise SourceAccessError(Kind.SPECIAL, "a symbolic link that is not followed") from error
-        raise _access_error(error) from error
+        raise access_error(error) from error
     if not stat.S_ISREG(now.st_mode):
         let_go(fd)
         raise SourceAccessError(Kind.SPECIAL, "not a regular file")
-    return SourceFile(fd, _facts(now))
+    return SourceFile(fd, _facts(now), settled_ctime_ns(now))
+
+
+def settled_ctime_ns(now: os.stat_result) -> int:
+    """Return the change time of a file that was looked at just now; 0 where it is too fresh.
+
+    File systems count in steps (a tick of the kernel, a second with ext3 and small inodes of ext4):
+    what happens within one step happens at one time.
+    """
+    ctime_ns = now.st_ctime_ns
+    return ctime_ns if time.time_ns() - ctime_ns >= _STEP_NS and ctime_ns > 0 else 0
 
 
 def real_path(path: bytes) -> bytes:
@@ -236,7 +263,13 @@ def _facts(now: os.stat_result) -> SourceStat:
     return SourceStat(now.st_size, now.st_mtime_ns, now.st_dev, now.st_ino, now.st_nlink > 0)
 
 
-def _access_error(error: OSError) -> SourceAccessError:
+def facts_of(fd: int) -> SourceStat:
+    """Return what fstat says of an open source. Raises OSError."""
+    return _facts(os.fstat(fd))
+
+
+def access_error(error: OSError) -> SourceAccessError:
+    """Return what to raise for an OSError met at a source, in words for its owner."""
     why = error.strerror or str(error)
     if error.errno in _VANISHED:
         return SourceAccessError(Kind.VANISHED, "no longer there")

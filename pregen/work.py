@@ -8,6 +8,7 @@ when the source changed in between.
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,6 +34,7 @@ from pregen.model import (
     Stages,
     Step,
 )
+from pregen.readers.ahead import ReadAhead
 from pregen.reuse.match import ContentMatcher
 from pregen.source_file import SourceAccessError, open_source
 from pregen.thumbspec import fingerprint, pngbuild
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
     from pregen.config import WorkConfig
     from pregen.model import Flavor, Job, Stamp
+    from pregen.readers.pace import ReaderOrders
     from pregen.source_file import SourceFile
 
 #: How often a source that changes while it is read is tried.
@@ -95,6 +98,10 @@ class JobWorker:
         """Whether a file was in memory before we asked for it."""
         self._unencrypted: set[int] = set()
         """Devices on which no file is encrypted by itself."""
+        self._ahead: ReadAhead | None = None
+        """What was read of sources on shares."""
+        self._places = threading.Lock()
+        """Shared repositories are found by one thread at a time."""
 
     def confine(self, open_elsewhere: Callable[[int], int]) -> AllowedFolders:
         """Say where this work has to do (an `engines.base.Confine`).
@@ -116,8 +123,9 @@ class JobWorker:
             # The worker may be root and the folder anybody's: what a link leads to has rights that
             # its own path does not tell, and its thumbnail would be there for all who may read
             # the folder.
-            folder_fd = self._caches.beside(job.path).originals_fd()
-            return open_source(os.path.basename(job.path), folder_fd=folder_fd)
+            with self._places:
+                folder_fd = self._caches.beside(job.path).originals_fd()
+                return open_source(os.path.basename(job.path), folder_fd=folder_fd)
         ask = self._open_elsewhere
         return open_source(job.path, None if ask is None else lambda: ask(job.job_id))
 
@@ -147,9 +155,30 @@ class JobWorker:
         try:
             with self._open(job) as source:
                 self._prefetched[job.path] = source.resident()
-                source.read_ahead(WHOLE_FILE_BYTES)
+                # where a preview may do, the beginning is all that is known to be needed
+                whole = self._config.previews is Previews.NEVER
+                source.read_ahead(WHOLE_FILE_BYTES if whole else sniff.HEAD_BYTES)
         except (SourceAccessError, CacheError, OSError):
             pass  # the job itself will say what is wrong
+
+    def read_ahead(self, orders: ReaderOrders, silence_s: float, most_bytes: int) -> ReadAhead:
+        """Read the sources of jobs on shares before their turn (an `engines.base.StartReading`)."""
+        previews = self._config.previews is Previews.AUTO
+        self._ahead = ReadAhead(
+            self._open, self._decodes, orders, silence_s, most_bytes, previews=previews
+        )
+        return self._ahead
+
+    def _decodes(self, job: Job, source: SourceFile) -> bool:
+        """Tell whether an open source will surely be decoded, or compared with what was."""
+        makes = any(step.action is Action.MAKE for step in job.steps)
+        return makes and not self._barred(job, source)
+
+    def _source(self, job: Job) -> SourceFile:
+        """Open a source, or take it where it is open already."""
+        if job.share and self._ahead is not None:
+            return self._ahead.take(job)
+        return self._open(job)
 
     def __call__(self, job: Job, ask: Callable[[int], None]) -> Outcome:
         """Do one job. Raises nothing that the source is to blame for.
@@ -162,15 +191,19 @@ class JobWorker:
         wanted_by_others = self._prefetched.pop(job.path, None)
         try:
             for _ in range(_TRIES):
-                with self._open(job) as source:
+                with self._source(job) as source:
                     blank = blank._replace(
-                        source_size_bytes=source.size_bytes, source_mtime_ns=source.mtime_ns
+                        source_size_bytes=source.size_bytes,
+                        source_mtime_ns=source.mtime_ns,
+                        source_inode=source.facts.inode if source.ctime_ns else 0,
+                        source_ctime_ns=source.ctime_ns,
                     )
                     if barred := self._barred(job, source):
                         return blank._replace(kind=Kind.PRIVATE, message=barred)
                     if wanted_by_others is None:
                         wanted_by_others = source.resident()
-                    cache = self._caches.for_source(job.path, source.fd)
+                    with self._places:
+                        cache = self._caches.for_source(job.path, source.fd)
                     outcome = _Attempt(self._config, cache, job, source).run(blank, ask)
                     if self._config.drop_cache and not wanted_by_others:
                         with suppress(OSError):
@@ -212,7 +245,7 @@ class _Attempt:
         planned = job.size_bytes, job.mtime_ns
         self._as_planned = (source.size_bytes, source.mtime_ns) == planned
         self._reuse = ContentMatcher(cache, source, job.kin if self._as_planned else ())
-        self._recheck = revisions.Recheck(source.fd, source.size_bytes)
+        self._recheck = revisions.Recheck(source.fd, source.size_bytes, source.read)
         self._doubted: dict[tuple[Flavor, str], _OldEntry] = {}
         """Entries that may be wrong."""
         self._stamps: dict[Flavor, Stamp] = {}
@@ -363,7 +396,7 @@ class _Attempt:
         old = self._cache.read(step.flavor, step.uri)
         if not old or found is None:
             # Not here (`delivery`), or gone since: the next run makes one that is missing.
-            head = os.pread(self._source.fd, sniff.HEAD_BYTES, 0)
+            head = self._source.pread(0, sniff.HEAD_BYTES)
             known = sniff.sniff(head)
             return not self._recheck.concerns(Maker(known.mime if known else ""))
         judged = self._judged(old, step)
@@ -392,11 +425,12 @@ class _Attempt:
             raise NotPicture("the file is empty")
         flavors = {step.flavor for step in makes}
         fd, size_bytes, limit = self._source.fd, self._source.size_bytes, self._config.max_pixels
+        read = self._source.read
         if self._config.second_opinion:
-            return thumbnail.make_by_another(fd, size_bytes, flavors, limit, ask)
+            return thumbnail.make_by_another(fd, size_bytes, flavors, limit, ask, read)
         previews = self._config.previews is Previews.AUTO
         return thumbnail.make(
-            fd, size_bytes, flavors, limit, ask, self._config.decoder, previews=previews
+            fd, size_bytes, flavors, limit, ask, self._config.decoder, previews=previews, read=read
         )
 
     def _wrapped(self, made: thumbnail.Thumbnails, makes: list[Step]) -> list[_Entry]:

@@ -77,16 +77,24 @@ def with_pip(level: str) -> None:
     subprocess.run([*command, *wanted], cwd=ROOT, check=True, stdout=sys.stderr)
 
 
+def compile_bytecode() -> None:
+    """Compile pregen itself: where Python may not write bytecode, each process would do it anew."""
+    command = [str(PYTHON), "-I", "-m", "compileall", "-q", str(ROOT / "pregen")]
+    subprocess.run(command, check=False, stdout=sys.stderr)
+
+
 def install(level: str) -> None:
     """Install with uv if it is there and works, else with pip."""
     uv = shutil.which("uv")
     try:
         if uv and (ROOT / "uv.lock").exists():
             try:
-                return with_uv(uv, level)
+                with_uv(uv, level)
+                return compile_bytecode()
             except subprocess.CalledProcessError:
                 print("uv could not do it (see above); trying pip ...", file=sys.stderr)
         with_pip(level)
+        compile_bytecode()
     except subprocess.CalledProcessError as error:
         sys.exit(
             f"The environment could not be made: {error}\n"
@@ -112,7 +120,12 @@ def main() -> None:
             done[name].exists() and done[name].read_text() == wanted for name in names
         )
 
-    if not ready():
+    if ready():
+        # `scripts/pregen` asks only whether what was looked at here is newer.
+        for path in done.values():
+            if path.exists() and path.read_text() == wanted:
+                path.touch()
+    else:
         # Two calls at once must not install into each other: this file itself is the lock.
         with Path(__file__).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -4,25 +4,30 @@ Times are the whole program's: interpreter start, work, exit. Memory is watched 
 for, in runs whose times do not count, because looking at a process slows it. Processor time is that
 of all processes, also of those that outlive the first one: they become children of the harness
 (a "subreaper", Linux), which waits for them.
+
+As a program (`python -m benchmarks.harness.measure`) it does the same for a harness that has other
+children, which it must not wait for: a `Request` comes in as JSON, what was taken goes out.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import pty
 import signal
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 #: Short enough to see a process that decodes one picture (tens of milliseconds).
 _WATCH_EVERY_S = 0.02
@@ -58,6 +63,11 @@ class Taken(NamedTuple):
     left_running: bool
     """Some process of the program outlived it by more than a second."""
     memory: Memory
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of all its processes."""
+        return self.user_s + self.system_s
 
 
 class Program(NamedTuple):
@@ -121,6 +131,33 @@ def run(program: Program, timeout_s: float, *, watch_memory: bool = False) -> Ta
         left_running=left_running,
         memory=memory,
     )
+
+
+def run_apart(program: Program, timeout_s: float) -> Taken:
+    """Do the same in a process of its own, which alone inherits what the program leaves behind."""
+    asked = {
+        "command": [*program.command],
+        "environment": {**program.environment},
+        "folder": str(program.folder),
+        "log": str(program.log),
+        "timeout_s": timeout_s,
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.harness.measure"],
+        cwd=Path(__file__).resolve().parent.parent.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as helper:
+        try:
+            said, _ = helper.communicate(json.dumps(asked))
+        except BaseException:
+            helper.terminate()  # it ends its program
+            raise
+    if helper.returncode:
+        raise OSError(f"{program.command[0]} could not be measured")
+    taken = json.loads(said)
+    return Taken(**{**taken, "memory": Memory(*taken["memory"])})
 
 
 def _adopt_orphans() -> None:
@@ -229,3 +266,17 @@ def _proc_status(pid: int) -> int:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return 0
+
+
+def main() -> None:
+    """Run what standard input asks for, and write what it took."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit("stopped"))
+    asked = json.load(sys.stdin)
+    program = Program(
+        asked["command"], asked["environment"], Path(asked["folder"]), Path(asked["log"])
+    )
+    json.dump(run(program, asked["timeout_s"])._asdict(), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

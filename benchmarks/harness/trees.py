@@ -40,6 +40,9 @@ _NOISE_SIGMA = 4
 _NOISE_TILE_PX = 1024
 _QUALITY = 92
 
+#: In a JPEG: what begins a segment, and the high bits of the kinds APP0 to APP15.
+_MARKER, _APPLICATION = 0xFF, 0xE0
+
 #: Files in a folder of the trees that have very many.
 _FOLDER_FILES = 1000
 
@@ -138,6 +141,35 @@ def _scaled(photo: Path, width_px: int, height_px: int, seed: int) -> pyvips.Ima
 def camera(folder: Path, corpus: Path, _work: Path, copies: int) -> None:
     """The camera corpus as it is, replicated."""
     _copies(sorted((corpus / "camera").iterdir()), folder, copies)
+
+
+def share(folder: Path, corpus: Path, _work: Path, copies: int, first: int = 0) -> None:
+    """The camera corpus replicated, no two files alike: nothing is made from another's entry."""
+    for copy in range(first, first + copies):
+        place = folder / f"{copy:03}"
+        place.mkdir()
+        for original in sorted((corpus / "camera").iterdir()):
+            data = _marked(original.read_bytes(), copy)
+            (place / f"{copy:03}-{original.name}").write_bytes(data)
+
+
+def share_small(folder: Path, corpus: Path, work: Path, count: int) -> None:
+    """The files of `tiny`, no two alike."""
+    tiny(folder, corpus, work, count)
+    for number, path in enumerate(sorted(p for p in folder.rglob("*") if p.is_file())):
+        path.write_bytes(_marked(path.read_bytes(), number))
+
+
+def _marked(jpeg: bytes, number: int) -> bytes:
+    """A JPEG with a comment behind its application segments: another file of the same picture.
+
+    Where a camera appended further pictures, its index of them is wrong by the comment's length.
+    """
+    place = 2
+    while jpeg[place] == _MARKER and jpeg[place + 1] & 0xF0 == _APPLICATION:
+        place += 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
+    comment = b"\xff\xfe\x00\x0a%08d" % number
+    return jpeg[:place] + comment + jpeg[place:]
 
 
 def jpeg(
@@ -297,6 +329,9 @@ def _small_files(folder: Path, pictures: list[bytes], count: int, *, linked: boo
 RECIPES: dict[str, Callable[[Path, Path, Path], None]] = {
     "camera": partial(camera, copies=32),
     "camera-few": partial(camera, copies=4),
+    "share": partial(share, copies=4),
+    "share-few": partial(share, copies=1, first=900),
+    "share-small": partial(share_small, count=2000),
     "jpeg-24mpx": partial(jpeg, size_px=(6000, 4000), count=16, copies=3),
     "jpeg-48mpx": partial(jpeg, size_px=(8064, 6048), count=8, copies=3),
     "baseline-12mpx": partial(jpeg, size_px=(4000, 3000), count=16, copies=3),

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pregen.display.printer import Printer, RunReport, View
-from pregen.display.state import RatePoint, RateWindow, RunCounts, Snapshot
+from pregen.display.state import RateWindow, RunCounts, Snapshot
 from pregen.model import Kind, Skip
 
 if TYPE_CHECKING:
@@ -119,9 +119,9 @@ class Watch:
             for path in paths:
                 self._printer.outcome(Skip(path, Kind.FRESH))
 
-    def planned(self) -> None:
-        """A job is on its way to the engine."""
-        self._state.planned()
+    def planned(self, on_share_bytes: int | None = None) -> None:
+        """A job is on its way to the engine; `on_share_bytes` as `RunCounts.planned` has it."""
+        self._state.planned(on_share_bytes)
 
     def walk_ended(self) -> None:
         """The number of jobs is final."""
@@ -131,9 +131,9 @@ class Watch:
         """The walk left this much out by rules."""
         self._state.passed_over(number)
 
-    def finished(self, outcome: Outcome) -> None:
-        """A job ended."""
-        self._state.finished(outcome)
+    def finished(self, outcome: Outcome, on_share_bytes: int | None = None) -> None:
+        """A job ended; `on_share_bytes` as it was planned."""
+        self._state.finished(outcome, on_share_bytes)
         self._printer.outcome(outcome)
 
     def warn(self, message: str) -> None:
@@ -183,9 +183,7 @@ class Watch:
     def view(self) -> View:
         """Return the run at this moment; between `start` and `finish` for the ticker's thread."""
         now = self._state.snapshot()
-        self._window.add(
-            now.elapsed_s, RatePoint(now.jobs_done, now.images, now.bytes_read, now.pixels)
-        )
+        self._window.add(now.elapsed_s, now.point)
         eta_s = None if now.walking else self._window.eta_s(now.jobs)
         return View(now, self._window.rates(), eta_s, tuple(self._workers()))
 

@@ -10,12 +10,14 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from pregen.display.bottleneck import bottleneck, long_enough
 from pregen.display.printer import Printer
 from pregen.display.text import printable
 from pregen.display.words import is_named
 from pregen.model import FAILURES, Outcome, Skip, WorkerView
 
 if TYPE_CHECKING:
+    from pregen.display.bottleneck import Spent
     from pregen.display.printer import Output, RunReport, View
     from pregen.display.state import Snapshot
 
@@ -126,6 +128,8 @@ def progress_record(view: View) -> Record:
         "images_per_s": round(view.rates.images_per_s, 2),
         "bytes_read_per_s": round(view.rates.bytes_per_s),
         "pixels_per_s": round(view.rates.pixels_per_s),
+        "share_bytes_read_per_s": round(view.rates.share_bytes_per_s),
+        "limit": _limit(view.rates.spent, view.now),
         "eta_s": None if view.eta_s is None else round(view.eta_s, 1),
         "workers": [_worker(worker) for worker in view.workers],
     }
@@ -143,6 +147,7 @@ def summary_record(report: RunReport) -> Record:
         **_counters(totals),
         "failed": totals.failed,
         "ns": _stages(totals.stages._asdict()),
+        "limit": _limit(totals.spent, totals) if long_enough(totals.spent) else None,
         "needs_extra": dict(findings.extras),
         "install": report.install or None,
         "unsupported": dict(findings.unsupported),
@@ -172,7 +177,16 @@ def _counters(totals: Snapshot) -> Record:
         "bytes_read": totals.bytes_read,
         "bytes_written": totals.bytes_written,
         "pixels": totals.pixels,
+        "share_bytes": totals.share_bytes,
+        "share_bytes_done": totals.share_bytes_done,
+        "share_bytes_read": totals.share_bytes_read,
     }
+
+
+def _limit(spent: Spent, totals: Snapshot) -> str | None:
+    """Return what limits: "link", "disk", "cpu" or "both"; null where that cannot be told."""
+    limit = bottleneck(spent, share=bool(totals.share_jobs))
+    return limit.value if limit else None
 
 
 def _stages(stages: dict[str, int]) -> Record:

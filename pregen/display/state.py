@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from bisect import insort
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
-from operator import add
+from operator import add, sub
 from typing import TYPE_CHECKING, NamedTuple
 
+from pregen.display.bottleneck import Spent
 from pregen.model import FAILURES, Kind, Outcome, Skip, Stages
 
 if TYPE_CHECKING:
@@ -56,6 +58,10 @@ class Rates(NamedTuple):
     """Sources that got their entries."""
     bytes_per_s: float = 0.0
     pixels_per_s: float = 0.0
+    share_bytes_per_s: float = 0.0
+    """Of these, bytes that came over a network."""
+    spent: Spent = Spent()
+    """Where the time of workers and processors went."""
 
 
 @dataclass(slots=True)
@@ -74,6 +80,22 @@ class Snapshot:
     bytes_read: int = 0
     bytes_written: int = 0
     pixels: int = 0
+    share_jobs: int = 0
+    """Jobs whose source comes over a network, of `jobs`."""
+    share_bytes: int = 0
+    """Sizes of these sources."""
+    share_bytes_done: int = 0
+    """Sizes of those whose jobs ended."""
+    share_bytes_read: int = 0
+    """What was read of those."""
+    waiting_ns: int = 0
+    """Of all workers, for the bytes of sources."""
+    computing_ns: int = 0
+    """Of all workers, with all else."""
+    idle_s: float = 0.0
+    """Of all processors of the machine, since the first job on a share."""
+    processors_s: float = 0.0
+    """Of all processors, busy and idle; 0: no job on a share, or not told."""
     stages: Stages = field(default_factory=Stages)
     passed_over: int = 0
     """Files and folders that rules left out unseen: hidden, of another kind by their name."""
@@ -90,10 +112,21 @@ class Snapshot:
         return sum(self.count(kind) for kind in FAILURES)
 
     @property
+    def spent(self) -> Spent:
+        """Where the time of workers and processors went."""
+        waiting_s, computing_s = self.waiting_ns / 1e9, self.computing_ns / 1e9
+        return Spent(waiting_s, computing_s, self.idle_s, self.processors_s)
+
+    @property
+    def point(self) -> RatePoint:
+        """The totals of which rates are made."""
+        sums = self.jobs_done, self.images, self.bytes_read, self.pixels, self.share_bytes_read
+        return RatePoint(*sums, self.spent)
+
+    @property
     def means(self) -> Rates:
         """The rates over the whole run."""
-        sums = self.jobs_done, self.images, self.bytes_read, self.pixels
-        return Rates(*(total / max(self.elapsed_s, 1e-9) for total in sums))
+        return _per_s(self.point, RatePoint(), max(self.elapsed_s, 1e-9))
 
 
 class Findings(NamedTuple):
@@ -109,6 +142,21 @@ class Findings(NamedTuple):
     warning_count: int
 
 
+def processors_s() -> tuple[float, float]:
+    """Return the seconds that all processors were idle, and all that they had, since the start.
+
+    Zeros where the kernel does not tell (proc(5), /proc/stat).
+    """
+    try:
+        with open("/proc/stat", "rb") as file:
+            ticks = [int(field) for field in file.readline().split()[1:9]]
+    except (OSError, ValueError):
+        return 0.0, 0.0
+    tick_s = 1 / os.sysconf("SC_CLK_TCK")
+    idle, waiting_for_disks = ticks[3:5]
+    return (idle + waiting_for_disks) * tick_s, sum(ticks) * tick_s
+
+
 class RunCounts:
     """Counts. Every method may be called from any thread.
 
@@ -116,8 +164,14 @@ class RunCounts:
     thread takes snapshots. Memory is bounded however many sources fail.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        processors: Callable[[], tuple[float, float]] = processors_s,
+    ) -> None:
         self._clock = clock
+        self._processors = processors
+        self._processors_then: tuple[float, float] | None = None
         self._start_s = clock()
         self._lock = threading.Lock()
         self._totals = Snapshot()
@@ -142,11 +196,19 @@ class RunCounts:
             self._totals.found += number
             self._totals.kinds[Kind.FRESH] += number
 
-    def planned(self) -> None:
-        """Count a job on its way to the engine."""
+    def planned(self, on_share_bytes: int | None = None) -> None:
+        """Count a job on its way to the engine.
+
+        Args:
+            on_share_bytes: the size of its source where that comes over a network.
+        """
         with self._lock:
             self._totals.found += 1
             self._totals.jobs += 1
+            if on_share_bytes is not None:
+                self._totals.share_jobs += 1
+                self._totals.share_bytes += on_share_bytes
+                self._processors_then = self._processors_then or self._processors()
 
     def walk_ended(self) -> None:
         """Note that the number of jobs is final."""
@@ -163,8 +225,8 @@ class RunCounts:
         with self._lock:
             self._totals.passed_over = number
 
-    def finished(self, outcome: Outcome) -> None:
-        """Count the outcome of a job."""
+    def finished(self, outcome: Outcome, on_share_bytes: int | None = None) -> None:
+        """Count the outcome of a job; `on_share_bytes` as it was planned."""
         with self._lock:
             totals = self._totals
             totals.kinds[outcome.kind] += 1
@@ -175,9 +237,17 @@ class RunCounts:
             totals.entries_written += outcome.entries_written
             totals.bytes_read += outcome.bytes_read
             totals.bytes_written += outcome.bytes_written
+            if on_share_bytes is not None:
+                totals.share_bytes_done += on_share_bytes
+                totals.share_bytes_read += outcome.bytes_read
             if outcome.kind is Kind.MADE:
                 totals.pixels += outcome.width_px * outcome.height_px
             totals.stages = Stages(*map(add, totals.stages, outcome.stages))
+            # what was read ahead is only copied when it is read
+            waiting_ns = outcome.waited_ns if outcome.share else outcome.stages.read_ns
+            totals.waiting_ns += waiting_ns
+            inside_ns = min(waiting_ns, outcome.stages.read_ns)
+            totals.computing_ns += outcome.stages.total_ns - inside_ns
             self._keep_slow(outcome)
             if outcome.kind in FAILURES:
                 self._keep_failure(outcome)
@@ -199,7 +269,10 @@ class RunCounts:
         """Return all counters as they are now."""
         with self._lock:
             elapsed_s = self._clock() - self._start_s
-            return replace(self._totals, elapsed_s=elapsed_s, kinds=dict(self._totals.kinds))
+            now = replace(self._totals, elapsed_s=elapsed_s, kinds=dict(self._totals.kinds))
+            if then := self._processors_then:
+                now.idle_s, now.processors_s = map(sub, self._processors(), then)
+            return now
 
     def findings(self) -> Findings:
         """Return what a summary tells besides the counters."""
@@ -247,10 +320,24 @@ _MIN_DONE = 3
 class RatePoint(NamedTuple):
     """Totals since the start of the run."""
 
-    done: int
-    images: int
-    bytes_read: int
-    pixels: int
+    done: int = 0
+    images: int = 0
+    bytes_read: int = 0
+    pixels: int = 0
+    share_bytes_read: int = 0
+    spent: Spent = Spent()
+
+
+def _per_s(new: RatePoint, old: RatePoint, span_s: float) -> Rates:
+    went = (now - then for now, then in zip(new.spent, old.spent, strict=True))
+    return Rates(
+        done_per_s=(new.done - old.done) / span_s,
+        images_per_s=(new.images - old.images) / span_s,
+        bytes_per_s=(new.bytes_read - old.bytes_read) / span_s,
+        pixels_per_s=(new.pixels - old.pixels) / span_s,
+        share_bytes_per_s=(new.share_bytes_read - old.share_bytes_read) / span_s,
+        spent=Spent(*(each / span_s for each in went)),
+    )
 
 
 class RateWindow:
@@ -260,7 +347,7 @@ class RateWindow:
     """
 
     def __init__(self, start_s: float) -> None:
-        self._samples: deque[tuple[float, RatePoint]] = deque([(start_s, RatePoint(0, 0, 0, 0))])
+        self._samples: deque[tuple[float, RatePoint]] = deque([(start_s, RatePoint())])
         self._last: tuple[float, RatePoint] = self._samples[0]
 
     def add(self, now_s: float, sample: RatePoint) -> None:
@@ -283,7 +370,7 @@ class RateWindow:
         span_s = latest_s - oldest_s
         if span_s < MIN_SPAN_S:
             return Rates()
-        return Rates(*((new - old) / span_s for new, old in zip(latest, oldest, strict=True)))
+        return _per_s(latest, oldest, span_s)
 
     def eta_s(self, jobs: int) -> float | None:
         """Return the seconds until `jobs` jobs are done; None when that cannot be said yet."""

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pregen.display import text
+from pregen.display.bottleneck import LIMITED_BY, Bottleneck, bottleneck, long_enough
 from pregen.display.text import printable, shown
 from pregen.display.words import WORDS, rate_texts
 from pregen.errors import ExitCode
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 #: More paths than this scroll the counts off the screen they stand on.
 FAILURE_LINES = 40
 _SLOW_S = 1.0
+#: Of a shorter run nobody asks what limited it.
+_LONG_S = 30.0
 #: A file is worth naming when it took this many times the mean ...
 _SLOW_FACTOR = 10
 #: ... and this many at most.
@@ -75,7 +78,7 @@ def summary(report: RunReport) -> list[Line]:
     # those that waited in the feed have no outcome, so INTERRUPTED would tell too few
     not_begun = report.totals.jobs - report.totals.jobs_done
     parts = (
-        [_headline(report)],
+        [_headline(report), *_reading(report.totals)],
         list(count_lines(report.totals, not_begun)),
         list(_missing(report)),
         list(_slowest(report)),
@@ -107,6 +110,21 @@ def _headline(report: RunReport) -> Line:
         failed = text.plural(totals.failed, "file")
         return Line(f"Done in {took}{speed}. {failed} failed.", Style.WARN)
     return Line(f"Done in {took}{speed}.", Style.GOOD)
+
+
+def _reading(totals: Snapshot) -> Iterator[Line]:
+    """Yield what was read over a network and what limited that; of a local disk when it did."""
+    enough = long_enough(totals.spent)
+    limit = bottleneck(totals.spent, share=bool(totals.share_jobs)) if enough else None
+    if totals.share_jobs:
+        read, done = totals.share_bytes_read, totals.share_bytes_done
+        speed = text.size(totals.means.share_bytes_per_s)
+        said = f"From shares: {text.size(read)} of {text.size(done)} read, {speed}/s"
+        said += f"; limited by {LIMITED_BY[limit]}" if limit else ""
+        left = totals.share_bytes - done
+        yield Line(f"{said}{f'; {text.size(left)} not begun' if left else ''}.")
+    elif limit is Bottleneck.DISK and totals.elapsed_s >= _LONG_S:
+        yield Line(f"Limited by {LIMITED_BY[limit]}.", Style.DIM)
 
 
 def count_lines(totals: Snapshot, not_begun: int) -> Iterator[Line]:

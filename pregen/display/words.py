@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.display import text
+from pregen.display.bottleneck import LIMITED_BY, bottleneck
 from pregen.display.text import printable, shown
 from pregen.model import Kind, Skip
 
 if TYPE_CHECKING:
     from pregen.display.printer import View
-    from pregen.display.state import Rates
+    from pregen.display.state import Rates, Snapshot
     from pregen.model import Outcome
 
 
@@ -35,6 +36,7 @@ WORDS: dict[Kind, Words] = {
     Kind.NOT_PICTURE: Words("not a picture"),
     Kind.EXCLUDED: Words("skipped", "-v gives the reason for each"),
     Kind.PRIVATE: Words("private", "in encrypted vaults: see the warning"),
+    Kind.OFFLINE: Words("offline", "only their names are on this machine: --download fetches them"),
     Kind.SPECIAL: Words("not a regular file", "FIFOs, sockets and devices are never opened"),
     Kind.VANISHED: Words("missing", "deleted meanwhile, or dangling links"),
     Kind.FAILED_BEFORE: Words("failed earlier", "unchanged since; --retry-failed tries again"),
@@ -115,7 +117,7 @@ def status_line(view: View) -> str:
         place = f"{text.count(now.jobs_done)} / {text.count(now.jobs)}{share}"
     parts = [place]
     if view.rates.done_per_s:
-        parts.append(", ".join(rate_texts(view.rates)))
+        parts.append(", ".join([*rate_texts(view.rates), *share_texts(now, view.rates)]))
     if now.failed:
         parts.append(f"{text.count(now.failed)} failed")
     if view.eta_s is not None:
@@ -130,6 +132,16 @@ def rate_texts(rates: Rates) -> list[str]:
         f"{text.size(rates.bytes_per_s)}/s read",
         f"{text.megapixels(rates.pixels_per_s)}/s",
     ]
+
+
+def share_texts(now: Snapshot, rates: Rates) -> list[str]:
+    """Return what comes over a network, and what limits; nothing where nothing does so."""
+    if not now.share_jobs:
+        return []
+    mixed = now.share_jobs < now.jobs and rates.share_bytes_per_s
+    found = [f"{text.size(rates.share_bytes_per_s)}/s from shares"] if mixed else []
+    limit = bottleneck(rates.spent, share=True)
+    return found + ([f"limited by {LIMITED_BY[limit]}"] if limit else [])
 
 
 def is_named(outcome: Outcome | Skip) -> bool:

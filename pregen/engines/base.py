@@ -27,6 +27,7 @@ from pregen.delivery import Parcel
 from pregen.errors import MissingLibraryError, UsageError
 from pregen.installation import requires
 from pregen.model import AllowedFolders, Job, Kind, Outcome, WorkerView
+from pregen.readers.pace import ReaderOrders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,47 @@ Ask = Callable[[int], None]
 Work = Callable[[Job, Ask], Outcome]
 """Does one job. Never raises for a source. May have a method `prefetch(job)`, called before another
 job is begun; it returns at once, so that the disk works while the processor does. Work that can be
-confined has a method `confine(open_elsewhere)` (`Confine`)."""
+confined has a method `confine(open_elsewhere)` (`Confine`), and work that can read the sources of
+coming jobs itself a method `read_ahead` (`StartReading`)."""
+
+
+class SourcesAhead(Protocol):
+    """Sources of coming jobs on shares, read by threads before their turn."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when `settle` is to be called."""
+        ...
+
+    def settle(self) -> None:
+        """Take note of what has been read."""
+        ...
+
+    def adjust(self) -> None:
+        """Heed the orders, which may have changed."""
+        ...
+
+    @property
+    def waited_ns(self) -> int:
+        """How long jobs have waited for shares in the middle of their work, altogether."""
+        ...
+
+    def begin(self, job: Job) -> None:
+        """Have the source of a job read; returns at once."""
+        ...
+
+    def is_settled(self, job: Job) -> bool:
+        """Tell whether a job can be done: what it needs is there, or waiting for it is in vain."""
+        ...
+
+    def drop(self, job: Job) -> None:
+        """Forget a job that will not be done here."""
+        ...
+
+
+StartReading = Callable[[ReaderOrders, float, int], SourcesAhead]
+"""Called before the first job whose source is to be read ahead, with how many seconds a share may
+say nothing and how many bytes may be kept in memory, by about. Jobs that were begun there are done
+with what was read."""
 
 OpenElsewhere = Callable[[int], int]
 """Has the run open the source of a job in hand, by the job's id; returns the descriptor, which is

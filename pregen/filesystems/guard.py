@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pregen.filesystems import fscrypt
 from pregen.filesystems.blockdevices import BlockTree, device_number
 from pregen.filesystems.mounttable import MountTable, is_below, parse_mountinfo
+from pregen.filesystems.placeholders import Placeholders
 from pregen.filesystems.protection import (
     FSCRYPT,
     UNPROTECTED,
@@ -24,6 +25,7 @@ from pregen.filesystems.protection import (
     is_pseudo,
     protection_of,
 )
+from pregen.filesystems.shares import is_remote
 from pregen.model import Kind, Skip
 
 if TYPE_CHECKING:
@@ -48,6 +50,10 @@ class Ground(NamedTuple):
     """Folders of it may be encrypted one by one."""
     source: bytes = b""
     """What is mounted there."""
+    fuse: bool = False
+    """A program of the user's serves it."""
+    remote: bool = False
+    """Its files come over a network."""
 
 
 class Surveyor:
@@ -122,6 +128,8 @@ class Surveyor:
             is_pseudo(mount.fstype),
             mount.fstype in FSCRYPT,
             mount.source,
+            mount.fstype.startswith("fuse"),
+            is_remote(mount.fstype, mount.source),
         )
 
     def of_folder(self, path: bytes, device: int) -> Ground:
@@ -135,6 +143,11 @@ class Surveyor:
         own = Protection(frozenset({f"fscrypt {key.hex()}"}), "fscrypt")
         top = fscrypt.top_of(path, key)
         return ground._replace(protection=own.joined(ground.protection), point=top)
+
+    def encrypts_folders(self, device: int) -> bool:
+        """Tell whether folders of a file system that was asked for may be encrypted singly."""
+        ground = self._grounds.get(device)
+        return bool(ground and ground.by_folder and device not in self._never)
 
     def of_path(self, path: bytes) -> Ground:
         """Return what a path lies on: that of the nearest folder that is there."""
@@ -198,6 +211,7 @@ class Guard:
         surveyor: Surveyor | None = None,
     ) -> None:
         self.surveyor = surveyor or Surveyor()
+        self.placeholders = Placeholders(self._server)
         self._place = UNPROTECTED if place is None else self.surveyor.of_path(place).protection
         self._anywhere = place is None
         self._allowed = tuple(allowed)
@@ -219,6 +233,10 @@ class Guard:
             for layer in self._place.layers
             if layer.startswith(mark)
         )
+
+    def _server(self, path: bytes, device: int) -> str | None:
+        ground = self.surveyor.ground(path, device)
+        return ground.kind if ground.fuse or ground.remote else None
 
     def is_private(self, ground: Ground) -> bool:
         """Tell whether what lies there is better protected than the place of thumbnails."""

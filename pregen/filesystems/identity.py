@@ -15,6 +15,14 @@ _NUMBERED: Final = frozenset(
 )
 #: What lies there is gone when it is unmounted: another one can be no other medium.
 _VOLATILE: Final = frozenset(("ramfs", "tmpfs"))
+#: What numbers its files for good, and sets their change times itself, to less than a second or to
+#: one. FAT and its like number them as they come, and so do programs behind FUSE.
+_NUMBERS_FILES: Final = frozenset(
+    ("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "reiserfs", "xfs", "zfs")
+)
+#: Numbers and times are the server's (RFC 1813, 2.6: fileid and ctime; RFC 7530, 5.8.2.10): a
+#: client cannot set them.
+_SERVES_NUMBERS: Final = frozenset(("nfs", "nfs4"))
 _BY_UUID: Final = "/dev/disk/by-uuid"
 
 
@@ -25,6 +33,15 @@ class FileSystem(NamedTuple):
     """Its type, without `fuse.`."""
     identity: str
     """Tells it from others of its type; empty: nothing does."""
+
+    @property
+    def numbers_files(self) -> bool:
+        """Whether a file is known again here by its number and its change time."""
+        return bool(self.identity) and self.kind in _NUMBERS_FILES | _SERVES_NUMBERS
+
+    def keeps_change_time(self, ctime_ns: int, mtime_ns: int) -> bool:
+        """Tell whether these are two times: a server of FAT or of FUSE gives one for both."""
+        return self.kind not in _SERVES_NUMBERS or ctime_ns != mtime_ns
 
     def is_another(self, then: FileSystem) -> bool:
         """Tell whether this is surely not the file system that was met `then`."""

@@ -6,8 +6,9 @@ by a bounded read of its header and without decoding, whether it is one of those
 about. Of the rest nothing changes, not a byte.
 
 To say that a mend made pictures right is one line in `MENDS`: the next number (or the same, as long
-as no version with it was released), the types, and what is concerned. The process of a run imports
-this, so nothing here imports a picture library before a source is asked.
+as no version with it was released), the types, and what is concerned. What moves a picture by less
+than a level (mean of all samples) is no such mend. The process of a run imports this, so nothing
+here imports a picture library before a source is asked.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import re
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.imaging.containers import isobmff, jxl, tiff, tiff_layout
-from pregen.imaging.source_bytes import DamagedError, SourceBytes
+from pregen.imaging.containers import heif, isobmff, jp2, jxl, tiff, tiff_layout
+from pregen.imaging.source_bytes import DamagedError, ReadAt, SourceBytes
+from pregen.model import SMALL_BOX_PX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +47,12 @@ class Mend(NamedTuple):
     revision: int
     """Of what decodes these types, from the mend on."""
     mimes: frozenset[str]
-    concerns: Callable[[Suspect], bool]
-    """Tells of a source whether its picture may have been wrong. May raise DamagedError."""
+    """`UNKNOWN` among them: files that were refused because nothing was recognised."""
+    concerns: Callable[[Suspect], bool] | None
+    """Tells of a source whether its picture may have been wrong. May raise DamagedError.
+
+    None: no picture was wrong, but more is read.
+    """
     reads_more: bool = False
     """What was refused before is read now: failures are tried again."""
 
@@ -54,9 +60,9 @@ class Mend(NamedTuple):
 # What is asked of a source ---------------------------------------------------------------------
 
 
-def _never(_: Suspect) -> bool:
-    """No entry was wrong, but more is read."""
-    return False
+def _always(_: Suspect) -> bool:
+    """No header tells. What comes out as it was stays, to the byte."""
+    return True
 
 
 # PNG
@@ -185,14 +191,15 @@ def _has_flat_band(suspect: Suspect) -> bool:
 # Photoshop
 
 _PSD_FACTS: Final = 26
-_PSD_CHANNELS: Final = {0: 1, 1: 1, 2: 1, 3: 3, 4: 4, 8: 1, 9: 3}
+#: By mode, as far as colours were right; those of CIELab (9) never were.
+_PSD_CHANNELS: Final = {0: 1, 1: 1, 2: 1, 3: 3, 4: 4, 8: 1}
 _PSD_EXIF: Final = b"8BIM\x04\x22"
 #: Behind a resource's number: a name without letters, and the length.
 _PSD_BODY: Final = 6
 
 
 def _unusual_psd(suspect: Suspect) -> bool:
-    """Channels besides those of the mode, one bit, or EXIF that turns it."""
+    """CIELab, channels besides those of the mode, one bit, or EXIF that turns it."""
     head = suspect.source.first(_MOST_HEAD_BYTES)
     if len(head) < _PSD_FACTS:
         return True
@@ -218,7 +225,18 @@ def _unusual_jxl(suspect: Suspect) -> bool:
     )  # fmt: skip
 
 
-# AVIF
+# HEIC and AVIF
+
+
+def _deep_heic(suspect: Suspect) -> bool:
+    """Of more than 8 bits a sample, libheif cut off luma and chroma; grey ones came out black."""
+    return heif.is_deep(heif.read(suspect.source.read_at, suspect.source.size_bytes))
+
+
+def _deep_avif_with_profile(suspect: Suspect) -> bool:
+    """Likewise, by libavif, and several levels where a profile makes much of little."""
+    return heif.is_deep_under_profile(suspect.source)
+
 
 #: A profile's colour space, and its signature (ICC.1:2022, 7.2).
 _GREY_PROFILE: Final = re.compile(rb"GRAY.{16}acsp", re.DOTALL)
@@ -257,19 +275,39 @@ def _gif_beside_its_screen(suspect: Suspect) -> bool:
     return True
 
 
+# BMP
+
+
+def _bmp_with_profile(suspect: Suspect) -> bool:
+    """The profile did not count."""
+    from pregen.imaging.decoders import bmp  # noqa: PLC0415 - numpy: not for a run's process
+    from pregen.imaging.faults import Fault  # noqa: PLC0415 - as above
+
+    try:
+        return bool(bmp.read(suspect.source).profile)
+    except Fault:
+        return True
+
+
 # JPEG 2000
 
-_CODESTREAM: Final = b"\xff\x4f\xff\x51"
 _COMPONENTS_AT: Final = 40
 #: Enumerated colour spaces that samples of 8 bits come in (15444-1, table I.10).
 _SRGB_OR_GREY: Final = frozenset({16, 17})
 
 
 def _unusual_jp2(suspect: Suspect) -> bool:
-    """More than 8 bits, an alpha, shared colours, a palette, YCbCr, or a profile."""
+    """More than 8 bits, an alpha, shared colours, a palette, YCbCr, or a profile.
+
+    And what may have been decoded at a reduced resolution: it lay half a pixel of that one off.
+    """
     source = suspect.source
     at = 0
-    if not source.head.startswith(_CODESTREAM):
+    codestream = jp2.read(source.read_at, source.size_bytes).codestream
+    left, top, right, bottom = codestream.extent(0)
+    if codestream.halvings and max(right - left, bottom - top) >= 2 * SMALL_BOX_PX:
+        return True
+    if not source.head.startswith(jp2.SIGNATURE):
         found = {box.kind: box for box in isobmff.boxes(source.read_at, 0, source.size_bytes)}
         if b"jp2c" not in found or b"jp2h" not in found:
             return True
@@ -294,6 +332,8 @@ _PNG: Final = frozenset({"image/png"})
 _TIFF: Final = frozenset({"image/tiff"})
 _JPEG: Final = frozenset({"image/jpeg"})
 _JPEG_2000: Final = frozenset({"image/jp2", "image/jpx", "image/x-jp2-codestream"})
+#: What a fail record has for the type of a file of which nothing was recognised.
+UNKNOWN: Final = ""
 
 MENDS: Final = (
     Mend(1, _PNG, _deep_png_with_profile),
@@ -305,9 +345,15 @@ MENDS: Final = (
     Mend(1, frozenset({"image/vnd.adobe.photoshop"}), _unusual_psd, reads_more=True),
     Mend(1, frozenset({"image/jxl"}), _unusual_jxl),
     Mend(1, frozenset({"image/avif"}), _avif_with_grey_profile, reads_more=True),
+    Mend(1, frozenset({"image/avif"}), _deep_avif_with_profile),
+    Mend(1, frozenset({"image/heif"}), _deep_heic),
     Mend(1, frozenset({"image/gif"}), _gif_beside_its_screen),
-    Mend(1, frozenset({"image/bmp", "image/vnd.zbrush.pcx"}), _never, reads_more=True),
+    Mend(1, frozenset({"image/bmp"}), _bmp_with_profile, reads_more=True),
+    # Runs that go on in the next row: what came last was missing.
+    Mend(1, frozenset({"image/vnd.zbrush.pcx"}), _always, reads_more=True),
     Mend(1, _JPEG_2000, _unusual_jp2, reads_more=True),
+    # Arrays of bitmaps.
+    Mend(1, frozenset({UNKNOWN}), None, reads_more=True),
 )
 """Every mend since revisions are counted, the oldest first."""
 
@@ -316,6 +362,7 @@ REVISION: Final = max(mend.revision for mend in MENDS)
 _IN_ORDER: Final = sorted(MENDS, key=lambda mend: mend.revision)
 # Of mends of one type, the last counts.
 _LATEST: Final = {mime: mend.revision for mend in _IN_ORDER for mime in mend.mimes}
+_MENDED: Final = {mime: mend.revision for mend in _IN_ORDER if mend.concerns for mime in mend.mimes}
 _READS_MORE: Final = {
     mime: mend.revision for mend in _IN_ORDER if mend.reads_more for mime in mend.mimes
 }
@@ -329,7 +376,7 @@ def latest(mime: str) -> int:
 def is_outdated(maker: Maker) -> bool:
     """Tell whether pictures of this type were mended since. Asked for every entry of a cache."""
     mime, revision = maker
-    return revision < _LATEST.get(mime, 0)
+    return revision < _MENDED.get(mime, 0)
 
 
 def reads_more(maker: Maker) -> bool:
@@ -340,7 +387,8 @@ def reads_more(maker: Maker) -> bool:
 class Recheck:
     """Asks one open source whether entries of it may show it wrongly, reading its header once."""
 
-    def __init__(self, fd: int, size_bytes: int) -> None:
+    def __init__(self, fd: int, size_bytes: int, read: ReadAt | None = None) -> None:
+        self._read = read
         self._fd = fd
         self._size_bytes = size_bytes
         self._source: SourceBytes | None = None
@@ -365,8 +413,9 @@ class Recheck:
             return False
         if maker not in self._answers:
             if self._source is None:
-                head = os.pread(self._fd, HEAD_BYTES, 0)
-                self._source = SourceBytes(self._fd, self._size_bytes, head)
+                read = self._read
+                head = read(0, HEAD_BYTES) if read else os.pread(self._fd, HEAD_BYTES, 0)
+                self._source = SourceBytes(self._fd, self._size_bytes, head, read)
             self._answers[maker] = _is_concerned(maker, Suspect(self._source, entry))
         return self._answers[maker]
 
@@ -376,7 +425,7 @@ def _is_concerned(maker: Maker, suspect: Suspect) -> bool:
         return any(
             mend.concerns(suspect)
             for mend in MENDS
-            if maker.revision < mend.revision and maker.mime in mend.mimes
+            if mend.concerns and maker.revision < mend.revision and maker.mime in mend.mimes
         )
     except DamagedError:
         return True  # whatever decoded it then did not go by the book

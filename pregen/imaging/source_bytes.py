@@ -53,15 +53,17 @@ class EndsEarlyError(DamagedError):
 class SourceBytes:
     """An open file and what was read of it so far."""
 
-    def __init__(self, fd: int, size_bytes: int, head: bytes) -> None:
+    def __init__(self, fd: int, size_bytes: int, head: bytes, read: ReadAt | None = None) -> None:
         """Take a descriptor and the first bytes, which the caller has read; -1 where they are all.
 
         Args:
             fd: its position does not matter.
             size_bytes: of the file.
             head: at least `sniff.HEAD_BYTES`, or all of a shorter file.
+            read: reads the same file, where some of it is in memory already (`readers`).
         """
         self._fd = fd
+        self._read = read
         self.size_bytes = size_bytes
         self.head = head
         """The first bytes, as many as are known."""
@@ -159,6 +161,8 @@ class SourceBytes:
         return data
 
     def _pread(self, offset: int, count: int) -> bytes:
+        if self._read is not None:
+            return self._read(offset, count)
         data = os.pread(self._fd, count, offset)
         while len(data) < count and (
             more := os.pread(self._fd, count - len(data), offset + len(data))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pregen.imaging.formats import Format
     from pregen.imaging.pixels.resample import Plain
+    from pregen.imaging.source_bytes import ReadAt
 
 quiet()
 
@@ -84,7 +85,7 @@ def decoder_of(found: Format) -> ModuleType:
     return import_decoder(found.decoder, found.extra, found.mime)
 
 
-def make(
+def make(  # noqa: PLR0913 - keywords, of which most callers need none
     fd: int,
     size_bytes: int,
     flavors: Collection[Flavor],
@@ -93,6 +94,7 @@ def make(
     decoder: Decoder = Decoder.AUTO,
     *,
     previews: bool = False,
+    read: ReadAt | None = None,
 ) -> Thumbnails:
     """Decode a source once and make the picture of every flavor.
 
@@ -104,12 +106,14 @@ def make(
         ask: called before a large decode, with its size in bytes; returns when there is room.
         decoder: for JPEGs.
         previews: a JPEG's own preview will do where it shows the same.
+        read: reads the source, where some of it is in memory already.
 
     Raises:
         Fault: the source cannot become a picture.
         MemoryError: there was not enough memory.
     """
-    return _make(_opening(fd, size_bytes, ask, decoder, previews=previews), flavors, max_pixels)
+    opening = _opening(fd, size_bytes, ask, decoder, previews=previews, read=read)
+    return _make(opening, flavors, max_pixels)
 
 
 def make_by_another(
@@ -118,13 +122,14 @@ def make_by_another(
     flavors: Collection[Flavor],
     max_pixels: int,
     ask: Callable[[int], None],
+    read: ReadAt | None = None,
 ) -> Thumbnails:
     """Make the pictures as another decoder shows the source, where one can (`second_opinion`).
 
     The loader's name says which (`witness_names`). Arguments and errors are those of `make`; a
     source that the usual decoder refuses is not refused if another one shows all of it.
     """
-    opening = _opening(fd, size_bytes, ask)
+    opening = _opening(fd, size_bytes, ask, read=read)
 
     def another(request: Request) -> Opened:
         return _Another(opening.open_picture(request), request, max_pixels)
@@ -147,10 +152,11 @@ def _opening(
     decoder: Decoder = Decoder.AUTO,
     *,
     previews: bool = False,
+    read: ReadAt | None = None,
 ) -> _Opening:
     begun_ns = time.perf_counter_ns()
-    head = os.pread(fd, sniff.HEAD_BYTES, 0)
-    source = SourceBytes(fd, size_bytes, head)
+    head = read(0, sniff.HEAD_BYTES) if read else os.pread(fd, sniff.HEAD_BYTES, 0)
+    source = SourceBytes(fd, size_bytes, head, read)
     request = Request(source, identify(head), ask, decoder, previews)
     return _Opening(request, _open_picture, begun_ns)
 

@@ -163,6 +163,31 @@ CREATE TABLE salts (
 );
 """
 
+_VERSION_6: Final = """
+-- Files by number, on file systems that number them for good, so that they are known again under
+-- another name: see journal/known_files.py. The key is the md5 of the entries' URI, 16 bytes, or
+-- empty where there are none.
+CREATE TABLE known_files (
+    file_system INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    key BLOB NOT NULL,
+    run_id INTEGER NOT NULL,
+    PRIMARY KEY (file_system, inode)
+) WITHOUT ROWID;
+
+-- What a walk saw in folders, for walks that believe it (--check folders): see journal/listings.py.
+CREATE TABLE listings (
+    folder BLOB NOT NULL PRIMARY KEY,
+    mtime_ns INTEGER NOT NULL,
+    names BLOB NOT NULL,
+    facts BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+
 #: Of every version.
 _OUR_TABLES: Final = frozenset({"runs", "sources"})
 #: Words in the declarations of tables, and since which version they stand there: a file that has
@@ -170,6 +195,7 @@ _OUR_TABLES: Final = frozenset({"runs", "sources"})
 _SINCE: Final = (
     ("runs", "", 1), ("folders", "", 2), ("fingerprints", "", 3), ("runs", "libraries", 4),
     ("file_systems", "", 5), ("vaults", "", 5), ("salts", "", 5),
+    ("known_files", "", 6), ("listings", "", 6),
 )  # fmt: skip
 
 MIGRATIONS: Final[tuple[str, ...]] = (
@@ -178,6 +204,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     _VERSION_3,
     _VERSION_4,
     _VERSION_5,
+    _VERSION_6,
 )
 
 

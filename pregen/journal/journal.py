@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pregen import __version__
-from pregen.journal import database, fingerprints, folders, places, rows
+from pregen.journal import database, fingerprints, folders, known_files, places, rows
 from pregen.journal.database import OF_NOTE
 from pregen.journal.places import VaultMemory
 from pregen.journal.rows import RecordedFailure, RecordedRun, RunState, RunTotals, fits, in_list
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pregen.filesystems.identity import FileSystem
+    from pregen.journal.known_files import KnownFile
+    from pregen.journal.rows import SourceHistory
     from pregen.model import Flavor, Known, Outcome
 
 T = TypeVar("T")
@@ -74,6 +76,8 @@ _SPARE: Final = (
     f"UPDATE sources SET kind = '{Kind.DISTURBED.value}'"  # noqa: S608 - constants
     f" WHERE run_id = ? AND kind IN {in_list(_LIBRARY_BOUND)}"
 )
+#: SQLite holds no larger ones.
+_MOST_INODE: Final = 2**63
 #: The system's idea of when a process began moves a little when the clock is set.
 _CLOCK_SLACK_S = 60.0
 
@@ -103,6 +107,7 @@ class Journal:
         self._run_id = 0
         self._rows: list[tuple[Any, ...]] = []
         self._prints: list[fingerprints.PrintRow] = []
+        self._files: list[known_files.FileRow] = []
         self._due_ns = 0
         self._locked_out = False
         self._remembers = False
@@ -174,10 +179,18 @@ class Journal:
         self._run_id = 0 if cursor is None else cursor.lastrowid or 0
         self._due_ns = time.monotonic_ns() + BATCH_NS
 
-    def record(self, outcome: Outcome, size_bytes: int, mtime_ns: int, key: str = "") -> None:
+    def record(
+        self,
+        outcome: Outcome,
+        size_bytes: int,
+        mtime_ns: int,
+        key: str = "",
+        system: FileSystem | None = None,
+    ) -> None:
         """Note what became of a source; `size_bytes` and `mtime_ns` are those of its job.
 
-        With the `key` of its entries, what they were made of is noted too.
+        With the `key` of its entries, what they were made of is noted too, and with the `system`
+        on which it lies, which numbers its files, how it will be known again.
 
         One that was interrupted, or found to be as it should, is not: nothing new is known of it.
         Nor is a private one.
@@ -189,6 +202,10 @@ class Journal:
         if key and outcome.fingerprint:
             found = key, outcome.fingerprint, size_bytes, mtime_ns
             self._prints.append(fingerprints.row(*found, self._run_id))
+        if system is not None:
+            place = system, size_bytes, mtime_ns, key, self._run_id
+            if known := known_files.row(outcome, *place):
+                self._files.append(known)
         self.tick()
 
     def tick(self) -> None:
@@ -224,13 +241,14 @@ class Journal:
             with database.transaction(connection):
                 connection.executemany(_RECORD, waiting)
                 connection.executemany(fingerprints.WRITE, self._prints)
+                connection.executemany(known_files.WRITE, self._files)
         except sqlite3.Error as error:
             self._locked_out = database.is_busy(error)
             if not self._locked_out or len(waiting) >= _KEPT_OUTCOMES:
                 self._give_up(error)
         else:
             self._locked_out = False
-            self._rows, self._prints = [], []
+            self._rows, self._prints, self._files = [], [], []
 
     def note_vaults(self, vaults: Iterable[bytes]) -> None:
         """Note where vaults were met: no names, but what knows them when it is asked."""
@@ -334,6 +352,33 @@ class Journal:
         rows = self._look_up(shape, fingerprints.READ, *place, most)
         return tuple(Kin(key.hex(), fingerprint) for key, fingerprint in rows)
 
+    def numbered(self, system: FileSystem) -> int | None:
+        """Return what files of this file system are found by; None: none is known.
+
+        For any thread.
+        """
+        number = known_files.number_of(system)
+        return number if self._look_up(known_files.ANY_SHAPE, known_files.ANY, number) else None
+
+    def known_files(self, system: int, inode: int, count: int) -> list[KnownFile]:
+        """Return what is known of files by their numbers, from one on. For any thread.
+
+        Args:
+            system: as `numbered` gives it.
+            inode: the first number.
+            count: how many at most; fewer: there are no more.
+        """
+        if inode >= _MOST_INODE:
+            return []
+        found = self._look_up(known_files.READ_SHAPE, known_files.READ, system, inode, count)
+        files = [known_files.known_file(row) for row in found]
+        return [
+            file._replace(kind=None)
+            if file.kind in VERSION_BOUND and file.run_id not in self._own_runs
+            else file
+            for file in files
+        ]
+
     def surveyed(self, cache_root: bytes) -> bool:
         """Tell whether all is known that this cache's entries say. For any thread."""
         shape = fingerprints.SURVEYED_SHAPE
@@ -346,6 +391,19 @@ class Journal:
     def last_runs(self, count: int, run_id: int | None = None) -> list[RecordedRun]:
         """Return the newest runs, newest first; with `run_id` that one, if there is such a run."""
         return self._rows_of(_recorded_run, _LAST_RUNS, run_id, count)
+
+    def sources_of(self, run_id: int) -> Iterator[SourceHistory]:
+        """Yield the sources of which this run was the last to say something, in no order.
+
+        They end early where the journal cannot be read any more.
+        """
+        if self._database is None:
+            return
+        try:
+            _wait_for_locks(self._database, database.PATIENT_S)
+            yield from rows.sources_of(self._database, run_id)
+        except sqlite3.Error as error:
+            self._give_up(error)
 
     def outcomes(self, kinds: frozenset[Kind]) -> list[RecordedFailure]:
         """Return sources whose last outcome was of one of these kinds, by path.
@@ -420,7 +478,7 @@ class Journal:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
-        self._rows, self._prints = [], []
+        self._rows, self._prints, self._files = [], [], []
 
 
 def _wait_for_locks(connection: sqlite3.Connection, timeout_s: float) -> None:

@@ -37,11 +37,19 @@ _WRITE_SYSTEM: Final = (
 #: Names sort as bytes, and `0` follows `/`: all below a folder lies between the two.
 _FORGET: Final = tuple(
     f"DELETE FROM {table} WHERE {column} = ? OR ({column} >= ? AND {column} < ?)"  # noqa: S608 - constants
-    for table, column in (("sources", "path"), ("folders", "path"), ("file_systems", "folder"))
+    for table, column in (
+        ("sources", "path"),
+        ("folders", "path"),
+        ("file_systems", "folder"),
+        ("listings", "folder"),
+    )
 )
 _GONE: Final = "CREATE TEMP TABLE gone (key BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID"
 _NOTE_GONE: Final = "INSERT OR IGNORE INTO gone (key) VALUES (?)"
-_FORGET_GONE: Final = "DELETE FROM fingerprints WHERE key IN (SELECT key FROM gone)"
+_FORGET_GONE: Final = tuple(
+    f"DELETE FROM {table} WHERE key IN (SELECT key FROM gone)"  # noqa: S608 - likewise
+    for table in ("fingerprints", "known_files")
+)
 
 
 def salted(salt: bytes, place: bytes) -> bytes:
@@ -114,7 +122,8 @@ def forget_below(
             connection.execute(statement, (place, below + b"/", below + b"0"))
     connection.execute(_GONE)
     connection.executemany(_NOTE_GONE, ((bytes.fromhex(key),) for key in keys))
-    connection.execute(_FORGET_GONE)
+    for statement in _FORGET_GONE:
+        connection.execute(statement)
     connection.execute("DROP TABLE gone")
     for row in connection.execute(_COMMANDS).fetchall():
         run_id, cwd, arguments = fitting(row, (int, bytes, str))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from enum import Enum
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -219,20 +218,19 @@ _SOURCE_SHAPE: Final = (
 _SOURCES: Final = f"SELECT {', '.join(_COLUMNS)} FROM sources WHERE run_id = ?"  # noqa: S608 - names
 
 
-def sources_of(journal_path: bytes, run_id: int) -> Iterator[SourceHistory]:
+def sources_of(connection: sqlite3.Connection, run_id: int) -> Iterator[SourceHistory]:
     """Yield the sources of which this run was the last to say something, in no order.
 
     Raises:
         sqlite3.Error: the journal cannot be read.
     """
-    with closing(database.connect(journal_path, database.PATIENT_S)) as connection:
-        for row in connection.execute(_SOURCES, (run_id,)):
-            found = dict(zip(_COLUMNS, database.fitting(row, _SOURCE_SHAPE), strict=True))
-            found["path"] = a_path(found["path"])
-            found["stages"] = Stages(**{name: found.pop(name) for name in _STAGES})
-            found["kind"] = _KINDS.get(found["kind"])
-            if found["kind"] is not None:  # else a newer pregen's
-                yield SourceHistory(**found)
+    for row in connection.execute(_SOURCES, (run_id,)):
+        found = dict(zip(_COLUMNS, database.fitting(row, _SOURCE_SHAPE), strict=True))
+        found["path"] = a_path(found["path"])
+        found["stages"] = Stages(**{name: found.pop(name) for name in _STAGES})
+        found["kind"] = _KINDS.get(found["kind"])
+        if found["kind"] is not None:  # else a newer pregen's
+            yield SourceHistory(**found)
 
 
 def in_list(kinds: frozenset[Kind]) -> str:

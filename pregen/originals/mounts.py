@@ -12,24 +12,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.filesystems.mounttable import is_below
+from pregen.filesystems.shares import is_remote
 from pregen.thumbspec.naming import clean_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-#: File systems over a network, as the kernel and FUSE call them. `fuse.` is taken off first.
-_REMOTE: Final = frozenset(
-    word
-    for line in (
-        "9p acfs afs auristorfs beegfs ceph cifs coda curlftpfs davfs davfs2 gcsfuse glusterfs",
-        "gpfs gvfsd-fuse httpfs juicefs kio-fuse lustre ncpfs nfs nfs4 orangefs pvfs2 rclone",
-        "s3fs smb smb3 smbfs smbnetfs sshfs",
-    )
-    for word in line.split()
-)
-#: What is mounted from `host:/path` or `//host/share` is remote whatever its type (GNU df's rule).
-_REMOTE_DEVICE: Final = re.compile(rb"//[^/]+/|[^/:]+:/|[^/@:]+@[^/]+:")
 _AUTOFS: Final = "autofs"
 #: What an escape stands for in fstab (fstab(5)): three octal digits.
 _OCTAL: Final = re.compile(rb"\\([0-3][0-7]{2})")
@@ -50,8 +39,7 @@ class Mount(NamedTuple):
     @property
     def remote(self) -> bool:
         """Whether its files come over a network."""
-        name = self.fstype.removeprefix("fuse.")
-        return name in _REMOTE or bool(_REMOTE_DEVICE.match(self.device))
+        return is_remote(self.fstype, self.device)
 
     @property
     def automatic(self) -> bool:

@@ -32,7 +32,7 @@ class ContentMatcher:
         self._cache = cache
         self._source = source
         self._kin = kin
-        self._recheck = revisions.Recheck(source.fd, source.size_bytes)
+        self._recheck = revisions.Recheck(source.fd, source.size_bytes, source.read)
         self._ours: dict[Looked, str] = {}
         self.fingerprint = ""
         """Of the pictures that were found."""

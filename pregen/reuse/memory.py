@@ -74,7 +74,7 @@ class RememberedSources:
 
     def fresh(self, source: Source) -> bool:
         """Tell whether the source and its entries are what they were when all was fresh."""
-        path, size_bytes, mtime_ns, _ = source
+        path, size_bytes, mtime_ns, _, _ = source
         folder, _, name = path.rpartition(b"/")
         if folder != self._folder:
             self._enter(folder)
@@ -101,7 +101,7 @@ class RememberedSources:
 
     def learn(self, source: Source, key: str, stamps: Sequence[Stamp]) -> None:
         """Remember a source just found fresh, with the stamps of all wanted flavors in order."""
-        path, size_bytes, mtime_ns, _ = source
+        path, size_bytes, mtime_ns, _, _ = source
         folder, _, name = path.rpartition(b"/")
         self._learned.setdefault(folder, {})[name] = known(size_bytes, mtime_ns, key, stamps)
         self._learned_sources += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -91,20 +92,25 @@ def confine(allowed: AllowedFolders) -> None:
 def _accesses(allowed: AllowedFolders) -> Iterator[tuple[bytes, int]]:
     """Yield paths and what may be done there. What is written is never executed."""
     write = landlock.WRITE | (landlock.MAKE_DIR if allowed.gives_rights else 0)
-    for path in (*map(os.fsencode, _late_reads()), *allowed.reads):
+    own = f"/proc/{os.getpid()}"
+    of_itself = (f"{own}/{name}" for name in _SELF)
+    for path in (*map(os.fsencode, (*late_reads(), *of_itself)), *allowed.reads):
         yield path, landlock.READ
     for path in allowed.writes:
         yield path, write
 
 
-def _late_reads() -> Iterator[str]:
-    """Yield what libraries read late: their own code, fonts, tables of the system.
+@cache
+def late_reads() -> tuple[str, ...]:
+    """Return what libraries read late: their own code, fonts, tables of the system.
 
-    Never a user's files but for fonts. Some may not be there.
+    Never a user's files but for fonts. Some may not be there. It is the same for all workers of a
+    run, and takes longer to find out than all else that confines one: it is kept.
     """
-    yield from _SYSTEM
-    own = f"/proc/{os.getpid()}"
-    yield from (f"{own}/{name}" for name in _SELF)
+    return tuple(dict.fromkeys((*_SYSTEM, *_of_libraries(), *_fonts())))
+
+
+def _of_libraries() -> Iterator[str]:
     for name in ("stdlib", "platstdlib", "purelib", "platlib"):
         yield sysconfig.get_path(name)
     for prefix in {sys.prefix, sys.base_prefix}:
@@ -114,7 +120,6 @@ def _late_reads() -> Iterator[str]:
     yield from filter(_holds_packages, sys.path)
     yield sys.modules["pregen"].__path__[0]
     yield from filter(_absolute, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
-    yield from _fonts()
 
 
 def _fonts() -> Iterator[str]:
@@ -133,7 +138,12 @@ def _absolute(path: str) -> bool:
 
 
 def _holds_packages(folder: str) -> bool:
-    return _absolute(folder) and next(Path(folder).glob("*.dist-info"), None) is not None
+    if not _absolute(folder):
+        return False
+    try:
+        return any(name.endswith(".dist-info") for name in os.listdir(folder))
+    except OSError:
+        return False
 
 
 class WritableFolders:

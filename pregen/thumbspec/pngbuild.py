@@ -82,6 +82,9 @@ _WIDTH, _HEIGHT, _MIMETYPE, _SOFTWARE, _REVISION, _REFITTED_FROM = (
     )
 )
 _SAID: Final = frozenset({_WIDTH, _HEIGHT, _MIMETYPE, _SOFTWARE, _REVISION, _REFITTED_FROM})
+_URI: Final = b"tEXt" + pngtext.URI.encode() + b"\0"
+#: Only a short text stands before it, and the beginning of its own chunk.
+_URI_WITHIN_BYTES: Final = 128
 _FINGERPRINT: Final = b"tEXt" + fingerprint.KEY.encode() + b"\0"
 #: How our Software begins.
 _OURS: Final = "pregen "
@@ -125,8 +128,9 @@ def identity_texts(uri: str, mtime_ns: int, size_bytes: int) -> tuple[Text, ...]
     return tuple(Text(*one) for one in said)
 
 
-# The flavors of one source are judged one after the other, with the same arguments.
-@lru_cache(maxsize=4)
+# The flavors of one source are judged one after the other, with the same arguments; some sources at
+# a time where they are taken over.
+@lru_cache(maxsize=16)
 def leading_chunks(uri: str, mtime_ns: int, size_bytes: int) -> bytes:
     """Return the chunks that stand right behind IHDR in every entry of ours."""
     return _encode(_leading(uri, mtime_ns, size_bytes))
@@ -183,9 +187,9 @@ def fail_record(facts: SourceFacts) -> bytes:
 
 
 def is_same(png: bytes, other: bytes) -> bool:
-    """Tell whether two entries, whole and sound, differ in nothing but what made them."""
+    """Tell whether two entries, whole and sound, differ in nothing but what made them and how."""
     one, two = (read_head(data) for data in (png, other))
-    made = {pngtext.SOFTWARE, REVISION}
+    made = {pngtext.SOFTWARE, REVISION, fingerprint.KEY}
     texts = [[text for text in head.texts if text.key not in made] for head in (one, two)]
     pictures = [
         [data[start:end] for kind, start, end in walk(data, 6) if kind not in _TEXT_KINDS]
@@ -290,6 +294,39 @@ def _said_in(texts: bytes) -> tuple[tuple[int, int], Maker] | None:
     if not said.get(_SOFTWARE, "").startswith(_OURS) or _REFITTED_FROM in said:
         return edges, UNKNOWN_MAKER
     return edges, Maker(said.get(_MIMETYPE, ""), number(said.get(_REVISION, "")))
+
+
+def uri_of(png: bytes) -> str:
+    """Return the URI in an entry of ours, by where we write it; empty: it is not there."""
+    at = png.find(_URI, HEADER_BYTES, HEADER_BYTES + _URI_WITHIN_BYTES)
+    end = at + int.from_bytes(png[at - 4 : at], "big") + 4
+    return png[at + len(_URI) : end].decode("latin-1") if at > 0 else ""
+
+
+def fingerprint_of(png: bytes) -> str:
+    """Return the fingerprint in a whole entry of ours; empty where there is none."""
+    at = png.find(_FINGERPRINT, HEADER_BYTES, max(0, png.find(IDAT, HEADER_BYTES)))
+    end = at + int.from_bytes(png[at - 4 : at], "big") + 4
+    return png[at + len(_FINGERPRINT) : end].decode("latin-1") if at > 0 else ""
+
+
+def readdressed(png: bytes, uri: str, new_uri: str, mtime_ns: int, size_bytes: int) -> bytes | None:
+    """Return an entry of ours for the same source under another URI; None where it is not ours.
+
+    Nothing else of it is changed, nor looked at: that is for who judges the new one, whole.
+
+    Args:
+        png: a whole file.
+        uri: under which it says to be, as `uri_of` found it.
+        new_uri: under which the source is known now.
+        mtime_ns: of the source.
+        size_bytes: likewise.
+    """
+    identity = leading_chunks(uri, mtime_ns, size_bytes)
+    if not png.startswith(identity, HEADER_BYTES):
+        return None
+    new = leading_chunks(new_uri, mtime_ns, size_bytes)
+    return b"".join((png[:HEADER_BYTES], new, memoryview(png)[HEADER_BYTES + len(identity) :]))
 
 
 def retext(png: bytes, facts: SourceFacts) -> bytes:

@@ -151,7 +151,7 @@ class _Reviewer:
             raise _LostError("it ended the program that decodes it") from None
 
     def _start(self) -> socket.socket:
-        from pregen.engines.local.launch import worker_environment  # noqa: PLC0415 - imports much
+        from pregen.engines.local.server import worker_environment  # noqa: PLC0415 - imports much
 
         ours, theirs = socket.socketpair()
         with theirs:

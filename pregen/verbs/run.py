@@ -108,6 +108,7 @@ def run_session(
     from pregen import pipeline  # noqa: PLC0415 - no --help needs it
     from pregen.display.listener import Watch  # noqa: PLC0415 - likewise
     from pregen.engines.base import StopLevel  # noqa: PLC0415 - likewise
+    from pregen.engines.local import server  # noqa: PLC0415 - likewise
     from pregen.limits import be_nice  # noqa: PLC0415 - likewise
     from pregen.walk import named_sources  # noqa: PLC0415 - likewise
 
@@ -131,7 +132,9 @@ def run_session(
         watch.poll(poll)
         try:
             config = configure()
-            be_nice(config.priority.nice, idle=config.priority.idle)
+            if config.priority.nice or config.priority.idle:
+                server.end()  # what it inherited
+                be_nice(config.priority.nice, idle=config.priority.idle)
         except PregenError as error:
             watch.finish(error.exit_code, str(error))
             raise

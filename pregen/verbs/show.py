@@ -199,7 +199,7 @@ class _Look:
         facts = self._facts(self.cache.folder(flavor), data, uri)._replace(flavor=flavor)
         if self.source is None:
             return facts
-        _, size_bytes, mtime_ns, _ = self.source
+        _, size_bytes, mtime_ns, *_ = self.source
         judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
         if judged.verdict in {Freshness.FRESH, Freshness.REFIT} and (flaw := damage(data)):
             judged = Judgement(Freshness.CORRUPT, f"the entry {flaw}")
@@ -216,7 +216,7 @@ class _Look:
                 continue
             facts = self._facts(folder, data, uri)._replace(program=folder.program)
             if self.source is not None:
-                _, size_bytes, mtime_ns, _ = self.source
+                _, size_bytes, mtime_ns, *_ = self.source
                 judged = judge_fail_record(data, uri, mtime_ns, size_bytes, whole=True)
                 facts = facts._replace(verdict=judged.verdict.value, reason=judged.reason)
             yield facts

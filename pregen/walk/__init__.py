@@ -15,6 +15,7 @@ import heapq
 import marshal
 import os
 import tempfile
+from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pregen.config import Shard, WalkConfig
+    from pregen.walk.tree import Listings
 
-    Record = tuple[int, bytes, int, int]
+    Record = tuple[int, bytes, int, int, bool]
 
 __all__ = [
     "WalkCounts",
@@ -56,7 +58,7 @@ __all__ = [
 ]
 
 
-def walk(
+def walk(  # noqa: PLR0913 - keywords, of which most callers need none
     config: WalkConfig,
     *,
     cwd: bytes | None = None,
@@ -65,6 +67,7 @@ def walk(
     spool_dir: bytes | None = None,
     guard: Guard | None = None,
     placed: Callable[[bytes, int], None] = lambda _folder, _device: None,
+    listings: Listings | None = None,
 ) -> Iterator[Source | Skip]:
     """Yield every source below the roots, and what `listed` gives after them.
 
@@ -80,6 +83,7 @@ def walk(
         spool_dir: for the sources while they are put in order; by default the system's.
         guard: knows what must be left out; by default that of `config`, which says nothing.
         placed: told folders with sources in them, and the device each lies on.
+        listings: what earlier walks saw of folders, where that is to be believed.
 
     Raises:
         UsageError: a root does not exist, or a pattern makes no sense.
@@ -93,7 +97,7 @@ def walk(
     files = frozenset(root.path for root in roots if not isinstance(root, FolderRoot))
     guard = guard or guard_of(config)
     context = WalkContext(
-        config, globs, caches, folders, files, counts or WalkCounts(), guard, placed
+        config, globs, caches, folders, files, counts or WalkCounts(), guard, placed, listings
     )
     found: Iterator[Source | Skip] = chain(_sources(roots, context), _guarded(listed, guard))
     if config.shard is not None:
@@ -130,9 +134,21 @@ def _guarded(
     """Yield what was named one by one; in place of what must be left out, why."""
     for item in items:
         if isinstance(item, Source) and item.device:
-            yield guard.file(item.path, item.device, pseudo=pseudo) or item
+            yield guard.file(item.path, item.device, pseudo=pseudo) or _located(item, guard)
         else:
             yield item
+
+
+def _located(source: Source, guard: Guard) -> Source:
+    """Return a source that was named with where its content is."""
+    placeholders = guard.placeholders
+    if not placeholders.possible(source.path, source.device):
+        return source
+    with suppress(OSError):  # who reads it will say what is wrong
+        placeholders.note(os.stat(os.path.dirname(source.path)))
+        away = placeholders.is_away(source.path, os.stat(source.path))
+        return source._replace(away=away)
+    return source
 
 
 # `--order newest|oldest`. Sorted runs of sources go to a spool and are merged while they are read
@@ -161,13 +177,14 @@ def in_order(
             if isinstance(item, Skip):
                 yield item
                 continue
-            pending.append((sign * item.mtime_ns, item.path, item.size_bytes, item.device))
+            path, size_bytes, mtime_ns, device, away = item
+            pending.append((sign * mtime_ns, path, size_bytes, device, away))
             if len(pending) == RUN_SOURCES:
                 runs.add(sorted(pending))
                 pending.clear()
         pending.sort()
-        for key, path, size_bytes, device in heapq.merge(*runs.readers(), pending):
-            yield Source(path, size_bytes, sign * key, device)
+        for key, path, size_bytes, device, away in heapq.merge(*runs.readers(), pending):
+            yield Source(path, size_bytes, sign * key, device, away)
     finally:
         runs.close()
 

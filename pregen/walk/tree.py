@@ -17,14 +17,14 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import count, islice
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pregen.model import Kind, Skip, Source
 from pregen.thumbspec.naming import PICTURE_NAMES
 from pregen.walk.filters import NO_MEDIA, NOT_PICTURES, PRUNED, WantedFolders, cannot_be_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from pregen.config import WalkConfig
     from pregen.filesystems.guard import Guard
@@ -40,6 +40,7 @@ SORTED_ENTRIES = 10_000
 
 NO_LINKS = "a symbolic link: only what lies in the folder itself is shared"
 
+_NONE: dict[bytes, tuple[int, int]] = {}
 _by_name = attrgetter("name")
 _by_path = itemgetter(0)
 _DOT = ord(".")
@@ -72,6 +73,34 @@ class WalkContext:
     """Knows what must be left out, by what it lies on."""
     placed: Callable[[bytes, int], None] = lambda _folder, _device: None
     """Told folders with sources in them, and on which device."""
+    listings: Listings | None = None
+    """What earlier walks saw, where that is believed."""
+
+
+class Listings(Protocol):
+    """What walks saw in folders (the journal)."""
+
+    def known(self, folder: bytes, mtime_ns: int) -> Mapping[bytes, tuple[int, int]]:
+        """Return size in bytes and mtime in ns of the regular files in a folder, by name.
+
+        None of them where the folder's mtime is not what it was.
+        """
+        ...
+
+    def learn(self, folder: bytes, mtime_ns: int, files: Mapping[bytes, tuple[int, int]]) -> None:
+        """Note what was seen in a folder."""
+        ...
+
+
+class _Seen(NamedTuple):
+    """What is known of a regular file that was not looked at, as stat would say it."""
+
+    st_size: int
+    st_mtime_ns: int
+    st_dev: int
+    st_mode: int = stat.S_IFREG
+    st_blocks: int = 1
+    """What has none is not remembered."""
 
 
 class _Visit(NamedTuple):
@@ -84,6 +113,10 @@ class _Visit(NamedTuple):
     device: int
     files: bool = True
     """Its files are sources, not only those of folders below it."""
+    known: Mapping[bytes, tuple[int, int]] = _NONE
+    """Its regular files that need no look, with size in bytes and mtime in ns."""
+    met: dict[bytes, tuple[int, int]] | None = None
+    """What is to be known of it by the next walk."""
 
 
 class Tree:
@@ -108,6 +141,7 @@ class Tree:
             yield skip_for(self._root, error)
             return
         self._device = status.st_dev
+        self._context.guard.placeholders.note(status)
         self._pseudo = self._context.guard.surveyor.ground(self._root, status.st_dev).pseudo
         if self._know_devices:
             lineage = ((status.st_dev, status.st_ino), None)
@@ -115,7 +149,8 @@ class Tree:
         while stack:
             path, lineage = stack.pop()
             try:
-                device = os.stat(path).st_dev if path != self._root else self._device
+                status = os.stat(path) if path != self._root else status
+                device = status.st_dev
             except OSError as error:
                 yield skip_for(path, error, "cannot list the folder: ")
                 continue
@@ -126,9 +161,15 @@ class Tree:
                 yield barred
                 if barred.kind is not Kind.PRIVATE or not guard.leads_to_allowed(path):
                     continue
+            guard.placeholders.note(status)
             visit = _Visit(path, lineage, [], device, barred is None)
+            listings = self._context.listings
+            if listings is not None:
+                visit = visit._replace(known=listings.known(path, status.st_mtime_ns), met={})
             self._context.counts.folders += 1
             yield from self._read(visit)
+            if listings is not None and visit.met:
+                listings.learn(path, status.st_mtime_ns, visit.met)
             if self._context.config.recursive:
                 visit.subfolders.sort(key=_by_path, reverse=True)
                 stack += visit.subfolders
@@ -172,8 +213,9 @@ class Tree:
             or bool(context.files)
             or not context.config.links
             or self._pseudo
+            or context.guard.placeholders.may_be_among(entries, visit.path, visit.device)
         )
-        device = visit.device
+        device, known = visit.device, visit.known
         any_source = False
         passed_over = 0
         for entry in entries:
@@ -182,7 +224,7 @@ class Tree:
                 passed_over += 1
                 continue
             try:
-                if entry.is_dir(follow_symlinks=False):
+                if name not in known and entry.is_dir(follow_symlinks=False):
                     yield from self._enter(entry, visit)
                     continue
                 if not visit.files:
@@ -192,7 +234,7 @@ class Tree:
                 if no_picture and not (follow and entry.is_symlink()):
                     passed_over += 1
                     continue
-                status = entry.stat()
+                status = entry.stat() if visit.met is None else _look(entry, visit)
             except OSError as error:
                 yield skip_for(entry.path, error)
                 continue
@@ -206,14 +248,14 @@ class Tree:
             context.placed(visit.path, device)
 
     def _judge(
-        self, entry: Entry, status: os.stat_result, visit: _Visit
+        self, entry: Entry, status: os.stat_result | _Seen, visit: _Visit
     ) -> Iterator[Source | Skip]:
         """Do with an entry what takes more than a look at its type; `status` is its target's."""
         context = self._context
         path = entry.path
         if not context.config.links and entry.is_symlink():
             yield Skip(path, Kind.EXCLUDED, NO_LINKS)
-        elif stat.S_ISDIR(status.st_mode):
+        elif not isinstance(status, _Seen) and stat.S_ISDIR(status.st_mode):
             yield from self._enter_link(entry, status, visit)
         elif path in context.files:
             pass
@@ -225,6 +267,8 @@ class Tree:
             context.counts.passed_over += 1
         else:
             found = source_or_special(path, status)
+            if isinstance(found, Source) and context.guard.placeholders.is_away(path, status):
+                found = found._replace(away=True)
             if isinstance(found, Source) and status.st_dev != visit.device:
                 yield context.guard.file(path, status.st_dev) or found
             else:
@@ -283,6 +327,21 @@ def _stat_inside(folder: bytes) -> os.stat_result:
         os.close(fd)
 
 
+def _look(entry: Entry, visit: _Visit) -> os.stat_result | _Seen:
+    """Return what is known of a file, or what stat says of it, for the next walk to know."""
+    met = visit.met if visit.met is not None else {}
+    known = visit.known.get(entry.name)
+    if known is not None:
+        met[entry.name] = known
+        return _Seen(*known, visit.device)
+    status = entry.stat()
+    # A link says nothing of what it leads to.
+    here = status.st_dev == visit.device and not entry.is_symlink()
+    if here and _is_file(status.st_mode) and status.st_blocks:
+        met[entry.name] = (status.st_size, status.st_mtime_ns)
+    return status
+
+
 def _leads_back(here: tuple[int, int], lineage: Lineage | None) -> bool:
     while lineage is not None:
         if lineage[0] == here:
@@ -298,7 +357,7 @@ def _bars_media(folder: bytes, entries: list[Entry], *, complete: bool) -> bool:
     return not complete and os.path.lexists(folder + b"/" + NO_MEDIA)
 
 
-def source_or_special(path: bytes, status: os.stat_result) -> Source | Skip:
+def source_or_special(path: bytes, status: os.stat_result | _Seen) -> Source | Skip:
     """Return what there is to say of anything but a folder."""
     if _is_file(status.st_mode):
         return Source(path, status.st_size, status.st_mtime_ns, status.st_dev)

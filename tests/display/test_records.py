@@ -81,6 +81,9 @@ def test_the_keys_of_progress_are_fixed() -> None:
         "bytes_read": 3_000_000,
         "bytes_written": 120_000,
         "pixels": 12_000_000,
+        "share_bytes": 0,
+        "share_bytes_done": 0,
+        "share_bytes_read": 0,
         "walking": True,
         "paused": None,
         "ns": {
@@ -93,6 +96,8 @@ def test_the_keys_of_progress_are_fixed() -> None:
         "images_per_s": 10.0,
         "bytes_read_per_s": 1_000_000,
         "pixels_per_s": 2_000_000,
+        "share_bytes_read_per_s": 0,
+        "limit": None,
         "eta_s": None,
         "workers": [
             {"pid": 7, "path": "/photos/b.jpg", "busy_s": 0.25, "done": 3},
@@ -130,6 +135,9 @@ def test_the_keys_of_a_summary_are_fixed() -> None:
         "bytes_read": 3_000_000,
         "bytes_written": 120_000,
         "pixels": 12_000_000,
+        "share_bytes": 0,
+        "share_bytes_done": 0,
+        "share_bytes_read": 0,
         "failed": 1,
         "ns": {
             "read": 1_000_000,
@@ -138,6 +146,7 @@ def test_the_keys_of_a_summary_are_fixed() -> None:
             "encode": 2_000_000,
             "commit": 1_000_000,
         },
+        "limit": None,
         "needs_extra": {"heic": 1},
         "install": "pip install 'pregen[heic]'",
         "unsupported": {"video/mp4": 1},

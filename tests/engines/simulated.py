@@ -68,6 +68,8 @@ class World:
     def __init__(self, rules: Rules = RULES, cursed: frozenset[int] = frozenset()) -> None:
         self.cursed = cursed
         """Jobs that kill their worker, always."""
+        self.silent: set[int] = set()
+        """Shares that do not answer."""
         self.supervisor = Supervisor(rules)
         self.now_ns = 0
         self.workers: dict[int, SimWorker] = {}
@@ -83,10 +85,13 @@ class World:
 
     # --- what happens -------------------------------------------------------------------------
 
-    def arrive(self, count: int) -> None:
-        """Let the feed give `count` jobs."""
+    def arrive(self, count: int, *shares: int) -> None:
+        """Let the feed give `count` jobs, in turn on each of `shares` (0: on none)."""
         first = len(self.arrived)
-        new = tuple(job(number) for number in range(first, first + count))
+        new = tuple(
+            job(number)._replace(share=shares[number % len(shares)] if shares else 0)
+            for number in range(first, first + count)
+        )
         self.arrived.extend(job.job_id for job in new)
         self.tell(events.JobsArrived(new))
 
@@ -116,9 +121,13 @@ class World:
             worker.queue.clear()
             if returned:
                 self.tell(events.JobsReturned(worker.number, returned))
-        elif worker.queue and worker.in_flight is None:
+        elif worker.queue and worker.in_flight is None and not self.is_held_up(worker):
             worker.in_flight = worker.queue.pop(0)
             worker.started_ns = self.now_ns
+
+    def is_held_up(self, worker: SimWorker) -> bool:
+        """Tell whether the source of its next job is on a share that does not answer."""
+        return bool(worker.queue) and worker.queue[0].share in self.silent
 
     def end(self, worker: SimWorker) -> None:
         """Let it finish its job; the outcome stays with it."""
@@ -195,7 +204,10 @@ class World:
     def reading(worker: SimWorker) -> SlotReading:
         flying = worker.in_flight
         return SlotReading(
-            None if flying is None else flying.job_id, worker.started_ns, worker.done
+            None if flying is None else flying.job_id,
+            worker.started_ns,
+            worker.done,
+            1000 * worker.done,
         )
 
     # --- what the supervisor commands ---------------------------------------------------------
@@ -231,6 +243,9 @@ class World:
                 worker.asking = False
             case events.OpenSource(_, path):
                 worker.handed.append(path)
+            case events.OrderReaders(_, readers, bytes_per_s):
+                assert readers >= 1
+                assert bytes_per_s >= 0
             case events.Drain():
                 worker.draining = True
             case events.Quit():
@@ -249,6 +264,10 @@ class World:
 
     def check(self) -> None:
         """Fail if a job is in two places, or blamed for what it did not do."""
+        for worker in self.workers.values():
+            flying = [worker.in_flight] if worker.in_flight else []
+            shares = {job.share for job in (*worker.unheard, *flying, *worker.queue)}
+            assert len(shares) <= 1, "a share holds up another"
         owed = [job_id for worker in self.workers.values() for job_id in worker.owes]
         assert len(owed) == len(set(owed)), "a job is in two places"
         if not self.finished:
@@ -266,6 +285,7 @@ class World:
 
     def run_to_the_end(self) -> None:
         """From now on nothing goes wrong but the cursed: everything must come to its end."""
+        self.silent.clear()
         self.end_feed()
         for _ in range(10_000):
             if self.finished or self.failed:

@@ -41,6 +41,8 @@ outcomes = st.builds(
     extra=text,
     source_size_bytes=int64,
     source_mtime_ns=int64,
+    source_inode=st.integers(0, 2**63 - 1),
+    source_ctime_ns=st.integers(0, 2**63 - 1),
     stamps=st.lists(st.builds(Stamp, st.integers(0, 2**64 - 1), int64, int64), max_size=4).map(
         tuple
     ),

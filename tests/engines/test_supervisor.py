@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -25,7 +25,7 @@ ABORT = deaths.cause_of(-6)
 CPU_TIME = deaths.cause_of(-24)
 
 
-def one_worker_with(count: int, **rules: int) -> tuple[World, SimWorker]:
+def one_worker_with(count: int, **rules: Any) -> tuple[World, SimWorker]:
     """Return a world with one worker that has been sent all of `count` jobs."""
     world = World(RULES._replace(workers=1, **rules))
     world.arrive(count)

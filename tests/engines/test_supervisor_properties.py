@@ -45,6 +45,19 @@ class AnythingHappens(RuleBasedStateMachine):
     def jobs_arrive(self, count: int) -> None:
         self.world.arrive(count)
 
+    @precondition(going_on)
+    @rule(
+        count=st.integers(min_value=1, max_value=12),
+        shares=st.lists(st.sampled_from([0, 7, 8]), min_size=1, max_size=3),
+    )
+    def jobs_on_shares_arrive(self, count: int, shares: list[int]) -> None:
+        self.world.arrive(count, *shares)
+
+    @precondition(going_on)
+    @rule(silent=st.sets(st.sampled_from([7, 8])))
+    def shares_fall_silent_or_answer(self, silent: set[int]) -> None:
+        self.world.silent = silent
+
     @precondition(some_worker)
     @rule(which=choice)
     def worker_gets_ready(self, which: int) -> None:

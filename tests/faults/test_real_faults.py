@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,14 +54,44 @@ def assert_goes_on(photos: Path, cache: Path) -> None:
     assert not foreign_entries.leftovers(cache)
 
 
-@pytest.mark.parametrize("most", [8, 12, 16, 24, 32, 40])
-def test_too_few_descriptors_cost_the_run_and_nothing_else(
-    photos: Path, cache: Path, most: int
+def run_with(most: str, photos: Path, cache: Path, *more: str) -> Finished:
+    """Run with a limit of open files, as `prlimit` has it: soft and hard."""
+    prefix = ["prlimit", f"--nofile={most}", "--"]
+    return run_pregen("run", *more, photos, cache=cache, prefix=prefix)
+
+
+def test_any_number_of_descriptors_is_enough_or_ends_the_run_in_words(
+    photos: Path, tmp_path: Path
 ) -> None:
-    prefix = ["prlimit", f"--nofile={most}:{most}", "--"]
-    done = run_pregen("run", "--json", "--workers", "2", photos, cache=cache, prefix=prefix)
-    assert done.code in {0, 3, 11, 12}, done
-    assert done.code == 0 or "open files" in done.err + done.out
+    # Of fewer than 5 Python's own start makes a traceback.
+    limits = range(5, 65)
+    with ThreadPoolExecutor(2) as pool:
+        runs = pool.map(
+            lambda most: run_with(
+                f"{most}:{most}", photos, tmp_path / f"{most}", "--json", "--workers", "2"
+            ),
+            limits,
+        )
+    done = dict(zip(limits, runs, strict=True))
+    enough = next(most for most in limits if done[most].code == 0)
+    assert 16 < enough < 48
+    for most in range(5, enough):
+        assert done[most].code == 11, done[most]
+        assert "Too many open files. Allow more (ulimit -n" in done[most].err
+        assert "Traceback" not in done[most].err
+    for most in range(enough, 65):
+        assert done[most].code == 0, done[most]
+        assert len(pictures(tmp_path / f"{most}")) == 2 * COUNT
+
+
+def test_the_limit_of_descriptors_is_raised_as_far_as_it_may_be(
+    photos: Path, cache: Path, tmp_path: Path
+) -> None:
+    done = run_with("16:4096", photos, cache, "--json", "--workers", "3")
+    assert (done.code, done.err) == (0, ""), done
+    done = run_with("50:50", photos, tmp_path / "few", "--workers", "8")
+    assert done.code == 0, done
+    assert "of 8 workers: no more files may be open" in done.err + done.out
     assert_sound(cache, done)
     assert_goes_on(photos, cache)
 

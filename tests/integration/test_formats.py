@@ -9,7 +9,7 @@ import pytest
 
 from pregen.imaging import sniff
 from tests.support.faults.missing_extras import without
-from tests.support.files import broken, films, foreign_entries, pdfs, stored
+from tests.support.files import broken, films, foreign_entries, pdfs, sound_files, stored
 from tests.support.files.photo import photo
 from tests.support.files.pictures import animation, encode, image, jpeg, put
 from tests.support.judges import png_walk
@@ -128,3 +128,19 @@ def test_documents_and_songs_without_a_picture_are_no_failures_and_asked_once(
     assert not list((cache / "thumbnails").glob("fail/*/*.png"))
     again = run_pregen("run", "--json", "-v", home, cache=cache)
     assert (again.code, again.summary["jobs"]) == (0, 0)
+
+
+def test_every_format_is_read_through_a_link_that_leads_out_of_the_folders(tmp_path: Path) -> None:
+    """A worker may not open what lies outside: it is handed the open file."""
+    folder, outside = tmp_path / "photos", tmp_path / "elsewhere"
+    folder.mkdir()
+    for name, files in sound_files.by_format(with_corpus=False).items():
+        for number, data in enumerate(files):
+            put(outside / f"{name}-{number}.{name}", data)
+            (folder / f"{name}-{number}.{name}").symlink_to(outside / f"{name}-{number}.{name}")
+    direct, linked = (
+        run_pregen("run", "--json", "-v", "--no-reuse", each, cache=tmp_path / f"{each.name}-cache")
+        for each in (outside, folder)
+    )
+    assert len(linked.kinds()) > 100
+    assert linked.kinds() == direct.kinds()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pregen.readers.threads import SILENT_WORDS
 from tests.support.faults.hanging_mount import StuckMount
 from tests.support.files import foreign_entries
 from tests.support.files.pictures import jpeg, put
@@ -33,15 +34,18 @@ def test_a_file_that_delivers_a_byte_a_second_or_none_costs_itself_only(
     with StuckMount(point, server=server) as mount:
         begun_s = time.monotonic()
         done = run_pregen(
-            "run", "--json", "-v", "--workers", "2", "--timeout", "2", photos,
+            "run", "--json", "-v", "--workers", "2", "--timeout", "2",
+            "--read-timeout", "2", photos,
             cache=cache, prefix=mount.inside,
         )  # fmt: skip
         took_s = time.monotonic() - begun_s
     kinds = done.kinds()
-    assert kinds.pop("slow.jpg") == "timed-out", done
+    assert kinds.pop("slow.jpg") == "unreadable", done
+    assert SILENT_WORDS in done.out
     assert set(kinds.values()) == {"made"}
     assert done.code == 3
     assert "Traceback" not in done.err
     assert not foreign_entries.leftovers(cache)
-    # Two tries of two seconds, and what it takes to give a worker up that cannot be killed.
+    # Two seconds, or what it takes to see that so little comes, and to give up a worker that cannot
+    # be killed.
     assert took_s < 80

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.support.files import deep_samples, foreign_entries, pictures, profiles, tiffs
+from pregen.imaging import revisions, sniff
+from tests.support.files import (
+    deep_samples,
+    foreign_entries,
+    pictures,
+    plain_writers,
+    profiles,
+    tiffs,
+)
+from tests.support.files.pairs import pair
 from tests.support.files.photo import photo
 from tests.support.files.pictures import encode, put
 from tests.support.files.source_trees import MTIME_NS
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
     from tests.support.running.program import Finished
 
 REVISION = "X-Pregen::Revision"
+LOOKED = b"X-Pregen::Fingerprint"
 #: Sources by name: whether older versions showed them wrongly.
 Sources = dict[str, tuple[bytes, bool]]
 
@@ -38,6 +48,8 @@ def sources() -> Sources:
     rgb, srgb = pictures.image(400, 300), profiles.display_p3()
     turned = encode(rgb, "PNG", exif=pictures.exif(6).removeprefix(b"Exif\0\0"))
     crowded = np.dstack([samples, samples[..., :2]])
+    lab = np.asarray(rgb.convert("LAB"))
+    plain, wide = (pair("rgb", "8", profile, (400, 300)) for profile in ("none", "prophoto"))
     return {
         "deep.png": (deep_samples.png(deep, srgb), True),
         "grey.png": (deep_samples.png(deep[..., :1], srgb), True),
@@ -48,7 +60,14 @@ def sources() -> Sources:
         "signed.tif": (tiffs.raw((samples.astype(np.int16) - 128).astype(np.int8), 2), True),
         "selections.psd": (pictures.photoshop(crowded), True),
         "turned.psd": (pictures.photoshop(samples, orientation=6), True),
+        "lab.psd": (pictures.photoshop(lab, mode=9), True),
         "alpha.jp2": (encode(rgb.convert("RGBA"), "JPEG2000"), True),
+        "reduced.jp2": (encode(rgb, "JPEG2000"), True),
+        "deep.avif": (deep_samples.avif(light, srgb, 10), True),
+        "deep.heic": (deep_samples.heic(deep), True),
+        "deep-profile.heic": (deep_samples.heic(deep, srgb), True),
+        "profile.bmp": (plain_writers.bmp_rows(wide, 24, "v5"), True),
+        "runs.pcx": (plain_writers.pcx(plain, 8, 3, packed_by="long runs"), True),
         "beside.gif": (bytes(beside), True),
         "a.jpg": (encode(rgb, "JPEG"), False),
         "profile.jpg": (encode(rgb, "JPEG", icc_profile=srgb), False),
@@ -61,8 +80,13 @@ def sources() -> Sources:
         "a.tif": (encode(rgb, "TIFF", icc_profile=srgb), False),
         "inks.tif": (encode(rgb.convert("CMYK"), "TIFF"), False),
         "a.psd": (pictures.photoshop(samples), False),
-        "a.jp2": (encode(rgb, "JPEG2000"), False),
+        "small.jp2": (encode(rgb.resize((240, 180)), "JPEG2000"), False),
+        "whole.jp2": (plain_writers.jp2(plain, resolutions=1), False),
         "a.avif": (encode(rgb, "AVIF"), False),
+        "profile.avif": (encode(rgb, "AVIF", icc_profile=srgb), False),
+        "deep-plain.avif": (deep_samples.avif(light, b"", 10), False),
+        "profile.heic": (deep_samples.heic(samples, srgb), False),
+        "v5.bmp": (plain_writers.bmp_rows(plain, 24, "v5"), False),
         "a.webp": (encode(rgb, "WEBP"), False),
         "a.gif": (encode(rgb, "GIF"), False),
         "a.bmp": (encode(rgb, "BMP"), False),
@@ -105,8 +129,15 @@ def forget(cache: Path) -> None:
     shutil.rmtree(f"{cache}-state")
 
 
-def as_old(png: bytes, *, noise: bool = False, white_rows: float = 0) -> bytes:
-    """Return an entry that says nothing of its decoder, with a picture that no decoder makes."""
+def as_old(png: bytes, *, noise: bool = False, white_rows: float = 0, looked: bytes = b"") -> bytes:
+    """Return an entry that says nothing of its decoder.
+
+    Args:
+        png: an entry of today.
+        noise: in the place of the picture.
+        white_rows: the part of the rows that are white, the rest is noise; 0: as it is.
+        looked: another account of what was looked at.
+    """
     width_px, height_px = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
     rows = np.random.default_rng(1).integers(0, 256, (height_px, 1 + 4 * width_px), dtype=np.uint8)
     rows[:, 4::4] = 0
@@ -116,7 +147,14 @@ def as_old(png: bytes, *, noise: bool = False, white_rows: float = 0) -> bytes:
     picture = zlib.compress(rows.tobytes())
     return png_walk.build(
         [
-            (kind, picture if kind == b"IDAT" and (noise or white_rows) else body)
+            (
+                kind,
+                picture
+                if kind == b"IDAT" and (noise or white_rows)
+                else LOOKED + b"\0" + looked
+                if looked and body.startswith(LOOKED)
+                else body,
+            )
             for kind, body in png_walk.chunks(png)
             if not body.startswith(REVISION.encode())
         ]
@@ -141,6 +179,25 @@ def test_one_run_makes_the_concerned_entries_again_and_touches_no_other(
     again = run(photos, cache)
     assert again.summary["jobs"] == 0, "the journal remembers that they were looked at"
     assert again.summary["kinds"] == {"fresh": len(sources())}
+
+
+def test_mends_name_types_that_are_read() -> None:
+    named = {mime for mend in revisions.MENDS for mime in mend.mimes} - {revisions.UNKNOWN}
+    assert named <= {known.mime for known in sniff.FORMATS if known.decoder}
+
+
+def test_what_comes_out_as_it_was_stays_to_the_byte(tmp_path: Path) -> None:
+    runs = plain_writers.pcx(pair("rgb", "8", "none", (400, 300)), 8, 3)
+    source = put(tmp_path / "photos" / "a.pcx", runs, MTIME_NS)
+    cache = tmp_path / "cache"
+    run(source, cache)
+    forget(cache)
+    for path in foreign_entries.identities(cache):
+        path.write_bytes(as_old(path.read_bytes(), looked=b"0" * 32 + b":65536"))
+    before = foreign_entries.identities(cache)
+    again = run(source, cache).summary
+    assert (again["jobs"], again["kinds"]) == (1, {"fresh": 1})
+    assert foreign_entries.identities(cache) == before
 
 
 def test_entries_of_today_say_themselves_that_they_need_no_look(photos: Path, new: Path) -> None:
@@ -219,7 +276,7 @@ def test_refused_files_are_tried_again_where_more_is_read(tmp_path: Path) -> Non
         "a.bmp": b"BM" + bytes(60), "a.tif": b"II*\0" + bytes(60),
         "a.jpg": b"\xff\xd8\xff\xe0" + bytes(60),
         "a.jp2": b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(60), "a.psd": b"8BPS\0\1" + bytes(60),
-        "a.webp": b"RIFF\0\0\0\0WEBP" + bytes(60),
+        "a.webp": b"RIFF\0\0\0\0WEBP" + bytes(60), "unknown.bmp": b"nothing known" * 9,
     }  # fmt: skip
     for name, data in kept.items():
         put(folder / name, data, MTIME_NS)

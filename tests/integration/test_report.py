@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import sqlite3
+from contextlib import closing
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -142,3 +144,18 @@ def test_without_the_extra_its_command_is_named(tmp_path: Path) -> None:
     assert done.code == 11, done
     assert "pregen report needs jinja2" in done.err
     assert "[report]'" in done.err
+
+
+def test_a_row_that_pregen_never_wrote_makes_room_for_a_new_journal(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    few(tmp_path / "photos", 2)
+    assert run_pregen("run", tmp_path / "photos", cache=cache).code == 0
+    state = tmp_path / "cache-state" / "pregen"
+    with closing(sqlite3.connect(state / "journal.sqlite3")) as journal, journal:
+        journal.execute("UPDATE sources SET message = 7")
+        journal.execute("UPDATE sources SET decode_ns = 'text'")
+    done = run_pregen("report", "-o", "-", cache=cache)
+    assert (done.code, done.out) == (2, ""), done
+    assert "is damaged" in done.err
+    assert [*state.glob("journal.sqlite3.corrupt-*")]
+    assert "No runs recorded" in run_pregen("report", "-o", "-", cache=cache).err

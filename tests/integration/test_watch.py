@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from pregen.thumbspec.naming import entry_path
 from pregen.thumbspec.uri import file_uri
 from tests.support.files import foreign_entries
 from tests.support.files.pictures import jpeg
-from tests.support.files.source_trees import few
+from tests.support.files.source_trees import few, many_slow
 from tests.support.running.capabilities import Capability, needs
 from tests.support.running.program import Running, run_pregen
 
@@ -202,3 +203,27 @@ def test_without_the_extra_its_command_is_named(photos: Path, cache: Path, tmp_p
     done = run_pregen("watch", photos, cache=cache, env={"PYTHONPATH": str(blocked.parent)})
     assert done.code == 11, done
     assert "[watch]'" in done.err
+
+
+def test_what_comes_during_the_first_run_is_next(tmp_path: Path, cache: Path) -> None:
+    photos = tmp_path / "photos"
+    many_slow(photos / "old", 120, 24)
+    with (
+        tempfile.TemporaryDirectory(prefix="run-") as runtime,
+        Running(
+            "watch", "--settle", "0.2", "--json", photos, cache=cache,
+            env={"XDG_RUNTIME_DIR": runtime, "PREGEN_REUSE": "false"},
+        ) as running,
+    ):  # fmt: skip
+        running.wait_for_outcomes()
+        new = few(photos / "new", 1)[0]
+        before = running.wait_for_records(
+            lambda records: any(
+                record["type"] == "outcome" and "new" in record["path"] for record in records
+            )
+        )
+        assert fresh(cache, new)
+        made = [record for record in before if record["type"] == "outcome"]
+        assert len(made) < 120, "it did not wait for the others"
+        running.send(signal.SIGINT)
+        assert running.end().code == 130

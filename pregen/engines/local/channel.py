@@ -5,7 +5,8 @@ The run's end of the pipe never blocks, whatever the worker does or fails to do.
 killed in the middle of one would take the run with it.
 
 The slot holds the few numbers of which none needs a message. The worker writes which job it has in
-flight, since when, and how many it has finished; the run writes one flag. Whatever kills the
+flight, since when, how many it has finished and how much has come from shares; the run writes one
+flag, and how many sources may be read ahead at a time, and how fast. Whatever kills the
 worker, the run knows exactly which job it was doing. Every number has one writer. The order of
 writing makes a torn reading harmless: a job's start is in place before its id is.
 """
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 _READ_BYTES: Final = 1 << 18
 
 # The cells of a slot, 8 bytes each.
-_JOB, _STARTED_NS, _DONE, _DRAIN = range(4)
-_SLOT_BYTES: Final = 4 * 8
+_JOB, _STARTED_NS, _DONE, _DRAIN, _HEARD, _READERS, _BYTES_PER_S = range(7)
+_SLOT_BYTES: Final = 7 * 8
 _NO_JOB: Final = -1
 _SEALS: Final[int] = sum(
     getattr(fcntl, name, 0) for name in ("F_SEAL_SHRINK", "F_SEAL_GROW", "F_SEAL_SEAL")
@@ -169,8 +170,27 @@ class SharedSlot:
         """Run: ask for what has not been begun."""
         self._cells[_DRAIN] = 1
 
+    @property
+    def readers(self) -> int:
+        """Worker: how many sources may be read at a time on each share."""
+        return max(1, self._cells[_READERS])
+
+    @property
+    def bytes_per_s(self) -> int:
+        """Worker: how fast; 0: as fast as it goes."""
+        return self._cells[_BYTES_PER_S]
+
+    def hear(self, heard: int) -> None:
+        """Worker: say how much has come from shares altogether."""
+        self._cells[_HEARD] = heard
+
+    def order(self, readers: int, bytes_per_s: int) -> None:
+        """Run: say how sources are to be read ahead."""
+        self._cells[_READERS] = readers
+        self._cells[_BYTES_PER_S] = bytes_per_s
+
     def read(self) -> SlotReading:
         """Run: read what the worker is doing now."""
         cells = self._cells
         job_id, started_ns, done = cells[_JOB], cells[_STARTED_NS], cells[_DONE]
-        return SlotReading(None if job_id == _NO_JOB else job_id, started_ns, done)
+        return SlotReading(None if job_id == _NO_JOB else job_id, started_ns, done, cells[_HEARD])

@@ -25,6 +25,8 @@ class SlotReading(NamedTuple):
     """When it began, on the monotonic clock; without meaning when `job_id` is None."""
     done: int
     """Jobs this worker has finished, whether their outcomes have been received or not."""
+    heard: int = 0
+    """How much has come to it from shares: bytes, and one for each answer."""
 
 
 # events -----------------------------------------------------------------------------------
@@ -170,6 +172,16 @@ class OpenSource(NamedTuple):
     path: bytes
 
 
+class OrderReaders(NamedTuple):
+    """Say how a worker is to read ahead."""
+
+    worker: int
+    readers: int
+    """At a time, on each share."""
+    bytes_per_s: int
+    """0: as fast as it goes."""
+
+
 class Drain(NamedTuple):
     """Ask a worker to return what it has not begun."""
 
@@ -218,7 +230,9 @@ class Fail(NamedTuple):
     """No worker ever got ready: most likely something is not installed."""
 
 
-WorkerCommand = Send | GrantMemory | OpenSource | Drain | Quit | Terminate | Kill | Abandon
+WorkerCommand = (
+    Send | GrantMemory | OpenSource | OrderReaders | Drain | Quit | Terminate | Kill | Abandon
+)
 """What concerns one worker that is there."""
 
 Command = WorkerCommand | Spawn | Emit | Finish | Fail

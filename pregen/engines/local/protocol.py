@@ -77,6 +77,9 @@ _NUMBERS: Final = (
     "bytes_read",
     "worker_pid",
     "source_size_bytes",
+    "waited_ns",
+    "source_inode",
+    "source_ctime_ns",
 )
 _STAGES: Final = len(Stages._fields)
 _OUTCOME: Final = Struct(f"<BBI{len(_TEXTS)}H{_STAGES + len(_NUMBERS)}q")
@@ -146,7 +149,10 @@ def read_jobs(body: bytes) -> list[Job]:
 def encode_outcome(outcome: Outcome) -> bytes:
     """Return `outcome` as bytes; texts longer than `MOST_TEXT_BYTES` are cut."""
     parts = [outcome.path, *map(_encode_text, _texts_of(outcome))]
-    mtime_ns, *numbers = _numbers_of(outcome)
+    mtime_ns, *numbers, inode, ctime_ns = _numbers_of(outcome)
+    if not 0 <= min(inode, ctime_ns) <= max(inode, ctime_ns) <= _MOST:
+        # no file system that numbers its files for good has so many
+        inode = ctime_ns = 0
     head = _OUTCOME.pack(
         _NUMBER_OF_KIND[outcome.kind],
         len(outcome.stamps),
@@ -154,6 +160,8 @@ def encode_outcome(outcome: Outcome) -> bytes:
         *outcome.stages,
         max(-_MOST - 1, min(_MOST, mtime_ns)),
         *numbers,
+        inode,
+        ctime_ns,
     )
     return b"".join([head, *parts, *(_STAMP.pack(*stamp) for stamp in outcome.stamps)])
 

@@ -17,19 +17,31 @@ LEAST_WORKER_BYTES: Final = 1 << 30
 _UNKNOWN_FREE_BYTES: Final = 2 << 30
 _PAGE_BYTES: Final = resource.getpagesize()
 _STATM: Final = Path("/proc/self/statm")
+_MEMINFO: Final = Path("/proc/meminfo")
+_AVAILABLE: Final = b"MemAvailable:"
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
 def memory_budget_bytes() -> int:
     """Return how much memory big pictures may use together, from what is free now."""
-    import psutil  # noqa: PLC0415 - 15 ms that a worker does not need to spend
-
-    try:
-        free = psutil.virtual_memory().available
-    except (OSError, RuntimeError):
-        free = _UNKNOWN_FREE_BYTES
+    free = _free_bytes()
     room = cgroup_room_bytes()
     return int((free if room is None else min(free, room)) * SHARE_OF_FREE)
+
+
+def _free_bytes() -> int:
+    """Return what programs can have before the machine swaps (`MemAvailable` of proc(5))."""
+    try:
+        lines = _MEMINFO.read_bytes().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith(_AVAILABLE))
+    except (OSError, ValueError, IndexError, StopIteration):
+        pass
+    import psutil  # noqa: PLC0415 - takes long, and knows other systems
+
+    try:
+        return psutil.virtual_memory().available
+    except (OSError, RuntimeError):
+        return _UNKNOWN_FREE_BYTES
 
 
 def cgroup_room_bytes(

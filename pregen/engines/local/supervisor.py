@@ -12,6 +12,8 @@ The rules:
 * Memory is promised by a `MemoryBudget`; waiting for it stops the job's clock.
 * Workers leave at job boundaries, after so many jobs or so much growth.
 * Workers that die without having begun anything are replaced a few times, not forever.
+* A worker has jobs of one share at a time, or of none (`share_state`); those of a share are sent
+  further ahead, to be read meanwhile.
 """
 
 from __future__ import annotations
@@ -22,6 +24,12 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from pregen.engines.base import StopLevel
 from pregen.engines.local import deaths, events, vetting
+from pregen.engines.local.share_state import (
+    LEAST_JOBS_AHEAD,
+    MOST_JOBS_AHEAD,
+    MOST_STALLED,
+    Shares,
+)
 from pregen.engines.local.worker_state import (
     GRACE_NS,
     LEAVE_NS,
@@ -63,6 +71,7 @@ class Supervisor:
         self._starved: dict[int, WorkerState] = {}
         self._pending: deque[Job] = deque()
         self._suspects: deque[Job] = deque()
+        self._shares = Shares(rules.reading)
         self._open = 0
         self._ledger = deaths.DeathLedger()
         self._budget = MemoryBudget(rules.memory_bytes)
@@ -87,7 +96,13 @@ class Supervisor:
         if self._feed_ended or self._level or self._over:
             return 0
         target = self._rules.workers * BATCHES_AHEAD * self._batches.size
-        return max(0, target - self._in_sight)
+        stalled = 0
+        if self._shares:
+            target = max(target, self._rules.workers * 2 * MOST_JOBS_AHEAD)
+            stalled = self._shares.stalled
+            if stalled >= MOST_STALLED:
+                return 0
+        return max(0, target - self._in_sight + stalled)
 
     @property
     def starved(self) -> bool:
@@ -98,7 +113,8 @@ class Supervisor:
 
     @property
     def _in_sight(self) -> int:
-        return self._open + len(self._pending) + len(self._suspects)
+        waiting = len(self._pending) + len(self._suspects)
+        return self._open + waiting + (self._shares.pending if self._shares else 0)
 
     def handle(self, event: events.Event, now_ns: int) -> list[events.Command]:
         """Take notice of `event` at `now_ns` (monotonic); return what is to be done, in order."""
@@ -159,7 +175,8 @@ class Supervisor:
         if self._level:
             self._interrupt(jobs)
             return
-        self._pending.extend(jobs)
+        self._pending.extend(job for job in jobs if not job.share)
+        self._shares.add(job for job in jobs if job.share)
         self._feed_starved()
 
     def _feed_starved(self) -> None:
@@ -174,6 +191,8 @@ class Supervisor:
         if self._suspects and worker.unused:
             worker.alone = True
             self._send(worker, (self._suspects.popleft(),))
+            return
+        if self._shares and self._feed_by_share(worker):
             return
         full = self._batches.size
         workers = len(self._workers)
@@ -190,12 +209,136 @@ class Supervisor:
         if len(worker.open) <= full:
             self._starved[worker.number] = worker
 
+    # --- shares -------------------------------------------------------------------------------
+
+    def _feed_by_share(self, worker: WorkerState) -> bool:
+        """Give `worker` jobs of one share; False: it is to have jobs of none."""
+        if self._is_surplus(worker):
+            worker.phase = Phase.LEAVING
+            self._part(worker)
+            return True
+        share = self._share_for(worker)
+        if share is None:
+            self._starved[worker.number] = worker
+        elif share:
+            self._feed_ahead(worker, share)
+        return share != 0
+
+    def _share_for(self, worker: WorkerState) -> int | None:
+        """Return the share whose jobs a worker is to have next; 0: none; None: no jobs at all.
+
+        That with the fewest workers, and of two the one whose jobs were found first.
+        """
+        if worker.open:
+            return worker.share
+        served = self._served()
+        choice = [
+            (served.get(share, 0), state.pending[0].job_id, share)
+            for share, state in self._shares
+            if state.pending and not (state.stalled and served.get(share))
+        ]
+        if self._pending:
+            choice.append((served.get(0, 0), self._pending[0].job_id, 0))
+        return min(choice)[2] if choice else None
+
+    def _served(self) -> dict[int, int]:
+        """Return how many workers have jobs of each share, and of none (0)."""
+        served: dict[int, int] = {}
+        for worker in self._workers.values():
+            if worker.open and worker.phase is not Phase.DYING:
+                served[worker.share] = served.get(worker.share, 0) + 1
+        return served
+
+    def _feed_ahead(self, worker: WorkerState, share: int) -> None:
+        """Give `worker` jobs of a share, as many as may be read before their turn."""
+        state = self._shares[share]
+        served = self._served()
+        others = served.get(share, 0) - bool(worker.open)
+        rules = self._rules
+        if others and (state.stalled or (worker.open and self._has_unserved(served))):
+            if not worker.open:
+                self._starved[worker.number] = worker
+            return
+        room = min(
+            MOST_JOBS_AHEAD - len(worker.open),
+            ceil(len(state.pending) / (others + 1)),
+            rules.recycle_jobs - worker.assigned,
+        )
+        held_bytes = sum(max(0, job.size_bytes) for job in worker.open.values())
+        most_bytes = rules.reading.ahead_bytes // (others + 1) - held_bytes
+        least = max(0, LEAST_JOBS_AHEAD - len(worker.open))
+        if jobs := self._shares.take(share, room, most_bytes, least):
+            self._send(worker, jobs)
+        if len(worker.open) < MOST_JOBS_AHEAD and not state.pending:
+            self._starved[worker.number] = worker
+
+    def _is_surplus(self, worker: WorkerState) -> bool:
+        """Tell whether a worker is one too many: those it stood in for go on again."""
+        if not self._shares or worker.open or len(self._workers) <= self._rules.workers:
+            return False
+        if worker.share and self._shares[worker.share].stalled:
+            return False  # it knows that its share does not answer, and another would not
+        there = sum(each.phase is not Phase.DYING for each in self._workers.values())
+        return there - self._held_up() > self._rules.workers
+
+    def _has_unserved(self, served: Mapping[int, int]) -> bool:
+        """Tell whether jobs wait that no worker is at."""
+        if self._pending and not served.get(0):
+            return True
+        return any(state.pending and not served.get(share) for share, state in self._shares)
+
+    def _listen(self, readings: Mapping[int, events.SlotReading]) -> None:
+        """Note what came from shares, and have as many readers there as bring more."""
+        waiting: dict[int, bool] = {}
+        for worker in self._workers.values():
+            reading = readings.get(worker.number)
+            if not worker.share or reading is None:
+                continue
+            state = self._shares[worker.share]
+            if new := worker.note_heard(reading.heard, self._now_ns):
+                state.hear(new, self._now_ns)
+            worker.waits = bool(worker.open) and reading.job_id is None
+            waiting[worker.share] = waiting.get(worker.share, False) or worker.waits
+        for share, state in self._shares:
+            if waiting.get(share):
+                state.stall(self._now_ns)
+            if share in waiting and not state.stalled:
+                state.pace.look(self._now_ns, state.heard, waits=waiting[share])
+            else:
+                state.pace.rest()
+        served = self._served()
+        for worker in self._workers.values():
+            if worker.share and worker.open:
+                self._order(worker, served)
+        self._feed_starved()
+
+    def _order(self, worker: WorkerState, served: Mapping[int, int]) -> None:
+        """Tell a worker how to read ahead, if that is not what it was told last."""
+        readers = self._shares[worker.share].pace.readers
+        together = max(1, served.get(worker.share, 1))
+        rate = self._rules.reading.bytes_per_s
+        everywhere = max(1, sum(count for share, count in served.items() if share))
+        orders = max(1, round(readers / together)), rate and max(1, rate // everywhere)
+        if orders != worker.orders:
+            worker.orders = orders
+            self._commands.append(events.OrderReaders(worker.number, *orders))
+
+    def _is_held_up(self, worker: WorkerState) -> bool:
+        """Tell whether a worker waits for a share that does not answer."""
+        return worker.waits and bool(worker.open) and self._shares[worker.share].stalled
+
     def _send(self, worker: WorkerState, jobs: tuple[Job, ...]) -> None:
+        worker.share = jobs[0].share
         if not worker.open:
             worker.note_activity(self._now_ns)
+            worker.waits = False
+            if worker.share and not self._served().get(worker.share):
+                self._shares[worker.share].heard_ns = self._now_ns
         worker.open.update((job.job_id, job) for job in jobs)
         worker.assigned += len(jobs)
         self._open += len(jobs)
+        if worker.share:
+            self._order(worker, self._served())
         self._commands.append(events.Send(worker.number, jobs))
 
     def _take(self, worker: WorkerState, job_id: int) -> Job | None:
@@ -297,8 +440,10 @@ class Supervisor:
                 self._commands.append(events.Fail(self._last_words, missing=not self._ever_ready))
             return
         unused = sum(worker.unused for worker in self._workers.values()) if self._suspects else 0
-        while (workers := len(self._workers)) < self._rules.workers and (
-            workers < self._in_sight or unused < len(self._suspects)
+        held_up = self._held_up() if self._shares else 0
+        in_sight = self._in_sight - (self._shares.stalled if held_up else 0)
+        while (workers := len(self._workers)) - held_up < self._rules.workers and (
+            workers < in_sight or unused < len(self._suspects)
         ):
             number = self._next_worker
             self._next_worker += 1
@@ -307,6 +452,10 @@ class Supervisor:
             self._commands.append(events.Spawn(number))
         if unused < len(self._suspects):
             self._make_room(len(self._suspects) - unused)
+
+    def _held_up(self) -> int:
+        """Return how many workers wait for shares that do not answer: others take their places."""
+        return sum(map(self._is_held_up, self._workers.values()))
 
     def _make_room(self, wanted: int) -> None:
         """Let workers go that have nothing to do: suspects need new ones."""
@@ -392,7 +541,7 @@ class Supervisor:
         if self._level:
             self._interrupt(rest)
         else:
-            (self._suspects if worker.alone else self._pending).extendleft(reversed(rest))
+            self._put_back(rest, alone=worker.alone)
         if outcome is not None:
             self._emitted.append(outcome)
         elif blamed is not None and self._level:
@@ -405,6 +554,14 @@ class Supervisor:
             self._failed_starts += not death.external
             self._last_words = self._last_words or death.words
         self._feed_starved()
+
+    def _put_back(self, jobs: list[Job], *, alone: bool) -> None:
+        """Have jobs wait before all others."""
+        if alone:
+            self._suspects.extendleft(reversed(jobs))
+            return
+        self._pending.extendleft(job for job in reversed(jobs) if not job.share)
+        self._shares.put_back(job for job in jobs if job.share)
 
     def _pass_over(
         self, worker: WorkerState, rest: list[Job], death: deaths.Death, pid: int
@@ -434,6 +591,11 @@ class Supervisor:
                 self._go_on_ending(worker, reading)
             elif reason := worker.overdue(reading, self._rules, self._now_ns):
                 self._end(worker, reason)
+        if self._shares and not self._level:
+            if late_ns > LATE_NS:
+                for _, state in self._shares:
+                    state.heard_ns += late_ns
+            self._listen(readings)
 
     def _go_on_ending(self, worker: WorkerState, reading: events.SlotReading) -> None:
         step = worker.due_end_step(self._now_ns)
@@ -450,6 +612,7 @@ class Supervisor:
         self._level = level
         self._interrupt(self._pending)
         self._interrupt(self._suspects)
+        self._interrupt(self._shares.clear())
         self._pending.clear()
         self._suspects.clear()
         self._starved.clear()

@@ -24,6 +24,7 @@ _NOT_A_WORKERS: Final = frozenset(
     {
         Kind.FAILED_BEFORE,
         Kind.EXCLUDED,
+        Kind.OFFLINE,
         Kind.CRASHED,
         Kind.TIMED_OUT,
         Kind.DISTURBED,
@@ -80,14 +81,18 @@ def vetted(outcome: Outcome, job: Job, pid: int, elapsed_ns: int) -> Outcome:
         and 0 <= outcome.bytes_written <= entries * _MOST_ENTRY_BYTES
         and 0 <= outcome.bytes_read <= _MOST_READ_BYTES
         and outcome.source_size_bytes >= -1
+        and min(outcome.source_inode, outcome.source_ctime_ns) >= 0
     ):
         raise LieError("sizes that cannot be")
-    if min(outcome.stages) < 0 or sum(outcome.stages) > elapsed_ns:
+    stages = *outcome.stages, outcome.waited_ns
+    if min(stages) < 0 or sum(outcome.stages) > elapsed_ns or outcome.waited_ns > elapsed_ns:
         raise LieError("more time than there was")
     if len(outcome.stamps) > len(ALL_FLAVORS) or (
         outcome.stamps and min(map(min, outcome.stamps)) < 0
     ):
         raise LieError("entries that cannot be")
+    if job.share:
+        outcome = outcome._replace(share=job.share)
     most_read = _READS * max(0, job.size_bytes) + _SOME_BYTES
     if (outcome.path, outcome.worker_pid) == (job.path, pid) and outcome.bytes_read <= most_read:
         return outcome  # as of an honest worker

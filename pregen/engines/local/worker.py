@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import faulthandler
+import gc
 import os
+import select
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections import deque
 from multiprocessing import forkserver, parent_process, resource_tracker
@@ -30,17 +33,19 @@ from pregen.sandbox import confinement, rlimits, syscalls
 from pregen.sandbox.confinement import WritableFolders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pregen.config import WorkConfig
-    from pregen.engines.base import Confine, Work
-    from pregen.model import Job
+    from pregen.engines.base import Confine, SourcesAhead, StartReading, Work
+    from pregen.model import Job, Outcome
 
 #: Outcomes wait this long for company: 500 messages a second from each worker at most.
 _FLUSH_NS: Final = 2_000_000
 #: Looking up the resident size costs 20 us.
 _RSS_EVERY_NS: Final = 250_000_000
 _READ_BYTES: Final = 1 << 16
+#: How often it is looked whether it is in vain to wait for a share.
+_LOOK_S: Final = 0.5
 #: The first byte a worker finds in its pipe; the descriptor of its slot's memory comes with it.
 SLOT_FOLLOWS: Final = b"\0"
 #: By this the run ends a worker, which first says where it is. Not SIGTERM: systemd sends that to
@@ -60,6 +65,10 @@ class WorkerSetup(NamedTuple):
     """How long a small job may take."""
     confined: bool
     """It is to confine itself as far as the kernel can."""
+    silence_s: float
+    """How long a share may say nothing."""
+    ahead_bytes: int
+    """What may be kept in memory of the sources of coming jobs."""
 
 
 def main(setup: WorkerSetup, pipe: socket.socket, outside: socket.socket | None) -> None:
@@ -69,7 +78,7 @@ def main(setup: WorkerSetup, pipe: socket.socket, outside: socket.socket | None)
     try:
         work = load_factory(setup.factory)(setup.work_config)
         resources.limit_growth(setup.growth_bytes)
-        loop = _JobLoop(work, pipe, outside, slot, setup.timeout_s)
+        loop = _JobLoop(work, pipe, outside, slot, setup)
         if setup.confined:
             loop.confine()
         loop.serve()
@@ -80,7 +89,9 @@ def main(setup: WorkerSetup, pipe: socket.socket, outside: socket.socket | None)
 
 
 def _arrange(pipe: socket.socket) -> None:
-    """Arrange signals, descriptors and the end of this process."""
+    """Arrange signals, descriptors, what is looked through for garbage, and this process's end."""
+    gc.freeze()  # see `served`
+    gc.enable()
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(ignored, signal.SIG_IGN)  # for the run: they come to the whole group
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -141,16 +152,26 @@ class _JobLoop:
         pipe: socket.socket,
         outside: socket.socket | None,
         slot: SharedSlot,
-        timeout_s: float,
+        setup: WorkerSetup,
     ) -> None:
         self._pipe = pipe
         self._outside = outside
-        self._timeout_s = timeout_s
+        self._timeout_s = setup.timeout_s
+        self._silence_s = setup.silence_s
+        self._ahead_bytes = setup.ahead_bytes
+        self._ahead: SourcesAhead | None = None
+        self._waited_ns = 0
+        """Between jobs."""
+        self._errands_ns = 0
+        """In jobs, as far as it was told already."""
+        self._sending = threading.Lock()
+        self._asking = threading.Lock()
         self._folders: WritableFolders | None = None
         self._size = resources.OwnSize()
         self._slot = slot
         self._work = work
         self._prefetch: Callable[[Job], None] | None = getattr(work, "prefetch", None)
+        self._start_reading: StartReading | None = getattr(work, "read_ahead", None)
         self._frames = protocol.FrameReader()
         self._queue: deque[Job] = deque()
         self._current = -1
@@ -173,22 +194,53 @@ class _JobLoop:
     def serve(self) -> None:
         """Do jobs until the pipe ends."""
         self._look_at_rss(monotonic_ns())
-        self._pipe.sendall(protocol.ready_frame(self._rss_bytes))
+        self._send(protocol.ready_frame(self._rss_bytes))
         while self._listen():
             while self._queue:
                 if self._slot.drained:
                     self._give_back()
-                else:
+                elif self._is_settled(self._queue[0]):
                     self._do(self._queue.popleft())
+                elif not self._wait():
+                    return
+
+    def _is_settled(self, job: Job) -> bool:
+        """Tell whether a job can be done now; what lies on a share is read before."""
+        return not job.share or self._ahead is None or self._ahead.is_settled(job)
+
+    def _wait(self) -> bool:
+        """Wait for the source of the next job, or for word of the run; False when that is gone."""
+        ahead = self._ahead
+        if ahead is None:
+            return True
+        now_ns = monotonic_ns()
+        self._flush(now_ns)
+        pipe = self._pipe.fileno()
+        ready, _, _ = select.select([pipe, ahead.fileno()], [], [], _LOOK_S)
+        self._waited_ns += monotonic_ns() - now_ns
+        ahead.settle()
+        return pipe not in ready or self._listen()
+
+    def _read_ahead(self, jobs: Iterable[Job]) -> None:
+        """Have the sources of coming jobs read that lie on shares."""
+        for job in jobs:
+            if job.share and self._ahead is None and self._start_reading is not None:
+                self._ahead = self._start_reading(self._slot, self._silence_s, self._ahead_bytes)
+            if job.share and self._ahead is not None:
+                self._ahead.begin(job)
 
     def _do(self, job: Job) -> None:
+        if job.share and self._ahead is not None:
+            self._hear()  # what comes next is to be read meanwhile
         began_ns = self._slot.begin(job.job_id)
         self._current = job.job_id
-        if self._prefetch is not None and self._queue:
+        if self._prefetch is not None and self._queue and not self._queue[0].share:
             self._prefetch(self._queue[0])
         if self._folders is not None:
             rlimits.allow_cpu(self._timeout_s + max(0, job.size_bytes) / DEADLINE_BYTES_PER_S)
         outcome = attempt(self._work, job, self._ask)
+        if job.share:
+            outcome = self._with_waiting(outcome)
         if (
             outcome.kind is Kind.CACHE_ERROR
             and self._folders is not None
@@ -203,6 +255,14 @@ class _JobLoop:
         if now_ns - self._flushed_ns >= _FLUSH_NS or not self._queue or self._flush_now:
             self._flush(now_ns)
 
+    def _with_waiting(self, outcome: Outcome) -> Outcome:
+        """Return an outcome that says how long it had to be waited for its share."""
+        waited_ns, self._waited_ns = self._waited_ns, 0
+        if self._ahead is not None:
+            waited_ns += self._ahead.waited_ns - self._errands_ns
+            self._errands_ns = self._ahead.waited_ns
+        return outcome._replace(waited_ns=waited_ns)
+
     def _flush(self, now_ns: int) -> None:
         self._flushed_ns = now_ns
         self._flush_now = False
@@ -211,18 +271,21 @@ class _JobLoop:
             report = protocol.report_frame(self._busy_ns, self._rss_bytes, self._outcomes)
             self._outcomes.clear()
             self._busy_ns = 0
-            self._pipe.sendall(report)
+            self._send(report)
 
     def _give_back(self) -> None:
         self._flush(monotonic_ns())
-        self._pipe.sendall(protocol.returned_frame(job.job_id for job in self._queue))
+        self._send(protocol.returned_frame(job.job_id for job in self._queue))
+        for job in self._queue:
+            if job.share and self._ahead is not None:
+                self._ahead.drop(job)
         self._queue.clear()
 
     def _ask(self, size_bytes: int) -> None:
         """Wait until `size_bytes` may be used by the job in flight; until its end they are."""
         self._flush(monotonic_ns())
         self._granted = False
-        self._pipe.sendall(protocol.ask_frame(self._current, size_bytes))
+        self._send(protocol.ask_frame(self._current, size_bytes))
         while not self._granted:
             if not self._listen():
                 os._exit(1)  # the run is gone; the job is to leave no outcome
@@ -230,9 +293,10 @@ class _JobLoop:
 
     def _open_elsewhere(self, job_id: int) -> int:
         """Have the run open the source of a job (an `engines.base.OpenElsewhere`)."""
-        self._pipe.sendall(protocol.open_frame(job_id))
         try:
-            descriptor = None if self._outside is None else broker.receive(self._outside)
+            with self._asking:  # answers come in the order of questions
+                self._send(protocol.open_frame(job_id))
+                descriptor = None if self._outside is None else broker.receive(self._outside)
         except EOFError:
             os._exit(1)  # the run is gone
         if descriptor is None:
@@ -242,12 +306,26 @@ class _JobLoop:
     def _listen(self) -> bool:
         """Wait for something from the run and take note of it; False when the pipe has ended."""
         data = self._pipe.recv(_READ_BYTES)
+        self._note(data)
+        return bool(data)
+
+    def _hear(self) -> None:
+        """Take note of what the run has said already."""
+        with contextlib.suppress(BlockingIOError):
+            self._note(self._pipe.recv(_READ_BYTES, socket.MSG_DONTWAIT))
+
+    def _note(self, data: bytes) -> None:
         for tag, body in self._frames.feed(data):
             if tag is Tag.JOBS:
-                self._queue.extend(protocol.read_jobs(body))
+                jobs = protocol.read_jobs(body)
+                self._queue.extend(jobs)
+                self._read_ahead(jobs)
             elif tag is Tag.GRANT:
                 self._granted = True
-        return bool(data)
+
+    def _send(self, message: bytes) -> None:
+        with self._sending:  # threads that read ahead have sources opened for them
+            self._pipe.sendall(message)
 
     def _look_at_rss(self, now_ns: int) -> None:
         if now_ns - self._rss_ns >= _RSS_EVERY_NS:

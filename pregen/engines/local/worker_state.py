@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.config import DEADLINE_BYTES_PER_S
 from pregen.engines.local import deaths, events
+from pregen.engines.local.share_state import ReaderRules
+from pregen.readers.pace import SLOWEST_BYTES_PER_S
 from pregen.sandbox.rlimits import RETIRE_S
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pregen.model import Job
 
 
@@ -48,10 +52,19 @@ class Rules(NamedTuple):
     memory_bytes: int
     recycle_jobs: int
     recycle_growth_bytes: int
+    reading: ReaderRules = ReaderRules(60 * S, 1 << 25)
 
     def limit_ns(self, job: Job) -> int:
         """How long `job` may take: the timeout and a second for every MB (`config`)."""
         return self.timeout_ns + max(0, job.size_bytes) * S // DEADLINE_BYTES_PER_S
+
+    def patience_ns(self, jobs: Iterable[Job]) -> int:
+        """How long a worker may wait for the sources of `jobs`, if something comes meanwhile.
+
+        It says by itself when a share has stopped answering; so long it is believed.
+        """
+        size_bytes = sum(max(0, job.size_bytes) for job in jobs)
+        return self.reading.silence_ns + size_bytes * S // SLOWEST_BYTES_PER_S
 
 
 class Phase(Enum):
@@ -81,6 +94,14 @@ class WorkerState:
     """Jobs sent and not answered, in the order in which they are done."""
     alone: bool = False
     """What is open is a suspect, tried alone."""
+    share: int = 0
+    """On which its last jobs lay: all that are open lie there."""
+    waits: bool = False
+    """It has jobs of a share and does none: it waits for their sources."""
+    heard: int = 0
+    """What has come to it from shares, as it says."""
+    orders: tuple[int, int] = (0, 0)
+    """How it was told to read ahead: readers, bytes in a second."""
     assigned: int = 0
     delivered: int = 0
     first_rss_bytes: int = 0
@@ -139,6 +160,13 @@ class WorkerState:
         self.heard_ns = now_ns
         self.requests = 0
 
+    def note_heard(self, heard: int, now_ns: int) -> int:
+        """Note what has come to it from shares; return how much that is since the last time."""
+        new, self.heard = max(0, heard - self.heard), heard
+        if new and self._idle_ns is not None:
+            self._idle_ns = now_ns
+        return new
+
     def pause_clock(self, job_id: int, now_ns: int) -> None:
         """Stop the clock of `job_id`, which waits for memory."""
         self._asked_ns = now_ns
@@ -192,7 +220,9 @@ class WorkerState:
                 return deaths.hung(limit_ns / S)
         elif self._idle_ns is None:
             self._idle_ns = now_ns
-        elif now_ns - self._idle_ns > rules.timeout_ns:
+        elif now_ns - self._idle_ns > rules.timeout_ns + (
+            rules.reading.silence_ns if self.share else 0
+        ):
             self.culprit = next(iter(self.open))
             return deaths.SILENT
         return self._unheard(rules, now_ns)
@@ -200,6 +230,8 @@ class WorkerState:
     def _unheard(self, rules: Rules, now_ns: int) -> deaths.Death | None:
         """Return how it is to end if it reports nothing, whatever its slot says meanwhile."""
         unheard_ns = now_ns - self.heard_ns - rules.timeout_ns
+        if self.share:
+            unheard_ns -= rules.patience_ns(self.open.values())
         if unheard_ns <= rules.timeout_ns:  # the least limit of any job
             return None
         limit_ns = max(map(rules.limit_ns, self.open.values()))

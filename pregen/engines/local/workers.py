@@ -77,6 +77,8 @@ class WorkerPool:
             case events.OpenSource(_, path):
                 if process.broker is not None:
                     process.broker.open_for_worker(path)
+            case events.OrderReaders(_, readers, bytes_per_s):
+                process.slot.order(readers, bytes_per_s)
             case events.Drain():
                 process.slot.drain()
             case events.Quit():
@@ -138,7 +140,7 @@ class WorkerPool:
         now_ns = monotonic_ns()
         views = []
         for process in self._shown:
-            job_id, started_ns, done = process.slot.read()
+            job_id, started_ns, done, _ = process.slot.read()
             path = None if job_id is None else paths.get(job_id)
             busy_s = 0.0 if path is None else max(0, now_ns - started_ns) / 1e9
             views.append(WorkerView(process.pid, path, busy_s, done))

@@ -447,9 +447,10 @@ def _full(kind: bytes, body: bytes, version: int = 0) -> bytes:
 
 # What Pillow does not tell of an AVIF --------------------------------------------------------
 
-#: The bit `high_bitdepth` in `av1C` (AV1 Codec ISO Media File Format Binding, 2.3.3).
-_DEPTH_AT: Final = 2
-_MORE_THAN_8: Final = 0x40
+#: How a part is coded -> bytes that tell its depth, and bits that are set for more than 8 a sample:
+#: `high_bitdepth` (AV1 Codec ISO Media File Format Binding, 2.3.3), and what luma and chroma have
+#: above 8 (ISO/IEC 14496-15, 8.3.3.1.2).
+_DEPTHS: Final = {b"av1C": (slice(2, 3), 0x40), b"hvcC": (slice(17, 19), 0x07)}
 
 
 def avif_colour(source: SourceBytes) -> Colour:
@@ -463,16 +464,23 @@ def avif_colour(source: SourceBytes) -> Colour:
 
 
 def is_deep_under_profile(source: SourceBytes) -> bool:
-    """True when an AVIF has an ICC profile, and more than 8 bits a sample (`av1C`)."""
+    """True when the main picture has an ICC profile, and more than 8 bits a sample."""
     try:
         meta = read(source.read_at, source.size_bytes)
     except DamagedError:
         return False
     main = meta.items.get(meta.primary)
-    if main is None or not colour(main).profile:
-        return False
-    setups = (part.first(b"av1C") or b"" for part in meta.parts(main.number))
-    return any(len(setup) > _DEPTH_AT and setup[_DEPTH_AT] & _MORE_THAN_8 for setup in setups)
+    return main is not None and bool(colour(main).profile) and is_deep(meta)
+
+
+def is_deep(meta: Meta) -> bool:
+    """True when the main picture, or a part of it, has more than 8 bits a sample."""
+    return any(
+        byte & bits
+        for part in meta.parts(meta.primary)
+        for kind, (place, bits) in _DEPTHS.items()
+        for byte in (part.first(kind) or b"")[place]
+    )
 
 
 def without_metadata(source: SourceBytes) -> bytes | None:

@@ -5,6 +5,8 @@ LibRaw shows a grey picture where data are missing; whoever calls judges that fi
 
 from __future__ import annotations
 
+import io
+import os
 from typing import TYPE_CHECKING, Final
 
 import rawpy
@@ -34,8 +36,7 @@ class LibrawPicture(Opened):
         source = request.source
         source.bytes_read = source.size_bytes
         try:
-            # By descriptor, so that it reads what it needs; a name is never handed on.
-            self._raw = rawpy.imread(f"/proc/self/fd/{source.fd}")
+            self._raw = open_raw(request)
         except rawpy.LibRawError as error:
             raise _fault(error) from error
         sizes = self._raw.sizes
@@ -76,6 +77,35 @@ class LibrawPicture(Opened):
         except rawpy.LibRawError as error:
             raise _fault(error) from error
         return opaque(rgb)
+
+
+def open_raw(request: Request) -> rawpy.RawPy:
+    """Have LibRaw open a source.
+
+    By descriptor, so that it reads what it needs; a name is never handed on. The kernel opens the
+    file once more for that, which a worker may not do to one outside its walls (links, lists of
+    files): it is read whole then.
+
+    Raises:
+        Fault: it would have to be read whole, and is too large for that.
+        rawpy.LibRawError: LibRaw refuses it.
+        OSError: it cannot be read.
+    """
+    source = request.source
+    path = f"/proc/self/fd/{source.fd}"
+    if _may_be_opened(path):
+        return rawpy.imread(path)
+    request.check_size("a RAW outside the folders of the run")
+    request.reserve(2 * source.size_bytes)
+    return rawpy.imread(io.BytesIO(source.whole()))
+
+
+def _may_be_opened(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except PermissionError:
+        return False
+    return True
 
 
 def _fault(error: rawpy.LibRawError) -> Fault | MemoryError:

@@ -13,9 +13,10 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.reformatter import ColorRange
 
-from pregen.imaging.containers import heif
+from pregen.imaging.containers import heif, jp2
 from pregen.imaging.containers.heif import Colour
-from pregen.imaging.decoders import psd
+from pregen.imaging.decoders import bmp, psd
+from pregen.imaging.faults import Fault
 from pregen.imaging.pixels.resample import image_of
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.source_bytes import DamagedError
@@ -37,6 +38,9 @@ _CODECS: Final = {
 _PNM: Final = {
     b"P1": "pbm", b"P4": "pbm", b"P2": "pgm", b"P5": "pgm", b"P3": "ppm", b"P6": "ppm",
 }  # fmt: skip
+_JPEG_2000: Final = frozenset({"jp2", "j2k"})
+#: Enumerated spaces that it knows; -1: none is told.
+_JPEG_2000_SPACES: Final = frozenset({-1, jp2.GREY, jp2.SRGB, jp2.SYCC})
 _EIGHT: Final = 8
 #: What swscale spreads over all levels has as many bits at least.
 _LEAST: Final = 5
@@ -57,13 +61,15 @@ def look(question: Question) -> Sight:
             return _heif(question)
         if name == "psd":
             photoshop.check(request.source.head, {1: 1, 3: 3}, {8, 16})
+        if name in _JPEG_2000:
+            _check_jp2(request.source)
         codec = _PNM.get(request.source.head[:2], "") if name == "ppm" else _CODECS[name]
         frame = _decoded(codec, request.source.whole(), question)
-    except (av.FFmpegError, ValueError, DamagedError) as error:
+        colour = _colour(name, request.source, frame)
+    except (av.FFmpegError, ValueError, DamagedError, Fault) as error:
         raise NoWitness(f"FFmpeg: {error}") from error
     # sYCC fills its range (ISO 15444-1, I.5.3.3).
     samples, space = _samples(frame, _Luma(5, full=True) if codec == "jpeg2000" else None)
-    colour = Colour(psd.profile_of(request.source)) if name == "psd" else _profile(frame)
     return Sight(samples, space, frame.width, frame.height, question.orientation, colour)
 
 
@@ -85,7 +91,24 @@ def _decoded(codec: str, data: bytes, question: Question, extra: bytes = b"") ->
     raise NoWitness("FFmpeg: no picture")
 
 
-def _profile(frame: VideoFrame) -> Colour:
+def _check_jp2(source: SourceBytes) -> None:
+    """Raise NoWitness for samples that FFmpeg takes for others. Raises DamagedError."""
+    file = jp2.read(source.read_at, source.size_bytes)
+    if file.meaning.space not in _JPEG_2000_SPACES or file.meaning.profile[16:20] == b"CMYK":
+        raise NoWitness("FFmpeg: JPEG 2000 in another space than grey, sRGB or sYCC")
+    depths = [component.depth for component in file.codestream.components]
+    if any(depth.signed or depth.bits < _EIGHT for depth in depths):
+        raise NoWitness("FFmpeg: few bits, which it does not spread over all levels, or signs")
+
+
+def _colour(name: str, source: SourceBytes, frame: VideoFrame) -> Colour:
+    """Return how a picture is meant. Raises DamagedError, Fault."""
+    if name == "psd":
+        return Colour(psd.profile_of(source))
+    if name == "bmp":
+        return Colour(bmp.read(source).profile)
+    if name in _JPEG_2000:
+        return Colour(jp2.read(source.read_at, source.size_bytes).meaning.profile)
     for one in cast("SideDataContainer", frame.side_data):
         if one.type is Type.ICC_PROFILE:
             return Colour(bytes(one))

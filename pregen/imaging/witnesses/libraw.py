@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import rawpy
 
+from pregen.imaging.decoders.libraw import open_raw
+from pregen.imaging.faults import InvalidPicture
 from pregen.imaging.previews.layout import same_shape
 from pregen.imaging.witnesses import pillow
 from pregen.imaging.witnesses.base import NoWitness, Question, Sight
@@ -12,10 +14,10 @@ from pregen.imaging.witnesses.base import NoWitness, Question, Sight
 def look(question: Question) -> Sight:
     """Decode a source's preview. Raises NoWitness, TooLarge, MemoryError."""
     try:
-        with rawpy.imread(f"/proc/self/fd/{question.request.source.fd}") as raw:
+        with open_raw(question.request) as raw:
             sizes = raw.sizes
             thumb = raw.extract_thumb()
-    except rawpy.LibRawError as error:
+    except (rawpy.LibRawError, InvalidPicture) as error:
         raise NoWitness(f"LibRaw: {error}") from error
     if thumb.format != rawpy.ThumbFormat.JPEG:
         raise NoWitness("LibRaw finds no preview that is a JPEG")

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile
 
 from pregen.imaging.containers.heif import Colour
+from pregen.imaging.decoders import bmp
 from pregen.imaging.faults import TooLarge
 from pregen.imaging.witnesses import photoshop
 from pregen.imaging.witnesses.base import NoWitness, Question, Sight
@@ -72,6 +73,9 @@ def _decode(data: bytes, plugin: str, question: Question) -> Sight:
         image.load()
         samples, space = _samples(image)
         profile = image.info.get("icc_profile") or b""
+        if plugin == "BMP":
+            # Pillow passes it over.
+            profile = bmp.read(question.request.source).profile
         return Sight(
             samples, space, width_px, height_px, _orientation(image), Colour(bytes(profile))
         )

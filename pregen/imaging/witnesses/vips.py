@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pregen.imaging.containers import heif
+from pregen.imaging.containers import heif, tiff, tiff_layout
+from pregen.imaging.decoders.tiff_jpeg2000 import COMPRESSIONS
 from pregen.imaging.runtime import pyvips
+from pregen.imaging.source_bytes import DamagedError
 from pregen.imaging.witnesses.base import NoWitness, Question, Sight
+
+if TYPE_CHECKING:
+    from pregen.imaging.containers.tiff_layout import TiffLayout
+    from pregen.imaging.source_bytes import SourceBytes
 
 _LOADERS: Final = {"avif": "heifload", "tiff": "tiffload", "png": "pngload", "gif": "gifload"}
 _SPACES: Final = {
@@ -22,6 +28,8 @@ def look(question: Question) -> Sight:
     request = question.request
     source, name = request.source, request.format.name
     try:
+        if name == "tiff" and _layout(source).compression in COMPRESSIONS:
+            raise NoWitness("libvips shows nothing of tiles in JPEG 2000")
         image = pyvips.Operation.call(f"{_LOADERS[name]}_buffer", source.whole(), fail_on="error")
         question.check(image.width, image.height)
         if image.interpretation not in _SPACES or image.format not in _DEPTHS:
@@ -46,3 +54,10 @@ def look(question: Question) -> Sight:
         colour,
         premultiplied=name == "avif" and heif.is_premultiplied(source),
     )
+
+
+def _layout(source: SourceBytes) -> TiffLayout:
+    try:
+        return tiff_layout.read(source, tiff.first_ifd(source))
+    except DamagedError as error:
+        raise NoWitness(f"libvips: {error}") from error

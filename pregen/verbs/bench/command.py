@@ -37,13 +37,15 @@ def _bench(
     seed: int,
     save: bytes | None,
     compare: bytes | None,
+    share: bool,
     **values: Any,
 ) -> ExitCode:
     """Measure how fast the pictures in PATHs become thumbnails on this machine, and why.
 
     Draws a sample by format and size, processes it repeatedly into a temporary cache, and estimates
-    the time for the whole collection. Your own cache is not touched. Takes from some seconds to
-    some minutes; measures best on an idle machine.
+    the time for the whole collection. Of a share (NFS, SMB, sshfs ...) it tells how fast files
+    come with 1, 2, 4 and 8 readers. Your own cache is not touched. Takes from some seconds to some
+    minutes; measures best on an idle machine.
     """
     from pregen.pipeline import RunStop  # noqa: PLC0415 - no --help needs it
     from pregen.verbs.bench.comparison import comparison_record  # noqa: PLC0415 - likewise
@@ -61,7 +63,9 @@ def _bench(
     config = session.run_config(values, paths)
     stop = RunStop()
     with _signals(stop), session.status_line() as say:
-        result = run_bench(config, sample, seed, stop, lambda what: say(f"measuring: {what} ..."))
+        result = run_bench(
+            config, sample, seed, stop, lambda what: say(f"measuring: {what} ..."), share=share
+        )
     new = result_record(result)
     if save is not None:
         _save(save, new)
@@ -100,7 +104,15 @@ bench = ConfiguredCommand(
                 help="Draw another sample; the same number draws the same sample.",
             ),
         ),
-        option("flavors", heading="How"),
+        *under(
+            "How",
+            Option(
+                ["--share"],
+                is_flag=True,
+                help="Measure reading as of a share, where that is not known to be one.",
+            ),
+        ),
+        option("flavors"),
         *options("workers", "decoder", "timeout", "max-pixels"),
         *under(
             "Output",

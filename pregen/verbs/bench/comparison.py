@@ -94,6 +94,10 @@ def _numbers(result: Record) -> dict[str, float]:
         found[f"{plural(step['workers'], 'worker')}, images/s"] = step["images_per_s"]
     if result["floor"]:
         found["times the floor"] = result["floor"]["ratio"]
+    for share in result.get("shares", ()):
+        for step in share["steps"]:
+            readers = plural(step["readers"], "reader")
+            found[f"share, {readers}, MB/s"] = step["bytes_per_s"] / 1e6
     found["start-up, s"] = prediction["startup_s"]
     found["whole library warm, s"] = prediction["warm"]["total"]
     found["whole library cold, s"] = prediction["cold"]["total"]

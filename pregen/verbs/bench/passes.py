@@ -1,6 +1,7 @@
 """A whole bench, from the walk to the result: which passes there are, and in which order.
 
 draw       the walk, and the sample
+shares     where files lie on a share: reading some, before anything else does
 first      all workers: what becomes of each source; from here on the sample is warm
 scaling    1, 2, 4 ... workers, warm; the last of them, with all, is the one reported
 cold       all workers, after the kernel was asked to forget the sample
@@ -24,7 +25,7 @@ from pregen.engines.base import make_work
 from pregen.errors import UsageError
 from pregen.model import FAILURES, Kind, Source
 from pregen.thumbspec.naming import clean_path
-from pregen.verbs.bench import contest, environment, result, stats
+from pregen.verbs.bench import contest, environment, result, shares, stats
 from pregen.verbs.bench.measure import Course, check, measure, run_s
 from pregen.verbs.bench.sample import draw, stratum_of
 from pregen.walk import WalkCounts, guard_of, walk
@@ -61,7 +62,13 @@ _ONCE = frozenset({Kind.CRASHED, Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DISTUR
 
 
 def run_bench(
-    config: RunConfig, most_sources: int, seed: int, stop: RunStop, say: Say
+    config: RunConfig,
+    most_sources: int,
+    seed: int,
+    stop: RunStop,
+    say: Say,
+    *,
+    share: bool = False,
 ) -> result.BenchResult:
     """Measure.
 
@@ -71,14 +78,16 @@ def run_bench(
         seed: draws one of many samples.
         stop: read all the time.
         say: told what is done now, for people who wait.
+        share: measure reading as of a share, on whatever the files lie.
 
     Raises:
-        UsageError: there is no picture to measure.
+        UsageError: there is no picture to measure, or a share does not answer.
         BenchStoppedError: the user wants no more.
         PregenError: something that is needed does not work.
     """
     counts = WalkCounts()
     guard = guard_of(config.walk)
+    ledger = shares.ShareLedger(guard.surveyor, everything=share)
     unreadable = 0
 
     def sources() -> Iterator[Source]:
@@ -86,6 +95,7 @@ def run_bench(
         for item in walk(config.walk, counts=counts, guard=guard):
             check(stop)
             if isinstance(item, Source):
+                ledger.add(item)
                 yield item
             else:
                 unreadable += item.kind is Kind.UNREADABLE
@@ -100,7 +110,10 @@ def run_bench(
     work = replace(config.work, allow_encrypted=allowed, cache_keys=guard.place_keys)
     config = replace(config, work=work)
     with environment.scratch_folder(config.work.cache_root) as scratch:
-        bench = _Bench(config, sample, scratch, stop, say)
+        readings = [
+            shares.measure_share(each, lambda: check(stop), say) for each in ledger.drawn(sample)
+        ]
+        bench = _Bench(config, sample, scratch, stop, say, readings)
         return bench.all_passes(_library(sample, counts.passed_over, unreadable))
 
 
@@ -117,13 +130,20 @@ class _Bench:
     """The passes over one sample."""
 
     def __init__(
-        self, config: RunConfig, sample: Sample, scratch: bytes, stop: RunStop, say: Say
+        self,
+        config: RunConfig,
+        sample: Sample,
+        scratch: bytes,
+        stop: RunStop,
+        say: Say,
+        readings: Sequence[shares.ShareReading],
     ) -> None:
         self._config = config
         self._sample = sample
         self._scratch = scratch
         self._stop = stop
         self._say = say
+        self._readings = readings
         self._workers = config.engine.workers
         self._warmups: Sequence[Source] = ()
 
@@ -154,6 +174,10 @@ class _Bench:
             floor=self._floor(jpegs, stats.costs_s(last)) if jpegs else None,
             limit=stats.limit(cold.slowdown, warm.cpu_share, cold.cpu_share),
             prediction=self._prediction(sources, last, cold_pass, cold.slowdown),
+            shares=tuple(
+                shares.prediction(reading, stats.computing_s(last), self._workers)
+                for reading in self._readings
+            ),
         )
 
     def _sample_result(self, found: Mapping[bytes, Outcome]) -> result.SampleResult:

@@ -208,6 +208,37 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareStep:
+    """What a number of readers got of a share."""
+
+    readers: int
+    files: int
+    size_bytes: int
+    seconds: float
+    bytes_per_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShareResult:
+    """A share: how fast it gives its files, and what a run over all of it would take."""
+
+    point: bytes
+    """Where it is mounted."""
+    kind: str
+    sources: int
+    library_bytes: int
+    opening_s: float | None
+    """From asking for a file to its first byte; None: there were too few files."""
+    steps: tuple[ShareStep, ...]
+    readers: int
+    """That got most; 0: nothing could be read."""
+    link: Estimate
+    """Seconds that these readers need for all files."""
+    processors: Estimate
+    """Seconds that all workers compute for all files."""
+
+
+@dataclass(frozen=True, slots=True)
 class BenchResult:
     """All of it."""
 
@@ -226,6 +257,8 @@ class BenchResult:
     floor: Floor | None
     limit: Limit
     prediction: Prediction
+    shares: tuple[ShareResult, ...] = ()
+    """On which files lie."""
 
 
 def result_record(result: BenchResult) -> Record:

@@ -71,7 +71,7 @@ class Sample(NamedTuple):
     def digest(self) -> str:
         """Tells whether two samples are of the same files with the same content."""
         known = blake2b(digest_size=_DIGEST_BYTES)
-        for path, size_bytes, mtime_ns, _ in self.sources:
+        for path, size_bytes, mtime_ns, *_ in self.sources:
             known.update(path + b"\0%d %d\n" % (size_bytes, mtime_ns))
         return known.hexdigest()
 

@@ -66,6 +66,14 @@ def costs_s(done: Pass) -> dict[bytes, float]:
     return {path: (fmean(times_ns) + each_ns) / 1e9 for path, times_ns in spent_ns.items()}
 
 
+def computing_s(done: Pass) -> dict[bytes, float]:
+    """Return the same without the time that bytes were waited for: in stages and between them."""
+    spent_ns: defaultdict[bytes, list[int]] = defaultdict(list)
+    for outcome in done.outcomes:
+        spent_ns[outcome.path].append(outcome.stages.total_ns - outcome.stages.read_ns)
+    return {path: fmean(times_ns) / 1e9 for path, times_ns in spent_ns.items()}
+
+
 def rest_ns(done: Pass) -> float:
     """Return the workers' time that no stage accounts for, mean of a job."""
     staged_ns = sum(outcome.stages.total_ns for outcome in done.outcomes)

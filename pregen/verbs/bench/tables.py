@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pregen.display.records import Record
-    from pregen.verbs.bench.result import BenchResult, Contest, Estimate, Floor, Group
+    from pregen.verbs.bench.result import (
+        BenchResult,
+        Contest,
+        Estimate,
+        Floor,
+        Group,
+        ShareResult,
+    )
 
 #: More failures than this are for `--json`.
 _FAILURES_SHOWN = 20
@@ -44,6 +51,7 @@ class Table(NamedTuple):
 def tables(result: BenchResult) -> Iterator[Table]:
     """Yield all that a person is told."""
     yield _about(result)
+    yield from map(_share, result.shares)
     yield _speeds(result)
     yield _stages(result)
     if result.decoders:
@@ -82,6 +90,32 @@ def _about(result: BenchResult) -> Table:
             f"{printable(machine.cpu)}, {text.plural(machine.cores, 'core')}",
         ),
     )
+
+
+def _share(share: ShareResult) -> Table:
+    rows = tuple(
+        (
+            text.plural(step.readers, "reader"),
+            text.count(step.files),
+            text.number(step.size_bytes / 1e6),
+            text.number(step.bytes_per_s / 1e6),
+        )
+        for step in share.steps
+    )
+    notes = []
+    if share.opening_s is not None:
+        notes.append(f"From opening a file to its first byte it takes {_ms(share.opening_s)} ms.")
+    if share.readers:
+        readers = text.plural(share.readers, "reader")
+        link, processors = (text.about(each.total) for each in (share.link, share.processors))
+        notes += [
+            f"For all of it the link takes {link} with {readers}, the processors {processors}.",
+            "A run takes at least the longer of the two, and less where previews will do.",
+            "What follows is with reading over the share, each time where it keeps nothing here.",
+        ]
+    files, size = text.plural(share.sources, "file"), text.size(share.library_bytes)
+    title = f"The share {shown(share.point)} ({printable(share.kind)}): {files}, {size}"
+    return Table(title, ("", "files", "MB", "MB/s"), rows, tuple(notes))
 
 
 def _speeds(result: BenchResult) -> Table:

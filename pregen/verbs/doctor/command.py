@@ -28,8 +28,9 @@ def _doctor(session: Session, /, *, paths: tuple[bytes, ...], json: bool) -> Exi
     """Find out why existing thumbnails are not shown, and the command that fixes it.
 
     Checks the settings of GNOME, Cinnamon, MATE, KDE, Xfce, LXDE and LXQt, the cache, its
-    disk and its owner, and other caches of yours. With PATHs it also counts the pictures there
-    and checks whether there is space for all of them. Changes nothing.
+    disk and its owner, other caches of yours, and how shares with pictures are mounted. With
+    PATHs it also counts the pictures there and checks whether there is space for all of them.
+    Changes nothing.
 
     Exit code: 0 when there is nothing to do, 4 when there is. Notes do not count.
 

@@ -194,6 +194,23 @@ class SessionRoot(NamedTuple):
     """The thumbnails directory it uses."""
 
 
+class ShareMount(NamedTuple):
+    """A mount that comes over a network, and how it was mounted."""
+
+    point: bytes
+    kind: str
+    """The type of the file system, without `fuse.`."""
+    source: bytes
+    options: tuple[str, ...] = ()
+    """Of the file system, as the kernel lists them."""
+    command: tuple[str, ...] = ()
+    """The command line of the sshfs that serves it; empty: it is none, or cannot be told."""
+    read_ahead_bytes: int | None = None
+    """How far the kernel reads ahead; None: it does not tell."""
+    example: bytes = b""
+    """A path on it."""
+
+
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
     """Everything."""
@@ -211,5 +228,7 @@ class MachineFacts:
     """Pictures below the paths that were given; 0: none were."""
     other_roots: tuple[OtherRoot, ...] = ()
     session_roots: tuple[SessionRoot, ...] = ()
+    shares: tuple[ShareMount, ...] = ()
+    """On which pictures lie."""
     sudo_user: str = ""
     """Who called this through sudo."""

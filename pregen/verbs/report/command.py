@@ -13,15 +13,16 @@ import click
 
 from pregen import __version__
 from pregen.commandline import Command, Option, under
-from pregen.errors import ExitCode, PregenError, UsageError
+from pregen.errors import ExitCode, UsageError
 from pregen.installation import requires
 from pregen.session import Session, cache_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pregen.journal import RecordedRun
+    from pregen.journal import Journal, RecordedRun
     from pregen.journal.rows import SourceHistory
+    from pregen.verbs.report.figures import Figures
     from pregen.verbs.report.page import ReportFacts
 
 
@@ -38,49 +39,44 @@ def _report(session: Session, /, *, run_id: int | None, output: str) -> ExitCode
     with requires("report", "pregen report"):
         from pregen.verbs.report.page import render  # noqa: PLC0415 - may be missing, and takes 0.4 s
 
-    from pregen.journal.rows import sources_of  # noqa: PLC0415 - no --help needs it
-
-    run = _run(session, run_id)
-    facts = _gather(run, sources_of(session.journal_path, run.run_id), session.cache_root)
-    _write(output, render(facts))
+    warnings: list[str] = []
+    with session.journal(warnings.append) as journal:
+        run = _run(journal, run_id)
+        figures = run and _added_up(run, journal.sources_of(run.run_id))
+    if warnings:
+        raise UsageError(warnings[0])
+    if run is None or figures is None:
+        raise UsageError("No runs recorded. Start one first: pregen run ~/Pictures")
+    _write(output, render(_facts(run, figures, session.cache_root)))
     return ExitCode.DONE
 
 
-def _run(session: Session, run_id: int | None) -> RecordedRun:
-    warnings: list[str] = []
-    with session.journal(warnings.append) as journal:
-        last = journal.last_runs(1)
-        found = last if run_id is None else journal.last_runs(1, run_id)
-    if warnings:
-        raise UsageError(warnings[0])
-    if not last:
-        raise UsageError("No runs recorded. Start one first: pregen run ~/Pictures")
-    if not found:
+def _run(journal: Journal, run_id: int | None) -> RecordedRun | None:
+    """Return the run that is wanted; None: there is none at all."""
+    last = journal.last_runs(1)
+    found = last if run_id is None else journal.last_runs(1, run_id)
+    if last and not found:
         raise UsageError(f"There is no run {run_id}. pregen status --runs 20 lists the last runs.")
-    return found[0]
+    return next(iter(found), None)
 
 
-def _gather(run: RecordedRun, sources: Iterable[SourceHistory], cache_root: bytes) -> ReportFacts:
-    """Add up a run and look at its thumbnails.
-
-    Raises:
-        PregenError: the journal cannot be read.
-    """
-    import sqlite3  # noqa: PLC0415 - no --help needs it
-
-    from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
-    from pregen.verbs.report.contact_sheet import make_sheet  # noqa: PLC0415 - likewise
-    from pregen.verbs.report.figures import Figures  # noqa: PLC0415 - likewise
-    from pregen.verbs.report.page import ReportFacts  # noqa: PLC0415 - likewise
-    from pregen.verbs.reviewing import Reviewers  # noqa: PLC0415 - likewise
+def _added_up(run: RecordedRun, sources: Iterable[SourceHistory]) -> Figures:
+    from pregen.verbs.report.figures import Figures  # noqa: PLC0415 - no --help needs it
 
     end_ns = run.started_at_ns + run.wall_ns if run.wall_ns else run.ended_at_ns or time.time_ns()
     figures = Figures(run.started_at_ns, end_ns)
-    try:
-        for seen in sources:
-            figures.add(seen)
-    except sqlite3.Error as error:
-        raise PregenError(f"The journal cannot be read ({error}). Try again later.") from error
+    for seen in sources:
+        figures.add(seen)
+    return figures
+
+
+def _facts(run: RecordedRun, figures: Figures, cache_root: bytes) -> ReportFacts:
+    """Look at the thumbnails of a run that is added up."""
+    from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
+    from pregen.verbs.report.contact_sheet import make_sheet  # noqa: PLC0415 - likewise
+    from pregen.verbs.report.page import ReportFacts  # noqa: PLC0415 - likewise
+    from pregen.verbs.reviewing import Reviewers  # noqa: PLC0415 - likewise
+
     with Cache(cache_root, __version__) as cache, Reviewers() as reviewers:
         sheet = make_sheet(cache, reviewers, figures.sample.kept, figures.extreme)
     return ReportFacts(run, figures, sheet, __version__)

@@ -49,6 +49,8 @@ class Flaw(Enum):
     """An entry of ours with texts that a desktop refuses."""
     PICTURE = "picture"
     """It shows something else than its original."""
+    DISPUTED = "disputed"
+    """Two decoders show its original differently, and a new one would be as it is."""
     # Its place.
     MODE = "mode"
     OWNER = "owner"

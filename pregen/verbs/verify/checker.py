@@ -26,7 +26,7 @@ from pregen.verbs.verify import rules
 from pregen.verbs.verify.anatomy import RIGHTS, USELESS, Anatomy, EntryFlaw, Flaw, dissect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from pregen.cache.folder import CacheFile, Folder
     from pregen.cache.store import Cache
@@ -57,6 +57,8 @@ class Cure(Enum):
     """It can be shown, and its original is not there now."""
     LEFT = "left"
     """It is not what it was, or may not be changed."""
+    SAME = "same"
+    """It stays: a new one would be the same."""
 
 
 class Checked(NamedTuple):
@@ -274,17 +276,23 @@ def cure(checked: Checked) -> Cure:
     try:
         if checked.item is None:
             return _mend_folder(checked.path)
+        if Flaw.DISPUTED in checked.flaws:
+            return Cure.SAME
         if checked.flaws <= RIGHTS:
             return _mend_file(checked)
         useless = bool(checked.flaws & USELESS)
         if not useless and checked.original.state is not OriginalState.THERE:
             return Cure.KEPT
-        if Flaw.NOT_FILE in checked.flaws and stat.S_ISDIR(checked.item.stat.st_mode):
-            os.rmdir(checked.item.name, dir_fd=checked.item.folder.fd)
-            return Cure.REMOVED
-        return Cure.REMOVED if checked.item.remove() else Cure.LEFT
+        return _remove(checked.flaws, checked.item)
     except (CacheError, OSError):
         return Cure.LEFT
+
+
+def _remove(flaws: Collection[Flaw], item: CacheFile) -> Cure:
+    if Flaw.NOT_FILE in flaws and stat.S_ISDIR(item.stat.st_mode):
+        os.rmdir(item.name, dir_fd=item.folder.fd)
+        return Cure.REMOVED
+    return Cure.REMOVED if item.remove() else Cure.LEFT
 
 
 def _mend_folder(path: bytes) -> Cure:

@@ -37,7 +37,11 @@ def _verify(  # noqa: PLR0913 - an argument for each option
     other programs write differently, but correctly, are accepted. Entries whose file is deleted
     or not available are only counted: use `pregen clean` for those.
 
-    Exit code 0: all entries are good or were repaired. 4: bad entries were found or remain.
+    With --deep, an entry is `disputed` where two decoders show its file differently and a new
+    entry would be the same: it is reported, and stays.
+
+    Exit code 0: all entries are good or were repaired. 4: bad or disputed entries were found or
+    remain.
     """
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise

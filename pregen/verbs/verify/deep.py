@@ -10,6 +10,7 @@ import os
 import random
 import tempfile
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -79,18 +80,35 @@ class Comparison:
         sources, done = iter(by_source), 0
         while batch := list(islice(sources, _BATCH)):
             entries = [each for source in batch for each in by_source[source]]
-            with tempfile.TemporaryDirectory(prefix="pregen-verify-") as scratch:
-                root = os.path.join(os.fsencode(scratch), b"thumbnails")
-                outcomes = self._make(batch, entries, root)
-                for each in entries:
-                    yield self._compared(each, root, outcomes.get(each.source or b""))
+            with self._made(entries, by_another=True) as (root, outcomes):
+                compared = [
+                    self._compared(each, root, outcomes.get(each.source or b"")) for each in entries
+                ]
+            yield from self._unless_disputed(compared)
             done += len(entries)
             told(done)
 
+    @contextmanager
+    def _made(
+        self, entries: Sequence[Checked], *, by_another: bool
+    ) -> Iterator[tuple[bytes, dict[bytes, Outcome]]]:
+        """Have pictures made of the files of entries; a context while which they are there.
+
+        Args:
+            entries: Of files that are known.
+            by_another: by another decoder than a run's.
+
+        Yields:
+            the root of their cache, and what came of each file.
+        """
+        with tempfile.TemporaryDirectory(prefix="pregen-verify-") as scratch:
+            root = os.path.join(os.fsencode(scratch), b"thumbnails")
+            yield root, self._make(entries, root, by_another=by_another)
+
     def _make(
-        self, batch: Sequence[bytes], entries: Sequence[Checked], root: bytes
+        self, entries: Sequence[Checked], root: bytes, *, by_another: bool
     ) -> dict[bytes, Outcome]:
-        """Have pictures of these files made below a root; return what came of each file."""
+        batch = dict.fromkeys(each.source for each in entries if each.source is not None)
         flavors = {each.item.folder.flavor for each in entries if each.item}
         wanted = sorted((one for one in flavors if one), key=lambda one: one.box_px)
         values = values_for_files(self._session, flavors=tuple(wanted), retry_failed=True)
@@ -99,13 +117,41 @@ class Comparison:
             config,
             # What the cache must not show is not made beside it either.
             walk=replace(config.walk, cache_root=self._session.cache_root),
-            work=replace(config.work, second_opinion=True),
+            work=replace(config.work, second_opinion=by_another),
             journal_path=b"",
         )
-        code, outcomes = run_unseen(batch, config, lambda _: True)
+        code, outcomes = run_unseen([*batch], config, lambda _: True)
         if code not in {ExitCode.DONE, ExitCode.SOME_FAILED}:
             raise ComparisonStoppedError(code)
         return {outcome.path: outcome for outcome in outcomes}
+
+    def _unless_disputed(self, compared: Sequence[Checked]) -> Iterator[Checked]:
+        """Tell what a new entry would mend from what it would not.
+
+        A run would make the same again of a file that its decoder shows otherwise than another one.
+        """
+        bad = [each for each in compared if each.findings]
+        yield from (each for each in compared if not each.findings)
+        if not bad:
+            return
+        with self._made(bad, by_another=False) as (root, _):
+            for each in bad:
+                yield self._disputed(each, root)
+
+    def _disputed(self, checked: Checked, root: bytes) -> Checked:
+        item, source = checked.item, checked.source
+        flavor = item.folder.flavor if item else None
+        if item is None or source is None or flavor is None:
+            return checked
+        usual = _read(entry_path(root, flavor, file_uri(source)))
+        try:
+            entry = item.read()
+        except OSError:  # gone meanwhile
+            return checked
+        if not usual or self._reviewers.difference(entry, usual, exact=bool(_maker(entry))):
+            return checked
+        words = "; ".join(finding.reason for finding in checked.findings)
+        return _with(checked, f"{words}; a new one would be the same", Flaw.DISPUTED)
 
     def _compared(self, checked: Checked, root: bytes, outcome: Outcome | None) -> Checked:
         item, source = checked.item, checked.source
@@ -137,8 +183,8 @@ class Comparison:
         return _with(checked, difference + told + _by_an_older(maker))
 
 
-def _with(checked: Checked, words: str) -> Checked:
-    return checked._replace(findings=(EntryFlaw(Flaw.PICTURE, words),))
+def _with(checked: Checked, words: str, flaw: Flaw = Flaw.PICTURE) -> Checked:
+    return checked._replace(findings=(EntryFlaw(flaw, words),))
 
 
 def _read(path: bytes) -> bytes:

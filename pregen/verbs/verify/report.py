@@ -10,6 +10,7 @@ from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
 from pregen.originals.status import OriginalState
+from pregen.verbs.verify.anatomy import Flaw
 from pregen.verbs.verify.checker import Cure
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _CURES = {
     Cure.REMOVED: "removed",
     Cure.KEPT: "kept: its file is not available",
     Cure.LEFT: "left: it has changed meanwhile, or cannot be changed",
+    Cure.SAME: "left: a new one would be the same, for two decoders disagree about its file",
 }
 _AWAY = {
     OriginalState.GONE: "their file no longer exists (`pregen clean` deletes them)",
@@ -71,7 +73,7 @@ def end_lines(result: Verified, *, repair: bool) -> Iterator[str]:
         yield style(f"  Skipped: {shown(link)} is a symbolic link", fg="yellow")
     if repair:
         yield from _repair_lines(result)
-    elif result.bad:
+    elif any(Flaw.DISPUTED not in bad.flaws for bad in result.bad):
         yield "Repair with: pregen verify --repair"
 
 

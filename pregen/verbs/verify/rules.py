@@ -144,9 +144,10 @@ def _edges(flavor: Flavor, head: PngHead, *, ours: bool) -> str:
     if long_px > flavor.box_px:
         return f"{edges} is too large for {flavor.directory}"
     original = number(head.first(IMAGE_WIDTH)), number(head.first(IMAGE_HEIGHT))
-    right_px = min(flavor.box_px, max(original)) if all(original) else flavor.box_px
-    # Others may make theirs smaller: the standard gives a largest size only.
-    if ours and not head.first(REFITTED_FROM) and long_px != right_px:
+    right_px = min(flavor.box_px, max(original))
+    # Others may make theirs smaller: the standard gives a largest size only. Of what has no size in
+    # pixels (documents, sound), ours is as large as the picture that is stored in it.
+    if ours and all(original) and not head.first(REFITTED_FROM) and long_px != right_px:
         return f"{edges}, but the long edge should be {right_px} px for {flavor.directory}"
     return ""
 

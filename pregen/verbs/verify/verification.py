@@ -186,7 +186,7 @@ class Verification:
         gone = {Cure.REMOVED, Cure.MENDED}
         items = [each.item for each in cured if each.item and each.cure in gone]
         still_bad = [each for each in self._checker.again(items) if each.findings]
-        kept = any(each.cure in {Cure.KEPT, Cure.LEFT} for each in cured)
+        kept = any(each.cure in {Cure.KEPT, Cure.LEFT, Cure.SAME} for each in cured)
         code = ExitCode.BAD_ENTRIES if still_bad or kept else ExitCode.DONE
         return result._replace(
             bad=cured, not_made=not_made, still_bad=still_bad, unknown=unknown
@@ -203,7 +203,7 @@ class Verification:
         for each in bad:
             if each.item is None or each.item.folder.flavor is None or each.flaws == {Flaw.MODE}:
                 continue
-            if Flaw.TEMP in each.flaws:
+            if each.flaws & {Flaw.TEMP, Flaw.DISPUTED}:
                 continue
             if each.source is None:
                 unknown += not each.uri

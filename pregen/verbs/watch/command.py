@@ -145,5 +145,13 @@ def round_line(done: Round) -> str:
 
 
 _NOTHING_NEW = frozenset(
-    {Kind.FRESH, Kind.SMALL, Kind.NOT_PICTURE, Kind.EXCLUDED, Kind.FAILED_BEFORE, Kind.SPECIAL}
+    {
+        Kind.FRESH,
+        Kind.SMALL,
+        Kind.NOT_PICTURE,
+        Kind.EXCLUDED,
+        Kind.FAILED_BEFORE,
+        Kind.OFFLINE,
+        Kind.SPECIAL,
+    }
 )

@@ -2,6 +2,8 @@
 
     Notifier --Change--> places_of --ChangedPlaces--> a run of that part; then entries removed
 
+What comes while a run goes on is handed to that run, or to whichever fills this cache, to be next.
+
 The notifier listens before the first run begins, so nothing is missed between the two. Which
 entries may have lost their pictures, the events and the journal say; whether they go, `clean`
 decides as ever: an entry is read, its original looked for, and "not mounted" never taken for
@@ -11,6 +13,7 @@ decides as ever: an entry is read, its original looked for, and "not mounted" ne
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,15 +22,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.cache.opening import OpenPolicy
 from pregen.cache.store import Cache
-from pregen.config import RunConfig
+from pregen.config import Order, RunConfig
 from pregen.display.printer import RunReport
+from pregen.filesystems.mounttable import is_below
 from pregen.journal.folders import known_below
+from pregen.model import Source
 from pregen.originals.examiner import Examiner
+from pregen.requests.client import RequestClient
 from pregen.thumbspec.naming import key
 from pregen.thumbspec.uri import all_uris, file_uri
 from pregen.verbs.clean.cleaner import Cleaner
 from pregen.verbs.clean.selection import CleanReason, Selection, area_of
-from pregen.verbs.watch.changes import ChangedPlaces, Notifier, places_of, queue_length
+from pregen.verbs.watch.changes import Change, ChangedPlaces, Notifier, places_of, queue_length
+from pregen.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +49,8 @@ if TYPE_CHECKING:
 _MOST_SETTLE_S: Final = 10.0
 #: A stop is seen within the notifier's own step; this is only how often the loop turns.
 _TURN_S: Final = 60.0
+#: How soon it is seen that a run has ended.
+_LOOK_S: Final = 0.1
 _EVERYWHERE: Final = ChangedPlaces(everywhere=True)
 
 
@@ -148,6 +157,63 @@ Runner = Callable[[RunConfig], RunReport]
 """Does one run, with a display of its own."""
 
 
+class _Overtaking:
+    """Does runs, and has each do next what comes while it goes on."""
+
+    def __init__(self, run: Runner, notifier: Notifier, how: FollowConfig, most: int) -> None:
+        self._run = run
+        self._notifier = notifier
+        self._how = how
+        self._most = most
+        self._heard: list[Change] = []
+
+    def __call__(self, config: RunConfig) -> RunReport:
+        over = threading.Event()
+        listener = threading.Thread(target=self._listen, args=(config, over), daemon=True)
+        listener.start()
+        try:
+            return self._run(config)
+        finally:
+            over.set()
+            listener.join()
+
+    def take_heard(self) -> list[Change]:
+        """Return what changed during runs: what is gone, and what no run took, is still to do."""
+        heard, self._heard = self._heard, []
+        return heard
+
+    def _listen(self, config: RunConfig, over: threading.Event) -> None:
+        # A stop would lose the changes that it interrupts (watchfiles 1.x): `over` is seen between.
+        never = threading.Event()
+        while not over.is_set():
+            changes = self._notifier.wait(_LOOK_S, never)
+            if not changes:
+                continue
+            changes += self._notifier.settle(self._how.settle_s, _MOST_SETTLE_S, never)
+            self._heard += changes
+            places = places_of(changes, self._most)
+            new = {each.path for each in changes if each.is_there}
+            if new and not (over.is_set() or places.everywhere):
+                self._ask_for(config, new, places, over)
+
+    def _ask_for(
+        self, config: RunConfig, new: set[bytes], places: ChangedPlaces, over: threading.Event
+    ) -> None:
+        """Ask the run at work for what is new; what it does not take is done behind it."""
+        flavors = config.plan.flavors
+        client = RequestClient.connect(config.work.cache_root, flavors, os.environ)
+        if client is None or client.refusal:
+            return
+        look = replace(config.walk, only=places.only, order=Order.WALK)
+        found = (each.path for each in walk(look) if isinstance(each, Source))
+        wanted = (
+            path for path in found if path in new or any(is_below(path, t) for t in places.trees)
+        )
+        with client:
+            for _ in client.answers(wanted, over.is_set):
+                pass
+
+
 def follow(
     session: Session,
     config: RunConfig,
@@ -174,13 +240,16 @@ def follow(
     """
     with Notifier(roots) as notifier:
         most = queue_length() // 2
+        run = _Overtaking(run, notifier, how, most)
         run(config)
         due_s = time.monotonic() + how.rescan_s
         while not stop.is_set():
             patience_s = due_s - time.monotonic() if how.rescan_s > 0 else _TURN_S
-            changes = notifier.wait(min(max(patience_s, 0), _TURN_S), stop)
-            if changes:
-                changes += notifier.settle(how.settle_s, _MOST_SETTLE_S, stop)
+            changes = run.take_heard()
+            if not changes:
+                changes = notifier.wait(min(max(patience_s, 0), _TURN_S), stop)
+                if changes:
+                    changes += notifier.settle(how.settle_s, _MOST_SETTLE_S, stop)
             overdue = how.rescan_s > 0 and time.monotonic() >= due_s
             if stop.is_set() or not (changes or overdue):
                 continue

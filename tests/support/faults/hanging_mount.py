@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Sequence
 
 _TIMEOUT_S = 60
@@ -24,16 +25,26 @@ class StuckMount:
         OSError: it cannot be mounted here.
     """
 
-    def __init__(self, point: Path, *, server: Sequence[str] = ("hanging_server.py",)) -> None:
-        """Mount; `server` is a script beside this one and its arguments behind the point."""
+    def __init__(
+        self,
+        point: Path,
+        *,
+        server: Sequence[str] = ("hanging_server.py",),
+        within: StuckMount | None = None,
+    ) -> None:
+        """Mount; `server` is a script beside this one and its arguments behind the point.
+
+        With `within` it is seen by programs started inside of that one, too.
+        """
         script, *arguments = server
         command = [sys.executable, str(_SERVERS / script), str(point), *arguments]
+        apart = ("unshare", "-m", "--propagation", "private")
         self._server = subprocess.Popen(
-            ["unshare", "-m", "--propagation", "private", *command],
+            [*(within.inside if within else apart), *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        self.inside = ("nsenter", "-t", str(self._server.pid), "-m", "--")
+        self.inside: tuple[str, ...] = ("nsenter", "-t", str(self._server.pid), "-m", "--")
         """What to put before a command."""
 
     def __enter__(self) -> Self:
@@ -49,6 +60,10 @@ class StuckMount:
         self._server.wait(10)
         assert self._server.stdout is not None
         self._server.stdout.close()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the server."""
+        self._server.send_signal(number)
 
     def held(self, script: str, *states: str) -> list[psutil.Process]:
         """Return the processes in our namespace that run a script and are in one of the states."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pillow_heif
 
 from pregen.imaging.pixels import colour
 from pregen.imaging.pixels.resample import image_of
@@ -81,3 +83,13 @@ def avif(light: NDArray[np.float64], profile: bytes, bits: int) -> bytes:
             compression="av1", bitdepth=bits, effort=0, Q=100, subsample_mode="off"
         )
     )
+
+
+def heic(samples: NDArray[Any], profile: bytes = b"") -> bytes:
+    """Return a HEIC of rows x columns x 3: of 8 bits a sample, or 10 where there are 16."""
+    height_px, width_px, _ = samples.shape
+    mode = "RGB;16" if samples.itemsize > 1 else "RGB"
+    picture = pillow_heif.from_bytes(mode, (width_px, height_px), samples.tobytes())
+    out = io.BytesIO()
+    picture.save(out, quality=90, **({"icc_profile": profile} if profile else {}))
+    return out.getvalue()

@@ -22,9 +22,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.shares import share
+from pregen.filesystems.guard import Surveyor
+from pregen.filesystems.identity import file_system
 from pregen.sandbox import confinement
 from tests.support.faults.hanging_mount import StuckMount
 from tests.support.files import vaults
+from tests.support.files.loop_disk import LoopDisk
 from tests.support.files.pictures import jpeg, put
 from tests.support.judges import browser, desktops
 from tests.support.running.program import MODES_COUNT
@@ -51,12 +55,13 @@ class Capability(Enum):
     FILE_MODES = "a program that file modes bind (not root, or setpriv)"
     DEVICE_NODES = "making device nodes (root with CAP_MKNOD)"
     MOUNT = "mounting a tmpfs (root with CAP_SYS_ADMIN)"
-    GOCRYPTFS = "gocryptfs (Debian: gocryptfs fuse; root, /dev/fuse)"
-    ENCFS = "EncFS (Debian: encfs fuse; root, /dev/fuse)"
-    CRYFS = "CryFS (Debian: cryfs fuse; root, /dev/fuse)"
+    GOCRYPTFS = "gocryptfs (Debian: gocryptfs fuse3; root, /dev/fuse)"
+    ENCFS = "EncFS (Debian: encfs fuse3; root, /dev/fuse)"
+    CRYFS = "CryFS (Debian: cryfs fuse3; root, /dev/fuse)"
     FSCRYPT = "folders encrypted by ext4 (root, a loop device, CONFIG_FS_ENCRYPTION)"
     DM_CRYPT = "a LUKS device on a loop device (Debian: cryptsetup-bin; root, dm_crypt)"
     STUCK_MOUNT = "mounting with FUSE in a namespace (root with CAP_SYS_ADMIN, /dev/fuse, nsenter)"
+    SSHFS = "sshfs over loopback (Debian: sshfs openssh-server util-linux; /dev/fuse)"
     TMUX = "tmux"
     SCRIPT = "script (Debian: bsdutils)"
     OPENSSL = "openssl (Debian: openssl)"
@@ -78,6 +83,9 @@ class Capability(Enum):
     HEIF_TOOLS = "heif-enc and heif-convert (Debian: libheif-examples)"
     JP2_TOOLS = "opj_compress and opj_decompress (Debian: libopenjp2-tools)"
     FFMPEG = "FFmpeg's program (Debian: ffmpeg)"
+    STRACE = "strace (Debian: strace; the right to trace)"
+    LOOP_DISK = "an ext4 on a loop device (root; Debian: e2fsprogs mount)"
+    NUMBERED_FILES = "temporary files on a disk that numbers its files for good (ext4, XFS, btrfs)"
 
     @property
     def missing(self) -> str:
@@ -183,6 +191,11 @@ def _mounts_with_fuse() -> bool:
         return _ends_well(*stuck.inside, "true")
 
 
+def _mounts_with_sshfs() -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        return share.works(Path(scratch))
+
+
 def _dconf_keeps() -> bool:
     """Tell whether a session bus and dconf keep a setting."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -232,7 +245,24 @@ def _sanitizes() -> bool:
     return _compiles("gcc", b"#include <patchlevel.h>\nint probe;\n", *options)
 
 
+def _mounts_disks(folder: Path) -> bool:
+    with LoopDisk(folder / "disk") as disk:
+        return disk.free_inodes() > 0
+
+
+def _numbers_files() -> bool:
+    folder = os.fsencode(tempfile.gettempdir())
+    device = os.stat(folder).st_dev
+    surveyor = Surveyor()
+    ground = surveyor.of_folder(folder, device)
+    system = file_system(ground.kind, os.statvfs(folder).f_fsid, device, ground.source)
+    return system.numbers_files and not ground.fuse and not surveyor.encrypts_folders(device)
+
+
 _PROBES: dict[Capability, Callable[[], bool]] = {
+    Capability.STRACE: lambda: _ends_well("strace", "-f", "-o", "/dev/null", "true"),
+    Capability.NUMBERED_FILES: _numbers_files,
+    Capability.LOOP_DISK: lambda: _in_scratch(_mounts_disks),
     Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
     Capability.GOCRYPTFS: lambda: _has_vault("gocryptfs"),
     Capability.ENCFS: lambda: _has_vault("encfs"),
@@ -253,6 +283,7 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.DEVICE_NODES: _makes_device_nodes,
     Capability.MOUNT: _mounts,
     Capability.STUCK_MOUNT: _mounts_with_fuse,
+    Capability.SSHFS: _mounts_with_sshfs,
     Capability.TMUX: _tmux_works,
     Capability.SCRIPT: lambda: _ends_well("script", "-qec", "true", "/dev/null"),
     Capability.PRELOAD: _preloads,

@@ -767,7 +767,8 @@ def _mends(data: bytes) -> None:
     """Every question that is asked of a source whose entry is old."""
     for mend in revisions.MENDS:
         with contextlib.suppress(DamagedError):
-            mend.concerns(Suspect(SourceBytes.of(data), data))
+            if mend.concerns is not None:
+                mend.concerns(Suspect(SourceBytes.of(data), data))
 
 
 def _old_sources() -> list[bytes]:

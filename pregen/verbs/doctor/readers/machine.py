@@ -17,6 +17,7 @@ from pregen.verbs.doctor.facts import MachineFacts, OtherRoot, SessionRoot
 from pregen.verbs.doctor.readers import desktops
 from pregen.verbs.doctor.readers.cache import read_cache, sampled
 from pregen.verbs.doctor.readers.gsettings import read_gsettings
+from pregen.verbs.doctor.readers.shares import read_shares
 from pregen.walk import walk
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def gather(
     cache, in_cache = read_cache(root, os.fsencode(home), mounts, private)
     count, walked = sampled((each for each in found if isinstance(each, Source)), mounts)
     config = desktops.Config(environ, home)
+    seen = (*in_cache, *walked)
     return MachineFacts(
         cache=cache,
         home=os.fsencode(home),
@@ -141,9 +143,10 @@ def gather(
         thunar=desktops.read_thunar(config),
         tumbler=desktops.read_tumbler(config),
         lx=desktops.read_lx(config),
-        sources=(*in_cache, *walked),
+        sources=seen,
         source_count=count,
         other_roots=read_sandboxes(home, root),
         session_roots=read_session(home, root),
+        shares=read_shares([source.path for source in seen if source.remote]),
         sudo_user=sudo_user(environ),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from pregen.verbs.doctor.rules import cache, desktops
+from pregen.verbs.doctor.rules import cache, desktops, shares
 
 if TYPE_CHECKING:
     from pregen.verbs.doctor.facts import MachineFacts
@@ -32,6 +32,7 @@ _RULES = (
     cache.sudo,
     cache.session,
     cache.sandboxes,
+    shares.shares,
 )
 
 

@@ -1,0 +1,92 @@
+"""Where the program begins: single fresh thumbnails are told at once, all else is `pregen.cli`.
+
+A file manager calls `pregen path` for every file it shows. What the command line needs takes longer
+to import than the answer to find, so the usual question is answered without: files by name, one
+size, all up to date. Whatever else there is to it goes the usual way, and is answered alike.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main() -> NoReturn:
+    """Entry point of `pregen` and `python -m pregen`."""
+    if sys.argv[1:2] == ["path"]:
+        answer = fresh_paths(sys.argv[2:])
+        if answer is not None:
+            try:
+                sys.stdout.buffer.write(answer)
+                sys.stdout.buffer.flush()
+            except OSError:
+                pass  # whoever asked is gone: the usual way says so
+            else:
+                sys.exit(0)
+    from pregen.cli import main as program  # noqa: PLC0415 - see the module
+
+    program()
+
+
+def fresh_paths(arguments: Sequence[str]) -> bytes | None:
+    """Return what `pregen path` prints where every entry is fresh.
+
+    Args:
+        arguments: behind `path`.
+
+    Returns:
+        A line for each file. None: the answer takes more than a look.
+    """
+    flavor_name, files = "large", list(arguments)
+    if files[:1] == ["--flavor"]:
+        flavor_name, files = "".join(files[1:2]), files[2:]
+    if not files or any(file.startswith("-") or not file for file in files) or _is_configured():
+        return None
+
+    from pregen.cache.lookup import has_fresh  # noqa: PLC0415 - only this verb begins so
+    from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
+    from pregen.errors import PregenError  # noqa: PLC0415 - likewise
+    from pregen.model import ALL_FLAVORS  # noqa: PLC0415 - likewise
+    from pregen.thumbspec.naming import clean_path, entry_path, thumbnails_root  # noqa: PLC0415
+    from pregen.thumbspec.uri import file_uri  # noqa: PLC0415 - likewise
+
+    flavor = next((each for each in ALL_FLAVORS if each.directory == flavor_name), None)
+    if flavor is None:
+        return None
+    root = thumbnails_root(os.environ, os.path.expanduser("~"))
+    lines = []
+    try:
+        with Cache(root) as cache:
+            folder = cache.folder(flavor)
+            for file in files:
+                name = os.fsencode(file)
+                path = clean_path(name, b"/" if name.startswith(b"/") else _working_directory())
+                uri, facts = file_uri(path), os.stat(path)
+                found = folder, flavor, uri, facts.st_mtime_ns, facts.st_size
+                if not (stat.S_ISREG(facts.st_mode) and has_fresh(*found)):
+                    return None
+                lines.append(entry_path(root, flavor, uri) + b"\n")
+    except (OSError, ValueError, PregenError):
+        return None
+    return b"".join(lines)
+
+
+def _is_configured() -> bool:
+    """Tell whether another cache may be meant, or something is set that the verb would refuse."""
+    if any(name.startswith("PREGEN_") for name in os.environ):
+        return True
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    if not base.startswith("/"):
+        base = os.path.expanduser("~/.config")
+    return os.path.lexists(os.path.join(base, "pregen", "config.toml"))
+
+
+def _working_directory() -> bytes:
+    from pregen.walk.roots import working_directory  # noqa: PLC0415 - for relative names only
+
+    return working_directory(os.environ)

@@ -1,0 +1,96 @@
+"""Files that were only moved get their entries in threads of the parent, without a worker.
+
+Nothing of a source is read and nothing decoded (`reuse.same_file`): what takes time is writing,
+which threads do without the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+
+    from pregen.model import Job, Kin, Outcome
+    from pregen.reuse.same_file import Adopter
+
+#: So many are on their way at most, and so many are recorded at once: some milliseconds.
+_MOST: Final = 128
+#: To wake a thread costs as much as a part of its work.
+_AT_ONCE: Final = 16
+_THREADS: Final = 2
+
+
+class Adoptions:
+    """Jobs that are done beside the engine. For one thread.
+
+    Args:
+        adopter: makes what does the jobs of one thread.
+        kin: names the entries of sources of a size and time, for a job that a worker has to do
+            after all.
+    """
+
+    def __init__(
+        self, adopter: Callable[[], Adopter], kin: Callable[[int, int], tuple[Kin, ...]]
+    ) -> None:
+        self._make_adopter = adopter
+        self._kin = kin
+        self._pool: ThreadPoolExecutor | None = None
+        self._own = threading.local()
+        self._adopters: list[Adopter] = []
+        self._next: list[Job] = []
+        self._open: deque[Future[list[tuple[Job, Outcome | None]]]] = deque()
+
+    @property
+    def full(self) -> bool:
+        """No more may be begun before some have ended."""
+        return len(self._open) >= _MOST // _AT_ONCE
+
+    @property
+    def idle(self) -> bool:
+        """All that were begun have ended."""
+        return not self._open
+
+    def add(self, job: Job) -> None:
+        """Have a job done, now or with the next ones."""
+        self._next.append(job)
+        if len(self._next) >= _AT_ONCE:
+            self.begin()
+
+    def begin(self) -> None:
+        """Have all done that were added."""
+        if not self._next:
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(_THREADS, "pregen-adopt")
+        self._open.append(self._pool.submit(self._adopt, self._next))
+        self._next = []
+
+    def _adopt(self, jobs: list[Job]) -> list[tuple[Job, Outcome | None]]:
+        adopter: Adopter | None = getattr(self._own, "adopter", None)
+        if adopter is None:
+            adopter = self._own.adopter = self._make_adopter()
+            self._adopters.append(adopter)
+        return [(job, adopter.adopt(job)) for job in jobs]
+
+    def ended(self, *, wait: bool = False) -> Iterator[tuple[Job, Outcome | None]]:
+        """Yield the jobs that have ended; None for the outcome of one that a worker has to do."""
+        if wait:
+            self.begin()
+        while self._open and (wait or self._open[0].done()):
+            yield from self._open.popleft().result()
+
+    def for_worker(self, job: Job) -> Job:
+        """Return a job as a worker is given it: its content may have been met."""
+        return job._replace(same=None, kin=self._kin(job.size_bytes, job.mtime_ns))
+
+    def close(self) -> None:
+        """Begin no more; wait for what was begun."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        for adopter in self._adopters:
+            adopter.close()

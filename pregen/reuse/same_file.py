@@ -1,0 +1,204 @@
+"""The very file under another name: its entries are written anew, and nothing of it is read.
+
+A folder that is moved or renamed takes its files along: they keep their numbers, and their change
+times. What the journal knows of a number is believed only where the file's size, mtime and change
+time are all as they were (`model.SameFile`), on file systems that number their files for good
+(`filesystems.identity`). A renamed, linked or copied file has another change time or number, and is
+told by its content (`reuse.match`).
+
+Runs in the parent, which needs no picture library for it. What is read are our own entries, within
+the limits of entries; they have to be whole, and made by what decodes now (`imaging.revisions`).
+"""
+
+from __future__ import annotations
+
+import os
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, NamedTuple
+
+from pregen.cache.errors import kind_of
+from pregen.errors import CacheError
+from pregen.imaging import revisions
+from pregen.model import Action, Kind, Outcome, SameFile, Stages
+from pregen.source_file import settled_ctime_ns
+from pregen.thumbspec import pngbuild
+from pregen.thumbspec.naming import PICTURE_NAMES
+from pregen.thumbspec.naming import key as key_of
+from pregen.thumbspec.validity import Freshness, judge
+from pregen.thumbspec.wholeness import damage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pregen.cache.store import Cache
+    from pregen.filesystems.identity import FileSystem
+    from pregen.journal import Journal
+    from pregen.journal.known_files import KnownFile
+    from pregen.model import Flavor, Job, Source, Stamp
+
+
+#: Rows that are asked for together, where files come in the order of their numbers ...
+_MOST_AT_ONCE = 64
+#: ... or nearly so: folders and other files have numbers, too.
+_NEAR = 256
+
+
+class Met(NamedTuple):
+    """What became of a file when it was met under another name."""
+
+    kind: Kind
+    """SMALL and NOT_PICTURE: it needs no entry; otherwise it has some."""
+    same: SameFile
+
+
+class MetFiles:
+    """Knows files again that earlier runs met. For the thread that plans.
+
+    Args:
+        system_of: tells on which file system a source lies; None where its files are not known
+            again by their numbers.
+        journal: remembers.
+    """
+
+    def __init__(
+        self, system_of: Callable[[bytes, int], FileSystem | None], journal: Journal
+    ) -> None:
+        self._system_of = system_of
+        self._journal = journal
+        self._numbers: dict[FileSystem, int | None] = {}
+        self._rows: dict[int, KnownFile] = {}
+        self._span = (0, range(0))
+        """Which numbers of which file system are in `_rows`, or nowhere."""
+        self._ask_for = 1
+
+    def find(self, source: Source) -> Met | None:
+        """Return what became of this very file; None: it is not known, or has changed since."""
+        system = self._system_of(source.path, source.device)
+        number = None if system is None else self._number(system)
+        if system is None or number is None:
+            return None
+        try:
+            now = os.stat(source.path)
+        except OSError:
+            return None  # the worker will say what is wrong
+        ctime_ns = settled_ctime_ns(now)
+        known = self._known(number, now.st_ino) if ctime_ns else None
+        if known is None or known.kind is None:
+            return None
+        if (
+            known[1:4] != (now.st_size, now.st_mtime_ns, ctime_ns)
+            or source[1:4] != (now.st_size, now.st_mtime_ns, now.st_dev)
+            or not system.keeps_change_time(ctime_ns, now.st_mtime_ns)
+            # by a name like this one, what is no picture is damaged
+            or (known.kind is Kind.NOT_PICTURE and source.path.lower().endswith(PICTURE_NAMES))
+        ):
+            return None
+        return Met(known.kind, SameFile(known.key, now.st_ino, ctime_ns))
+
+    def _number(self, system: FileSystem) -> int | None:
+        if system not in self._numbers:
+            self._numbers[system] = self._journal.numbered(system)
+        return self._numbers[system]
+
+    def _known(self, system: int, inode: int) -> KnownFile | None:
+        held, span = self._span
+        if system != held or inode not in span:
+            near = system == held and 0 <= inode - span.stop < _NEAR
+            self._ask_for = min(2 * self._ask_for, _MOST_AT_ONCE) if near else 1
+            found = self._journal.known_files(system, inode, self._ask_for)
+            self._rows = {row.inode: row for row in found}
+            last = found[-1].inode if len(found) == self._ask_for else inode + _NEAR
+            self._span = (system, range(inode, last + 1))
+        return self._rows.get(inode)
+
+
+class Adopter:
+    """Writes the entries of a source by those of its former name. Each thread has its own.
+
+    Args:
+        cache: read and written; closed with this.
+        flavors: all that are wanted, in order.
+        unpack: also the pixels of old entries are looked at.
+    """
+
+    def __init__(self, cache: Cache, flavors: Sequence[Flavor], *, unpack: bool) -> None:
+        self._cache = cache
+        self._flavors = flavors
+        self._unpack = unpack
+
+    def close(self) -> None:
+        """Let go of the cache's folders."""
+        self._cache.close()
+
+    def adopt(self, job: Job) -> Outcome | None:
+        """Do a job whose source is the same file as one before; None: a worker has to do it.
+
+        All of its entries or none.
+        """
+        begun_ns = perf_counter_ns()
+        if job.same is None or any(step.action is not Action.MAKE for step in job.steps):
+            return None
+        try:
+            return self._adopt(job, job.same, begun_ns)
+        except CacheError as error:
+            return Outcome(job.job_id, job.path, kind_of(error), str(error))
+
+    def _adopt(self, job: Job, same: SameFile, begun_ns: int) -> Outcome | None:
+        old: dict[Flavor, bytes | None] = {}
+        new: list[bytes] = []
+        for _, flavor, uri in job.steps:
+            if flavor not in old:
+                old[flavor] = self._cache.folder(flavor).read(f"{same.key}.png")
+            png = self._renamed(old[flavor], same.key, job, flavor, uri)
+            if png is None:
+                return None
+            new.append(png)
+        if not _is_same(job, same):
+            return None
+        read_ns = perf_counter_ns()
+        stamps: dict[Flavor, Stamp] = {}
+        for (_, flavor, uri), png in zip(job.steps, new, strict=True):
+            stamps[flavor] = self._cache.write(flavor, uri, png)
+        self._cache.delete_fail(job.uris[0])
+        complete = len(job.uris) == 1 and stamps.keys() == set(self._flavors)
+        return Outcome(
+            job.job_id,
+            job.path,
+            Kind.REUSED,
+            entries_written=len(new),
+            bytes_written=sum(map(len, new)),
+            stages=Stages(encode_ns=read_ns - begun_ns, commit_ns=perf_counter_ns() - read_ns),
+            worker_pid=os.getpid(),
+            source_size_bytes=job.size_bytes,
+            source_mtime_ns=job.mtime_ns,
+            source_inode=same.inode,
+            source_ctime_ns=same.ctime_ns,
+            stamps=tuple(stamps[flavor] for flavor in self._flavors) if complete else (),
+            fingerprint=pngbuild.fingerprint_of(new[0]),
+        )
+
+    def _renamed(
+        self, old: bytes | None, key: str, job: Job, flavor: Flavor, uri: str
+    ) -> bytes | None:
+        """Return an old entry under a new URI, if it is whole, ours, right, and of this file."""
+        facts = job.mtime_ns, job.size_bytes
+        said = pngbuild.uri_of(old) if old else ""
+        if not old or not said or key_of(said) != key:
+            return None
+        new = pngbuild.readdressed(old, said, uri, *facts)
+        if new is None:
+            return None
+        judged = judge(new, flavor, uri, *facts, whole=True)
+        if judged.verdict is not Freshness.FRESH or revisions.is_outdated(judged.maker):
+            return None
+        return None if self._unpack and damage(new) else new
+
+
+def _is_same(job: Job, same: SameFile) -> bool:
+    """Tell whether the file at the path of a job is still the one that was planned for."""
+    try:
+        now = os.stat(job.path)
+    except OSError:
+        return False
+    facts = now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+    return facts == (job.device, same.inode, job.size_bytes, job.mtime_ns, same.ctime_ns)

@@ -1,0 +1,92 @@
+"""What the supervisor does with jobs on shares, case by case. No process is started here."""
+
+from __future__ import annotations
+
+from pregen.engines.local.share_state import MOST_JOBS_AHEAD, STALLED_NS, ReaderRules
+from pregen.model import Kind
+from tests.engines.simulated import RULES, S, SimWorker, World
+
+DEAD, LIVE = 7, 8
+
+
+def shares_of(worker: SimWorker) -> set[int]:
+    return {job.share for job in worker.queue}
+
+
+def world_of(workers: int, **reading: int) -> World:
+    rules = ReaderRules(60 * S, reading.get("ahead_bytes", 1 << 25))
+    return World(RULES._replace(workers=workers, timeout_ns=60 * S, reading=rules))
+
+
+def test_jobs_of_a_share_are_sent_ahead_and_shared_out() -> None:
+    world = world_of(2)
+    world.arrive(100, LIVE)
+    first, second = world.all_ready()
+    assert len(first.queue) == MOST_JOBS_AHEAD
+    assert len(second.queue) == MOST_JOBS_AHEAD
+    world.work_off(first, most=1)
+    assert len(first.queue) == MOST_JOBS_AHEAD
+
+
+def test_no_more_is_sent_ahead_than_may_be_in_memory_but_two() -> None:
+    world = world_of(1, ahead_bytes=0)
+    world.arrive(20, LIVE)
+    (worker,) = world.all_ready()
+    assert len(worker.queue) == 2
+
+
+def test_two_shares_do_not_wait_for_each_other() -> None:
+    world = world_of(2)
+    world.arrive(40, DEAD, LIVE)
+    first, second = world.all_ready()
+    assert [shares_of(first), shares_of(second)] == [{DEAD}, {LIVE}]
+    world.silent = {DEAD}
+    world.pass_time(STALLED_NS + S)
+    world.work_off(second)
+    assert {job_id % 2 for job_id in world.outcomes} == {1}
+    assert len(world.outcomes) == 20
+
+
+def test_all_workers_held_up_by_a_share_are_stood_in_for() -> None:
+    world = world_of(2)
+    world.arrive(80, DEAD)
+    before = world.all_ready()
+    assert [shares_of(worker) for worker in before] == [{DEAD}, {DEAD}]
+    world.silent = {DEAD}
+    world.arrive(20, LIVE)
+    world.pass_time(STALLED_NS + S)
+    others = [worker for worker in world.all_ready() if worker not in before]
+    assert len(others) == 2
+    assert set.union(*map(shares_of, others)) == {LIVE}
+    for worker in others:
+        world.work_off(worker)
+    assert len(world.outcomes) == 20
+    # When it answers again, there are as many workers as before.
+    world.silent = set()
+    for worker in before:
+        world.work_off(worker)
+    world.run_to_the_end()
+    assert len(world.outcomes) == 100
+    assert {outcome.kind for outcome in world.outcomes.values()} == {Kind.MADE}
+
+
+def test_more_is_pulled_past_jobs_of_a_share_that_does_not_answer() -> None:
+    world = world_of(1)
+    world.arrive(world.supervisor.jobs_wanted, DEAD)
+    world.arrive(world.supervisor.jobs_wanted, DEAD)
+    world.all_ready()
+    assert not world.supervisor.jobs_wanted
+    world.silent = {DEAD}
+    world.pass_time(STALLED_NS + S)
+    assert world.supervisor.jobs_wanted
+
+
+def test_a_worker_that_waits_for_a_share_has_the_time_of_its_silence_besides() -> None:
+    world = world_of(1)
+    world.arrive(3, DEAD)
+    (worker,) = world.all_ready()
+    world.silent = {DEAD}
+    world.pass_time(110 * S)
+    assert not worker.signalled
+    world.pass_time(30 * S)
+    assert "terminate" in worker.signalled
