@@ -3,7 +3,7 @@
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
-#include "_jpegdc.h"
+#include "_jpegsound.h"
 
 PyDoc_STRVAR(decode_doc,
              "decode(data, out, width_px, height_px, bands) -> bool\n\n"
@@ -35,7 +35,47 @@ static PyObject *decode(PyObject *Py_UNUSED(module), PyObject *arguments)
     return answer;
 }
 
-static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc}, {0}};
+PyDoc_STRVAR(account_doc,
+             "account(data) -> (share, ends_early, seams)\n\n"
+             "Tell how much of a JPEG's picture is there and outside of damage, 0 to 1.\n\n"
+             "1 where nothing is wrong, and for what is not looked at: arithmetic codes, 12 bits,\n"
+             "lossless. `ends_early`: the data ends before the last code does. `seams`: where the\n"
+             "rest of the picture may be shifted, each as (component, x, y, height of a row of\n"
+             "blocks), in pixels.\n\n"
+             "Raises MemoryError.");
+
+static PyObject *account(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    Py_buffer data;
+    if (!PyArg_ParseTuple(arguments, "y*", &data))
+        return NULL;
+    struct soundness found;
+    Py_BEGIN_ALLOW_THREADS
+    found = look_at(data.buf, (size_t)data.len);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&data);
+    if (found.share < 0)
+        return PyErr_NoMemory();
+    PyObject *seams = PyList_New(found.seam_count);
+    if (!seams)
+        return NULL;
+    for (int n = 0; n < found.seam_count; n++) { /* turns: at most MOST_SEAMS */
+        const struct seam *one = &found.seams[n];
+        PyObject *item = Py_BuildValue("iiii", one->component, one->x_px, one->y_px,
+                                       one->height_px);
+        if (!item || PyList_SetItem(seams, n, item)) {
+            Py_DECREF(seams);
+            return NULL;
+        }
+    }
+    return Py_BuildValue("dON", found.share, found.cut ? Py_True : Py_False, seams);
+}
+
+static PyMethodDef methods[] = {
+    {"decode", decode, METH_VARARGS, decode_doc},
+    {"account", account, METH_VARARGS, account_doc},
+    {0},
+};
 
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT,

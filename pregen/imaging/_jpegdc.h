@@ -20,6 +20,7 @@
  */
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,8 @@
 /* What 8-bit samples become: 1024 at most, and half a quantiser for the rounding. With more than
  * this, libjpeg-turbo's C code and its SIMD code run over, each in its own way. */
 #define MOST_AC 2048 /* coefficient times quantiser */
-#define MOST_DC 4091 /* likewise; 511 levels from the middle, where libjpeg's tables end */
+/* A DC is 8 times the mean of samples from -128 to 127, and what an encoder rounds. */
+#define MOST_MEAN 1024
 #define MOST_LEVELS 511
 #define MOST_QUANTISER INT16_MAX
 
@@ -81,6 +83,7 @@ struct huffman {
 
 struct component {
     uint8_t identifier, across, down, quantiser, dc_table, ac_table;
+    int dc_quantiser;
     bool quartered;          /* decoded at 1/4: half the size in both directions */
     int columns, rows;       /* in blocks, those of a scan of its own, A.2.2 */
     int stride, height;      /* in blocks, whole MCUs */
@@ -247,6 +250,14 @@ static bool build(struct huffman *table, const uint8_t *lengths, const uint8_t *
     return true;
 }
 
+/* Have symbols passed over one at a time: for so little data that a table does not pay. */
+static void build_no_skip(struct huffman *table)
+{
+    for (int window = 0; window < 1 << SKIP_BITS; window++) /* turns: 1 << SKIP_BITS */
+        table->skip[window] = SKIP_NOTHING;
+    table->skip_made = true;
+}
+
 /* Tell of every SKIP_BITS bits which symbols begin in them. */
 static void build_skip(struct huffman *table)
 {
@@ -282,11 +293,10 @@ static void build_skip(struct huffman *table)
         }
         table->skip[window] = (uint16_t)(used ? used | places << 5 | (int)ends << 15 : SKIP_NOTHING);
     }
-#else
-    for (int window = 0; window < 1 << SKIP_BITS; window++) /* turns: 1 << SKIP_BITS */
-        table->skip[window] = SKIP_NOTHING;
-#endif
     table->skip_made = true;
+#else
+    build_no_skip(table);
+#endif
 }
 
 /* Tell of every VALUE_BITS bits which coefficient they begin with. */
@@ -396,6 +406,120 @@ HOT bool take_ac(const struct component *component, const struct huffman *table,
     return place <= BLOCK;
 }
 
+/* The farthest from the middle that a DC can be, dequantised. The last bits may come later. */
+HOT int32_t most_dc(int32_t quantiser)
+{
+    return MOST_MEAN + 4 * quantiser;
+}
+
+/* ---- seams ---- */
+
+/* Damage that takes as many bits as what it replaces leaves all blocks in place and shifts the DC
+ * of those that follow: from one block on, in the middle of a row, all are brighter or darker, or
+ * of another colour, than those above them. Some pictures have such edges; decoders.jpeg_damage
+ * tells by their pixels. */
+#define SEAM_LEVELS 12
+#define MOST_LEVELS_APART 48
+/* So many blocks before and behind each end of a seam are looked at. */
+#define SEAM_ENDS 4
+#define LEAST_COLUMNS 8
+
+/* One component's DC: a value each `step`, rows `row_step` apart. */
+struct dc_plane {
+    const int16_t *dc;
+    size_t step, row_step;
+    int columns, rows, quantiser;
+};
+
+/* By how much a block differs from the one above it, in 1/8 levels. */
+HOT int32_t below_above(const struct dc_plane *plane, int row, int column)
+{
+    const int16_t *here = plane->dc + (size_t)row * plane->row_step + (size_t)column * plane->step;
+    int32_t apart = (here[0] - here[-(ptrdiff_t)plane->row_step]) * plane->quantiser;
+    int32_t most = 8 * MOST_LEVELS_APART;
+    return apart > most ? most : apart < -most ? -most : apart;
+}
+
+/* True when a shift by about `mean` may begin with block number `at`. */
+static bool is_seam(const struct dc_plane *plane, int64_t at, int32_t mean)
+{
+    int64_t columns = plane->columns, blocks = columns * plane->rows;
+    if (at % columns == 0)
+        return false; /* as an edge of the picture would */
+    int sign = mean < 0 ? -1 : 1, half = sign * mean / 2;
+    int within = 0, around = 0, ends = 0;
+    int64_t first = at < 2 * columns ? columns : at - columns;
+    int64_t last = at + 2 * columns < blocks ? at + 2 * columns : blocks;
+    for (int64_t n = first; n < last; n++) { /* turns: three rows */
+        int32_t apart = below_above(plane, (int)(n / columns), (int)(n % columns));
+        bool far = sign * apart >= half, inside = n >= at && n < at + columns;
+        within += far && inside;
+        around += far && !inside;
+        bool near = (n >= at - SEAM_ENDS && n < at + SEAM_ENDS) ||
+                    (n >= at + columns - SEAM_ENDS && n < at + columns + SEAM_ENDS);
+        ends += near && far != inside;
+    }
+    return within * 4 >= columns * 3 && around * 5 <= last - first - columns &&
+           ends <= SEAM_ENDS;
+}
+
+/* The block of a row from which on all may be shifted; -1 where there is none. */
+static __attribute__((noinline)) int64_t seam_in_row(const struct dc_plane *plane, int row)
+{
+    int columns = plane->columns, best = 0;
+    int32_t sum = 0, best_sum = 0;
+    for (int column = 0; column < columns; column++) /* turns: at most MOST_PX / 8 + 1 */
+        sum += below_above(plane, row, column);
+    for (int column = 1; column < columns; column++) { /* turns: at most MOST_PX / 8 + 1 */
+        /* As many as a row has, from here on. */
+        sum += below_above(plane, row + 1, column - 1) - below_above(plane, row, column - 1);
+        if (abs(sum) > abs(best_sum)) {
+            best_sum = sum;
+            best = column;
+        }
+    }
+    int64_t at = (int64_t)row * columns + best;
+    bool found = abs(best_sum) >= 8 * SEAM_LEVELS * columns && is_seam(plane, at, best_sum / columns);
+    return found ? at : -1;
+}
+
+static __attribute__((noinline)) int64_t sum_of_row(const struct dc_plane *plane, int row)
+{
+    const int16_t *dc = plane->dc + (size_t)row * plane->row_step;
+    int32_t sum = 0;
+    if (plane->step == 1) {
+        for (int column = 0; column < plane->columns; column++) /* turns: at most MOST_PX / 8 + 1 */
+            sum += dc[column];
+    } else {
+        for (int column = 0; column < plane->columns; column++) /* turns: at most MOST_PX / 8 + 1 */
+            sum += dc[(size_t)column * plane->step];
+    }
+    return sum;
+}
+
+/* Find blocks from which on all may be shifted; return how many, at most `most`. */
+static int find_seams(const struct dc_plane *plane, int64_t *found, int most)
+{
+    int count = 0;
+    if (plane->columns < LEAST_COLUMNS || plane->rows < 3)
+        return 0;
+    /* The sums of the rows above and below a shift tell most rows from one in which it begins. */
+    int64_t least = 7 * SEAM_LEVELS * (int64_t)plane->columns;
+    int64_t above = sum_of_row(plane, 0), here = sum_of_row(plane, 1);
+    /* turns: at most MOST_PX / 8 + 1 */
+    for (int row = 1; row < plane->rows - 1 && count < most; row++) {
+        int64_t below = sum_of_row(plane, row + 1);
+        if (llabs(below - above) * plane->quantiser >= least) {
+            int64_t seam = seam_in_row(plane, row);
+            if (seam >= 0)
+                found[count++] = seam;
+        }
+        above = here;
+        here = below;
+    }
+    return count;
+}
+
 /* ---- scans ---- */
 
 struct scan {
@@ -472,6 +596,28 @@ static bool at_end(struct bits *bits)
     return bits->count - bits->made_up < 8; /* no whole byte is left */
 }
 
+/* True when the last block is the end of the data: only padding is left, F.1.2.3, or whole
+ * bytes of ones or zeros, as some writers fill up. */
+static bool ends_here(const struct bits *bits)
+{
+    struct bits left = *bits;
+    /* turns: at most the data's bytes, in all */
+    for (int64_t value = -1;; ) {
+        left = refill_slowly(left);
+        int count = left.count - left.made_up;
+        if (count <= 0 || (value < 0 && count < 8))
+            return true;
+        count = count < 32 ? count : 32;
+        uint32_t found = peek(&left, count), ones = (uint32_t)(((uint64_t)1 << count) - 1);
+        if (found && found != ones)
+            return false;
+        if (value >= 0 && value != (found != 0))
+            return false;
+        value = found != 0;
+        drop(&left, count);
+    }
+}
+
 /* Go to the restart marker that must come now, E.1.4. */
 static bool restart(struct scan *scan, struct bits *bits, int number)
 {
@@ -488,6 +634,31 @@ static bool restart(struct scan *scan, struct bits *bits, int number)
         scan->components[n]->dc_before = 0;
     scan->blocks_to_pass = 0;
     return true;
+}
+
+/* True when a restart marker follows the data, which nobody waits for. */
+static bool is_restart(const struct bits *bits)
+{
+    return bits->end - bits->at >= 2 && bits->at[0] == 0xFF && bits->at[1] >= 0xD0 &&
+           bits->at[1] <= 0xD7;
+}
+
+/* True when the DC of a scan looks as if it were shifted from some block on. */
+static __attribute__((noinline)) bool has_seam(const struct scan *scan, int columns, int rows)
+{
+    for (int n = 0; n < scan->count; n++) { /* turns: at most MAX_COMPONENTS */
+        const struct component *component = scan->components[n];
+        size_t across = scan->count > 1 ? component->across : 1;
+        size_t down = scan->count > 1 ? component->down : 1;
+        struct dc_plane plane = {
+            component->dc, across, down * (size_t)component->stride, columns, rows,
+            component->dc_quantiser,
+        };
+        int64_t found;
+        if (find_seams(&plane, &found, 1))
+            return true;
+    }
+    return false;
 }
 
 HOT bool take_mcu(struct decoder *decoder, struct scan *scan, int column, int row,
@@ -537,10 +708,12 @@ HOT bool take_mcus(struct decoder *decoder, struct scan *scan, bool progressive)
         if (ran_out(&bits))
             return false;
     }
-    if (decoder->all_at_once)
-        return true;
+    if (scan->first == 0 && !scan->high && !decoder->restart_mcus && has_seam(scan, columns, rows))
+        return false;
     struct bits here = bits;
-    if (!at_end(&here)) /* libjpeg calls what is left damage */
+    if (decoder->all_at_once) /* libjpeg says nothing of what is left */
+        return ends_here(&here) && !is_restart(&here);
+    if (!at_end(&here)) /* here libjpeg calls it damage */
         return false;
     decoder->at = here.at;
     return true;
@@ -773,6 +946,7 @@ static bool ready(struct decoder *decoder, struct scan *scan)
         if (!decoder->progressive && decoder->dc_known[number])
             return false; /* a picture twice */
         decoder->dc_known[number] |= scan->first == 0;
+        component->dc_quantiser = decoder->quantisers[component->quantiser][0];
         weigh(component, decoder->quantisers[component->quantiser]);
     }
     return true;
@@ -945,7 +1119,7 @@ static bool within_reach(const struct decoder *decoder, const struct component *
         least = dc < least ? dc : least;
         most = dc > most ? dc : most;
     }
-    return most * quantiser <= MOST_DC && least * quantiser >= -MOST_DC;
+    return most * quantiser <= most_dc(quantiser) && least * quantiser >= -most_dc(quantiser);
 }
 
 static enum result write_pixels(const struct decoder *decoder, uint8_t *out, int bands)

@@ -16,7 +16,7 @@ from pregen.imaging.source_bytes import DamagedError
 from pregen.model import Flavor
 from tests.support.files import broken, pictures
 from tests.support.files.heifs import BLUE, GREEN, RED, WHITE, corners, heic, turned
-from tests.support.files.photo import psnr_db
+from tests.support.files.photo import photo, psnr_db
 from tests.support.files.pictures import image
 from tests.support.judges.decoding import large, make, pixels_of
 from tests.support.running.capabilities import Capability, corpus, needs
@@ -168,3 +168,14 @@ def test_a_picture_that_tells_no_size_is_invalid() -> None:
     assert b"ispe" in data
     with pytest.raises(faults.InvalidPicture, match="no pixels"):
         make(data.replace(b"ispe", b"xspe"))
+
+
+def test_damaged_codes_are_refused_though_libheif_decodes_them() -> None:
+    data = heic(Image.fromarray(photo(720, 540, seed=8)))
+    meta = _meta(data)
+    (extent,) = meta.items[meta.primary].extents
+    for share in (0.2, 0.5, 0.8):
+        at = extent.offset + int(extent.size_bytes * share)
+        damaged = data[:at] + bytes(30) + data[at + 30 :]
+        with pytest.raises(faults.InvalidPicture, match="its data is damaged"):
+            large(damaged)

@@ -15,7 +15,7 @@ import numpy as np
 import pillow_heif
 
 from pregen.imaging.containers import coded_picture, heif, tiff
-from pregen.imaging.decoders import base
+from pregen.imaging.decoders import base, hevc_damage
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -112,7 +112,10 @@ class HeicPicture(Opened):
         deep = self._library.mode.endswith(";16")
         each_bytes = _DEEP_BYTES_PER_PIXEL if deep else _BYTES_PER_PIXEL
         self._request.reserve(self.width_px * self.height_px * each_bytes)
-        return _pixels(self._library, box_px)
+        pixels = _pixels(self._library, box_px)
+        if self._meta is not None:
+            hevc_damage.check(self._meta, self._meta.primary, self._read)
+        return pixels
 
     def _described(self, item: HeifItem) -> CodedPicture | None:
         """Return what the boxes say of a picture that FFmpeg may decode."""
@@ -148,7 +151,10 @@ class HeicPicture(Opened):
         told = None
         if self._meta is not None and heif.colour(item) == heif.Colour():
             told = heif.colour(self._meta.items[self._meta.primary])
-        return _pixels(one, box_px, told)
+        pixels = _pixels(one, box_px, told)
+        if self._meta is not None:
+            hevc_damage.check(self._meta, item.number, self._read)
+        return pixels
 
     def _read(self, offset: int, count: int) -> bytes:
         data = self._file.read_at(offset, count)

@@ -20,7 +20,7 @@ import simplejpeg
 from pregen.config import Decoder
 from pregen.imaging import sniff
 from pregen.imaging.containers import jpeg, jpeg_scans
-from pregen.imaging.decoders import vips
+from pregen.imaging.decoders import jpeg_damage, vips
 from pregen.imaging.decoders.base import Opened, Request, import_decoder
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -115,6 +115,7 @@ class JpegSource:
 
         Raises:
             ValueError, pyvips.Error: something is wrong that is not forgiven.
+            InvalidPicture, TruncatedPicture: too little of it is there and sound.
             MemoryError: there was not enough memory.
         """
         request, head = self.request, self.head
@@ -125,6 +126,7 @@ class JpegSource:
             samples = decode_dc(data, head.width_px, head.height_px, _BANDS[self.space])
             if samples is not None:
                 return samples, "dc"
+        jpeg_damage.check(data)
         # The coefficients of a progressive JPEG are all held until the end, two bytes each.
         request.reserve(area_px * 6 if head.progressive else area_px * 4 // shrink**2)
         if request.decoder is Decoder.VIPS:

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from pregen.imaging.containers import gif, png, webp
-from pregen.imaging.decoders import gif_damage
+from pregen.imaging.decoders import gif_damage, jpeg_damage
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -120,10 +120,12 @@ class VipsPicture(Opened):
         return pixels
 
     def _check(self, options: dict[str, Any]) -> None:
-        """Raise InvalidPicture where a library decoded damage without a word."""
+        """Raise a fault where a library decoded damage without a word."""
         name = self._request.format.name
         if self.data is None:
             return
+        if name == "jpeg":
+            jpeg_damage.check(self.data)
         damaged = False
         if name == "gif":
             damaged = gif_damage.share_sound(self.data) < ENOUGH_ROWS

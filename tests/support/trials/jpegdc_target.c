@@ -5,7 +5,7 @@
  * accept goes to libjpeg-turbo: it must neither refuse it nor warn of damage, and show the same
  * picture. Whatever is found ends the process with one line about it.
  */
-#include "_jpegdc.h"
+#include "_jpegsound.h"
 
 #ifdef JPEGDC_PLAIN
 
@@ -16,6 +16,13 @@ enum result decode_plainly(const uint8_t *data, size_t size, int width_px, int h
                            uint8_t *out, int bands)
 {
     return decode_all(data, size, width_px, height_px, out, bands);
+}
+
+struct soundness look_plainly(const uint8_t *data, size_t size);
+
+struct soundness look_plainly(const uint8_t *data, size_t size)
+{
+    return look_at(data, size);
 }
 
 #else
@@ -30,6 +37,7 @@ enum result decode_plainly(const uint8_t *data, size_t size, int width_px, int h
 
 enum result decode_plainly(const uint8_t *data, size_t size, int width_px, int height_px,
                            uint8_t *out, int bands);
+struct soundness look_plainly(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *count, char ***arguments);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -207,6 +215,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum result other = decode_plainly(data, size, width_px, height_px, plain, bands);
     if (result != other || (result == DONE && memcmp(ours, plain, count)))
         found("the plain twin does something else");
+    struct soundness sound = look_at(data, size), same = look_plainly(data, size);
+    if (sound.share != same.share || sound.cut != same.cut || sound.seam_count != same.seam_count)
+        found("the plain twin counts something else");
     if (result == DONE) {
         accepted++;
         bool progressive = frame[-4] == 0xC2;
