@@ -16,6 +16,7 @@ from av.video.reformatter import ColorRange
 
 from pregen.imaging.containers.coded_picture import LeftAloneError
 from pregen.imaging.containers.heif import LumaCoding
+from pregen.imaging.faults import ENOUGH_ROWS, InvalidPicture
 from pregen.imaging.pixels import colour, planes, render
 from pregen.imaging.pixels.planes import Planes
 from pregen.imaging.pixels.resample import Pixels, image_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pregen.imaging.containers.coded_picture import CodedPicture
     from pregen.imaging.containers.heif import HeifItem
     from pregen.imaging.decoders.base import Request
-    from pregen.imaging.pixels.planes import Plane
+    from pregen.imaging.pixels.planes import Plane, Signal
 
 # FFmpeg has much to say about damaged files; outcomes say what matters.
 av.logging.set_level(av.logging.PANIC)
@@ -49,7 +50,9 @@ _BYTES_PER_PIXEL: Final = 8
 #: to 70 dB without them, for a twentieth of the time.
 _UNSEEN: Final = 4
 #: Of 1, how far the worst part of a sound picture may be beyond what can be shown.
-_STRANGE: Final = 0.03
+_STRANGE: Final = 0.02
+#: Nothing of a sound one is anywhere near this.
+_LOST: Final = 0.1
 _EIGHT: Final = 8
 _GREY: Final = "gray"
 #: Layouts of FFmpeg's, without their ending for more than 8 bits -> chroma has half the columns,
@@ -76,6 +79,7 @@ def pixels(
         None: FFmpeg refuses it, or shows something else than the boxes say.
 
     Raises:
+        InvalidPicture: most of it is damaged.
         MemoryError: there was not enough memory.
     """
     request.reserve(picture.width_px * picture.height_px * _BYTES_PER_PIXEL)
@@ -96,10 +100,8 @@ def _pixels(picture: CodedPicture, box_px: int, *, padded: bool) -> Pixels:
     margin = 2 if colour.maps_tones(told) else 1
     size = render.fit(picture.width_px, picture.height_px, margin * box_px)
     signal = planes.signal_of(decoded, coding, size)
-    if picture.kind == _HEVC and planes.excess(signal) > _STRANGE:
-        # FFmpeg says nothing of damaged codes, and is lost for the rest of a tile; libheif finds
-        # its way again with each row of blocks of some writers.
-        raise LeftAloneError("it shows colours that no RGB has")
+    if picture.kind == _HEVC:
+        _check_colours(signal)
     np.clip(signal, 0.0, 1.0, out=signal)
     if told.profile and not grey and signal.shape[2] == 1:
         signal = np.repeat(signal, 3, axis=2)
@@ -109,6 +111,25 @@ def _pixels(picture: CodedPicture, box_px: int, *, padded: bool) -> Pixels:
     names = ("grey16", "rgb16") if deep else ("b-w", "srgb")
     image = image_of(samples, names[samples.shape[2] > 1])
     return colour.managed(Pixels(image.copy_memory()), told)
+
+
+def _check_colours(signal: Signal) -> None:
+    """Tell whether the decoder has lost its way: FFmpeg says nothing of damaged codes.
+
+    Raises:
+        InvalidPicture: much of the picture has colours that no RGB has.
+        LeftAloneError: some of it has. libheif finds its way again with each row of blocks of some
+            writers, and libde265 tells of damage (`hevc_damage`).
+    """
+    beyond = planes.excess(signal)
+    lost = float((beyond > _LOST).mean())
+    if lost > 1 - ENOUGH_ROWS:
+        raise InvalidPicture(
+            f"its data is damaged: {lost:.0%} of the picture have colours that cannot be;"
+            " copy it again from its origin if you can"
+        )
+    if beyond.max() > _STRANGE:
+        raise LeftAloneError("it shows colours that no RGB has")
 
 
 def _decoded(picture: CodedPicture, *, padded: bool, smooth: bool) -> tuple[Planes, LumaCoding]:

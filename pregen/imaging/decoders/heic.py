@@ -100,12 +100,10 @@ class HeicPicture(Opened):
         for item in self._thumbnails:
             size = heif.size(item)
             if size is not None and max(size) >= box_px:
-                pixels = self._by_ffmpeg(self._described(item), box_px)
-                if pixels is not None:
-                    return pixels
-                # libheif refuses some that cameras write (padded ones), and then takes the main.
+                # A thumbnail that is damaged costs no picture.
                 with contextlib.suppress(Fault):
-                    return self._thumbnail(item, box_px)
+                    pixels = self._by_ffmpeg(self._described(item), box_px)
+                    return pixels or self._thumbnail(item, box_px)
         if (pixels := self._by_ffmpeg(self._coded, box_px)) is not None:
             return pixels
         self._open_library()
