@@ -10,12 +10,12 @@ import gc
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from pregen import __version__
-from pregen.commandline import LazyGroup, Option, Verb, asks_for_help
+from pregen.commandline import LazyGroup, Option, Verb
 from pregen.display.printer import silence
 from pregen.display.text import printable
 from pregen.errors import TOO_MANY_OPEN, ExitCode, PregenError, TooManyOpenError, exit_codes
@@ -120,43 +120,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-#: What `engines.base.WORK_MODULE` says, which takes too long to import just yet.
-_WORK: Final = "pregen.work"
-
-
-def needs_workers(arguments: list[str]) -> bool:
-    """Tell whether workers are likely to have something to do.
-
-    Only a guess, by what can be had at once: that something which is named has changed since the
-    last entry was stored. A wrong one costs the start of workers that nobody needs, or that of a
-    long run the tenth of a second which it has anyway.
-    """
-    if arguments[:1] != ["run"] or asks_for_help(arguments):
-        return False
-    from pregen.thumbspec.naming import thumbnails_root  # noqa: PLC0415 - --version does without
-
-    cache = os.fsencode(os.environ.get("PREGEN_CACHE", ""))
-    root = cache or thumbnails_root(os.environ, os.path.expanduser("~"))
-    stored_ns = max(map(_changed_ns, (root + b"/normal", root + b"/large")))
-    return any(_changed_ns(os.fsencode(each)) > stored_ns for each in arguments[1:])
-
-
-def _changed_ns(path: bytes) -> int:
-    try:
-        return os.stat(path).st_ctime_ns
-    except (OSError, ValueError):
-        return 0
-
-
 def _invoke(arguments: list[str]) -> object:
     """Parse and call, as `click.Command.main` does, which would make EPIPE an exit code of 1."""
     if "_PREGEN_COMPLETE" in os.environ:  # the shell asks for completions
         program.main(arguments, prog_name="pregen")
     try:
-        if needs_workers(arguments):
-            from pregen.engines.local import server  # noqa: PLC0415 - few verbs need it
-
-            server.start_early([_WORK])
         with program.make_context("pregen", arguments) as ctx:
             return program.invoke(ctx)
     except OSError as error:
@@ -174,14 +142,8 @@ def _tell(message: str) -> None:
         return  # whoever should read it is gone; the exit code says it too
 
 
-#: Objects made before garbage is looked for; Python's own 700 has it looked for a hundred times
-#: while the program is imported, where there is none.
-_GARBAGE_AFTER: Final = 50_000
-
-
 def main() -> NoReturn:
     """Entry point of `pregen` and `python -m pregen`."""
-    gc.set_threshold(_GARBAGE_AFTER)
     code = run()
     server = sys.modules.get("pregen.engines.local.server")
     if server is not None:

@@ -194,11 +194,11 @@ class WalkConfig:
     """At and below these, as the walk names them, sources better protected than the cache."""
     order: Annotated[
         Order,
-        Flag("Which files come first; default: walk, and newest with --max-read.", default=None),
+        Flag("Which files come first; default: walk.", default=None),
     ] = Order.WALK
     shard: Annotated[
         Shard | None,
-        Flag("Process only share I of N; all machines must see the same paths.", "I/N"),
+        Flag("Only share I of N; same paths everywhere.", "I/N"),
     ] = None
     """None: all sources."""
     only: Only | None = None
@@ -263,14 +263,14 @@ class PlanConfig:
     download: Annotated[
         bool,
         Flag(
-            "Also fetch files of which only the name is here (cloud storage).",
+            "Fetch files that are only names here.",
             heading="Which files",
         ),
     ] = False
     """Without it nothing is opened whose content would be fetched for that."""
     use_shared: Annotated[
         bool,
-        Flag("Skip files that are up to date in .sh_thumbnails (Xfce only)."),
+        Flag("Skip files fresh in .sh_thumbnails (Xfce only)."),
     ] = False
     """A source with a fresh entry in the shared repository beside it needs none in the cache."""
 
@@ -402,7 +402,7 @@ class EngineConfig:
     max_rate: Annotated[
         int | None,
         Flag(
-            "Read no faster than SIZE per second from network shares (20M).",
+            "Bytes per second from shares at most (20M).",
             "SIZE",
             notation="size",
         ),
@@ -465,7 +465,7 @@ class GovernorConfig:
     max_read_bytes: Annotated[
         int | None,
         Flag(
-            "End after reading this much from shares (20G).",
+            "Read SIZE from shares at most (20G), newest first.",
             "SIZE",
             name="max-read",
             notation="size",
@@ -579,7 +579,7 @@ class RunConfig:
     must_lock: bool = True
     """False: another run that fills the cache does not keep it from working."""
     """Wait for another run on the same cache instead of refusing."""
-    dry_run: Annotated[bool, Flag("Show what would be done and an estimate of the time.")] = False
+    dry_run: Annotated[bool, Flag("Show what would be done, with an estimate.")] = False
     journal_path: bytes = b""
     """The journal's file; empty: no journal."""
     arguments: tuple[str, ...] = ()

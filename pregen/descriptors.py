@@ -16,6 +16,8 @@ from pregen.errors import TOO_MANY_OPEN, TooManyOpenError
 _RUN: Final = 30
 #: Of each worker: its pipe, the pipe of its sources, its slot, and what tells that it has ended.
 _WORKER: Final = 4
+#: As many as a worker may have (`sandbox.rlimits`): for what starts them.
+USUAL: Final = 256
 #: Where they cannot be counted: the streams, and what a program may have open when it calls us.
 _PERHAPS_OPEN: Final = 16
 
@@ -29,20 +31,29 @@ def workers_with_room(wanted: int) -> int:
     Raises:
         TooManyOpenError: for none, or not even for a run without workers.
     """
-    import resource  # noqa: PLC0415 - a module of its own to load, and no verb but those that run needs it
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     least = _open_now() + _RUN
-    need = least + _WORKER * wanted
-    if soft != resource.RLIM_INFINITY and soft < need:
-        soft = need if hard == resource.RLIM_INFINITY else min(need, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY or soft >= need:
+    allowed = raise_limit(least + _WORKER * wanted)
+    fitting = (allowed - least) // _WORKER
+    if fitting >= wanted:
         return wanted
-    fitting = (soft - least) // _WORKER
     if fitting < min(wanted, 1):
         raise TooManyOpenError
     return fitting
+
+
+def raise_limit(need: int = USUAL) -> int:
+    """Let this process, and those it starts, have so many files open, or as many as they may.
+
+    Returns:
+        how many they may; at most `need`, if they may have more.
+    """
+    import resource  # noqa: PLC0415 - no verb but those that run needs it
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < need:
+        soft = need if hard == resource.RLIM_INFINITY else min(need, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return need if soft == resource.RLIM_INFINITY else min(soft, need)
 
 
 def _open_now() -> int:

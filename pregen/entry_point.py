@@ -1,4 +1,7 @@
-"""Where the program begins: single fresh thumbnails are told at once, all else is `pregen.cli`.
+"""Where the program begins: what is best done before the command line is imported.
+
+Where a run is likely to need workers, the process that they are forked from is started, whose
+imports and the program's own then go on side by side. Single fresh thumbnails are told at once.
 
 A file manager calls `pregen path` for every file it shows. What the command line needs takes longer
 to import than the answer to find, so the usual question is answered without: files by name, one
@@ -7,17 +10,30 @@ size, all up to date. Whatever else there is to it goes the usual way, and is an
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: Objects made before garbage is looked for; Python's own 700 has it looked for a hundred times
+#: while the program is imported, where there is none.
+_GARBAGE_AFTER: Final = 50_000
+#: What `engines.base.WORK_MODULE` says, which takes too long to import just yet.
+WORK_MODULE: Final = "pregen.work"
+_HELP: Final = frozenset({"-h", "--help", "--help-all"})
+
 
 def main() -> NoReturn:
     """Entry point of `pregen` and `python -m pregen`."""
+    gc.set_threshold(_GARBAGE_AFTER)
+    if needs_workers(sys.argv[1:]):
+        from pregen.engines.local import server  # noqa: PLC0415 - see the module
+
+        server.start_early([WORK_MODULE])
     if sys.argv[1:2] == ["path"]:
         answer = fresh_paths(sys.argv[2:])
         if answer is not None:
@@ -31,6 +47,30 @@ def main() -> NoReturn:
     from pregen.cli import main as program  # noqa: PLC0415 - see the module
 
     program()
+
+
+def needs_workers(arguments: Sequence[str]) -> bool:
+    """Tell whether workers are likely to have something to do.
+
+    Only a guess, by what can be had at once: that something which is named has changed since the
+    last entry was stored. A wrong one costs the start of workers that nobody needs, or that of a
+    long run the tenth of a second which it has anyway.
+    """
+    if arguments[:1] != ["run"] or not _HELP.isdisjoint(arguments):
+        return False
+    from pregen.thumbspec.naming import thumbnails_root  # noqa: PLC0415 - see the module
+
+    cache = os.fsencode(os.environ.get("PREGEN_CACHE", ""))
+    root = cache or thumbnails_root(os.environ, os.path.expanduser("~"))
+    stored_ns = max(map(_changed_ns, (root + b"/normal", root + b"/large")))
+    return any(_changed_ns(os.fsencode(each)) > stored_ns for each in arguments[1:])
+
+
+def _changed_ns(path: bytes) -> int:
+    try:
+        return os.stat(path).st_ctime_ns
+    except (OSError, ValueError):
+        return 0
 
 
 def fresh_paths(arguments: Sequence[str]) -> bytes | None:

@@ -97,6 +97,8 @@ class SameFile(NamedTuple):
     """Of the entries that were made of it, 32 hex digits."""
     inode: int
     ctime_ns: int
+    brief: int
+    """Part of what they were made of (`thumbspec.fingerprint.brief`)."""
 
 
 class Job(NamedTuple):
@@ -120,6 +122,8 @@ class Job(NamedTuple):
     share: int = 0
     """A number of the share it lies on, which is read ahead by threads; 0: on a disk of this
     machine. The engine says so."""
+    spins: bool = False
+    """It lies on a disk with heads to move, which one worker reads at a time. Likewise."""
 
 
 class Kind(Enum):

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from pregen.display.state import Snapshot
     from pregen.display.summary import Forecast
     from pregen.model import Flavor, Job, Known, Source
+    from pregen.walk.unchanged import Settled
 
 
 class RunStop(Stop):
@@ -106,10 +107,12 @@ def run(
     Raises:
         PregenError: what ended the run before its time.
     """
+    settler = _Settler(config, watch, stop)
     with closing(RunGround(config, watch.warn)) as ground, _shown(watch):
         config = _with_room(config, watch)
-        with _found(config, watch, ground, sources) as found:
-            code = _PipelineRun(config, watch, stop, ground, spills=sources is None).do(found)
+        with _found(config, watch, ground, settler, sources) as found:
+            spills = sources is None
+            code = _PipelineRun(config, watch, stop, ground, settler, spills=spills).do(found)
     return watch.finish(code)
 
 
@@ -124,17 +127,18 @@ def rehearse(
     Raises:
         PregenError: the walk or the plan cannot go on.
     """
+    settler = _Settler(config, watch, stop)
     with (
         closing(RunGround(config, watch.warn)) as ground,
         _shown(watch),
-        _found(config, watch, ground) as found,
+        _found(config, watch, ground, settler) as found,
         Cache(config.work.cache_root, config.work.version) as cache,
         _journal(config, watch, ground, create=False) as journal,
     ):
         config = replace(config, plan=replace(config.plan, reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
-        met = MetFiles(ground.numbered, journal)
-        planner = _planner(config, cache, journal, memory, watch, count().__next__, met=met)
+        planner = _planner(config, cache, journal, memory, watch, count().__next__)
+        settler.planner = planner
         for job in _jobs(found, planner, watch, stop):
             forecast.add(job)
         return _ending(watch, stop), speed_of(journal.last_runs(RUNS_TO_LEARN_FROM))
@@ -195,10 +199,18 @@ class _PipelineRun:
     """One run, from the lock to the last sweep."""
 
     def __init__(
-        self, config: RunConfig, watch: Watch, stop: RunStop, ground: RunGround, *, spills: bool
+        self,
+        config: RunConfig,
+        watch: Watch,
+        stop: RunStop,
+        ground: RunGround,
+        settler: _Settler,
+        *,
+        spills: bool,
     ) -> None:
         self._config = config
         self._ground = ground
+        self._settler = settler
         self._watch = watch
         self._stop = stop
         # A walk ends; what other programs give may not, and would fill the disk.
@@ -329,11 +341,14 @@ class _PipelineRun:
         watch.watch_workers(engine.workers)
         memory = _FolderMemory(journal, config.plan)
         ids = count().__next__
-        met = MetFiles(self._ground.numbered, journal)
+        # Other machines number files and devices otherwise.
+        elsewhere = config.engine_name == "dask"
+        met = None if elsewhere else MetFiles(self._ground.numbered, journal)
         planner = _planner(config, cache, journal, memory, watch, ids, met=met)
+        self._settler.planner = planner
         jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
-        if config.engine_name == "dask":  # other machines number their devices otherwise
-            jobs_found = (job._replace(device=0, same=None) for job in jobs_found)
+        if elsewhere:
+            jobs_found = (job._replace(device=0) for job in jobs_found)
         counted = _counted(config, self._ground)
         with (
             closing(Feed(jobs_found, self._spill_dir)) as feed,
@@ -568,6 +583,7 @@ def _found(
     config: RunConfig,
     watch: Watch,
     ground: RunGround,
+    settler: _Settler,
     sources: Iterable[Source | Skip] | None = None,
 ) -> Iterator[Iterable[Source | Skip]]:
     """Look at the roots; give what the walk and the list will find, or what was given instead."""
@@ -583,6 +599,7 @@ def _found(
             guard=ground.guard,
             placed=ground.placed,
             listings=listings,
+            settler=settler,
         )
         if config.files_from is None:
             yield look()
@@ -651,6 +668,8 @@ def _jobs(
                 else:
                     watch.planned(size_on_share(planned))
                     yield planned
+    except _StopWalkError:
+        return
     finally:
         if fresh:
             watch.fresh(fresh)
@@ -687,6 +706,30 @@ def _planner(
     )
 
 
+class _StopWalkError(Exception):
+    """The walk is to end where it is."""
+
+
+class _Settler:
+    """Settles folders while they are walked (`walk.Settler`), as soon as there is a plan for it."""
+
+    def __init__(self, config: RunConfig, watch: Watch, stop: RunStop) -> None:
+        self.planner: Planner | SharedPlanner | None = None
+        self._hidden = config.walk.hidden
+        self._watch = watch
+        self._stop = stop
+
+    def settle(self, folder: bytes, device: int) -> Settled | None:
+        if self._stop.is_set():
+            raise _StopWalkError
+        if self.planner is None or self._watch.lists_fresh:
+            return None
+        return self.planner.settle(folder, device, hidden=self._hidden)
+
+    def count(self, fresh: int) -> None:
+        self._watch.settled(fresh)
+
+
 class _FolderMemory:
     """What the journal knows of folders: of a published one by its name elsewhere.
 
@@ -701,6 +744,10 @@ class _FolderMemory:
     def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
         """Return what is known of the sources in a folder."""
         return self._journal.recall(self._place(folder), flavors)
+
+    def recall_packed(self, folder: bytes, flavors: Sequence[Flavor]) -> tuple[bytes, bytes] | None:
+        """Return the same as the journal holds it."""
+        return self._journal.recall_packed(self._place(folder), flavors)
 
     def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
         """Add to that, unless this is a rehearsal, which writes nothing."""

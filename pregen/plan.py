@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pregen.model import Flavor, Kin, Source, Stamp
     from pregen.reuse.memory import Memory
     from pregen.reuse.same_file import Met
+    from pregen.walk.unchanged import Settled
 
 #: From this source on the cache's folders are listed once, so that absent entries cost nothing
 #: (otherwise some microseconds each, a disk seek or a round trip to a server when cold). Listing
@@ -210,6 +211,12 @@ class Planner:
     def believes(self, source: Source) -> bool:
         """Tell whether a source needs no look: nothing changed since it was found fresh."""
         return self._believe and self._remembered is not None and self._remembered.fresh(source)
+
+    def settle(self, folder: bytes, device: int, *, hidden: bool) -> Settled | None:
+        """Do the same for a whole folder, if that can be done (`RememberedSources.settle`)."""
+        if not self._believe or self._remembered is None:
+            return None
+        return self._remembered.settle(folder, device, hidden=hidden)
 
     def plan(self, source: Source) -> Job | Skip:
         """Look at every entry a source has and decide.

@@ -112,6 +112,9 @@ class SharedPlanner:
         """Tell whether a source needs no look: none, nothing is remembered of repositories."""
         return False
 
+    def settle(self, folder: bytes, device: int, *, hidden: bool) -> None:
+        """Settle a whole folder: none, likewise."""
+
     def plan(self, source: Source) -> Job | Skip:
         """Look at what the repository beside a source holds of it, and decide.
 

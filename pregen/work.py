@@ -22,6 +22,7 @@ from pregen.filesystems import fscrypt
 from pregen.filesystems.mounttable import is_below
 from pregen.imaging import revisions, sniff, thumbnail
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
+from pregen.imaging.needs import needed
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 from pregen.model import (
     ALL_FLAVORS,
@@ -35,6 +36,7 @@ from pregen.model import (
     Step,
 )
 from pregen.readers.ahead import ReadAhead
+from pregen.readers.turns import DiskTurns
 from pregen.reuse.match import ContentMatcher
 from pregen.source_file import SourceAccessError, open_source
 from pregen.thumbspec import fingerprint, pngbuild
@@ -100,6 +102,7 @@ class JobWorker:
         """Devices on which no file is encrypted by itself."""
         self._ahead: ReadAhead | None = None
         """What was read of sources on shares."""
+        self._turns: DiskTurns | None = None
         self._places = threading.Lock()
         """Shared repositories are found by one thread at a time."""
 
@@ -148,8 +151,28 @@ class JobWorker:
         allowed = any(is_below(job.path, each) for each in self._config.allow_encrypted)
         return "" if allowed else "encrypted (fscrypt), and thumbnails would not be"
 
+    def take_turns(self, turns: int) -> None:
+        """Read from disks that spin when it is this worker's turn.
+
+        Args:
+            turns: descriptor of a file that all workers lock for that.
+        """
+        self._turns = DiskTurns(turns)
+
+    def _pull(self, job: Job, source: SourceFile) -> None:
+        """Have all that a decode will read of a source that is not in memory, in one go."""
+        if self._turns is not None and self._decodes(job, source):
+            with self._turns.turn(), suppress(OSError):
+                head = source.pread(0, sniff.HEAD_BYTES)
+                previews = self._config.previews is Previews.AUTO
+                count = needed(head, source.size_bytes, previews=previews)
+                for _ in source.portions(len(head), count - len(head)):
+                    pass
+
     def prefetch(self, job: Job) -> None:
         """Have the kernel read the source of a coming job, while another is decoded."""
+        if job.spins:
+            return  # another worker reads meanwhile
         if job.steps[-1].action is not Action.MAKE or job.path.lower().endswith(_READ_IN_PART):
             return
         try:
@@ -202,6 +225,8 @@ class JobWorker:
                         return blank._replace(kind=Kind.PRIVATE, message=barred)
                     if wanted_by_others is None:
                         wanted_by_others = source.resident()
+                    if job.spins and not wanted_by_others:
+                        self._pull(job, source)
                     with self._places:
                         cache = self._caches.for_source(job.path, source.fd)
                     outcome = _Attempt(self._config, cache, job, source).run(blank, ask)

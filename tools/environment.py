@@ -30,7 +30,8 @@ EXTRAS = {"run": "decoders", "test": "all", "check": "all"}
 def stamp() -> str:
     """A name for what should be installed: it changes when the project's wishes change."""
     digest = hashlib.sha256(sys.version.encode())
-    sources = tuple(f"pregen/imaging/{name}" for name in ("_jpegdc.c", "_jpegdc.h", "_jpegsound.h"))
+    names = ("imaging/_jpegdc.c", "imaging/_jpegdc.h", "imaging/_jpegsound.h", "walk/_unchanged.c")
+    sources = tuple(f"pregen/{name}" for name in names)
     for name in ("pyproject.toml", "uv.lock", *sources):
         path = ROOT / name
         digest.update(path.read_bytes() if path.exists() else b"-")

@@ -60,7 +60,7 @@ SABOTAGES = (
     Sabotage(
         "the look at the source after decoding",
         "source_file.py",
-        "            return _facts(os.fstat(self.fd)) != self.facts\n",
+        "            return facts_of(self.fd) != self.facts\n",
         "            return False\n",
     ),
     Sabotage(

@@ -44,6 +44,11 @@ class KeySet:
             slot = prefix >> shift
             bits[slot >> 3] |= 1 << (slot & 7)
 
+    @property
+    def table(self) -> tuple[bytearray, int]:
+        """A bit for each slot, lowest first; a key's first 32 bits, shifted by this, tell it."""
+        return self._bits, self._shift
+
     def may_hold(self, key: str) -> bool:
         """Return False only when no entry of this key was listed. A file name does as well."""
         if not self.count:

@@ -119,6 +119,15 @@ class Watch:
             for path in paths:
                 self._printer.outcome(Skip(path, Kind.FRESH))
 
+    @property
+    def lists_fresh(self) -> bool:
+        """Their names are shown, not only their number."""
+        return self._printer.verbose
+
+    def settled(self, number: int) -> None:
+        """So many sources need no look, of a folder that was settled as a whole."""
+        self._state.fresh(number)
+
     def planned(self, on_share_bytes: int | None = None) -> None:
         """A job is on its way to the engine; `on_share_bytes` as `RunCounts.planned` has it."""
         self._state.planned(on_share_bytes)

@@ -22,7 +22,7 @@ from enum import IntEnum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
-from pregen.config import WorkConfig
+from pregen.config import Decoder, Previews, WorkConfig
 from pregen.delivery import Parcel
 from pregen.errors import MissingLibraryError, UsageError
 from pregen.installation import requires
@@ -42,7 +42,8 @@ Work = Callable[[Job, Ask], Outcome]
 """Does one job. Never raises for a source. May have a method `prefetch(job)`, called before another
 job is begun; it returns at once, so that the disk works while the processor does. Work that can be
 confined has a method `confine(open_elsewhere)` (`Confine`), and work that can read the sources of
-coming jobs itself a method `read_ahead` (`StartReading`)."""
+coming jobs itself a method `read_ahead` (`StartReading`). Work that reads from disks may have a
+method `take_turns(descriptor)`, called once with a file that all workers of a run lock for that."""
 
 
 class SourcesAhead(Protocol):
@@ -237,6 +238,25 @@ def make_engine(
 #: What `make_work` imports. The parent of workers never does: the picture libraries take a quarter
 #: of a second and 60 MB, which a run that finds everything fresh should not pay.
 WORK_MODULE = "pregen.work"
+
+
+#: Names of what most likely is decoded without any picture library: JPEGs of cameras ...
+_PHOTOS: Final = (b".jpg", b".jpeg", b".jpe")
+#: ... which are so large that a part of their coefficients will do.
+_PHOTO_BYTES: Final = 256 * 1024
+
+
+def needs_libraries(job: Job, config: WorkConfig) -> bool:
+    """Tell, by what is known of it, whether a job will need the picture libraries.
+
+    To import them takes long. Where this is wrong a worker imports them for itself.
+    """
+    return (
+        job.size_bytes < _PHOTO_BYTES
+        or not job.path.lower().endswith(_PHOTOS)
+        or config.decoder is not Decoder.AUTO
+        or config.previews is not Previews.NEVER
+    )
 
 
 def make_work(config: WorkConfig) -> Work:

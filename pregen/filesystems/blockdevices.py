@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from contextlib import suppress
+from functools import lru_cache
+from typing import Final
 
 from pregen.filesystems.protection import BlockDevice
+
+#: Disks that hypervisors make: virtio, Xen, Hyper-V.
+_VIRTUAL: Final = re.compile(r"/(?:virtio|vbd-|vmbus)")
 
 
 class BlockTree:
@@ -36,6 +42,32 @@ class BlockTree:
             os.fsencode(_text(f"{folder}/loop/backing_file")),
             tuple(filter(None, below)),
         )
+
+
+@lru_cache(maxsize=64)
+def spins(device: int, root: str = "/sys/dev/block") -> bool:
+    """Tell whether a device, or one it is made of, has heads to move, as far as the kernel knows.
+
+    Virtual disks say that they have, mostly of something that has none: they are not believed. Not
+    known of file systems without a device of their own (btrfs).
+
+    Args:
+        device: what stat says of a file on it.
+        root: as of `BlockTree`.
+    """
+    blocks = BlockTree(root)
+    todo, seen = [f"{os.major(device)}:{os.minor(device)}"], set()
+    while todo:
+        number = todo.pop()
+        block = None if number in seen else blocks.block(number)
+        seen.add(number)
+        if block is None:
+            continue
+        place = os.path.realpath(f"{root}/{number}")
+        if _VIRTUAL.search(place) is None and _text(f"{place}/queue/rotational") == "1":
+            return True
+        todo += block.below
+    return False
 
 
 def device_number(path: bytes) -> str:

@@ -149,6 +149,11 @@ class Surveyor:
         ground = self._grounds.get(device)
         return bool(ground and ground.by_folder and device not in self._never)
 
+    def server(self, path: bytes, device: int) -> str | None:
+        """Return the kind of share or program that serves a file system; None: it is on a disk."""
+        ground = self.ground(path, device)
+        return ground.kind if ground.fuse or ground.remote else None
+
     def of_path(self, path: bytes) -> Ground:
         """Return what a path lies on: that of the nearest folder that is there."""
         while True:
@@ -211,7 +216,8 @@ class Guard:
         surveyor: Surveyor | None = None,
     ) -> None:
         self.surveyor = surveyor or Surveyor()
-        self.placeholders = Placeholders(self._server)
+        # no way back to here: who lets go of a walk lets go of the kernel's list
+        self.placeholders = Placeholders(self.surveyor.server)
         self._place = UNPROTECTED if place is None else self.surveyor.of_path(place).protection
         self._anywhere = place is None
         self._allowed = tuple(allowed)
@@ -233,10 +239,6 @@ class Guard:
             for layer in self._place.layers
             if layer.startswith(mark)
         )
-
-    def _server(self, path: bytes, device: int) -> str | None:
-        ground = self.surveyor.ground(path, device)
-        return ground.kind if ground.fuse or ground.remote else None
 
     def is_private(self, ground: Ground) -> bool:
         """Tell whether what lies there is better protected than the place of thumbnails."""

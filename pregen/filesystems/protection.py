@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from pregen.filesystems.mounttable import MountFacts, MountTable
 
 #: File systems that encrypt what lies in a folder elsewhere, without `fuse.`. ecryptfs is the
-#: kernel's (Ubuntu's private folders, Synology's).
-VAULTS: Final = frozenset(("cryfs", "cryptomator", "ecryptfs", "encfs", "gocryptfs", "securefs"))
+#: kernel's (Ubuntu's private folders, Synology's); dislocker shows a BitLocker disk as a file.
+VAULTS: Final = frozenset(
+    (
+        "cryfs", "cryptomator", "dislocker", "dislocker-fuse", "ecryptfs", "encfs", "gocryptfs",
+        "securefs",
+    )
+)  # fmt: skip
 #: Cryptomator before it named itself: its FUSE library gave a number for a type
 #: (github.com/cryptomator/cli/pull/39).
 _NUMBERED: Final = re.compile(r"fusefs-[0-9]+")
@@ -42,6 +47,8 @@ FSCRYPT: Final = frozenset(("ext4", "f2fs", "ubifs", "ceph"))
 _DECRYPTING: Final = re.compile(r"CRYPT-(?:LUKS[0-9]*|PLAIN|LOOPAES|TCRYPT|BITLK|FVAULT2)-")
 #: VeraCrypt talks to the kernel itself, and gives its devices no more than this name.
 _VERACRYPT: Final = re.compile(r"veracrypt[0-9]+(?:_[0-9]+)?")
+#: Of programs that do not name themselves, as bindfs.
+_UNNAMED_FUSE: Final = "fuse"
 #: Deeper stacks (a loop over a vault over a loop ...) do not come to an end.
 _MOST_DEEP: Final = 16
 _LAYERS_OF_OVERLAY: Final = re.compile(rb"(?:^|,)(?:lowerdir\+?|upperdir|datadir\+?)=([^,]*)")
@@ -136,10 +143,22 @@ class _Stack:
             return Protection(frozenset({f"vault {mount.device}"}), mount.kind)
         if mount.fstype == "overlay":
             return _all(self._overlaid(mount, depth + 1))
+        if (mount.is_fuse or mount.fstype == _UNNAMED_FUSE) and (
+            shown := self._shown(mount, depth + 1)
+        ) != UNPROTECTED:
+            return shown
         number = mount.device
         if number.startswith("0:"):  # no device of its own: btrfs says which in the source
             number = self._device_of(mount.source) if mount.source.startswith(b"/") else ""
         return self._of_device(number, depth + 1)
+
+    def _shown(self, mount: MountFacts, depth: int) -> Protection:
+        """Return what protects the folders that a program shows elsewhere (bindfs, unions)."""
+        paths = [path for path in mount.source.split(b":") if path.startswith(b"/")]
+        # What a path leads through may hang: it is followed only while a vault is open.
+        if not paths or not any(map(is_vault, self._table.visible())):
+            return UNPROTECTED
+        return _all(self._of_path(self._resolved(path), depth) for path in paths)
 
     def _overlaid(self, overlay: MountFacts, depth: int) -> Iterator[Protection]:
         """Yield what protects each folder of an overlay.

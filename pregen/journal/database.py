@@ -166,7 +166,7 @@ CREATE TABLE salts (
 _VERSION_6: Final = """
 -- Files by number, on file systems that number them for good, so that they are known again under
 -- another name: see journal/known_files.py. The key is the md5 of the entries' URI, 16 bytes, or
--- empty where there are none.
+-- empty where there are none; brief is a part of their fingerprint.
 CREATE TABLE known_files (
     file_system INTEGER NOT NULL,
     inode INTEGER NOT NULL,
@@ -175,6 +175,7 @@ CREATE TABLE known_files (
     ctime_ns INTEGER NOT NULL,
     kind TEXT NOT NULL,
     key BLOB NOT NULL,
+    brief INTEGER NOT NULL,
     run_id INTEGER NOT NULL,
     PRIMARY KEY (file_system, inode)
 ) WITHOUT ROWID;

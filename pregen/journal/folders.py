@@ -63,8 +63,8 @@ def flavors_text(flavors: Sequence[Flavor]) -> str:
     return ",".join(flavor.directory for flavor in flavors)
 
 
-def read(row: Iterable[Any] | None, version: str, flavors: str) -> dict[bytes, Known]:
-    """Return what a row of `READ` knows, by name of the source; nothing where it does not fit.
+def packed(row: Iterable[Any] | None, version: str, flavors: str) -> tuple[bytes, bytes] | None:
+    """Return what a row of `READ` holds, names and numbers; None where it does not fit.
 
     Args:
         row: Of `READ_SHAPE`, or None.
@@ -72,10 +72,17 @@ def read(row: Iterable[Any] | None, version: str, flavors: str) -> dict[bytes, K
         flavors: As `flavors_text` gives them.
     """
     if row is None:
+        return None
+    row_version, row_flavors, names, facts = row
+    return (names, facts) if (row_version, row_flavors) == (version, flavors) else None
+
+
+def read(row: Iterable[Any] | None, version: str, flavors: str) -> dict[bytes, Known]:
+    """Return what a row knows, by name of the source; nothing where it does not fit (`packed`)."""
+    held = packed(row, version, flavors)
+    if held is None:
         return {}
-    row_version, row_flavors, joined_names, facts = row
-    if (row_version, row_flavors) != (version, flavors):
-        return {}
+    joined_names, facts = held
     names = joined_names.split(b"\0")
     layout = _layout(flavors)
     if len(names) * layout.size != len(facts):

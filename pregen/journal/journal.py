@@ -332,9 +332,17 @@ class Journal:
 
     def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
         """Return what is known of a folder's sources (`reuse.memory.Memory`). For any thread."""
+        return folders.read(*self._folder_row(folder, flavors))
+
+    def recall_packed(self, folder: bytes, flavors: Sequence[Flavor]) -> tuple[bytes, bytes] | None:
+        """Return the same as the journal holds it (`folders.packed`). For any thread."""
+        return folders.packed(*self._folder_row(folder, flavors))
+
+    def _folder_row(
+        self, folder: bytes, flavors: Sequence[Flavor]
+    ) -> tuple[tuple[Any, ...] | None, str, str]:
         row = next(iter(self._look_up(folders.READ_SHAPE, folders.READ, folder)), None)
-        version = folders.judged_by(self._judge)
-        return folders.read(row, version, folders.flavors_text(flavors))
+        return row, folders.judged_by(self._judge), folders.flavors_text(flavors)
 
     def file_system_of(self, folder: bytes) -> FileSystem | None:
         """Return on which file system a folder's originals lay when a run last saw them."""

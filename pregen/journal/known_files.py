@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.model import Kind
+from pregen.thumbspec import fingerprint
 
 if TYPE_CHECKING:
     from typing import Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pregen.model import Outcome
 
 #: Outcomes with entries, which are then found under the key of the row ...
-WITH_ENTRIES: Final = frozenset({Kind.MADE, Kind.REFITTED, Kind.REUSED})
+WITH_ENTRIES: Final = frozenset({Kind.MADE, Kind.REUSED})
 #: ... and those of files that need none, of which not even the hash of a name is kept.
 WITHOUT_ENTRIES: Final = frozenset({Kind.SMALL, Kind.NOT_PICTURE})
 _KINDS: Final = {kind.value: kind for kind in WITH_ENTRIES | WITHOUT_ENTRIES}
@@ -27,20 +28,20 @@ _KEY_BYTES: Final = 16
 
 #: Files of one folder have numbers that lie together, as a rule: many are asked for at once.
 READ: Final = (
-    "SELECT inode, size_bytes, mtime_ns, ctime_ns, kind, key, run_id FROM known_files"
+    "SELECT inode, size_bytes, mtime_ns, ctime_ns, kind, key, brief, run_id FROM known_files"
     " WHERE file_system = ? AND inode >= ? ORDER BY inode LIMIT ?"
 )
-READ_SHAPE: Final = (int, int, int, int, str, bytes, int)
+READ_SHAPE: Final = (int, int, int, int, str, bytes, int, int)
 ANY: Final = "SELECT 1 FROM known_files WHERE file_system = ? LIMIT 1"
 ANY_SHAPE: Final = (int,)
 WRITE: Final = (
     "INSERT OR REPLACE INTO known_files"
-    " (file_system, inode, size_bytes, mtime_ns, ctime_ns, kind, key, run_id)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    " (file_system, inode, size_bytes, mtime_ns, ctime_ns, kind, key, brief, run_id)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _MOST: Final = 2**63 - 1
 
-FileRow = tuple[int, int, int, int, int, str, bytes, int]
+FileRow = tuple[int, int, int, int, int, str, bytes, int, int]
 
 
 class KnownFile(NamedTuple):
@@ -54,6 +55,9 @@ class KnownFile(NamedTuple):
     """What became of it: of `WITH_ENTRIES` or `WITHOUT_ENTRIES`. None: it is to be looked at."""
     key: str
     """Of its entries, 32 hex digits; empty where it needs none."""
+    brief: int
+    """Part of what they say they were made of (`fingerprint.brief`): under this key there may be
+    those of another file by now."""
     run_id: int
 
 
@@ -79,7 +83,8 @@ def row(
         return None
     kind = outcome.kind.value
     number = number_of(system)
-    return number, inode, size_bytes, mtime_ns, ctime_ns, kind, bytes.fromhex(key), run_id
+    brief = fingerprint.brief(outcome.fingerprint)
+    return number, inode, size_bytes, mtime_ns, ctime_ns, kind, bytes.fromhex(key), brief, run_id
 
 
 @lru_cache(maxsize=16)
@@ -91,8 +96,8 @@ def number_of(system: FileSystem) -> int:
 
 def known_file(found: tuple[Any, ...]) -> KnownFile:
     """Return what a row of `READ_SHAPE` says, without a kind where it is not as it was written."""
-    inode, size_bytes, mtime_ns, ctime_ns, value, key, run_id = found
+    inode, size_bytes, mtime_ns, ctime_ns, value, key, brief, run_id = found
     kind = _KINDS.get(value)
     if len(key) != (_KEY_BYTES if kind in WITH_ENTRIES else 0):
         kind = None
-    return KnownFile(inode, size_bytes, mtime_ns, ctime_ns, kind, key.hex(), run_id)
+    return KnownFile(inode, size_bytes, mtime_ns, ctime_ns, kind, key.hex(), brief, run_id)

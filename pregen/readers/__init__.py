@@ -5,5 +5,7 @@
     ahead          the sources of coming jobs, in their order and within bounds
     share_source   an open source of which some is in memory
 
-On a disk of this machine none of it is used.
+    turns          one worker at a time reads from a disk that spins
+
+On other disks of this machine none of it is used.
 """

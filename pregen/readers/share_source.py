@@ -127,13 +127,12 @@ class ShareSource(SourceFile):
         """See `SourceFile`."""
         fd = self.fd
         try:
-            if self._ask(lambda _: facts_of(fd)) != self.facts:
-                return True
-            if self._is_short:
-                raise OSError(errno.EIO, _SHORT_WORDS)
+            now = self._ask(lambda _: facts_of(fd))
         except OSError as error:
             raise access_error(error) from error
-        return False
+        if now == self.facts and self._is_short:
+            raise access_error(OSError(errno.EIO, _SHORT_WORDS))
+        return now != self.facts
 
     def probe(self) -> None:
         """See `SourceFile`."""

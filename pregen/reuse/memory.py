@@ -1,10 +1,11 @@
 """Sources that need no look: nothing of them or of their entries has changed since the last one.
 
 A re-run over an unchanged library asks stat once for each entry instead of opening and judging
-it. What is remembered is believed only where all of it agrees: the source's size and mtime, and
-for every wanted flavor the inode, mtime and size of the entry's file (every writer of entries
-renames a new file into place). An entry of another flavor, or anything else unusual, and the
-source is looked at in full. Losing the memory costs time only.
+it, for whole folders at once where it can (`walk.unchanged`). What is remembered is believed only
+where all of it agrees: the source's size and mtime, and for every wanted flavor the inode, mtime
+and size of the entry's file (every writer of entries renames a new file into place). An entry of
+another flavor, or anything else unusual, and the source is looked at in full. Losing the memory
+costs time only.
 
 Holds a number of folders at a time: the walk comes folder by folder, other orders do not.
 """
@@ -18,12 +19,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from pregen.cache.keyset import KeySet
 from pregen.model import ALL_FLAVORS, Flavor
+from pregen.walk.unchanged import EntryFolders, RememberedFolder, unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pregen.cache.store import Cache
     from pregen.model import Known, Source, Stamp
+    from pregen.walk.unchanged import Settled
 
 #: What is held at a time, 300 bytes each. Orders other than the walk's come from many folders.
 MOST_SOURCES = 100_000
@@ -45,6 +48,10 @@ class Memory(Protocol):
 
     def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
         """Return what is known of the sources in `folder`, by name."""
+        ...
+
+    def recall_packed(self, folder: bytes, flavors: Sequence[Flavor]) -> tuple[bytes, bytes] | None:
+        """Return the same as `walk.unchanged.RememberedFolder`; None: nothing is known."""
         ...
 
     def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
@@ -98,6 +105,31 @@ class RememberedSources:
         if stamps != stamps_then:
             return False
         return not (self._others and any(others.may_hold(entry) for others in self._others))
+
+    def settle(self, folder: bytes, device: int, *, hidden: bool) -> Settled | None:
+        """Look at all of a folder at once; None: its sources are to be asked for one by one.
+
+        Args:
+            folder: its path.
+            device: it lies on.
+            hidden: names that begin with a dot may be sources.
+        """
+        if not self._ready:
+            self._prepare()
+        if len(self._fds) != len(self._flavors):
+            return None
+        known = self._memory.recall_packed(folder, self._flavors)
+        if known is None:
+            return None
+        entries = EntryFolders(tuple(self._fds), tuple(others.table for others in self._others))
+        try:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                return unchanged(fd, device, RememberedFolder(*known), entries, hidden=hidden)
+            finally:
+                os.close(fd)
+        except OSError:
+            return None  # the walk tells why
 
     def learn(self, source: Source, key: str, stamps: Sequence[Stamp]) -> None:
         """Remember a source just found fresh, with the stamps of all wanted flavors in order."""

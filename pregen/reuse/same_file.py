@@ -21,7 +21,7 @@ from pregen.errors import CacheError
 from pregen.imaging import revisions
 from pregen.model import Action, Kind, Outcome, SameFile, Stages
 from pregen.source_file import settled_ctime_ns
-from pregen.thumbspec import pngbuild
+from pregen.thumbspec import fingerprint, pngbuild
 from pregen.thumbspec.naming import PICTURE_NAMES
 from pregen.thumbspec.naming import key as key_of
 from pregen.thumbspec.validity import Freshness, judge
@@ -93,7 +93,7 @@ class MetFiles:
             or (known.kind is Kind.NOT_PICTURE and source.path.lower().endswith(PICTURE_NAMES))
         ):
             return None
-        return Met(known.kind, SameFile(known.key, now.st_ino, ctime_ns))
+        return Met(known.kind, SameFile(known.key, now.st_ino, ctime_ns, known.brief))
 
     def _number(self, system: FileSystem) -> int | None:
         if system not in self._numbers:
@@ -149,7 +149,7 @@ class Adopter:
         for _, flavor, uri in job.steps:
             if flavor not in old:
                 old[flavor] = self._cache.folder(flavor).read(f"{same.key}.png")
-            png = self._renamed(old[flavor], same.key, job, flavor, uri)
+            png = self._renamed(old[flavor], same, job, flavor, uri)
             if png is None:
                 return None
             new.append(png)
@@ -178,12 +178,14 @@ class Adopter:
         )
 
     def _renamed(
-        self, old: bytes | None, key: str, job: Job, flavor: Flavor, uri: str
+        self, old: bytes | None, same: SameFile, job: Job, flavor: Flavor, uri: str
     ) -> bytes | None:
         """Return an old entry under a new URI, if it is whole, ours, right, and of this file."""
         facts = job.mtime_ns, job.size_bytes
         said = pngbuild.uri_of(old) if old else ""
-        if not old or not said or key_of(said) != key:
+        if not old or not said or key_of(said) != same.key:
+            return None
+        if fingerprint.brief(pngbuild.fingerprint_of(old)) != same.brief:
             return None
         new = pngbuild.readdressed(old, said, uri, *facts)
         if new is None:

@@ -37,7 +37,7 @@ from pregen.walk.roots import (
     sources_from_list,
     working_directory,
 )
-from pregen.walk.tree import Tree, WalkContext, WalkCounts
+from pregen.walk.tree import Settler, Tree, WalkContext, WalkCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     Record = tuple[int, bytes, int, int, bool]
 
 __all__ = [
+    "Settler",
     "WalkCounts",
     "folder_roots",
     "guard_of",
@@ -67,6 +68,7 @@ def walk(  # noqa: PLR0913 - keywords, of which most callers need none
     spool_dir: bytes | None = None,
     guard: Guard | None = None,
     placed: Callable[[bytes, int], None] = lambda _folder, _device: None,
+    settler: Settler | None = None,
     listings: Listings | None = None,
 ) -> Iterator[Source | Skip]:
     """Yield every source below the roots, and what `listed` gives after them.
@@ -84,6 +86,9 @@ def walk(  # noqa: PLR0913 - keywords, of which most callers need none
         guard: knows what must be left out; by default that of `config`, which says nothing.
         placed: told folders with sources in them, and the device each lies on.
         listings: what earlier walks saw of folders, where that is to be believed.
+        settler: settles sources before they are found, and counts them. Only in the order of the
+            walk, of all machines' shares at once, whose sources it cannot tell apart, and without
+            `listings`: it looks at every file.
 
     Raises:
         UsageError: a root does not exist, or a pattern makes no sense.
@@ -96,8 +101,19 @@ def walk(  # noqa: PLR0913 - keywords, of which most callers need none
     folders = frozenset(root.path for root in roots if isinstance(root, FolderRoot))
     files = frozenset(root.path for root in roots if not isinstance(root, FolderRoot))
     guard = guard or guard_of(config)
+    if config.order is not Order.WALK or config.shard is not None or listings is not None:
+        settler = None
     context = WalkContext(
-        config, globs, caches, folders, files, counts or WalkCounts(), guard, placed, listings
+        config,
+        globs,
+        caches,
+        folders,
+        files,
+        counts or WalkCounts(),
+        guard,
+        placed,
+        listings,
+        settler,
     )
     found: Iterator[Source | Skip] = chain(_sources(roots, context), _guarded(listed, guard))
     if config.shard is not None:

@@ -16,9 +16,10 @@ import stat
 from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import count, islice
-from operator import attrgetter, itemgetter
+from operator import attrgetter, itemgetter, methodcaller
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from pregen.filesystems.blockdevices import spins
 from pregen.model import Kind, Skip, Source
 from pregen.thumbspec.naming import PICTURE_NAMES
 from pregen.walk.filters import NO_MEDIA, NOT_PICTURES, PRUNED, WantedFolders, cannot_be_picture
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pregen.config import WalkConfig
     from pregen.filesystems.guard import Guard
     from pregen.walk.filters import Caches, Globs
+    from pregen.walk.unchanged import Settled
 
     Entry = os.DirEntry[bytes]
     #: The (device, inode) of a folder and of those above it. Only kept when symlinks are followed.
@@ -45,6 +47,18 @@ _by_name = attrgetter("name")
 _by_path = itemgetter(0)
 _DOT = ord(".")
 _is_file = stat.S_ISREG
+
+
+class Settler(Protocol):
+    """Knows folders from runs before, and settles what is as it was then."""
+
+    def settle(self, folder: bytes, device: int) -> Settled | None:
+        """Look at a folder; None: nothing is known of it."""
+        ...
+
+    def count(self, fresh: int) -> None:
+        """So many sources are settled, and are not found by the walk."""
+        ...
 
 
 @dataclass(slots=True)
@@ -75,6 +89,8 @@ class WalkContext:
     """Told folders with sources in them, and on which device."""
     listings: Listings | None = None
     """What earlier walks saw, where that is believed."""
+    settler: Settler | None = None
+    """Settles files before they are looked at one by one."""
 
 
 class Listings(Protocol):
@@ -175,6 +191,9 @@ class Tree:
                 stack += visit.subfolders
 
     def _read(self, visit: _Visit) -> Iterator[Source | Skip]:
+        rest = self._settle(visit)
+        if rest is not None and not rest:
+            return
         try:
             scan = os.scandir(visit.path)
         except OSError as error:
@@ -190,6 +209,8 @@ class Tree:
                 except OSError as error:
                     broken = error
                 complete = len(entries) < SORTED_ENTRIES
+                if rest is not None:
+                    entries = [entry for entry in entries if entry.name in rest]
                 entries.sort(key=_by_name)
                 if (
                     piece == 0
@@ -198,24 +219,56 @@ class Tree:
                 ):
                     yield Skip(visit.path, Kind.EXCLUDED, "holds a .nomedia file")
                     return
+                if spins(visit.device):
+                    # As they lie there, about: a head that goes to and fro is slower than any name.
+                    entries.sort(key=methodcaller("inode"))
                 yield from self._take(entries, visit)
                 if broken is not None:
                     yield skip_for(visit.path, broken, "cannot list all of the folder: ")
                 if complete:
                     return
 
-    def _take(self, entries: list[Entry], visit: _Visit) -> Iterator[Source | Skip]:
+    def _settle(self, visit: _Visit) -> frozenset[bytes] | None:
+        """Have files settled that are as they were; return the other names. None: all names."""
         context = self._context
-        hidden = context.config.hidden
-        follow = context.config.follow_symlinks
-        choosy = (
+        if (
+            context.settler is None
+            or not visit.files
+            or self._choosy
+            # what is one is told by all that lies in a folder
+            or context.guard.placeholders.possible(visit.path, visit.device)
+        ):
+            return None
+        settled = context.settler.settle(visit.path, visit.device)
+        if settled is None:
+            return None
+        rest = frozenset(settled.rest)
+        if NO_MEDIA in rest and visit.path != self._root:
+            return None
+        if settled.fresh:
+            context.settler.count(settled.fresh)
+            context.placed(visit.path, visit.device)
+        return rest
+
+    @property
+    def _choosy(self) -> bool:
+        """Files are not sources for their type alone."""
+        context = self._context
+        return (
             context.globs.any_for_files
             or bool(context.files)
             or not context.config.links
             or self._pseudo
-            or context.guard.placeholders.may_be_among(entries, visit.path, visit.device)
         )
+
+    def _take(self, entries: list[Entry], visit: _Visit) -> Iterator[Source | Skip]:
+        context = self._context
+        hidden = context.config.hidden
+        follow = context.config.follow_symlinks
         device, known = visit.device, visit.known
+        choosy = self._choosy or context.guard.placeholders.may_be_among(
+            entries, visit.path, device
+        )
         any_source = False
         passed_over = 0
         for entry in entries:

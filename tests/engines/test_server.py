@@ -7,15 +7,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from multiprocessing import shared_memory
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
-from pregen import cli
-from pregen.config import EngineConfig
-from pregen.engines.base import WORK_MODULE, Stop
+from pregen import entry_point
+from pregen.config import Decoder, EngineConfig, Previews
+from pregen.engines.base import WORK_MODULE, Stop, needs_libraries
 from pregen.engines.local import server
 from pregen.engines.local.engine import LocalEngine
 from tests.support.faults import harmful_work
@@ -23,7 +25,6 @@ from tests.support.faults.harmful_work import job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.xdist_group("faults")
 
@@ -114,7 +115,7 @@ def test_a_server_that_was_killed_meanwhile_is_replaced() -> None:
 
 
 def test_what_the_program_has_imported_early_is_what_work_needs() -> None:
-    assert cli._WORK == WORK_MODULE
+    assert entry_point.WORK_MODULE == WORK_MODULE
 
 
 def test_the_library_leaves_the_search_for_garbage_alone() -> None:
@@ -125,7 +126,7 @@ def test_the_library_leaves_the_search_for_garbage_alone() -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--version",), ("status",), ("run",), ("run", "-h")])
 def test_without_something_to_do_no_worker_is_needed(arguments: tuple[str, ...]) -> None:
-    assert not cli.needs_workers(list(arguments))
+    assert not entry_point.needs_workers(list(arguments))
 
 
 def test_workers_are_needed_for_what_came_after_the_last_entry(
@@ -134,18 +135,55 @@ def test_workers_are_needed_for_what_came_after_the_last_entry(
     photos = tmp_path / "photos"
     photos.mkdir()
     monkeypatch.setenv("PREGEN_CACHE", str(tmp_path / "cache"))
-    assert cli.needs_workers(["run", str(photos)])
+    assert entry_point.needs_workers(["run", str(photos)])
     (tmp_path / "cache" / "normal").mkdir(parents=True)
     while not _changed_after(tmp_path / "cache" / "normal", photos):
         (tmp_path / "cache" / "normal" / "entry").write_text("")
         (tmp_path / "cache" / "normal" / "entry").unlink()
-    assert not cli.needs_workers(["run", str(photos)])
-    assert not cli.needs_workers(["run", str(photos / "not there"), "a\0b"])
+    assert not entry_point.needs_workers(["run", str(photos)])
+    assert not entry_point.needs_workers(["run", str(photos / "not there"), "a\0b"])
     while not _changed_after(photos, tmp_path / "cache" / "normal"):
         (photos / "new").write_text("")
         (photos / "new").unlink()
-    assert cli.needs_workers(["run", "--json", str(photos)])
+    assert entry_point.needs_workers(["run", "--json", str(photos)])
 
 
 def _changed_after(one: Path, other: Path) -> bool:
     return one.stat().st_ctime_ns > other.stat().st_ctime_ns
+
+
+def maps_numpy(pid: int) -> bool:
+    """Tell whether a process has imported numpy."""
+    return "_multiarray_umath" in Path(f"/proc/{pid}/maps").read_text()
+
+
+@pytest.mark.parametrize("name", [b"/a/photo.png", b"/a/photo.JPG"])
+def test_the_server_has_the_libraries_where_a_picture_needs_them(name: bytes) -> None:
+    """Told before it has imported all else, as a run tells it that has started it early."""
+    server.start_early([WORK_MODULE])
+    photo = job(0)._replace(path=name, size_bytes=3_000_000)
+    needed = needs_libraries(photo, harmful_work.CONFIG)
+    assert needed is name.endswith(b".png")
+    list(engine().run(iter([photo]), Stop()))
+    [pid] = servers()
+    if needed:
+        assert maps_numpy(pid)
+    assert psutil.Process(pid).is_running()
+
+
+@pytest.mark.parametrize(
+    ("job_is", "config_is"),
+    [
+        ({"path": b"/a/b.jpg.orig"}, {}),
+        ({"path": b"/a/b.heic"}, {}),
+        ({"size_bytes": 20_000}, {}),
+        ({}, {"decoder": Decoder.VIPS}),
+        ({}, {"previews": Previews.AUTO}),
+    ],
+)
+def test_what_is_no_photo_of_a_camera_needs_the_libraries(
+    job_is: dict[str, Any], config_is: dict[str, Any]
+) -> None:
+    photo = job(0)._replace(path=b"/a/b.jpeg", size_bytes=3_000_000)
+    assert not needs_libraries(photo, harmful_work.CONFIG)
+    assert needs_libraries(photo._replace(**job_is), replace(harmful_work.CONFIG, **config_is))

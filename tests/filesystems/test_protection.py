@@ -47,6 +47,12 @@ MOUNTINFO = rb"""
 48 22 253:5 / /verity rw - ext4 /dev/mapper/root rw
 49 22 259:3 / /part rw - ext4 /dev/md0p1 rw
 50 22 0:62 / /relative rw - overlay o rw,lowerdir=e:lower,upperdir=u,workdir=w
+51 22 0:70 / /shown rw - fuse /e/photos rw
+52 22 0:71 / /union rw - fuse.unionfs /srv:/c/a rw
+53 22 0:72 / /elsewhere rw - fuse.bindfs /srv rw
+54 22 0:73 / /twice rw - fuse /shown/x rw
+55 22 0:74 / /bitlocker rw - fuse.dislocker-fuse dislocker rw
+56 22 7:1 / /ntfs rw - ntfs3 /dev/loop1 rw
 """
 
 
@@ -77,6 +83,7 @@ def blocks(tmp_path: Path) -> BlockTree:
     device(tmp_path, "7:0", "loop0", loop__backing_file="/e/disk.img")
     over(device(tmp_path, "253:4", "dm-4", dm__uuid="", dm__name="veracrypt1"), disk)
     over(device(tmp_path, "253:5", "dm-5", dm__uuid="CRYPT-VERITY-abc-root", dm__name="r"), disk)
+    device(tmp_path, "7:1", "loop1", loop__backing_file="/bitlocker/dislocker-file")
     array = device(tmp_path, "9:0", "md0")
     over(array, luks)
     device(tmp_path, "259:3", "md0/md0p1", partition="1")
@@ -121,6 +128,11 @@ LUKS = "dm CRYPT-LUKS2-abc-a"
         (b"/vera/x.jpg", {"dm veracrypt1"}),
         (b"/verity/x.jpg", set()),
         (b"/part/x.jpg", {LUKS}),
+        (b"/shown/x.jpg", {"vault 0:41"}),
+        (b"/union/x.jpg", {"vault 0:42"}),
+        (b"/elsewhere/x.jpg", set()),
+        (b"/twice/x.jpg", {"vault 0:41"}),
+        (b"/ntfs/x.jpg", {"vault 0:74"}),
     ],
 )
 def test_layers(path: bytes, layers: set[str], blocks: BlockTree) -> None:

@@ -92,6 +92,22 @@ def test_bound_stacked_and_overlaid(tmp_path: Path) -> None:
         assert shown(cache) == wanted
 
 
+@needs(Capability.BINDFS)
+def test_shown_elsewhere_by_a_program(tmp_path: Path) -> None:
+    root, cache, plain = tmp_path / "root", tmp_path / "cache", tmp_path / "plain"
+    put(plain / "plain.jpg", jpeg(300, 200))
+    with vault("gocryptfs", tmp_path) as made, Mounts() as mounts:
+        album = filled(made)
+        for number, folder in enumerate((album, root / "0", plain)):
+            (point := root / f"{number}").mkdir(parents=True)
+            subprocess.run(["bindfs", folder, point], check=True)
+            mounts.callback(subprocess.check_call, ["umount", point])
+        done = run_pregen("run", root, "--json", cache=cache)
+        assert done.summary["kinds"] == {"private": 2, "made": 1}, done
+        assert NAME not in done.out
+        assert shown(cache) == {desktops.glib_uri(root / "2" / "plain.jpg")}
+
+
 def test_a_vault_that_opens_while_the_list_of_a_run_is_read(tmp_path: Path) -> None:
     cache, fifo, plain = tmp_path / "cache", tmp_path / "list", tmp_path / "plain.jpg"
     put(plain, jpeg(300, 200))

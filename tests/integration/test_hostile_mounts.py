@@ -34,9 +34,8 @@ def test_a_file_that_delivers_a_byte_a_second_or_none_costs_itself_only(
     with StuckMount(point, server=server) as mount:
         begun_s = time.monotonic()
         done = run_pregen(
-            "run", "--json", "-v", "--workers", "2", "--timeout", "2",
-            "--read-timeout", "2", photos,
-            cache=cache, prefix=mount.inside,
+            "run", "--json", "-v", "--workers", "2", "--timeout", "2", "--read-timeout", "2",
+            photos, cache=cache, prefix=mount.inside,
         )  # fmt: skip
         took_s = time.monotonic() - begun_s
     kinds = done.kinds()

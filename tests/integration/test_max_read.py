@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.support.running.program import Finished
 
+HEAD_BYTES, READ_AHEAD_BYTES = 64 * 1024, 128 * 1024
 FILES = 24
 WITH_PREVIEW = 8
 
@@ -98,5 +100,37 @@ def test_a_share_counts_and_a_disk_beside_it_does_not(
         )
     assert done.code == 0, done
     assert len(done.outcomes) == 6 + 3
-    read = [int(line[6:]) for line in log.read_text().splitlines() if line.startswith("bytes ")]
-    assert 3 * one <= sum(read) <= 4 * one
+    assert 3 * one <= sum(delivered(log).values()) <= 4 * one
+
+
+@needs(Capability.STUCK_MOUNT)
+def test_where_a_preview_does_no_more_is_read_and_nothing_twice(
+    tmp_path: Path, photos: Path, cache: Path
+) -> None:
+    for number in range(4):  # too small to do
+        main = jpeg(2400, 1600, seed=number, quality=97)
+        put(photos / f"s{number}.jpg", with_ifd1(main, jpeg(160, 107, seed=number)))
+    point, log = tmp_path / "mount", tmp_path / "log"
+    point.mkdir()
+    server = ("counting_server.py", str(photos), str(log), "sshfs", "no such", "some")
+    with StuckMount(point, server=server) as mount:
+        run(point, cache, "--previews=auto", "--include=*.jpg", prefix=mount.inside)
+    read = delivered(log)
+    for number in range(WITH_PREVIEW):
+        # what the decoder asks for, and what the kernel reads ahead by itself
+        assert read[f"p{number}.jpg"] <= HEAD_BYTES + READ_AHEAD_BYTES
+        assert (photos / f"p{number}.jpg").stat().st_size > 2 * (HEAD_BYTES + READ_AHEAD_BYTES)
+    for number in range(4):
+        size = (photos / f"s{number}.jpg").stat().st_size
+        assert size <= read[f"s{number}.jpg"] < size + 4096
+
+
+def delivered(log: Path) -> Counter[str]:
+    """Return the bytes that a server sent, by file."""
+    read: Counter[str] = Counter()
+    for line in log.read_text().splitlines():
+        what, _, rest = line.partition(" ")
+        if what == "bytes":
+            count, _, path = rest.partition(" ")
+            read[path.rpartition("/")[2]] += int(count)
+    return read

@@ -170,6 +170,21 @@ def test_what_was_changed_in_place_with_its_time_put_back_is_looked_at(
     assert run(moved, cache).summary["kinds"] == {"made": 1}
 
 
+def test_an_entry_of_another_file_under_the_old_name_is_not_taken(
+    tmp_path: Path, cache: Path
+) -> None:
+    """Of the same size and time, and so taken for fresh there."""
+    old, other = (encode(photo(300, 200, seed=seed), "BMP") for seed in (1, 2))
+    source = put(tmp_path / "one" / "a.bmp", old, MTIME_NS)
+    settle()
+    run(source.parent, cache)
+    moved = source.parent.rename(tmp_path / "two")
+    put(source, other, MTIME_NS)
+    run(source.parent, cache, "--force")
+    assert run(moved, cache).summary["kinds"] == {"made": 1}
+    assert psnr_db(image(cache, moved / "a.bmp"), image(cache, source)) < 25
+
+
 def test_copies_links_and_renamed_files_go_by_their_content(
     tmp_path: Path, photos: Path, cache: Path
 ) -> None:

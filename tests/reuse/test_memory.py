@@ -12,7 +12,7 @@ import pytest
 
 from pregen.cache.store import Cache
 from pregen.config import Check, PlanConfig
-from pregen.journal import Journal
+from pregen.journal import Journal, folders
 from pregen.model import Flavor, Job, Kind, Known, Skip, Source, Stamp
 from pregen.plan import Planner
 from pregen.reuse.memory import RememberedSources, known
@@ -23,9 +23,17 @@ from pregen.thumbspec.uri import file_uri
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pregen.walk.unchanged import Settled
+
 SOURCE = Source(b"/photos/2024/a.jpg", 3_000_000, 1_700_000_000_123_456_789)
 URI = file_uri(SOURCE.path)
 WANTED = (Flavor.NORMAL, Flavor.LARGE)
+
+
+def packed(known: dict[bytes, Known]) -> tuple[bytes, bytes]:
+    """Return what is known of a folder as the journal holds it."""
+    _, _, _, names, facts = folders.row(b"", "", folders.flavors_text(WANTED), known)
+    return names, facts
 
 
 class Notebook:
@@ -38,6 +46,9 @@ class Notebook:
     def recall(self, folder: bytes, _: Sequence[Flavor]) -> dict[bytes, Known]:
         self.asked += 1
         return dict(self.pages.get(folder, {}))
+
+    def recall_packed(self, folder: bytes, _: Sequence[Flavor]) -> tuple[bytes, bytes] | None:
+        return packed(self.pages[folder]) if folder in self.pages else None
 
     def learn(self, folder: bytes, _: Sequence[Flavor], known: dict[bytes, Known]) -> None:
         self.pages.setdefault(folder, {}).update(known)
@@ -258,3 +269,55 @@ def test_another_run_that_writes_does_not_end_the_journal(tmp_path: Path) -> Non
     assert journal.recall(b"/photos", WANTED) == {}, "too large a folder is not remembered"
     journal.close()
     assert warnings == []
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder of one photo."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"photo")
+    return folder
+
+
+def settled(cache: Cache, folder: Path, flavors: Sequence[Flavor] = WANTED) -> Settled | None:
+    """Remember the photo in a folder as it is now, then have the folder settled."""
+    photo = folder / "a.jpg"
+    there = photo.stat()
+    source = Source(os.fsencode(photo), there.st_size, there.st_mtime_ns)
+    notebook = Notebook()
+    remembered = RememberedSources(cache, WANTED, notebook)
+    stamps = [put(cache, flavor, source) for flavor in WANTED]
+    remembered.learn(source, key(file_uri(source.path)), stamps)
+    remembered.close()
+    again = RememberedSources(cache, flavors, notebook)
+    return again.settle(os.fsencode(folder), there.st_dev, hidden=False)
+
+
+def test_a_remembered_folder_is_settled_at_once(cache: Cache, photos: Path) -> None:
+    assert settled(cache, photos) == (1, [])
+
+
+def test_a_folder_is_settled_beside_what_is_new_in_it(cache: Cache, photos: Path) -> None:
+    (photos / "b.jpg").write_bytes(b"photo")
+    assert settled(cache, photos) == (1, [b"b.jpg"])
+
+
+def test_a_photo_with_an_entry_nobody_wants_is_left(cache: Cache, photos: Path) -> None:
+    source = Source(os.fsencode(photos / "a.jpg"), 5, 0)
+    put(cache, Flavor.X_LARGE, source)
+    assert settled(cache, photos) == (0, [b"a.jpg"])
+
+
+def test_a_folder_nobody_remembers_is_not_settled(cache: Cache, photos: Path) -> None:
+    remembered = RememberedSources(cache, WANTED, Notebook())
+    assert remembered.settle(os.fsencode(photos), 1, hidden=False) is None
+
+
+def test_a_folder_that_is_gone_is_not_settled(cache: Cache, memory: Notebook) -> None:
+    remembered = RememberedSources(cache, WANTED, memory)
+    assert remembered.settle(b"/photos/2024", 1, hidden=False) is None
+
+
+def test_without_a_folder_of_a_wanted_flavor_nothing_is_settled(cache: Cache, photos: Path) -> None:
+    assert settled(cache, photos, (Flavor.NORMAL, Flavor.XX_LARGE)) is None

@@ -13,7 +13,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from pregen.config import Sandbox
-from pregen.engines.base import Stop, StopLevel, WorkFactory, factory_name
+from pregen.engines.base import Stop, StopLevel, WorkFactory, factory_name, needs_libraries
 from pregen.engines.local import events, resources
 from pregen.engines.local.launch import Launcher
 from pregen.engines.local.share_state import ReaderRules
@@ -22,11 +22,12 @@ from pregen.engines.local.worker import WorkerSetup
 from pregen.engines.local.worker_state import Rules, S
 from pregen.engines.local.workers import WorkerPool
 from pregen.errors import MissingLibraryError, PregenError, SandboxError, TooManyOpenError
+from pregen.filesystems.blockdevices import spins
 from pregen.filesystems.shares import ShareFinder
 from pregen.sandbox import confinement
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from pregen.config import EngineConfig, WorkConfig
     from pregen.model import Job, Outcome, WorkerView
@@ -83,6 +84,7 @@ class LocalEngine:
             config.read_timeout_s,
             ahead_bytes // min(workers, _AHEAD_WORKERS),
         )
+        self._work_config = work_config
         self._launcher = Launcher(setup, preload)
         self._rules = Rules(
             workers=workers,
@@ -120,8 +122,14 @@ class LocalEngine:
                 f"No worker can be started: {error.strerror}. Allow more open files (ulimit -n)."
             )
             raise MissingLibraryError(message) from error
-        self._run = _LocalRun(pool, Supervisor(self._rules))
+        self._run = _LocalRun(pool, Supervisor(self._rules), self._prepare)
         yield from self._run.outcomes(jobs, stop)
+
+    def _prepare(self, jobs: Sequence[Job]) -> None:
+        """Look at jobs before workers are started for them."""
+        launcher = self._launcher
+        if not launcher.libraries:
+            launcher.libraries = any(needs_libraries(job, self._work_config) for job in jobs)
 
     def workers(self) -> list[WorkerView]:
         """What every worker is doing now. Called from another thread."""
@@ -147,8 +155,14 @@ def _confined(wanted: Sandbox) -> bool:
 class _LocalRun:
     """One run of the engine, from the first job to the last outcome."""
 
-    def __init__(self, pool: WorkerPool, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        pool: WorkerPool,
+        supervisor: Supervisor,
+        prepare: Callable[[Sequence[Job]], None],
+    ) -> None:
         self._pool = pool
+        self._prepare = prepare
         self._supervisor = supervisor
         self._paths: dict[int, bytes] = {}
         self._shares = ShareFinder()
@@ -203,7 +217,11 @@ class _LocalRun:
                     self._next_pull_ns = monotonic_ns() + _POLL_NS
                     break
                 share = self._shares.share_of(job.path, job.device)
-                pulled.append(job._replace(share=share) if share else job)
+                if share:
+                    job = job._replace(share=share)  # noqa: PLW2901 - the same one
+                elif spins(job.device):
+                    job = job._replace(spins=True)  # noqa: PLW2901 - likewise
+                pulled.append(job)
                 if len(pulled) >= wanted or monotonic_ns() - now_ns > _PULL_NS:
                     break
             else:
@@ -212,6 +230,7 @@ class _LocalRun:
             self._feed_error = error
             end = events.StopRaised(StopLevel.DRAIN)
         if pulled:
+            self._prepare(pulled)
             self._paths.update((job.job_id, job.path) for job in pulled)
             self._tell(events.JobsArrived(tuple(pulled)))
         if end is not None:

@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import termios
+import weakref
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing import process as mp_process
@@ -93,7 +94,14 @@ class Launcher:
 
     def __init__(self, setup: worker.WorkerSetup, preload: Sequence[str]) -> None:
         self._setup = setup
+        self._turns = new_memory()
+        """Locked by whoever reads from a disk that spins (`engines.base.Work`)."""
+        weakref.finalize(self, os.close, self._turns)
         self._context = server.context(preload)
+        self.libraries = False
+        """Workers that start from now on share the picture libraries."""
+        self._told: int | None = None
+        """Which fork server was told to import them."""
 
     def start(self, number: int) -> WorkerProcess:
         """Start worker `number`. Raises OSError or EOFError when that is not possible."""
@@ -103,7 +111,7 @@ class Launcher:
         try:
             slot = SharedSlot(memory)
             slot.clear()
-            socket.send_fds(ours, [worker.SLOT_FOLLOWS], [memory])
+            socket.send_fds(ours, [worker.SLOT_FOLLOWS], [memory, self._turns])
             process = self._context.Process(
                 target=worker.main,
                 args=(self._setup, theirs, outside),
@@ -111,6 +119,8 @@ class Launcher:
                 daemon=True,
             )
             with server.isolated():
+                if self.libraries:
+                    self._import_libraries()
                 _start(process)
         except BaseException:
             _close(ours, broker)
@@ -121,6 +131,13 @@ class Launcher:
         return WorkerProcess(
             number, process, WorkerPipe(ours), slot, SourceBroker(broker) if broker else None
         )
+
+    def _import_libraries(self) -> None:
+        with suppress(OSError):  # the start itself tells
+            forkserver.ensure_running()
+        if self._told != server.pid():
+            self._told = server.pid()
+            server.import_libraries()
 
 
 def _close(*ends: socket.socket | None) -> None:

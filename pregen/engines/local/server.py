@@ -18,13 +18,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from pregen import safepath
+from pregen.descriptors import raise_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from multiprocessing.context import ForkServerContext, SpawnContext
 
-#: What the server imports before anything else, and the code in a worker.
-_ALWAYS: Final = ("pregen.engines.local.served", "pregen.engines.local.worker")
+#: What the server imports before anything else, the code in a worker, and what comes last.
+_FIRST: Final = ("pregen.engines.local.served", "pregen.engines.local.worker")
+_LAST: Final = "pregen.engines.local.late"
+#: That of `late`, which is not imported here: it acts on whoever imports it.
+_IMPORT_SIGNAL: Final = signal.SIGURG
 #: Read when a worker's libraries are loaded, so they must be in its environment before. One thread
 #: in each worker: the parallelism is over sources. Huge pages for large blocks of memory (glibc
 #: 2.35): a decoder that takes 100 MB for one picture otherwise spends more time in page faults
@@ -48,6 +52,7 @@ _KEPT_FAMILIES: Final = (
     "ASAN_", "COVERAGE_", "DYLD_", "FONTCONFIG_", "GLIBC_", "JSIMD_", "LC_", "LIBHEIF_", "LSAN_",
     "MALLOC_", "MKL_", "OMP_", "OPENBLAS_", "ORC_", "PYTHON", "UBSAN_", "VIPS_",
 )  # fmt: skip
+_BLOCKED: Final = frozenset({signal.SIGINT, signal.SIGTERM, _IMPORT_SIGNAL})
 #: Of `_posixsubprocess.fork_exec`, which only `multiprocessing` looks up when it is called.
 _ENVIRONMENT_PLACE: Final = 5
 
@@ -57,7 +62,7 @@ def context(preload: Sequence[str]) -> ForkServerContext | SpawnContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload([*_ALWAYS, *preload])
+    made.set_forkserver_preload([*_FIRST, *preload, _LAST])
     return made
 
 
@@ -66,7 +71,21 @@ def start_early(preload: Sequence[str]) -> None:
     if "forkserver" in multiprocessing.get_all_start_methods():
         context(preload)
         with suppress(OSError), isolated():
+            raise_limit()
             forkserver.ensure_running()
+
+
+def pid() -> int | None:
+    """Return the number of the fork server; None: there is none."""
+    found: int | None = vars(forkserver._forkserver)["_forkserver_pid"]  # noqa: SLF001 - there is no public way
+    return found
+
+
+def import_libraries() -> None:
+    """Have the fork server, if there is one, import the picture libraries before it forks again."""
+    if (server := pid()) is not None:
+        with suppress(ProcessLookupError):
+            os.kill(server, _IMPORT_SIGNAL)
 
 
 def end() -> None:
@@ -76,10 +95,9 @@ def end() -> None:
     until then.
     """
     its = forkserver._forkserver  # noqa: SLF001 - there is no public way
-    pid: int | None = vars(its)["_forkserver_pid"]
-    if pid is not None:
+    if (server := pid()) is not None:
         with suppress(OSError):  # it was killed, and another thread noticed first
-            os.kill(pid, signal.SIGKILL)
+            os.kill(server, signal.SIGKILL)
             stop: Callable[[], None] = vars(type(its))["_stop"].__get__(its)
             stop()
 
@@ -92,13 +110,14 @@ def isolated() -> Iterator[None]:
       the worker ignores them, and a fork server does not die of them, nor its workers of its death.
     * `multiprocessing` would import the program's main module in every worker, and with it the
       command line and the display. It finds an empty one.
+    * The signal of `late` waits until the server has imported all else.
     * All of its environment that no library needs; `WORKER_ENVIRONMENT` comes instead, unless the
       user has said otherwise.
     * The current folder, as a place of modules.
     """
     main = sys.modules["__main__"]
     with _environment(worker_environment(os.environ)), _safe_flags(), _no_tracker():
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
         sys.modules["__main__"] = ModuleType("__main__")
         try:
             yield

@@ -74,9 +74,12 @@ class WorkerSetup(NamedTuple):
 def main(setup: WorkerSetup, pipe: socket.socket, outside: socket.socket | None) -> None:
     """Be a worker until the pipe ends; what it may not open comes from `outside` (`broker`)."""
     _arrange(pipe)
-    slot = _slot(pipe)
+    slot, turns = _slot(pipe)
     try:
         work = load_factory(setup.factory)(setup.work_config)
+        take_turns: Callable[[int], None] | None = getattr(work, "take_turns", None)
+        if take_turns is not None:
+            take_turns(turns)
         resources.limit_growth(setup.growth_bytes)
         loop = _JobLoop(work, pipe, outside, slot, setup)
         if setup.confined:
@@ -94,7 +97,8 @@ def _arrange(pipe: socket.socket) -> None:
     gc.enable()
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(ignored, signal.SIG_IGN)  # for the run: they come to the whole group
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.signal(signal.SIGURG, signal.SIG_DFL)  # `late` is for the fork server
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGURG})
     _die_with_parent()
     _leave_resource_tracker()
     resources.volunteer_for_oom_kill()
@@ -138,11 +142,12 @@ def _leave_resource_tracker() -> None:
         os.close(pipe)
 
 
-def _slot(pipe: socket.socket) -> SharedSlot:
-    _, (memory,), _, _ = socket.recv_fds(pipe, len(SLOT_FOLLOWS), 1)
+def _slot(pipe: socket.socket) -> tuple[SharedSlot, int]:
+    """Return this worker's slot, and the file that all workers lock to read from slow disks."""
+    _, (memory, turns), _, _ = socket.recv_fds(pipe, len(SLOT_FOLLOWS), 2)
     slot = SharedSlot(memory)
     os.close(memory)
-    return slot
+    return slot, turns
 
 
 class _JobLoop:

@@ -77,7 +77,7 @@ class _Server:
             with Path(path).open("rb") as file:
                 file.seek(offset)
                 data = file.read(count)
-            self._note(f"bytes {len(data)}")
+            self._note(f"bytes {len(data)} {path}")
             return data
         if opcode == _READDIR:
             return self._listing(path, *struct.unpack_from("<QI", body, 8))

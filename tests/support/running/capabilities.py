@@ -56,6 +56,7 @@ class Capability(Enum):
     DEVICE_NODES = "making device nodes (root with CAP_MKNOD)"
     MOUNT = "mounting a tmpfs (root with CAP_SYS_ADMIN)"
     GOCRYPTFS = "gocryptfs (Debian: gocryptfs fuse3; root, /dev/fuse)"
+    BINDFS = "bindfs (Debian: bindfs)"
     ENCFS = "EncFS (Debian: encfs fuse3; root, /dev/fuse)"
     CRYFS = "CryFS (Debian: cryfs fuse3; root, /dev/fuse)"
     FSCRYPT = "folders encrypted by ext4 (root, a loop device, CONFIG_FS_ENCRYPTION)"
@@ -264,6 +265,7 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.NUMBERED_FILES: _numbers_files,
     Capability.LOOP_DISK: lambda: _in_scratch(_mounts_disks),
     Capability.COMPILED: lambda: find_spec("pregen.imaging._jpegdc") is not None,
+    Capability.BINDFS: lambda: _ends_well("bindfs", "--version"),
     Capability.GOCRYPTFS: lambda: _has_vault("gocryptfs"),
     Capability.ENCFS: lambda: _has_vault("encfs"),
     # To make a vault of its takes many seconds of a processor, for its key.

@@ -38,6 +38,7 @@ _PAGE_BYTES = 4096
 _PHOTOS = 6
 _TABLES = (
     "runs", "sources", "folders", "fingerprints", "surveys", "file_systems", "vaults", "salts",
+    "known_files", "listings",
 )  # fmt: skip
 #: What another program may leave in any column.
 _VALUES: tuple[object, ...] = (
