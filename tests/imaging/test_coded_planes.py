@@ -63,7 +63,7 @@ def _padded(extra_px: int) -> tuple[bytes, Image.Image]:
     picture = _photo(*_THUMBNAIL_PX)
     whole = Image.new("RGB", (width_px, height_px + extra_px), "red")
     whole.paste(picture)
-    return camera_hif(_photo(900, 599), whole, _THUMBNAIL_PX), picture
+    return camera_hif(_photo(900, 600), whole, _THUMBNAIL_PX), picture
 
 
 def test_a_padded_thumbnail_is_shown_without_its_padding() -> None:
@@ -72,7 +72,7 @@ def test_a_padded_thumbnail_is_shown_without_its_padding() -> None:
     shown, loader = _shown(data)
     assert loader == "ffmpeg"
     assert made.bytes_read < len(data) / 2
-    assert (made.width_px, made.height_px) == (900, 599)
+    assert (made.width_px, made.height_px) == (900, 600)
     assert _db(shown, picture) > 35
     assert _db(shown.crop((0, 160, 256, 171)), picture.crop((0, 320, 512, 341))) > 24
 
