@@ -145,12 +145,13 @@ def _check(item: HeifItem, parts: tuple[HeifItem, ...]) -> None:
 
 
 def _data(item: HeifItem, read_at: ReadAt, size_bytes: int) -> bytes:
-    lengths = [count or size_bytes - offset for offset, count in item.extents]
-    if not lengths or min(lengths) < 1 or sum(lengths) > min(size_bytes, _MAX_ITEM_BYTES):
-        raise LeftAloneError("its data is not there, or more than the file")
-    parts = [
-        read_at(offset, length) for (offset, _), length in zip(item.extents, lengths, strict=True)
-    ]
-    if any(len(part) != length for part, length in zip(parts, lengths, strict=True)):
+    places = [(offset, count or size_bytes - offset) for offset, count in item.extents]
+    if any(count < 1 or offset + count > size_bytes for offset, count in places):
         raise LeftAloneError("its file ends early")
-    return b"".join(parts)
+    total = sum(count for _, count in places)
+    if not 0 < total <= min(size_bytes, _MAX_ITEM_BYTES):
+        raise LeftAloneError("its data is not there, or more than the file")
+    data = b"".join(read_at(offset, count) for offset, count in places)
+    if len(data) != total:
+        raise LeftAloneError("its file became shorter")
+    return data

@@ -255,6 +255,8 @@ def _heif(data: bytes) -> None:
         assert 0 <= count <= max(16, len(data))
         return data[at : at + count]
 
+    grid = heif.grid(data)
+    assert grid is None or (min(grid) > 0 and max(grid[:2]) <= 256)
     heif.is_deep_under_profile(SourceBytes.of(data))
     rest = heif.without_metadata(SourceBytes.of(data))
     assert rest is None or len(rest) == len(data)
@@ -276,11 +278,6 @@ def _heif(data: bytes) -> None:
         for number in (meta.primary, *list(meta.items)[:8]):
             assert 0 <= heif.share_present(meta, number, len(data)) <= 1
             meta.alpha_of(number)
-
-
-def _heif_grid(data: bytes) -> None:
-    found = heif.grid(data)
-    assert found is None or (min(found) > 0 and max(found[:2]) <= 256)
 
 
 def _zero_runs(data: bytes) -> None:
@@ -841,7 +838,6 @@ PARSERS: dict[str, Parser] = {
     "sniff": Parser(_sniff, cache(lambda: _heads() + _boxes())),
     "declared-length": Parser(_declared_length, cache(_boxes)),
     "heif": Parser(_heif, cache(_heifs)),
-    "heif-grid": Parser(_heif_grid, lambda: [heifs.grid(3, 2, (90, 40)).data, b"\0\1" + bytes(10)]),
     "zero-runs": Parser(_zero_runs, cache(_files_with_zero_runs)),
     "icon": Parser(_icon, cache(_icons)),
     "mounts": Parser(_mounts, cache(_mount_texts)),
