@@ -46,6 +46,9 @@ outcomes = st.builds(
     stamps=st.lists(st.builds(Stamp, st.integers(0, 2**64 - 1), int64, int64), max_size=4).map(
         tuple
     ),
+    fingerprint=text,
+    waited_ns=int64,
+    share=st.just(0),  # the run knows it without being told
 )
 
 

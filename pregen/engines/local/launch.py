@@ -8,7 +8,6 @@ import os
 import select
 import socket
 import termios
-import weakref
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing import process as mp_process
@@ -94,9 +93,8 @@ class Launcher:
 
     def __init__(self, setup: worker.WorkerSetup, preload: Sequence[str]) -> None:
         self._setup = setup
-        self._turns = new_memory()
-        """Locked by whoever reads from a disk that spins (`engines.base.Work`)."""
-        weakref.finalize(self, os.close, self._turns)
+        self._turns = -1
+        """A file locked by whoever reads from a disk that spins (`engines.base.Work`)."""
         self._context = server.context(preload)
         self.libraries = False
         """Workers that start from now on share the picture libraries."""
@@ -105,6 +103,8 @@ class Launcher:
 
     def start(self, number: int) -> WorkerProcess:
         """Start worker `number`. Raises OSError or EOFError when that is not possible."""
+        if self._turns < 0:
+            self._turns = new_memory()
         ours, theirs = socket.socketpair()
         broker, outside = socket.socketpair() if self._setup.confined else (None, None)
         memory = new_memory()
@@ -131,6 +131,12 @@ class Launcher:
         return WorkerProcess(
             number, process, WorkerPipe(ours), slot, SourceBroker(broker) if broker else None
         )
+
+    def close(self) -> None:
+        """Free what the workers had in common."""
+        turns, self._turns = self._turns, -1
+        if turns >= 0:
+            os.close(turns)
 
     def _import_libraries(self) -> None:
         with suppress(OSError):  # the start itself tells

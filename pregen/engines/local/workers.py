@@ -187,6 +187,7 @@ class WorkerPool:
             else:
                 process.close()
         self._selector.close()
+        self._launcher.close()
 
 
 def _join(processes: Iterable[WorkerProcess]) -> list[WorkerProcess]:
