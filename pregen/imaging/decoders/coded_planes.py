@@ -20,6 +20,7 @@ from pregen.imaging.faults import ENOUGH_ROWS, InvalidPicture
 from pregen.imaging.pixels import colour, planes, render
 from pregen.imaging.pixels.planes import Planes
 from pregen.imaging.pixels.resample import Pixels, image_of
+from pregen.imaging.pixels.sizes import fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +99,7 @@ def _pixels(picture: CodedPicture, box_px: int, *, padded: bool) -> Pixels:
         raise LeftAloneError("it has colours, and a profile of grey")
     # Tones are mapped before the last reduction.
     margin = 2 if colour.maps_tones(told) else 1
-    size = render.fit(picture.width_px, picture.height_px, margin * box_px)
+    size = fit(picture.width_px, picture.height_px, margin * box_px)
     signal = planes.signal_of(decoded, coding, size)
     if picture.kind == _HEVC:
         _check_colours(signal)
