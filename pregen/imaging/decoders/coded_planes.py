@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange
 from pregen.imaging.containers.coded_picture import LeftAloneError
 from pregen.imaging.containers.heif import LumaCoding
 from pregen.imaging.faults import ENOUGH_ROWS, InvalidPicture
-from pregen.imaging.pixels import colour, planes, render
+from pregen.imaging.pixels import colour, planes
 from pregen.imaging.pixels.planes import Planes
 from pregen.imaging.pixels.resample import Pixels, image_of
 from pregen.imaging.pixels.sizes import fit
