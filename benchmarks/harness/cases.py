@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 POOLS = ("sharp", "pillow", "pyvips", "vipsthumbnail")
 #: Peers that need a process per picture.
 PROCESS_EACH = ("gdk-pixbuf", "imagemagick")
+#: Peers that GNOME, Xfce and KDE call for what gdk-pixbuf does not read.
+THUMBNAILERS = ("heif-thumbnailer", "ffmpegthumbnailer")
 PREGEN = ("pregen", "pregen-vips", "pregen-turbo", "pregen-terminal")
 #: Programs that do less than the work: they run only where times are multiples of theirs.
 YARDSTICKS = ("floor", "find")
@@ -122,6 +124,38 @@ def tiff() -> Case:
     return Case("tiff", _doc(tiff), ("tiff",), peers, reference="pregen")
 
 
+def avif() -> Case:
+    """AVIF of 12 Mpx, 21 files: 4:2:0, 8 bits, one picture each, by libaom.
+
+    Fair: nobody has a reduced decode. Unfair to pregen: it looks whether the codes end where the
+    picture does. Programs whose libheif or libavif has no AV1 show no pictures.
+    """
+    peers = ("pregen", *POOLS, *PROCESS_EACH, "heif-thumbnailer")
+    return Case("avif", _doc(avif), ("avif",), peers, reference="pregen")
+
+
+def heic() -> Case:
+    """HEIC, 24 files each: a phone's with a small picture that covers both flavors, and without.
+
+    The second tree has a phone's pictures of 12 Mpx in tiles without a small picture, and photos
+    of 12 Mpx coded whole by x265. sharp's wheel has no HEVC and shows no pictures of either tree.
+    heif-thumbnailer takes the small picture where it is large enough, as pregen does; the others
+    decode the whole picture.
+    """
+    peers = ("pregen", *POOLS, *PROCESS_EACH, *THUMBNAILERS)
+    return Case("heic", _doc(heic), ("heic", "heic-bare"), peers, reference="pregen")
+
+
+def jxl() -> Case:
+    """JPEG XL of 12 Mpx, 21 files, lossy (VarDCT, distance 1, effort 3).
+
+    No library that can be installed decodes at 1/8 from the LF image: everybody decodes everything.
+    Pillow needs a plug-in, sharp's wheel has no JPEG XL.
+    """
+    peers = ("pregen", *POOLS, *PROCESS_EACH)
+    return Case("jxl", _doc(jxl), ("jxl",), peers, reference="pregen")
+
+
 def mixed() -> Case:
     """A folder as people have it: camera JPEGs, turned ones, PNG, WebP, TIFF, AVIF, JPEG 2000.
 
@@ -188,6 +222,9 @@ CASES: dict[str, Case] = {
         png(),
         webp(),
         tiff(),
+        avif(),
+        heic(),
+        jxl(),
         mixed(),
         tiny(),
         rerun_100k(),

@@ -175,6 +175,13 @@ def _gdk_pixbuf_version() -> str:
     return f"gdk-pixbuf {version or '(version unknown)'}"
 
 
+def _package_version(name: str) -> str:
+    """Version of the Debian package of a program that does not tell; empty where it is not here."""
+    if shutil.which(name) is None:
+        return ""
+    return f"{name} {output_of('dpkg-query', '-W', '-f', '${Version}', name) or '(unknown)'}"
+
+
 def _sharp() -> Peer:
     """The Node.js peer."""
 
@@ -247,6 +254,20 @@ PEERS: dict[str, Peer] = {
             ("PYTHON", "-m", "benchmarks.peers.gdk_pixbuf"),
             _gdk_pixbuf_version,
             "`gdk-pixbuf-thumbnailer`, a process per picture and flavor",
+        ),
+        system_peer(
+            "heif-thumbnailer",
+            "heif-thumbnailer",
+            ("PYTHON", "-m", "benchmarks.peers.heif_thumbnailer"),
+            lambda: _package_version("heif-thumbnailer"),
+            "`heif-thumbnailer`, a process per picture and flavor",
+        ),
+        system_peer(
+            "ffmpegthumbnailer",
+            "ffmpegthumbnailer",
+            ("PYTHON", "-m", "benchmarks.peers.ffmpegthumbnailer"),
+            lambda: _package_version("ffmpegthumbnailer"),
+            "`ffmpegthumbnailer`, a process per picture and flavor",
         ),
         system_peer(
             "imagemagick",

@@ -91,6 +91,11 @@ def _long_edge_px(path: Path) -> int:
     import pyvips  # noqa: PLC0415 - only the program needs it, not those who import the paths
     from PIL import Image  # noqa: PLC0415 - likewise
 
+    if path.suffix == ".jxl":
+        import pylibjxl  # noqa: PLC0415 - an extra
+
+        rows, columns = pylibjxl.decode(path.read_bytes()).shape[:2]
+        return max(int(rows), int(columns))
     try:
         picture = pyvips.Image.new_from_file(str(path))
         return max(int(picture.width), int(picture.height))
@@ -103,7 +108,7 @@ def _copies(originals: list[Path], folder: Path, copies: int) -> None:
     """Real copies (not links), each copy of the set in its own folder, names unique."""
     for copy in range(copies):
         place = folder / f"{copy:03}"
-        place.mkdir()
+        place.mkdir(parents=True)
         for original in originals:
             shutil.copyfile(original, place / f"{copy:03}-{original.name}")
 
@@ -226,6 +231,44 @@ def tiff(folder: Path, corpus: Path, _work: Path, count: int) -> None:
             picture.tiffsave(target, compression="deflate", tile=True)
 
 
+def avif(folder: Path, corpus: Path, _work: Path, count: int) -> None:
+    """12-Mpx photos as AVIF, quality 75, by libaom."""
+    from PIL import Image  # noqa: PLC0415 - as above
+
+    for number, photo in zip(range(count), _photos(corpus), strict=False):
+        picture = Image.fromarray(_scaled(photo, 4000, 3000, seed=number).numpy())
+        picture.save(folder / f"{number:03}.avif", quality=75, speed=9)
+
+
+def heic(folder: Path, corpus: Path, _work: Path, copies: int) -> None:
+    """A phone's photo with a small picture that covers both flavors."""
+    _copies([corpus / "formats" / "iphone.heic"], folder, copies)
+
+
+def heic_bare(folder: Path, corpus: Path, _work: Path, count: int, copies: int) -> None:
+    """A phone's photo without a small picture, and as many 12-Mpx photos coded whole by x265."""
+    import pillow_heif  # noqa: PLC0415 - an extra
+    from PIL import Image  # noqa: PLC0415 - as above
+
+    _copies([corpus / "formats" / "exif-at-eof.heic"], folder, count * copies)
+    originals = []
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        for number, photo in zip(range(count), _photos(corpus), strict=False):
+            picture = Image.fromarray(_scaled(photo, 4032, 3008, seed=number).numpy())
+            originals.append(Path(scratch) / f"{number:03}.heic")
+            pillow_heif.from_pillow(picture).save(originals[-1], quality=75)
+        _copies(originals, folder / "whole", copies)
+
+
+def jxl(folder: Path, corpus: Path, _work: Path, count: int) -> None:
+    """12-Mpx photos as lossy JPEG XL, distance 1."""
+    import pylibjxl  # noqa: PLC0415 - an extra
+
+    for number, photo in zip(range(count), _photos(corpus), strict=False):
+        samples = _scaled(photo, 4000, 3000, seed=number).numpy()
+        (folder / f"{number:03}.jxl").write_bytes(pylibjxl.encode(samples, effort=3))
+
+
 def mixed(folder: Path, corpus: Path, work: Path, copies: int) -> None:
     """A family's folder: mostly camera JPEGs, some already turned, and a few other formats."""
     others = [p for p in sorted((corpus / "formats").iterdir()) if p.suffix in _MIXED_SUFFIXES]
@@ -297,6 +340,10 @@ RECIPES: dict[str, Callable[[Path, Path, Path], None]] = {
     "png": partial(png, count=21),
     "webp": partial(webp, count=21),
     "tiff": partial(tiff, count=21),
+    "avif": partial(avif, count=21),
+    "heic": partial(heic, copies=24),
+    "heic-bare": partial(heic_bare, count=4, copies=3),
+    "jxl": partial(jxl, count=21),
     "mixed": partial(mixed, copies=6),
     "tiny": partial(tiny, count=2000),
     "library-100k": partial(library, count=100_000, linked=False),

@@ -2,17 +2,26 @@
 
 `draft` lets libjpeg-turbo decode at a reduced scale that still covers the box; both flavors come
 from that one picture; text chunks as the standard asks. No colour management, as usual with
-Pillow. Files that end early are taken, as every other peer takes them.
+Pillow. Plug-ins read HEIC and JPEG XL. Files that end early are taken, as every other peer takes
+them.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from multiprocessing import Pool  # noqa: TID251 - a peer is written as its users write it
 
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from benchmarks.peers import common
+
+with suppress(ImportError):
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener(thumbnails=False)
+with suppress(ImportError):
+    import pillow_jxl  # type: ignore[import-not-found]  # noqa: F401 - a plug-in registers itself
 
 _THUMBNAILS = common.request().thumbnails
 

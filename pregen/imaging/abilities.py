@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _DISTRIBUTIONS = {
     "jpeg": "simplejpeg",
     "pillow": "pillow",
+    "avif": "pillow",
     "jpeg2000": "pillow",
     "bmp": "numpy",
     "netpbm": "numpy",
@@ -103,7 +104,7 @@ def _library(decoder: str) -> tuple[str, str]:
 
 
 def _was_left_out(found: Format) -> bool:
-    if found.decoder == "pillow" and found.name in _OF_PILLOW:
+    if found.decoder in {"pillow", "avif"} and found.name in _OF_PILLOW:
         return not features.check(_OF_PILLOW[found.name])
     if found.decoder == "jpeg2000":
         return not openjpeg.is_there()

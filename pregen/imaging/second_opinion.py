@@ -33,7 +33,7 @@ _WITNESSES: Final = {
     "gif": ("pillow",),
     "webp": ("pillow", "ffmpeg"),
     "tiff": ("pillow", "ffmpeg", "vips"),
-    "heic": ("ffmpeg",),
+    "heic": ("ffmpeg", "libheif"),
     "avif": ("vips", "ffmpeg", "pillow"),
     "jp2": ("ffmpeg",),
     "j2k": ("ffmpeg",),
@@ -64,7 +64,10 @@ ALONE: Final = {
     ),
 }
 #: The run's decoders that are a witness's library -> that witness.
-_SAME: Final = {"pillow": "pillow", "vips": "vips", "ffmpeg": "ffmpeg", "libraw": "libraw"}
+_SAME: Final = {
+    "pillow": "pillow", "vips": "vips", "ffmpeg": "ffmpeg", "libraw": "libraw", "heif": "libheif",
+    "libheif": "libheif",
+}  # fmt: skip
 _DEPTHS: Final = {1: "uchar", 2: "ushort"}
 _BANDS: Final = {"b-w": 1, "srgb": 3, "cmyk": 4, "lab": 3, "scrgb": 1}
 _DEEP: Final = {"b-w": "grey16", "srgb": "rgb16"}

@@ -8,6 +8,7 @@ _SECOND: Final = "second-"
 _IN_PART: Final = "-part"
 LIBRARIES: Final = {
     "pillow": "Pillow", "vips": "libvips", "ffmpeg": "FFmpeg", "libraw": "LibRaw",
+    "libheif": "libheif",
 }  # fmt: skip
 
 

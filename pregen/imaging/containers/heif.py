@@ -88,6 +88,13 @@ class Meta(NamedTuple):
             None,
         )
 
+    def with_alpha(self) -> set[int]:
+        """Return the items that have a transparency plane."""
+        planes = (
+            one for one in self.items.values() if (one.first(b"auxC") or b"").startswith(_ALPHA, 4)
+        )
+        return {to for plane in planes for to in plane.refers_to(b"auxl")}
+
     def parts(self, number: int) -> list[HeifItem]:
         """Return the item and all that it is put together from, each once."""
         found: dict[int, HeifItem] = {}
@@ -345,6 +352,46 @@ def colour(item: HeifItem) -> Colour:
         elif body[:4] == b"nclx" and len(body) >= 10:  # noqa: PLR2004 - three numbers of 16 bits
             found = found._replace(cicp=Cicp(*struct.unpack_from(">HH", body, 4)))
     return found
+
+
+class LumaCoding(NamedTuple):
+    """How the numbers of luma and chroma are meant (H.273, 8.3)."""
+
+    matrix: int
+    """H.273's number."""
+    full: bool
+    """They fill their range."""
+
+
+def luma_coding(item: HeifItem) -> LumaCoding | None:
+    """Return what `colr` says of luma and chroma (ISO/IEC 14496-12, 12.1.5); None for nothing."""
+    for kind, body, *_ in item.properties:
+        if kind == b"colr" and body[:4] == b"nclx" and len(body) >= 11:  # noqa: PLR2004 - three numbers and a flag
+            return LumaCoding(int.from_bytes(body[8:10], "big"), bool(body[10] & 0x80))
+    return None
+
+
+class Grid(NamedTuple):
+    """A picture of tiles (ISO/IEC 23008-12, 6.6.2.3)."""
+
+    across: int
+    down: int
+    width_px: int
+    """Of the picture, which the tiles may go beyond at its right and lower edge."""
+    height_px: int
+
+
+def grid(data: bytes) -> Grid | None:
+    """Read the data of an item of the kind `grid`; None where it makes no sense."""
+    if len(data) < 8 or data[0]:  # noqa: PLR2004 - version, flags, counts, two sizes
+        return None
+    wide = bool(data[1] & 1)
+    if len(data) < (12 if wide else 8):
+        return None
+    width, height = struct.unpack_from(">II" if wide else ">HH", data, 4)
+    if not (0 < width < _MAX_EDGE_PX and 0 < height < _MAX_EDGE_PX):
+        return None
+    return Grid(data[3] + 1, data[2] + 1, width, height)
 
 
 def share_present(meta: Meta, number: int, size_bytes: int) -> float:

@@ -106,7 +106,7 @@ class Cursor:
 #
 # By nothing but the brands in the `ftyp` box (ISO/IEC 14496-12, 4.3; 23008-12, Annex B).
 
-AVIF = Format("avif", "image/avif", "pillow")
+AVIF = Format("avif", "image/avif", "avif")
 HEIC = Format("heic", "image/heif", "heic", "heic")
 CR3 = Format("raw", "image/x-canon-cr3", "raw", "raw")
 

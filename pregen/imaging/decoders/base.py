@@ -107,3 +107,15 @@ def import_decoder(name: str, extra: str, mime: str) -> ModuleType:
             raise
         missing = isinstance(error, ModuleNotFoundError)
         raise NeedsExtra(extra, mime, "" if missing else str(error)) from error
+
+
+def optional_module(name: str) -> ModuleType | None:
+    """Import a module of `imaging.decoders` for what another one decodes as well.
+
+    Returns:
+        None: its library belongs to an extra that is not installed, or does not load.
+    """
+    try:
+        return import_decoder(name, "optional", "")
+    except NeedsExtra:
+        return None

@@ -1,12 +1,13 @@
 """AVIF of more than 8 bits under an ICC profile, through libvips (libheif), which keeps the bits.
 
+For what FFmpeg does not decode: all of it where that is not installed, and what has transparency.
 Pillow hands over 8 bits, to which libavif cuts luma and chroma instead of rounding them. That is a
 level of a picture in sRGB, and several in the dark parts of one in linear light or ProPhoto.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pregen.imaging.containers import heif
 from pregen.imaging.decoders import vips
@@ -15,9 +16,6 @@ from pregen.imaging.pixels import colour
 from pregen.imaging.pixels.resample import Pixels, averaged
 from pregen.imaging.pixels.sizes import QUARTER_TURNS
 from pregen.imaging.runtime import pyvips
-
-if TYPE_CHECKING:
-    from pregen.imaging.decoders.base import Request
 
 #: Planes of 16 bits as decoded, and RGBA of 16 bits.
 _BYTES_PER_PIXEL: Final = 16
@@ -63,8 +61,3 @@ class DeepAvif(PillowPicture):
         if (image.width, image.height) != upright or image.interpretation != "rgb16":
             return None
         return image.copy_memory()
-
-
-def open_picture(request: Request) -> DeepAvif:
-    """Read the header. Raises Fault when Pillow refuses it."""
-    return DeepAvif(request)

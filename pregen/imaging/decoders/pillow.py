@@ -1,4 +1,4 @@
-"""Pictures through Pillow: AVIF (faster than the libvips wheel) and the small old ones.
+"""Pictures through Pillow: AVIF that is not dav1d's alone, and the small old ones.
 
 The format is pinned to what `sniff` found, so that no other parser ever sees the file.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from pregen.imaging.containers import av1, heif
-from pregen.imaging.decoders.base import Opened, Request, import_decoder
+from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
     Fault,
@@ -152,9 +152,6 @@ class PillowPicture(Opened):
 
 def open_picture(request: Request) -> Opened:
     """Read the header. Raises Fault when Pillow refuses it."""
-    if request.format.name == "avif" and heif.is_deep_under_profile(request.source):
-        deep: Opened = import_decoder("deep_avif", "", request.format.mime).open_picture(request)
-        return deep
     return PillowPicture(request)
 
 

@@ -265,6 +265,22 @@ _BT2020: Final = 9
 _DISPLAY_P3: Final = 12
 
 
+def is_plain(told: Colour) -> bool:
+    """True where `managed` leaves a picture as it is."""
+    return not (told.profile or maps_tones(told)) and (
+        told.cicp is None or told.cicp.primaries != _DISPLAY_P3
+    )
+
+
+def maps_tones(told: Colour) -> bool:
+    """True where colours are told by numbers that need more than another profile."""
+    return bool(
+        not told.profile
+        and told.cicp
+        and (told.cicp.primaries == _BT2020 or told.cicp.transfer in {PQ, HLG})
+    )
+
+
 def managed(pixels: Pixels, told: Colour) -> Pixels:
     """Have a picture come out as it is meant: by its profile if there is one, else by numbers.
 
@@ -279,7 +295,7 @@ def managed(pixels: Pixels, told: Colour) -> Pixels:
     elif told.cicp.primaries == _DISPLAY_P3:
         image = image.copy()
         attach(image, _display_p3())
-    elif (told.cicp.primaries == _BT2020 or told.cicp.transfer in {PQ, HLG}) and image.bands == 3:  # noqa: PLR2004 - no alpha
+    elif maps_tones(told) and image.bands == 3:  # noqa: PLR2004 - no alpha
         image = _by_numbers(image, told.cicp.transfer)
     return pixels._replace(image=image)
 

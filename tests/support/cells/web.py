@@ -181,8 +181,44 @@ def _avif() -> Iterator[Cell]:
             "avif", modes, "10", write, "avifdec", profiles="prophoto", variant=name, lossy=True,
             needs=needs,
         )  # fmt: skip
+    yield from _avif_planes()
 
 
+def _avif_planes() -> Iterator[Cell]:
+    """What is decoded to planes that are reduced before there are colours."""
+    for name, bits, edges_px, arguments in (
+        ("odd-420", "8", LARGE_PX, ("-y", "420")),
+        ("odd-420", "10", LARGE_PX, ("-d", "10", "-y", "420")),
+        ("odd-422", "12", LARGE_PX, ("-d", "12", "-y", "422")),
+        ("odd-420-limited", "10", LARGE_PX, ("-d", "10", "-y", "420", "-r", "limited")),
+        ("odd-444-limited", "12", LARGE_PX, ("-d", "12", "-y", "444", "-r", "limited")),
+        ("grid", "8", _GRID_PX, ("-y", "420", "--grid", "2x2")),
+        ("grid-422", "10", _GRID_PX, ("-d", "10", "-y", "422", "--grid", "3x2")),
+        ("grain", "8", LARGE_PX, ("-y", "420", "-a", "film-grain-test=1")),
+        # Matrices by H.273's number; the last three are left to Pillow.
+        *(
+            (f"matrix-{number}{'-limited' * limited}", "8", LARGE_PX,
+             ("--cicp", f"1/13/{number}", *("-r", "limited") * limited))
+            for number in (1, 5, 6, 9, 0, 7, 12) for limited in (False, True)
+            if number or not limited
+        ),
+    ):  # fmt: skip
+        yield from many(
+            "avif", "rgb", bits, made_by.avifenc(*arguments), "avifdec", variant=name, lossy=True,
+            edges_px=edges_px, needs=Capability.AVIF_TOOLS,
+        )  # fmt: skip
+    for bits in ("8", "10"):
+        yield from many(
+            "avif", "grey rgb", bits, made_by.avifenc("-d", bits, "-r", "limited"), "avifdec",
+            profiles="linear", variant="limited", lossy=True, edges_px=LARGE_PX,
+            needs=Capability.AVIF_TOOLS,
+        )  # fmt: skip
+
+
+#: Two by two tiles, and three by two, of edges that AV1 and MIAF allow.
+_GRID_PX = (768, 512)
+#: As `LARGE_PX`, of edges that HEVC has with half the chroma.
+_EVEN_PX = (802, 602)
 #: Turned first, then mirrored (ISO 23008-12, 6.5.10 and 6.5.12).
 _AVIF_TURNS = {
     2: ("--imir", "1"),
@@ -204,6 +240,22 @@ def _heic() -> Iterator[Cell]:
             needs=needs,
         )  # fmt: skip
     yield from turned("heic", "irot", made_by.heif, "heif-convert", lossy=True, needs=needs)
+    for name, bits, arguments in (
+        ("large", "8", ()),
+        # libheif cuts what has odd edges out of one that has not.
+        ("clap", "8", ()),
+        ("large-422", "10", ("-p", "chroma=422")),
+        ("large-444", "12", ("-p", "chroma=444")),
+        ("large-limited", "8", ("--full_range_flag=0",)),
+        ("large-limited", "10", ("--full_range_flag=0",)),
+        ("large-709", "8", ("--matrix_coefficients=1",)),
+        ("large-2020-limited", "10", ("--matrix_coefficients=9", "--full_range_flag=0")),
+    ):
+        write = made_by.heif_enc("-b", bits, *arguments)
+        yield from many(
+            "heic", "rgb", bits, write, "heif-convert", profiles="none p3", variant=name,
+            lossy=True, edges_px=LARGE_PX if name == "clap" else _EVEN_PX, needs=needs,
+        )  # fmt: skip
 
 
 def _films() -> Iterator[Cell]:

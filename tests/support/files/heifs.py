@@ -1,14 +1,22 @@
-"""HEIC files with thumbnail items and with every mixture of irot and EXIF, made by libheif."""
+"""HEIC files with thumbnail items and with every mixture of irot and EXIF, coded by libheif.
+
+`file_of` puts coded pictures into boxes of any kind, which no library writes.
+"""
 
 from __future__ import annotations
 
 import io
-from typing import Any
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pillow_heif
 from PIL import Image
 
+from pregen.imaging.containers import heif
 from tests.support.files import pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 160, 30), (30, 30, 220), (240, 240, 240)
 
@@ -74,3 +82,105 @@ def _drop_irot(data: bytearray) -> None:
     while place > 0:
         data[place] = 0
         place = data.find(bytes([0x80 | number]), ipma + 12, last)
+
+
+class Part(NamedTuple):
+    """An item of a file that is written box by box."""
+
+    kind: bytes
+    data: bytes
+    properties: tuple[tuple[bytes, bytes, bool], ...]
+    """Kind, body, whether a reader has to know it."""
+    references: tuple[tuple[bytes, tuple[int, ...]], ...] = ()
+
+    def sized(self, width_px: int, height_px: int) -> Part:
+        """Return it with another size in its boxes."""
+        return self.said(b"ispe", bytes(4) + struct.pack(">II", width_px, height_px))
+
+    def said(self, kind: bytes, body: bytes, *, essential: bool = False) -> Part:
+        """Return it with a property, in the place of one of that kind."""
+        kept = tuple(one for one in self.properties if one[0] != kind)
+        return self._replace(properties=(*kept, (kind, body, essential)))
+
+
+def coded(data: bytes) -> Part:
+    """Return the main picture of a HEIC or AVIF that is one coded picture."""
+    meta = heif.read(lambda at, count: data[at : at + count], len(data))
+    item = meta.items[meta.primary]
+    body = b"".join(data[at : at + count] for at, count in item.extents)
+    return Part(item.kind, body, tuple(tuple(one) for one in item.properties))  # type: ignore[misc]  # three fields
+
+
+def grid(
+    across: int, down: int, size: tuple[int, int], *properties: tuple[bytes, bytes, bool]
+) -> Part:
+    """Return a picture of tiles, which are to be the items behind it."""
+    data = struct.pack(">BBBBHH", 0, 0, down - 1, across - 1, *size)
+    tiles = tuple(range(2, 2 + across * down))
+    return Part(b"grid", data, properties, ((b"dimg", tiles),)).sized(*size)
+
+
+def file_of(parts: Sequence[Part], brand: bytes = b"heic", method: int = 0) -> bytes:
+    """Return a file of items numbered from 1; the first is its picture."""
+    entries = b"".join(
+        _full(b"infe", struct.pack(">HH4sB", number, 0, part.kind, 0), 2)
+        for number, part in enumerate(parts, 1)
+    )
+    known: list[tuple[bytes, bytes]] = []
+    rows = b""
+    for number, part in enumerate(parts, 1):
+        indices = b""
+        for kind, body, essential in part.properties:
+            if (kind, body) not in known:
+                known.append((kind, body))
+            indices += struct.pack(">H", known.index((kind, body)) + 1 | essential << 15)
+        rows += struct.pack(">HB", number, len(part.properties)) + indices
+    references = b"".join(
+        _box(kind, struct.pack(f">HH{len(to)}H", number, len(to), *to))
+        for number, part in enumerate(parts, 1)
+        for kind, to in part.references
+    )
+    ftyp = _box(b"ftyp", brand + bytes(4) + b"mif1" + brand)
+
+    def meta(begin: int) -> bytes:
+        places, at = b"", begin
+        for number, part in enumerate(parts, 1):
+            places += struct.pack(">HHHHII", number, method, 0, 1, at, len(part.data))
+            at += len(part.data)
+        return _full(
+            b"meta",
+            _full(b"hdlr", struct.pack(">I4s12xB", 0, b"pict", 0))
+            + _full(b"pitm", struct.pack(">H", 1))
+            + _full(b"iinf", struct.pack(">H", len(parts)) + entries)
+            + _box(
+                b"iprp",
+                _box(b"ipco", *(_box(kind, body) for kind, body in known))
+                + _full(b"ipma", struct.pack(">I", len(parts)) + rows, flags=1),
+            )
+            + _full(b"iref", references)
+            + _full(b"iloc", struct.pack(">HH", 0x4400, len(parts)) + places, 1),
+        )
+
+    begin = len(ftyp) + len(meta(0)) + 8
+    return ftyp + meta(begin) + _box(b"mdat", *(part.data for part in parts))
+
+
+def camera_hif(main: Image.Image, thumbnail: Image.Image, shown_px: tuple[int, int]) -> bytes:
+    """Return a HIF as Sony and Canon write it: its thumbnail has more rows than its boxes say.
+
+    Args:
+        main: the picture.
+        thumbnail: as it is coded, with its padding.
+        shown_px: what the boxes say of the thumbnail.
+    """
+    small = coded(heic(thumbnail))._replace(references=((b"thmb", (1,)),)).sized(*shown_px)
+    return file_of([coded(heic(main)), small])
+
+
+def _box(kind: bytes, *body: bytes) -> bytes:
+    joined = b"".join(body)
+    return struct.pack(">I4s", 8 + len(joined), kind) + joined
+
+
+def _full(kind: bytes, body: bytes, version: int = 0, flags: int = 0) -> bytes:
+    return _box(kind, struct.pack(">I", version << 24 | flags), body)

@@ -24,6 +24,7 @@ from pregen.filesystems import mounttable, protection
 from pregen.imaging import revisions, sniff
 from pregen.imaging.containers import (
     av1,
+    coded_picture,
     gcode,
     gif,
     heif,
@@ -254,6 +255,8 @@ def _heif(data: bytes) -> None:
         assert 0 <= count <= max(16, len(data))
         return data[at : at + count]
 
+    grid = heif.grid(data)
+    assert grid is None or (min(grid) > 0 and max(grid[:2]) <= 256)
     heif.is_deep_under_profile(SourceBytes.of(data))
     rest = heif.without_metadata(SourceBytes.of(data))
     assert rest is None or len(rest) == len(data)
@@ -265,6 +268,13 @@ def _heif(data: bytes) -> None:
             assert heif.orientation(item) in {None, *range(1, 9)}
             assert len(heif.colour(item).profile) <= len(data)
             heif.as_file(item, b"", b"heic")
+            heif.luma_coding(item)
+            found = coded_picture.described(meta, item, read_at, len(data))
+            if found is not None:
+                with contextlib.suppress(coded_picture.LeftAloneError):
+                    assert sum(len(found.data(part)) for part in found.parts) <= len(data)
+                assert len(found.parts) % found.across == 0
+                assert all(found.setup(part) in data for part in found.parts)
         for number in (meta.primary, *list(meta.items)[:8]):
             assert 0 <= heif.share_present(meta, number, len(data)) <= 1
             meta.alpha_of(number)
@@ -539,6 +549,9 @@ def _heifs() -> list[bytes]:
         heifs.turned(picture, irot=True, quality=10)[:2000],
         encode(picture, "AVIF", exif=pictures.exif(6))[:2000],
         encode(pictures.rgba(*_SMALL_PX), "AVIF")[:2000],
+        heifs.file_of(
+            [heifs.grid(2, 1, (90, 40)), *[heifs.coded(heifs.heic(picture, quality=10))] * 2]
+        ),
     ]
 
 

@@ -171,7 +171,7 @@ def test_names_in_commands_are_words_of_a_shell() -> None:
             {"share-dir-cache", "share-read-ahead", "share-auto-cache"},
         ),
     ],
-    ids=" ".join,
+    ids=["none", "auto", "uncached", "unread"],
 )
 def test_a_real_sshfs_is_seen_and_its_commands_mend_it(
     tmp_path: Path, options: tuple[str, ...], codes: set[str]

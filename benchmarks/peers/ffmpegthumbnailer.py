@@ -1,0 +1,21 @@
+"""ffmpegthumbnailer, as desktops call it for films: a process per picture and flavor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.peers import common, one_process_each
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def commands(picture: common.Picture, thumbnails: str) -> Iterator[list[str]]:
+    """One call per flavor: the program makes one size at a time."""
+    for flavor, box_px in common.BOXES_PX.items():
+        entry = picture.entry(thumbnails, flavor)
+        yield ["ffmpegthumbnailer", "-i", picture.path, "-o", entry, "-s", str(box_px), "-c", "png"]
+
+
+if __name__ == "__main__":
+    one_process_each.run_all(commands)

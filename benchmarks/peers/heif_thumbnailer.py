@@ -1,0 +1,21 @@
+"""heif-thumbnailer of libheif, as desktops call it: a process per picture and flavor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.peers import common, one_process_each
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def commands(picture: common.Picture, thumbnails: str) -> Iterator[list[str]]:
+    """One call per flavor: the program makes one size at a time."""
+    for flavor, box_px in common.BOXES_PX.items():
+        entry = picture.entry(thumbnails, flavor)
+        yield ["heif-thumbnailer", "-s", str(box_px), picture.path, entry]
+
+
+if __name__ == "__main__":
+    one_process_each.run_all(commands)
