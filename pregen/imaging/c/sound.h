@@ -123,6 +123,28 @@ static bool walk_block(const struct walk *walk, struct walked_scan *scan,
     return true;
 }
 
+/* True when what is left behind the last block makes whole MCUs up to the end of the data: damaged codes
+ * have made too few of them. Anything else was put there by somebody, and costs nothing. */
+static bool makes_more(const struct walk *walk, const struct walked_scan *scan, struct bits bits)
+{
+    struct walked_scan further = *scan;
+    struct part_of_frame parts[MOST_PARTS];
+    for (int n = 0; n < scan->count; n++) { /* turns: at most MOST_PARTS */
+        parts[n] = *scan->parts[n];
+        parts[n].dc_before = 0;
+        further.parts[n] = &parts[n];
+    }
+    do { /* turns: at most the data's bits: each MCU takes one at least, or ends it */
+        for (int n = 0; n < further.count; n++) { /* turns: at most MOST_PARTS */
+            int blocks = further.count == 1 ? 1 : parts[n].across * parts[n].down;
+            for (int block = 0; block < blocks; block++) /* turns: at most 16 */
+                if (!walk_block(walk, &further, &parts[n], &bits) || ran_out(&bits))
+                    return false;
+        }
+    } while (further.blocks_to_pass || !ends_here(&bits));
+    return true;
+}
+
 /* True when every block of the MCUs from `read` up to `stop` is read, and the data ends with them. */
 static bool walk_interval(const struct walk *walk, struct walked_scan *scan, struct bits *bits,
                           int64_t *read, int64_t stop)
@@ -145,7 +167,7 @@ static bool walk_interval(const struct walk *walk, struct walked_scan *scan, str
             return false;
         *read = number + 1;
     }
-    return !scan->blocks_to_pass && ends_here(bits);
+    return !scan->blocks_to_pass && (ends_here(bits) || !makes_more(walk, scan, *bits));
 }
 
 /* Go to the next marker that ends coded data, restarts included; the end of the data: NULL. */
