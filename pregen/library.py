@@ -110,7 +110,7 @@ def thumbnails(
     `Kind.PRIVATE` where the file is encrypted and its entries would not be, a kind of
     `pregen.model.FAILURES` where it failed. Closing the generator ends the work. `paths` is
     taken in another thread, a few thousand ahead. While it goes on the cache is locked against
-    other runs.
+    other runs; where another run holds the lock, that one does these files next.
 
     Args:
         paths: files; folders are not walked.
@@ -122,7 +122,8 @@ def thumbnails(
         cache: the thumbnails directory; by default the user's.
 
     Raises:
-        LockedError: another run works on the same cache.
+        LockedError: another run works on the same cache, and does not take these files: it makes
+            other sizes, or something special is asked for.
         CacheError: the cache cannot be written, or takes no more entries; what was made till then
             has been yielded.
         MissingLibraryError: pregen is not completely installed.

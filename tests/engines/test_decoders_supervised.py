@@ -53,6 +53,7 @@ def _samples() -> dict[str, bytes]:
         "pdf": pdfs.pdf(),
         "video": films.film([photo(320, 240, seed) for seed in range(3)]),
         "heic": heifs.heic(picture),
+        "avif": pictures.encode(picture, "AVIF"),
         "raw": raws.dng(size=(1200, 800)),
         "archive": stored.document(("Thumbnails/thumbnail.png", pictures.encode(picture, "PNG"))),
         "stored": stored.gcode((300, 200, pictures.encode(picture, "PNG"))),

@@ -199,6 +199,7 @@ def test_copies_links_and_renamed_files_go_by_their_content(
         assert psnr_db(image(cache, copy / name), image(cache, photos / name)) > 90
     for name in made:
         (photos / name).rename(photos / ("renamed-" + name))
+    settle()
     found = run(photos, cache)
     assert {found.kinds()["renamed-" + name] for name in made} == {"reused"}
     # ... and are known by their numbers from then on

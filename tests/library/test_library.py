@@ -6,8 +6,10 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,13 +80,26 @@ def test_closing_ends_the_work_and_frees_the_cache(tmp_path: Path, cache: Path) 
     outcomes = pregen.thumbnails(iter(paths), cache=cache, workers=2)
     assert next(outcomes).kind is Kind.MADE
     with pytest.raises(LockedError):
-        next(pregen.thumbnails(paths, cache=cache))
+        next(pregen.thumbnails(paths, cache=cache, force=True))
     outcomes.close()
     made = list((cache / "large").iterdir())
     assert 0 < len(made) < len(paths)
     lock = CacheLock(bytes(cache))
     lock.acquire()
     lock.release()
+
+
+def test_another_run_in_the_cache_does_the_files_next(tmp_path: Path, cache: Path) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="run-") as runtime,
+        pytest.MonkeyPatch.context() as set_,
+    ):
+        set_.setenv("XDG_RUNTIME_DIR", runtime)
+        outcomes = pregen.thumbnails(many_slow(tmp_path / "busy", 60), cache=cache, workers=2)
+        with closing(outcomes):
+            next(outcomes)
+            others = list(pregen.thumbnails(few(tmp_path / "photos", 2), cache=cache))
+        assert [(each.kind, each.entries_written) for each in others] == [(Kind.MADE, 2)] * 2
 
 
 def test_what_the_paths_raise_comes_out(tmp_path: Path, cache: Path) -> None:

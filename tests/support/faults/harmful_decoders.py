@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pregen import work
-from pregen.imaging import thumbnail
+from pregen.imaging import at_once, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,8 @@ HARM: dict[bytes, Callable[[], None]] = {b"segfault": _crash, b"hang": _hang, b"
 def make_sabotaged(config: WorkConfig) -> Work:
     """Make the work of a real run, with `decode` replaced where a file's name asks for it."""
     worker = work.make_worker(config)
+    # photos are to go by their decoder, which is armed
+    vars(at_once)["pictures"] = lambda *_: None
     decoder_of = thumbnail.decoder_of
 
     def do(job: Job, ask: Ask) -> Outcome:
