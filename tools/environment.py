@@ -30,8 +30,7 @@ EXTRAS = {"run": "decoders", "test": "all", "check": "all"}
 def stamp() -> str:
     """A name for what should be installed: it changes when the project's wishes change."""
     digest = hashlib.sha256(sys.version.encode())
-    sources = sorted((ROOT / "pregen" / "imaging" / "c").iterdir())
-    sources.append(ROOT / "pregen" / "walk" / "_unchanged.c")
+    sources = sorted((ROOT / "pregen").rglob("*.[ch]"))
     for path in (ROOT / "pyproject.toml", ROOT / "uv.lock", *sources):
         digest.update(path.read_bytes() if path.exists() else b"-")
     return digest.hexdigest()

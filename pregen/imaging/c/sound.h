@@ -134,14 +134,16 @@ static bool makes_more(const struct walk *walk, const struct walked_scan *scan, 
         parts[n].dc_before = 0;
         further.parts[n] = &parts[n];
     }
-    do { /* turns: at most the data's bits: each MCU takes one at least, or ends it */
+    bool ended = false;
+    while (!ended) { /* turns: at most the data's bits, and blocks to pass: each MCU takes one, or ends it */
         for (int n = 0; n < further.count; n++) { /* turns: at most MOST_PARTS */
             int blocks = further.count == 1 ? 1 : parts[n].across * parts[n].down;
             for (int block = 0; block < blocks; block++) /* turns: at most 16 */
                 if (!walk_block(walk, &further, &parts[n], &bits) || ran_out(&bits))
                     return false;
         }
-    } while (further.blocks_to_pass || !ends_here(&bits));
+        ended = !further.blocks_to_pass && ends_here(&bits);
+    }
     return true;
 }
 
@@ -167,7 +169,9 @@ static bool walk_interval(const struct walk *walk, struct walked_scan *scan, str
             return false;
         *read = number + 1;
     }
-    return !scan->blocks_to_pass && (ends_here(bits) || !makes_more(walk, scan, *bits));
+    if (scan->blocks_to_pass)
+        return false;
+    return ends_here(bits) || (!walk->restart_mcus && !makes_more(walk, scan, *bits));
 }
 
 /* Go to the next marker that ends coded data, restarts included; the end of the data: NULL. */

@@ -219,7 +219,7 @@ def test_every_kind_that_can_fail_is_explained(tmp_path: Path) -> None:
         "failed-before",
         "not-a-picture",
     }
-    fine |= {"excluded", "special", "interrupted", "private"}
+    fine |= {"excluded", "special", "interrupted", "private", "offline"}
     wanted = {name: kind for name, kind in expected.items() if kind not in fine}
     assert kinds(failures(cache, "--json")) == wanted
     said = failures(cache).out
