@@ -17,7 +17,7 @@ import click
 from pregen import __version__
 from pregen.argument_types import (
     age_s,
-    flavors,
+    flavors_or_auto,
     next_time,
     pixels,
     publication,
@@ -49,6 +49,8 @@ from pregen.model import Flavor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from pregen.config import FlavorChoice
 
     Values = Mapping[str, Any]
     """What is set, by the name of the field that holds it; None: nothing."""
@@ -123,7 +125,7 @@ _TYPES: dict[Any, Any] = {
     bytes: raw_bytes,
     tuple[bytes, ...]: raw_bytes,
     tuple[tuple[bytes, str], ...]: publication,
-    tuple[Flavor, ...]: flavors,
+    tuple[Flavor, ...]: flavors_or_auto,
     Shard: shard,
     str: click.STRING,
 }
@@ -152,7 +154,7 @@ def _text(default: Any, notation: str) -> Any:
     if isinstance(default, Enum):
         return default.value
     if isinstance(default, tuple):
-        return ",".join(each.directory for each in default)
+        return ",".join(each.directory for each in default) or "auto"
     if notation == "pixels":
         return f"{default // 10**6}M"
     return f"{default:g}" if isinstance(default, float) else default
@@ -193,6 +195,7 @@ def run_config(
     cache_root: bytes,
     journal_path: bytes,
     clean: Callable[[bytes], bytes],
+    choose: Callable[[], FlavorChoice],
 ) -> RunConfig:
     """Return the settings of a run.
 
@@ -202,12 +205,15 @@ def run_config(
         cache_root: the thumbnails directory, absolute.
         journal_path: the journal's file.
         clean: makes paths absolute and clean.
+        choose: tells the flavors where none are named.
 
     Raises:
         UsageError: a published folder is not there.
     """
     plan = made(PlanConfig, values)
-    plan = replace(plan, publish=_published(plan.publish, clean))
+    chosen = None if values.get("flavors") else choose()
+    flavors = chosen.flavors if chosen else plan.flavors
+    plan = replace(plan, publish=_published(plan.publish, clean), flavors=flavors)
     governor = made(GovernorConfig, values)
     priority = made(PriorityConfig, values)
     # What there is time for in one night should be what is looked at first.
@@ -236,6 +242,7 @@ def run_config(
         engine=_engine(values, priority),
         governor=None if governor == GovernorConfig() else governor,
         priority=priority,
+        chosen=chosen,
         journal_path=journal_path,
     )
     if config.engine_name == "dask":

@@ -109,6 +109,7 @@ def run(
     """
     settler = _Settler(config, watch, stop)
     with closing(RunGround(config, watch.warn)) as ground, _shown(watch):
+        watch.sizes(config.plan.flavors, config.chosen)
         config = _with_room(config, watch)
         with _found(config, watch, ground, settler, sources) as found:
             spills = sources is None
@@ -135,6 +136,7 @@ def rehearse(
         Cache(config.work.cache_root, config.work.version) as cache,
         _journal(config, watch, ground, create=False) as journal,
     ):
+        watch.sizes(config.plan.flavors, config.chosen)
         config = replace(config, plan=replace(config.plan, reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
         planner = _planner(config, cache, journal, memory, watch, count().__next__)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pregen.display.state import Findings, Rates, Snapshot
     from pregen.errors import ExitCode
-    from pregen.model import Outcome, Skip, WorkerView
+    from pregen.model import Flavor, Outcome, Skip, WorkerView
 
 
 class View(NamedTuple):
@@ -40,6 +40,10 @@ class RunReport:
     """The command that gets the extras some sources wait for; empty when none does."""
     ended_because: str = ""
     """Why the run ended before it was done, as it was asked to; empty when it was done."""
+    flavors: tuple[Flavor, ...] = ()
+    """What it made entries of; empty: it did not come so far."""
+    flavors_because: str = ""
+    """Why these; empty: somebody named them."""
 
 
 class Printer:

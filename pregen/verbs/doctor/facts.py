@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-Setting = str | int | bool
+from pregen.desktop_settings import Setting
+
 #: Effective values by schema and key, of the schemas that are installed.
 GSettings = Mapping[str, Mapping[str, Setting]]
 

@@ -1,121 +1,23 @@
-"""Settings of KDE, Xfce, PCManFM and PCManFM-Qt, and how settings are read of any desktop."""
+"""Settings of KDE, Xfce, PCManFM and PCManFM-Qt."""
 
 from __future__ import annotations
 
-import glob
 import os
-import shutil
-import subprocess
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from xml.etree import ElementTree as ET
 
+from pregen.desktop_settings import boolean, matching, number, parse, read_text
 from pregen.verbs.doctor.facts import Kde, LxFileManager, Thunar, Tumbler, TumblerPlugin
+from pregen.verbs.doctor.readers.tools import ask, find, parse_xml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pregen.desktop_settings import ConfigFolders
 
-#: No settings file is larger; a device or a log in its place may be.
-_MOST_BYTES: Final = 4 * 1024 * 1024
-#: A tool answers in milliseconds, or waits for a session bus that is not there.
-_TIMEOUT_S: Final = 5.0
-_CONFIG_DIRS: Final = "/etc/xdg"
 _KDE_GROUP: Final = "PreviewSettings"
 #: What kreadconfig is told to print where nothing is set.
 _UNSET: Final = "pregen-not-set"
 
 
-class Config:
-    """Where settings files are (XDG Base Directory)."""
-
-    def __init__(self, environ: Mapping[str, str], home: str) -> None:
-        own = environ.get("XDG_CONFIG_HOME", "")
-        self.environ = environ
-        self.home = home
-        self.own = own if own.startswith("/") else f"{home}/.config"
-        dirs = (environ.get("XDG_CONFIG_DIRS") or _CONFIG_DIRS).split(":")
-        self.shared = [folder for folder in dirs if folder.startswith("/")]
-
-    def files(self, name: str) -> list[str]:
-        """Return the places of a file that are there, the most important first."""
-        places = [f"{folder}/{name}" for folder in (self.own, *self.shared)]
-        return [place for place in places if os.path.isfile(place)]
-
-
-def matching(folder: str, pattern: str) -> list[str]:
-    """Return the paths below a folder that match a pattern, sorted."""
-    return [f"{folder}/{name}" for name in sorted(glob.glob(pattern, root_dir=folder))]
-
-
-def read_text(path: str) -> str:
-    """Return a file's text; empty: it cannot be read."""
-    with suppress(OSError), open(path, "rb") as file:
-        return file.read(_MOST_BYTES).decode("utf-8", "replace")
-    return ""
-
-
-def parse(text: str) -> dict[str, dict[str, str]]:
-    """Return values by group and key, of a file as GLib, KDE and Qt write it.
-
-    Of doubles the last counts; in no group are those before the first.
-    """
-    groups: dict[str, dict[str, str]] = {}
-    group = groups.setdefault("", {})
-    for line in map(str.strip, text.splitlines()):
-        if line.startswith("[") and line.endswith("]"):
-            group = groups.setdefault(line[1:-1], {})
-        elif line and line[0] not in "#;":
-            key, found, value = line.partition("=")
-            if found:
-                group[key.strip()] = value.strip()
-    return groups
-
-
-def parse_xml(text: str) -> ET.Element:
-    """Return the root of an XML text; an empty element where it is damaged."""
-    try:
-        return ET.fromstring(text.encode())  # noqa: S314 - the user's own settings
-    except ET.ParseError:
-        return ET.Element("damaged")
-
-
-def boolean(value: str | None) -> bool | None:
-    """Return a value as KDE and Qt mean it; None: not set, or not a boolean."""
-    lowered = (value or "").lower()
-    if lowered in {"true", "1", "yes", "on"}:
-        return True
-    return False if lowered in {"false", "0", "no", "off"} else None
-
-
-def number(value: str | None) -> int | None:
-    """Return a whole number; None: not set, or not a number."""
-    try:
-        return int(value or "")
-    except ValueError:
-        return None
-
-
-def find(*names: str) -> str | None:
-    """Return the first of these programs that is installed."""
-    return next((name for name in names if shutil.which(name)), None)
-
-
-def ask(*command: str) -> str | None:
-    """Return what a desktop's own tool prints; None: it is not there, fails, or does not answer."""
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed programs, found on the user's own PATH
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode("utf-8", "replace")
-
-
-def read_kde(config: Config) -> Kde | None:
+def read_kde(config: ConfigFolders) -> Kde | None:
     """Return the settings of previews; None: there is no KDE here."""
     reader = find("kreadconfig6", "kreadconfig5")
     files = config.files("kdeglobals") + config.files("dolphinrc")
@@ -144,7 +46,7 @@ def read_kde(config: Config) -> Kde | None:
     )
 
 
-def read_thunar(config: Config) -> Thunar | None:
+def read_thunar(config: ConfigFolders) -> Thunar | None:
     """Return Thunar's settings; None: there is no Thunar here."""
     files = config.files("xfce4/xfconf/xfce-perchannel-xml/thunar.xml")
     if not files and find("thunar") is None:
@@ -162,7 +64,7 @@ def read_thunar(config: Config) -> Thunar | None:
     return Thunar(values.get("misc-thumbnail-mode"), maximum)
 
 
-def read_tumbler(config: Config) -> Tumbler | None:
+def read_tumbler(config: ConfigFolders) -> Tumbler | None:
     """Return tumbler.rc, of which the first found counts alone [RUN]; None: there is none."""
     files = config.files("tumbler/tumbler.rc")
     if not files:
@@ -189,7 +91,7 @@ def _folders(text: str, home: str) -> tuple[bytes, ...]:
     return tuple(os.fsencode(os.path.expanduser(part)) for part in at_home)
 
 
-def read_lx(config: Config) -> tuple[LxFileManager, ...]:
+def read_lx(config: ConfigFolders) -> tuple[LxFileManager, ...]:
     """Return what PCManFM and PCManFM-Qt are set to, in each of their profiles."""
     places = [
         (path, "PCManFM-Qt", "Thumbnail", "ShowThumbnails=true")

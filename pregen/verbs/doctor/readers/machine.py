@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from pregen.config import WalkConfig
+from pregen.desktop_settings import ConfigFolders, matching, read_text
 from pregen.model import Source
 from pregen.originals.mounts import read_mounts
 from pregen.thumbspec.naming import thumbnails_root
@@ -41,7 +42,7 @@ def read_sandboxes(home: str, root: bytes) -> tuple[OtherRoot, ...]:
     """Return the caches of snaps and flatpaks that hold thumbnails and are not the one in use."""
     found = []
     for kind, above, below in (("snap", "snap", "common/.cache"), ("flatpak", ".var/app", "cache")):
-        for folder in desktops.matching(f"{home}/{above}", "*"):
+        for folder in matching(f"{home}/{above}", "*"):
             cache_home = os.fsencode(f"{folder}/{below}")
             thumbnails = cache_home + b"/thumbnails"
             if os.path.isdir(thumbnails) and not _same(thumbnails, root):
@@ -81,14 +82,14 @@ def _declared(home: str) -> Iterator[SessionRoot]:
     """Yield the files that set the variable at login."""
     files = [
         "/etc/environment",
-        *desktops.matching("/etc/environment.d", "*.conf"),
-        *desktops.matching(f"{home}/.config/environment.d", "*.conf"),
+        *matching("/etc/environment.d", "*.conf"),
+        *matching(f"{home}/.config/environment.d", "*.conf"),
         f"{home}/.pam_environment",
         f"{home}/.profile",
         f"{home}/.xsessionrc",
     ]
     for path in files:
-        for match in _ASSIGNMENT.finditer(desktops.read_text(path)):
+        for match in _ASSIGNMENT.finditer(read_text(path)):
             value = _expanded(match[2].strip(), home)
             if value is not None:
                 yield SessionRoot(path, thumbnails_root({"XDG_CACHE_HOME": value}, home))
@@ -133,7 +134,7 @@ def gather(
     found = walk(WalkConfig(roots=tuple(paths), cache_root=root)) if paths else iter(())
     cache, in_cache = read_cache(root, os.fsencode(home), mounts, private)
     count, walked = sampled((each for each in found if isinstance(each, Source)), mounts)
-    config = desktops.Config(environ, home)
+    config = ConfigFolders(environ, home)
     seen = (*in_cache, *walked)
     return MachineFacts(
         cache=cache,
