@@ -116,7 +116,8 @@ def test_every_arrangement_of_monitors_counts_and_disabled_ones_do_not() -> None
     )
     *rest, last = settings.monitors_xml(data)
     assert rest == [Scale("eDP-1", 2), Scale("DP-1", 1), Scale("DP-2", 1)]
-    assert (last.screen, last.factor) == ("DP-3", pytest.approx(4 / 3))
+    assert last.screen == "DP-3"
+    assert last.factor == pytest.approx(4 / 3)
     assert flavors_at(last.factor) == (LARGE, X_LARGE)
 
 
