@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pregen.desktop_settings import ConfigFolders, parse, read_gvdb
 from pregen.verbs.doctor.facts import Kde, LxFileManager, Thunar, TumblerPlugin
-from pregen.verbs.doctor.readers import desktops, gsettings, machine, tools
+from pregen.verbs.doctor.readers import desktops, gsettings, machine, thumbnailers, tools
 from tests.support.files.pictures import put
 from tests.support.running.capabilities import Capability, needs
 
@@ -44,6 +44,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     monkeypatch.setenv("PATH", str(bin_folder))
+    monkeypatch.setattr(thumbnailers, "_LIBRARIES", ())
     return bin_folder
 
 
@@ -154,7 +155,9 @@ def test_a_tool_that_hangs_or_fails_gives_way_to_the_files(
     for script in ("exec /bin/sleep 60", "exit 3"):
         program(bare, "kreadconfig5", script)
         begun = time.monotonic()
-        assert desktops.read_kde(config) == Kde("kwriteconfig5", None, 77)
+        found = desktops.read_kde(config)
+        assert found is not None
+        assert (found.writer, found.maximum_remote_size_bytes) == ("kwriteconfig5", 77)
         assert time.monotonic() - begun < 30
 
 
@@ -167,7 +170,10 @@ def test_kdes_own_tool_is_asked_where_there_is_one(bare: Path, tmp_path: Path) -
     program(bare, "kreadconfig6", script)
     config = ConfigFolders({"XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_CONFIG_DIRS": "/x"}, "/")
     kde = desktops.read_kde(config)
-    assert kde == Kde("kwriteconfig6", None, 5000, None, ("a", "b"), "dolphinrc")
+    assert kde is not None
+    assert (kde.writer, kde.plugins) == ("kwriteconfig6", ("a", "b"))
+    assert kde.maximum_remote_size_bytes == 5000
+    assert kde.in_dolphinrc == {"MaximumRemoteSize", "Plugins"}
 
 
 @pytest.mark.usefixtures("bare")
@@ -180,9 +186,28 @@ def test_kdes_files_the_users_before_the_systems(tmp_path: Path) -> None:
     )
     put(tmp_path / "own" / "dolphinrc", b"[PreviewSettings]\nPlugins=svgthumbnail,imagethumbnail\n")
     environ = {"XDG_CONFIG_HOME": str(tmp_path / "own"), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
-    assert desktops.read_kde(ConfigFolders(environ, "/")) == Kde(
-        "kwriteconfig6", 20, 1, remote_folders=True, plugins=("svgthumbnail", "imagethumbnail")
+    kde = desktops.read_kde(ConfigFolders(environ, "/"))
+    assert kde is not None
+    assert kde._replace(installed=(), version=()) == Kde(
+        "kwriteconfig6",
+        bytes(tmp_path / "own"),
+        20,
+        1,
+        remote_folders=True,
+        plugins=("svgthumbnail", "imagethumbnail"),
+        in_dolphinrc=frozenset({"Plugins"}),
     )
+
+
+@pytest.mark.usefixtures("bare")
+def test_dolphins_own_file_goes_before_kdeglobals(tmp_path: Path) -> None:
+    put(tmp_path / "kdeglobals", b"[PreviewSettings]\nMaximumRemoteSize=5\nMaximumSize=6\n")
+    put(tmp_path / "dolphinrc", b"[PreviewSettings]\nMaximumRemoteSize[$i]=7\n")
+    environ = {"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/x"}
+    kde = desktops.read_kde(ConfigFolders(environ, "/"))
+    assert kde is not None
+    assert (kde.maximum_remote_size_bytes, kde.maximum_size_bytes) == (7, 6)
+    assert kde.in_dolphinrc == {"MaximumRemoteSize"}
 
 
 @pytest.mark.usefixtures("bare")
@@ -229,8 +254,8 @@ def test_the_files_of_pcmanfm_and_pcmanfm_qt(tmp_path: Path) -> None:
     gtk = put(tmp_path / "libfm" / "libfm.conf", b"[ui]\nshow_thumbnail=1\n")
     config = ConfigFolders({"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/x"}, "/")
     assert desktops.read_lx(config) == (
-        LxFileManager("PCManFM-Qt", bytes(qt), "ShowThumbnails=true", shows=False),
-        LxFileManager("PCManFM", bytes(gtk), "show_thumbnail=1", shows=True),
+        LxFileManager("PCManFM-Qt", bytes(qt), "Thumbnail", "ShowThumbnails=true", shows=False),
+        LxFileManager("PCManFM", bytes(gtk), "ui", "show_thumbnail=1", shows=True),
     )
 
 

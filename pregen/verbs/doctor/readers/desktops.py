@@ -7,24 +7,31 @@ from typing import TYPE_CHECKING, Final
 
 from pregen.desktop_settings import boolean, matching, number, parse, read_text
 from pregen.verbs.doctor.facts import Kde, LxFileManager, Thunar, Tumbler, TumblerPlugin
+from pregen.verbs.doctor.readers.thumbnailers import kio_plugins, kio_version, tumbler_plugins
 from pregen.verbs.doctor.readers.tools import ask, find, parse_xml
 
 if TYPE_CHECKING:
     from pregen.desktop_settings import ConfigFolders
 
 _KDE_GROUP: Final = "PreviewSettings"
+_KDE_KEYS: Final = ("MaximumSize", "MaximumRemoteSize", "EnableRemoteFolderThumbnail", "Plugins")
 #: What kreadconfig is told to print where nothing is set.
 _UNSET: Final = "pregen-not-set"
 
 
 def read_kde(config: ConfigFolders) -> Kde | None:
-    """Return the settings of previews; None: there is no KDE here."""
+    """Return the settings of previews; None: there is no KDE here.
+
+    Dolphin reads kdeglobals first and then dolphinrc, whose values go before (KConfig,
+    `parseConfigFiles`).
+    """
     reader = find("kreadconfig6", "kreadconfig5")
+    version = kio_version()
     files = config.files("kdeglobals") + config.files("dolphinrc")
-    if reader is None and not files and find("dolphin") is None:
+    if reader is None and not version and not files and find("dolphin") is None:
         return None
 
-    def get(key: str, file: str = "kdeglobals") -> str | None:
+    def get(key: str, file: str) -> str | None:
         if reader is not None:
             command = (reader, "--file", file, "--group", _KDE_GROUP, "--key", key)
             said = ask(*command, "--default", _UNSET)
@@ -34,15 +41,19 @@ def read_kde(config: ConfigFolders) -> Kde | None:
         found = (parse(read_text(path)).get(_KDE_GROUP, {}) for path in config.files(file))
         return next((values[key] for values in found if key in values), None)
 
-    own, shared = get("Plugins", "dolphinrc"), get("Plugins")
-    plugins = own if own is not None else shared
+    own = {key: value for key in _KDE_KEYS if (value := get(key, "dolphinrc")) is not None}
+    values = {key: own.get(key) if key in own else get(key, "kdeglobals") for key in _KDE_KEYS}
+    plugins = values["Plugins"]
     return Kde(
         writer="kwriteconfig5" if reader == "kreadconfig5" else "kwriteconfig6",
-        maximum_size_bytes=number(get("MaximumSize")),
-        maximum_remote_size_bytes=number(get("MaximumRemoteSize")),
-        remote_folders=boolean(get("EnableRemoteFolderThumbnail")),
+        config=os.fsencode(config.own),
+        maximum_size_bytes=number(values["MaximumSize"]),
+        maximum_remote_size_bytes=number(values["MaximumRemoteSize"]),
+        remote_folders=boolean(values["EnableRemoteFolderThumbnail"]),
         plugins=None if plugins is None else tuple(filter(None, plugins.split(","))),
-        plugins_file="kdeglobals" if own is None and shared is not None else "dolphinrc",
+        in_dolphinrc=frozenset(own),
+        installed=kio_plugins(config, version),
+        version=version,
     )
 
 
@@ -65,9 +76,14 @@ def read_thunar(config: ConfigFolders) -> Thunar | None:
 
 
 def read_tumbler(config: ConfigFolders) -> Tumbler | None:
-    """Return tumbler.rc, of which the first found counts alone [RUN]; None: there is none."""
+    """Return tumbler and its tumbler.rc; None: neither is there.
+
+    Of several the first found counts alone [RUN].
+    """
     files = config.files("tumbler/tumbler.rc")
-    if not files:
+    sections = parse(read_text(files[0])) if files else {}
+    installed = tumbler_plugins(config, sections)
+    if not files and not installed:
         return None
     plugins = tuple(
         TumblerPlugin(
@@ -77,11 +93,11 @@ def read_tumbler(config: ConfigFolders) -> Tumbler | None:
             excludes=_folders(values.get("Excludes", ""), config.home),
             locations=_folders(values.get("Locations", ""), config.home),
         )
-        for name, values in parse(read_text(files[0])).items()
+        for name, values in sections.items()
         if name
     )
     own = os.fsencode(f"{config.own}/tumbler/tumbler.rc")
-    return Tumbler(os.fsencode(files[0]), own, plugins)
+    return Tumbler(os.fsencode(files[0]) if files else b"", own, plugins, installed)
 
 
 def _folders(text: str, home: str) -> tuple[bytes, ...]:
@@ -103,5 +119,6 @@ def read_lx(config: ConfigFolders) -> tuple[LxFileManager, ...]:
     found = []
     for path, name, group, line in places:
         value = parse(read_text(path)).get(group, {}).get(line.partition("=")[0])
-        found.append(LxFileManager(name, os.fsencode(path), line, boolean(value) is not False))
+        shows = boolean(value) is not False
+        found.append(LxFileManager(name, os.fsencode(path), group, line, shows))
     return tuple(found)
