@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.files import foreign_entries
+from tests.support.files import foreign_entries, sessions
 from tests.support.files.pictures import encode, image, put
 from tests.support.files.source_trees import few
 from tests.support.judges import desktops
@@ -25,6 +25,12 @@ _SCHEMA = "org.gnome.desktop.thumbnail-cache"
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def gnome(tmp_path: Path) -> dict[str, str]:
+    """What says that GNOME is here."""
+    return sessions.gnome(tmp_path)
 
 
 def findings(cache: Path, *arguments: Path, **more: Any) -> dict[str, dict[str, Any]]:
@@ -46,8 +52,10 @@ def mend(finding: dict[str, Any], cache: Path, env: dict[str, str]) -> None:
 
 
 @needs(Capability.GSETTINGS)
-def test_gnomes_limits_are_named_until_the_commands_were_run(cache: Path) -> None:
-    env = {"GSETTINGS_BACKEND": "keyfile"}
+def test_gnomes_limits_are_named_until_the_commands_were_run(
+    cache: Path, gnome: dict[str, str]
+) -> None:
+    env = {**gnome, "GSETTINGS_BACKEND": "keyfile"}
     found = findings(cache, env=env)
     size, age = found["gnome-maximum-size"], found["gnome-maximum-age"]
     assert "512 MB" in size["why"]
@@ -60,19 +68,20 @@ def test_gnomes_limits_are_named_until_the_commands_were_run(cache: Path) -> Non
 
 
 @needs(Capability.DCONF)
-def test_the_same_with_dconf_as_on_a_real_desktop(cache: Path) -> None:
-    found = findings(cache)
+def test_the_same_with_dconf_as_on_a_real_desktop(cache: Path, gnome: dict[str, str]) -> None:
+    found = findings(cache, env=gnome)
     commands = found["gnome-maximum-size"]["mend"] + found["gnome-maximum-age"]["mend"]
     session = ["dbus-run-session", "--", "sh", "-ec", "; ".join(commands)]
     subprocess.run(session, env=environment(cache, None), check=True, timeout=60)
-    assert not {"gnome-maximum-size", "gnome-maximum-age"} & findings(cache).keys()
+    left = findings(cache, env=gnome).keys()
+    assert not {"gnome-maximum-size", "gnome-maximum-age"} & left
 
 
 @needs(Capability.GSETTINGS)
 def test_pictures_that_will_not_fit_into_the_limit_make_it_a_problem(
-    cache: Path, tmp_path: Path
+    cache: Path, tmp_path: Path, gnome: dict[str, str]
 ) -> None:
-    env = {"GSETTINGS_BACKEND": "keyfile"}
+    env = {**gnome, "GSETTINGS_BACKEND": "keyfile"}
     subprocess.run(
         ["gsettings", "set", _SCHEMA, "maximum-size", "1"], env=environment(cache, env), check=True
     )

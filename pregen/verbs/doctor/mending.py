@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.desktop_settings import MOST_BYTES, read_bytes, with_values
-from pregen.display.text import shown
+from pregen.display.text import plural, shown
 from pregen.errors import PregenError
 from pregen.private_folders import ForeignFolderError, make_folders, run_as, user_name
 from pregen.verbs.doctor.fixes import GiveBack, Needs, RunProgram, SetModes, SetValues
@@ -211,7 +211,8 @@ def _give_back(fix: GiveBack) -> str:
         _each(fix.root, give)
     except PermissionError as error:
         raise FixError("it needs root: run the command yourself") from error
-    return f"{left} files with more than one name were left as they are" if left else ""
+    kept = plural(left, "file with other names was", "files with other names were")
+    return f"{kept} left as {'it is' if left == 1 else 'they are'}" if left else ""
 
 
 def _set_modes(fix: SetModes) -> str:

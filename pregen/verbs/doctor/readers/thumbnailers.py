@@ -27,7 +27,9 @@ _LIBRARIES: Final = (
     ("/usr", "lib/"),
     ("/run/current-system/sw", "lib/"),
 )
-_MIME: Final = re.compile(rb"\0((?:application|font|image|model|text|video)/[A-Za-z0-9.+_-]+)\0")
+_MIME: Final = re.compile(
+    rb"\0((?:application|audio|font|image|model|text|video)/[A-Za-z0-9.+_-]+)\0"
+)
 _LOADER_MIME: Final = re.compile(r'"([a-z]+/[^"\s]+)"')
 #: Plugins are some ten or hundred kilobytes.
 _MOST_BYTES: Final = 2 * 1024 * 1024
