@@ -72,6 +72,11 @@ class FlavorChoice(NamedTuple):
     ignored: tuple[str, ...] = ()
     """Facts that made no sense, for people who want to know everything."""
 
+    @property
+    def told(self) -> str:
+        """What a person reads of it."""
+        return f"sizes: normal, large; {self.why}"
+
 
 class Setting(NamedTuple):
     """A field that a person can set."""

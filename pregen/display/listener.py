@@ -179,7 +179,7 @@ class Watch:
         self._flavors_because = choice.why
         larger = Flavor.X_LARGE in flavors or Flavor.XX_LARGE in flavors
         tell = self.note if larger else self.remark
-        tell(f"sizes: normal, large; {choice.why}")
+        tell(choice.told)
         for each in choice.ignored:
             self.remark(each)
 

@@ -20,6 +20,7 @@ from pregen.verbs.doctor.findings import Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pregen.config import FlavorChoice
     from pregen.verbs.doctor.findings import Finding
 
 _COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -47,12 +48,13 @@ def _doctor(
             "nothing was changed: there is no terminal to ask on. Use --yes to fix everything "
             "without a question, or leave out --fix to see what is wrong."
         )
-    findings = left = examine(session, paths)
+    seen = examine(session, paths)
+    findings = left = seen.findings
     answers: list[Answer] = []
     if fix:
         answers = fix_all(session, findings, yes=yes, json=json)
         if any(answer.tried for answer in answers):
-            left = examine(session, paths)
+            left = examine(session, paths).findings
             answers = [
                 answer._replace(fixed=answer.tried and not _is_among(finding, left))
                 for finding, answer in zip(findings, answers, strict=True)
@@ -60,11 +62,19 @@ def _doctor(
     sick = any(finding.severity > Severity.NOTE for finding in left)
     code = ExitCode.BAD_ENTRIES if sick else ExitCode.DONE
     if json:
-        for record in records(findings, answers, left, code):
+        for record in records(findings, answers, left):
             print_record(record)
+        fixed = {"fixed": sum(answer.fixed for answer in answers)} if answers else {}
+        print_record({**summary_record(left, code, seen.sizes), **fixed})
     else:
         print_lines(left_lines(left, answers) if answers else finding_lines(left))
+        if seen.sizes is not None:
+            print_lines(["", click.style(f"{_capital(seen.sizes.told)}.", dim=True)])
     return code
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _is_among(finding: Finding, findings: Sequence[Finding]) -> bool:
@@ -94,13 +104,23 @@ doctor = Command(
 )
 
 
-def examine(session: Session, paths: Sequence[bytes]) -> list[Finding]:
-    """Return what is wrong, the worst first.
+class Examination(NamedTuple):
+    """What was found."""
+
+    findings: list[Finding]
+    """The worst first."""
+    sizes: FlavorChoice | None
+    """What a run makes here; None: the user's settings name it."""
+
+
+def examine(session: Session, paths: Sequence[bytes]) -> Examination:
+    """Return what is wrong.
 
     Raises:
         PregenError: the cache cannot be listed, or a path does not exist.
     """
     from pregen.originals.mounts import is_below_any  # noqa: PLC0415 - no --help needs it
+    from pregen.screens.choice import choose  # noqa: PLC0415 - likewise
     from pregen.verbs.doctor.readers.machine import gather  # noqa: PLC0415 - likewise
     from pregen.verbs.doctor.rules import diagnose  # noqa: PLC0415 - likewise
 
@@ -120,7 +140,8 @@ def examine(session: Session, paths: Sequence[bytes]) -> list[Finding]:
         private if places.any_known else None,
         values["flavors"],
     )
-    return diagnose(facts)
+    sizes = choose(facts.screens) if facts.screens and not facts.named_flavors else None
+    return Examination(diagnose(facts), sizes)
 
 
 class Answer(NamedTuple):
@@ -201,23 +222,20 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 
 def records(
-    findings: Sequence[Finding], answers: Sequence[Answer], left: Sequence[Finding], code: ExitCode
+    findings: Sequence[Finding], answers: Sequence[Answer], left: Sequence[Finding]
 ) -> Iterator[dict[str, Any]]:
-    """Yield an object for each finding, with `--fix` what came of it, and the summary.
+    """Yield an object for each finding, with `--fix` what came of it.
 
     Args:
         findings: before anything was fixed.
         answers: to each of them; none without `--fix`.
-        left: what is found now; the summary counts it.
-        code: the exit code.
+        left: what is found now.
     """
     for number, finding in enumerate(findings):
         yield finding_record(finding, answers[number] if answers else None)
     for finding in left:
         if not _is_among(finding, findings):
             yield finding_record(finding, Answer() if answers else None)
-    fixed = {"fixed": sum(answer.fixed for answer in answers)} if answers else {}
-    yield {**summary_record(left, code), **fixed}
 
 
 def finding_record(finding: Finding, answer: Answer | None = None) -> dict[str, Any]:
@@ -235,8 +253,14 @@ def finding_record(finding: Finding, answer: Answer | None = None) -> dict[str, 
     }
 
 
-def summary_record(findings: Sequence[Finding], code: ExitCode) -> dict[str, Any]:
-    """Return the last object: how many there are of each severity."""
+def summary_record(
+    findings: Sequence[Finding], code: ExitCode, sizes: FlavorChoice | None
+) -> dict[str, Any]:
+    """Return the last object: how many there are of each severity, and what a run makes here."""
     counts = Counter(finding.severity for finding in findings)
     numbers = {f"{each.name.lower()}s": counts[each] for each in reversed(Severity)}
-    return {"v": VERSION, "type": "summary", **numbers, "exit_code": int(code)}
+    chosen = {} if sizes is None else {
+        "flavors": [flavor.directory for flavor in sizes.flavors],
+        "flavors_because": sizes.why,
+    }  # fmt: skip
+    return {"v": VERSION, "type": "summary", **numbers, **chosen, "exit_code": int(code)}
