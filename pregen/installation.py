@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _NAME = "pregen"
 _VIPS: Final = tuple(f"{place}/libvips.so.*" for place in ("lib*", "lib/*", "local/lib*"))
+#: What scripts/env leaves in the environments that it makes.
+_CHECKOUT: Final = ".pregen-*"
 _FACTS: Final = (".dist-info", ".egg-info")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
@@ -35,8 +37,10 @@ class Manager(Enum):
 
     PIP = "pip"
     PIP_USER = "pip --user"
+    CHECKOUT = "scripts/pregen"
+    """A checkout's .venv, made by scripts/env."""
     UV = "uv"
-    """An environment made by uv, which has no pip (a checkout's .venv, made by scripts/env)."""
+    """An environment made by uv, which has no pip."""
     UV_TOOL = "uv tool"
     PIPX = "pipx"
 
@@ -116,6 +120,10 @@ def command(found: Installation, extras: Iterable[str]) -> str:
     """Return the command that adds extras to an installation."""
     wanted = sorted(set(extras))
     libraries = [one for extra in wanted for one in found.requirements.get(extra, ())]
+    if found.manager is Manager.CHECKOUT:
+        return shlex.join(
+            [f"{Path(found.python).parents[2]}/scripts/pregen", "--with", ",".join(wanted)]
+        )
     if found.manager is Manager.PIPX:
         # Survives `pipx upgrade`, and needs not be told the extras that are there already.
         return shlex.join(["pipx", "inject", found.environment, *(libraries or wanted)])
@@ -179,6 +187,8 @@ def _manager(place: str) -> Manager:
         return Manager.PIPX
     if Path(sys.prefix, "uv-receipt.toml").exists():
         return Manager.UV_TOOL
+    if any(Path(sys.prefix).glob(_CHECKOUT)):
+        return Manager.CHECKOUT
     if importlib.util.find_spec("pip") is None:
         return Manager.UV
     at_home = site.getusersitepackages()

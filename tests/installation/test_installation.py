@@ -29,6 +29,10 @@ PLAIN = Installation(Manager.PIP, PYTHON, "photos", requirements=LIBRARIES)
             f"uv pip install --python {PYTHON} 'pregen[heic,raw]'",
         ),
         (
+            PLAIN._replace(manager=Manager.CHECKOUT, python="/home/ann/my pregen/.venv/bin/python"),
+            "'/home/ann/my pregen/scripts/pregen' --with heic,raw",
+        ),
+        (
             PLAIN._replace(manager=Manager.UV_TOOL, present=("pdf", "raw")),
             "uv tool install 'pregen[heic,pdf,raw]'",
         ),
