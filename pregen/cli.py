@@ -60,6 +60,11 @@ _VERBS = {
     "bench": Verb(
         "pregen.verbs.bench.command:bench", "Measure", "Measure the speed on your own pictures."
     ),
+    "desktop": Verb(
+        "pregen.verbs.desktop.command:desktop",
+        "Set up",
+        "Add pregen to file managers, and install its man page.",
+    ),
     "completion": Verb(
         "pregen.verbs.completion:completion", "Set up", "Print the completion script of a shell."
     ),
