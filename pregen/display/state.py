@@ -17,7 +17,7 @@ from pregen.model import FAILURES, Kind, Outcome, Skip, Stages
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: A summary shows 40 failures at most (`summary.FAILURE_LINES`); of which kind is not known yet.
+#: Of these a summary names the first `summary.FAILURES_NAMED` in the order of their names.
 _KEPT_PER_KIND = 50
 _KEPT_WARNINGS = 20
 _KEPT_SLOWEST = 5
