@@ -277,6 +277,8 @@ class Skip(NamedTuple):
     path: bytes
     kind: Kind
     message: str = ""
+    listed: bool = False
+    """The user's list names it, so it is a failure when it is not there."""
 
     def as_outcome(self) -> Outcome:
         """Return the outcome of a job that there was none of."""

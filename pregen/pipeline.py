@@ -185,7 +185,8 @@ def _descriptors() -> Iterator[None]:
 def _ending(watch: Watch, stop: RunStop) -> ExitCode:
     if stop.is_set():
         return stop.code
-    return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
+    totals = watch.totals()
+    return ExitCode.SOME_FAILED if totals.failed or totals.not_there else ExitCode.DONE
 
 
 _DEATHS = (Kind.CRASHED, Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DISTURBED)

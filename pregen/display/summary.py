@@ -49,6 +49,7 @@ _ENTRY_BYTES: Mapping[Flavor, int] = {
 #: What continues a line that was broken stands so much further to the right.
 _HANGING = 2
 _NOT_BEGUN = "when the run ended"
+_EMPTY = "hidden files are skipped without --hidden"
 _PASSED_OVER = "hidden, not selected, or not a picture by name"
 _STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.READER_GONE})
 
@@ -83,6 +84,7 @@ def summary(report: RunReport) -> list[Line]:
     # The verdict comes last: what stands above it may have left the screen.
     parts = (
         list(failure_lines(report)),
+        list(_left_out(report)),
         list(_missing(report)),
         list(_slowest(report)),
         list(_warnings(report)),
@@ -108,7 +110,9 @@ def _headline(report: RunReport) -> Line:
         why = report.ended_because
         return Line(f"Ended after {took}: {why}. Run the same command to continue.", Style.WARN)
     if not totals.found:
-        return Line("No files found. Hidden files are skipped without --hidden.", Style.WARN)
+        ignored = totals.passed_over
+        why = f"{text.plural(ignored, 'file')} ignored: {_PASSED_OVER}" if ignored else _EMPTY
+        return Line(f"No pictures found; {why}.", Style.WARN)
     speed = f": {', '.join(rate_texts(totals.means))}" if totals.images else ""
     if totals.failed:
         failed = text.plural(totals.failed, "file")
@@ -162,6 +166,15 @@ def _style(kind: Kind) -> Style:
     if kind in FAILURES:
         return Style.BAD
     return Style.WARN if kind is Kind.NEEDS_EXTRA else Style.PLAIN
+
+
+def _left_out(report: RunReport) -> Iterator[Line]:
+    """Yield what the user may miss: what was named and is not there, and folders not entered."""
+    for what in report.findings.left_out:
+        for path in what.first:
+            yield Line(f"Skipped: {shown(path)}: {printable(what.why)}", Style.WARN)
+        if hidden := what.number - len(what.first):
+            yield Line(f"  ... and {text.count(hidden)} more of this kind", Style.DIM)
 
 
 def _missing(report: RunReport) -> Iterator[Line]:

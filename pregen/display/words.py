@@ -34,7 +34,7 @@ WORDS: dict[Kind, Words] = {
     Kind.FRESH: Words("up to date"),
     Kind.SMALL: Words("too small", "128 x 128 or less: they need no thumbnail"),
     Kind.NOT_PICTURE: Words("not a picture"),
-    Kind.EXCLUDED: Words("skipped", "-v gives the reason for each"),
+    Kind.EXCLUDED: Words("skipped", "for the reasons above; -v names all"),
     Kind.PRIVATE: Words("private", "in encrypted vaults: see the warning"),
     Kind.OFFLINE: Words("offline", "only their names are on this machine: --download fetches them"),
     Kind.SPECIAL: Words("not a regular file", "FIFOs, sockets and devices are never opened"),

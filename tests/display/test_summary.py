@@ -46,7 +46,7 @@ def test_speeds_are_not_told_when_nothing_was_made() -> None:
 
 
 def test_a_folder_without_files_says_so() -> None:
-    assert "No files found" in _text(Story().walked())
+    assert "No pictures found" in _text(Story().walked())
 
 
 def test_failures_are_named_with_reason_and_what_to_do() -> None:
