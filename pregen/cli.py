@@ -120,7 +120,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         silence(sys.stdout)
         return ExitCode.READER_GONE
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as ending:
+        if isinstance(ending, click.Abort) and sys.stderr.isatty():
+            # At a question: the terminal shows ^C behind it.
+            print("\nStopped; nothing was changed.", file=sys.stderr)  # noqa: T201 - the program's voice
         return ExitCode.INTERRUPTED
     return code if isinstance(code, int) else ExitCode.DONE
 
