@@ -149,6 +149,35 @@ def command(found: Installation, extras: Iterable[str]) -> str:
     return shlex.join([*start, *what])
 
 
+def is_compiled() -> bool:
+    """Tell whether pregen's own decoder was compiled when it was installed."""
+    return importlib.util.find_spec("pregen.imaging._compiled") is not None
+
+
+def compile_command(found: Installation | None = None) -> str:
+    """Return the command that installs this pregen anew, once there is a C compiler."""
+    found = found or look()
+    anew = ["--force-reinstall", "--no-deps"]
+    what = [*(["--editable"] if found.editable else []), found.origin or _NAME]
+    if found.manager is Manager.CHECKOUT:
+        root = Path(found.python).parents[2]
+        again = shlex.join([f"{root}/scripts/pregen", "--version"])
+        return f"{shlex.join(['rm', '-rf', f'{root}/.venv'])} && {again}"
+    if found.manager is Manager.PIPX:
+        return shlex.join(["pipx", "reinstall", found.environment])
+    if found.manager is Manager.UV_TOOL:
+        extras = f"[{','.join(found.present)}]" if found.present else ""
+        return shlex.join(
+            ["uv", "tool", "install", "--reinstall", f"{found.origin or _NAME}{extras}"]
+        )
+    if found.manager is Manager.UV:
+        return shlex.join(
+            ["uv", "pip", "install", "--python", found.python, "--reinstall", "--no-deps", *what]
+        )
+    user = ["--user"] if found.manager is Manager.PIP_USER else []
+    return shlex.join([found.python, "-P", "-m", "pip", "install", *user, *anew, *what])
+
+
 def look() -> Installation:
     """Return how the running pregen was installed."""
     from importlib import metadata  # noqa: PLC0415 - seldom needed, and takes 20 ms

@@ -38,6 +38,8 @@ class RunReport:
     """A dry run: what a run would do (`summary.forecast_record`)."""
     install: str = ""
     """The command that gets the extras some sources wait for; empty when none does."""
+    compile: str = ""
+    """The command that makes JPEGs faster; empty when nothing is missing, or it did not matter."""
     ended_because: str = ""
     """Why the run ended before it was done, as it was asked to; empty when it was done."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pregen.display import text
 from pregen.display.bottleneck import LIMITED_BY, Bottleneck, bottleneck, long_enough
 from pregen.display.text import printable, shown
-from pregen.display.words import WORDS, rate_texts
+from pregen.display.words import NOT_COMPILED, WORDS, rate_texts
 from pregen.errors import ExitCode
 from pregen.model import FAILURES, Action, Flavor, Kind
 
@@ -86,6 +86,7 @@ def summary(report: RunReport) -> list[Line]:
         list(failure_lines(report)),
         list(_left_out(report)),
         list(_missing(report)),
+        list(_compile(report)),
         list(_slowest(report)),
         list(_warnings(report)),
         list(count_lines(report.totals, not_begun)),
@@ -197,6 +198,12 @@ def _missing(report: RunReport) -> Iterator[Line]:
             "  -v gives the reason for each file, `pregen formats` lists supported formats",
             Style.DIM,
         )
+
+
+def _compile(report: RunReport) -> Iterator[Line]:
+    if report.compile:
+        yield from (Line(line, Style.WARN) for line in NOT_COMPILED)
+        yield Line(f"    {printable(report.compile)}", Style.WARN)
 
 
 def _slowest(report: RunReport) -> Iterator[Line]:

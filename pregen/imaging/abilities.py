@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import features
 
 from pregen import __version__
-from pregen.imaging import sniff
+from pregen.imaging import compiled, sniff
 from pregen.imaging.decoders import openjpeg
 from pregen.imaging.faults import NeedsExtra
 from pregen.imaging.runtime import pyvips
@@ -95,6 +95,8 @@ def _ability(formats: list[Format]) -> Ability:
 
 
 def _library(decoder: str) -> tuple[str, str]:
+    if decoder == "jpeg" and compiled.IS_HERE:
+        return "pregen", __version__
     if decoder in _DISTRIBUTIONS:
         name = _DISTRIBUTIONS[decoder]
         return name, metadata.version(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -191,3 +192,10 @@ def test_what_rules_left_out_is_told() -> None:
     story = Story().jobs(outcome())
     story.state.passed_over(12)
     assert "12  ignored  hidden, not selected, or not a picture by name" in _text(story)
+
+
+def test_a_run_without_the_fast_decoder_names_the_command_that_brings_it() -> None:
+    report = replace(Story().jobs(outcome()).report(), compile="pipx reinstall pregen")
+    text = plain_text(summary(report))
+    assert "pregen's own decoder was not compiled" in text
+    assert "\n    pipx reinstall pregen\n" in text
