@@ -16,6 +16,8 @@ import click
 
 from pregen import __version__
 from pregen.argument_types import (
+    Number,
+    WholeNumber,
     age_s,
     flavors,
     next_time,
@@ -140,10 +142,10 @@ def _type(setting: Setting, kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _Value(kind)
     if kind is int:
-        return click.IntRange(flag.least, flag.most)
+        return WholeNumber(flag.least, flag.most)
     if kind is float:
         least = flag.least if flag.above is None else flag.above
-        return click.FloatRange(least, flag.most, min_open=flag.above is not None)
+        return Number(least, flag.most, min_open=flag.above is not None)
     return _TYPES[kind]
 
 

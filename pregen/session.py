@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 import click
 
+from pregen.argument_types import Number
 from pregen.commandline import Command, Option, asks_for_help
 from pregen.display import text
 from pregen.display.printer import Output
@@ -277,7 +278,7 @@ def mount_timeout_option() -> Option:
     return Option(
         ["--mount-timeout"],
         metavar="SECONDS",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         default=f"{DEFAULT_TIMEOUT_S:g}",
         show_default=True,
         help="How long to wait for a mount; its files count as unavailable when it does not "

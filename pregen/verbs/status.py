@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from pregen.argument_types import WholeNumber
 from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
@@ -54,7 +55,7 @@ status = Command(
             Option(
                 ["--runs"],
                 metavar="NUMBER",
-                type=click.IntRange(0),
+                type=WholeNumber(0),
                 default=_RUNS,
                 show_default=True,
                 help="How many of the last runs to show.",

@@ -147,7 +147,7 @@ def test_a_terminal_shows_the_run_and_keeps_the_summary() -> None:
     live = terminal.shown()
     assert "50 %  5 / 10  1 min 05 s left" in live[0]
     assert "312 images/s" in live[1]
-    assert live[-1] == "  1 photos/[red]now.jpg"
+    assert live[-1] == "  1 /photos/[red]now.jpg"
     printer.note("finishing 1 picture")
     printer.tick(view, asked=False)
     assert terminal.shown() == ["finishing 1 picture", *live]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pregen import __version__
+from pregen.argument_types import WholeNumber
 from pregen.commandline import Command, Option, under
 from pregen.errors import ExitCode, UsageError
 from pregen.installation import requires
@@ -124,7 +125,7 @@ report = Command(
     "report",
     callback=_report,
     params=[
-        click.Argument(["run_id"], metavar="[RUN]", type=click.IntRange(1), required=False),
+        click.Argument(["run_id"], metavar="[RUN]", type=WholeNumber(1), required=False),
         *under(
             "Options",
             cache_option(),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.argument_types import raw_bytes
+from pregen.argument_types import Number, raw_bytes
 from pregen.commandline import Option, print_record, under
 from pregen.config import OutputConfig
 from pregen.display.printer import Output
@@ -59,7 +59,7 @@ watch = ConfiguredCommand(
             Option(
                 ["--settle"],
                 metavar="SECONDS",
-                type=click.FloatRange(0.1, 3600),
+                type=Number(0.1, 3600),
                 default="0.5",
                 show_default=True,
                 help="Process changes after this long without further ones.",
@@ -67,7 +67,7 @@ watch = ConfiguredCommand(
             Option(
                 ["--rescan"],
                 metavar="SECONDS",
-                type=click.FloatRange(0),
+                type=Number(0),
                 default="3600",
                 show_default=True,
                 help="Scan everything this often; 0: never.",
