@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import shlex
@@ -206,6 +205,8 @@ def look() -> Installation:
 
 
 def _direct_url(distribution: metadata.Distribution) -> dict[str, Any]:
+    import json  # noqa: PLC0415 - as above
+
     found: dict[str, Any] = json.loads(distribution.read_text("direct_url.json") or "{}")
     return found
 

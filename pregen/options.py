@@ -7,7 +7,6 @@ from its declaration. click looks in this order: the file is its `default_map`.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from enum import Enum
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
@@ -87,7 +86,7 @@ def option(name: str, *, short: str = "", **changed: Any) -> Option:
 
 def _option(setting: Setting, changed: Mapping[str, Any] | None = None) -> Option:
     flag, kind = setting.flag, setting.kind
-    default = setting.field.default if flag.default is ... else flag.default
+    default = setting.default if flag.default is ... else flag.default
     names = [f"--{setting.name}/--no-{setting.name}" if flag.negative else f"--{setting.name}"]
     made: dict[str, Any] = {
         "help": flag.help,
@@ -109,7 +108,7 @@ def _option(setting: Setting, changed: Mapping[str, Any] | None = None) -> Optio
             "show_default": text is not None,
         }
     return Option(
-        [*filter(None, [flag.short]), *names, setting.field.name], **{**made, **(changed or {})}
+        [*filter(None, [flag.short]), *names, setting.field], **{**made, **(changed or {})}
     )
 
 
@@ -185,7 +184,7 @@ _LEAST_PICTURE_BYTES = 256_000_000
 
 def made(group: type[T], values: Values, **fixed: Any) -> T:
     """Return a config value with what is set, and what is not for a person to set."""
-    given = {each.field.name: values.get(each.field.name) for each in declared(group)}
+    given = {each.field: values.get(each.field) for each in declared(group)}
     return group(**{name: value for name, value in given.items() if value is not None} | fixed)
 
 
@@ -209,7 +208,7 @@ def run_config(
         UsageError: a published folder is not there.
     """
     plan = made(PlanConfig, values)
-    plan = replace(plan, publish=_published(plan.publish, clean))
+    plan = plan._replace(publish=_published(plan.publish, clean))
     governor = made(GovernorConfig, values)
     priority = made(PriorityConfig, values)
     # What there is time for in one night should be what is looked at first.
@@ -241,7 +240,7 @@ def run_config(
         journal_path=journal_path,
     )
     if config.engine_name == "dask":
-        config = replace(config, engine=replace(config.engine, dask=_cluster(values)))
+        config = config._replace(engine=config.engine._replace(dask=_cluster(values)))
     return config
 
 
@@ -274,8 +273,7 @@ def _engine(values: Values, priority: PriorityConfig) -> EngineConfig:
         workers = max(1, min(workers, memory_bytes // _WORKER_BYTES - 1))
         # what is left for big pictures when every process has what it always takes
         memory_bytes = max(memory_bytes - (workers + 1) * _WORKER_BYTES, _LEAST_PICTURE_BYTES)
-    return replace(
-        engine,
+    return engine._replace(
         workers=workers,
         timeout_s=engine.timeout_s * (IDLE_PATIENCE if priority.idle else 1),
         read_timeout_s=engine.read_timeout_s * (IDLE_PATIENCE if priority.idle else 1),
@@ -288,9 +286,9 @@ def _cluster(values: Values) -> DaskConfig:
     cluster = made(DaskConfig, values, workers_per_node=values.get("workers"))
     address = cluster.scheduler
     if "://" not in address and ("/" in address or address.endswith(".json")):
-        cluster = replace(cluster, scheduler="", scheduler_file=address)
+        cluster = cluster._replace(scheduler="", scheduler_file=address)
     timeout_s = min(cluster.node_timeout_s, CONNECT_TIMEOUT_S)
-    return replace(cluster, connect_timeout_s=timeout_s)
+    return cluster._replace(connect_timeout_s=timeout_s)
 
 
 def check(config: RunConfig, values: Values) -> None:

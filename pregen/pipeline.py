@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections import deque
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -135,7 +134,7 @@ def rehearse(
         Cache(config.work.cache_root, config.work.version) as cache,
         _journal(config, watch, ground, create=False) as journal,
     ):
-        config = replace(config, plan=replace(config.plan, reuse=False))
+        config = config._replace(plan=config.plan._replace(reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
         planner = _planner(config, cache, journal, memory, watch, count().__next__)
         settler.planner = planner
@@ -168,7 +167,7 @@ def _with_room(config: RunConfig, watch: Watch) -> RunConfig:
     watch.warn(
         f"{found} of {wanted} workers: no more files may be open (ulimit -n). Allow more of them."
     )
-    return replace(config, engine=replace(config.engine, workers=found))
+    return config._replace(engine=config.engine._replace(workers=found))
 
 
 @contextmanager
@@ -326,8 +325,7 @@ class _PipelineRun:
         engine = make_engine(
             config.engine_name,
             make_work,
-            replace(
-                config.work,
+            config.work._replace(
                 folders=_folders(config),
                 allow_encrypted=self._ground.allowed,
                 cache_keys=self._ground.guard.place_keys,
@@ -590,7 +588,7 @@ def _found(
     """Look at the roots; give what the walk and the list will find, or what was given instead."""
     counts = WalkCounts()
     if sources is not None:
-        yield walk(replace(config.walk, roots=()), listed=sources, guard=ground.guard)
+        yield walk(config.walk._replace(roots=()), listed=sources, guard=ground.guard)
         return
     with _listings(config, ground) as listings:
         look = partial(

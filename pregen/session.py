@@ -172,7 +172,7 @@ class Session:
             UsageError: a setting makes no sense.
         """
         config = run_config(values, paths, self.cache_root, self.journal_path, self.clean)
-        return replace(config, arguments=tuple(sys.argv[1:]))
+        return config._replace(arguments=tuple(sys.argv[1:]))
 
     @contextmanager
     def locked(self, root: bytes | None = None, *, wait: bool) -> Iterator[CacheLock]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 if TYPE_CHECKING:
@@ -25,8 +24,7 @@ class View(NamedTuple):
     workers: tuple[WorkerView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RunReport:
+class RunReport(NamedTuple):
     """How a run ended, and all it counted."""
 
     totals: Snapshot

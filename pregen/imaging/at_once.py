@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pregen.config import Decoder
 from pregen.imaging import compiled
 from pregen.imaging.containers import jpeg_scales
-from pregen.imaging.pixels import sizes, stream
+from pregen.imaging.pixels import sizes, srgb_profiles, stream
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 from pregen.model import SMALL_BOX_PX
 
@@ -96,8 +96,4 @@ def _finished(made: Made, flavors: Collection[Flavor], head: JpegHead, shrink: i
 
 
 def _is_srgb(head: JpegHead) -> bool:
-    if not head.profile:
-        return True
-    from pregen.imaging.pixels import colour  # noqa: PLC0415 - most photos have no profile
-
-    return head.components == _RGB and colour.is_srgb(head.profile)
+    return not head.profile or (head.components == _RGB and srgb_profiles.is_srgb(head.profile))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +44,7 @@ def _watch(
         from pregen.verbs.watch.rounds import FollowConfig  # noqa: PLC0415 - may be missing
 
     check_output(made(OutputConfig, values))
-    config = replace(session.run_config(values, paths), wait=True)
+    config = session.run_config(values, paths)._replace(wait=True)
     return watch_session(session, made(OutputConfig, values), config, FollowConfig(settle, rescan))
 
 
@@ -104,7 +103,7 @@ def watch_session(
     def one_run(part: RunConfig) -> RunReport:
         nonlocal rounds
         rounds += 1
-        shown = replace(output, quiet=output.quiet or rounds > 1)
+        shown = output._replace(quiet=output.quiet or rounds > 1)
         watch = Watch(session.printer(shown, lambda _error: stop.raise_to(StopLevel.DRAIN)))
         with Signals(stop, watch) as signals:
             watch.poll(signals.announce)
