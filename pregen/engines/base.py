@@ -250,10 +250,11 @@ def make_engine(
 WORK_MODULE = "pregen.work"
 
 
-#: Names of what most likely is decoded without any picture library: JPEGs of cameras ...
-_PHOTOS: Final = (b".jpg", b".jpeg", b".jpe")
-#: ... which are so large that a part of their coefficients will do.
-_PHOTO_BYTES: Final = 256 * 1024
+#: What most likely is decoded without any picture library, by the ends of names: WebP, and JPEGs of
+#: cameras, which are so large (in bytes) that a part of their coefficients will do.
+_PLAIN: Final = {
+    b"webp": 0, **dict.fromkeys((b"jpg", b"jpeg", b"jpe"), 256 * 1024),
+}  # fmt: skip
 
 
 def needs_libraries(job: Job, config: WorkConfig) -> bool:
@@ -261,9 +262,10 @@ def needs_libraries(job: Job, config: WorkConfig) -> bool:
 
     To import them takes long. Where this is wrong a worker imports them for itself.
     """
+    least_bytes = _PLAIN.get(job.path.rpartition(b".")[2].lower())
     return (
-        job.size_bytes < _PHOTO_BYTES
-        or not job.path.lower().endswith(_PHOTOS)
+        least_bytes is None
+        or job.size_bytes < least_bytes
         or config.decoder is not Decoder.AUTO
         or config.previews is not Previews.NEVER
     )

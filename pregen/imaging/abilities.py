@@ -12,7 +12,7 @@ from PIL import features
 
 from pregen import __version__
 from pregen.imaging import compiled, sniff
-from pregen.imaging.decoders import openjpeg
+from pregen.imaging.decoders import libwebp, openjpeg
 from pregen.imaging.faults import NeedsExtra
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.thumbnail import decoder_of
@@ -102,6 +102,8 @@ def _library(decoder: str) -> tuple[str, str]:
         return name, metadata.version(name)
     if decoder in _FINDERS:
         return "pregen", __version__
+    if decoder == "webp" and (number := libwebp.version()):
+        return "libwebp", number
     return "libvips", ".".join(str(pyvips.version(part)) for part in range(3))
 
 
@@ -110,7 +112,7 @@ def _was_left_out(found: Format) -> bool:
         return not features.check(_OF_PILLOW[found.name])
     if found.decoder == "jpeg2000":
         return not openjpeg.is_there()
-    if found.decoder in {"vips", "svg", "tiff"} and found.name in _OF_VIPS:
+    if found.decoder in {"vips", "svg", "tiff", "webp"} and found.name in _OF_VIPS:
         return not pyvips.type_find("VipsForeign", f"{_OF_VIPS[found.name]}load")
     return False
 
