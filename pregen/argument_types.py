@@ -98,6 +98,13 @@ def flavors(text: str) -> tuple[Flavor, ...]:
     return tuple(flavor for flavor in ALL_FLAVORS if flavor.directory in names)
 
 
+def flavors_or_auto(text: str | tuple[Flavor, ...]) -> tuple[Flavor, ...]:
+    """Return the flavors of a list; none for `auto`."""
+    if isinstance(text, tuple):
+        return text  # click converts defaults once more
+    return () if text.strip() == "auto" else flavors(text)
+
+
 def pixels(text: str | int) -> int:
     """Return the number of `500M` or `500000000`."""
     match = _PIXELS.fullmatch(str(text).strip())

@@ -64,6 +64,22 @@ class Flag(NamedTuple):
     """An old spelling, which no help shows."""
 
 
+class FlavorChoice(NamedTuple):
+    """The flavors that a run makes when nobody names them."""
+
+    flavors: tuple[Flavor, ...]
+    """Small to large."""
+    why: str
+    """For people."""
+    ignored: tuple[str, ...] = ()
+    """Facts that made no sense, for people who want to know everything."""
+
+    @property
+    def told(self) -> str:
+        """What a person reads of it."""
+        return f"sizes: normal, large; {self.why}"
+
+
 class Setting(NamedTuple):
     """A field that a person can set."""
 
@@ -214,8 +230,14 @@ class PlanConfig(NamedTuple):
 
     flavors: Annotated[
         tuple[Flavor, ...],
-        Flag("Sizes: normal (128 px), large (256), x-large (512), xx-large (1024).", "LIST"),
+        Flag(
+            "Sizes: normal (128 px), large (256), x-large (512), xx-large (1024). auto: normal, "
+            "large, and what the screens of this machine ask for.",
+            "LIST",
+            default=(),
+        ),
     ] = (Flavor.NORMAL, Flavor.LARGE)
+    """What a person sets may be empty: auto. `options.run_config` has it chosen then."""
     force: Annotated[bool, Flag("Recreate every thumbnail, even up-to-date ones.", action=True)] = (
         False
     )
@@ -558,6 +580,8 @@ class RunConfig(NamedTuple):
     """False: another run that fills the cache does not keep it from working."""
     """Wait for another run on the same cache instead of refusing."""
     dry_run: Annotated[bool, Flag("Show what would be done, with an estimate.")] = False
+    chosen: FlavorChoice | None = None
+    """Why the flavors are wanted; None: somebody named them."""
     journal_path: bytes = b""
     """The journal's file; empty: no journal."""
     arguments: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ from pregen.config import EngineConfig, PlanConfig, RunConfig, WalkConfig, WorkC
 from pregen.display.printer import Printer
 from pregen.engines.base import StopLevel
 from pregen.model import ALL_FLAVORS, Flavor, Outcome, Skip, Source
+from pregen.screens.facts import flavors_for_screens
 from pregen.thumbspec import naming
 from pregen.thumbspec.uri import all_uris, file_uri
 from pregen.walk.roots import named_sources, working_directory
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 #: Outcomes that wait to be taken; beyond that the work waits.
 _WAITING: Final = 1000
-DEFAULT_FLAVORS: Final = (Flavor.NORMAL, Flavor.LARGE)
 
 
 class Thumbnail(NamedTuple):
@@ -97,7 +97,7 @@ def lookup(
 def thumbnails(
     paths: Iterable[AnyPath],
     *,
-    flavors: Iterable[Flavor] = DEFAULT_FLAVORS,
+    flavors: Iterable[Flavor] | None = None,
     workers: int | None = None,
     force: bool = False,
     retry_failed: bool = False,
@@ -114,7 +114,8 @@ def thumbnails(
 
     Args:
         paths: files; folders are not walked.
-        flavors: the wanted size classes.
+        flavors: the wanted size classes; by default normal, large and what the screens of this
+            machine ask for.
         workers: processes; by default one for each usable core.
         force: make entries that are fresh, too.
         retry_failed: try files again that failed before and have not changed.
@@ -128,7 +129,10 @@ def thumbnails(
             has been yielded.
         MissingLibraryError: pregen is not completely installed.
     """
-    root, wanted = _root(cache), tuple(flavors)
+    root = _root(cache)
+    if flavors is None:
+        flavors = flavors_for_screens(os.environ, os.path.expanduser("~"), root).flavors
+    wanted = tuple(flavors)
     config = RunConfig(
         walk=WalkConfig(cache_root=root, allow_encrypted=tuple(map(_clean, allow_encrypted))),
         plan=PlanConfig(flavors=wanted, force=force, retry_failed=retry_failed, reuse=False),

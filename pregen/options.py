@@ -18,7 +18,7 @@ from pregen.argument_types import (
     Number,
     WholeNumber,
     age_s,
-    flavors,
+    flavors_or_auto,
     next_time,
     pixels,
     publication,
@@ -50,6 +50,8 @@ from pregen.model import Flavor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from pregen.config import FlavorChoice
 
     Values = Mapping[str, Any]
     """What is set, by the name of the field that holds it; None: nothing."""
@@ -124,7 +126,7 @@ _TYPES: dict[Any, Any] = {
     bytes: raw_bytes,
     tuple[bytes, ...]: raw_bytes,
     tuple[tuple[bytes, str], ...]: publication,
-    tuple[Flavor, ...]: flavors,
+    tuple[Flavor, ...]: flavors_or_auto,
     Shard: shard,
     str: click.STRING,
 }
@@ -153,7 +155,7 @@ def _text(default: Any, notation: str) -> Any:
     if isinstance(default, Enum):
         return default.value
     if isinstance(default, tuple):
-        return ",".join(each.directory for each in default)
+        return ",".join(each.directory for each in default) or "auto"
     if notation == "pixels":
         return f"{default // 10**6}M"
     return f"{default:g}" if isinstance(default, float) else default
@@ -194,6 +196,7 @@ def run_config(
     cache_root: bytes,
     journal_path: bytes,
     clean: Callable[[bytes], bytes],
+    choose: Callable[[], FlavorChoice],
 ) -> RunConfig:
     """Return the settings of a run.
 
@@ -203,12 +206,15 @@ def run_config(
         cache_root: the thumbnails directory, absolute.
         journal_path: the journal's file.
         clean: makes paths absolute and clean.
+        choose: tells the flavors where none are named.
 
     Raises:
         UsageError: a published folder is not there.
     """
     plan = made(PlanConfig, values)
-    plan = plan._replace(publish=_published(plan.publish, clean))
+    chosen = None if values.get("flavors") else choose()
+    flavors = chosen.flavors if chosen else plan.flavors
+    plan = plan._replace(publish=_published(plan.publish, clean), flavors=flavors)
     governor = made(GovernorConfig, values)
     priority = made(PriorityConfig, values)
     # What there is time for in one night should be what is looked at first.
@@ -237,6 +243,7 @@ def run_config(
         engine=_engine(values, priority),
         governor=None if governor == GovernorConfig() else governor,
         priority=priority,
+        chosen=chosen,
         journal_path=journal_path,
     )
     if config.engine_name == "dask":

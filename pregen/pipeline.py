@@ -108,6 +108,7 @@ def run(
     """
     settler = _Settler(config, watch, stop)
     with closing(RunGround(config, watch.warn)) as ground, _shown(watch):
+        watch.sizes(config.plan.flavors, config.chosen)
         config = _with_room(config, watch)
         with _found(config, watch, ground, settler, sources) as found:
             spills = sources is None
@@ -134,6 +135,7 @@ def rehearse(
         Cache(config.work.cache_root, config.work.version) as cache,
         _journal(config, watch, ground, create=False) as journal,
     ):
+        watch.sizes(config.plan.flavors, config.chosen)
         config = config._replace(plan=config.plan._replace(reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
         planner = _planner(config, cache, journal, memory, watch, count().__next__)

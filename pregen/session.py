@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pregen.cache.lock import CacheLock
-    from pregen.config import OutputConfig, RunConfig
+    from pregen.config import FlavorChoice, OutputConfig, RunConfig
     from pregen.display.listener import Watch
     from pregen.display.printer import Printer
     from pregen.display.records import JsonPrinter
@@ -171,8 +171,15 @@ class Session:
         Raises:
             UsageError: a setting makes no sense.
         """
-        config = run_config(values, paths, self.cache_root, self.journal_path, self.clean)
+        root, journal_path = self.cache_root, self.journal_path
+        config = run_config(values, paths, root, journal_path, self.clean, self.choose_flavors)
         return config._replace(arguments=tuple(sys.argv[1:]))
+
+    def choose_flavors(self) -> FlavorChoice:
+        """Return the flavors of a run for which nobody names them."""
+        from pregen.screens.facts import flavors_for_screens  # noqa: PLC0415 - no --help needs it
+
+        return flavors_for_screens(self.environ, self.home, self.cache_root)
 
     @contextmanager
     def locked(self, root: bytes | None = None, *, wait: bool) -> Iterator[CacheLock]:

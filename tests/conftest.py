@@ -85,6 +85,7 @@ def _move_home(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
     for name in _XDG:
         monkeypatch.setenv(f"XDG_{name}_HOME", str(fresh / name.lower()))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(fresh / "runtime"))
+    monkeypatch.setenv("SYSFS_PATH", str(fresh / "sys"))  # no screens
 
 
 @pytest.fixture(scope="session", autouse=True)

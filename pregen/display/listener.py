@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pregen.display.printer import Printer, RunReport, View
 from pregen.display.state import RateWindow, RunCounts, Snapshot
-from pregen.model import Kind, Skip
+from pregen.model import Flavor, Kind, Skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from pregen.config import FlavorChoice
     from pregen.errors import ExitCode
     from pregen.model import Outcome, WorkerView
 
@@ -89,6 +90,8 @@ class Watch:
         self._state = state or RunCounts()
         self._window = RateWindow(self._state.snapshot().elapsed_s)
         self._ended_because = ""
+        self._flavors: tuple[Flavor, ...] = ()
+        self._flavors_because = ""
         self._workers: Callable[[], list[WorkerView]] = list
         self._ticker = Ticker(self._tick, printer.interval_s)
 
@@ -165,6 +168,23 @@ class Watch:
         """The run ends before it is done, as it was asked to."""
         self._ended_because = why
 
+    def sizes(self, flavors: tuple[Flavor, ...], choice: FlavorChoice | None) -> None:
+        """The run makes entries of these flavors; told where it is more than usual, or asked for.
+
+        Args:
+            flavors: small to large.
+            choice: why; None: somebody named them.
+        """
+        self._flavors = flavors
+        if choice is None:
+            return
+        self._flavors_because = choice.why
+        larger = Flavor.X_LARGE in flavors or Flavor.XX_LARGE in flavors
+        tell = self.note if larger else self.remark
+        tell(choice.told)
+        for each in choice.ignored:
+            self.remark(each)
+
     def remark(self, message: str) -> None:
         """Someone who wants to know everything should know this."""
         if self._printer.verbose:
@@ -193,6 +213,8 @@ class Watch:
             install,
             _how_to_compile(totals.images),
             self._ended_because,
+            self._flavors,
+            self._flavors_because,
         )
         try:
             self._ticker.close()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pregen.display.state import Findings, Rates, Snapshot
     from pregen.errors import ExitCode
-    from pregen.model import Outcome, Skip, WorkerView
+    from pregen.model import Flavor, Outcome, Skip, WorkerView
 
 
 class View(NamedTuple):
@@ -40,6 +40,10 @@ class RunReport(NamedTuple):
     """The command that makes JPEGs faster; empty when nothing is missing, or it did not matter."""
     ended_because: str = ""
     """Why the run ended before it was done, as it was asked to; empty when it was done."""
+    flavors: tuple[Flavor, ...] = ()
+    """What it made entries of; empty: it did not come so far."""
+    flavors_because: str = ""
+    """Why these; empty: somebody named them."""
 
 
 class Printer:

@@ -144,6 +144,8 @@ def summary_record(report: RunReport) -> Record:
         "exit_code": int(report.exit_code),
         "error": report.error or None,
         "ended_because": report.ended_because or None,
+        "flavors": [flavor.directory for flavor in report.flavors],
+        "flavors_because": report.flavors_because or None,
         **_counters(totals),
         "failed": totals.failed,
         "ns": _stages(totals.stages._asdict()),

@@ -40,7 +40,7 @@ RUNS_TO_LEARN_FROM = 30
 #: In a smaller run, starting took longer than working.
 _ENOUGH_IMAGES = 50
 #: Mean size of the entries of the corpus' camera pictures.
-_ENTRY_BYTES: Mapping[Flavor, int] = {
+ENTRY_BYTES: Mapping[Flavor, int] = {
     Flavor.NORMAL: 27_000,
     Flavor.LARGE: 101_000,
     Flavor.X_LARGE: 379_000,
@@ -345,7 +345,7 @@ class Forecast:
     @property
     def bytes_to_write(self) -> int:
         """Disk space of the entries to be made, about."""
-        return sum(_ENTRY_BYTES[flavor] * number for flavor, number in self.entries.items())
+        return sum(ENTRY_BYTES[flavor] * number for flavor, number in self.entries.items())
 
 
 def forecast_lines(forecast: Forecast, images_per_s: float | None, report: RunReport) -> list[Line]:

@@ -64,7 +64,9 @@ share = ConfiguredCommand(
             heading="Which entries",
             help="Also recreate outdated and damaged shared thumbnails.",
         ),
-        *options("flavors", "retry-failed"),
+        # Not this machine's screens count, but those of all who mount the pictures.
+        option("flavors", default="normal,large"),
+        option("retry-failed"),
         *options("workers", "decoder", "drop-cache", "timeout", "max-pixels"),
         option("engine", debug=True),
         *options("sandbox", "dry-run", "json", "quiet", "verbose"),

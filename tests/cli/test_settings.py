@@ -33,7 +33,7 @@ def _values(*arguments: str) -> dict[str, Any]:
 def test_without_a_file_the_defaults_hold(home: Path) -> None:
     assert not (home / "config").exists()
     values = _values("a")
-    assert values["flavors"] == (Flavor.NORMAL, Flavor.LARGE)
+    assert values["flavors"] == ()
     assert values["max_pixels"] == 500_000_000
     assert values["timeout_s"] == 60
     assert values["workers"] is None
@@ -54,6 +54,15 @@ def test_the_file_goes_before_defaults(config: Path) -> None:
     assert values["timeout_s"] == 5
     assert values["hidden"]
     assert values["order"] is Order.NEWEST
+
+
+def test_sizes_are_chosen_where_none_are_named(config: Path) -> None:
+    config.write_text('flavors = "xx-large"\n')
+    assert _values("a")["flavors"] == (Flavor.XX_LARGE,)
+    assert _values("--flavors", "auto", "a")["flavors"] == ()
+    config.write_text('flavors = "auto"\n')
+    assert _values("a")["flavors"] == ()
+    assert _values("--flavors", "large", "a")["flavors"] == (Flavor.LARGE,)
 
 
 def test_the_environment_goes_before_the_file_and_the_command_line_before_both(

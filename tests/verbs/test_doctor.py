@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.files import foreign_entries
+from tests.support.files import foreign_entries, screens, sessions
 from tests.support.files.pictures import encode, image, put
 from tests.support.files.source_trees import few
 from tests.support.judges import desktops
@@ -25,6 +25,12 @@ _SCHEMA = "org.gnome.desktop.thumbnail-cache"
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def gnome(tmp_path: Path) -> dict[str, str]:
+    """What says that GNOME is here."""
+    return sessions.gnome(tmp_path)
 
 
 def findings(cache: Path, *arguments: Path, **more: Any) -> dict[str, dict[str, Any]]:
@@ -46,8 +52,10 @@ def mend(finding: dict[str, Any], cache: Path, env: dict[str, str]) -> None:
 
 
 @needs(Capability.GSETTINGS)
-def test_gnomes_limits_are_named_until_the_commands_were_run(cache: Path) -> None:
-    env = {"GSETTINGS_BACKEND": "keyfile"}
+def test_gnomes_limits_are_named_until_the_commands_were_run(
+    cache: Path, gnome: dict[str, str]
+) -> None:
+    env = {**gnome, "GSETTINGS_BACKEND": "keyfile"}
     found = findings(cache, env=env)
     size, age = found["gnome-maximum-size"], found["gnome-maximum-age"]
     assert "512 MB" in size["why"]
@@ -60,19 +68,20 @@ def test_gnomes_limits_are_named_until_the_commands_were_run(cache: Path) -> Non
 
 
 @needs(Capability.DCONF)
-def test_the_same_with_dconf_as_on_a_real_desktop(cache: Path) -> None:
-    found = findings(cache)
+def test_the_same_with_dconf_as_on_a_real_desktop(cache: Path, gnome: dict[str, str]) -> None:
+    found = findings(cache, env=gnome)
     commands = found["gnome-maximum-size"]["mend"] + found["gnome-maximum-age"]["mend"]
     session = ["dbus-run-session", "--", "sh", "-ec", "; ".join(commands)]
     subprocess.run(session, env=environment(cache, None), check=True, timeout=60)
-    assert not {"gnome-maximum-size", "gnome-maximum-age"} & findings(cache).keys()
+    left = findings(cache, env=gnome).keys()
+    assert not {"gnome-maximum-size", "gnome-maximum-age"} & left
 
 
 @needs(Capability.GSETTINGS)
 def test_pictures_that_will_not_fit_into_the_limit_make_it_a_problem(
-    cache: Path, tmp_path: Path
+    cache: Path, tmp_path: Path, gnome: dict[str, str]
 ) -> None:
-    env = {"GSETTINGS_BACKEND": "keyfile"}
+    env = {**gnome, "GSETTINGS_BACKEND": "keyfile"}
     subprocess.run(
         ["gsettings", "set", _SCHEMA, "maximum-size", "1"], env=environment(cache, env), check=True
     )
@@ -80,6 +89,40 @@ def test_pictures_that_will_not_fit_into_the_limit_make_it_a_problem(
     found = findings(cache, tmp_path / "photos", env=env)
     assert found["gnome-maximum-size"]["severity"] == "problem"
     assert "1 MB" in found["gnome-maximum-size"]["why"]
+
+
+def test_the_sizes_that_a_run_makes_here_are_told_with_their_reason(
+    cache: Path, home: Path
+) -> None:
+    bare = run_pregen("doctor", "--json", cache=cache).summary
+    assert bare["flavors"] == ["normal", "large"]
+    assert bare["flavors_because"] == "no screens are known here"
+    put(home / "config" / "kwinoutputconfig.json", screens.kwinoutputconfig(1.5))
+    done = run_pregen("doctor", cache=cache)
+    assert "Sizes: normal, large; x-large for eDP-1 at 150 % (kwinoutputconfig.json)." in done.out
+    named = run_pregen("doctor", "--json", cache=cache, env={"PREGEN_FLAVORS": "large"})
+    assert "flavors" not in named.summary
+
+
+def test_sizes_that_screens_ask_for_or_nobody_does(cache: Path, tmp_path: Path, home: Path) -> None:
+    few(tmp_path / "photos", 24)
+    run_pregen("run", tmp_path / "photos", cache=cache)
+    kwin = put(home / "config" / "kwinoutputconfig.json", screens.kwinoutputconfig(2))
+    found = findings(cache)["sizes-wanted"]
+    assert "0 of about 24 pictures" in found["why"]
+    (command,) = found["mend"]
+    assert command == "pregen run ~/Pictures"
+    run_pregen("run", "--flavors", "x-large", tmp_path / "photos", cache=cache)
+    assert not {"sizes-wanted", "sizes-unwanted"} & findings(cache).keys()
+    kwin.write_bytes(screens.kwinoutputconfig(1))
+    unwanted = findings(cache)["sizes-unwanted"]
+    assert unwanted["severity"] == "note"
+    (command,) = unwanted["mend"]
+    program, *arguments = command.split()
+    assert program == "pregen"
+    assert run_pregen(*arguments, "--yes", cache=cache).code == 0
+    assert "sizes-unwanted" not in findings(cache)
+    assert len(list((cache / "thumbnails" / "large").iterdir())) == 24
 
 
 def test_people_read_sentences_and_commands_or_that_there_is_nothing_to_do(cache: Path) -> None:

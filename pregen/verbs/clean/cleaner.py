@@ -44,6 +44,7 @@ def facts_of(entry: CacheFile, *, read: bool) -> CleanFacts | None:
     """
     facts = CleanFacts(
         program=entry.folder.program,
+        flavor=entry.folder.flavor,
         size_bytes=entry.stat.st_size,
         used_ns=used_ns(entry),
         written_ns=entry.stat.st_mtime_ns,

@@ -6,11 +6,12 @@ import os
 import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.argument_types import age_s, raw_bytes, size_bytes
+from pregen.argument_types import age_s, flavors, raw_bytes, size_bytes
 from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pregen.journal import Journal
+    from pregen.model import Flavor
     from pregen.verbs.clean.cleaner import Doomed, Plan
 
 
@@ -168,6 +170,14 @@ clean = Command(
             ),
             Option(["--fail"], is_flag=True, help="Only fail records."),
             Option(
+                ["--flavor"],
+                metavar="SIZE",
+                type=flavors,
+                multiple=True,
+                help="Only thumbnails of this size: normal, large, x-large or xx-large; may be "
+                "repeated.",
+            ),
+            Option(
                 ["--program", "programs"],
                 metavar="NAME",
                 multiple=True,
@@ -192,7 +202,8 @@ clean = Command(
     help=_clean.__doc__,
     epilog="Examples: `pregen clean --dry-run`; `pregen clean --missing --not-under ~/Archive "
     "--yes`; `pregen clean --max-size 2G`; `pregen clean --older-than 30d`; "
-    "`pregen clean --fail --program gnome`; `pregen clean --private`.",
+    "`pregen clean --fail --program gnome`; `pregen clean --flavor x-large`; "
+    "`pregen clean --private`.",
 )
 
 
@@ -234,6 +245,7 @@ def _selection(
     not_under: tuple[bytes, ...],
     local: bool,
     remote: bool,
+    flavor: tuple[tuple[Flavor, ...], ...],
     **chosen: Any,
 ) -> Selection:
     """Return what the options choose; most are named as in a `Selection`."""
@@ -244,7 +256,10 @@ def _selection(
             "PATH names a vault for --private. For the entries of the files in a folder use "
             "--under PATH."
         )
+    if flavor and chosen["fail"]:
+        raise UsageError("a fail record has no size: choose --fail or --flavor.")
     return Selection(
+        flavors=frozenset(chain.from_iterable(flavor)),
         under=tuple(area_named(text, session.clean) for text in under),
         not_under=tuple(area_named(text, session.clean) for text in not_under),
         remote=remote if local or remote else None,

@@ -24,6 +24,8 @@ from pregen.thumbspec.validity import contradiction
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pregen.model import Flavor
+
 _URI: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
@@ -64,6 +66,8 @@ class CleanFacts(NamedTuple):
 
     program: str = ""
     """Whose fail records lie in this folder; empty for an entry."""
+    flavor: Flavor | None = None
+    """Of an entry; None for a fail record."""
     size_bytes: int = 0
     used_ns: int = 0
     """When it was last used: read or written, whichever is later."""
@@ -109,6 +113,8 @@ class Selection:
     remote: bool | None = None
     """True: only originals on remote file systems. False: only those on local ones."""
     fail: bool = False
+    flavors: frozenset[Flavor] = frozenset()
+    """Only entries of these; empty: of any."""
     programs: tuple[str, ...] = ()
 
     @property
@@ -143,7 +149,7 @@ class Selection:
 
     def or_default(self) -> Selection:
         """Return what is meant when nothing was asked for: `--missing --corrupt`."""
-        limits = self.has_place or self.fail or self.programs
+        limits = self.has_place or self.fail or self.flavors or self.programs
         if self.has_reasons or limits:
             return self
         return Selection(missing=True, corrupt=True)
@@ -180,7 +186,8 @@ _KEPT = {
 
 def is_within(facts: CleanFacts, original: Original, selection: Selection) -> bool:
     """Tell whether an entry is within every limit."""
-    if selection.fail and not facts.program:
+    of_flavor = not selection.flavors or facts.flavor in selection.flavors
+    if not of_flavor or (selection.fail and not facts.program):
         return False
     makers = (facts.program, *(facts.head.values(SOFTWARE) if facts.head else ()))
     if selection.programs and not any(made_by(name, selection.programs) for name in makers):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from pregen.argument_types import raw_bytes
-from pregen.commandline import Command, print_lines, print_record, under
+from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display.records import VERSION
-from pregen.errors import ExitCode
+from pregen.display.text import printable
+from pregen.errors import ExitCode, UsageError
 from pregen.options import option
 from pregen.session import Session, cache_option
 from pregen.verbs.doctor.findings import Severity
@@ -18,29 +20,112 @@ from pregen.verbs.doctor.findings import Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pregen.config import FlavorChoice
     from pregen.verbs.doctor.findings import Finding
 
 _COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
 @click.pass_obj
-def _doctor(session: Session, /, *, paths: tuple[bytes, ...], json: bool) -> ExitCode:
+def _doctor(
+    session: Session, /, *, paths: tuple[bytes, ...], fix: bool, yes: bool, json: bool
+) -> ExitCode:
     """Find out why existing thumbnails are not shown, and the command that fixes it.
 
-    Checks the settings of GNOME, Cinnamon, MATE, KDE, Xfce, LXDE and LXQt, the cache, its
-    disk and its owner, other caches of yours, and how shares with pictures are mounted. With
-    PATHs it also counts the pictures there and checks whether there is space for all of them.
-    Changes nothing.
+    Checks the settings of GNOME, Cinnamon, MATE, KDE, Xfce, LXDE and LXQt, their thumbnailer
+    plugins, the sizes that your screens need, the cache, its disk and its owner, other caches of
+    yours, and how shares with pictures are mounted. With PATHs it also counts the pictures there
+    and checks whether there is space for all of them. Changes nothing without --fix.
 
     Exit code: 0 when there is nothing to do, 4 when there is. Notes do not count.
 
-    Example: pregen doctor ~/Pictures
+    Examples: pregen doctor ~/Pictures; pregen doctor --fix
+    """
+    if yes and not fix:
+        raise UsageError("--yes answers the questions of --fix: give both, or neither.")
+    if fix and not yes and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            "nothing was changed: there is no terminal to ask on. Use --yes to fix everything "
+            "without a question, or leave out --fix to see what is wrong."
+        )
+    seen = examine(session, paths)
+    findings = left = seen.findings
+    answers: list[Answer] = []
+    if fix:
+        answers = fix_all(session, findings, yes=yes, json=json)
+        if any(answer.tried for answer in answers):
+            left = examine(session, paths).findings
+            answers = [
+                answer._replace(fixed=answer.tried and not _is_among(finding, left))
+                for finding, answer in zip(findings, answers, strict=True)
+            ]
+    sick = any(finding.severity > Severity.NOTE for finding in left)
+    code = ExitCode.BAD_ENTRIES if sick else ExitCode.DONE
+    if json:
+        for record in records(findings, answers, left):
+            print_record(record)
+        fixed = {"fixed": sum(answer.fixed for answer in answers)} if answers else {}
+        print_record({**summary_record(left, code, seen.sizes), **fixed})
+    else:
+        print_lines(left_lines(left, answers) if answers else finding_lines(left))
+        if seen.sizes is not None:
+            print_lines(["", click.style(f"{_capital(seen.sizes.told)}.", dim=True)])
+    return code
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _is_among(finding: Finding, findings: Sequence[Finding]) -> bool:
+    """Tell whether the same is found, in whatever numbers."""
+    same = finding.code, finding.about, finding.fix
+    return any((each.code, each.about, each.fix) == same for each in findings)
+
+
+doctor = Command(
+    "doctor",
+    callback=_doctor,
+    params=[
+        click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1),
+        *under(
+            "Options",
+            Option(
+                ["--fix"],
+                is_flag=True,
+                help="Fix what can be fixed: asks about each finding. Old settings files are kept.",
+            ),
+            Option(["-y", "--yes"], is_flag=True, help="Fix without asking."),
+            cache_option(),
+            option("json", help="Write a JSON object for each finding, and a final summary."),
+        ),
+    ],
+    help=_doctor.__doc__,
+)
+
+
+class Examination(NamedTuple):
+    """What was found."""
+
+    findings: list[Finding]
+    """The worst first."""
+    sizes: FlavorChoice | None
+    """What a run makes here; None: the user's settings name it."""
+
+
+def examine(session: Session, paths: Sequence[bytes]) -> Examination:
+    """Return what is wrong.
+
+    Raises:
+        PregenError: the cache cannot be listed, or a path does not exist.
     """
     from pregen.originals.mounts import is_below_any  # noqa: PLC0415 - no --help needs it
+    from pregen.screens.choice import choose  # noqa: PLC0415 - likewise
     from pregen.verbs.doctor.readers.machine import gather  # noqa: PLC0415 - likewise
     from pregen.verbs.doctor.rules import diagnose  # noqa: PLC0415 - likewise
 
-    allowed = tuple(map(session.clean, session.run_values()["allow_encrypted"]))
+    values = session.run_values()
+    allowed = tuple(map(session.clean, values["allow_encrypted"]))
     with session.journal() as journal:
         places = session.private_places(journal)
 
@@ -53,31 +138,63 @@ def _doctor(session: Session, /, *, paths: tuple[bytes, ...], json: bool) -> Exi
         session.cache_root,
         paths,
         private if places.any_known else None,
+        values["flavors"],
     )
-    findings = diagnose(facts)
-    sick = any(finding.severity > Severity.NOTE for finding in findings)
-    code = ExitCode.BAD_ENTRIES if sick else ExitCode.DONE
-    if json:
-        for record in (*map(finding_record, findings), summary_record(findings, code)):
-            print_record(record)
-    else:
-        print_lines(finding_lines(findings))
-    return code
+    sizes = choose(facts.screens) if facts.screens and not facts.named_flavors else None
+    return Examination(diagnose(facts), sizes)
 
 
-doctor = Command(
-    "doctor",
-    callback=_doctor,
-    params=[
-        click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1),
-        *under(
-            "Options",
-            cache_option(),
-            option("json", help="Write a JSON object for each finding, and a final summary."),
-        ),
-    ],
-    help=_doctor.__doc__,
-)
+class Answer(NamedTuple):
+    """What came of a finding with `--fix`."""
+
+    tried: bool = False
+    fixed: bool = False
+    """It is not found any more."""
+    said: str = ""
+    """What a person should know: where the old file is, or why it could not be done."""
+
+
+def fix_all(
+    session: Session, findings: Sequence[Finding], *, yes: bool, json: bool
+) -> list[Answer]:
+    """Ask about each finding that can be fixed, and fix it; return what came of each."""
+    from pregen.verbs.doctor.mending import FixError, Mender  # noqa: PLC0415 - seldom needed
+
+    mender = Mender(session.environ, session.home)
+    answers = []
+    for finding in findings:
+        if finding.fix is None:
+            answers.append(Answer())
+            continue
+        if not json:
+            print_lines(_lines(finding))
+        if not yes and not click.confirm(finding.fix.question, err=True):
+            answers.append(Answer())
+            continue
+        try:
+            said = mender.do(finding.fix, asked=not yes)
+            style, words = "green", "Done"
+        except FixError as error:
+            said, style, words = str(error), "yellow", "Not done"
+        if not json:
+            end = f": {printable(said)}." if said else "."
+            print_lines([click.style(f"  {words}{end}", fg=style), ""])
+        answers.append(Answer(tried=True, said=said))
+    return answers
+
+
+# What it tells a person. Pure
+
+
+def left_lines(left: Sequence[Finding], answers: Sequence[Answer]) -> Iterator[str]:
+    """Yield what a person reads after the fixes."""
+    fixed = sum(answer.fixed for answer in answers)
+    if fixed:
+        yield click.style(f"Fixed: {fixed}.", fg="green")
+    if left:
+        yield click.style("Left:", bold=True)
+        yield ""
+    yield from finding_lines(left)
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
@@ -89,26 +206,61 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
     for number, finding in enumerate(findings):
         if number:
             yield ""
-        name = finding.severity.name.lower()
-        label = click.style(name, fg=_COLOURS[finding.severity], bold=True)
-        yield f"{label}  {click.style(finding.about, bold=True)}"
-        yield f"  {finding.why}"
-        for command in finding.mend:
-            yield f"    {command}"
+        yield from _lines(finding)
 
 
-def finding_record(finding: Finding) -> dict[str, Any]:
+def _lines(finding: Finding) -> Iterator[str]:
+    name = finding.severity.name.lower()
+    label = click.style(name, fg=_COLOURS[finding.severity], bold=True)
+    yield f"{label}  {click.style(finding.about, bold=True)}"
+    yield f"  {finding.why}"
+    for command in finding.mend:
+        yield f"    {command}"
+
+
+# What `--json` writes. Pure. Scripts rely on it: add keys, never rename
+
+
+def records(
+    findings: Sequence[Finding], answers: Sequence[Answer], left: Sequence[Finding]
+) -> Iterator[dict[str, Any]]:
+    """Yield an object for each finding, with `--fix` what came of it.
+
+    Args:
+        findings: before anything was fixed.
+        answers: to each of them; none without `--fix`.
+        left: what is found now.
+    """
+    for number, finding in enumerate(findings):
+        yield finding_record(finding, answers[number] if answers else None)
+    for finding in left:
+        if not _is_among(finding, findings):
+            yield finding_record(finding, Answer() if answers else None)
+
+
+def finding_record(finding: Finding, answer: Answer | None = None) -> dict[str, Any]:
     """Return the object of one finding."""
+    fields = finding._asdict()
+    fixable = fields.pop("fix") is not None
+    came = {} if answer is None else {"fixed": answer.fixed, "message": answer.said or None}
     return {
         "v": VERSION,
         "type": "finding",
-        **finding._asdict(),
+        **fields,
         "severity": finding.severity.name.lower(),
+        "fixable": fixable,
+        **came,
     }
 
 
-def summary_record(findings: Sequence[Finding], code: ExitCode) -> dict[str, Any]:
-    """Return the last object: how many there are of each severity."""
+def summary_record(
+    findings: Sequence[Finding], code: ExitCode, sizes: FlavorChoice | None
+) -> dict[str, Any]:
+    """Return the last object: how many there are of each severity, and what a run makes here."""
     counts = Counter(finding.severity for finding in findings)
     numbers = {f"{each.name.lower()}s": counts[each] for each in reversed(Severity)}
-    return {"v": VERSION, "type": "summary", **numbers, "exit_code": int(code)}
+    chosen = {} if sizes is None else {
+        "flavors": [flavor.directory for flavor in sizes.flavors],
+        "flavors_because": sizes.why,
+    }  # fmt: skip
+    return {"v": VERSION, "type": "summary", **numbers, **chosen, "exit_code": int(code)}

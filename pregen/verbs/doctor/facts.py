@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-Setting = str | int | bool
+from pregen.desktop_settings import Setting
+
+if TYPE_CHECKING:
+    from pregen.model import Flavor
+    from pregen.screens.choice import ScreenFacts
+
 #: Effective values by schema and key, of the schemas that are installed.
 GSettings = Mapping[str, Mapping[str, Setting]]
 
@@ -19,14 +24,24 @@ class GDesktop(NamedTuple):
     """Schema of what its settings daemon deletes from the cache."""
     thumbnailers: str
     """Schema of what makes thumbnails for it."""
+    daemon: str
+    """What deletes it: a program, or a plugin of one. Schemas are there without any desktop."""
 
 
 G_DESKTOPS: Final = (
-    GDesktop("GNOME", "org.gnome.desktop.thumbnail-cache", "org.gnome.desktop.thumbnailers"),
     GDesktop(
-        "Cinnamon", "org.cinnamon.desktop.thumbnail-cache", "org.cinnamon.desktop.thumbnailers"
+        "GNOME",
+        "org.gnome.desktop.thumbnail-cache",
+        "org.gnome.desktop.thumbnailers",
+        "gsd-housekeeping",
     ),
-    GDesktop("MATE", "org.mate.thumbnail-cache", "org.mate.thumbnailers"),
+    GDesktop(
+        "Cinnamon",
+        "org.cinnamon.desktop.thumbnail-cache",
+        "org.cinnamon.desktop.thumbnailers",
+        "csd-housekeeping",
+    ),
+    GDesktop("MATE", "org.mate.thumbnail-cache", "org.mate.thumbnailers", "mate-settings-daemon"),
 )
 
 
@@ -36,11 +51,11 @@ class GFileManager(NamedTuple):
     name: str
     schema: str
     limit_unit_bytes: int
-    """Of `thumbnail-limit`."""
+    """Of `thumbnail-limit`. Nautilus counts millions (nautilus-file.c, MEGA_TO_BASE_RATE)."""
 
 
 G_FILE_MANAGERS: Final = (
-    GFileManager("GNOME Files", "org.gnome.nautilus.preferences", 1024 * 1024),
+    GFileManager("GNOME Files", "org.gnome.nautilus.preferences", 1_000_000),
     GFileManager("Nemo", "org.nemo.preferences", 1),
     GFileManager("Caja", "org.mate.caja.preferences", 1),
 )
@@ -62,6 +77,16 @@ class SeenSource(NamedTuple):
     """0: not known."""
     remote: bool
     """On a file system that comes over a network."""
+    mime: str = ""
+    """As shared-mime-info names its type; empty: not known."""
+
+
+class ThumbnailPlugin(NamedTuple):
+    """What makes thumbnails of some types for a desktop, installed and not switched off by it."""
+
+    name: str
+    mimes: frozenset[str]
+    """Types it says it takes; KIO knows groups as well (`video/*`)."""
 
 
 class Kde(NamedTuple):
@@ -69,11 +94,18 @@ class Kde(NamedTuple):
 
     writer: str
     """The program that sets values: kwriteconfig6 or kwriteconfig5."""
+    config: bytes
+    """The folder of the user's settings."""
     maximum_size_bytes: int | None = None
     maximum_remote_size_bytes: int | None = None
     remote_folders: bool | None = None
     plugins: tuple[str, ...] | None = None
-    plugins_file: str = "dolphinrc"
+    in_dolphinrc: frozenset[str] = frozenset()
+    """Keys that dolphinrc sets, which goes before kdeglobals (KConfig, `parseConfigFiles`)."""
+    installed: tuple[ThumbnailPlugin, ...] = ()
+    """None known: KIO's plugins are not here."""
+    version: tuple[int, ...] = ()
+    """Of KIO; empty: not known."""
 
 
 class Thunar(NamedTuple):
@@ -95,13 +127,16 @@ class TumblerPlugin(NamedTuple):
 
 
 class Tumbler(NamedTuple):
-    """tumbler.rc."""
+    """tumbler and tumbler.rc."""
 
     path: bytes
-    """Of the file that counts: the user's, or the system's."""
+    """Of the file that counts: the user's, or the system's; empty: there is none."""
     own_path: bytes
     """Of the user's, which need not exist."""
     plugins: tuple[TumblerPlugin, ...]
+    """What it is set to."""
+    installed: tuple[ThumbnailPlugin, ...] = ()
+    """None known: tumbler is not here."""
 
 
 class LxFileManager(NamedTuple):
@@ -110,6 +145,8 @@ class LxFileManager(NamedTuple):
     name: str
     path: bytes
     """Of its settings."""
+    group: str
+    """In its settings."""
     show_line: str
     """The line of that file that hides thumbnails when its value is off."""
     shows: bool
@@ -130,6 +167,17 @@ class FailRecords(NamedTuple):
     number: int
     outlived: int
     """Of these, whose file has an entry now."""
+
+
+class FlavorCount(NamedTuple):
+    """The entries of one flavor."""
+
+    entries: int = 0
+    size_bytes: int = 0
+    sampled: int = 0
+    """So many of them were read."""
+    foreign: int = 0
+    """Of these, by other programs."""
 
 
 class Disk(NamedTuple):
@@ -155,6 +203,7 @@ class CacheFacts:
     """Of the root, or of the nearest folder above it that is there."""
     folders: tuple[FolderFacts, ...] = ()
     entries: int = 0
+    flavors: dict[Flavor, FlavorCount] = field(default_factory=dict)
     keys: int = 0
     """Of the fullest flavor: about the number of pictures."""
     size_bytes: int = 0
@@ -218,6 +267,8 @@ class MachineFacts:
     cache: CacheFacts
     home: bytes = b"/"
     gsettings: GSettings = field(default_factory=dict)
+    housekeepers: frozenset[str] = frozenset()
+    """The desktops of `G_DESKTOPS` whose daemon is here, by name."""
     kde: Kde | None = None
     thunar: Thunar | None = None
     tumbler: Tumbler | None = None
@@ -232,3 +283,12 @@ class MachineFacts:
     """On which pictures lie."""
     sudo_user: str = ""
     """Who called this through sudo."""
+    screens: ScreenFacts | None = None
+    named_flavors: tuple[Flavor, ...] = ()
+    """Sizes that the user's settings name; empty: those for the screens."""
+    ancestors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Other names and more general types of the types that `sources` have."""
+    manager: str = ""
+    """What installs packages here: apt, dnf, pacman or zypper; empty: another program."""
+    root: bool = False
+    """Root asks, who may install some."""

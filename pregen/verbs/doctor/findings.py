@@ -11,15 +11,17 @@ from enum import IntEnum
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from pregen.display.summary import ENTRY_BYTES
 from pregen.display.text import printable
+from pregen.screens.choice import USUAL, choose
+from pregen.verbs.doctor.fixes import Needs, RunProgram
 
 if TYPE_CHECKING:
+    from pregen.model import Flavor
     from pregen.verbs.doctor.facts import MachineFacts
+    from pregen.verbs.doctor.fixes import Fix
 
 
-#: Of entries in `normal` and `large` together: 35,000 photos took 4.5 GB, the 352 of
-#: the README 45 MB.
-USUAL_BYTES_PER_SOURCE = 128_000
 #: A mean of fewer says little.
 _ENOUGH = 100
 
@@ -47,10 +49,14 @@ class Finding(NamedTuple):
     """One sentence."""
     mend: tuple[str, ...] = ()
     """Commands for a shell, to be run in this order."""
+    fix: Fix | None = None
+    """What `--fix` does about it; None: a person has to."""
 
 
-def _finding(severity: Severity, code: str, about: str, why: str, *mend: str) -> Finding:
-    return Finding(severity, code, about, why, mend)
+def _finding(
+    severity: Severity, code: str, about: str, why: str, *mend: str, fix: Fix | None = None
+) -> Finding:
+    return Finding(severity, code, about, why, mend, fix)
 
 
 problem = partial(_finding, Severity.PROBLEM)
@@ -75,7 +81,21 @@ def quoted(path: bytes) -> str:
     return f"$'{safe}'"
 
 
+def setting(schema: str, key: str, value: str) -> RunProgram:
+    """Return what sets a value of GSettings."""
+    return RunProgram(("gsettings", "set", schema, key, value), Needs.SESSION)
+
+
+def wanted_flavors(facts: MachineFacts) -> tuple[Flavor, ...]:
+    """Return what a run makes here: what is named, else what screens and other programs ask for."""
+    if facts.named_flavors:
+        return facts.named_flavors
+    return USUAL if facts.screens is None else choose(facts.screens).flavors
+
+
 def bytes_per_source(facts: MachineFacts) -> float:
     """Return what the entries of a picture take, measured where there are enough of them."""
     cache = facts.cache
-    return cache.size_bytes / cache.keys if cache.keys >= _ENOUGH else USUAL_BYTES_PER_SOURCE
+    if cache.keys >= _ENOUGH:
+        return cache.size_bytes / cache.keys
+    return sum(ENTRY_BYTES[flavor] for flavor in wanted_flavors(facts))

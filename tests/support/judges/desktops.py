@@ -157,6 +157,13 @@ def tumbler(cache: Path, flavor: str, files: Sequence[Path | bytes]) -> list[Tum
     ]
 
 
+def tumbler_types(cache: Path) -> set[str]:
+    """Ask tumblerd for the types of which it makes thumbnails."""
+    command: list[str | Path] = ["dbus-run-session", "--", SYSTEM_PYTHON]
+    command.append(_SCRIPTS / "tumbler_supported.py")
+    return set(_ask(command, None, cache))
+
+
 def _path(file: Path | bytes) -> Path:
     return Path(os.fsdecode(file))
 

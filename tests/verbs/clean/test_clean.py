@@ -43,6 +43,9 @@ TABLE = {
     "--missing --remote": set(),
     "--fail": {"live failed", "deleted failed"},
     "--fail --missing": {"deleted failed"},
+    "--flavor x-large": {"live gnome", "live gthumb"},
+    "--flavor x-large --flavor xx-large --missing": {"deleted gnome"},
+    "--flavor x-large --program gthumb": {"live gthumb"},
     "--program kde": {"live kde", "deleted kde"},
     "--program GNOME --missing": {"deleted gnome"},
     "--fail --program gnome": {"live failed"},
@@ -123,6 +126,14 @@ def test_without_a_terminal_nothing_is_deleted_unless_told_so(zoo: Zoo) -> None:
     done = clean(zoo)
     assert done.code == 2
     assert "--yes" in done.err
+    assert zoo.gone() == set()
+
+
+@pytest.mark.parametrize("flags", ["--flavor small", "--flavor large --fail"])
+def test_a_size_that_makes_no_sense_deletes_nothing(zoo: Zoo, flags: str) -> None:
+    done = clean(zoo, *flags.split(), "--yes")
+    assert done.code == 2
+    assert "--flavor" in done.err
     assert zoo.gone() == set()
 
 

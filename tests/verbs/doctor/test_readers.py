@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pregen.desktop_settings import ConfigFolders, parse, read_gvdb
 from pregen.verbs.doctor.facts import Kde, LxFileManager, Thunar, TumblerPlugin
-from pregen.verbs.doctor.readers import desktops, gsettings, machine
-from pregen.verbs.doctor.readers.gsettings import read_gvdb
+from pregen.verbs.doctor.readers import desktops, gsettings, machine, thumbnailers, tools
 from tests.support.files.pictures import put
 from tests.support.running.capabilities import Capability, needs
 
@@ -44,6 +44,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     monkeypatch.setenv("PATH", str(bin_folder))
+    monkeypatch.setattr(thumbnailers, "_LIBRARIES", ())
     return bin_folder
 
 
@@ -63,7 +64,7 @@ def program(folder: Path, name: str, script: str) -> None:
 
 @pytest.mark.usefixtures("bare")
 def test_without_the_tool_schemas_give_names_and_defaults(environ: dict[str, str]) -> None:
-    assert gsettings.read_gsettings(desktops.Config(environ, "/home/x")) == {
+    assert gsettings.read_gsettings(ConfigFolders(environ, "/home/x")) == {
         CACHE_SCHEMA: {"maximum-age": 180, "maximum-size": 512},
         "org.gnome.nautilus.preferences": {
             "show-image-thumbnails": "local-only",
@@ -79,7 +80,7 @@ def test_a_distributions_override_and_the_keyfile_go_before_them(
     schemas = tmp_path / "data" / "glib-2.0" / "schemas"
     put(schemas / "10_x.gschema.override", f"[{CACHE_SCHEMA}]\nmaximum-size=64\n".encode())
     assert (
-        gsettings.read_gsettings(desktops.Config(environ, "/x"))[CACHE_SCHEMA]["maximum-size"] == 64
+        gsettings.read_gsettings(ConfigFolders(environ, "/x"))[CACHE_SCHEMA]["maximum-size"] == 64
     )
     put(
         tmp_path / "config" / "glib-2.0" / "settings" / "keyfile",
@@ -88,10 +89,10 @@ def test_a_distributions_override_and_the_keyfile_go_before_them(
         b"show-image-thumbnails='always'\nthumbnail-limit=uint64 9\n",
     )
     assert (
-        gsettings.read_gsettings(desktops.Config(environ, "/x"))[CACHE_SCHEMA]["maximum-size"] == 64
+        gsettings.read_gsettings(ConfigFolders(environ, "/x"))[CACHE_SCHEMA]["maximum-size"] == 64
     )
     found = gsettings.read_gsettings(
-        desktops.Config(environ | {"GSETTINGS_BACKEND": "keyfile"}, "/x")
+        ConfigFolders(environ | {"GSETTINGS_BACKEND": "keyfile"}, "/x")
     )
     assert found[CACHE_SCHEMA] == {"maximum-age": 180, "maximum-size": -1}
     assert found["org.gnome.nautilus.preferences"] == {
@@ -114,13 +115,13 @@ def test_a_database_that_dconf_wrote_is_read_as_gsettings_reads_it(
     env = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")}
     subprocess.run(["dbus-run-session", "--", "sh", "-c", script], env=env, check=True, timeout=60)
     data = (tmp_path / "config" / "dconf" / "user").read_bytes()
-    assert read_gvdb(data) == {
+    assert read_gvdb(data, {"maximum-size", "maximum-age", "disable-all", "disable"}) == {
         "/org/gnome/desktop/thumbnail-cache/maximum-size": -1,
         "/org/gnome/desktop/thumbnail-cache/maximum-age": 7,
         "/org/gnome/desktop/thumbnailers/disable-all": True,
     }
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert gsettings.read_gsettings(desktops.Config(environ, "/x"))[CACHE_SCHEMA] == {
+    assert gsettings.read_gsettings(ConfigFolders(environ, "/x"))[CACHE_SCHEMA] == {
         "maximum-age": 7,
         "maximum-size": -1,
     }
@@ -128,9 +129,8 @@ def test_a_database_that_dconf_wrote_is_read_as_gsettings_reads_it(
 
 @given(st.binary(max_size=400))
 def test_a_damaged_database_gives_nothing_and_raises_nothing(data: bytes) -> None:
-    read_gvdb(data)
-    read_gvdb(b"GVariant" + data)
-    read_gvdb(b"GVariant" + bytes(8) + b"\x18\0\0\0\xff\0\0\0" + data)
+    for head in (b"", b"GVariant", b"GVariant" + bytes(8) + b"\x18\0\0\0\xff\0\0\0"):
+        read_gvdb(head + data, {"", "a", "scaling-factor"})
 
 
 @pytest.mark.parametrize(
@@ -149,13 +149,15 @@ def test_values_in_the_text_format_of_gvariant(text: str, value: str | int | Non
 def test_a_tool_that_hangs_or_fails_gives_way_to_the_files(
     bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desktops, "_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(tools, "_TIMEOUT_S", 0.2)
     put(tmp_path / "c" / "kdeglobals", b"[PreviewSettings]\nMaximumRemoteSize=77\n")
-    config = desktops.Config({"XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_CONFIG_DIRS": "/x"}, "/")
+    config = ConfigFolders({"XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_CONFIG_DIRS": "/x"}, "/")
     for script in ("exec /bin/sleep 60", "exit 3"):
         program(bare, "kreadconfig5", script)
         begun = time.monotonic()
-        assert desktops.read_kde(config) == Kde("kwriteconfig5", None, 77)
+        found = desktops.read_kde(config)
+        assert found is not None
+        assert (found.writer, found.maximum_remote_size_bytes) == ("kwriteconfig5", 77)
         assert time.monotonic() - begun < 30
 
 
@@ -166,9 +168,12 @@ def test_kdes_own_tool_is_asked_where_there_is_one(bare: Path, tmp_path: Path) -
     answers = '*MaximumRemoteSize*) echo 5000;; *dolphinrc*Plugins*) echo a,b;; *) echo "$8";;'
     script = f'case "$*" in {answers} esac'
     program(bare, "kreadconfig6", script)
-    config = desktops.Config({"XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_CONFIG_DIRS": "/x"}, "/")
+    config = ConfigFolders({"XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_CONFIG_DIRS": "/x"}, "/")
     kde = desktops.read_kde(config)
-    assert kde == Kde("kwriteconfig6", None, 5000, None, ("a", "b"), "dolphinrc")
+    assert kde is not None
+    assert (kde.writer, kde.plugins) == ("kwriteconfig6", ("a", "b"))
+    assert kde.maximum_remote_size_bytes == 5000
+    assert kde.in_dolphinrc == {"MaximumRemoteSize", "Plugins"}
 
 
 @pytest.mark.usefixtures("bare")
@@ -181,14 +186,33 @@ def test_kdes_files_the_users_before_the_systems(tmp_path: Path) -> None:
     )
     put(tmp_path / "own" / "dolphinrc", b"[PreviewSettings]\nPlugins=svgthumbnail,imagethumbnail\n")
     environ = {"XDG_CONFIG_HOME": str(tmp_path / "own"), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
-    assert desktops.read_kde(desktops.Config(environ, "/")) == Kde(
-        "kwriteconfig6", 20, 1, remote_folders=True, plugins=("svgthumbnail", "imagethumbnail")
+    kde = desktops.read_kde(ConfigFolders(environ, "/"))
+    assert kde is not None
+    assert kde._replace(installed=(), version=()) == Kde(
+        "kwriteconfig6",
+        bytes(tmp_path / "own"),
+        20,
+        1,
+        remote_folders=True,
+        plugins=("svgthumbnail", "imagethumbnail"),
+        in_dolphinrc=frozenset({"Plugins"}),
     )
 
 
 @pytest.mark.usefixtures("bare")
+def test_dolphins_own_file_goes_before_kdeglobals(tmp_path: Path) -> None:
+    put(tmp_path / "kdeglobals", b"[PreviewSettings]\nMaximumRemoteSize=5\nMaximumSize=6\n")
+    put(tmp_path / "dolphinrc", b"[PreviewSettings]\nMaximumRemoteSize[$i]=7\n")
+    environ = {"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/x"}
+    kde = desktops.read_kde(ConfigFolders(environ, "/"))
+    assert kde is not None
+    assert (kde.maximum_remote_size_bytes, kde.maximum_size_bytes) == (7, 6)
+    assert kde.in_dolphinrc == {"MaximumRemoteSize"}
+
+
+@pytest.mark.usefixtures("bare")
 def test_where_there_is_no_desktop_nothing_is_known(tmp_path: Path) -> None:
-    config = desktops.Config({"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/x"}, "/")
+    config = ConfigFolders({"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/x"}, "/")
     found: tuple[Any, ...] = (
         desktops.read_kde(config),
         desktops.read_thunar(config),
@@ -213,7 +237,7 @@ def test_xfces_files(tmp_path: Path) -> None:
         tmp_path / "tumbler" / "tumbler.rc",
         b"# c\n[JPEGThumbnailer]\nDisabled=true\nMaxFileSize=5\nExcludes=~/a;/b c/;\nLocations=\n",
     )
-    config = desktops.Config({"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/x"}, "/home/u")
+    config = ConfigFolders({"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/x"}, "/home/u")
     assert desktops.read_thunar(config) == Thunar("THUNAR_THUMBNAIL_MODE_NEVER", 1000)
     rc = desktops.read_tumbler(config)
     assert rc is not None
@@ -228,16 +252,16 @@ def test_the_files_of_pcmanfm_and_pcmanfm_qt(tmp_path: Path) -> None:
         tmp_path / "pcmanfm-qt" / "lxqt" / "settings.conf", b"[Thumbnail]\nShowThumbnails=false\n"
     )
     gtk = put(tmp_path / "libfm" / "libfm.conf", b"[ui]\nshow_thumbnail=1\n")
-    config = desktops.Config({"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/x"}, "/")
+    config = ConfigFolders({"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/x"}, "/")
     assert desktops.read_lx(config) == (
-        LxFileManager("PCManFM-Qt", bytes(qt), "ShowThumbnails=true", shows=False),
-        LxFileManager("PCManFM", bytes(gtk), "show_thumbnail=1", shows=True),
+        LxFileManager("PCManFM-Qt", bytes(qt), "Thumbnail", "ShowThumbnails=true", shows=False),
+        LxFileManager("PCManFM", bytes(gtk), "ui", "show_thumbnail=1", shows=True),
     )
 
 
 @given(st.text(max_size=300))
 def test_any_text_is_a_settings_file(text: str) -> None:
-    groups = desktops.parse(text)
+    groups = parse(text)
     assert all(isinstance(value, str) for values in groups.values() for value in values.values())
 
 

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pregen.model import ALL_FLAVORS, Flavor
+from pregen.screens.choice import ScreenFacts, SetScale
+from pregen.screens.settings import Scale
 from pregen.verbs.doctor.facts import (
     CacheFacts,
     Disk,
     FailRecords,
+    FlavorCount,
     FolderFacts,
     Kde,
     LxFileManager,
@@ -19,6 +23,7 @@ from pregen.verbs.doctor.facts import (
     OtherRoot,
     SeenSource,
     SessionRoot,
+    ThumbnailPlugin,
     Thunar,
     Tumbler,
     TumblerPlugin,
@@ -34,11 +39,19 @@ NEMO = "org.nemo.preferences"
 NAUTILUS = "org.gnome.nautilus.preferences"
 MB = 1024 * 1024
 
+FILM = SeenSource(b"/home/ann/a.mp4", 8 * MB, remote=False, mime="video/mp4")
+HEIC = SeenSource(b"/home/ann/a.heic", 8 * MB, remote=False, mime="image/heif")
+RAW = SeenSource(b"/home/ann/a.cr2", 8 * MB, remote=False, mime="image/x-canon-cr2")
+PLUGINS = (
+    ThumbnailPlugin("imagethumbnail", frozenset({"image/*"})),
+    ThumbnailPlugin("jpegthumbnail", frozenset({"image/jpeg"})),
+)
 ROOT = b"/home/ann/.cache/thumbnails"
 DISK = Disk("ext4", remote=False, free_bytes=10**12, free_inodes=10**7)
 CACHE = CacheFacts(ROOT, 1000, DISK, (FolderFacts(ROOT, 1000, 0o700),))
-LOCAL = SeenSource(b"/home/ann/a.jpg", 8 * MB, remote=False)
+LOCAL = SeenSource(b"/home/ann/a.jpg", 8 * MB, remote=False, mime="image/jpeg")
 REMOTE = SeenSource(b"/mnt/nas/b.jpg", 8 * MB, remote=True)
+KDE = Kde("kwriteconfig6", b"/home/ann/.config")
 HEALTHY = MachineFacts(CACHE, home=b"/home/ann", sources=(LOCAL,))
 
 
@@ -53,7 +66,12 @@ def disk(**changes: Any) -> MachineFacts:
 def gsettings(schema: str, **values: str | int | bool) -> MachineFacts:
     settings: Mapping[str, str | int | bool]
     settings = {key.replace("_", "-"): value for key, value in values.items()}
-    return replace(HEALTHY, gsettings={schema: settings})
+    daemons = frozenset({"GNOME", "Cinnamon", "MATE"})
+    return replace(HEALTHY, gsettings={schema: settings}, housekeepers=daemons)
+
+
+def kde(*sources: SeenSource, **settings: Any) -> MachineFacts:
+    return replace(HEALTHY, kde=KDE._replace(**settings), sources=sources or (LOCAL,))
 
 
 def tumbler(*plugins: TumblerPlugin) -> MachineFacts:
@@ -63,6 +81,14 @@ def tumbler(*plugins: TumblerPlugin) -> MachineFacts:
 
 def both(**limits: Any) -> tuple[TumblerPlugin, TumblerPlugin]:
     return TumblerPlugin("JPEGThumbnailer", **limits), TumblerPlugin("PixbufThumbnailer", **limits)
+
+
+def screens(scale: float, *, keys: int = 1000, foreign: int = 0, **entries: int) -> MachineFacts:
+    """A cache of so many pictures, and screens at this scale."""
+    facts = ScreenFacts(scales=(SetScale("monitors.xml", Scale("eDP-1", scale)),))
+    counts = {"NORMAL": keys, "LARGE": keys, **entries}
+    held = {Flavor[name]: FlavorCount(count, count, 50, foreign) for name, count in counts.items()}
+    return replace(cache(keys=keys, flavors=held), screens=facts)
 
 
 def at(severity: Severity, facts: MachineFacts) -> list[str]:
@@ -83,17 +109,17 @@ def test_a_healthy_machine_has_nothing_to_do() -> None:
             NAUTILUS: {"show-image-thumbnails": "local-only", "thumbnail-limit": 50},
             "org.gnome.desktop.thumbnailers": {"disable-all": False},
         },
-        kde=Kde("kwriteconfig6", plugins=("imagethumbnail", "jpegthumbnail", "svgthumbnail")),
+        kde=KDE._replace(plugins=("imagethumbnail", "jpegthumbnail", "svgthumbnail")),
         thunar=Thunar("THUNAR_THUMBNAIL_MODE_ONLY_LOCAL", 0),
         tumbler=Tumbler(b"/etc/t", b"/home/ann/t", both()),
-        lx=(LxFileManager("PCManFM", b"/x", "show_thumbnail=1", shows=True),),
+        lx=(LxFileManager("PCManFM", b"/x", "ui", "show_thumbnail=1", shows=True),),
         source_count=35_000,
         session_roots=(SessionRoot("nautilus", ROOT),),
     )
     assert diagnose(everything) == []
 
 
-HIDING = LxFileManager("PCManFM-Qt", b"/x", "ShowThumbnails=true", shows=False)
+HIDING = LxFileManager("PCManFM-Qt", b"/x", "Thumbnail", "ShowThumbnails=true", shows=False)
 
 PROBLEMS = {
     "cache beyond GNOME's size": (
@@ -132,19 +158,27 @@ PROBLEMS = {
         replace(gsettings(NEMO, show_image_thumbnails="local-only"), sources=(REMOTE,)),
         "nemo-local-only",
     ),
-    "KDE and a share": (
-        replace(HEALTHY, kde=Kde("kwriteconfig6", remote_folders=True), sources=(REMOTE,)),
+    "KDE and a share": (kde(REMOTE, remote_folders=True), "kde-maximum-remote-size"),
+    "KDE 6, a share and a limit": (
+        kde(REMOTE, maximum_remote_size_bytes=MB, remote_folders=True, version=(6, 13, 0)),
         "kde-maximum-remote-size",
     ),
-    "KDE, a share and a limit": (
-        replace(
-            HEALTHY, kde=Kde("kwriteconfig6", None, MB, remote_folders=True), sources=(REMOTE,)
+    "KDE 5, a share and a limit of size": (
+        kde(REMOTE, maximum_size_bytes=MB, version=(5, 103, 0)),
+        "kde-maximum-size",
+    ),
+    "KDE and a large file": (kde(maximum_size_bytes=MB), "kde-maximum-size"),
+    "KDE without pictures": (kde(plugins=("imagethumbnail",)), "kde-plugins"),
+    "KDE without films": (
+        replace(kde(FILM, installed=PLUGINS), manager="apt"),
+        "kde-no-plugin",
+    ),
+    "KDE with films switched off": (
+        kde(
+            FILM,
+            plugins=("imagethumbnail",),
+            installed=(*PLUGINS, ThumbnailPlugin("ffmpegthumbs", frozenset({"video/*"}))),
         ),
-        "kde-maximum-remote-size",
-    ),
-    "KDE and a large file": (replace(HEALTHY, kde=Kde("kwriteconfig6", MB)), "kde-maximum-size"),
-    "KDE without pictures": (
-        replace(HEALTHY, kde=Kde("kwriteconfig6", plugins=("imagethumbnail",))),
         "kde-plugins",
     ),
     "Thunar shows none": (
@@ -194,6 +228,16 @@ WARNINGS = {
         gsettings("org.gnome.desktop.thumbnailers", disable_all=True),
         "gnome-disable-all",
     ),
+    "tumbler without HEIC": (
+        replace(
+            HEALTHY,
+            tumbler=Tumbler(b"", b"/home/ann/t", (), PLUGINS[1:]),
+            sources=(LOCAL, HEIC),
+            manager="pacman",
+        ),
+        "tumbler-no-plugin",
+    ),
+    "a screen asks for more": (screens(2, X_LARGE=3), "sizes-wanted"),
     "tumbler leaves it to programs": (tumbler(*both(maximum_size_bytes=MB)), "tumbler-limits"),
     "tumbler's plugins off": (replace(tumbler(*both(disabled=True)), sources=()), "tumbler-limits"),
     "a cache on a network": (disk(fstype="nfs4", remote=True), "network"),
@@ -206,9 +250,19 @@ WARNINGS = {
 NOTES = {
     "Nemo makes few itself": (gsettings(NEMO, thumbnail_limit=MB), "nemo-thumbnail-limit"),
     "KDE's plain folders": (
-        replace(HEALTHY, kde=Kde("kwriteconfig6", None, 10**12), sources=(REMOTE,)),
+        kde(REMOTE, maximum_remote_size_bytes=10**12),
         "kde-remote-folders",
     ),
+    "nothing reads JPEG 2000": (
+        replace(
+            HEALTHY,
+            tumbler=Tumbler(b"", b"/home/ann/t", (), PLUGINS[1:]),
+            sources=(SeenSource(b"/a.jp2", 1, remote=False, mime="image/jp2"),),
+            manager="apt",
+        ),
+        "tumbler-no-plugin",
+    ),
+    "a size that nobody asks for": (screens(1, X_LARGE=900), "sizes-unwanted"),
     "open to others": (
         cache(folders=(FolderFacts(ROOT, 1000, 0o755),), open_entries=9),
         "open",
@@ -241,13 +295,35 @@ def test_one_thing_wrong_is_one_finding_with_a_sentence_and_a_command(
     finding = only(facts)
     assert (finding.severity, finding.code) == (severity, code)
     assert finding.why.endswith(".")
-    assert finding.mend
+    assert finding.mend or "no package is known" in finding.why
     for command in finding.mend:
         subprocess.run(["sh", "-n", "-c", command], check=True, capture_output=True)
 
 
 SILENT = {
-    "limits of nothing known": replace(HEALTHY, kde=Kde("kwriteconfig6", MB), sources=()),
+    "limits of nothing known": replace(kde(maximum_size_bytes=MB), sources=()),
+    "schemas of GNOME without its daemon": replace(
+        gsettings(GNOME, maximum_size=1, maximum_age=1), housekeepers=frozenset({"MATE"})
+    ),
+    "KDE 5 and a share": kde(REMOTE, version=(5, 103, 0)),
+    "KDE and any picture": kde(LOCAL, HEIC, RAW, installed=PLUGINS),
+    "KDE and a type by its ancestor": replace(
+        kde(SeenSource(b"/a.ogm", 1, remote=False, mime="video/x-ogm+ogg"), installed=PLUGINS),
+        ancestors={"video/x-ogm+ogg": ("application/ogg", "image/jpeg")},
+    ),
+    "KDE and a type that is not known": kde(installed=PLUGINS),
+    "KDE's plugins as they come": kde(LOCAL, HEIC, installed=PLUGINS, plugins=None),
+    "a file of 50.1 MB and Nautilus' 51": replace(
+        gsettings(NAUTILUS, thumbnail_limit=51),
+        sources=(SeenSource(b"/a.tif", 50_100_000, remote=False),),
+    ),
+    "tumbler and JPEGs": replace(
+        HEALTHY, tumbler=Tumbler(b"", b"/t", (), PLUGINS[1:]), sources=(LOCAL,)
+    ),
+    "sizes as the screens ask for": screens(2, X_LARGE=500),
+    "a size by other programs": screens(1, X_LARGE=900, foreign=1),
+    "a size that is named": replace(screens(1, X_LARGE=900), named_flavors=ALL_FLAVORS),
+    "a cache that has just begun": screens(2, keys=10),
     "a file that some plugin takes": tumbler(
         TumblerPlugin("JPEGThumbnailer", maximum_size_bytes=1), TumblerPlugin("PixbufThumbnailer")
     ),

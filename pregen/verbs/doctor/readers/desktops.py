@@ -1,128 +1,37 @@
-"""Settings of KDE, Xfce, PCManFM and PCManFM-Qt, and how settings are read of any desktop."""
+"""Settings of KDE, Xfce, PCManFM and PCManFM-Qt."""
 
 from __future__ import annotations
 
-import glob
 import os
-import shutil
-import subprocess
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from xml.etree import ElementTree as ET
 
+from pregen.desktop_settings import boolean, matching, number, parse, read_text
 from pregen.verbs.doctor.facts import Kde, LxFileManager, Thunar, Tumbler, TumblerPlugin
+from pregen.verbs.doctor.readers.thumbnailers import kio_plugins, kio_version, tumbler_plugins
+from pregen.verbs.doctor.readers.tools import ask, find, parse_xml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pregen.desktop_settings import ConfigFolders
 
-#: No settings file is larger; a device or a log in its place may be.
-_MOST_BYTES: Final = 4 * 1024 * 1024
-#: A tool answers in milliseconds, or waits for a session bus that is not there.
-_TIMEOUT_S: Final = 5.0
-_CONFIG_DIRS: Final = "/etc/xdg"
 _KDE_GROUP: Final = "PreviewSettings"
+_KDE_KEYS: Final = ("MaximumSize", "MaximumRemoteSize", "EnableRemoteFolderThumbnail", "Plugins")
 #: What kreadconfig is told to print where nothing is set.
 _UNSET: Final = "pregen-not-set"
 
 
-class Config:
-    """Where settings files are (XDG Base Directory)."""
+def read_kde(config: ConfigFolders) -> Kde | None:
+    """Return the settings of previews; None: there is no KDE here.
 
-    def __init__(self, environ: Mapping[str, str], home: str) -> None:
-        own = environ.get("XDG_CONFIG_HOME", "")
-        self.environ = environ
-        self.home = home
-        self.own = own if own.startswith("/") else f"{home}/.config"
-        dirs = (environ.get("XDG_CONFIG_DIRS") or _CONFIG_DIRS).split(":")
-        self.shared = [folder for folder in dirs if folder.startswith("/")]
-
-    def files(self, name: str) -> list[str]:
-        """Return the places of a file that are there, the most important first."""
-        places = [f"{folder}/{name}" for folder in (self.own, *self.shared)]
-        return [place for place in places if os.path.isfile(place)]
-
-
-def matching(folder: str, pattern: str) -> list[str]:
-    """Return the paths below a folder that match a pattern, sorted."""
-    return [f"{folder}/{name}" for name in sorted(glob.glob(pattern, root_dir=folder))]
-
-
-def read_text(path: str) -> str:
-    """Return a file's text; empty: it cannot be read."""
-    with suppress(OSError), open(path, "rb") as file:
-        return file.read(_MOST_BYTES).decode("utf-8", "replace")
-    return ""
-
-
-def parse(text: str) -> dict[str, dict[str, str]]:
-    """Return values by group and key, of a file as GLib, KDE and Qt write it.
-
-    Of doubles the last counts; in no group are those before the first.
+    Dolphin reads kdeglobals first and then dolphinrc, whose values go before (KConfig,
+    `parseConfigFiles`).
     """
-    groups: dict[str, dict[str, str]] = {}
-    group = groups.setdefault("", {})
-    for line in map(str.strip, text.splitlines()):
-        if line.startswith("[") and line.endswith("]"):
-            group = groups.setdefault(line[1:-1], {})
-        elif line and line[0] not in "#;":
-            key, found, value = line.partition("=")
-            if found:
-                group[key.strip()] = value.strip()
-    return groups
-
-
-def parse_xml(text: str) -> ET.Element:
-    """Return the root of an XML text; an empty element where it is damaged."""
-    try:
-        return ET.fromstring(text.encode())  # noqa: S314 - the user's own settings
-    except ET.ParseError:
-        return ET.Element("damaged")
-
-
-def boolean(value: str | None) -> bool | None:
-    """Return a value as KDE and Qt mean it; None: not set, or not a boolean."""
-    lowered = (value or "").lower()
-    if lowered in {"true", "1", "yes", "on"}:
-        return True
-    return False if lowered in {"false", "0", "no", "off"} else None
-
-
-def number(value: str | None) -> int | None:
-    """Return a whole number; None: not set, or not a number."""
-    try:
-        return int(value or "")
-    except ValueError:
-        return None
-
-
-def find(*names: str) -> str | None:
-    """Return the first of these programs that is installed."""
-    return next((name for name in names if shutil.which(name)), None)
-
-
-def ask(*command: str) -> str | None:
-    """Return what a desktop's own tool prints; None: it is not there, fails, or does not answer."""
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed programs, found on the user's own PATH
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode("utf-8", "replace")
-
-
-def read_kde(config: Config) -> Kde | None:
-    """Return the settings of previews; None: there is no KDE here."""
     reader = find("kreadconfig6", "kreadconfig5")
+    version = kio_version()
     files = config.files("kdeglobals") + config.files("dolphinrc")
-    if reader is None and not files and find("dolphin") is None:
+    if reader is None and not version and not files and find("dolphin") is None:
         return None
 
-    def get(key: str, file: str = "kdeglobals") -> str | None:
+    def get(key: str, file: str) -> str | None:
         if reader is not None:
             command = (reader, "--file", file, "--group", _KDE_GROUP, "--key", key)
             said = ask(*command, "--default", _UNSET)
@@ -132,19 +41,23 @@ def read_kde(config: Config) -> Kde | None:
         found = (parse(read_text(path)).get(_KDE_GROUP, {}) for path in config.files(file))
         return next((values[key] for values in found if key in values), None)
 
-    own, shared = get("Plugins", "dolphinrc"), get("Plugins")
-    plugins = own if own is not None else shared
+    own = {key: value for key in _KDE_KEYS if (value := get(key, "dolphinrc")) is not None}
+    values = {key: own.get(key) if key in own else get(key, "kdeglobals") for key in _KDE_KEYS}
+    plugins = values["Plugins"]
     return Kde(
         writer="kwriteconfig5" if reader == "kreadconfig5" else "kwriteconfig6",
-        maximum_size_bytes=number(get("MaximumSize")),
-        maximum_remote_size_bytes=number(get("MaximumRemoteSize")),
-        remote_folders=boolean(get("EnableRemoteFolderThumbnail")),
+        config=os.fsencode(config.own),
+        maximum_size_bytes=number(values["MaximumSize"]),
+        maximum_remote_size_bytes=number(values["MaximumRemoteSize"]),
+        remote_folders=boolean(values["EnableRemoteFolderThumbnail"]),
         plugins=None if plugins is None else tuple(filter(None, plugins.split(","))),
-        plugins_file="kdeglobals" if own is None and shared is not None else "dolphinrc",
+        in_dolphinrc=frozenset(own),
+        installed=kio_plugins(config, version),
+        version=version,
     )
 
 
-def read_thunar(config: Config) -> Thunar | None:
+def read_thunar(config: ConfigFolders) -> Thunar | None:
     """Return Thunar's settings; None: there is no Thunar here."""
     files = config.files("xfce4/xfconf/xfce-perchannel-xml/thunar.xml")
     if not files and find("thunar") is None:
@@ -162,10 +75,15 @@ def read_thunar(config: Config) -> Thunar | None:
     return Thunar(values.get("misc-thumbnail-mode"), maximum)
 
 
-def read_tumbler(config: Config) -> Tumbler | None:
-    """Return tumbler.rc, of which the first found counts alone [RUN]; None: there is none."""
+def read_tumbler(config: ConfigFolders) -> Tumbler | None:
+    """Return tumbler and its tumbler.rc; None: neither is there.
+
+    Of several the first found counts alone [RUN].
+    """
     files = config.files("tumbler/tumbler.rc")
-    if not files:
+    sections = parse(read_text(files[0])) if files else {}
+    installed = tumbler_plugins(config, sections)
+    if not files and not installed:
         return None
     plugins = tuple(
         TumblerPlugin(
@@ -175,11 +93,11 @@ def read_tumbler(config: Config) -> Tumbler | None:
             excludes=_folders(values.get("Excludes", ""), config.home),
             locations=_folders(values.get("Locations", ""), config.home),
         )
-        for name, values in parse(read_text(files[0])).items()
+        for name, values in sections.items()
         if name
     )
     own = os.fsencode(f"{config.own}/tumbler/tumbler.rc")
-    return Tumbler(os.fsencode(files[0]), own, plugins)
+    return Tumbler(os.fsencode(files[0]) if files else b"", own, plugins, installed)
 
 
 def _folders(text: str, home: str) -> tuple[bytes, ...]:
@@ -189,7 +107,7 @@ def _folders(text: str, home: str) -> tuple[bytes, ...]:
     return tuple(os.fsencode(os.path.expanduser(part)) for part in at_home)
 
 
-def read_lx(config: Config) -> tuple[LxFileManager, ...]:
+def read_lx(config: ConfigFolders) -> tuple[LxFileManager, ...]:
     """Return what PCManFM and PCManFM-Qt are set to, in each of their profiles."""
     places = [
         (path, "PCManFM-Qt", "Thumbnail", "ShowThumbnails=true")
@@ -201,5 +119,6 @@ def read_lx(config: Config) -> tuple[LxFileManager, ...]:
     found = []
     for path, name, group, line in places:
         value = parse(read_text(path)).get(group, {}).get(line.partition("=")[0])
-        found.append(LxFileManager(name, os.fsencode(path), line, boolean(value) is not False))
+        shows = boolean(value) is not False
+        found.append(LxFileManager(name, os.fsencode(path), group, line, shows))
     return tuple(found)

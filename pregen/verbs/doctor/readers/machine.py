@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from pregen.config import WalkConfig
+from pregen.desktop_settings import ConfigFolders, matching, read_text
 from pregen.model import Source
 from pregen.originals.mounts import read_mounts
+from pregen.screens.facts import screen_facts
 from pregen.thumbspec.naming import thumbnails_root
-from pregen.verbs.doctor.facts import MachineFacts, OtherRoot, SessionRoot
+from pregen.verbs.doctor.facts import G_DESKTOPS, MachineFacts, OtherRoot, SessionRoot
 from pregen.verbs.doctor.readers import desktops
 from pregen.verbs.doctor.readers.cache import read_cache, sampled
 from pregen.verbs.doctor.readers.gsettings import read_gsettings
 from pregen.verbs.doctor.readers.shares import read_shares
+from pregen.verbs.doctor.readers.thumbnailers import TypeNames, library_files, package_manager
+from pregen.verbs.doctor.readers.tools import find
 from pregen.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pregen.model import Flavor
 
 
 #: Programs whose environment is that of the login session, or that show thumbnails.
@@ -31,17 +37,40 @@ _DESKTOP: Final = re.compile(
     r"|cosmic-.*|gsd-housekeeping",
     re.IGNORECASE,
 )
+#: What a session starts, and how that is written: in desktop files, in units of systemd.
+_AUTOSTART: Final = "autostart/*ousekeeping*.desktop"
+_USER_UNITS: Final = ("/usr/lib/systemd/user", "/etc/systemd/user")
+_UNIT: Final = "*ousekeeping*.service"
+_MSD_PLUGIN: Final = "mate-settings-daemon/libhousekeeping.so"
+_EXEC: Final = re.compile(r"^(?:Try)?Exec(?:Start)?=[-@:+!]*(\S+)", re.MULTILINE)
 _ASSIGNMENT: Final = re.compile(
     r"""^\s*(?:export\s+)?XDG_CACHE_HOME\s*(?:=|\s+DEFAULT=)\s*(["']?)([^"'#\n]+)\1""",
     re.MULTILINE,
 )
 
 
+def read_housekeepers(config: ConfigFolders) -> frozenset[str]:
+    """Return the desktops of which something deletes entries here, by name.
+
+    Found by the program or the plugin itself, by what a session starts it with, or by one that
+    runs; never by schemas, which come with programs of any kind.
+    """
+    started = [
+        *(path for folder in (config.own, *config.shared) for path in matching(folder, _AUTOSTART)),
+        *(path for folder in _USER_UNITS for path in matching(folder, _UNIT)),
+    ]
+    programs = {match[1] for path in started for match in _EXEC.finditer(read_text(path))}
+    there = {os.path.basename(program) for program in programs if find(program)}
+    there |= {process.info["name"] for process in psutil.process_iter(["name"])}
+    there |= {os.path.basename(os.path.dirname(path)) for path in library_files(_MSD_PLUGIN)}
+    return frozenset(desktop.name for desktop in G_DESKTOPS if desktop.daemon in there)
+
+
 def read_sandboxes(home: str, root: bytes) -> tuple[OtherRoot, ...]:
     """Return the caches of snaps and flatpaks that hold thumbnails and are not the one in use."""
     found = []
     for kind, above, below in (("snap", "snap", "common/.cache"), ("flatpak", ".var/app", "cache")):
-        for folder in desktops.matching(f"{home}/{above}", "*"):
+        for folder in matching(f"{home}/{above}", "*"):
             cache_home = os.fsencode(f"{folder}/{below}")
             thumbnails = cache_home + b"/thumbnails"
             if os.path.isdir(thumbnails) and not _same(thumbnails, root):
@@ -81,14 +110,14 @@ def _declared(home: str) -> Iterator[SessionRoot]:
     """Yield the files that set the variable at login."""
     files = [
         "/etc/environment",
-        *desktops.matching("/etc/environment.d", "*.conf"),
-        *desktops.matching(f"{home}/.config/environment.d", "*.conf"),
+        *matching("/etc/environment.d", "*.conf"),
+        *matching(f"{home}/.config/environment.d", "*.conf"),
         f"{home}/.pam_environment",
         f"{home}/.profile",
         f"{home}/.xsessionrc",
     ]
     for path in files:
-        for match in _ASSIGNMENT.finditer(desktops.read_text(path)):
+        for match in _ASSIGNMENT.finditer(read_text(path)):
             value = _expanded(match[2].strip(), home)
             if value is not None:
                 yield SessionRoot(path, thumbnails_root({"XDG_CACHE_HOME": value}, home))
@@ -115,6 +144,7 @@ def gather(
     root: bytes,
     paths: Sequence[bytes],
     private: Callable[[bytes], bytes | None] | None = None,
+    named_flavors: tuple[Flavor, ...] = (),
 ) -> MachineFacts:
     """Read everything that rules ask for.
 
@@ -124,6 +154,7 @@ def gather(
         root: The cache that is meant.
         paths: Pictures that shall be seen; counted by a walk, which decodes nothing.
         private: Tells where what is private begins above a path; None: nothing is.
+        named_flavors: Sizes that the user's settings name.
 
     Raises:
         CacheError: The cache cannot be listed.
@@ -131,14 +162,16 @@ def gather(
     """
     mounts = read_mounts(environ)
     found = walk(WalkConfig(roots=tuple(paths), cache_root=root)) if paths else iter(())
-    cache, in_cache = read_cache(root, os.fsencode(home), mounts, private)
-    count, walked = sampled((each for each in found if isinstance(each, Source)), mounts)
-    config = desktops.Config(environ, home)
+    config = ConfigFolders(environ, home)
+    types = TypeNames(config)
+    cache, in_cache = read_cache(root, os.fsencode(home), mounts, types, private)
+    count, walked = sampled((each for each in found if isinstance(each, Source)), mounts, types)
     seen = (*in_cache, *walked)
     return MachineFacts(
         cache=cache,
         home=os.fsencode(home),
         gsettings=read_gsettings(config),
+        housekeepers=read_housekeepers(config),
         kde=desktops.read_kde(config),
         thunar=desktops.read_thunar(config),
         tumbler=desktops.read_tumbler(config),
@@ -149,4 +182,9 @@ def gather(
         session_roots=read_session(home, root),
         shares=read_shares([source.path for source in seen if source.remote]),
         sudo_user=sudo_user(environ),
+        screens=screen_facts(environ, home, root),
+        named_flavors=named_flavors,
+        ancestors=types.ancestors({source.mime for source in seen if source.mime}),
+        manager=package_manager(),
+        root=os.geteuid() == 0,
     )

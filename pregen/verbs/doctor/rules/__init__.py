@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from pregen.verbs.doctor.rules import cache, desktops, shares
+from pregen.verbs.doctor.rules import cache, desktops, shares, sizes, types
 
 if TYPE_CHECKING:
     from pregen.verbs.doctor.facts import MachineFacts
@@ -20,13 +20,17 @@ _RULES = (
     desktops.nautilus_and_kin,
     desktops.thumbnailers,
     desktops.dolphin,
+    types.dolphin,
     desktops.thunar,
     desktops.tumbler,
+    types.tumbler,
     desktops.pcmanfm,
     cache.owners,
     cache.modes,
     cache.room,
     cache.kind_of_disk,
+    sizes.wanted,
+    sizes.unwanted,
     cache.fail_records,
     cache.private,
     cache.sudo,

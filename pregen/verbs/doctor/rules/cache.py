@@ -12,8 +12,10 @@ from pregen.verbs.doctor.findings import (
     note,
     problem,
     quoted,
+    wanted_flavors,
     warning,
 )
+from pregen.verbs.doctor.fixes import GiveBack, SetModes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +29,6 @@ _OTHERS: Final = 0o077
 #: Below this a desktop has trouble of its own.
 _SCANT_BYTES: Final = 200_000_000
 _SCANT_INODES: Final = 10_000
-#: An entry is a file, and there are two flavors.
-_INODES_PER_SOURCE: Final = 2
 #: Emptied when the machine stops.
 _VOLATILE: Final = frozenset({"tmpfs", "ramfs", "zram"})
 _ABOUT: Final = "the cache"
@@ -52,6 +52,7 @@ def owners(facts: MachineFacts) -> Iterator[Finding]:
         f"{what} to another user, so the desktop of {cache.owner} cannot update thumbnails there "
         "and may refuse them.",
         f"sudo chown -R {cache.owner} {quoted(cache.root)}",
+        fix=GiveBack(cache.root, cache.uid, cache.owner),
     )
 
 
@@ -66,6 +67,7 @@ def modes(facts: MachineFacts) -> Iterator[Finding]:
             _ABOUT,
             f"Its mode denies your own programs access to {what}.",
             f"chmod -R u+rwX {quoted(cache.root)}",
+            fix=SetModes(cache.root, for_others=False),
         )
     opened = [folder for folder in cache.folders if folder.mode & _OTHERS]
     if (
@@ -78,6 +80,7 @@ def modes(facts: MachineFacts) -> Iterator[Finding]:
             _ABOUT,
             f"Other users of this machine can read {cache.open_entries:,} of your thumbnails.",
             f"chmod -R go= {quoted(cache.root)}",
+            fix=SetModes(cache.root, for_others=True),
         )
 
 
@@ -100,9 +103,10 @@ def room(facts: MachineFacts) -> Iterator[Finding]:
             "pregen clean",
             f"df -h {where}",
         )
-    needed_inodes = max(_SCANT_INODES, missing * _INODES_PER_SOURCE)
+    # an entry is a file
+    needed_inodes = max(_SCANT_INODES, missing * len(wanted_flavors(facts)))
     if disk.free_inodes is not None and disk.free_inodes < needed_inodes:
-        for_all = f", and two thumbnails per picture need {needed_inodes:,}" if missing else ""
+        for_all = f", and the thumbnails to come need {needed_inodes:,}" if missing else ""
         only = "" if missing else "only "
         yield problem(
             "inodes",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pregen.display import text
@@ -12,12 +15,14 @@ from pregen.verbs.doctor.findings import (
     note,
     problem,
     quoted,
+    setting,
     share,
     warning,
 )
+from pregen.verbs.doctor.fixes import Needs, RunProgram, SetValues
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pregen.verbs.doctor.facts import (
         GFileManager,
@@ -28,14 +33,17 @@ if TYPE_CHECKING:
         TumblerPlugin,
     )
     from pregen.verbs.doctor.findings import Finding
+    from pregen.verbs.doctor.fixes import Fix
 
 _MIB: Final = 1024 * 1024
 _DAY_S: Final = 86_400
 #: More than any picture has.
 _PLENTY_BYTES: Final = 10 * 1024**3
-#: Without them JPEGs, and all other pictures, show no thumbnail in Dolphin, cached or not.
-_PICTURE_PLUGINS: Final = ("imagethumbnail", "jpegthumbnail")
-_THUNAR: Final = "xfconf-query -c thunar --create"
+_THUNAR: Final = ("xfconf-query", "-c", "thunar", "--create")
+_KDE_GROUP: Final = "PreviewSettings"
+#: The last version of KIO 5 that was looked at: files on mounts of a network count as local
+#: (previewjob.cpp asks for the scheme of the URL only). KIO 6.13 asks `KFileItem::isSlow` as well.
+_MOUNTS_ARE_LOCAL: Final = (5, 103)
 #: The plugins of tumbler that may take a picture. The last one calls whatever thumbnailer programs
 #: are installed, which may be none.
 _BUILT_IN: Final = ("JPEGThumbnailer", "PixbufThumbnailer")
@@ -48,16 +56,19 @@ def housekeeping(facts: MachineFacts) -> Iterator[Finding]:
 
     Those of GNOME, Cinnamon and MATE share the code: two minutes after login and once a day,
     entries whose file is older than maximum-age days go, then the oldest until maximum-size
-    megabytes are left; negative means never (gnome-settings-daemon, housekeeping plugin).
+    megabytes are left; negative means never (gnome-settings-daemon, housekeeping plugin). Where no
+    such daemon is, as on a server that has the schemas for some program, nothing is deleted.
     """
     for desktop in G_DESKTOPS:
+        if desktop.name not in facts.housekeepers:
+            continue
         settings = facts.gsettings.get(desktop.housekeeping, {})
         megabytes, days = settings.get("maximum-size"), settings.get("maximum-age")
-        never = f"gsettings set {desktop.housekeeping}"
+        never = partial(setting, desktop.housekeeping, value="-1")
         if isinstance(megabytes, int) and megabytes >= 0:
-            yield _too_large(facts, desktop.name, megabytes, f"{never} maximum-size -1")
+            yield _too_large(facts, desktop.name, megabytes, never(key="maximum-size"))
         if isinstance(days, int) and days >= 0:
-            yield _too_old(facts, desktop.name, days, f"{never} maximum-age -1")
+            yield _too_old(facts, desktop.name, days, never(key="maximum-age"))
 
 
 def _expected_bytes(facts: MachineFacts) -> int:
@@ -65,7 +76,7 @@ def _expected_bytes(facts: MachineFacts) -> int:
     return max(facts.cache.size_bytes, round(facts.source_count * bytes_per_source(facts)))
 
 
-def _too_large(facts: MachineFacts, desktop: str, megabytes: int, mend: str) -> Finding:
+def _too_large(facts: MachineFacts, desktop: str, megabytes: int, never: RunProgram) -> Finding:
     limit_bytes, expected = megabytes * _MIB, _expected_bytes(facts)
     if facts.cache.size_bytes > limit_bytes:
         state = f"and it holds {text.size(facts.cache.size_bytes)} now"
@@ -80,11 +91,12 @@ def _too_large(facts: MachineFacts, desktop: str, megabytes: int, mend: str) -> 
         desktop,
         f"{desktop} deletes the oldest thumbnails of all programs beyond {megabytes} MB, "
         f"at login and once a day, {state}.",
-        mend,
+        shlex.join(never.argv),
+        fix=never,
     )
 
 
-def _too_old(facts: MachineFacts, desktop: str, days: int, mend: str) -> Finding:
+def _too_old(facts: MachineFacts, desktop: str, days: int, never: RunProgram) -> Finding:
     old = facts.cache.oldest_s > days * _DAY_S
     state = ", and some are older" if old else ", though their pictures have not changed"
     judged = problem if old else warning
@@ -92,7 +104,8 @@ def _too_old(facts: MachineFacts, desktop: str, days: int, mend: str) -> Finding
         f"{desktop.lower()}-maximum-age",
         desktop,
         f"{desktop} deletes thumbnails {days} days after they were created{state}.",
-        mend,
+        shlex.join(never.argv),
+        fix=never,
     )
 
 
@@ -100,18 +113,20 @@ def thumbnailers(facts: MachineFacts) -> Iterator[Finding]:
     """Yield where GNOME, Cinnamon or MATE make no thumbnails themselves."""
     for desktop in G_DESKTOPS:
         if facts.gsettings.get(desktop.thumbnailers, {}).get("disable-all") is True:
+            enable = setting(desktop.thumbnailers, "disable-all", "false")
             yield warning(
                 f"{desktop.name.lower()}-disable-all",
                 desktop.name,
                 f"All thumbnailers of {desktop.name} are switched off: new and changed files have "
                 "no thumbnail until pregen runs again.",
-                f"gsettings set {desktop.thumbnailers} disable-all false",
+                shlex.join(enable.argv),
+                fix=enable,
             )
 
 
-def _shows_none(code: str, program: str, mend: str) -> Finding:
+def _shows_none(code: str, program: str, mend: str, fix: Fix) -> Finding:
     why = f"{program} is set to show no thumbnails at all."
-    return problem(f"{code}-never", program, why, mend)
+    return problem(f"{code}-never", program, why, mend, fix=fix)
 
 
 def _beyond(limit_bytes: int, sources: Sequence[SeenSource]) -> str:
@@ -137,13 +152,14 @@ def nautilus_and_kin(facts: MachineFacts) -> Iterator[Finding]:
         settings = facts.gsettings.get(manager.schema, {})
         shows = settings.get("show-image-thumbnails")
         code = manager.name.rpartition(" ")[2].lower()
-        always = f"gsettings set {manager.schema} show-image-thumbnails always"
+        always = setting(manager.schema, "show-image-thumbnails", "always")
+        command = shlex.join(always.argv)
         if shows == "never":
-            yield _shows_none(code, manager.name, always)
+            yield _shows_none(code, manager.name, command, always)
         elif shows == "local-only" and (remote := _remote_example(facts)):
             # GIO calls nfs, cifs, smb and sshfs mounts remote (docs/desktops.md).
             why = f"{manager.name} shows thumbnails of local files only, and {remote}."
-            yield problem(f"{code}-local-only", manager.name, why, always)
+            yield problem(f"{code}-local-only", manager.name, why, command, fix=always)
         limit = settings.get("thumbnail-limit")
         if isinstance(limit, int):
             yield from _limited(facts, manager, limit, code)
@@ -157,63 +173,77 @@ def _limited(
     if beyond:
         largest = max(source.size_bytes for source in facts.sources)
         value = -(-largest * 2 // manager.limit_unit_bytes)
+        raise_it = setting(manager.schema, "thumbnail-limit", str(value))
         yield note(
             f"{code}-thumbnail-limit",
             manager.name,
             f"{manager.name} creates no thumbnails of files {beyond}: it shows those that pregen "
             "created, and new files wait for the next run.",
-            f"gsettings set {manager.schema} thumbnail-limit {value}",
+            shlex.join(raise_it.argv),
+            fix=raise_it,
         )
 
 
 def dolphin(facts: MachineFacts) -> Iterator[Finding]:
     """Yield KDE's limits by size and by place, which hold before the cache is asked.
 
-    That is so in KIO 5.103 and KF6.
+    That is so in KIO 5.103 and 6.13. What is remote, the two see differently.
     """
     if facts.kde is None:
         return
-    kde, remote = facts.kde, _remote_example(facts)
+    kde = facts.kde
+    mounts_are_local = bool(kde.version) and kde.version[:2] <= _MOUNTS_ARE_LOCAL
+    remote = "" if mounts_are_local else _remote_example(facts)
     if remote and not kde.maximum_remote_size_bytes:
-        yield problem(
-            "kde-maximum-remote-size",
-            "KDE",
+        yield _kde_limit(
+            kde,
+            "MaximumRemoteSize",
             f"Dolphin shows no thumbnails of files on a network, and {remote}.",
-            _set(kde, "MaximumRemoteSize", str(_PLENTY_BYTES)),
         )
     for is_remote, key, where, limit_bytes in (
         (True, "MaximumRemoteSize", "on a network", kde.maximum_remote_size_bytes),
         (False, "MaximumSize", "on this machine", kde.maximum_size_bytes),
     ):
-        sources = [source for source in facts.sources if source.remote == is_remote]
+        sources = [
+            source
+            for source in facts.sources
+            if (source.remote and not mounts_are_local) == is_remote
+        ]
         if limit_bytes and (beyond := _beyond(limit_bytes, sources)):
-            yield problem(
-                "kde-maximum-remote-size" if is_remote else "kde-maximum-size",
-                "KDE",
-                f"Dolphin shows no thumbnails of files {where} {beyond}.",
-                _set(kde, key, str(_PLENTY_BYTES)),
-            )
+            yield _kde_limit(kde, key, f"Dolphin shows no thumbnails of files {where} {beyond}.")
     if remote and not kde.remote_folders:
         yield note(
             "kde-remote-folders",
             "KDE",
             "Dolphin shows plain icons for folders on a network.",
-            _set(kde, "EnableRemoteFolderThumbnail", "true"),
-        )
-    absent = [name for name in _PICTURE_PLUGINS if name not in (kde.plugins or ())]
-    if kde.plugins is not None and absent:
-        names = ",".join([*kde.plugins, *absent])
-        yield problem(
-            "kde-plugins",
-            "KDE",
-            f"Dolphin's preview of {' and '.join(absent)} is switched off, so pictures show "
-            "no thumbnails, whether they exist or not.",
-            _set(kde, "Plugins", f"'{names}'", kde.plugins_file),
+            kde_command(kde, "EnableRemoteFolderThumbnail", "true"),
         )
 
 
-def _set(kde: Kde, key: str, value: str, file: str = "kdeglobals") -> str:
-    return f"{kde.writer} --file {file} --group PreviewSettings --key {key} {value}"
+def _kde_limit(kde: Kde, key: str, why: str) -> Finding:
+    code = "kde-maximum-remote-size" if "Remote" in key else "kde-maximum-size"
+    value = str(_PLENTY_BYTES)
+    return problem(
+        code, "KDE", why, kde_command(kde, key, value), fix=kde_values(kde, {key: value})
+    )
+
+
+def _kde_file(kde: Kde, key: str) -> str:
+    """Return the file in which a value counts; Dolphin's own settings keep Plugins in its own."""
+    return "dolphinrc" if key == "Plugins" or key in kde.in_dolphinrc else "kdeglobals"
+
+
+def kde_command(kde: Kde, key: str, value: str) -> str:
+    """Return the command that sets a value of previews."""
+    words = kde.writer, "--file", _kde_file(kde, key), "--group", _KDE_GROUP, "--key", key, value
+    return shlex.join(words)
+
+
+def kde_values(kde: Kde, values: Mapping[str, str]) -> SetValues:
+    """Return what sets values of previews that count in one file."""
+    name = _kde_file(kde, next(iter(values)))
+    path = os.path.join(kde.config, name.encode())
+    return SetValues(path, b"", {_KDE_GROUP: values})
 
 
 def thunar(facts: MachineFacts) -> Iterator[Finding]:
@@ -221,16 +251,22 @@ def thunar(facts: MachineFacts) -> Iterator[Finding]:
     if facts.thunar is None:
         return
     if facts.thunar.mode == "THUNAR_THUMBNAIL_MODE_NEVER":
-        always = "-p /misc-thumbnail-mode -t string -s THUNAR_THUMBNAIL_MODE_ALWAYS"
-        yield _shows_none("thunar", "Thunar", f"{_THUNAR} {always}")
+        fix = _thunar_sets("misc-thumbnail-mode", "string", "THUNAR_THUMBNAIL_MODE_ALWAYS")
+        yield _shows_none("thunar", "Thunar", shlex.join(fix.argv), fix)
     limit_bytes = facts.thunar.maximum_size_bytes
     if limit_bytes and (beyond := _beyond(limit_bytes, facts.sources)):
+        fix = _thunar_sets("misc-thumbnail-max-file-size", "uint64", "0")
         yield problem(
             "thunar-maximum-size",
             "Thunar",
             f"Thunar shows no thumbnails of files {beyond}.",
-            f"{_THUNAR} -p /misc-thumbnail-max-file-size -t uint64 -s 0",
+            shlex.join(fix.argv),
+            fix=fix,
         )
+
+
+def _thunar_sets(key: str, kind: str, value: str) -> RunProgram:
+    return RunProgram((*_THUNAR, "-p", f"/{key}", "-t", kind, "-s", value), Needs.SESSION)
 
 
 def tumbler(facts: MachineFacts) -> Iterator[Finding]:
@@ -239,7 +275,7 @@ def tumbler(facts: MachineFacts) -> Iterator[Finding]:
     Its limits hold before the cache is asked, and it deletes the entries, of every flavor, of a
     file that no plugin takes (tumbler 4.18 [RUN]).
     """
-    if facts.tumbler is None:
+    if facts.tumbler is None or not facts.tumbler.path:
         return
     plugins = {plugin.name: plugin for plugin in facts.tumbler.plugins}
     refused = [
@@ -259,6 +295,11 @@ def tumbler(facts: MachineFacts) -> Iterator[Finding]:
         f"tumbler's settings (Disabled, MaxFileSize, Excludes or Locations) keep its picture "
         f"plugins from {whose}, and tumbler deletes thumbnails of files that no plugin accepts.",
         *_mend(facts.tumbler),
+        fix=SetValues(
+            facts.tumbler.own_path,
+            facts.tumbler.path,
+            {name: _OPEN for name in _BUILT_IN if name in plugins},
+        ),
     )
 
 
@@ -298,4 +339,5 @@ def pcmanfm(facts: MachineFacts) -> Iterator[Finding]:
         if not manager.shows:
             key, _, value = manager.show_line.partition("=")
             mend = f"sed -i 's/^{key}=.*/{key}={value}/' {quoted(manager.path)}"
-            yield _shows_none(manager.name.lower(), manager.name, mend)
+            fix = SetValues(manager.path, b"", {manager.group: {key: value}})
+            yield _shows_none(manager.name.lower(), manager.name, mend, fix)
