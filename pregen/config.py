@@ -231,8 +231,8 @@ class PlanConfig(NamedTuple):
     flavors: Annotated[
         tuple[Flavor, ...],
         Flag(
-            "Sizes: normal (128 px), large (256), x-large (512), xx-large (1024). auto: normal, "
-            "large, and what the screens of this machine ask for.",
+            "Sizes: normal (128 px), large (256), x-large (512), xx-large (1024); auto: by "
+            "screens.",
             "LIST",
             default=(),
         ),

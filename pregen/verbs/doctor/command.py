@@ -50,7 +50,7 @@ def _doctor(
         )
     seen = examine(session, paths)
     findings = left = seen.findings
-    answers: list[Answer] = []
+    answers: list[FixResult] = []
     if fix:
         answers = fix_all(session, findings, yes=yes, json=json)
         if any(answer.tried for answer in answers):
@@ -144,7 +144,7 @@ def examine(session: Session, paths: Sequence[bytes]) -> Examination:
     return Examination(diagnose(facts), sizes)
 
 
-class Answer(NamedTuple):
+class FixResult(NamedTuple):
     """What came of a finding with `--fix`."""
 
     tried: bool = False
@@ -156,7 +156,7 @@ class Answer(NamedTuple):
 
 def fix_all(
     session: Session, findings: Sequence[Finding], *, yes: bool, json: bool
-) -> list[Answer]:
+) -> list[FixResult]:
     """Ask about each finding that can be fixed, and fix it; return what came of each."""
     from pregen.verbs.doctor.mending import FixError, Mender  # noqa: PLC0415 - seldom needed
 
@@ -164,12 +164,12 @@ def fix_all(
     answers = []
     for finding in findings:
         if finding.fix is None:
-            answers.append(Answer())
+            answers.append(FixResult())
             continue
         if not json:
             print_lines(_lines(finding))
         if not yes and not click.confirm(finding.fix.question, err=True):
-            answers.append(Answer())
+            answers.append(FixResult())
             continue
         try:
             said = mender.do(finding.fix, asked=not yes)
@@ -179,14 +179,14 @@ def fix_all(
         if not json:
             end = f": {printable(said)}." if said else "."
             print_lines([click.style(f"  {words}{end}", fg=style), ""])
-        answers.append(Answer(tried=True, said=said))
+        answers.append(FixResult(tried=True, said=said))
     return answers
 
 
 # What it tells a person. Pure
 
 
-def left_lines(left: Sequence[Finding], answers: Sequence[Answer]) -> Iterator[str]:
+def left_lines(left: Sequence[Finding], answers: Sequence[FixResult]) -> Iterator[str]:
     """Yield what a person reads after the fixes."""
     fixed = sum(answer.fixed for answer in answers)
     if fixed:
@@ -222,7 +222,7 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 
 def records(
-    findings: Sequence[Finding], answers: Sequence[Answer], left: Sequence[Finding]
+    findings: Sequence[Finding], answers: Sequence[FixResult], left: Sequence[Finding]
 ) -> Iterator[dict[str, Any]]:
     """Yield an object for each finding, with `--fix` what came of it.
 
@@ -235,10 +235,10 @@ def records(
         yield finding_record(finding, answers[number] if answers else None)
     for finding in left:
         if not _is_among(finding, findings):
-            yield finding_record(finding, Answer() if answers else None)
+            yield finding_record(finding, FixResult() if answers else None)
 
 
-def finding_record(finding: Finding, answer: Answer | None = None) -> dict[str, Any]:
+def finding_record(finding: Finding, answer: FixResult | None = None) -> dict[str, Any]:
     """Return the object of one finding."""
     fields = finding._asdict()
     fixable = fields.pop("fix") is not None

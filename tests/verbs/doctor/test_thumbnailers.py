@@ -29,12 +29,16 @@ def text(value: str) -> bytes:
     return head + data
 
 
-def plugin(mimes: Sequence[str], *, ended: bool = False) -> bytes:
+#: What stands before the metadata in plugins of Debian 12 and 13.
+QT_5, QT_6 = b"QTMETADATA !\0\x05\x0f\0", b"\x01\0Qtqt-project!\0\x01\x06\x08\x01"
+
+
+def plugin(mimes: Sequence[str], mark: bytes = QT_6, *, ended: bool = False) -> bytes:
     """A library with Qt's metadata: a map of texts, among them the list of types."""
     head, end = (b"\x9f", b"\xff") if ended else (bytes([0x80 | len(mimes)]), b"")
     listed = text("MimeTypes") + head + b"".join(map(text, mimes)) + end
     json = b"\xbf\x02" + text("KIOPluginForMetaData") + b"\x04\xa1" + text("KPlugin") + b"\xa1"
-    return b"\x7fELF" + bytes(300) + b"QTMETADATA !\0\x05\x0f\0" + json + listed + bytes(99)
+    return b"\x7fELF" + bytes(300) + mark + json + listed + bytes(99)
 
 
 @pytest.fixture
@@ -49,11 +53,12 @@ def config(machine: Path, **environ: str) -> ConfigFolders:
     return ConfigFolders({"XDG_DATA_DIRS": share, **environ}, str(machine / "home"))
 
 
+@pytest.mark.parametrize("mark", [QT_5, QT_6])
 @pytest.mark.parametrize("ended", [True, False])
-def test_types_in_the_metadata_of_a_plugin(*, ended: bool) -> None:
+def test_types_in_the_metadata_of_a_plugin(mark: bytes, *, ended: bool) -> None:
     long = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
     mimes = ["image/*", "video/x-mng", long]
-    assert list(qt_mime_types(plugin(mimes, ended=ended))) == mimes
+    assert list(qt_mime_types(plugin(mimes, mark, ended=ended))) == mimes
     assert list(qt_mime_types(plugin([]))) == []
     assert list(qt_mime_types(b"\x7fELF" + bytes(500))) == []
     assert list(qt_mime_types(plugin(mimes)[:360])) != mimes
@@ -71,7 +76,7 @@ def test_kios_plugins_of_the_newest_version(machine: Path) -> None:
     assert thumbnailers.kio_version() == ()
     assert thumbnailers.kio_plugins(config(machine), ()) == ()
     put(library / "libKF5KIOGui.so.5.103.0", b"")
-    put(library / "qt5/plugins/kf5/thumbcreator/imagethumbnail.so", plugin(["image/*"]))
+    put(library / "qt5/plugins/kf5/thumbcreator/imagethumbnail.so", plugin(["image/*"], QT_5))
     put(
         share / "kservices5" / "ffmpegthumbs.desktop",
         b"[Desktop Entry]\nX-KDE-ServiceTypes=ThumbCreator\nMimeType=application/mxf;video/*;\n",

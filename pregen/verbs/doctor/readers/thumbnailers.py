@@ -33,7 +33,8 @@ _MIME: Final = re.compile(
 _LOADER_MIME: Final = re.compile(r'"([a-z]+/[^"\s]+)"')
 #: Plugins are some ten or hundred kilobytes.
 _MOST_BYTES: Final = 2 * 1024 * 1024
-_QT_METADATA: Final = b"QTMETADATA !"
+#: Of Qt 5, and of Qt 6, where it is an ELF note.
+_QT_METADATA: Final = re.compile(rb"QTMETADATA !|qt-project!\0")
 #: The key in CBOR: a text of nine bytes.
 _MIME_TYPES: Final = b"\x69MimeTypes"
 _ARRAY, _TEXT = 0x80, 0x60
@@ -96,11 +97,11 @@ def _stem(path: str) -> str:
 def qt_mime_types(library: bytes) -> Iterator[str]:
     """Yield the types that a KDE plugin says it takes.
 
-    Qt keeps a plugin's JSON as CBOR (RFC 8949) behind a mark (QTBUG-67461, qtplugin.h); of that
-    only the list behind the key MimeTypes is read.
+    Qt keeps a plugin's JSON as CBOR (RFC 8949) behind a mark (qplugin.h); of that only the list
+    behind the key MimeTypes is read.
     """
-    begin = library.find(_QT_METADATA)
-    at = library.find(_MIME_TYPES, begin) if begin >= 0 else -1
+    mark = _QT_METADATA.search(library)
+    at = library.find(_MIME_TYPES, mark.end()) if mark else -1
     if at < 0:
         return
     at += len(_MIME_TYPES)
