@@ -137,8 +137,9 @@ def main() -> int:
         thumbnails = home / "cache" / "thumbnails"
         thumbnails.mkdir(parents=True, mode=0o700)
         flags = shlex.split(options.flags) if name.startswith("pregen") else []
-        command = [*peer.command(setting, files[0].parent, thumbnails), *flags]
-        folder = work if peer.is_pregen else ROOT
+        flavors = tuple(dict.fromkeys((*entries.FLAVORS, options.flavor)))
+        command = [*peer.command(setting, files[0].parent, thumbnails, flavors), *flags]
+        folder = work if peer.pregen_python else ROOT
         log = work / "out" / f"fidelity-{name}.log"
         program = measure.Program(command, environment(setting, home), folder, log)
         measure.run(program, options.timeout)

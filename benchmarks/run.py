@@ -4,6 +4,7 @@
     python -m benchmarks.run                       all cases, 10 rounds: an afternoon
     python -m benchmarks.run --cases camera        the case that matters most
     python -m benchmarks.run --cases camera-few --rounds 2 --out /tmp/try     to try it
+    python -m benchmarks.run --before PYTHON       beside the pregen of another environment
 
 Rounds are interleaved (A B C, A B C, ...), so that a machine that slows down slows everybody.
 Before the rounds each program runs once to warm up; that run watches its memory and its time
@@ -42,12 +43,20 @@ _COLD_BY = {
 }
 
 
+#: Of a tree's files, so many are asked whether they are in memory.
+_LOOKED_AT = 1000
+
+
 class Lane(NamedTuple):
-    """A program on a tree."""
+    """A program on a tree, asked for some flavors."""
 
     peer: Peer
     tree: str
+    flavors: tuple[str, ...]
     sources: list[entries.Source]
+
+    def __str__(self) -> str:
+        return f"{self.peer.name} on {self.tree}, {','.join(self.flavors)}"
 
 
 class Bench:
@@ -56,8 +65,9 @@ class Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.work: Path = options.work.resolve()
-        self.setting = Setting(self.work, options.workers, options.pregen_python)
+        self.setting = _setting(options)
         self.folder: Path = options.out or _new_folder()
+        self._judged: dict[str, entries.Counts] = {}
 
     def start(self) -> None:
         """Make the folder and describe the machine in it."""
@@ -76,7 +86,8 @@ class Bench:
         """Every peer's command line, without this machine's paths."""
         lines = {}
         for name, peer in PEERS.items():
-            words = peer.command(self.setting, Path("TREE"), Path("THUMBNAILS"))
+            asked = Path("TREE"), Path("THUMBNAILS"), entries.FLAVORS
+            words = peer.command(self.setting, *asked)
             lines[name] = machine.anonymous(" ".join(words), self.setting)
         return lines
 
@@ -96,6 +107,15 @@ class Bench:
                 for lane in lanes:
                     self._run(case, lane, cache, number, timed=True)
         self.write_summary()
+
+    def _count(
+        self, lane: Lane, thumbnails: Path, since_ns: int, *, changed: bool
+    ) -> entries.Counts:
+        """Judge what a run left; of an unchanged re-run, what is new."""
+        if not changed and (known := self._judged.get(str(lane))):
+            return known._replace(new=entries.written_since(thumbnails, since_ns))
+        self._judged[str(lane)] = entries.count(thumbnails, lane.sources, since_ns, lane.flavors)
+        return self._judged[str(lane)]
 
     def write_summary(self) -> None:
         """Write what is known so far."""
@@ -122,8 +142,14 @@ class Bench:
             subprocess.run(command, cwd=ROOT, check=True)
             folder = trees.tree_path(self.work, tree)
             sources[tree] = entries.read_manifest(trees.manifest_path(self.work, tree), folder)
-            pagecache.warm(sources[tree])
-        return [Lane(peer, tree, sources[tree]) for peer in peers for tree in case.trees]
+            if not case.filled:  # nothing is read
+                pagecache.warm(sources[tree])
+        return [
+            Lane(peer, tree, flavors, sources[tree])
+            for peer in peers
+            for tree in case.trees
+            for flavors in case.flavors
+        ]
 
     def _run(self, case: Case, lane: Lane, cache: str, number: int, *, timed: bool) -> None:
         """One run: prepare, measure, check, record, tidy."""
@@ -137,21 +163,24 @@ class Bench:
             pagecache.drop(lane.sources)
             if self.options.cold_by == "drop-caches":
                 pagecache.drop_everything()
-        resident = pagecache.resident_share(lane.sources)
+        resident = pagecache.resident_share(lane.sources[:: len(lane.sources) // _LOOKED_AT + 1])
         load = os.getloadavg()[0]
         log = Path(os.devnull) if lane.peer.quiet else self.work / "out" / f"{lane.peer.name}.log"
         if not lane.peer.quiet:
             log.write_bytes(b"")
+        python = lane.peer.pregen_python(self.setting) if lane.peer.pregen_python else ""
         program = measure.Program(
-            lane.peer.command(self.setting, trees.tree_path(self.work, lane.tree), thumbnails),
+            lane.peer.command(
+                self.setting, trees.tree_path(self.work, lane.tree), thumbnails, lane.flavors
+            ),
             environment(self.setting, home),
-            self.work if lane.peer.is_pregen else ROOT,
+            self.work if lane.peer.pregen_python else ROOT,
             log,
             lane.peer.terminal,
         )
         started, since_ns = datetime.now(UTC), time.time_ns()
         taken = measure.run(program, self.options.timeout, watch_memory=not timed)
-        counts = entries.count(thumbnails, lane.sources, since_ns)
+        counts = self._count(lane, thumbnails, since_ns, changed=not (timed and case.filled))
         sample = samples.Sample(
             case=case.name,
             peer=lane.peer.name,
@@ -179,7 +208,8 @@ class Bench:
             root_rss_bytes=taken.memory.root_rss_bytes,
             load_before=load,
             started=started.isoformat(timespec="seconds"),
-            code=pregen_digest(self.setting) if lane.peer.is_pregen else "",
+            flavors=",".join(lane.flavors),
+            code=pregen_digest(python) if python else "",
         )
         samples.append(self.folder / "samples.jsonl", sample)
         if not case.filled:
@@ -188,9 +218,15 @@ class Bench:
             _say(f"{lane.peer.name} ended with {taken.exit_code}: see {log}")
         what = f"round {number}" if timed else "warm-up"
         _say(
-            f"{case.name} {cache} {what}: {lane.peer.name} on {lane.tree}: {taken.wall_s:.2f} s, "
+            f"{case.name} {cache} {what}: {lane}: {taken.wall_s:.2f} s, "
             f"{counts.gnome} of {counts.expected} accepted, {counts.pictures} pictures"
         )
+
+
+def _setting(options: argparse.Namespace) -> Setting:
+    """What the command lines are made of."""
+    work: Path = options.work.resolve()
+    return Setting(work, options.workers, options.pregen_python, options.before)
 
 
 def _say(text: str) -> None:
@@ -240,6 +276,7 @@ def _options() -> argparse.Namespace:
     add("--cold-by", choices=list(_COLD_BY), default="fadvise", help="default: fadvise")
     add("--timeout", type=float, default=3600, help="seconds per run; default: 3600")
     add("--pregen-python", default=sys.executable, help="interpreter with the pregen to measure")
+    add("--before", default="", metavar="PYTHON", help="interpreter with a pregen to compare with")
     add("--list", action="store_true", help="list cases and programs, run nothing")
     add("--write-readme", type=Path, metavar="RUN", help="put a run's tables into the README")
     options = parser.parse_args()
@@ -254,7 +291,7 @@ def _options() -> argparse.Namespace:
 
 def _list(options: argparse.Namespace) -> None:
     """Show what could be run."""
-    setting = Setting(options.work.resolve(), options.workers, options.pregen_python)
+    setting = _setting(options)
     for case in CASES.values():
         print(f"{case.name:20}{' '.join(case.fairness.split())}\n")
     for peer in PEERS.values():

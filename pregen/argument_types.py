@@ -58,6 +58,36 @@ class _RawBytes(click.ParamType):  # type: ignore[type-arg] # generic in new ver
 raw_bytes = _RawBytes()
 
 
+class WholeNumber(click.IntRange):
+    """A whole number within bounds; what is none is refused in plain words."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; BadParameter names the bounds."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is not a whole number{_bounds(self)}.", param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number within bounds; what is none is refused in plain words."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; BadParameter names the bounds."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is not a number{_bounds(self)}.", param, ctx)
+
+
+def _bounds(kind: click.IntRange | click.FloatRange) -> str:
+    if kind.min is not None and kind.max is not None:
+        return f" from {kind.min:g} to {kind.max:g}"
+    if kind.min is not None:
+        return f" {'above' if kind.min_open else 'of at least'} {kind.min:g}"
+    return "" if kind.max is None else f" of at most {kind.max:g}"
+
+
 def flavors(text: str) -> tuple[Flavor, ...]:
     """Return the flavors of `normal,large`, each once, small to large."""
     names = [name.strip() for name in text.split(",")]

@@ -60,6 +60,11 @@ _VERBS = {
     "bench": Verb(
         "pregen.verbs.bench.command:bench", "Measure", "Measure the speed on your own pictures."
     ),
+    "desktop": Verb(
+        "pregen.verbs.desktop.command:desktop",
+        "Set up",
+        "Add pregen to file managers, and install its man page.",
+    ),
     "completion": Verb(
         "pregen.verbs.completion:completion", "Set up", "Print the completion script of a shell."
     ),
@@ -115,7 +120,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         silence(sys.stdout)
         return ExitCode.READER_GONE
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as ending:
+        if isinstance(ending, click.Abort) and sys.stderr.isatty():
+            # At a question: the terminal shows ^C behind it.
+            print("\nStopped; nothing was changed.", file=sys.stderr)  # noqa: T201 - the program's voice
         return ExitCode.INTERRUPTED
     return code if isinstance(code, int) else ExitCode.DONE
 

@@ -191,8 +191,10 @@ class LazyGroup(click.Group):
         return [*more, *super().get_params(ctx)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse what stands before the verb."""
+        """Parse what stands before the verb; `help VERB` is `VERB --help`."""
         ctx.meta[_VERSION] = args == ["--version"]
+        if args[:1] == ["help"]:
+            args = [*args[1:2], "--help"]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -206,6 +208,19 @@ class LazyGroup(click.Group):
         module, attribute = self.verbs[cmd_name].place.split(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb; of one that there is not, say which one is spelt like it."""
+        name = args[0]
+        if name not in self.verbs and not name.startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
+
+            near = get_close_matches(name, self.verbs, n=1)
+            hint = f"Did you mean `pregen {near[0]}`?" if near else "`pregen help` lists all verbs."
+            ctx.fail(f"There is no verb {name!r}. {hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the verbs under their headings; imports none of them, and no rich."""

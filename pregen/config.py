@@ -6,10 +6,9 @@ Annotations are evaluated here, not kept as text: the declarations are read from
 """
 
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, field, fields
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pregen.model import Flavor
 
@@ -21,6 +20,9 @@ DEFAULT_MAX_PIXELS = 500_000_000
 DEFAULT_TIMEOUT_S = 60.0
 #: 1 MB/s is a bad day on a Wi-Fi network share.
 DEADLINE_BYTES_PER_S = 1_000_000
+#: A worker that has worked so long is replaced: what it may use of the processor altogether has a
+#: hard limit, which nobody can raise (`sandbox.rlimits`).
+RETIRE_S = 1200
 #: A server may have to spin up its disks, which takes a quarter of this.
 DEFAULT_READ_TIMEOUT_S = 60.0
 
@@ -81,7 +83,10 @@ class FlavorChoice(NamedTuple):
 class Setting(NamedTuple):
     """A field that a person can set."""
 
-    field: "Field[Any]"
+    field: str
+    """Its name."""
+    default: Any
+    """Its own default; ...: it has none."""
     kind: Any
     """The type of the field."""
     flag: Flag
@@ -91,7 +96,7 @@ class Setting(NamedTuple):
     @property
     def name(self) -> str:
         """As in config.toml: that of the option without its dashes."""
-        return self.flag.name or self.field.name.replace("_", "-")
+        return self.flag.name or self.field.replace("_", "-")
 
     @property
     def variable(self) -> str:
@@ -107,12 +112,12 @@ def variable(name: str) -> str:
 def declared(*groups: type) -> Iterator[Setting]:
     """Yield what a person can set in these classes, or in all of a run."""
     for group in groups or _GROUPS:
-        for each in fields(group):
-            for mark in getattr(each.type, "__metadata__", ()):
+        defaults: dict[str, Any] = vars(group)["_field_defaults"]
+        for field, kind in group.__annotations__.items():
+            for mark in getattr(kind, "__metadata__", ()):
                 if isinstance(mark, Flag):
-                    kind: Any = each.type
-                    heading = mark.heading or str(vars(group)["heading"])
-                    yield Setting(each, kind.__origin__, mark, heading)
+                    heading = mark.heading or _GROUPS[group]
+                    yield Setting(field, defaults.get(field, ...), kind.__origin__, mark, heading)
 
 
 class Order(Enum):
@@ -179,11 +184,8 @@ class Only(NamedTuple):
     """With all below them."""
 
 
-@dataclass(frozen=True, slots=True)
-class WalkConfig:
+class WalkConfig(NamedTuple):
     """Which files are sources. Globs are matched on bytes."""
-
-    heading: ClassVar = "Which files"
 
     roots: tuple[bytes, ...] = ()
     """As the user gave them; the walk makes them absolute and clean."""
@@ -223,11 +225,8 @@ class WalkConfig:
     """The thumbnails directory in use: never walked into (standard, Thumbnail Directory)."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanConfig:
+class PlanConfig(NamedTuple):
     """Which entries are wanted, and what is done about those that are not fresh."""
-
-    heading: ClassVar = "Which entries"
 
     flavors: Annotated[
         tuple[Flavor, ...],
@@ -297,11 +296,8 @@ class PlanConfig:
     """A source with a fresh entry in the shared repository beside it needs none in the cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkConfig:
+class WorkConfig(NamedTuple):
     """All a worker needs to know besides its jobs. Sent once to every worker."""
-
-    heading: ClassVar = "How"
 
     cache_root: Annotated[
         bytes,
@@ -353,11 +349,8 @@ class WorkConfig:
     """Below these a confined worker opens sources itself; absolute. Others the run opens for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class DaskConfig:
+class DaskConfig(NamedTuple):
     """Which cluster, and how it is used. One of the first two is given."""
-
-    heading: ClassVar = "On a cluster (--engine dask)"
 
     scheduler: Annotated[
         str,
@@ -390,11 +383,8 @@ class DaskConfig:
     connect_timeout_s: float = CONNECT_TIMEOUT_S
 
 
-@dataclass(frozen=True, slots=True)
-class EngineConfig:
+class EngineConfig(NamedTuple):
     """How jobs are spread over processes and how those are watched."""
-
-    heading: ClassVar = "How"
 
     workers: Annotated[
         int,
@@ -447,7 +437,7 @@ class EngineConfig:
     """RLIMIT_AS of each worker above what it uses at its start; None: decided likewise."""
     recycle_jobs: int = 20_000
     """A worker is replaced after this many jobs, at a job boundary (leaks)."""
-    recycle_growth_bytes: int = field(default=512 * 1024 * 1024)
+    recycle_growth_bytes: int = 512 * 1024 * 1024
     """... or when its resident memory has grown by this much."""
     dask: DaskConfig | None = None
     """For the engine "dask"."""
@@ -461,11 +451,8 @@ class EngineConfig:
     """Engines without worker processes have none."""
 
 
-@dataclass(frozen=True, slots=True)
-class GovernorConfig:
+class GovernorConfig(NamedTuple):
     """When a run pauses, and when it ends before it is done."""
-
-    heading: ClassVar = "Overnight, and beside other work"
 
     max_load: Annotated[
         float | None,
@@ -507,11 +494,8 @@ class GovernorConfig:
     pause_on_battery: Annotated[bool, Flag("Pause while the machine runs on battery.")] = False
 
 
-@dataclass(frozen=True, slots=True)
-class PriorityConfig:
+class PriorityConfig(NamedTuple):
     """How a run makes room for other programs."""
-
-    heading: ClassVar = "Overnight, and beside other work"
 
     nice: Annotated[
         int | None,
@@ -529,11 +513,8 @@ class PriorityConfig:
     ] = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutputConfig:
+class OutputConfig(NamedTuple):
     """How a run is shown."""
-
-    heading: ClassVar = "Output"
 
     json: Annotated[
         bool,
@@ -556,11 +537,8 @@ class OutputConfig:
     ] = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunConfig:
+class RunConfig(NamedTuple):
     """A whole run."""
-
-    heading: ClassVar = "How"
 
     walk: WalkConfig
     plan: PlanConfig
@@ -615,17 +593,18 @@ class RunConfig:
         return b"\0" if self.null else b"\n"
 
 
-_GROUPS = (
-    RunConfig,
-    WalkConfig,
-    PlanConfig,
-    EngineConfig,
-    WorkConfig,
-    PriorityConfig,
-    GovernorConfig,
-    DaskConfig,
-    OutputConfig,
-)
+#: Under which heading of the help the settings of a class stand.
+_GROUPS = {
+    RunConfig: "How",
+    WalkConfig: "Which files",
+    PlanConfig: "Which entries",
+    EngineConfig: "How",
+    WorkConfig: "How",
+    PriorityConfig: "Overnight, and beside other work",
+    GovernorConfig: "Overnight, and beside other work",
+    DaskConfig: "On a cluster (--engine dask)",
+    OutputConfig: "Output",
+}
 #: In the order of the help.
 HEADINGS = (
     "Which files",

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import shlex
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 _NAME = "pregen"
 _VIPS: Final = tuple(f"{place}/libvips.so.*" for place in ("lib*", "lib/*", "local/lib*"))
+#: What scripts/env leaves in the environments that it makes.
+_CHECKOUT: Final = ".pregen-*"
 _FACTS: Final = (".dist-info", ".egg-info")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
@@ -35,8 +36,10 @@ class Manager(Enum):
 
     PIP = "pip"
     PIP_USER = "pip --user"
+    CHECKOUT = "scripts/pregen"
+    """A checkout's .venv, made by scripts/env."""
     UV = "uv"
-    """An environment made by uv, which has no pip (a checkout's .venv, made by scripts/env)."""
+    """An environment made by uv, which has no pip."""
     UV_TOOL = "uv tool"
     PIPX = "pipx"
 
@@ -116,6 +119,10 @@ def command(found: Installation, extras: Iterable[str]) -> str:
     """Return the command that adds extras to an installation."""
     wanted = sorted(set(extras))
     libraries = [one for extra in wanted for one in found.requirements.get(extra, ())]
+    if found.manager is Manager.CHECKOUT:
+        return shlex.join(
+            [f"{Path(found.python).parents[2]}/scripts/pregen", "--with", ",".join(wanted)]
+        )
     if found.manager is Manager.PIPX:
         # Survives `pipx upgrade`, and needs not be told the extras that are there already.
         return shlex.join(["pipx", "inject", found.environment, *(libraries or wanted)])
@@ -139,6 +146,35 @@ def command(found: Installation, extras: Iterable[str]) -> str:
     else:
         what = [*(["--editable"] if found.editable else []), f"{found.origin}{extras}"]
     return shlex.join([*start, *what])
+
+
+def is_compiled() -> bool:
+    """Tell whether pregen's own decoder was compiled when it was installed."""
+    return importlib.util.find_spec("pregen.imaging._compiled") is not None
+
+
+def compile_command(found: Installation | None = None) -> str:
+    """Return the command that installs this pregen anew, once there is a C compiler."""
+    found = found or look()
+    anew = ["--force-reinstall", "--no-deps"]
+    what = [*(["--editable"] if found.editable else []), found.origin or _NAME]
+    if found.manager is Manager.CHECKOUT:
+        root = Path(found.python).parents[2]
+        again = shlex.join([f"{root}/scripts/pregen", "--version"])
+        return f"{shlex.join(['rm', '-rf', f'{root}/.venv'])} && {again}"
+    if found.manager is Manager.PIPX:
+        return shlex.join(["pipx", "reinstall", found.environment])
+    if found.manager is Manager.UV_TOOL:
+        extras = f"[{','.join(found.present)}]" if found.present else ""
+        return shlex.join(
+            ["uv", "tool", "install", "--reinstall", f"{found.origin or _NAME}{extras}"]
+        )
+    if found.manager is Manager.UV:
+        return shlex.join(
+            ["uv", "pip", "install", "--python", found.python, "--reinstall", "--no-deps", *what]
+        )
+    user = ["--user"] if found.manager is Manager.PIP_USER else []
+    return shlex.join([found.python, "-P", "-m", "pip", "install", *user, *anew, *what])
 
 
 def look() -> Installation:
@@ -169,6 +205,8 @@ def look() -> Installation:
 
 
 def _direct_url(distribution: metadata.Distribution) -> dict[str, Any]:
+    import json  # noqa: PLC0415 - as above
+
     found: dict[str, Any] = json.loads(distribution.read_text("direct_url.json") or "{}")
     return found
 
@@ -179,6 +217,8 @@ def _manager(place: str) -> Manager:
         return Manager.PIPX
     if Path(sys.prefix, "uv-receipt.toml").exists():
         return Manager.UV_TOOL
+    if any(Path(sys.prefix).glob(_CHECKOUT)):
+        return Manager.CHECKOUT
     if importlib.util.find_spec("pip") is None:
         return Manager.UV
     at_home = site.getusersitepackages()

@@ -230,8 +230,8 @@ class Outcome(NamedTuple):
     """For people: why, and what to do. Empty when all went well."""
     loader: str = ""
     """What made the picture: "dc", "blocks" or "turbo" (JPEG), "preview" or "samples" (stored by a
-    camera, as JPEG or uncompressed), "vips", "pillow", "numpy" (netpbm), "heif", "libraw",
-    "libraw-preview", "ffmpeg", "pdfium" or "libjxl"; empty when none was made."""
+    camera, as JPEG or uncompressed), "vips", "webp" (libwebp itself), "pillow", "numpy" (netpbm),
+    "heif", "libraw", "libraw-preview", "ffmpeg", "pdfium" or "libjxl"; empty when none was made."""
     mime: str = ""
     width_px: int = 0
     """Of the original, after orientation; 0 when never learned."""
@@ -277,6 +277,8 @@ class Skip(NamedTuple):
     path: bytes
     kind: Kind
     message: str = ""
+    listed: bool = False
+    """The user's list names it, so it is a failure when it is not there."""
 
     def as_outcome(self) -> Outcome:
         """Return the outcome of a job that there was none of."""

@@ -7,7 +7,6 @@ from its declaration. click looks in this order: the file is its `default_map`.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from enum import Enum
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
@@ -16,6 +15,8 @@ import click
 
 from pregen import __version__
 from pregen.argument_types import (
+    Number,
+    WholeNumber,
     age_s,
     flavors_or_auto,
     next_time,
@@ -87,7 +88,7 @@ def option(name: str, *, short: str = "", **changed: Any) -> Option:
 
 def _option(setting: Setting, changed: Mapping[str, Any] | None = None) -> Option:
     flag, kind = setting.flag, setting.kind
-    default = setting.field.default if flag.default is ... else flag.default
+    default = setting.default if flag.default is ... else flag.default
     names = [f"--{setting.name}/--no-{setting.name}" if flag.negative else f"--{setting.name}"]
     made: dict[str, Any] = {
         "help": flag.help,
@@ -109,7 +110,7 @@ def _option(setting: Setting, changed: Mapping[str, Any] | None = None) -> Optio
             "show_default": text is not None,
         }
     return Option(
-        [*filter(None, [flag.short]), *names, setting.field.name], **{**made, **(changed or {})}
+        [*filter(None, [flag.short]), *names, setting.field], **{**made, **(changed or {})}
     )
 
 
@@ -142,10 +143,10 @@ def _type(setting: Setting, kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _Value(kind)
     if kind is int:
-        return click.IntRange(flag.least, flag.most)
+        return WholeNumber(flag.least, flag.most)
     if kind is float:
         least = flag.least if flag.above is None else flag.above
-        return click.FloatRange(least, flag.most, min_open=flag.above is not None)
+        return Number(least, flag.most, min_open=flag.above is not None)
     return _TYPES[kind]
 
 
@@ -185,7 +186,7 @@ _LEAST_PICTURE_BYTES = 256_000_000
 
 def made(group: type[T], values: Values, **fixed: Any) -> T:
     """Return a config value with what is set, and what is not for a person to set."""
-    given = {each.field.name: values.get(each.field.name) for each in declared(group)}
+    given = {each.field: values.get(each.field) for each in declared(group)}
     return group(**{name: value for name, value in given.items() if value is not None} | fixed)
 
 
@@ -213,7 +214,7 @@ def run_config(
     plan = made(PlanConfig, values)
     chosen = None if values.get("flavors") else choose()
     flavors = chosen.flavors if chosen else plan.flavors
-    plan = replace(plan, publish=_published(plan.publish, clean), flavors=flavors)
+    plan = plan._replace(publish=_published(plan.publish, clean), flavors=flavors)
     governor = made(GovernorConfig, values)
     priority = made(PriorityConfig, values)
     # What there is time for in one night should be what is looked at first.
@@ -246,7 +247,7 @@ def run_config(
         journal_path=journal_path,
     )
     if config.engine_name == "dask":
-        config = replace(config, engine=replace(config.engine, dask=_cluster(values)))
+        config = config._replace(engine=config.engine._replace(dask=_cluster(values)))
     return config
 
 
@@ -279,8 +280,7 @@ def _engine(values: Values, priority: PriorityConfig) -> EngineConfig:
         workers = max(1, min(workers, memory_bytes // _WORKER_BYTES - 1))
         # what is left for big pictures when every process has what it always takes
         memory_bytes = max(memory_bytes - (workers + 1) * _WORKER_BYTES, _LEAST_PICTURE_BYTES)
-    return replace(
-        engine,
+    return engine._replace(
         workers=workers,
         timeout_s=engine.timeout_s * (IDLE_PATIENCE if priority.idle else 1),
         read_timeout_s=engine.read_timeout_s * (IDLE_PATIENCE if priority.idle else 1),
@@ -293,9 +293,9 @@ def _cluster(values: Values) -> DaskConfig:
     cluster = made(DaskConfig, values, workers_per_node=values.get("workers"))
     address = cluster.scheduler
     if "://" not in address and ("/" in address or address.endswith(".json")):
-        cluster = replace(cluster, scheduler="", scheduler_file=address)
+        cluster = cluster._replace(scheduler="", scheduler_file=address)
     timeout_s = min(cluster.node_timeout_s, CONNECT_TIMEOUT_S)
-    return replace(cluster, connect_timeout_s=timeout_s)
+    return cluster._replace(connect_timeout_s=timeout_s)
 
 
 def check(config: RunConfig, values: Values) -> None:

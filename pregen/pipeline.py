@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections import deque
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -137,7 +136,7 @@ def rehearse(
         _journal(config, watch, ground, create=False) as journal,
     ):
         watch.sizes(config.plan.flavors, config.chosen)
-        config = replace(config, plan=replace(config.plan, reuse=False))
+        config = config._replace(plan=config.plan._replace(reuse=False))
         memory = _FolderMemory(journal, config.plan, learns=False)
         planner = _planner(config, cache, journal, memory, watch, count().__next__)
         settler.planner = planner
@@ -170,7 +169,7 @@ def _with_room(config: RunConfig, watch: Watch) -> RunConfig:
     watch.warn(
         f"{found} of {wanted} workers: no more files may be open (ulimit -n). Allow more of them."
     )
-    return replace(config, engine=replace(config.engine, workers=found))
+    return config._replace(engine=config.engine._replace(workers=found))
 
 
 @contextmanager
@@ -187,7 +186,8 @@ def _descriptors() -> Iterator[None]:
 def _ending(watch: Watch, stop: RunStop) -> ExitCode:
     if stop.is_set():
         return stop.code
-    return ExitCode.SOME_FAILED if watch.totals().failed else ExitCode.DONE
+    totals = watch.totals()
+    return ExitCode.SOME_FAILED if totals.failed or totals.not_there else ExitCode.DONE
 
 
 _DEATHS = (Kind.CRASHED, Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DISTURBED)
@@ -327,8 +327,7 @@ class _PipelineRun:
         engine = make_engine(
             config.engine_name,
             make_work,
-            replace(
-                config.work,
+            config.work._replace(
                 folders=_folders(config),
                 allow_encrypted=self._ground.allowed,
                 cache_keys=self._ground.guard.place_keys,
@@ -591,7 +590,7 @@ def _found(
     """Look at the roots; give what the walk and the list will find, or what was given instead."""
     counts = WalkCounts()
     if sources is not None:
-        yield walk(replace(config.walk, roots=()), listed=sources, guard=ground.guard)
+        yield walk(config.walk._replace(roots=()), listed=sources, guard=ground.guard)
         return
     with _listings(config, ground) as listings:
         look = partial(

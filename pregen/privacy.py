@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pregen.filesystems.guard import Guard
@@ -39,7 +38,7 @@ class RunGround:
 
     def __init__(self, config: RunConfig, warn: Callable[[str], None]) -> None:
         shared = config.work.shared
-        walk_config = replace(config.walk, cache_root=b"") if shared else config.walk
+        walk_config = config.walk._replace(cache_root=b"") if shared else config.walk
         self.guard = guard_of(walk_config, warn)
         self.allowed = (b"/",) if shared else self._clean(config)
         self._shared = shared

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 import click
 
+from pregen.argument_types import Number
 from pregen.commandline import Command, Option, asks_for_help
 from pregen.display import text
 from pregen.display.printer import Output
@@ -172,7 +173,7 @@ class Session:
         """
         root, journal_path = self.cache_root, self.journal_path
         config = run_config(values, paths, root, journal_path, self.clean, self.choose_flavors)
-        return replace(config, arguments=tuple(sys.argv[1:]))
+        return config._replace(arguments=tuple(sys.argv[1:]))
 
     def choose_flavors(self) -> FlavorChoice:
         """Return the flavors of a run for which nobody names them."""
@@ -284,7 +285,7 @@ def mount_timeout_option() -> Option:
     return Option(
         ["--mount-timeout"],
         metavar="SECONDS",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         default=f"{DEFAULT_TIMEOUT_S:g}",
         show_default=True,
         help="How long to wait for a mount; its files count as unavailable when it does not "

@@ -1,10 +1,11 @@
 """Makes the project's environment, .venv, and prints the path of its interpreter.
 
-    scripts/env run|test|check
+    scripts/env run|test|check [--with EXTRA,...]
 
 Any Python runs it as a file, before there is an environment; it needs nothing but Python 3.11 and a
 package index. Uses uv when it is there, venv + pip when it is not. Done work is remembered by a
-stamp of pyproject.toml and uv.lock, so that a second call costs a few milliseconds.
+stamp of pyproject.toml and uv.lock, so that a second call costs a few milliseconds. Extras that
+were asked for once stay.
 """
 
 from __future__ import annotations
@@ -13,18 +14,39 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 #: Each level holds the ones before it.
 GROUPS = {"run": None, "test": "test", "check": "lint"}
-#: A photo library holds more than JPEGs, and the suite tests everything.
-EXTRAS = {"run": "decoders", "test": "all", "check": "all"}
+#: What a photo library needs. Films need FFmpeg, which is as large as all of this: an extra.
+PHOTO_EXTRAS = ("heic", "jxl", "pdf", "raw")
+EXTRAS = {"run": PHOTO_EXTRAS, "test": ("all",), "check": ("all",)}
+#: What is said beforehand, measured with Python 3.11 on x86-64 in November 2026.
+SIZES_MB = {"run": 160, "test": 530, "check": 630}
+#: By level: what it was made from, and the extras in it.
+STAMPS = {level: VENV / f".pregen-{level}" for level in GROUPS}
+#: Imported once, so that their bytecode is there: all of pregen, and what it imports.
+IMPORT_ALL = """
+import pkgutil, importlib, contextlib, pregen
+for module in pkgutil.walk_packages(pregen.__path__, "pregen."):
+    if not module.name.endswith("__main__"):
+        with contextlib.suppress(Exception):
+            importlib.import_module(module.name)
+"""
+
+
+def project() -> dict[str, Any]:
+    """Return pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def stamp() -> str:
@@ -38,102 +60,177 @@ def stamp() -> str:
 
 def group_requirements(group: str) -> list[str]:
     """The requirements of a dependency group, with the groups it includes."""
-    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     found: list[str] = []
-    for item in groups[group]:
+    for item in project()["dependency-groups"][group]:
         found += group_requirements(item["include-group"]) if isinstance(item, dict) else [item]
     return found
 
 
-def with_uv(uv: str, level: str) -> None:
+def call(command: list[str], **more: str) -> None:
+    """Run a program; what it prints goes where people read it, standard output is for the path.
+
+    It gets no Ctrl-C of its own, which it would answer with a traceback: we stop it and say so.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    # No Python that is started here takes modules from a folder of somebody else's choice.
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+        env={**kept, "PYTHONSAFEPATH": "1", **more},
+        process_group=0,
+    ) as process:
+        try:
+            code = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+
+
+def is_watched() -> bool:
+    """Tell whether somebody sees the progress that the installers show."""
+    return sys.stderr.isatty()
+
+
+def with_uv(uv: str, level: str, extras: list[str]) -> None:
     """Install what uv.lock says, to the letter."""
     group = GROUPS[level]
-    command = [uv, "sync", "--frozen", "--quiet", "--no-default-groups", "--extra", EXTRAS[level]]
-    # As pip does. Without it Dask alone takes 0.5 s longer to import wherever Python may not write
-    # bytecode itself, and at the first time elsewhere.
-    command += ["--compile-bytecode"]
+    command = [uv, "sync", "--frozen", "--no-default-groups"]
+    command += [] if is_watched() else ["--quiet"]
+    command += [word for extra in extras for word in ("--extra", extra)]
     command += ["--group", group] if group else []
-    environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(VENV), "UV_PYTHON": sys.executable}
-    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr, env=environment)
+    call(command, UV_PROJECT_ENVIRONMENT=str(VENV), UV_PYTHON=sys.executable)
 
 
-def with_pip(level: str) -> None:
+def pip_here() -> list[str]:
+    """Return the command of a pip that installs into .venv.
+
+    This Python's own, which then need not be copied into .venv (25 MB); else one in .venv.
+    """
+    own = [sys.executable, "-I", "-m", "pip"]
+    told = subprocess.run(
+        [*own, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    version = told.stdout.split()[1].split(".") if told.returncode == 0 else ["0", "0"]
+    if [int(part) for part in version[:2] if part.isdigit()] >= [22, 3]:  # has --python
+        return [*own, "--python", str(PYTHON)]
+    call([str(PYTHON), "-I", "-m", "ensurepip"])
+    return [str(PYTHON), "-I", "-m", "pip"]
+
+
+def with_pip(level: str, extras: list[str]) -> None:
     """Install with what Python brings; newest versions that pyproject.toml allows."""
-    # -I, which they hand on to what they start: `-m` alone takes modules from the current folder,
-    # which may hold anybody's files.
     if not PYTHON.exists():
-        command = [sys.executable, "-I", "-m", "venv", str(VENV)]
-        subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
-    # An environment that uv made has no pip.
-    command = [str(PYTHON), "-I", "-m", "ensurepip"]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        call([sys.executable, "-I", "-m", "venv", "--without-pip", str(VENV)])
     group = GROUPS[level]
-    wanted = ["--editable", f"{ROOT}[{EXTRAS[level]}]"]
+    wanted = ["--editable", f"{ROOT}[{','.join(extras)}]"]
     wanted += group_requirements(group) if group else []
-    command = [str(PYTHON), "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = [*pip_here(), "install", "--disable-pip-version-check", "--no-compile"]
+    command += [] if is_watched() else ["--quiet"]
     # A path instead of an import hook, which costs every process 10 ms.
     command += ["--config-settings", "editable_mode=compat"]
-    subprocess.run([*command, *wanted], cwd=ROOT, check=True, stdout=sys.stderr)
+    call([*command, *wanted])
 
 
 def compile_bytecode() -> None:
-    """Compile pregen itself: where Python may not write bytecode, each process would do it anew."""
-    command = [str(PYTHON), "-I", "-m", "compileall", "-q", str(ROOT / "pregen")]
-    subprocess.run(command, check=False, stdout=sys.stderr)
+    """Compile pregen and what it imports: where Python may not write it, each process would.
+
+    Not all that is installed: that takes as long as the installing, and 40 MB.
+    """
+    call([str(PYTHON), "-P", "-c", IMPORT_ALL])
 
 
-def install(level: str) -> None:
+def install(level: str, extras: list[str]) -> None:
     """Install with uv if it is there and works, else with pip."""
     uv = shutil.which("uv")
     try:
         if uv and (ROOT / "uv.lock").exists():
             try:
-                with_uv(uv, level)
+                with_uv(uv, level, extras)
                 return compile_bytecode()
             except subprocess.CalledProcessError:
-                print("uv could not do it (see above); trying pip ...", file=sys.stderr)
-        with_pip(level)
+                print("uv could not do it (see above). Trying pip.", file=sys.stderr)
+        with_pip(level, extras)
         compile_bytecode()
     except subprocess.CalledProcessError as error:
         sys.exit(
-            f"The environment could not be made: {error}\n"
-            "What went wrong stands above. A package index must be reachable, and Python's venv "
-            "module installed (Debian: python3-venv)."
+            f"The environment could not be made: exit code {error.returncode} of\n"
+            f"    {' '.join(error.cmd)}\n"
+            "The reason stands above. A package index must be reachable, and Python's venv module "
+            "installed (Debian: apt install python3-venv)."
         )
     return None
 
 
+def present(level: str) -> tuple[str, set[str]]:
+    """Return what a level was made from, and its extras; nothing where it is not there."""
+    if not PYTHON.exists() or not STAMPS[level].exists():
+        return "", set()
+    made_from, _, extras = STAMPS[level].read_text().partition("\n")
+    return made_from, set(extras.split())
+
+
+def checked(extras: str) -> set[str]:
+    """Return the extras of a list with commas. Exits where pregen has no such extra."""
+    known = project()["project"]["optional-dependencies"]
+    found = {extra.strip() for extra in extras.split(",")} - {""}
+    if unknown := sorted(found - set(known)):
+        sys.exit(f"pregen has no extra {unknown[0]!r}. It has: {', '.join(sorted(known))}.")
+    return found
+
+
+def make(level: str, extras: set[str]) -> None:
+    """Make the environment, and say what happens; exits where it fails or is stopped."""
+    print(
+        f"Setting up pregen in {VENV}: once, about {SIZES_MB[level]} MB, half a minute to two.",
+        file=sys.stderr,
+    )
+    begun_s = time.monotonic()
+    try:
+        install(level, sorted(extras))
+        STAMPS[level].write_text("\n".join([stamp(), *sorted(extras)]))
+    except OSError as error:
+        sys.exit(f"The environment could not be made: {error}")
+    print(f"Ready after {time.monotonic() - begun_s:.0f} s.", file=sys.stderr)
+
+
 def main() -> None:
     """Make the environment for the level named on the command line, if it is not there yet."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - nothing has asked which Python this is
-        sys.exit(f"pregen needs Python 3.11 or newer; this is {sys.version.split()[0]}")
-    if len(sys.argv) != 2 or sys.argv[1] not in GROUPS:
-        sys.exit(f"usage: scripts/env {'|'.join(GROUPS)}")
-    level = sys.argv[1]
-    wanted = stamp()
-    done = {name: VENV / f".pregen-{name}" for name in GROUPS}
+    level, *options = sys.argv[1:] or [""]
+    if level not in GROUPS or (options and (len(options) != 2 or options[0] != "--with")):
+        sys.exit(f"usage: scripts/env {'|'.join(GROUPS)} [--with EXTRA,...]")
+    extras = checked(options[1]) if options else set()
+    made_from = stamp()
 
     def ready() -> bool:
-        names = list(GROUPS)[list(GROUPS).index(level) :]
-        return PYTHON.exists() and any(
-            done[name].exists() and done[name].read_text() == wanted for name in names
+        found = [present(name) for name in list(GROUPS)[list(GROUPS).index(level) :]]
+        return any(
+            stamped == made_from and ("all" in had or extras <= had) for stamped, had in found
         )
 
     if ready():
         # `scripts/pregen` asks only whether what was looked at here is newer.
-        for path in done.values():
-            if path.exists() and path.read_text() == wanted:
+        for name, path in STAMPS.items():
+            if present(name)[0] == made_from:
                 path.touch()
     else:
         # Two calls at once must not install into each other: this file itself is the lock.
         with Path(__file__).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not ready():
-                print(f"setting up {VENV} ({level}) ...", file=sys.stderr)
-                install(level)
-                done[level].write_text(wanted)
+                make(level, {*EXTRAS[level], *present("run")[1], *extras})
     print(PYTHON)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nStopped. The next call goes on with it.", file=sys.stderr)
+        sys.exit(130)

@@ -1,8 +1,8 @@
-"""Writes man/pregen.1 from the same source as the help: the tree of commands.
+"""Writes man/pregen.1 and docs/reference.md from the same source as the help: the tree of commands.
 
     scripts/man [FILE]
 
-Without FILE the committed page is written; - is standard output.
+Without FILE the committed pages are written; FILE gets the man page, - is standard output.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from pregen.cli import program
 from pregen.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-PAGE = Path(__file__).resolve().parent.parent / "man" / "pregen.1"
+_ROOT = Path(__file__).resolve().parent.parent
+PAGE = _ROOT / "man" / "pregen.1"
+REFERENCE = _ROOT / "docs" / "reference.md"
 EXIT_CODES = tuple(
     (str(code), f"{code.meaning[0].upper()}{code.meaning[1:]}.") for code in ExitCode
 )
@@ -118,25 +120,71 @@ def page() -> str:
         *(".SH DESCRIPTION", *prose(more)),
         ".SH VERBS",
     ]
-    for name in program.list_commands(ctx):
-        command = program.get_command(ctx, name)
-        if command is None:
-            sys.exit(f"scripts/man: no command {name}; see pregen/cli.py")
-        settings = command.context_settings
-        lines += verb(command, click.Context(command, parent=ctx, info_name=name, **settings))
+    for command, its_context in verbs(ctx):
+        lines += verb(command, its_context)
     sections = (("EXIT STATUS", EXIT_CODES), ("ENVIRONMENT", ENVIRONMENT), ("FILES", FILES))
     for title, rows in (*sections, ("EXAMPLES", EXAMPLES)):
         lines += [f".SH {title}", *pairs(rows)]
     return "\n".join(line for line in lines if line) + "\n"
 
 
+def verbs(ctx: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
+    """Yield every verb with its context."""
+    for name in program.list_commands(ctx):
+        command = program.get_command(ctx, name)
+        if command is None:
+            sys.exit(f"scripts/man: no command {name}; see pregen/cli.py")
+        settings = command.context_settings
+        yield command, click.Context(command, parent=ctx, info_name=name, **settings)
+
+
+def _cell(text: str) -> str:
+    """Escape what Markdown would take for its own within a table."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "\\<").replace("*", "\\*")
+
+
+def _table(head: tuple[str, str], rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    yield from (f"| {head[0]} | {head[1]} |", "|---|---|")
+    for term, meaning in rows:
+        yield f"| `{term.replace('|', chr(92) + '|')}` | {_cell(meaning)} |"
+    yield ""
+
+
+def reference() -> str:
+    """Return the page of the manual that lists everything."""
+    ctx = click.Context(program, info_name="pregen", **program.context_settings)
+    lines = ["# Reference", "", "<!-- Written by scripts/man; change the help texts. -->", ""]
+    lines += ["## Verbs", ""]
+    for command, its_context in verbs(ctx):
+        pieces = " ".join(command.collect_usage_pieces(its_context))
+        lines += [f"### {command.name}", "", f"`pregen {command.name} {pieces}`", ""]
+        for part in re.split(r"\n\s*\n", inspect.cleandoc(command.help or "")):
+            lines += [" ".join(part.split()).replace("*", "\\*"), ""]
+        records = [
+            record
+            for option in command.get_params(its_context)
+            if isinstance(option, click.Option)
+            and (record := option.get_help_record(its_context)) is not None
+        ]
+        lines += _table(("option", "meaning"), records) if records else []
+    for title, head, rows in (
+        ("Exit codes", ("code", "meaning"), EXIT_CODES),
+        ("Environment", ("variable", "meaning"), ENVIRONMENT),
+        ("Files", ("file", "meaning"), FILES),
+    ):
+        lines += [f"## {title}", "", *_table(head, rows)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
 def main() -> None:
-    """Write the page."""
+    """Write the pages."""
     where = sys.argv[1] if len(sys.argv) > 1 else str(PAGE)
     if where == "-":
         sys.stdout.write(page())
-    else:
-        Path(where).write_text(page(), encoding="utf-8")
+        return
+    Path(where).write_text(page(), encoding="utf-8")
+    if where == str(PAGE):
+        REFERENCE.write_text(reference(), encoding="utf-8")
 
 
 if __name__ == "__main__":

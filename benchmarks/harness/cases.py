@@ -1,12 +1,14 @@
 """What is measured: each case is a function whose docstring says what is fair in it and what not.
 
-A case names the trees, the peers that run by default, and the lanes that the others are compared
-with. Nothing is run here.
+A case names the trees and flavors, the peers that run by default, and the lanes that the others are
+compared with. Nothing is run here.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks.harness.entries import FLAVORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,15 +19,23 @@ POOLS = ("sharp", "pillow", "pyvips", "vipsthumbnail")
 PROCESS_EACH = ("gdk-pixbuf", "imagemagick")
 #: Peers that GNOME, Xfce and KDE call for what gdk-pixbuf does not read.
 THUMBNAILERS = ("heif-thumbnailer", "ffmpegthumbnailer")
-PREGEN = ("pregen", "pregen-vips", "pregen-turbo", "pregen-terminal")
+#: pregen as it comes, and that of `--before`.
+TWO_PREGENS = ("pregen", "pregen-before")
+PREGEN = (*TWO_PREGENS, "pregen-vips", "pregen-turbo", "pregen-terminal")
 #: Programs that do less than the work: they run only where times are multiples of theirs.
 YARDSTICKS = ("floor", "find")
 #: Peers for the unchanged re-run.
 RERUN = ("find", "pregen", "pregen-quick", "pregen-full")
 
 
+#: Sets of flavors: what a desktop without a HiDPI screen asks for, with one, and all there are.
+STANDARD = FLAVORS
+HIDPI = (*STANDARD, "x-large")
+ALL = (*HIDPI, "xx-large")
+
+
 class Case(NamedTuple):
-    """One comparison. A lane is a peer on a tree."""
+    """One comparison. A lane is a peer on a tree, asked for some flavors."""
 
     name: str
     fairness: str
@@ -33,6 +43,10 @@ class Case(NamedTuple):
     peers: tuple[str, ...]
     reference: str = "floor"
     """The peer that all times are multiples of."""
+    flavors: tuple[tuple[str, ...], ...] = (STANDARD,)
+    """What is asked for: lane by lane where there are several."""
+    beside: str = "baseline"
+    """What a peer's first lane is called, of which its others are multiples."""
     cold: bool = False
     """Measured with the sources out of the page cache as well."""
     filled: bool = False
@@ -55,12 +69,33 @@ def camera() -> Case:
 
 
 def camera_few() -> Case:
-    """The camera case with 88 files: to try things, not to publish.
+    """Ten camera JPEGs, 27 MB, as somebody drops into a folder: start-up weighs most.
 
-    Unfair to whatever takes long to start, pregen above all: start-up is a larger share.
+    Two of the ten have a profile (of sRGB), as photos of phones have. Unfair to whatever takes long
+    to start, and to nobody else: a program that is started once for every picture (gdk-pixbuf,
+    ImageMagick) has next to no start of its own.
     """
-    peers = ("floor", *PREGEN, *POOLS, *PROCESS_EACH)
-    return Case("camera-few", _doc(camera_few), ("camera-few",), peers, cold=True, by_default=False)
+    peers = ("floor", *TWO_PREGENS, *POOLS, *PROCESS_EACH)
+    return Case("camera-few", _doc(camera_few), ("camera-10",), peers)
+
+
+def camera_hidpi() -> Case:
+    """The files of `camera` in the sizes that HiDPI screens ask for: up to 512 px, and all four.
+
+    The floor decodes at the scale that covers the largest box: 1/8, 1/4 and 1/2 of what a camera
+    makes. Each program runs over two, three and four flavors in every round, and its times are
+    compared with those of its first. Fair and unfair as `camera`; Pillow's `draft` and sharp's
+    shrink-on-load take the same scales as the floor.
+    """
+    peers = ("floor", *TWO_PREGENS, *POOLS)
+    return Case(
+        "camera-hidpi",
+        _doc(camera_hidpi),
+        ("camera",),
+        peers,
+        flavors=(STANDARD, HIDPI, ALL),
+        beside="two flavors",
+    )
 
 
 def jpeg_24mpx() -> Case:
@@ -104,7 +139,7 @@ def png() -> Case:
 
     Unfair to nobody in particular: everybody has to inflate everything. No floor is defined.
     """
-    peers = ("pregen", *POOLS, *PROCESS_EACH)
+    peers = (*TWO_PREGENS, *POOLS, *PROCESS_EACH)
     return Case("png", _doc(png), ("png",), peers, reference="pregen")
 
 
@@ -114,13 +149,13 @@ def webp() -> Case:
     Unfair to Pillow, which has no reduced decoding for WebP, and to gdk-pixbuf, which has no
     WebP loader unless one is installed: its row then shows no pictures.
     """
-    peers = ("pregen", *POOLS, *PROCESS_EACH)
+    peers = (*TWO_PREGENS, *POOLS, *PROCESS_EACH)
     return Case("webp", _doc(webp), ("webp",), peers, reference="pregen")
 
 
 def tiff() -> Case:
     """TIFF of 12 Mpx, 21 files: a third each uncompressed, LZW strips, deflate tiles. As `png`."""
-    peers = ("pregen", *POOLS, *PROCESS_EACH)
+    peers = (*TWO_PREGENS, *POOLS, *PROCESS_EACH)
     return Case("tiff", _doc(tiff), ("tiff",), peers, reference="pregen")
 
 
@@ -130,7 +165,7 @@ def avif() -> Case:
     Fair: nobody has a reduced decode. Unfair to pregen: it looks whether the codes end where the
     picture does. Programs whose libheif or libavif has no AV1 show no pictures.
     """
-    peers = ("pregen", *POOLS, *PROCESS_EACH, "heif-thumbnailer")
+    peers = (*TWO_PREGENS, *POOLS, *PROCESS_EACH, "heif-thumbnailer")
     return Case("avif", _doc(avif), ("avif",), peers, reference="pregen")
 
 
@@ -142,8 +177,19 @@ def heic() -> Case:
     heif-thumbnailer takes the small picture where it is large enough, as pregen does; the others
     decode the whole picture.
     """
-    peers = ("pregen", *POOLS, *PROCESS_EACH, *THUMBNAILERS)
+    peers = (*TWO_PREGENS, *POOLS, *PROCESS_EACH, *THUMBNAILERS)
     return Case("heic", _doc(heic), ("heic", "heic-bare"), peers, reference="pregen")
+
+
+def hif() -> Case:
+    """HIF as cameras of Sony write it: 33 Mpx, 10 bits of 4:2:2, coded whole; 12 files.
+
+    Each has a picture of 1616 x 1080 beside it, coded with eight rows of padding, which libheif
+    refuses since 1.22: whoever goes by it decodes the whole picture. Made from photos by x265; a
+    camera's own encoder leaves more bytes. sharp's wheel has no HEVC.
+    """
+    peers = (*TWO_PREGENS, *POOLS, *PROCESS_EACH, *THUMBNAILERS)
+    return Case("hif", _doc(hif), ("hif",), peers, reference="pregen")
 
 
 def jxl() -> Case:
@@ -152,7 +198,7 @@ def jxl() -> Case:
     No library that can be installed decodes at 1/8 from the LF image: everybody decodes everything.
     Pillow needs a plug-in, sharp's wheel has no JPEG XL.
     """
-    peers = ("pregen", *POOLS, *PROCESS_EACH)
+    peers = (*TWO_PREGENS, *POOLS, *PROCESS_EACH)
     return Case("jxl", _doc(jxl), ("jxl",), peers, reference="pregen")
 
 
@@ -162,7 +208,7 @@ def mixed() -> Case:
     Fair only together with the count of pictures: a program that cannot read a format is
     faster for it. Only formats that pregen reads without extras are in it.
     """
-    peers = ("pregen", *POOLS, *PROCESS_EACH)
+    peers = (*TWO_PREGENS, *POOLS, *PROCESS_EACH)
     return Case("mixed", _doc(mixed), ("mixed",), peers, reference="pregen")
 
 
@@ -189,17 +235,18 @@ def rerun_100k() -> Case:
 
 
 def rerun_1m() -> Case:
-    """As `rerun-100k` with 1,000,000 sources, for the memory of the parent process.
+    """As `rerun-100k`, with 1,000,000 sources beside the 100,000: does ten times as much take ten?
 
     The sources are hard links of 1000 files, each with its own path, key and entries: the page
-    cache has it easier than with a real library, so its times are no result. Needs 10 GB.
+    cache has it easier than with a real library. Needs 10 GB, and an hour to fill the cache once.
     """
     return Case(
         "rerun-1m",
         _doc(rerun_1m),
-        ("library-1m",),
+        ("library-100k", "library-1m"),
         RERUN,
         reference="find",
+        beside="100k",
         filled=True,
         by_default=False,
     )
@@ -215,6 +262,7 @@ CASES: dict[str, Case] = {
     for case in (
         camera(),
         camera_few(),
+        camera_hidpi(),
         jpeg_24mpx(),
         jpeg_48mpx(),
         progressive_12mpx(),
@@ -224,6 +272,7 @@ CASES: dict[str, Case] = {
         tiff(),
         avif(),
         heic(),
+        hif(),
         jxl(),
         mixed(),
         tiny(),

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-#: Flavors every program is asked for, and their boxes in pixels.
-BOXES_PX = {"normal": 128, "large": 256}
+#: Flavors, and their boxes in pixels.
+BOXES_PX = {"normal": 128, "large": 256, "x-large": 512, "xx-large": 1024}
+#: What every program is asked for where a case does not say more.
+FLAVORS = ("normal", "large")
 
 #: GLib's g_filename_to_uri leaves these besides letters and digits.
 _GLIB_SAFE = "!$&'()*+,:=@/~-._"
@@ -84,20 +86,26 @@ def write_manifest(path: Path, folder: Path, sources: Iterable[Source]) -> None:
     part.replace(path)
 
 
-def count(thumbnails: Path, sources: Iterable[Source], since_ns: int) -> Counts:
+def count(
+    thumbnails: Path,
+    sources: Iterable[Source],
+    since_ns: int,
+    flavors: Sequence[str] = FLAVORS,
+) -> Counts:
     """Judge every entry there should be and count every picture there is."""
     expected = gnome = everywhere = 0
     for source in sources:
         name = source.entry_name
-        for flavor, box_px in BOXES_PX.items():
+        for flavor in flavors:
             expected += 1
+            box_px = BOXES_PX[flavor]
             png = _read(thumbnails / flavor / name)
             if png is None or png.long_edge_px != min(box_px, source.long_edge_px):
                 continue
             if _glib_accepts(png, source):
                 gnome += 1
                 everywhere += _tumbler_accepts(png, source)
-    facts = [path.stat() for path in _pictures(thumbnails)]
+    facts = [path.stat() for path in _pictures(thumbnails, flavors)]
     return Counts(
         expected=expected,
         gnome=gnome,
@@ -108,9 +116,14 @@ def count(thumbnails: Path, sources: Iterable[Source], since_ns: int) -> Counts:
     )
 
 
-def _pictures(thumbnails: Path) -> Iterator[Path]:
-    """All PNG files of the two flavors."""
-    for flavor in BOXES_PX:
+def written_since(thumbnails: Path, since_ns: int) -> int:
+    """How many pictures were written since, of the flavors that every program is asked for."""
+    return sum(path.stat().st_mtime_ns >= since_ns for path in _pictures(thumbnails, FLAVORS))
+
+
+def _pictures(thumbnails: Path, flavors: Sequence[str]) -> Iterator[Path]:
+    """All PNG files of some flavors."""
+    for flavor in flavors:
         yield from (thumbnails / flavor).glob("*.png")
 
 

@@ -1,7 +1,8 @@
 """The programs that are compared: how each is started, what it is, and whether it is here.
 
-Every one gets the same tree, an empty cache folder and the number of workers. The peers' Python
-is an environment of their own (benchmarks/setup makes it), pregen's is the checkout's.
+Every one gets the same tree, an empty cache folder, the number of workers and the flavors. The
+peers' Python is an environment of their own (benchmarks/setup makes it), pregen's is the
+checkout's.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.harness.entries import FLAVORS
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _PEERS = ROOT / "benchmarks" / "peers"
@@ -28,6 +31,8 @@ class Setting(NamedTuple):
     workers: int
     pregen_python: str
     """Interpreter that has the pregen to be measured."""
+    before_python: str = ""
+    """Interpreter that has the pregen it is compared with; empty where there is none."""
 
     @property
     def peers_python(self) -> str:
@@ -45,8 +50,8 @@ class Peer(NamedTuple):
 
     name: str
     what: str
-    command: Callable[[Setting, Path, Path], list[str]]
-    """From the setting, the tree and the thumbnails folder to a command line."""
+    command: Callable[[Setting, Path, Path, Sequence[str]], list[str]]
+    """From the setting, the tree, the thumbnails folder and the flavors to a command line."""
     missing: Callable[[Setting], str]
     """Why it cannot be run here; empty when it can."""
     version: Callable[[Setting], str]
@@ -54,8 +59,9 @@ class Peer(NamedTuple):
     terminal: bool = False
     quiet: bool = False
     """Its output is thrown away, not kept in a log: there is much of it."""
-    is_pregen: bool = False
-    """Started outside the checkout, so that the interpreter's own pregen is the one measured."""
+    pregen_python: Callable[[Setting], str] | None = None
+    """Of a pregen: its interpreter. It is started outside the checkout, so that the interpreter's
+    own pregen is the one measured."""
 
 
 def environment(setting: Setting, home: Path) -> dict[str, str]:
@@ -71,14 +77,21 @@ def environment(setting: Setting, home: Path) -> dict[str, str]:
     }
 
 
+def _asked(setting: Setting, tree: Path, thumbnails: Path, flavors: Sequence[str]) -> list[str]:
+    """What every peer is told."""
+    return [str(tree), str(thumbnails), str(setting.workers), ",".join(flavors)]
+
+
 def python_peer(
     name: str, module: str, packages: tuple[str, ...], what: str, *, writes_entries: bool = True
 ) -> Peer:
     """A peer written in Python, of benchmarks/peers, that needs some packages."""
 
-    def command(setting: Setting, tree: Path, thumbnails: Path) -> list[str]:
+    def command(
+        setting: Setting, tree: Path, thumbnails: Path, flavors: Sequence[str]
+    ) -> list[str]:
         program = [setting.peers_python, "-m", f"benchmarks.peers.{module}"]
-        return [*program, str(tree), str(thumbnails), str(setting.workers)]
+        return [*program, *_asked(setting, tree, thumbnails, flavors)]
 
     def version(setting: Setting) -> str:
         code = "import sys, importlib.metadata as m;"
@@ -96,9 +109,11 @@ def system_peer(
 ) -> Peer:
     """A peer that drives a program of the system."""
 
-    def command(setting: Setting, tree: Path, thumbnails: Path) -> list[str]:
+    def command(
+        setting: Setting, tree: Path, thumbnails: Path, flavors: Sequence[str]
+    ) -> list[str]:
         start = [setting.pregen_python if a == "PYTHON" else a for a in arguments]
-        return [*start, str(tree), str(thumbnails), str(setting.workers)]
+        return [*start, *_asked(setting, tree, thumbnails, flavors)]
 
     def missing(_setting: Setting) -> str:
         return "" if version() else f"{needed} is not installed"
@@ -106,24 +121,36 @@ def system_peer(
     return Peer(name, what, command, missing, lambda _setting: version())
 
 
-def pregen(name: str, what: str, *flags: str, terminal: bool = False) -> Peer:
-    """Pregen with some flags; missing when this version does not know them."""
+def pregen(name: str, what: str, *flags: str, terminal: bool = False, before: bool = False) -> Peer:
+    """Pregen with some flags; missing when this version does not know them.
 
-    def command(setting: Setting, tree: Path, _thumbnails: Path) -> list[str]:
-        start = [setting.pregen_python, "-m", "pregen", "run", str(tree)]
-        return [*start, "--workers", str(setting.workers), *flags]
+    `before`: that of `Setting.before_python`.
+    """
+
+    def python(setting: Setting) -> str:
+        return setting.before_python if before else setting.pregen_python
+
+    def command(
+        setting: Setting, tree: Path, _thumbnails: Path, flavors: Sequence[str]
+    ) -> list[str]:
+        start = [python(setting), "-m", "pregen", "run", str(tree)]
+        asked = [] if tuple(flavors) == FLAVORS else ["--flavors", ",".join(flavors)]
+        return [*start, "--workers", str(setting.workers), *asked, *flags]
 
     def missing(setting: Setting) -> str:
-        known = output_of(setting.pregen_python, "-m", "pregen", "run", "--help")
+        if not python(setting):
+            return "no --before is given"
+        asked = python(setting), "-m", "pregen", "run"
+        known = output_of(*asked, "--help-all") or output_of(*asked, "--help")  # older ones: all
         if not known:
             return "pregen does not run"
         unknown = [flag for flag in flags if flag.startswith("--") and flag not in known]
         return f"pregen has no {', '.join(unknown)}" if unknown else ""
 
     def version(setting: Setting) -> str:
-        return output_of(setting.pregen_python, "-m", "pregen", "--version")
+        return output_of(python(setting), "-m", "pregen", "--version")
 
-    return Peer(name, what, command, missing, version, terminal=terminal, is_pregen=True)
+    return Peer(name, what, command, missing, version, terminal=terminal, pregen_python=python)
 
 
 @cache
@@ -144,11 +171,13 @@ def output_of(*command: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def pregen_digest(setting: Setting) -> str:
-    """A short name for the exact code of the pregen that is measured, committed or not."""
-    found = output_of(setting.pregen_python, "-c", "import pregen; print(pregen.__path__[0])")
+def pregen_digest(python: str) -> str:
+    """A short name for the exact code of an interpreter's pregen, committed or not."""
+    found = output_of(python, "-c", "import pregen; print(pregen.__path__[0])")
     digest = hashlib.sha256()
-    for path in sorted(Path(found).rglob("*.py")) if found else ():
+    kinds = {".py", ".c", ".h"}
+    paths = [path for path in Path(found).rglob("*") if path.suffix in kinds] if found else []
+    for path in sorted(paths):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12] if found else ""
 
@@ -185,9 +214,11 @@ def _package_version(name: str) -> str:
 def _sharp() -> Peer:
     """The Node.js peer."""
 
-    def command(setting: Setting, tree: Path, thumbnails: Path) -> list[str]:
+    def command(
+        setting: Setting, tree: Path, thumbnails: Path, flavors: Sequence[str]
+    ) -> list[str]:
         program = ["node", str(_PEERS / "sharp.cjs")]
-        return [*program, str(tree), str(thumbnails), str(setting.workers)]
+        return [*program, *_asked(setting, tree, thumbnails, flavors)]
 
     def version(setting: Setting) -> str:
         code = f"const v = require({str(setting.node_modules / 'sharp')!r}).versions;"
@@ -197,13 +228,15 @@ def _sharp() -> Peer:
     def missing(setting: Setting) -> str:
         return "" if version(setting) else "sharp is not installed"
 
-    return Peer("sharp", "npm `sharp`, one decode for both flavors", command, missing, version)
+    return Peer("sharp", "npm `sharp`, one decode for all flavors", command, missing, version)
 
 
 def _find() -> Peer:
     """The reference of the re-run cases."""
 
-    def command(_setting: Setting, tree: Path, _thumbnails: Path) -> list[str]:
+    def command(
+        _setting: Setting, tree: Path, _thumbnails: Path, _flavors: Sequence[str]
+    ) -> list[str]:
         return ["find", str(tree), "-type", "f", "-printf", r"%s %T@\n"]
 
     return Peer(
@@ -224,10 +257,11 @@ PEERS: dict[str, Peer] = {
             "floor",
             "floor",
             ("simplejpeg",),
-            "libjpeg-turbo decoding at 1/8 and nothing else",
+            "libjpeg-turbo decoding at 1/8, 1/4 or 1/2 and nothing else",
             writes_entries=False,
         ),
         pregen("pregen", "`pregen run`, as it comes"),
+        pregen("pregen-before", "`pregen run` of the version before", before=True),
         pregen("pregen-vips", "`pregen run --decoder vips`", "--decoder", "vips"),
         pregen("pregen-turbo", "`pregen run --decoder turbo`", "--decoder", "turbo"),
         pregen("pregen-terminal", "`pregen run` with its live display", terminal=True),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import samples as records
 from benchmarks.harness.cases import CASES, Case
+from benchmarks.harness.entries import BOXES_PX
 from benchmarks.harness.programs import PEERS
 from benchmarks.harness.samples import Sample, spread
 
@@ -103,13 +104,13 @@ def _table(case: Case, cache: str, samples: list[Sample]) -> str:
         "Xfce too",
         "pictures",
     ]
-    if len(case.trees) > 1:
-        columns.insert(4, "/ baseline")
+    if _is_compared(case):
+        columns.insert(4, f"/ {case.beside}")
     lines = [f"{title}, {rounds} rounds", ""]
     lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for peer in dict.fromkeys([*PEERS, *(s.peer for s in samples)]):
-        for tree in case.trees:
-            lane = [s for s in samples if (s.peer, s.tree) == (peer, tree)]
+        for place in _places(case):
+            lane = [s for s in samples if _same(s, peer, place)]
             if any(s.timed for s in lane):
                 lines.append("| " + " | ".join(_row(case, lane, samples)) + " |")
     lines += [*_remarks(case, samples), ""]
@@ -120,9 +121,12 @@ def _row(case: Case, lane: list[Sample], samples: list[Sample]) -> list[str]:
     """The cells of one program on one tree."""
     timed = [s for s in lane if s.timed]
     last = timed[-1]
-    name = last.peer if len(case.trees) == 1 else f"{last.peer}, {last.tree}"
-    reference = [s for s in samples if s.timed and _same(s, case.reference, last.tree)]
-    pregen = [s for s in samples if s.timed and _same(s, "pregen", last.tree)]
+    place = last.tree, last.flavors
+    name = last.peer
+    name += f", {last.tree}" if len(case.trees) > 1 else ""
+    name += f", {_sizes(last.flavors)}" if len(case.flavors) > 1 else ""
+    reference = [s for s in samples if s.timed and _same(s, case.reference, place)]
+    pregen = [s for s in samples if s.timed and _same(s, "pregen", place)]
     cells = [
         name,
         spread([s.wall_s for s in timed]).text(),
@@ -135,8 +139,8 @@ def _row(case: Case, lane: list[Sample], samples: list[Sample]) -> list[str]:
             for field in ("tree_pss_bytes", "root_rss_bytes", "process_rss_bytes")
         ),
     ]
-    if len(case.trees) > 1:
-        baseline = [s for s in samples if s.timed and _same(s, last.peer, case.trees[0])]
+    if _is_compared(case):
+        baseline = [s for s in samples if s.timed and _same(s, last.peer, _places(case)[0])]
         cells.insert(4, _ratio(timed, baseline))
     if last.peer in PEERS and not PEERS[last.peer].writes_entries:
         return [*cells, "writes none", "", ""]
@@ -146,8 +150,23 @@ def _row(case: Case, lane: list[Sample], samples: list[Sample]) -> list[str]:
     return [*cells, f"{gnome} of {last.expected}", str(everywhere), str(pictures)]
 
 
-def _same(sample: Sample, peer: str, tree: str) -> bool:
-    return (sample.peer, sample.tree) == (peer, tree)
+def _places(case: Case) -> list[tuple[str, str]]:
+    """Tree and flavors of the case's lanes."""
+    return [(tree, ",".join(flavors)) for tree in case.trees for flavors in case.flavors]
+
+
+def _is_compared(case: Case) -> bool:
+    """Whether a program has several lanes."""
+    return len(_places(case)) > 1
+
+
+def _sizes(flavors: str) -> str:
+    """Flavors by their boxes."""
+    return ", ".join(str(BOXES_PX[flavor]) for flavor in flavors.split(",")) + " px"
+
+
+def _same(sample: Sample, peer: str, place: tuple[str, str]) -> bool:
+    return (sample.peer, sample.tree, sample.flavors) == (peer, *place)
 
 
 def _ratio(those: list[Sample], to: list[Sample]) -> str:
@@ -176,7 +195,7 @@ def _remarks(case: Case, samples: list[Sample]) -> Iterable[str]:
             yield f"\n{peer} was killed at the time limit: its times are no result."
         if any(s.left_running for s in those):
             yield f"\n{peer} left processes running."
-    if len({s.code for s in samples if s.code}) > 1:
+    if len({s.code for s in samples if s.code and s.peer != "pregen-before"}) > 1:
         yield "\nThe code of pregen changed between its runs: its times are no result."
     residence = [s.resident_before for s in samples if s.timed]
     loads = [s.load_before for s in samples if s.timed]

@@ -45,6 +45,8 @@ class Sample(NamedTuple):
     """Load average of the last minute before the run: what else the machine was doing."""
     started: str
     """UTC, ISO 8601."""
+    flavors: str = "normal,large"
+    """What the program was asked for."""
     code: str = ""
     """Of pregen's runs: the digest of the code that ran."""
 

@@ -10,6 +10,7 @@ own name (some peers name their output after it) and, but for `library-1m`, its 
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import shutil
@@ -39,6 +40,10 @@ _MTIME_STEP_NS = 61_123_457_000
 _NOISE_SIGMA = 4
 _NOISE_TILE_PX = 1024
 _QUALITY = 92
+
+#: A camera of 33 Mpx by Sony, and what it stores beside the picture.
+_HIF_PX = (7008, 4672)
+_HIF_PREVIEW_PX = (1616, 1080)
 
 #: In a JPEG: what begins a segment, and the high bits of the kinds APP0 to APP15.
 _MARKER, _APPLICATION = 0xFF, 0xE0
@@ -138,9 +143,9 @@ def _scaled(photo: Path, width_px: int, height_px: int, seed: int) -> pyvips.Ima
     )
 
 
-def camera(folder: Path, corpus: Path, _work: Path, copies: int) -> None:
-    """The camera corpus as it is, replicated."""
-    _copies(sorted((corpus / "camera").iterdir()), folder, copies)
+def camera(folder: Path, corpus: Path, _work: Path, copies: int, count: int | None = None) -> None:
+    """The camera corpus as it is, or its first files, replicated."""
+    _copies(sorted((corpus / "camera").iterdir())[:count], folder, copies)
 
 
 def share(folder: Path, corpus: Path, _work: Path, copies: int, first: int = 0) -> None:
@@ -260,6 +265,32 @@ def heic_bare(folder: Path, corpus: Path, _work: Path, count: int, copies: int) 
         _copies(originals, folder / "whole", copies)
 
 
+def hif(folder: Path, corpus: Path, _work: Path, count: int, copies: int) -> None:
+    """33-Mpx photos of 10 bits, 4:2:2, each with a smaller, padded one, as Sony writes them."""
+    import numpy as np  # noqa: PLC0415 - as above
+    import pillow_heif  # noqa: PLC0415 - an extra
+    from PIL import Image  # noqa: PLC0415 - as above
+
+    from tests.support.files import heifs  # noqa: PLC0415 - as above
+
+    width_px, height_px = _HIF_PREVIEW_PX
+    originals = []
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        for number, photo in zip(range(count), _photos(corpus), strict=False):
+            samples = _scaled(photo, *_HIF_PX, seed=number).numpy()
+            deep = (samples.astype(np.uint16) << 8).tobytes()
+            main = pillow_heif.from_bytes("RGB;16", _HIF_PX, deep)
+            coded = io.BytesIO()
+            main.save(coded, quality=75, chroma=422)
+            shown = Image.fromarray(samples).resize(_HIF_PREVIEW_PX)
+            preview = Image.new("RGB", (width_px, -(-height_px // 16) * 16))
+            preview.paste(shown)
+            originals.append(Path(scratch) / f"{number:03}.hif")
+            data = heifs.camera_hif(coded.getvalue(), heifs.heic(preview), _HIF_PREVIEW_PX)
+            originals[-1].write_bytes(data)
+        _copies(originals, folder, copies)
+
+
 def jxl(folder: Path, corpus: Path, _work: Path, count: int) -> None:
     """12-Mpx photos as lossy JPEG XL, distance 1."""
     import pylibjxl  # noqa: PLC0415 - an extra
@@ -328,7 +359,7 @@ def _small_files(folder: Path, pictures: list[bytes], count: int, *, linked: boo
 
 RECIPES: dict[str, Callable[[Path, Path, Path], None]] = {
     "camera": partial(camera, copies=32),
-    "camera-few": partial(camera, copies=4),
+    "camera-10": partial(camera, copies=1, count=10),
     "share": partial(share, copies=4),
     "share-few": partial(share, copies=1, first=900),
     "share-small": partial(share_small, count=2000),
@@ -343,6 +374,7 @@ RECIPES: dict[str, Callable[[Path, Path, Path], None]] = {
     "avif": partial(avif, count=21),
     "heic": partial(heic, copies=24),
     "heic-bare": partial(heic_bare, count=4, copies=3),
+    "hif": partial(hif, count=3, copies=4),
     "jxl": partial(jxl, count=21),
     "mixed": partial(mixed, copies=6),
     "tiny": partial(tiny, count=2000),

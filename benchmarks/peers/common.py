@@ -12,21 +12,23 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-#: Box in pixels of each flavor all peers write.
-BOXES_PX = {"large": 256, "normal": 128}
+#: Box in pixels of each flavor.
+_BOXES_PX = {"normal": 128, "large": 256, "x-large": 512, "xx-large": 1024}
 
 #: What GLib leaves unescaped in a path besides letters and digits.
 _GLIB_SAFE = "!$&'()*+,:=@/~-._"
 
 
 class Request(NamedTuple):
-    """The command line every peer understands: TREE THUMBNAILS WORKERS."""
+    """The command line every peer understands: TREE THUMBNAILS WORKERS FLAVORS."""
 
     tree: str
     thumbnails: str
     workers: int
+    boxes_px: dict[str, int]
+    """Of each flavor that is wanted, the largest first."""
 
 
 class Picture(NamedTuple):
@@ -45,8 +47,10 @@ class Picture(NamedTuple):
 
 def request() -> Request:
     """Read the command line."""
-    tree, thumbnails, workers = sys.argv[1:]
-    return Request(tree, thumbnails, int(workers))
+    tree, thumbnails, workers, flavors = sys.argv[1:]
+    boxes_px = {flavor: _BOXES_PX[flavor] for flavor in flavors.split(",")}
+    ordered = sorted(boxes_px.items(), key=lambda each: -each[1])
+    return Request(tree, thumbnails, int(workers), dict(ordered))
 
 
 def files(tree: str) -> Iterator[str]:
@@ -54,6 +58,11 @@ def files(tree: str) -> Iterator[str]:
     for folder, _folders, names in os.walk(tree):
         for name in names:
             yield f"{folder}/{name}"
+
+
+def chunk(files: Sequence[str], workers: int) -> int:
+    """How many files a process is given at a time: all are to be busy until the end."""
+    return max(1, min(8, len(files) // (8 * workers)))
 
 
 def picture(path: str) -> Picture:
@@ -64,7 +73,7 @@ def picture(path: str) -> Picture:
     return Picture(path, uri, name, int(facts.st_mtime), facts.st_size)
 
 
-def make_folders(thumbnails: str) -> None:
-    """Make the folders of both flavors."""
-    for flavor in BOXES_PX:
-        os.makedirs(f"{thumbnails}/{flavor}", mode=0o700, exist_ok=True)
+def make_folders(asked: Request) -> None:
+    """Make the folder of every flavor."""
+    for flavor in asked.boxes_px:
+        os.makedirs(f"{asked.thumbnails}/{flavor}", mode=0o700, exist_ok=True)

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def commands(picture: common.Picture, thumbnails: str) -> Iterator[list[str]]:
+def commands(picture: common.Picture, asked: common.Request) -> Iterator[list[str]]:
     """One call per flavor: the program makes one size at a time."""
-    for flavor, box_px in common.BOXES_PX.items():
-        entry = picture.entry(thumbnails, flavor)
+    for flavor, box_px in asked.boxes_px.items():
+        entry = picture.entry(asked.thumbnails, flavor)
         yield ["heif-thumbnailer", "-s", str(box_px), picture.path, entry]
 
 

@@ -1,4 +1,4 @@
-"""ImageMagick's convert: a process per picture, decoding once for both flavors.
+"""ImageMagick's convert: a process per picture, decoding once for all flavors.
 
 `jpeg:size` lets libjpeg decode at a reduced scale. `-thumbnail` writes the standard's text chunks
 by itself, but a wrong Thumb::Size and Thumb::URI, which are set right here; one thread per process.
@@ -32,22 +32,17 @@ def program() -> str:
     raise SystemExit("no convert of ImageMagick on PATH: see benchmarks/setup")
 
 
-def commands(picture: common.Picture, thumbnails: str) -> Iterator[list[str]]:
-    """One call that writes the large entry and makes the normal one from it."""
+def commands(picture: common.Picture, asked: common.Request) -> Iterator[list[str]]:
+    """One call that writes the largest entry and makes each smaller one from the one before."""
     text = ["-set", "Thumb::URI", picture.uri, "-set", "Thumb::Size", str(picture.size_bytes)]
-    yield [
-        *(program(), "-define", "jpeg:size=512x512", f"{picture.path}[0]", "-auto-orient"),
-        *("-thumbnail", "256x256>", *text, "-write", picture.entry(thumbnails, "large")),
-        *(
-            "-thumbnail",
-            "128x128>",
-            "-set",
-            "Thumb::MTime",
-            str(picture.mtime_s),
-            *text,
-            picture.entry(thumbnails, "normal"),
-        ),
-    ]
+    twice_px = 2 * max(asked.boxes_px.values())
+    line = [program(), "-define", f"jpeg:size={twice_px}x{twice_px}"]
+    line += [f"{picture.path}[0]", "-auto-orient"]
+    for number, (flavor, box_px) in enumerate(asked.boxes_px.items()):
+        mtime = ["-set", "Thumb::MTime", str(picture.mtime_s)] if number else []
+        line += ["-thumbnail", f"{box_px}x{box_px}>", *mtime, *text]
+        line += ["-write", picture.entry(asked.thumbnails, flavor)]
+    yield [*line, "null:"]
 
 
 if __name__ == "__main__":

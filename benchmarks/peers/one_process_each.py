@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-def run_all(commands: Callable[[common.Picture, str], Iterable[list[str]]]) -> None:
+def run_all(commands: Callable[[common.Picture, common.Request], Iterable[list[str]]]) -> None:
     """Run the commands of every picture of the tree, WORKERS pictures at a time."""
     asked = common.request()
-    common.make_folders(asked.thumbnails)
+    common.make_folders(asked)
 
     def make(path: str) -> bool:
-        lines = commands(common.picture(path), asked.thumbnails)
+        lines = commands(common.picture(path), asked)
         return all(subprocess.run(line, check=False).returncode == 0 for line in lines)
 
     with ThreadPoolExecutor(asked.workers) as threads:

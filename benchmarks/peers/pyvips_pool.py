@@ -1,4 +1,4 @@
-"""pyvips in a process pool, used the obvious way: two `thumbnail` and two `pngsave` per file.
+"""pyvips in a process pool, used the obvious way: a `thumbnail` and a `pngsave` per flavor.
 
 One libvips thread per process, so that the number of workers means the same for everybody. What
 this program leaves to be won is what pregen is about: each flavor decodes the file again, and
@@ -19,21 +19,21 @@ import pyvips
 
 from benchmarks.peers import common
 
-_THUMBNAILS = common.request().thumbnails
+_ASKED = common.request()
 
 
 def make(path: str) -> bool:
-    """Write both entries of one source."""
+    """Write the entries of one source."""
     source = common.picture(path)
     try:
-        for flavor, box_px in common.BOXES_PX.items():
+        for flavor, box_px in _ASKED.boxes_px.items():
             small = pyvips.Image.thumbnail(path, box_px, height=box_px, size="down").copy()
             # libvips writes a field of this name as the text chunk of what follows the number.
             text = pyvips.GValue.gstr_type
             small.set_type(text, "png-comment-0-Thumb::URI", source.uri)
             small.set_type(text, "png-comment-1-Thumb::MTime", str(source.mtime_s))
             small.set_type(text, "png-comment-2-Thumb::Size", str(source.size_bytes))
-            small.pngsave(source.entry(_THUMBNAILS, flavor))
+            small.pngsave(source.entry(_ASKED.thumbnails, flavor))
     except pyvips.Error as error:
         print(f"{path}: {error}", file=sys.stderr)
         return False
@@ -42,10 +42,10 @@ def make(path: str) -> bool:
 
 def main() -> None:
     """Hand all files to the pool."""
-    asked = common.request()
-    common.make_folders(asked.thumbnails)
-    with Pool(asked.workers) as pool:
-        made = sum(pool.imap_unordered(make, common.files(asked.tree), chunksize=8))
+    common.make_folders(_ASKED)
+    files = list(common.files(_ASKED.tree))
+    with Pool(_ASKED.workers) as pool:
+        made = sum(pool.imap_unordered(make, files, common.chunk(files, _ASKED.workers)))
     print(f"{made} pictures")
 
 

@@ -1,13 +1,15 @@
 // sharp (libvips under Node.js): one program, WORKERS files in flight, one libvips thread each.
-// The picture is decoded once for both flavors. sharp cannot write PNG text chunks, so no desktop
-// accepts what it makes: it shows what the decode, resize and PNG of both flavors cost there.
+// The picture is decoded once for all flavors. sharp cannot write PNG text chunks, so no desktop
+// accepts what it makes: it shows what the decode, resize and PNGs cost there.
 "use strict";
 const crypto = require("node:crypto");
 const fs = require("node:fs");
 const path = require("node:path");
 const sharp = require("sharp");
 
-const [tree, thumbnails, workers] = process.argv.slice(2);
+const [tree, thumbnails, workers, wanted] = process.argv.slice(2);
+const boxes = { normal: 128, large: 256, "x-large": 512, "xx-large": 1024 };
+const flavors = wanted.split(",").sort((one, other) => boxes[other] - boxes[one]);
 sharp.concurrency(1);
 sharp.cache(false);
 
@@ -21,16 +23,22 @@ const inside = { fit: "inside", withoutEnlargement: true };
 // encodeURI leaves everything that GLib leaves, and ; ? # besides.
 const uri = (file) => "file://" + encodeURI(file).replace(/[;?#]/g, encodeURIComponent);
 
+// The pixels of a picture in a box, as what makes a picture of them.
+async function reduced(picture, box) {
+  const pixels = picture.resize(box, box, inside).raw();
+  const { data, info } = await pixels.toBuffer({ resolveWithObject: true });
+  const raw = { width: info.width, height: info.height, channels: info.channels };
+  return () => sharp(data, { raw });
+}
+
 async function make(file) {
   const name = crypto.createHash("md5").update(uri(file)).digest("hex") + ".png";
-  const { data, info } = await sharp(file, { failOn: "none" })
-    .autoOrient()
-    .resize(256, 256, inside)
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  const raw = { raw: { width: info.width, height: info.height, channels: info.channels } };
-  await sharp(data, raw).png().toFile(`${thumbnails}/large/${name}`);
-  await sharp(data, raw).resize(128, 128, inside).png().toFile(`${thumbnails}/normal/${name}`);
+  const whole = sharp(file, { failOn: "none" }).autoOrient();
+  let from = await reduced(whole, boxes[flavors[0]]);
+  for (const flavor of flavors) {
+    if (flavor !== flavors[0]) from = await reduced(from(), boxes[flavor]);
+    await from().png().toFile(`${thumbnails}/${flavor}/${name}`);
+  }
 }
 
 let next = 0;
@@ -48,7 +56,7 @@ async function worker() {
 }
 
 async function main() {
-  for (const flavor of ["large", "normal"]) {
+  for (const flavor of flavors) {
     fs.mkdirSync(`${thumbnails}/${flavor}`, { recursive: true, mode: 0o700 });
   }
   await Promise.all(Array.from({ length: Number(workers) }, worker));

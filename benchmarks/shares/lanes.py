@@ -51,7 +51,7 @@ class Course:
         self._point = work / "share"
         self._first = pregens[0]
         self._pregens = {pregen.lane: pregen for pregen in pregens}
-        self._digests = {p.lane: pregen_digest(self._setting(p)) for p in pregens}
+        self._digests = {p.lane: pregen_digest(p.python) for p in pregens}
         tree = trees.manifest_path(work, case.tree)
         self._local = entries.read_manifest(tree, trees.tree_path(work, case.tree))
         # SFTP knows whole seconds only

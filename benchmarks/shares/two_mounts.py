@@ -136,7 +136,7 @@ def _last_s(run: _Run, sources: list[entries.Source]) -> float:
     newest_ns = max(
         (run.thumbnails / flavor / source.entry_name).stat().st_mtime_ns
         for source in sources
-        for flavor in entries.BOXES_PX
+        for flavor in entries.FLAVORS
     )
     return newest_ns / 1e9 - run.began_s
 

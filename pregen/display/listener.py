@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: How late an asked-for tick may come. A signal handler must not touch a lock that its own
 #: thread may hold, so it sets an attribute and the ticker looks at it this often.
 _LOOK_S = 0.1
+#: In a smaller run the speed does not matter.
+_ENOUGH_IMAGES = 50
 
 
 class Ticker:
@@ -209,6 +211,7 @@ class Watch:
             error,
             would,
             install,
+            _how_to_compile(totals.images),
             self._ended_because,
             self._flavors,
             self._flavors_because,
@@ -234,3 +237,11 @@ def _how_to_get(extras: Iterable[str]) -> str:
     from pregen.installation import install_command  # noqa: PLC0415 - seldom needed, and takes 20 ms
 
     return install_command(extras)
+
+
+def _how_to_compile(images: int) -> str:
+    if images < _ENOUGH_IMAGES:
+        return ""
+    from pregen.installation import compile_command, is_compiled  # noqa: PLC0415 - as above
+
+    return "" if is_compiled() else compile_command()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 if TYPE_CHECKING:
@@ -25,8 +24,7 @@ class View(NamedTuple):
     workers: tuple[WorkerView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RunReport:
+class RunReport(NamedTuple):
     """How a run ended, and all it counted."""
 
     totals: Snapshot
@@ -38,6 +36,8 @@ class RunReport:
     """A dry run: what a run would do (`summary.forecast_record`)."""
     install: str = ""
     """The command that gets the extras some sources wait for; empty when none does."""
+    compile: str = ""
+    """The command that makes JPEGs faster; empty when nothing is missing, or it did not matter."""
     ended_because: str = ""
     """Why the run ended before it was done, as it was asked to; empty when it was done."""
     flavors: tuple[Flavor, ...] = ()

@@ -29,10 +29,7 @@ _DONE = (Kind.MADE, Kind.REFITTED, Kind.REUSED, Kind.TIDIED)
 _LONG_S = 3.0
 #: More rows than this say nothing more.
 _MAX_WORKER_ROWS = 16
-#: Longer lines are harder to read, and are wrapped when a window gets narrower.
-_MAX_WIDTH = 100
 _MIN_BAR = 8
-_MAX_BAR = 60
 #: The kernel counts processor time in ticks of 10 ms: over less than this the share jumps.
 _MIN_SPAN_S = 0.9
 
@@ -54,7 +51,6 @@ def screen(
     view: View, load: Load, cores: int, width: int, height: int, glyphs: Glyphs = UNICODE
 ) -> list[Text]:
     """Return the lines of the display: at most `height`, each at most `width` columns."""
-    width = min(width, _MAX_WIDTH)
     head = [
         _progress_line(view, width, glyphs),
         _joined(_speed_parts(view, load, cores), width, glyphs),
@@ -78,7 +74,7 @@ def _progress_line(view: View, width: int, glyphs: Glyphs) -> Text:
         if view.eta_s is not None and now.jobs_done < now.jobs:
             right += f"  {text.about(max(view.eta_s, 1))} left"
     line = Text(no_wrap=True)
-    bar = min(width - cells(right) - 2, _MAX_BAR)
+    bar = width - cells(right) - 2
     if bar >= _MIN_BAR:
         line.append_text(_bar(share, now.elapsed_s, bar, glyphs)).append("  ")
     return line.append(shorten(right, width), "bold")
@@ -158,14 +154,9 @@ def _worker_row(index: int, worker: WorkerView, width: int) -> Text:
     if worker.path is None:
         return row.append(shorten("idle", width - row.cell_len), "dim")
     took = f"  {text.about(worker.busy_s)}" if worker.busy_s >= 1 else ""
-    name = shorten(_short_name(worker.path), width - row.cell_len - len(took))
+    name = shorten(printable(shown(worker.path)), width - row.cell_len - len(took))
     row.append(name, "yellow" if worker.busy_s >= _LONG_S else "")
     return row.append(shorten(took, width - row.cell_len), "dim")
-
-
-def _short_name(path: bytes) -> str:
-    """Return the file's name with the folder it is in: enough to find it, short enough to read."""
-    return printable(shown(b"/".join(path.rsplit(b"/", 2)[-2:])))
 
 
 class Load(NamedTuple):

@@ -17,8 +17,10 @@ from pregen.model import FAILURES, Kind, Outcome, Skip, Stages
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: A summary shows 40 failures at most (`summary.FAILURE_LINES`); of which kind is not known yet.
+#: Of these a summary names the first `summary.FAILURES_NAMED` in the order of their names.
 _KEPT_PER_KIND = 50
+#: The same of what was left out, for each of so many reasons.
+_KEPT_LEFT_OUT, _KEPT_REASONS = 3, 20
 _KEPT_WARNINGS = 20
 _KEPT_SLOWEST = 5
 #: Outcomes whose source got what it needed: what "images/s" counts.
@@ -99,6 +101,8 @@ class Snapshot:
     stages: Stages = field(default_factory=Stages)
     passed_over: int = 0
     """Files and folders that rules left out unseen: hidden, of another kind by their name."""
+    not_there: int = 0
+    """Sources that the user's list names and that do not exist."""
     paused: str = ""
     """What the run waits for; empty when it does not."""
 
@@ -129,10 +133,19 @@ class Snapshot:
         return _per_s(self.point, RatePoint(), max(self.elapsed_s, 1e-9))
 
 
+class LeftOut(NamedTuple):
+    """Files and folders that were not taken, for one reason that their names do not tell."""
+
+    why: str
+    number: int
+    first: tuple[bytes, ...]
+
+
 class Findings(NamedTuple):
     """What a summary tells besides the counters."""
 
     failures: tuple[FailureGroup, ...]
+    left_out: tuple[LeftOut, ...]
     extras: Mapping[str, int]
     """Sources that wait for an extra, by its name."""
     unsupported: Mapping[str, int]
@@ -176,6 +189,7 @@ class RunCounts:
         self._lock = threading.Lock()
         self._totals = Snapshot()
         self._failures: dict[Kind, list[FailedSource]] = {}
+        self._left_out: dict[str, tuple[tuple[bytes, ...], int]] = {}
         self._extras: Counter[str] = Counter()
         self._unsupported: Counter[str] = Counter()
         self._slowest: list[Slow] = []
@@ -187,8 +201,11 @@ class RunCounts:
         with self._lock:
             self._totals.found += 1
             self._totals.kinds[skip.kind] += 1
+            self._totals.not_there += skip.listed
             if skip.kind in FAILURES:
                 self._keep_failure(skip)
+            elif skip.kind is Kind.EXCLUDED or skip.listed:
+                self._keep_left_out(skip)
 
     def fresh(self, number: int) -> None:
         """Count sources that need no look."""
@@ -283,6 +300,9 @@ class RunCounts:
             )
             return Findings(
                 failures=tuple(sorted(groups, key=lambda group: -group.number)),
+                left_out=tuple(
+                    LeftOut(why, number, first) for why, (first, number) in self._left_out.items()
+                ),
                 extras=dict(self._extras.most_common()),
                 unsupported=dict(self._unsupported.most_common()),
                 slowest=tuple(reversed(self._slowest)),
@@ -294,6 +314,12 @@ class RunCounts:
         first = self._failures.setdefault(failed.kind, [])
         if len(first) < _KEPT_PER_KIND:
             first.append(FailedSource(failed.path, failed.message))
+
+    def _keep_left_out(self, skip: Skip) -> None:
+        first, number = self._left_out.get(skip.message, ((), 0))
+        if first or len(self._left_out) < _KEPT_REASONS:
+            named = first if len(first) >= _KEPT_LEFT_OUT else (*first, skip.path)
+            self._left_out[skip.message] = named, number + 1
 
     def _keep_slow(self, outcome: Outcome) -> None:
         slow = Slow(

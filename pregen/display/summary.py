@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import Enum
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pregen.display import text
 from pregen.display.bottleneck import LIMITED_BY, Bottleneck, bottleneck, long_enough
 from pregen.display.text import printable, shown
-from pregen.display.words import WORDS, rate_texts
+from pregen.display.words import NOT_COMPILED, WORDS, rate_texts
 from pregen.errors import ExitCode
 from pregen.model import FAILURES, Action, Flavor, Kind
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from pregen.journal import RecordedRun
     from pregen.model import Job
 
-#: More paths than this scroll the counts off the screen they stand on.
-FAILURE_LINES = 40
+#: So many files of a kind are named: what is above them stays on the screen.
+FAILURES_NAMED = 5
 _SLOW_S = 1.0
 #: Of a shorter run nobody asks what limited it.
 _LONG_S = 30.0
@@ -45,7 +46,10 @@ ENTRY_BYTES: Mapping[Flavor, int] = {
     Flavor.X_LARGE: 379_000,
     Flavor.XX_LARGE: 1_394_000,
 }
+#: What continues a line that was broken stands so much further to the right.
+_HANGING = 2
 _NOT_BEGUN = "when the run ended"
+_EMPTY = "hidden files are skipped without --hidden"
 _PASSED_OVER = "hidden, not selected, or not a picture by name"
 _STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.READER_GONE})
 
@@ -77,13 +81,16 @@ def summary(report: RunReport) -> list[Line]:
         return []
     # those that waited in the feed have no outcome, so INTERRUPTED would tell too few
     not_begun = report.totals.jobs - report.totals.jobs_done
+    # The verdict comes last: what stands above it may have left the screen.
     parts = (
-        [_headline(report), *_reading(report.totals)],
-        list(count_lines(report.totals, not_begun)),
+        list(failure_lines(report)),
+        list(_left_out(report)),
         list(_missing(report)),
+        list(_compile(report)),
         list(_slowest(report)),
         list(_warnings(report)),
-        list(failure_lines(report)),
+        list(count_lines(report.totals, not_begun)),
+        [*_reading(report.totals), _headline(report)],
     )
     lines: list[Line] = []
     for part in parts:
@@ -104,11 +111,13 @@ def _headline(report: RunReport) -> Line:
         why = report.ended_because
         return Line(f"Ended after {took}: {why}. Run the same command to continue.", Style.WARN)
     if not totals.found:
-        return Line("No files found. Hidden files are skipped without --hidden.", Style.WARN)
+        ignored = totals.passed_over
+        why = f"{text.plural(ignored, 'file')} ignored: {_PASSED_OVER}" if ignored else _EMPTY
+        return Line(f"No pictures found; {why}.", Style.WARN)
     speed = f": {', '.join(rate_texts(totals.means))}" if totals.images else ""
     if totals.failed:
         failed = text.plural(totals.failed, "file")
-        return Line(f"Done in {took}{speed}. {failed} failed.", Style.WARN)
+        return Line(f"Done in {took}{speed}. {failed} failed: pregen failures", Style.WARN)
     return Line(f"Done in {took}{speed}.", Style.GOOD)
 
 
@@ -160,6 +169,15 @@ def _style(kind: Kind) -> Style:
     return Style.WARN if kind is Kind.NEEDS_EXTRA else Style.PLAIN
 
 
+def _left_out(report: RunReport) -> Iterator[Line]:
+    """Yield what the user may miss: what was named and is not there, and folders not entered."""
+    for what in report.findings.left_out:
+        for path in what.first:
+            yield Line(f"Skipped: {shown(path)}: {printable(what.why)}", Style.WARN)
+        if hidden := what.number - len(what.first):
+            yield Line(f"  ... and {text.count(hidden)} more of this kind", Style.DIM)
+
+
 def _missing(report: RunReport) -> Iterator[Line]:
     extras, unsupported = report.findings.extras, report.findings.unsupported
     if extras:
@@ -180,6 +198,12 @@ def _missing(report: RunReport) -> Iterator[Line]:
             "  -v gives the reason for each file, `pregen formats` lists supported formats",
             Style.DIM,
         )
+
+
+def _compile(report: RunReport) -> Iterator[Line]:
+    if report.compile:
+        yield from (Line(line, Style.WARN) for line in NOT_COMPILED)
+        yield Line(f"    {printable(report.compile)}", Style.WARN)
 
 
 def _slowest(report: RunReport) -> Iterator[Line]:
@@ -208,38 +232,70 @@ def _warnings(report: RunReport) -> Iterator[Line]:
 
 
 def failure_lines(report: RunReport) -> Iterator[Line]:
-    """Yield the failures by reason, what to do about each, and the paths."""
+    """Yield the failures by reason, with the first of each, and what to do about them."""
     order = list(WORDS)
     groups = sorted(report.findings.failures, key=lambda group: order.index(group.kind))
-    cut = False
-    for group, room in zip(groups, _shares([group.number for group in groups]), strict=True):
+    for number, group in enumerate(groups):
+        if number:
+            yield Line()
         words = WORDS[group.kind]
         title = f"{words.label.capitalize()} ({text.count(group.number)})"
         yield Line(f"{title}: {words.meaning}", Style.BAD)
-        yield from (Line(f"  {_failure_text(each)}") for each in group.first[:room])
-        hidden = group.number - min(room, len(group.first))
-        if hidden:
-            cut = True
+        named = sorted(group.first, key=_place)[:FAILURES_NAMED]
+        yield from _named(named)
+        if hidden := group.number - len(named):
             yield Line(f"  ... and {text.count(hidden)} more", Style.DIM)
         yield Line(f"  -> {words.todo}", Style.DIM)
-    if cut:
-        yield Line("-v or --json lists all.", Style.DIM)
 
 
-def _failure_text(failure: FailedSource) -> str:
-    path = shown(failure.path)
-    return f"{path}: {printable(failure.message)}" if failure.message else path
+def _place(failure: FailedSource) -> tuple[object, ...]:
+    folder, _, name = failure.path.rpartition(b"/")
+    return text.natural(folder), text.natural(name), failure.path
 
 
-def _shares(counts: list[int]) -> list[int]:
-    """Share `FAILURE_LINES` out: small groups are shown whole, big ones get what is left."""
-    shares = [0] * len(counts)
-    left = FAILURE_LINES
-    by_size = sorted(range(len(counts)), key=counts.__getitem__)
-    for done, index in enumerate(by_size):
-        shares[index] = min(counts[index], left // (len(counts) - done))
-        left -= shares[index]
-    return shares
+def _named(failures: list[FailedSource]) -> Iterator[Line]:
+    """Yield a line for each; the folder of several is named once."""
+    for folder, group in groupby(failures, key=lambda each: each.path.rpartition(b"/")[0]):
+        here = list(group)
+        together = len(here) > 1
+        if together:
+            yield Line(f"  {shown(folder)}/")
+        for each in here:
+            name = each.path.rpartition(b"/")[2] if together else each.path
+            said = f": {printable(each.message)}" if each.message else ""
+            yield Line(f"{'    ' if together else '  '}{shown(name)}{said}")
+
+
+def wrapped(lines: Iterable[Line], width: int) -> Iterator[Line]:
+    """Yield lines that fit into so many columns, broken between words and indented further.
+
+    A word that is longer, such as a path, stays whole: the terminal breaks it, so that it can be
+    copied.
+    """
+    for line in lines:
+        indent = len(line.text) - len(line.text.lstrip())
+        rest, first = line.text, True
+        while text.cells(rest) > width:
+            at = _last_space(rest, width, indent if first else indent + _HANGING)
+            if at < 0:
+                break
+            yield Line(rest[:at], line.style)
+            rest, first = " " * (indent + _HANGING) + rest[at + 1 :].lstrip(), False
+        yield Line(rest, line.style)
+
+
+def _last_space(line: str, width: int, indent: int) -> int:
+    """Return where to break a line: the last space that fits, else the first; -1: there is none."""
+    best, taken = -1, 0
+    for at, char in enumerate(line):
+        taken += text.cells(char)
+        if char == " " and at > indent:
+            if taken - 1 > width and best >= 0:
+                return best
+            best = at
+            if taken - 1 > width:
+                return at
+    return best
 
 
 def plain_text(lines: Iterable[Line]) -> str:

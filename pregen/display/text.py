@@ -6,6 +6,7 @@ that are not UTF-8. What is shown is for eyes; `--json` carries the exact bytes.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -38,6 +39,15 @@ def printable(text: str) -> str:
 def shown(path: bytes) -> str:
     r"""Return a path for people: undecodable bytes as `\xNN`, a backslash doubled."""
     return printable(path.decode("utf-8", "surrogateescape").replace("\\", "\\\\"))
+
+
+def natural(path: bytes) -> list[tuple[bytes, int]]:
+    """Return a key that sorts names as people count: `trunc9` before `trunc10`."""
+    parts = re.split(rb"(\d{1,18})", path)
+    # Every second part is a number.
+    return [
+        (text, int(number)) for text, number in zip(parts[::2], [*parts[1::2], b"0"], strict=True)
+    ]
 
 
 def _escaped(char: str) -> str:

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from pregen.display.printer import Printer
 from pregen.display.screen import ASCII, UNICODE, LoadMeter, screen
-from pregen.display.summary import Style, summary
+from pregen.display.summary import Style, summary, wrapped
 from pregen.display.text import printable
 from pregen.display.words import outcome_line, status_line
 from pregen.model import Skip
@@ -177,7 +177,8 @@ class TtyPrinter(Printer):
 
     def finish(self, report: RunReport) -> None:
         """Remove the display and leave the summary."""
-        ending = [Text(line.text, _COLOURS[line.style]) for line in summary(report)]
+        lines = wrapped(summary(report), max(self._size()[0] - 1, 1))
+        ending = [Text(line.text, _COLOURS[line.style]) for line in lines]
         self._frame.clear(self._ansi([*self._taken(), *ending]))
 
     def _is_elsewhere(self) -> bool:

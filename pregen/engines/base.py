@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import importlib
 import os
-import traceback
 from collections.abc import Callable, Generator, Iterator
 from enum import IntEnum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from pregen.config import Decoder, Previews, WorkConfig
 from pregen.delivery import Parcel
@@ -103,9 +102,18 @@ def factory_name(factory: WorkFactory) -> str:
 
 def load_factory(name: str) -> WorkFactory:
     """Import the work factory of this name."""
-    module, _, attribute = name.partition(":")
-    factory: WorkFactory = getattr(importlib.import_module(module), attribute)
+    factory: WorkFactory = _named(name)
     return factory
+
+
+def call(name: str, *arguments: object) -> None:
+    """Call the function "module:name", which the program that wants it called need not import."""
+    _named(name)(*arguments)
+
+
+def _named(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 class StopLevel(IntEnum):
@@ -176,6 +184,8 @@ def attempt(work: Work, job: Job, ask: Ask) -> Outcome:
 
 def last_line(error: BaseException) -> str:
     """Return the last line of the traceback of `error`, and where it was raised."""
+    import traceback  # noqa: PLC0415 - of bugs only
+
     words = traceback.format_exception_only(error)[-1].strip()
     frames = traceback.extract_tb(error.__traceback__, limit=-1)
     if not frames:
@@ -240,10 +250,11 @@ def make_engine(
 WORK_MODULE = "pregen.work"
 
 
-#: Names of what most likely is decoded without any picture library: JPEGs of cameras ...
-_PHOTOS: Final = (b".jpg", b".jpeg", b".jpe")
-#: ... which are so large that a part of their coefficients will do.
-_PHOTO_BYTES: Final = 256 * 1024
+#: What most likely is decoded without any picture library, by the ends of names: WebP, and JPEGs of
+#: cameras, which are so large (in bytes) that a part of their coefficients will do.
+_PLAIN: Final = {
+    b"webp": 0, **dict.fromkeys((b"jpg", b"jpeg", b"jpe"), 256 * 1024),
+}  # fmt: skip
 
 
 def needs_libraries(job: Job, config: WorkConfig) -> bool:
@@ -251,9 +262,10 @@ def needs_libraries(job: Job, config: WorkConfig) -> bool:
 
     To import them takes long. Where this is wrong a worker imports them for itself.
     """
+    least_bytes = _PLAIN.get(job.path.rpartition(b".")[2].lower())
     return (
-        job.size_bytes < _PHOTO_BYTES
-        or not job.path.lower().endswith(_PHOTOS)
+        least_bytes is None
+        or job.size_bytes < least_bytes
         or config.decoder is not Decoder.AUTO
         or config.previews is not Previews.NEVER
     )

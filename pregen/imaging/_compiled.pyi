@@ -25,3 +25,12 @@ def pictures(
     sizes: Sequence[tuple[int, int]],
     /,
 ) -> tuple[list[tuple[int, int, bytes, bool]], tuple[int, int, int]] | None: ...
+def finish(
+    samples: Buffer,
+    columns: int,
+    rows: int,
+    extent: tuple[float, float],
+    orientation: int,
+    sizes: Sequence[tuple[int, int]],
+    /,
+) -> tuple[list[tuple[int, int, bytes, bool]], tuple[int, int, int]] | None: ...

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import features
 
 from pregen import __version__
-from pregen.imaging import sniff
-from pregen.imaging.decoders import openjpeg
+from pregen.imaging import compiled, sniff
+from pregen.imaging.decoders import libwebp, openjpeg
 from pregen.imaging.faults import NeedsExtra
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.thumbnail import decoder_of
@@ -95,11 +95,15 @@ def _ability(formats: list[Format]) -> Ability:
 
 
 def _library(decoder: str) -> tuple[str, str]:
+    if decoder == "jpeg" and compiled.IS_HERE:
+        return "pregen", __version__
     if decoder in _DISTRIBUTIONS:
         name = _DISTRIBUTIONS[decoder]
         return name, metadata.version(name)
     if decoder in _FINDERS:
         return "pregen", __version__
+    if decoder == "webp" and (number := libwebp.version()):
+        return "libwebp", number
     return "libvips", ".".join(str(pyvips.version(part)) for part in range(3))
 
 
@@ -108,7 +112,7 @@ def _was_left_out(found: Format) -> bool:
         return not features.check(_OF_PILLOW[found.name])
     if found.decoder == "jpeg2000":
         return not openjpeg.is_there()
-    if found.decoder in {"vips", "svg", "tiff"} and found.name in _OF_VIPS:
+    if found.decoder in {"vips", "svg", "tiff", "webp"} and found.name in _OF_VIPS:
         return not pyvips.type_find("VipsForeign", f"{_OF_VIPS[found.name]}load")
     return False
 

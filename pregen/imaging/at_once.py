@@ -1,24 +1,26 @@
-"""A plain JPEG -> all its pictures in one call of C, without any picture library.
+"""A plain picture -> all its pictures without any picture library, finished in one call of C.
 
 That is what a camera writes: 8-bit Huffman JPEGs, grey or of three colours, in sRGB, whole, and
-large enough to be decoded at 1/8, 1/4 or 1/2; progressive ones at 1/8. Everything else, and what
-looks suspicious, goes the ordinary way (`stages`), which knows what to forgive and what to say. A
-worker that meets nothing else never imports numpy, Pillow or libvips.
+large enough to be decoded at 1/8, 1/4 or 1/2; progressive ones at 1/8. Likewise opaque WebP without
+a profile, which libwebp decodes. Everything else, and what looks suspicious, goes the ordinary way
+(`stages`), which knows what to forgive and what to say. A worker that meets nothing else never
+imports numpy, Pillow or libvips.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.config import Decoder
 from pregen.imaging import compiled
-from pregen.imaging.containers import jpeg_scales
-from pregen.imaging.pixels import sizes, stream
+from pregen.imaging.containers import jpeg_scales, webp
+from pregen.imaging.pixels import sizes, srgb_profiles, stream
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 from pregen.model import SMALL_BOX_PX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from pregen.imaging.compiled import Made
     from pregen.imaging.containers.jpeg import JpegHead
@@ -30,7 +32,7 @@ _RGB: Final = 3
 
 
 class Pictures(NamedTuple):
-    """The pictures of one JPEG, upright."""
+    """The pictures of one source, upright."""
 
     sizes: dict[Flavor, sizes.Size]
     idats: dict[Flavor, bytes]
@@ -44,6 +46,20 @@ class Pictures(NamedTuple):
     encode_ns: int
 
 
+class _Stored(NamedTuple):
+    """The original as it is stored."""
+
+    width_px: int
+    height_px: int
+    orientation: int
+    """EXIF's."""
+
+    def is_wanted(self, max_pixels: int) -> bool:
+        """Tell whether it is neither too large nor so small that it needs no entry."""
+        edge_px = max(self.width_px, self.height_px)
+        return edge_px > SMALL_BOX_PX and self.width_px * self.height_px <= max_pixels
+
+
 def pictures(request: Request, flavors: Collection[Flavor], max_pixels: int) -> Pictures | None:
     """Make the pictures of all flavors; None for what goes the ordinary way.
 
@@ -51,44 +67,74 @@ def pictures(request: Request, flavors: Collection[Flavor], max_pixels: int) -> 
         MemoryError: there was not enough memory.
         OSError: the source cannot be read.
     """
-    if (
-        not compiled.IS_HERE
-        or request.format.decoder != "jpeg"
-        or request.decoder is not Decoder.AUTO
-        or request.previews
-        or request.source.size_bytes > WHOLE_FILE_BYTES
-    ):
+    take = _TAKERS.get(request.format.name)
+    if take is None or not compiled.IS_HERE or request.source.size_bytes > WHOLE_FILE_BYTES:
+        return None
+    ordered = sorted(flavors, key=lambda flavor: flavor.box_px, reverse=True)
+    return take(request, ordered, max_pixels)
+
+
+def _jpeg(request: Request, flavors: Sequence[Flavor], max_pixels: int) -> Pictures | None:
+    if request.decoder is not Decoder.AUTO or request.previews:
         return None
     head = jpeg_scales.head_of(request.source)
     if head is None or not jpeg_scales.is_plain(head) or not _is_srgb(head):
         return None
-    width_px, height_px = head.width_px, head.height_px
-    if width_px * height_px > max_pixels or max(width_px, height_px) <= SMALL_BOX_PX:
-        return None
-    ordered = sorted(flavors, key=lambda flavor: flavor.box_px, reverse=True)
-    shrink = jpeg_scales.shrink_for(head, ordered[0].box_px)
-    if not jpeg_scales.takes_blocks(head, shrink):
+    stored = _Stored(head.width_px, head.height_px, head.orientation)
+    shrink = jpeg_scales.shrink_for(head, flavors[0].box_px)
+    if not stored.is_wanted(max_pixels) or not jpeg_scales.takes_blocks(head, shrink):
         return None
     request.reserve(jpeg_scales.blocks_bytes(head, shrink))
     made = compiled.pictures(
         jpeg_scales.data_for(request.source, head, shrink),
-        (width_px, height_px),
+        (head.width_px, head.height_px),
         shrink,
         head.orientation,
-        [sizes.fit(width_px, height_px, flavor.box_px) for flavor in ordered],
+        _wanted(stored, flavors),
     )
-    return None if made is None else _finished(made, ordered, head, shrink)
+    return None if made is None else _finished(made, flavors, stored, jpeg_scales.LOADERS[shrink])
 
 
-def _finished(made: Made, flavors: Collection[Flavor], head: JpegHead, shrink: int) -> Pictures:
-    turned = head.orientation in sizes.QUARTER_TURNS
+def _webp(request: Request, flavors: Sequence[Flavor], max_pixels: int) -> Pictures | None:
+    from pregen.imaging.decoders import libwebp  # noqa: PLC0415 - photos of cameras need no ctypes
+
+    data = request.source.whole()
+    head = webp.read(data)
+    if head is None or head.alpha or head.profile:
+        return None
+    stored = _Stored(head.width_px, head.height_px, head.orientation)
+    if not stored.is_wanted(max_pixels):
+        return None
+    if head.lossless:
+        request.reserve(head.width_px * head.height_px * 4)
+    begun_ns = time.perf_counter_ns()
+    small = libwebp.decode(data, head, flavors[0].box_px)
+    decode_ns = time.perf_counter_ns() - begun_ns
+    if small is None:
+        return None
+    size = (small.columns, small.rows)
+    made = compiled.finish(small.rgba, size, size, stored.orientation, _wanted(stored, flavors))
+    if made is None:
+        return None
+    return _finished(made._replace(decode_ns=decode_ns), flavors, stored, libwebp.LOADER)
+
+
+_TAKERS: Final = {"jpeg": _jpeg, "webp": _webp}
+
+
+def _wanted(stored: _Stored, flavors: Sequence[Flavor]) -> list[sizes.Size]:
+    return [sizes.fit(stored.width_px, stored.height_px, flavor.box_px) for flavor in flavors]
+
+
+def _finished(made: Made, flavors: Sequence[Flavor], stored: _Stored, loader: str) -> Pictures:
+    turned = stored.orientation in sizes.QUARTER_TURNS
     found = dict(zip(flavors, made.pictures, strict=True))
     return Pictures(
         {flavor: sizes.Size(width, height) for flavor, (width, height, _) in found.items()},
         {flavor: stream.finish(packed) for flavor, (_, _, packed) in found.items()},
-        head.height_px if turned else head.width_px,
-        head.width_px if turned else head.height_px,
-        jpeg_scales.LOADERS[shrink],
+        stored.height_px if turned else stored.width_px,
+        stored.width_px if turned else stored.height_px,
+        loader,
         made.decode_ns,
         made.resize_ns,
         made.encode_ns,
@@ -96,8 +142,4 @@ def _finished(made: Made, flavors: Collection[Flavor], head: JpegHead, shrink: i
 
 
 def _is_srgb(head: JpegHead) -> bool:
-    if not head.profile:
-        return True
-    from pregen.imaging.pixels import colour  # noqa: PLC0415 - most photos have no profile
-
-    return head.components == _RGB and colour.is_srgb(head.profile)
+    return not head.profile or (head.components == _RGB and srgb_profiles.is_srgb(head.profile))

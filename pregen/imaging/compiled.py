@@ -31,7 +31,7 @@ class Packed(NamedTuple):
 
 
 class Made(NamedTuple):
-    """All pictures of a JPEG, upright, in the order in which they were asked for."""
+    """All pictures of a source, upright, in the order in which they were asked for."""
 
     pictures: list[tuple[int, int, Packed]]
     """Width and height in pixels, and the pixels."""
@@ -64,7 +64,34 @@ def pictures(
     """
     if not IS_HERE:
         return None
-    found = _compiled.pictures(data, *size, shrink, orientation, sizes)
+    return _made(_compiled.pictures(data, *size, shrink, orientation, sizes))
+
+
+def finish(
+    samples: Buffer,
+    stored: tuple[int, int],
+    extent: tuple[float, float],
+    orientation: int,
+    sizes: Sequence[tuple[int, int]],
+) -> Made | None:
+    """Make the pictures of four-band pixels; None where they are all of one colour.
+
+    Args:
+        samples: rows x columns x 4 bytes, of which the fourth means nothing.
+        stored: columns and rows.
+        extent: where the picture ends within its last column and row.
+        orientation: EXIF's.
+        sizes: as of `pictures`.
+
+    Raises:
+        MemoryError: there was not enough memory.
+    """
+    return _made(_compiled.finish(samples, *stored, extent, orientation, sizes))
+
+
+def _made(
+    found: tuple[list[tuple[int, int, bytes, bool]], tuple[int, int, int]] | None,
+) -> Made | None:
     if found is None:
         return None
     made, times_ns = found

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 #: Formats of which a library decodes what is damaged without a word: it acquits no file.
 _FORGIVING: Final = frozenset({("webp", "ffmpeg")})
 #: Decoders that ask a library by another name.
-_LIBRARIES: Final = {"tiff": "vips", "bmp": "pillow", "avif": "pillow", "heic": "libheif"}
+_LIBRARIES: Final = {
+    "tiff": "vips", "webp": "vips", "bmp": "pillow", "avif": "pillow", "heic": "libheif",
+}  # fmt: skip
 #: A small picture will do, to learn whether there is one.
 _BOX_PX: Final = 128
 #: A smaller picture of one colour is an ordinary thing.

@@ -14,6 +14,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps
 
+from pregen.imaging.containers import jpeg
 from pregen.imaging.faults import InvalidPicture
 from pregen.imaging.pixels import stream
 from pregen.imaging.pixels.sizes import fit
@@ -76,7 +77,8 @@ def floor(fd: int, size_bytes: int, box_px: int) -> Stages:
     try:
         height_px, width_px, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
         long_px = max(height_px, width_px)
-        shrink = next((n for n in _SHRINKS if long_px // n >= box_px), 1)
+        shrinks = _SHRINKS if jpeg.is_scalable(data) else ()
+        shrink = next((n for n in shrinks if long_px // n >= box_px), 1)
         simplejpeg.decode_jpeg(
             data,
             "RGB",

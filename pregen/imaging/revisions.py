@@ -18,7 +18,6 @@ import re
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.imaging.containers import heif, isobmff, jp2, jxl, tiff, tiff_layout
 from pregen.imaging.source_bytes import DamagedError, ReadAt, SourceBytes
 from pregen.model import SMALL_BOX_PX
 
@@ -85,6 +84,8 @@ def _deep_png_with_profile(suspect: Suspect) -> bool:
 
 def _exif_behind_pixels(suspect: Suspect) -> bool:
     """An orientation behind the pixels was passed over."""
+    from pregen.imaging.containers import tiff  # noqa: PLC0415 - see the module
+
     source = suspect.source
     if b"eXIf" in _leading_chunks(source):
         return False
@@ -139,6 +140,8 @@ def _unusual_tiff(suspect: Suspect) -> bool:
     What came out right: whole numbers without a sign, of 8 bits or fewer, and of 16 without a
     profile; grey, RGB, a palette, inks, and YCbCr as JPEG.
     """
+    from pregen.imaging.containers import tiff, tiff_layout  # noqa: PLC0415 - see the module
+
     first = tiff.first_ifd(suspect.source)
     layout = tiff_layout.read(suspect.source, first)
     photometric = layout.photometric
@@ -200,6 +203,8 @@ _PSD_BODY: Final = 6
 
 def _unusual_psd(suspect: Suspect) -> bool:
     """CIELab, channels besides those of the mode, one bit, or EXIF that turns it."""
+    from pregen.imaging.containers import tiff  # noqa: PLC0415 - see the module
+
     head = suspect.source.first(_MOST_HEAD_BYTES)
     if len(head) < _PSD_FACTS:
         return True
@@ -216,6 +221,8 @@ def _unusual_psd(suspect: Suspect) -> bool:
 
 def _unusual_jxl(suspect: Suspect) -> bool:
     """Samples that do not mean what the profile says, or alpha that is multiplied in."""
+    from pregen.imaging.containers import jxl  # noqa: PLC0415 - see the module
+
     header = jxl.read(suspect.source)
     if header.premultiplied or header.icc:
         return header.premultiplied or header.xyb
@@ -230,11 +237,15 @@ def _unusual_jxl(suspect: Suspect) -> bool:
 
 def _deep_heic(suspect: Suspect) -> bool:
     """Of more than 8 bits a sample, libheif cut off luma and chroma; grey ones came out black."""
+    from pregen.imaging.containers import heif  # noqa: PLC0415 - see the module
+
     return heif.is_deep(heif.read(suspect.source.read_at, suspect.source.size_bytes))
 
 
 def _deep_avif_with_profile(suspect: Suspect) -> bool:
     """Likewise, by libavif, and several levels where a profile makes much of little."""
+    from pregen.imaging.containers import heif  # noqa: PLC0415 - see the module
+
     return heif.is_deep_under_profile(suspect.source)
 
 
@@ -301,6 +312,8 @@ def _unusual_jp2(suspect: Suspect) -> bool:
 
     And what may have been decoded at a reduced resolution: it lay half a pixel of that one off.
     """
+    from pregen.imaging.containers import isobmff, jp2  # noqa: PLC0415 - see the module
+
     source = suspect.source
     at = 0
     codestream = jp2.read(source.read_at, source.size_bytes).codestream

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pregen.config import Order
@@ -345,7 +344,7 @@ def requested_jobs(
         return
 
     def jobs() -> Iterator[Job]:
-        alone = replace(config.walk, roots=(), shard=None, order=Order.WALK)
+        alone = config.walk._replace(roots=(), shard=None, order=Order.WALK)
         named = named_sources(server.paths(), config.work.cache_root)
         for item in walk(alone, listed=named, guard=guard):
             planned = item if isinstance(item, Skip) else planner.plan(item)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     from pregen.model import Job, Kin, Outcome
     from pregen.reuse.same_file import Adopter
@@ -66,6 +65,8 @@ class Adoptions:
         if not self._next:
             return
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - seldom needed
+
             self._pool = ThreadPoolExecutor(_THREADS, "pregen-adopt")
         self._open.append(self._pool.submit(self._adopt, self._next))
         self._next = []

@@ -15,9 +15,8 @@ _MOST_FILES: Final = 256
 #: No entry is larger (`cache.store`).
 _MOST_FILE_BYTES: Final = 64 << 20
 #: Decoding has one thread; what more there is does little.
-_THREADS: Final = 2  #: A worker is to be replaced when it has worked for so many seconds ...
-RETIRE_S: Final = 1200
-#: ... so that no honest one comes near its hard limit. One job more than that may take this long.
+_THREADS: Final = 2
+#: No honest worker comes near its hard limit. One job more than its life may take this long.
 _LONGEST_JOB_S: Final = 3600
 
 #: capset(2), by machine.
@@ -39,12 +38,12 @@ def limit_resources() -> None:
     _limit(resource.RLIMIT_AS, resource.getrlimit(resource.RLIMIT_AS)[0])
 
 
-def limit_cpu(timeout_s: float) -> None:
-    """Bound the time on the processor in the life of this worker, whose small jobs may take this.
+def limit_cpu(life_s: float) -> None:
+    """Bound the time on the processor in the life of this worker, which is replaced after `life_s`.
 
     It may move the limit of a job (`allow_cpu`), and so may what has taken it over; not this one.
     """
-    _limit(resource.RLIMIT_CPU, int(_THREADS * (RETIRE_S + timeout_s)) + _LONGEST_JOB_S)
+    _limit(resource.RLIMIT_CPU, int(_THREADS * life_s) + _LONGEST_JOB_S)
 
 
 def allow_cpu(limit_s: float) -> None:

@@ -9,6 +9,7 @@ import click
 
 from pregen.commandline import Command, print_lines, print_record, under
 from pregen.display.text import printable
+from pregen.display.words import NOT_COMPILED
 from pregen.errors import ExitCode
 from pregen.options import option
 
@@ -27,7 +28,11 @@ def _formats(*, json: bool) -> ExitCode:
     that is not installed with pregen itself. Shows the command that installs missing ones.
     """
     from pregen.imaging.abilities import abilities, missing_extras  # noqa: PLC0415 - no --help needs it
-    from pregen.installation import install_command  # noqa: PLC0415 - likewise
+    from pregen.installation import (  # noqa: PLC0415 - likewise
+        compile_command,
+        install_command,
+        is_compiled,
+    )
 
     found = abilities()
     if json:
@@ -37,6 +42,8 @@ def _formats(*, json: bool) -> ExitCode:
         return ExitCode.DONE
     missing_ones = missing_extras(found)
     print_lines(_lines(found, install_command(missing_ones) if missing_ones else ""))
+    if not is_compiled():
+        print_lines(["", *NOT_COMPILED, f"  {printable(compile_command())}"])
     return ExitCode.DONE
 
 

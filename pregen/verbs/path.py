@@ -15,7 +15,6 @@ import sys
 import threading
 from collections import deque
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
 import click
@@ -237,11 +236,10 @@ class EntryMaker:
         flavors = config.plan.flavors
         if self._flavor not in flavors:
             flavors = (self._flavor,)
-        return replace(
-            config,
-            walk=replace(config.walk, order=Order.WALK),
-            plan=replace(config.plan, flavors=flavors),
-            work=replace(config.work, flavors=flavors),
+        return config._replace(
+            walk=config.walk._replace(order=Order.WALK),
+            plan=config.plan._replace(flavors=flavors),
+            work=config.work._replace(flavors=flavors),
             governor=None,
             sweep=False,
             must_lock=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,11 +35,10 @@ def _share(
 
     def configure() -> RunConfig:
         config = session.run_config({**values, "missing_only": not update}, paths)
-        return replace(
-            config,
-            walk=replace(config.walk, recursive=recursive, links=False),
-            plan=replace(config.plan, check=Check.FULL),
-            work=replace(config.work, shared=True),
+        return config._replace(
+            walk=config.walk._replace(recursive=recursive, links=False),
+            plan=config.plan._replace(check=Check.FULL),
+            work=config.work._replace(shared=True),
         )
 
     if values["engine_name"] == "dask":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from pregen.argument_types import WholeNumber
 from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
@@ -17,7 +20,7 @@ from pregen.options import option
 from pregen.session import Session, cache_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pregen.cache.folder import FolderCount
     from pregen.journal import RecordedFailure, RecordedRun
@@ -52,7 +55,7 @@ status = Command(
             Option(
                 ["--runs"],
                 metavar="NUMBER",
-                type=click.IntRange(0),
+                type=WholeNumber(0),
                 default=_RUNS,
                 show_default=True,
                 help="How many of the last runs to show.",
@@ -77,7 +80,9 @@ class StatusFacts(NamedTuple):
     fail_records: dict[str, FolderCount]
     """By the program that left them."""
     runs: tuple[RecordedRun, ...]
-    """Newest first."""
+    """Newest first; each of a watch's is one."""
+    runs_wanted: int
+    """So many are shown, those of a watch as one."""
     failure_counts: Mapping[Kind, int]
     failures: tuple[RecordedFailure, ...]
     """Sources whose last outcome was a failure, by path."""
@@ -102,17 +107,22 @@ def gather(session: Session, runs: int) -> StatusFacts:
         flavors = {flavor.directory: cache.folder(flavor).count() for flavor in ALL_FLAVORS}
         fail_records = {folder.program: folder.count() for folder in cache.fail_folders()}
     with session.journal(warnings.append) as journal:
-        last, counts = tuple(journal.last_runs(runs)), journal.failure_counts()
+        last = tuple(journal.last_runs(runs * _ROWS_PER_RUN))
+        counts = journal.failure_counts()
         failures = tuple(journal.outcomes(FAILURES))
-    return StatusFacts(root, path, flavors, fail_records, last, counts, failures, tuple(warnings))
+    return StatusFacts(
+        root, path, flavors, fail_records, last, runs, counts, failures, tuple(warnings)
+    )
 
 
 # The same for people. Pure but for the local time zone
 
 
 _TO_THE_SECOND = len("2026-11-21 02:19:44")
-#: More is for `--json`.
-_FAILURES_SHOWN = 20
+#: So that the numbers stay on the screen; `pregen failures` has all.
+_FAILURES_SHOWN = 5
+#: A watch does a run for each group of changes: so many rows may be one line.
+_ROWS_PER_RUN = 50
 
 
 def status_lines(facts: StatusFacts) -> Iterator[str]:
@@ -148,11 +158,39 @@ def _run_lines(facts: StatusFacts) -> Iterator[str]:
         yield "No runs recorded."
         return
     yield click.style("Last runs", bold=True)
-    for run in facts.runs:
-        yield f"  {text.moment(run.started_at_ns)[:_TO_THE_SECOND]}  {_how(run)}"
+    shown_runs = list(islice(_watches_joined(facts.runs), facts.runs_wanted))
+    width = max(len(str(run.run_id)) for run in shown_runs)
+    for run in shown_runs:
+        started = text.moment(run.started_at_ns)[:_TO_THE_SECOND]
+        what = "watch: " if _is_watch(run) else ""
+        yield f"  {run.run_id:>{width}}  {started}  {what}{_how(run)}"
         counts = _counts(run)
         if counts:
-            yield f"      {counts}"
+            yield f"  {'':{width}}      {counts}"
+
+
+def _is_watch(run: RecordedRun) -> bool:
+    return tuple(run.arguments[:1]) == ("watch",)
+
+
+def _watches_joined(runs: Iterable[RecordedRun]) -> Iterator[RecordedRun]:
+    """Yield runs, newest first; those of one watch as one, with the number of its last."""
+    of_one = groupby(runs, lambda run: (_is_watch(run) and (run.host, run.pid)) or run.run_id)
+    for _, group in of_one:
+        last, *earlier = group
+        if not earlier:
+            yield last
+            continue
+        every = (last, *earlier)
+        counts: Counter[str] = Counter()
+        for run in every:
+            counts.update(run.counts)
+        yield last._replace(
+            started_at_ns=earlier[-1].started_at_ns,
+            counts=counts,
+            bytes_read=sum(run.bytes_read for run in every),
+            wall_ns=sum(run.wall_ns for run in every),
+        )
 
 
 def _how(run: RecordedRun) -> str:
@@ -195,7 +233,7 @@ def _failure_lines(facts: StatusFacts) -> Iterator[str]:
         yield f"  {shown(failure.path)}: {why}"
     hidden = len(facts.failures) - _FAILURES_SHOWN
     if hidden > 0:
-        yield click.style(f"  ... and {text.count(hidden)} more; --json lists all", dim=True)
+        yield click.style(f"  ... and {text.count(hidden)} more: pregen failures", dim=True)
 
 
 # The same for `--json`. Pure
@@ -210,7 +248,7 @@ def status_record(facts: StatusFacts) -> dict[str, Any]:
         "journal": path_fields(facts.journal),
         "flavors": {name: _folder(count) for name, count in facts.flavors.items()},
         "fail_records": {name: _folder(count) for name, count in facts.fail_records.items()},
-        "runs": [_run(run) for run in facts.runs],
+        "runs": [_run(run) for run in facts.runs[: facts.runs_wanted]],
         "failure_counts": {kind.value: number for kind, number in facts.failure_counts.items()},
         "failures": [_failure(failure) for failure in facts.failures],
         "warnings": list(facts.warnings),

@@ -4,7 +4,7 @@
 matched against the name alone, at any depth; one with `/` against the path below its root; one
 that begins with `/` against that as well, or against the whole path. One that ends in `/` is for
 folders only. `*`, `?` and `[...]` never match a `/`; `**` as a whole segment stands for any number
-of folders. Letters match as they are written (`*.jpg` is not `*.JPG`), a leading dot needs no
+of folders. Latin letters match whatever their case, as in file managers, and a leading dot needs no
 special care. A folder that is excluded is not entered; `include` is for files only; `exclude` wins.
 """
 
@@ -98,7 +98,7 @@ def _compile(globs: Iterable[bytes]) -> _Patterns:
 
 
 def _union(regexes: list[bytes]) -> Match | None:
-    return re.compile(b"|".join(regexes)) if regexes else None
+    return re.compile(b"|".join(regexes), re.IGNORECASE) if regexes else None
 
 
 def translate(glob: bytes) -> bytes:

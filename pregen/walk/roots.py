@@ -141,7 +141,17 @@ def sources_from_list(
     """
     paths = (clean_path(item, cwd) for item in _items(stream, delimiter))
     folder_note = "a folder in a list of files; give it as an argument"
-    return named_sources(_once(paths), cache_root, folder_note)
+    for found in named_sources(_once(paths), cache_root, folder_note):
+        if isinstance(found, Skip) and found.kind is Kind.VANISHED:
+            yield Skip(found.path, found.kind, _why_missing(found), listed=True)
+        else:
+            yield found
+
+
+def _why_missing(skip: Skip) -> str:
+    if skip.path.endswith(b"\r"):
+        return "the line ends with a carriage return: convert the list (dos2unix)"
+    return skip.message if "link" in skip.message or "zero byte" in skip.message else "no such file"
 
 
 def named_sources(

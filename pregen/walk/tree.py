@@ -71,8 +71,7 @@ class WalkCounts:
     and folders."""
 
 
-@dataclass(frozen=True, slots=True)
-class WalkContext:
+class WalkContext(NamedTuple):
     """What all roots of a walk share."""
 
     config: WalkConfig

@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 import pytest
 
-from pregen.argument_types import age_s, flavors, pixels, raw_bytes, size_bytes
+from pregen.argument_types import (
+    Number,
+    WholeNumber,
+    age_s,
+    flavors,
+    pixels,
+    raw_bytes,
+    size_bytes,
+)
 from pregen.model import Flavor
 
 
@@ -64,3 +72,20 @@ def test_what_is_no_age_is_refused(text: str) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="2G"):
         size_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "says"),
+    [
+        (WholeNumber(1, 4096), "abc", "'abc' is not a whole number from 1 to 4096."),
+        (WholeNumber(1), "0", "'0' is not a whole number of at least 1."),
+        (Number(0, min_open=True), "0", "'0' is not a number above 0."),
+        (Number(max=2), "3", "'3' is not a number of at most 2."),
+    ],
+)
+def test_numbers_out_of_bounds_are_refused_in_plain_words(
+    kind: WholeNumber | Number, text: str, says: str
+) -> None:
+    with pytest.raises(click.BadParameter) as caught:
+        kind.convert(text, None, None)
+    assert caught.value.message == says

@@ -32,6 +32,12 @@ def test_alone_it_prints_help_that_names_every_command(arguments: tuple[str, ...
         assert f" {verb} " in done.out
 
 
+@pytest.mark.parametrize("verb", ["run", "desktop"])
+def test_help_of_a_verb_is_its_help(verb: str) -> None:
+    assert run_pregen("help", verb).out == run_pregen(verb, "--help").out
+    assert run_pregen("help").out == run_pregen("--help").out
+
+
 @pytest.mark.parametrize("verb", ["run", "show", "status"])
 def test_every_command_has_help(verb: str, home: Path) -> None:
     put(home / "config" / "pregen" / "config.toml", b"broken = = =")
@@ -71,7 +77,9 @@ def test_help_all_lists_every_flag_of_run_and_help_all_but_those_for_debugging()
         (["run", "-q", "-v", "x"], "choose one"),
         (["run", "/does/not/exist"], "/does/not/exist"),
         (["run", "--files-from", "/does/not/exist"], "/does/not/exist"),
-        (["frobnicate"], "frobnicate"),
+        (["frobnicate"], "`pregen help` lists all verbs"),
+        (["rnu"], "Did you mean `pregen run`?"),
+        (["help", "faliures"], "Did you mean `pregen failures`?"),
         (["show"], "FILE"),
     ],
 )

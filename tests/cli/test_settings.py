@@ -157,7 +157,7 @@ def test_every_setting_has_its_variable() -> None:
 
 def test_no_setting_is_declared_twice() -> None:
     names = [setting.name for setting in declared()]
-    fields = [setting.field.name for setting in declared()]
+    fields = [setting.field for setting in declared()]
     assert len(set(names)) == len(names)
     assert len(set(fields)) == len(fields)
 

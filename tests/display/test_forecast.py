@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pregen.display.summary import (
     Forecast,
     forecast_lines,
@@ -73,4 +71,4 @@ def test_when_all_is_fresh_nothing_is_to_be_done() -> None:
 def test_a_dry_run_has_no_summary_of_its_own() -> None:
     story = Story().skips(Skip(b"/x", Kind.FRESH))
     assert summary(story.report())
-    assert summary(replace(story.report(), would={})) == []
+    assert summary(story.report()._replace(would={})) == []

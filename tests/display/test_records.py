@@ -126,6 +126,8 @@ def test_the_keys_of_a_summary_are_fixed() -> None:
         "ended_because": None,
         "elapsed_s": 4.0,
         "found": 4,
+        "flavors": [],
+        "flavors_because": None,
         "passed_over": 0,
         "jobs": 4,
         "jobs_done": 4,

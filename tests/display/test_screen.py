@@ -37,7 +37,7 @@ def test_eighty_columns_hold_all_that_matters() -> None:
     assert bar.startswith("━━━")
     assert speed == ("312 images/s · 980 MB/s read · 3,650 Mpx/s · 1:23 · 1.9 of 2 cores · 412 MB")
     assert counts == "40 created · 1 failed · 1,234 up to date"
-    assert rows == ["  1 2019/IMG_0000.JPG", "  2 2019/IMG_0001.JPG"]
+    assert rows == ["  1 /photos/2019/IMG_0000.JPG", "  2 /photos/2019/IMG_0001.JPG"]
 
 
 def test_while_the_walk_goes_on_there_is_no_share_and_no_estimate() -> None:
@@ -49,12 +49,12 @@ def test_while_the_walk_goes_on_there_is_no_share_and_no_estimate() -> None:
 
 def test_an_idle_worker_keeps_its_row() -> None:
     rows = _shown(_story(), WorkerView(1, None, 0.0, 5), *_workers(1))[3:]
-    assert rows == ["  1 idle", "  2 2019/IMG_0000.JPG"]
+    assert rows == ["  1 idle", "  2 /photos/2019/IMG_0000.JPG"]
 
 
 def test_the_time_of_a_worker_is_told_when_it_takes_long() -> None:
     (row,) = _shown(_story(), *_workers(1, busy_s=74.2))[3:]
-    assert row == "  1 2019/IMG_0000.JPG  1 min 14 s"
+    assert row == "  1 /photos/2019/IMG_0000.JPG  1 min 14 s"
 
 
 def test_as_many_workers_as_fit_are_shown_and_the_others_counted() -> None:
@@ -81,9 +81,9 @@ def test_markup_and_escapes_in_names_are_shown_and_not_obeyed() -> None:
     view = _story().view(*workers)
     lines = screen(view, _LOAD, 2, 79, 23)
     assert [line.plain for line in lines[-3:]] == [
-        "  1 p/[bold red]x.jpg",
-        r"  2 p/\x1b[31mred\x9b1m.jpg",
-        r"  3 p/\xff\n\u202e.jpg",
+        "  1 /p/[bold red]x.jpg",
+        r"  2 /p/\x1b[31mred\x9b1m.jpg",
+        r"  3 /p/\xff\n\u202e.jpg",
     ]
     assert not any("bold" in str(span.style) for line in lines[-3:] for span in line.spans)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pregen.engines.local import deaths, events
 from pregen.engines.local.deaths import MOST_DEATHS
-from pregen.engines.local.events import SlotReading
+from pregen.engines.local.protocol import SlotReading
 from pregen.engines.local.supervisor import TICK_NS, Supervisor
 from pregen.engines.local.worker_state import Rules
 from pregen.model import Kind, Outcome

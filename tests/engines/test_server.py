@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,4 +185,4 @@ def test_what_is_no_photo_of_a_camera_needs_the_libraries(
 ) -> None:
     photo = job(0)._replace(path=b"/a/b.jpeg", size_bytes=3_000_000)
     assert not needs_libraries(photo, harmful_work.CONFIG)
-    assert needs_libraries(photo._replace(**job_is), replace(harmful_work.CONFIG, **config_is))
+    assert needs_libraries(photo._replace(**job_is), harmful_work.CONFIG._replace(**config_is))

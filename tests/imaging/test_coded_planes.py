@@ -63,7 +63,7 @@ def _padded(extra_px: int) -> tuple[bytes, Image.Image]:
     picture = _photo(*_THUMBNAIL_PX)
     whole = Image.new("RGB", (width_px, height_px + extra_px), "red")
     whole.paste(picture)
-    return camera_hif(_photo(900, 600), whole, _THUMBNAIL_PX), picture
+    return camera_hif(heic(_photo(900, 600)), heic(whole), _THUMBNAIL_PX), picture
 
 
 def test_a_padded_thumbnail_is_shown_without_its_padding() -> None:

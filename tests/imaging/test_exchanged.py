@@ -146,6 +146,11 @@ def test_three_planes_are_colours_and_stars_do_not_darken_the_rest() -> None:
     samples[5, 5:12] = 1e9
     samples[9, 5:12] = np.nan
     assert _distance(exchanged.fits(samples), GREY_PNG) < 14
+    # Damaged ones may be NaNs that signal: numpy warns when these are converted.
+    signalling = bytearray(exchanged.fits(samples))
+    at = signalling.index(b"\x7f\xc0\x00\x00", 2880)
+    signalling[at : at + 4] = b"\x7f\x80\x00\x01"
+    assert _distance(bytes(signalling), GREY_PNG) < 14
 
 
 def _card(old: str, new: str) -> bytes:

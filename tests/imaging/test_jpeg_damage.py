@@ -101,3 +101,11 @@ def test_a_shift_from_one_block_on_is_seen(levels: int) -> None:
 @pytest.mark.parametrize("down_px", [0, 3, 8])
 def test_an_edge_that_is_not_between_blocks_is_the_pictures(down_px: int) -> None:
     jpeg_damage.check(shifted(40 if down_px else 0, down_px))
+
+
+def test_a_bar_across_the_picture_is_no_shift() -> None:
+    """As below a letterbox, and where a camera fills up its last row of blocks."""
+    samples = photo(WIDTH_PX, HEIGHT_PX, seed=8).astype(np.int16) * 3 // 5 + 50
+    samples[18 * MCU_PX :] += 60
+    data = encode(np.clip(samples, 0, 255).astype(np.uint8), "JPEG", quality=90)
+    assert _compiled.account(data) == SOUND

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 
 from pregen.config import Decoder
 from pregen.imaging import compiled, faults, thumbnail
-from pregen.imaging.pixels import colour, stream
+from pregen.imaging.pixels import stream
 from pregen.imaging.pixels.sizes import fit
 from pregen.imaging.runtime import pyvips
 from pregen.model import Flavor, Kind
@@ -132,13 +132,6 @@ def test_flat_display_p3_colours_are_within_two_levels_of_the_reference(tmp_path
         data = pictures.encode(flat, "JPEG", icc_profile=profile, quality=98)
         found = pixels_of(make(tmp_path / "jpeg", data).pictures[Flavor.LARGE])[..., :3]
         assert np.abs(found.astype(int) - np.array(colour_out)).max() <= 3
-
-
-def test_an_srgb_profile_is_known_by_its_effect_and_p3_is_not_one() -> None:
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert colour.is_srgb(srgb)
-    assert not colour.is_srgb(profiles.display_p3())
-    assert not colour.is_srgb(b"not a profile")
 
 
 def test_a_damaged_profile_does_not_cost_the_picture(tmp_path: Path) -> None:

@@ -369,15 +369,42 @@ def test_newer_codecs_are_read(codec: str) -> None:
     assert _off(data, stored.samples) < 1.0
 
 
-def test_grey_jpeg_of_12_bits_fills_the_whole_range() -> None:
-    stored = pair("grey", "12", "none", (_WIDTH_PX, _HEIGHT_PX))
-    jpeg = foreign_writers.jpeg8()(stored)
+def _with_jpeg(jpeg: bytes, bits: int, bands: int, edges_px: tuple[int, int]) -> bytes:
+    """Return a TIFF of one strip, which is a JPEG."""
     fields = {
-        256: tiffs.long(_WIDTH_PX), 257: tiffs.long(_HEIGHT_PX), 258: tiffs.short(12),
-        259: tiffs.short(7), 262: tiffs.short(1), 273: tiffs.long(8), 277: tiffs.short(1),
-        278: tiffs.long(_HEIGHT_PX), 279: tiffs.long(len(jpeg)), 284: tiffs.short(1),
+        256: tiffs.long(edges_px[0]), 257: tiffs.long(edges_px[1]),
+        258: tiffs.short(*[bits] * bands), 259: tiffs.short(7),
+        262: tiffs.short(_RGB if bands > 1 else _BLACK), 273: tiffs.long(8),
+        277: tiffs.short(bands), 278: tiffs.long(edges_px[1]), 279: tiffs.long(len(jpeg)),
+        284: tiffs.short(1),
     }  # fmt: skip
-    assert _off(tiffs.file_of(fields, jpeg), stored.samples / 4095 * 255) < 1.5
+    return tiffs.file_of(fields, jpeg)
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_grey_jpeg_of_12_bits_fills_the_whole_range(*, lossless: bool) -> None:
+    stored = pair("grey", "12", "none", (_WIDTH_PX, _HEIGHT_PX))
+    jpeg = foreign_writers.jpeg8(lossless=lossless)(stored)
+    data = _with_jpeg(jpeg, 12, 1, (_WIDTH_PX, _HEIGHT_PX))
+    assert _off(data, stored.samples / 4095 * 255) < 1.5
+
+
+@pytest.mark.parametrize("mode", ["grey", "rgb"])
+def test_jpeg_without_loss_is_not_decoded_smaller_than_it_is(mode: str) -> None:
+    """What libjpeg-turbo is given for a reduced picture has no room for the whole one."""
+    edges_px = (1600, 1200)
+    stored = pair(mode, "8", "none", edges_px)
+    jpeg = foreign_writers.jpeg8(lossless=True)(stored)
+    found = large(_with_jpeg(jpeg, 8, stored.samples.shape[2], edges_px))[..., :3].astype(int)
+    picture = Image.fromarray(np.broadcast_to(stored.samples, (*edges_px[::-1], 3)).copy())
+    wanted = np.asarray(picture.resize((256, 192), Image.Resampling.LANCZOS))
+    assert np.abs(found - wanted).mean() < 1.5
+
+
+def test_a_strip_whose_size_is_told_as_zero_goes_on_to_the_end() -> None:
+    sound = _by_pillow("tiff_lzw", tiffinfo={278: 500})
+    at = sound.index(b"\x17\x01\x04\x00\x01\x00\x00\x00") + 8  # one StripByteCount
+    assert (large(sound[:at] + bytes(4) + sound[at + 4 :]) == large(sound)).all()
 
 
 @pytest.mark.parametrize("lost", [50, 1000, 9001])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pregen.installation import Installation, Manager, command, look
+from pregen.installation import Installation, Manager, command, compile_command, look
 
 LIBRARIES = {"heic": ("pillow-heif>=1.1",), "raw": ("rawpy>=0.25",), "pdf": ("pypdfium2>=4.30",)}
 PYTHON = "/home/ann/.venvs/photos/bin/python"
@@ -27,6 +27,10 @@ PLAIN = Installation(Manager.PIP, PYTHON, "photos", requirements=LIBRARIES)
         (
             PLAIN._replace(manager=Manager.UV),
             f"uv pip install --python {PYTHON} 'pregen[heic,raw]'",
+        ),
+        (
+            PLAIN._replace(manager=Manager.CHECKOUT, python="/home/ann/my pregen/.venv/bin/python"),
+            "'/home/ann/my pregen/scripts/pregen' --with heic,raw",
         ),
         (
             PLAIN._replace(manager=Manager.UV_TOOL, present=("pdf", "raw")),
@@ -48,6 +52,29 @@ PLAIN = Installation(Manager.PIP, PYTHON, "photos", requirements=LIBRARIES)
 )
 def test_the_command_fits_the_installation(found: Installation, wanted: str) -> None:
     assert command(found, ["raw", "heic", "raw"]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (PLAIN, f"{PYTHON} -P -m pip install --force-reinstall --no-deps pregen"),
+        (
+            PLAIN._replace(origin="/src/pregen", editable=True),
+            f"{PYTHON} -P -m pip install --force-reinstall --no-deps --editable /src/pregen",
+        ),
+        (
+            PLAIN._replace(manager=Manager.CHECKOUT, python="/home/ann/p q/.venv/bin/python"),
+            "rm -rf '/home/ann/p q/.venv' && '/home/ann/p q/scripts/pregen' --version",
+        ),
+        (
+            PLAIN._replace(manager=Manager.UV_TOOL, present=("pdf",)),
+            "uv tool install --reinstall 'pregen[pdf]'",
+        ),
+        (PLAIN._replace(manager=Manager.PIPX, environment="pregen"), "pipx reinstall pregen"),
+    ],
+)
+def test_what_was_not_compiled_is_installed_again(found: Installation, wanted: str) -> None:
+    assert compile_command(found) == wanted
 
 
 def test_a_folder_is_named_with_its_extras_and_quoted(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_a_log_that_cannot_be_written_ends_it_before_it_began(tmp_path: Path, ca
 @needs(Capability.SYSTEMD)
 @pytest.mark.parametrize("unit", ["pregen.service", "pregen.timer", "pregen-watch.service"])
 def test_systemd_takes_the_units(unit: str, tmp_path: Path) -> None:
-    for file in (ROOT / "scripts" / "systemd").iterdir():
+    for file in (ROOT / "pregen" / "verbs" / "desktop" / "data").iterdir():
         text = file.read_text().replace("%h/.local/bin/pregen", f"{sys.prefix}/bin/pregen")
         (tmp_path / file.name).write_text(text.replace("man:pregen(1)", "https://example.org"))
     env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
@@ -186,7 +186,7 @@ def test_systemd_takes_the_units(unit: str, tmp_path: Path) -> None:
     assert str(tmp_path) not in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("place", ["scripts/systemd/pregen.service", "scripts/crontab"])
+@pytest.mark.parametrize("place", ["pregen/verbs/desktop/data/pregen.service", "scripts/crontab"])
 def test_the_commands_of_units_and_cron_are_ones_that_run(
     place: str, tmp_path: Path, cache: Path
 ) -> None:

@@ -169,6 +169,31 @@ def test_workers_and_engines_make_the_same_bytes(photos: Path, tmp_path: Path) -
     assert made[0] == made[1] == made[2] == made[3]
 
 
+def test_what_a_list_names_and_is_not_there_is_named_and_makes_the_run_fail(
+    tmp_path: Path, cache: Path
+) -> None:
+    few(tmp_path / "photos", 2)
+    (tmp_path / "photos" / "folder").mkdir()
+    names = [*sorted((tmp_path / "photos").glob("*.jpg")), tmp_path / "photos" / "folder"]
+    listed = "\n".join([*map(str, names), str(tmp_path / "photos" / "misspelt.jpg")])
+    done = run_pregen("run", "--files-from", "-", cache=cache, stdin=listed.encode())
+    assert done.code == 3, done
+    assert f"Skipped: {tmp_path}/photos/misspelt.jpg: no such file" in done.err
+    assert f"Skipped: {tmp_path}/photos/folder: a folder in a list of files" in done.err
+
+
+def test_a_linked_folder_that_is_not_entered_is_named_with_the_flag_that_enters_it(
+    tmp_path: Path, cache: Path
+) -> None:
+    few(tmp_path / "photos", 1)
+    few(tmp_path / "nas", 1)
+    (tmp_path / "photos" / "NAS").symlink_to(tmp_path / "nas")
+    done = run_pregen("run", tmp_path / "photos", cache=cache)
+    assert done.code == 0, done
+    assert f"Skipped: {tmp_path}/photos/NAS: " in done.err
+    assert "--follow-symlinks" in done.err
+
+
 @pytest.mark.parametrize(
     ("flags", "separator"), [(["--files-from"], b"\n"), (["-0", "--files-from"], b"\0")]
 )

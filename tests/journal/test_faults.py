@@ -347,7 +347,7 @@ def everything(path: Path) -> list[str]:
     root = b"/nowhere/thumbnails"
     runs, failures = tuple(found.last_runs(9)), tuple(found.outcomes(FAILURES))
     facts = StatusFacts(
-        root, b"/j", {"large": FolderCount()}, {}, runs, found.failure_counts(), failures, ()
+        root, b"/j", {"large": FolderCount()}, {}, runs, 9, found.failure_counts(), failures, ()
     )
     list(status_lines(facts))
     json.dumps(status_record(facts))

@@ -154,9 +154,9 @@ def test_every_public_name_is_there() -> None:
         _ = pregen.nothing
 
 
-def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+def test_the_example_of_the_manual_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     few(tmp_path / "Pictures", 2)
     (tmp_path / "example.py").write_text(example)
     ran = subprocess.run(

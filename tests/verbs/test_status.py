@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pregen import __version__
+from pregen.journal import RecordedRun, RunState
+from pregen.verbs.status import StatusFacts, _run_lines
 from tests.support.files.pictures import put
 from tests.support.files.source_trees import few
 from tests.support.running.program import run_pregen
@@ -72,6 +74,23 @@ def test_a_person_is_told_the_same(photos: Path, cache: Path) -> None:
     assert "4 created, 1 failed" in out
     assert r"broken\x1b[31m.jpg" in out
     assert "\x1b" not in out
+
+
+def test_a_watch_is_one_run_and_each_has_its_number() -> None:
+    def run(number: int, pid: int, verb: str, made: int) -> RecordedRun:
+        started_ns = number * 10**9
+        return RecordedRun(
+            number, RunState.ENDED, started_ns, started_ns, "1", "host", pid, b"/", [verb], 0,
+            {"made": made}, 0, 0, made, 10**9,
+        )  # fmt: skip
+
+    runs = (run(9, 5, "run", 1), run(8, 4, "watch", 2), run(7, 4, "watch", 3), run(6, 3, "run", 4))
+    lines = list(_run_lines(StatusFacts(b"", b"", {}, {}, runs, 3, {}, (), ())))
+    assert [line.split()[0] for line in lines[1::2]] == ["9", "8", "6"]
+    assert [line.split()[0] for line in lines[2::2]] == ["1", "5", "4"]
+    assert "watch: done, 2.0 s" in lines[3]
+    fewer = list(_run_lines(StatusFacts(b"", b"", {}, {}, runs, 2, {}, (), ())))
+    assert fewer == lines[:5]
 
 
 def test_only_so_many_runs_are_told(photos: Path, cache: Path) -> None:

@@ -23,7 +23,9 @@ def excluded(pattern: bytes, below: bytes, *, folder: bool = False) -> bool:
 @pytest.mark.parametrize(
     ("pattern", "hits", "misses"),
     [
-        (b"*.jpg", [b"a.jpg", b"x/y/a.jpg", b".jpg"], [b"a.JPG", b"a.jpg.png", b"a.jpg/b"]),
+        (b"*.jpg", [b"a.jpg", b"x/y/a.jpg", b".jpg"], [b"a.jpg.png", b"a.jpg/b"]),
+        (b"*.jpg", [b"a.JPG", b"X/A.JpG"], [b"a.png"]),
+        (b"x/IMG*", [b"X/img_1"], [b"y/img_1"]),
         (b"IMG_????.*", [b"x/IMG_0001.png"], [b"IMG_1.png", b"IMG_00001.png"]),
         (b"[ab]*", [b"a", b"x/bc"], [b"c", b"xa"]),
         (b"[!ab]*", [b"c", b"-"], [b"a", b"bc"]),

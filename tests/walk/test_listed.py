@@ -38,9 +38,17 @@ def test_a_missing_file_is_a_skip(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     top = os.fsencode(tmp_path)
     assert read(b"gone.jpg\nlink\n", tmp_path) == [
-        Skip(top + b"/gone.jpg", Kind.VANISHED, "deleted meanwhile"),
-        Skip(top + b"/link", Kind.VANISHED, "dangling symbolic link"),
+        Skip(top + b"/gone.jpg", Kind.VANISHED, "no such file", listed=True),
+        Skip(top + b"/link", Kind.VANISHED, "dangling symbolic link", listed=True),
     ]
+
+
+def test_a_list_from_another_system_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    (skip,) = read(b"a.jpg\r\n", tmp_path)
+    assert isinstance(skip, Skip)
+    assert skip.listed
+    assert "carriage return" in skip.message
 
 
 def test_what_is_no_file_is_a_skip(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import os
 import queue
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import replace
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
@@ -308,8 +307,8 @@ class _ClusterRun:
 def _for_nodes(config: EngineConfig, dask: DaskConfig) -> EngineConfig:
     """Say how many workers a node has; 0 for as many as its Dask worker has threads."""
     if dask.scheduler.startswith(LOCAL):
-        return replace(config, workers=1)
-    return replace(config, workers=dask.workers_per_node or 0)
+        return config._replace(workers=1)
+    return config._replace(workers=dask.workers_per_node or 0)
 
 
 def _is_here(job: Job) -> bool:

@@ -16,7 +16,6 @@ import subprocess
 import threading
 from collections import deque
 from contextlib import suppress
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
@@ -197,8 +196,8 @@ def _fitted(worker: Worker, setup: NodeSetup, neighbours: dict[str, int]) -> Nod
     """Fit the run's limits to this node: its threads, and its part of the host's memory."""
     config = setup.engine_config
     if not config.workers:
-        config = replace(config, workers=worker.state.nthreads)
+        config = config._replace(workers=worker.state.nthreads)
     if config.memory_bytes is None:
         share = max(1, neighbours.get(worker.ip, 1))
-        config = replace(config, memory_bytes=resources.memory_budget_bytes() // share)
+        config = config._replace(memory_bytes=resources.memory_budget_bytes() // share)
     return setup._replace(engine_config=config)

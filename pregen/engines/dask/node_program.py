@@ -15,7 +15,6 @@ import threading
 import traceback
 from collections import deque
 from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from time import monotonic
 from typing import Final, Self
@@ -102,7 +101,7 @@ def main(descriptor: int) -> None:
         if setup.collect:
             config = setup.work_config
             root, pack = stack.enter_context(private_cache(setup.version, config.flavors))
-            setup = setup._replace(work_config=replace(config, cache_root=root))
+            setup = setup._replace(work_config=config._replace(cache_root=root))
         try:
             _serve(setup, pipe, pack)
         except (BrokenPipeError, ConnectionError):

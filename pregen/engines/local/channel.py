@@ -22,8 +22,7 @@ from contextlib import suppress
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
-from pregen.engines.local.events import SlotReading
-from pregen.engines.local.protocol import FrameReader, ProtocolError, Tag
+from pregen.engines.local.protocol import FrameReader, ProtocolError, SlotReading, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,15 +16,14 @@ from pregen.config import Sandbox
 from pregen.engines.base import Stop, StopLevel, WorkFactory, factory_name, needs_libraries
 from pregen.engines.local import events, resources
 from pregen.engines.local.launch import Launcher
+from pregen.engines.local.protocol import WorkerSetup
 from pregen.engines.local.share_state import ReaderRules
 from pregen.engines.local.supervisor import TICK_NS, Supervisor
-from pregen.engines.local.worker import WorkerSetup
 from pregen.engines.local.worker_state import Rules, S
 from pregen.engines.local.workers import WorkerPool
 from pregen.errors import MissingLibraryError, PregenError, SandboxError, TooManyOpenError
 from pregen.filesystems.blockdevices import spins
 from pregen.filesystems.shares import ShareFinder
-from pregen.sandbox import confinement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -101,7 +100,11 @@ class LocalEngine:
     @property
     def sandbox(self) -> str:
         """What its workers are confined by, for people."""
-        return confinement.probe().describe() if self._confined else "off"
+        if not self._confined:
+            return "off"
+        from pregen.sandbox import confinement  # noqa: PLC0415 - workers import it themselves
+
+        return confinement.probe().describe()
 
     @property
     def caution(self) -> str:
@@ -142,13 +145,16 @@ def _confined(wanted: Sandbox) -> bool:
     Raises:
         SandboxError: they must, and the kernel lacks some.
     """
-    if wanted is Sandbox.REQUIRE and not (found := confinement.probe()).complete:
-        raise SandboxError(
-            f"--sandbox require is not possible here ({found.describe()}). It needs Linux "
-            "5.13 with Landlock enabled (lsm=landlock,... on the kernel's command line; a "
-            "container may forbid it) on x86-64 or arm64. --sandbox auto uses what is "
-            "available."
-        )
+    if wanted is Sandbox.REQUIRE:
+        from pregen.sandbox import confinement  # noqa: PLC0415 - as above
+
+        if not (found := confinement.probe()).complete:
+            raise SandboxError(
+                f"--sandbox require is not possible here ({found.describe()}). It needs Linux "
+                "5.13 with Landlock enabled (lsm=landlock,... on the kernel's command line; a "
+                "container may forbid it) on x86-64 or arm64. --sandbox auto uses what is "
+                "available."
+            )
     return wanted is not Sandbox.OFF
 
 

@@ -13,20 +13,8 @@ if TYPE_CHECKING:
 
     from pregen.engines.base import StopLevel
     from pregen.engines.local.deaths import Death
+    from pregen.engines.local.protocol import SlotReading
     from pregen.model import Job, Outcome
-
-
-class SlotReading(NamedTuple):
-    """What a worker's slot of shared memory said at one moment."""
-
-    job_id: int | None
-    """The job in flight."""
-    started_ns: int
-    """When it began, on the monotonic clock; without meaning when `job_id` is None."""
-    done: int
-    """Jobs this worker has finished, whether their outcomes have been received or not."""
-    heard: int = 0
-    """How much has come to it from shares: bytes, and one for each answer."""
 
 
 # events -----------------------------------------------------------------------------------

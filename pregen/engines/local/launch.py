@@ -13,14 +13,20 @@ from multiprocessing import forkserver
 from multiprocessing import process as mp_process
 from typing import TYPE_CHECKING, Final
 
-from pregen.engines.local import resources, server, worker
+from pregen.engines.base import call
+from pregen.engines.local import resources, server
 from pregen.engines.local.broker import SourceBroker
 from pregen.engines.local.channel import SharedSlot, WorkerPipe, new_memory
+from pregen.engines.local.protocol import SLOT_FOLLOWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from multiprocessing.process import BaseProcess
 
+    from pregen.engines.local.protocol import WorkerSetup
+
+#: The code in a worker, by its name: its imports, the sandbox above all, are not the run's.
+_WORKER: Final = "pregen.engines.local.worker:main"
 #: `multiprocessing` reports this when the fork server died before it could pass on a status, and
 #: when a worker ended itself with 255.
 _STATUS_LOST: Final = 255
@@ -91,7 +97,7 @@ class WorkerProcess:
 class Launcher:
     """Starts workers of one kind; the fork server imports `preload` once for all of them."""
 
-    def __init__(self, setup: worker.WorkerSetup, preload: Sequence[str]) -> None:
+    def __init__(self, setup: WorkerSetup, preload: Sequence[str]) -> None:
         self._setup = setup
         self._turns = -1
         """A file locked by whoever reads from a disk that spins (`engines.base.Work`)."""
@@ -111,10 +117,10 @@ class Launcher:
         try:
             slot = SharedSlot(memory)
             slot.clear()
-            socket.send_fds(ours, [worker.SLOT_FOLLOWS], [memory, self._turns])
+            socket.send_fds(ours, [SLOT_FOLLOWS], [memory, self._turns])
             process = self._context.Process(
-                target=worker.main,
-                args=(self._setup, theirs, outside),
+                target=call,
+                args=(_WORKER, self._setup, theirs, outside),
                 name=f"pregen-worker-{number}",
                 daemon=True,
             )

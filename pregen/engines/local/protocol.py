@@ -13,6 +13,7 @@ same pipe, after the last frame, and `FrameReader` can tell the two apart.
 from __future__ import annotations
 
 import pickle
+import signal
 from enum import IntEnum
 from operator import attrgetter
 from struct import Struct
@@ -23,6 +24,15 @@ from pregen.model import Job, Kind, Outcome, Stages, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from pregen.config import WorkConfig
+
+
+#: The first byte a worker finds in its pipe; the descriptor of its slot's memory comes with it.
+SLOT_FOLLOWS: Final = b"\0"
+#: By this the run ends a worker, which first says where it is. Not SIGTERM: systemd sends that to
+#: a whole service, where the first one is to let work in flight finish.
+END_SIGNAL: Final = signal.SIGUSR2
 
 
 class Tag(IntEnum):
@@ -36,6 +46,37 @@ class Tag(IntEnum):
     RETURNED = 6
     ASK = 7
     OPEN = 8
+
+
+class WorkerSetup(NamedTuple):
+    """All a worker needs to know at its start."""
+
+    factory: str
+    """ "module:name" of the work factory: imported here, so that a failure can be reported."""
+    work_config: WorkConfig
+    growth_bytes: int
+    """By how much the address space may grow."""
+    timeout_s: float
+    """How long a small job may take."""
+    confined: bool
+    """It is to confine itself as far as the kernel can."""
+    silence_s: float
+    """How long a share may say nothing."""
+    ahead_bytes: int
+    """What may be kept in memory of the sources of coming jobs."""
+
+
+class SlotReading(NamedTuple):
+    """What a worker's slot of shared memory said at one moment."""
+
+    job_id: int | None
+    """The job in flight."""
+    started_ns: int
+    """When it began, on the monotonic clock; without meaning when `job_id` is None."""
+    done: int
+    """Jobs this worker has finished, whether their outcomes have been received or not."""
+    heard: int = 0
+    """How much has come to it from shares: bytes, and one for each answer."""
 
 
 class ProtocolError(Exception):

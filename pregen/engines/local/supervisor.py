@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from pregen.engines.base import StopLevel
 from pregen.engines.local import deaths, events, vetting
+from pregen.engines.local.protocol import SlotReading
 from pregen.engines.local.share_state import (
     LEAST_JOBS_AHEAD,
     MOST_JOBS_AHEAD,
@@ -287,7 +288,7 @@ class Supervisor:
             return True
         return any(state.pending and not served.get(share) for share, state in self._shares)
 
-    def _listen(self, readings: Mapping[int, events.SlotReading]) -> None:
+    def _listen(self, readings: Mapping[int, SlotReading]) -> None:
         """Note what came from shares, and have as many readers there as bring more."""
         waiting: dict[int, bool] = {}
         for worker in self._workers.values():
@@ -520,7 +521,7 @@ class Supervisor:
         self._commands.append(events.Kill(worker.number))
         worker.plan_end(self._now_ns, GRACE_NS)
 
-    def _died(self, number: int, death: deaths.Death, last: events.SlotReading, pid: int) -> None:
+    def _died(self, number: int, death: deaths.Death, last: SlotReading, pid: int) -> None:
         """Find the job to blame, charge it, and give back the jobs that had no part in it."""
         worker = self._workers.pop(number, None)
         if worker is None:
@@ -580,11 +581,11 @@ class Supervisor:
 
     # --- time and stop ------------------------------------------------------------------------
 
-    def _tick(self, readings: Mapping[int, events.SlotReading]) -> None:
+    def _tick(self, readings: Mapping[int, SlotReading]) -> None:
         last_ns, self._last_tick_ns = self._last_tick_ns, self._now_ns
         late_ns = 0 if last_ns is None else self._now_ns - last_ns - TICK_NS
         for worker in list(self._workers.values()):
-            reading = readings.get(worker.number, events.SlotReading(None, 0, 0))
+            reading = readings.get(worker.number, SlotReading(None, 0, 0))
             if late_ns > LATE_NS:
                 worker.excuse(reading, late_ns)
             elif worker.is_ending:
@@ -597,7 +598,7 @@ class Supervisor:
                     state.heard_ns += late_ns
             self._listen(readings)
 
-    def _go_on_ending(self, worker: WorkerState, reading: events.SlotReading) -> None:
+    def _go_on_ending(self, worker: WorkerState, reading: SlotReading) -> None:
         step = worker.due_end_step(self._now_ns)
         if step is None:
             return

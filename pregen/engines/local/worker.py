@@ -16,13 +16,12 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from collections import deque
 from multiprocessing import forkserver, parent_process, resource_tracker
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from pregen.config import DEADLINE_BYTES_PER_S
+from pregen.config import DEADLINE_BYTES_PER_S, RETIRE_S
 from pregen.engines.base import attempt, load_factory
 from pregen.engines.local import broker, protocol, resources
 from pregen.engines.local.channel import SharedSlot
@@ -35,7 +34,6 @@ from pregen.sandbox.confinement import WritableFolders
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pregen.config import WorkConfig
     from pregen.engines.base import Confine, SourcesAhead, StartReading, Work
     from pregen.model import Job, Outcome
 
@@ -46,32 +44,9 @@ _RSS_EVERY_NS: Final = 250_000_000
 _READ_BYTES: Final = 1 << 16
 #: How often it is looked whether it is in vain to wait for a share.
 _LOOK_S: Final = 0.5
-#: The first byte a worker finds in its pipe; the descriptor of its slot's memory comes with it.
-SLOT_FOLLOWS: Final = b"\0"
-#: By this the run ends a worker, which first says where it is. Not SIGTERM: systemd sends that to
-#: a whole service, where the first one is to let work in flight finish.
-END_SIGNAL: Final = signal.SIGUSR2
 
 
-class WorkerSetup(NamedTuple):
-    """All a worker needs to know at its start."""
-
-    factory: str
-    """ "module:name" of the work factory: imported here, so that a failure can be reported."""
-    work_config: WorkConfig
-    growth_bytes: int
-    """By how much the address space may grow."""
-    timeout_s: float
-    """How long a small job may take."""
-    confined: bool
-    """It is to confine itself as far as the kernel can."""
-    silence_s: float
-    """How long a share may say nothing."""
-    ahead_bytes: int
-    """What may be kept in memory of the sources of coming jobs."""
-
-
-def main(setup: WorkerSetup, pipe: socket.socket, outside: socket.socket | None) -> None:
+def main(setup: protocol.WorkerSetup, pipe: socket.socket, outside: socket.socket | None) -> None:
     """Be a worker until the pipe ends; what it may not open comes from `outside` (`broker`)."""
     _arrange(pipe)
     slot, turns = _slot(pipe)
@@ -86,6 +61,8 @@ def main(setup: WorkerSetup, pipe: socket.socket, outside: socket.socket | None)
             loop.confine()
         loop.serve()
     except (Exception, SystemExit):  # noqa: BLE001 - the run reports it, if it can be told
+        import traceback  # noqa: PLC0415 - of bugs only
+
         with contextlib.suppress(OSError):
             pipe.sendall(protocol.frame(Tag.FAILED, traceback.format_exc().encode()))
         sys.exit(1)
@@ -107,7 +84,7 @@ def _arrange(pipe: socket.socket) -> None:
         os.dup2(nowhere, stream)
     os.close(nowhere)
     faulthandler.enable(pipe.fileno(), all_threads=False)
-    faulthandler.register(END_SIGNAL, pipe.fileno(), all_threads=False, chain=True)
+    faulthandler.register(protocol.END_SIGNAL, pipe.fileno(), all_threads=False, chain=True)
 
 
 def _die_with_parent() -> None:
@@ -144,7 +121,7 @@ def _leave_resource_tracker() -> None:
 
 def _slot(pipe: socket.socket) -> tuple[SharedSlot, int]:
     """Return this worker's slot, and the file that all workers lock to read from slow disks."""
-    _, (memory, turns), _, _ = socket.recv_fds(pipe, len(SLOT_FOLLOWS), 2)
+    _, (memory, turns), _, _ = socket.recv_fds(pipe, len(protocol.SLOT_FOLLOWS), 2)
     slot = SharedSlot(memory)
     os.close(memory)
     return slot, turns
@@ -157,7 +134,7 @@ class _JobLoop:
         pipe: socket.socket,
         outside: socket.socket | None,
         slot: SharedSlot,
-        setup: WorkerSetup,
+        setup: protocol.WorkerSetup,
     ) -> None:
         self._pipe = pipe
         self._outside = outside
@@ -194,7 +171,7 @@ class _JobLoop:
         allowed = confine(self._open_elsewhere) if confine is not None else AllowedFolders((), ())
         self._folders = WritableFolders(allowed)
         confinement.confine(allowed)
-        rlimits.limit_cpu(self._timeout_s)
+        rlimits.limit_cpu(RETIRE_S + self._timeout_s)
 
     def serve(self) -> None:
         """Do jobs until the pipe ends."""

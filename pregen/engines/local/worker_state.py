@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.config import DEADLINE_BYTES_PER_S
+from pregen.config import DEADLINE_BYTES_PER_S, RETIRE_S
 from pregen.engines.local import deaths, events
 from pregen.engines.local.share_state import ReaderRules
 from pregen.readers.pace import SLOWEST_BYTES_PER_S
-from pregen.sandbox.rlimits import RETIRE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pregen.engines.local.protocol import SlotReading
     from pregen.model import Job
 
 
@@ -29,8 +29,6 @@ ABANDON_NS: Final = 10 * S
 LEAVE_NS: Final = 5 * S
 #: Starting takes well under a second; a cold network file system may need this long.
 START_NS: Final = 120 * S
-#: A worker that has worked so long is replaced: what it may use of the processor altogether has a
-#: hard limit, which nobody can raise (`sandbox.rlimits`).
 RETIRE_NS: Final = RETIRE_S * S
 #: One message per worker and 50 ms costs under 0.1 % of a core.
 BATCH_NS: Final = 50_000_000
@@ -190,7 +188,7 @@ class WorkerState:
             return None
         return self._end_steps.popleft()[1]
 
-    def excuse(self, reading: events.SlotReading, late_ns: int) -> None:
+    def excuse(self, reading: SlotReading, late_ns: int) -> None:
         """Shift every limit by a time in which nobody was watching."""
         self._end_steps = deque((due_ns + late_ns, step) for due_ns, step in self._end_steps)
         self.since_ns += late_ns
@@ -199,9 +197,7 @@ class WorkerState:
         if reading.job_id is not None and self._asked_ns is None:
             self._credit(reading.job_id, late_ns)
 
-    def overdue(
-        self, reading: events.SlotReading, rules: Rules, now_ns: int
-    ) -> deaths.Death | None:
+    def overdue(self, reading: SlotReading, rules: Rules, now_ns: int) -> deaths.Death | None:
         """Return how it is to end if what it does has taken too long."""
         if self.phase is Phase.STARTING:
             return deaths.NEVER_STARTED if now_ns - self.since_ns > START_NS else None

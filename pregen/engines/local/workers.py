@@ -13,9 +13,8 @@ from contextlib import suppress
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Final, assert_never
 
-from pregen.engines.local import deaths, events, protocol, resources, worker
-from pregen.engines.local.events import SlotReading
-from pregen.engines.local.protocol import ProtocolError, Tag
+from pregen.engines.local import deaths, events, protocol, resources
+from pregen.engines.local.protocol import END_SIGNAL, ProtocolError, SlotReading, Tag
 from pregen.errors import TOO_MANY_OPEN
 from pregen.model import WorkerView
 
@@ -85,7 +84,7 @@ class WorkerPool:
                 process.pipe.end()
             case events.Terminate():
                 with suppress(ProcessLookupError):
-                    os.kill(process.pid, worker.END_SIGNAL)
+                    os.kill(process.pid, END_SIGNAL)
             case events.Kill():
                 process.kill()
             case events.Abandon():

@@ -1,4 +1,5 @@
-/* A JPEG made into the pictures of its entries, from its bytes to their zlib streams.
+/* A JPEG, or the pixels of another decoder, made into the pictures of entries, up to their zlib
+ * streams.
  *
  * This is the only place that knows more than one of its parts: the decoder (jpeg.h), the reduction
  * (lanczos.h) and the compressor (png.h). Each picture is made from the next larger one.
@@ -98,9 +99,28 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* Make all pictures of `samples`. NOT_MINE: they are of one colour, which may be damage, so others
+ * look. `pictures` have to be forgotten in any case. */
+static enum result finish_pictures(struct samples samples, int orientation,
+                                   struct picture *pictures, int count, struct stages *stages)
+{
+    stages->decoded = now_ns();
+    enum result result = reduce_all(samples, orientation, pictures, count) ? DONE : NO_MEMORY;
+    stages->reduced = now_ns();
+    if (result == DONE && is_flat(&pictures[count - 1]))
+        result = NOT_MINE;
+    for (int n = 0; result == DONE && n < count; n++) { /* turns: at most MOST_PICTURES */
+        struct picture *picture = &pictures[n];
+        if (!pack(picture->pixels, picture->width_px, picture->height_px, &picture->stream))
+            result = NO_MEMORY;
+    }
+    stages->compressed = now_ns();
+    return result;
+}
+
 /* Make all pictures of a JPEG of width_px x height_px, as its frame says, decoded at 1 / shrink.
- * NOT_MINE: it is left to others, as what is of one colour: that may be damage. `pictures` have to
- * be forgotten in any case. */
+ * NOT_MINE: it is left to others, as what is of one colour. `pictures` have to be forgotten in any
+ * case. */
 static enum result make_pictures(const uint8_t *data, size_t size, int width_px, int height_px,
                                  int shrink, int orientation, struct picture *pictures, int count,
                                  struct stages *stages)
@@ -111,23 +131,12 @@ static enum result make_pictures(const uint8_t *data, size_t size, int width_px,
     if (!pixels)
         return NO_MEMORY;
     enum result result = decode_all(data, size, width_px, height_px, shrink, pixels, BANDS);
-    stages->decoded = now_ns();
     if (result == DONE) {
         double across = (double)width_px / shrink, down = (double)height_px / shrink;
         repair_edges(pixels, columns, rows, across, down);
         struct samples samples = {pixels, columns, rows, across, down};
-        if (!reduce_all(samples, orientation, pictures, count))
-            result = NO_MEMORY;
+        result = finish_pictures(samples, orientation, pictures, count, stages);
     }
     free(pixels);
-    stages->reduced = now_ns();
-    if (result == DONE && is_flat(&pictures[count - 1]))
-        result = NOT_MINE;
-    for (int n = 0; result == DONE && n < count; n++) { /* turns: at most MOST_PICTURES */
-        struct picture *picture = &pictures[n];
-        if (!pack(picture->pixels, picture->width_px, picture->height_px, &picture->stream))
-            result = NO_MEMORY;
-    }
-    stages->compressed = now_ns();
     return result;
 }

@@ -699,26 +699,32 @@ static bool take_scan(struct decoder *decoder, struct scan *scan)
     return decoder->shrink == 8 ? take_baseline(decoder, scan) : take_scaled_blocks(decoder, scan);
 }
 
-/* Leave the entropy-coded data: go to the next marker that is neither stuffing nor a restart. */
-static void pass_scan(struct decoder *decoder)
-{
-    const uint8_t *at = decoder->at;
-    /* turns: at most the data's bytes */
-    while ((at = memchr(at, 0xFF, (size_t)(decoder->end - at)))) {
-        if (decoder->end - at < 2)
-            break;
-        if (at[1] != 0 && at[1] != 0xFF && !(at[1] >= 0xD0 && at[1] <= 0xD7)) {
-            decoder->at = at;
-            return;
-        }
-        at += at[1] == 0xFF ? 1 : 2;
-    }
-    decoder->at = decoder->end;
-}
-
 /* ---- segments ---- */
 
 static int word(const uint8_t *at) { return at[0] << 8 | at[1]; }
+
+/* The next marker that ends coded data, restarts included; NULL: there is none. */
+static const uint8_t *next_marker(const uint8_t *at, const uint8_t *end)
+{
+    /* turns: at most the data's bytes */
+    while ((at = memchr(at, 0xFF, (size_t)(end - at)))) {
+        if (end - at < 2)
+            return NULL;
+        if (at[1] != 0 && at[1] != 0xFF)
+            return at;
+        at += at[1] == 0xFF ? 1 : 2;
+    }
+    return NULL;
+}
+
+/* Where the coded data of a scan ends: the next marker but restarts, or the end of the data. */
+static const uint8_t *end_of_scan(const uint8_t *at, const uint8_t *end)
+{
+    /* turns: at most the data's bytes, in all */
+    while ((at = next_marker(at, end)) && at[1] >= 0xD0 && at[1] <= 0xD7)
+        at += 2;
+    return at ? at : end;
+}
 
 static bool read_quantisers(struct decoder *decoder, const uint8_t *at, const uint8_t *end)
 {
@@ -740,7 +746,9 @@ static bool read_quantisers(struct decoder *decoder, const uint8_t *at, const ui
     return true;
 }
 
-static bool read_huffman(struct decoder *decoder, const uint8_t *at, const uint8_t *end)
+/* Build the Huffman tables of a segment, B.2.4.2: TABLES for DC, as many for AC. */
+static bool read_huffman(struct huffman *dc_tables, struct huffman *ac_tables, const uint8_t *at,
+                         const uint8_t *end)
 {
     while (at < end) { /* turns: at most the segment's bytes */
         if (end - at < 1 + CODE_BITS)
@@ -750,7 +758,7 @@ static bool read_huffman(struct decoder *decoder, const uint8_t *at, const uint8
             count += at[1 + length];
         if (class > 1 || number >= TABLES || count > 256 || end - at < 1 + CODE_BITS + count)
             return false;
-        struct huffman *tables = class ? decoder->ac_tables : decoder->dc_tables;
+        struct huffman *tables = class ? ac_tables : dc_tables;
         /* Sizes of DC coefficients: what libjpeg allows. */
         if (!build(&tables[number], at + 1, at + 1 + CODE_BITS, count, class ? 255 : 15))
             return false;
@@ -1000,7 +1008,7 @@ static enum result read_all(struct decoder *decoder)
             result = read_frame(decoder, body, end);
             break;
         case 0xC4:
-            result = read_huffman(decoder, body, end) ? DONE : NOT_MINE;
+            result = read_huffman(decoder->dc_tables, decoder->ac_tables, body, end) ? DONE : NOT_MINE;
             break;
         case 0xDB:
             result = read_quantisers(decoder, body, end) ? DONE : NOT_MINE;
@@ -1024,7 +1032,8 @@ static enum result read_all(struct decoder *decoder)
                 return NOT_MINE;
             if (decoder->progressive && scan.first &&
                 (scan.high || !scan.components[0]->quartered)) {
-                pass_scan(decoder); /* brings nothing for this scale, or a last bit of little */
+                /* It brings nothing for this scale, or a last bit of little. */
+                decoder->at = end_of_scan(decoder->at, decoder->end);
                 break;
             }
             decoder->all_at_once = !decoder->progressive && scan.count == decoder->count;

@@ -87,6 +87,45 @@ static PyObject *stream_of(const struct stream *stream)
     return PyBytes_FromStringAndSize((const char *)stream->bytes, (Py_ssize_t)stream->size);
 }
 
+/* True when `samples` lie in a buffer of `size` bytes; false with an error set. */
+static bool fit_together(const struct samples *samples, Py_ssize_t size)
+{
+    bool fits = samples->columns > 0 && samples->rows > 0 && samples->columns <= MOST_SIDE &&
+                samples->rows <= MOST_SIDE &&
+                size == (Py_ssize_t)samples->columns * samples->rows * BANDS &&
+                samples->extent_across > samples->columns - 1 &&
+                samples->extent_across <= samples->columns &&
+                samples->extent_down > samples->rows - 1 && samples->extent_down <= samples->rows;
+    if (!fits)
+        PyErr_SetString(PyExc_ValueError, "the sizes do not fit together");
+    return fits;
+}
+
+/* What `pictures` and `finish` answer. */
+static PyObject *answer_of(enum result result, const struct picture *pictures, int count,
+                           const struct stages *stages)
+{
+    if (result == NO_MEMORY)
+        return PyErr_NoMemory();
+    if (result == NOT_MINE)
+        return Py_NewRef(Py_None);
+    PyObject *made = PyList_New(0);
+    for (int n = 0; made && n < count; n++) { /* turns: at most MOST_PICTURES */
+        const struct picture *picture = &pictures[n];
+        PyObject *one =
+            Py_BuildValue("iiNN", picture->width_px, picture->height_px,
+                          stream_of(&picture->stream), PyBool_FromLong(picture->stream.whole));
+        if (!one || PyList_Append(made, one))
+            Py_CLEAR(made);
+        Py_XDECREF(one);
+    }
+    if (!made)
+        return NULL;
+    return Py_BuildValue("N(LLL)", made, (long long)(stages->decoded - stages->begun),
+                         (long long)(stages->reduced - stages->decoded),
+                         (long long)(stages->compressed - stages->reduced));
+}
+
 PyDoc_STRVAR(reduce_doc,
              "reduce(samples, columns, rows, extent, orientation, sizes)\n"
              "    -> [(width_px, height_px, pixels), ...]\n\n"
@@ -108,15 +147,7 @@ static PyObject *reduce_samples(PyObject *Py_UNUSED(module), PyObject *arguments
         return NULL;
     samples.pixels = data.buf;
     int count = read_sizes(sizes, pictures);
-    bool fits = samples.columns > 0 && samples.rows > 0 && samples.columns <= MOST_SIDE &&
-                samples.rows <= MOST_SIDE &&
-                data.len == (Py_ssize_t)samples.columns * samples.rows * BANDS &&
-                samples.extent_across > samples.columns - 1 &&
-                samples.extent_across <= samples.columns &&
-                samples.extent_down > samples.rows - 1 && samples.extent_down <= samples.rows;
-    if (count > 0 && !fits)
-        PyErr_SetString(PyExc_ValueError, "the sizes do not fit together");
-    if (count > 0 && fits) {
+    if (count > 0 && fit_together(&samples, data.len)) {
         bool enough;
         Py_BEGIN_ALLOW_THREADS
         clear_upper_halves();
@@ -199,24 +230,41 @@ static PyObject *make_photo(PyObject *Py_UNUSED(module), PyObject *arguments)
         result = make_pictures(data.buf, (size_t)data.len, width_px, height_px, shrink, orientation,
                                pictures, count, &stages);
         Py_END_ALLOW_THREADS
-        PyObject *made = result == DONE ? PyList_New(0) : NULL;
-        for (int n = 0; made && n < count; n++) { /* turns: at most MOST_PICTURES */
-            const struct picture *picture = &pictures[n];
-            PyObject *one =
-                Py_BuildValue("iiNN", picture->width_px, picture->height_px,
-                              stream_of(&picture->stream), PyBool_FromLong(picture->stream.whole));
-            if (!one || PyList_Append(made, one))
-                Py_CLEAR(made);
-            Py_XDECREF(one);
-        }
-        if (made)
-            answer = Py_BuildValue("N(LLL)", made, (long long)(stages.decoded - stages.begun),
-                                   (long long)(stages.reduced - stages.decoded),
-                                   (long long)(stages.compressed - stages.reduced));
-        else if (result == NO_MEMORY)
-            PyErr_NoMemory();
-        else if (result == NOT_MINE)
-            answer = Py_NewRef(Py_None);
+        answer = answer_of(result, pictures, count, &stages);
+        forget_pictures(pictures, count);
+    }
+    PyBuffer_Release(&data);
+    return answer;
+}
+
+PyDoc_STRVAR(finish_doc,
+             "finish(samples, columns, rows, extent, orientation, sizes)\n"
+             "    -> ([(width_px, height_px, bytes, whole), ...], (0, resize, encode)) | None\n\n"
+             "Make the pictures of entries of pixels that another decoder made; None when they are of\n"
+             "one colour. Arguments as of `reduce`, the answer as of `pictures`.\n\n"
+             "Raises ValueError when the sizes do not fit together, MemoryError.");
+
+static PyObject *finish(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    Py_buffer data;
+    PyObject *sizes, *answer = NULL;
+    struct samples samples;
+    struct picture pictures[MOST_PICTURES] = {0};
+    int orientation;
+    if (!PyArg_ParseTuple(arguments, "y*ii(dd)iO", &data, &samples.columns, &samples.rows,
+                          &samples.extent_across, &samples.extent_down, &orientation, &sizes))
+        return NULL;
+    samples.pixels = data.buf;
+    int count = read_sizes(sizes, pictures);
+    if (count > 0 && fit_together(&samples, data.len)) {
+        enum result result;
+        struct stages stages;
+        Py_BEGIN_ALLOW_THREADS
+        clear_upper_halves();
+        result = finish_pictures(samples, orientation, pictures, count, &stages);
+        Py_END_ALLOW_THREADS
+        stages.begun = stages.decoded;
+        answer = answer_of(result, pictures, count, &stages);
         forget_pictures(pictures, count);
     }
     PyBuffer_Release(&data);
@@ -264,12 +312,13 @@ static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc},
                                 {"reduce", reduce_samples, METH_VARARGS, reduce_doc},
                                 {"compress", pack_pixels, METH_VARARGS, compress_doc},
                                 {"pictures", make_photo, METH_VARARGS, pictures_doc},
+                                {"finish", finish, METH_VARARGS, finish_doc},
                                 {0}};
 
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "pregen.imaging._compiled",
-    .m_doc = "Pictures of JPEGs, and the steps they are made in.",
+    .m_doc = "Pictures of JPEGs, and the steps they are made in, also for other decoders.",
     .m_size = 0,
     .m_methods = methods,
 };

@@ -41,6 +41,7 @@ static bool is_seam(const struct dc_plane *plane, int64_t at, int32_t mean)
     int64_t columns = plane->columns, blocks = columns * plane->rows;
     if (at % columns == 0)
         return false; /* as an edge of the picture would */
+    int64_t short_side = at % columns < columns / 2 ? at % columns : columns - at % columns;
     int sign = mean < 0 ? -1 : 1, half = sign * mean / 2;
     int within = 0, around = 0, ends = 0;
     int64_t first = at < 2 * columns ? columns : at - columns;
@@ -54,8 +55,9 @@ static bool is_seam(const struct dc_plane *plane, int64_t at, int32_t mean)
                     (n >= at + columns - SEAM_ENDS && n < at + columns + SEAM_ENDS);
         ends += near && far != inside;
     }
-    return within * 4 >= columns * 3 && around * 5 <= last - first - columns &&
-           ends <= SEAM_ENDS;
+    /* An edge along all of a row misses each block of the shorter side twice: here, and one row below. */
+    int64_t most = 2 * short_side - 1 < SEAM_ENDS ? 2 * short_side - 1 : SEAM_ENDS;
+    return within * 4 >= columns * 3 && around * 5 <= last - first - columns && ends <= most;
 }
 
 /* The block of a row from which on all may be shifted; -1 where there is none. */

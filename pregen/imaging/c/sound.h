@@ -174,20 +174,6 @@ static bool walk_interval(const struct walk *walk, struct walked_scan *scan, str
     return ends_here(bits) || (!walk->restart_mcus && !makes_more(walk, scan, *bits));
 }
 
-/* Go to the next marker that ends coded data, restarts included; the end of the data: NULL. */
-static const uint8_t *next_marker(const uint8_t *at, const uint8_t *end)
-{
-    /* turns: at most the data's bytes */
-    while ((at = memchr(at, 0xFF, (size_t)(end - at)))) {
-        if (end - at < 2)
-            return NULL;
-        if (at[1] != 0 && at[1] != 0xFF)
-            return at;
-        at += at[1] == 0xFF ? 1 : 2;
-    }
-    return NULL;
-}
-
 /* Walk through a scan as libjpeg does, which finds its way by the numbers of restart markers. */
 static void walk_scan(struct walk *walk, struct walked_scan *scan, struct account *account)
 {
@@ -294,24 +280,6 @@ static bool walk_quantisers(struct walk *walk, const uint8_t *at, const uint8_t 
             return false;
         walk->dc_quantisers[number] = (uint16_t)(wide ? word(at) : *at);
         at += BLOCK << wide;
-    }
-    return true;
-}
-
-static bool walk_huffman(struct walk *walk, const uint8_t *at, const uint8_t *end)
-{
-    while (at < end) { /* turns: at most the segment's bytes */
-        if (end - at < 1 + CODE_BITS)
-            return false;
-        int class = *at >> 4, number = *at & 15, count = 0;
-        for (int length = 0; length < CODE_BITS; length++) /* turns: CODE_BITS */
-            count += at[1 + length];
-        if (class > 1 || number >= TABLES || count > 256 || end - at < 1 + CODE_BITS + count)
-            return false;
-        struct huffman *tables = class ? walk->ac_tables : walk->dc_tables;
-        if (!build(&tables[number], at + 1, at + 1 + CODE_BITS, count, class ? 255 : 15))
-            return false;
-        at += 1 + CODE_BITS + count;
     }
     return true;
 }
@@ -447,7 +415,7 @@ static void walk_all(struct walk *walk, struct soundness *found)
                 return;
             break;
         case 0xC4:
-            if (!walk_huffman(walk, body, end))
+            if (!read_huffman(walk->dc_tables, walk->ac_tables, body, end))
                 return;
             break;
         case 0xDB:
@@ -463,11 +431,7 @@ static void walk_all(struct walk *walk, struct soundness *found)
             if (!walk_header(walk, &scan, body, end))
                 return;
             if (scan.high || scan.first > MOST_COARSE) { /* details, of little weight */
-                const uint8_t *at = walk->at;
-                /* turns: at most the data's bytes, in all */
-                while ((at = next_marker(at, walk->end)) && at[1] >= 0xD0 && at[1] <= 0xD7)
-                    at += 2;
-                walk->at = at ? at : walk->end;
+                walk->at = end_of_scan(walk->at, walk->end);
                 break;
             }
             int64_t blocks = 0;

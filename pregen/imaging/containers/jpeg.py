@@ -173,6 +173,16 @@ def read(data: bytes) -> JpegHead | None:
     )
 
 
+def is_scalable(data: bytes) -> bool:
+    """Tell whether libjpeg-turbo may be asked for a reduced scale.
+
+    Of a picture without loss there is none: simplejpeg gets room for the small picture, and the
+    whole one is written into it.
+    """
+    head = read(data)
+    return head is not None and not head.lossless
+
+
 # Runs of zeros: what was allocated on a disk and never written -------------------------------
 #
 # Interrupted copies and worn memory cards leave such files. A decoder takes zeros for codes and

@@ -349,7 +349,7 @@ def read(source: SourceBytes, ifd: Ifd) -> TiffLayout:
         offsets=offsets,
         counts=ifd.all_numbers(counts_tag, _MAX_LIST_BYTES),
     )
-    counts = found.counts or _likely_counts(found, source)
+    counts = found.counts if any(found.counts) else _likely_counts(found, source)
     listed = min(len(offsets), len(counts))
     return found._replace(
         offsets=tuple(max(0, offset) for offset in offsets[:listed]),
@@ -358,7 +358,7 @@ def read(source: SourceBytes, ifd: Ifd) -> TiffLayout:
 
 
 def _likely_counts(layout: TiffLayout, source: SourceBytes) -> tuple[int, ...]:
-    """Strips of a file that does not tell their sizes, which early writers left out."""
+    """Strips of a file that does not tell their sizes: early writers left them out, or at zero."""
     if layout.compression == NONE:
         return (layout.piece_bytes,) * len(layout.offsets)
     ends = (*layout.offsets[1:], source.size_bytes)

@@ -1,20 +1,135 @@
-"""The coded picture in a WebP, and what it is without its last bytes (RFC 9649, 2)."""
+"""The chunks of a WebP (RFC 9649, 2): what it is, and where its coded picture ends. Pure."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
+
+from pregen.imaging.containers import tiff
 
 _HEADER_BYTES: Final = 12
 _CHUNK_BYTES: Final = 8
 #: Of an animation: place, duration and flags of a frame, whose chunks follow.
 _FRAME_BYTES: Final = 16
-#: Nobody writes more before the first picture: a profile, alpha, chunks of other programs.
+#: Nobody writes more: a profile, alpha, the picture, metadata, chunks of other programs.
 _MOST_CHUNKS: Final = 64
 #: What is taken from a picture. Writers of VP8 fill up to four bytes, and libwebp looks as far
 #: ahead. In lossless ones it forgives the last pixels, whose codes have 60 bits at most: four of 15
 #: bits, or two with 28 bits more for length and distance (RFC 9649, 5.2).
 _END_BYTES: Final = {b"VP8 ": 16, b"VP8L": 9}
 _LEAST_BYTES: Final = 64
+
+#: Flags of the chunk VP8X.
+_ANIMATION, _EXIF, _ALPHA, _PROFILE = 0x02, 0x08, 0x10, 0x20
+_EXTENDED_BYTES: Final = 10
+#: What some writers put before the metadata.
+_EXIF_NAME: Final = b"Exif\0\0"
+
+
+class WebpHead(NamedTuple):
+    """What the chunks of a WebP of one picture say."""
+
+    width_px: int
+    height_px: int
+    lossless: bool
+    alpha: bool
+    """It may be transparent."""
+    end: int
+    """Where the coded picture ends, in bytes from the beginning of the file."""
+    spare: int
+    """So many bytes before that a decoder needs: without them it has to wait for more. 0 where
+    the picture is too short to tell."""
+    orientation: int
+    """EXIF's, 1 to 8."""
+    profile: bytes
+    """ICC; empty where there is none."""
+
+
+class _RiffChunk(NamedTuple):
+    kind: bytes
+    begin: int
+    end: int
+
+
+def read(data: bytes) -> WebpHead | None:
+    """Return what a whole WebP is; None for animations, and for what is damaged or unusual."""
+    chunks = _chunks(data)
+    pictures = [chunk for chunk in chunks if chunk.kind in _END_BYTES]
+    if len(pictures) != 1:
+        return None
+    picture = pictures[0]
+    coded = _coded(picture.kind, data[picture.begin : picture.begin + _CODED_BYTES])
+    if coded is None:
+        return None
+    width_px, height_px, alpha = coded
+    flags = _ALPHA * alpha
+    if chunks[0].kind == b"VP8X":
+        extended = data[chunks[0].begin : chunks[0].end]
+        if len(extended) < _EXTENDED_BYTES:
+            return None
+        flags = extended[0]
+        size = (_uint24(extended, 4) + 1, _uint24(extended, 7) + 1)
+        alpha = alpha or any(chunk.kind == b"ALPH" for chunk in chunks)
+        if flags & _ANIMATION or size != (width_px, height_px) or (alpha and not flags & _ALPHA):
+            return None
+    elif chunks[0] is not picture:
+        return None
+    size_bytes = picture.end - picture.begin
+    return WebpHead(
+        width_px,
+        height_px,
+        picture.kind == b"VP8L",
+        bool(flags & _ALPHA),
+        picture.end,
+        _END_BYTES[picture.kind] if size_bytes >= _LEAST_BYTES else 0,
+        tiff.orientation(_metadata(data, chunks, b"EXIF", flags & _EXIF).removeprefix(_EXIF_NAME)),
+        _metadata(data, chunks, b"ICCP", flags & _PROFILE),
+    )
+
+
+def _chunks(data: bytes) -> list[_RiffChunk]:
+    """Return the chunks of the file, no more than `_MOST_CHUNKS`; none where one is cut off."""
+    found: list[_RiffChunk] = []
+    at, end = _HEADER_BYTES, _CHUNK_BYTES + int.from_bytes(data[4:8], "little")
+    if end > len(data):
+        return []
+    while at + _CHUNK_BYTES <= end and len(found) < _MOST_CHUNKS:
+        begin = at + _CHUNK_BYTES
+        size_bytes = int.from_bytes(data[at + 4 : begin], "little")
+        if begin + size_bytes > end:
+            return []
+        found.append(_RiffChunk(data[at : at + 4], begin, begin + size_bytes))
+        at = begin + size_bytes + size_bytes % 2
+    return found
+
+
+def _metadata(data: bytes, chunks: list[_RiffChunk], kind: bytes, wanted: int) -> bytes:
+    found = [chunk for chunk in chunks if wanted and chunk.kind == kind]
+    return data[found[0].begin : found[0].end] if found else b""
+
+
+#: How much of a coded picture tells its size.
+_CODED_BYTES: Final = 10
+_VP8_START: Final = b"\x9d\x01\x2a"
+_VP8L_START: Final = 0x2F
+
+
+def _coded(kind: bytes, start: bytes) -> tuple[int, int, bool] | None:
+    """Return width and height in pixels and alpha, by the header of VP8 (RFC 6386, 9.1) or VP8L."""
+    if len(start) < _CODED_BYTES:
+        return None
+    if kind == b"VP8 ":
+        if start[0] & 1 or start[3:6] != _VP8_START:
+            return None
+        size = int.from_bytes(start[6:8], "little"), int.from_bytes(start[8:10], "little")
+        return size[0] & 0x3FFF, size[1] & 0x3FFF, False
+    bits = int.from_bytes(start[1:5], "little")
+    if start[0] != _VP8L_START or bits >> 29:
+        return None
+    return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28 & 1)
+
+
+def _uint24(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 3], "little")
 
 
 def without_end(data: bytes) -> bytes | None:

@@ -85,6 +85,7 @@ class FitsPicture(Opened):
             rows = np.concatenate([rows, np.repeat(rows[-1:], self.height_px - there, axis=0)])
         return rows
 
+    @np.errstate(all="ignore")  # numbers of any size, and NaNs that signal when they are converted
     def _stretched(self, planes: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Bring numbers of any range to 8 bits; what is no number is black."""
         step = max(1, self.width_px * self.height_px * len(planes) // _PROBES)
@@ -102,8 +103,7 @@ class FitsPicture(Opened):
         negative = self._header.get("BSCALE", "").startswith("-")
         found = []
         for plane in planes:
-            with np.errstate(all="ignore"):
-                share = np.clip((plane.astype(np.float32) - np.float32(dark)) / span, 0, 1)
+            share = np.clip((plane.astype(np.float32) - np.float32(dark)) / span, 0, 1)
             share = np.nan_to_num(1 - share if negative else share)
             found.append(np.asarray(share * 255 + 0.5, np.uint8))
         return found

@@ -31,7 +31,7 @@ from pregen.imaging.faults import (
     Unsupported,
     fault_of_error,
 )
-from pregen.imaging.pixels import colour, resample
+from pregen.imaging.pixels import colour, resample, srgb_profiles
 from pregen.imaging.pixels.resample import Pixels, Plain
 from pregen.imaging.previews import jpeg_previews
 from pregen.imaging.previews.layout import is_plausible, pick
@@ -64,7 +64,7 @@ class JpegSource:
         self.request = request
         self.head = head
         profile = head.profile
-        self.srgb = not profile or (head.components == _RGB and colour.is_srgb(profile))
+        self.srgb = not profile or (head.components == _RGB and srgb_profiles.is_srgb(profile))
         # The fourth band of a plain picture costs nothing here and saves a copy later.
         self.space = "RGBA" if self.srgb else _COLOURS[head.components]
 
@@ -89,13 +89,18 @@ class JpegSource:
             samples = decode_dc(data, head.width_px, head.height_px, _BANDS[self.space], shrink)
             if samples is not None:
                 return samples, jpeg_scales.LOADERS[shrink]
-        jpeg_damage.check(data)
+        ends_early = jpeg_damage.check(data)
         # The coefficients of a progressive JPEG are all held until the end, two bytes each.
         request.reserve(area_px * 6 if head.progressive else area_px * 4 // shrink**2)
         if request.decoder is Decoder.VIPS:
             samples, loader = _by_vips(self, data, shrink), "vips"
         else:
-            samples, loader = self._by_turbo(data, shrink, strict=strict), "turbo"
+            loader = "turbo"
+            if ends_early and not strict:
+                # It will complain of that alone: all else was counted.
+                samples = _by_turbo(self, data, shrink, strict=False)
+            else:
+                samples = self._by_turbo(data, shrink, strict=strict)
         if not self._enough(data, samples, strict=strict):
             raise ValueError("the file ends early")
         return samples, loader
@@ -334,7 +339,7 @@ def _previews_of(request: Request, head: JpegHead) -> Layout | None:
     A picture with a colour profile of its own is decoded itself: previews seldom say what their
     numbers mean, and the same numbers with another profile are other colours.
     """
-    if head.profile and not (head.components == _RGB and colour.is_srgb(head.profile)):
+    if head.profile and not (head.components == _RGB and srgb_profiles.is_srgb(head.profile)):
         return None
     try:
         layout = jpeg_previews.layout(request.source, request.source.head, head)

@@ -41,8 +41,8 @@ class _Seam(NamedTuple):
     """Of a row of blocks: to the left of `left_px` the shift begins that much lower."""
 
 
-def check(data: bytes) -> None:
-    """Raise a fault where less than `ENOUGH_ROWS` of a JPEG is there and sound.
+def check(data: bytes) -> bool:
+    """Tell whether a JPEG ends early; a fault where less than `ENOUGH_ROWS` is there and sound.
 
     Args:
         data: a whole JPEG, or what is to be decoded of it.
@@ -53,13 +53,13 @@ def check(data: bytes) -> None:
         MemoryError: there was not enough memory.
     """
     if not compiled.IS_HERE:
-        return
+        return False
     share, ends_early, seams = compiled.account(data)
     if share >= ENOUGH_ROWS and seams:
         share = min(share, _share_before(data, [_Seam(*seam) for seam in seams]))
         ends_early = ends_early and share >= ENOUGH_ROWS
     if share >= ENOUGH_ROWS:
-        return
+        return ends_early
     if ends_early:
         raise TruncatedPicture(
             f"the file ends early: {share:.0%} of the picture are there, {ENOUGH_ROWS:.0%} are "

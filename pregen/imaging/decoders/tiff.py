@@ -95,6 +95,7 @@ class TiffPicture(VipsPicture):
     def _sound(self, layout: TiffLayout | None, options: dict[str, Any], box_px: int) -> Pixels:
         """Decode what has lost nothing, or not too much. Raises Fault."""
         source = self._request.source
+        measured = layout is not None and tiff_damage.is_measured(layout, source)
         if layout is not None:
             _check_inside(layout, source)
             share = tiff_damage.share_before_cut(layout, source)
@@ -103,16 +104,14 @@ class TiffPicture(VipsPicture):
             pixels = resample.into_memory(self._image(layout, options, "error"), box_px)
         except pyvips.Error as error:
             fault = fault_of(error)
-            if layout is None or isinstance(fault, MemoryError):
-                raise fault from error
-            if layout.compression not in tiff_damage.MEASURED:
+            if layout is None or not measured or isinstance(fault, MemoryError):
                 raise fault from error
             share = tiff_damage.share_after_error(layout, source)
             if share == 1.0:
                 raise fault from error
             _check_share(share, str(fault))
             return self._rest(layout, options, box_px)
-        if layout is not None:
+        if layout is not None and measured:
             _check_share(tiff_damage.share_of_unpacked(layout, source), "")
         return pixels
 

@@ -16,7 +16,7 @@ import numpy as np
 import simplejpeg
 from isal import igzip_lib, isal_zlib
 
-from pregen.imaging.containers import tiff_layout
+from pregen.imaging.containers import jpeg, tiff_layout
 from pregen.imaging.decoders import vips
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
@@ -35,8 +35,8 @@ _SAMPLED: Final = 256
 _SAMPLED_AGAIN: Final = 32
 #: Fewer are no sample.
 _LEAST_SAMPLED: Final = 4
-#: What can be measured here; of any other compression nobody knows whether it is damaged.
-MEASURED: Final = frozenset(
+#: What can be measured here.
+_MEASURED: Final = frozenset(
     {
         tiff_layout.NONE, tiff_layout.LZW, tiff_layout.JPEG, tiff_layout.PACKBITS,
         *tiff_layout.DEFLATE, *tiff_layout.FAX,
@@ -48,6 +48,14 @@ _LZW_BYTES: Final = 4 * 1024 * 1024
 _DEFLATE_BYTES: Final = 64 * 1024
 _LINE: Final = re.compile(r"at (?:line|scanline) (\d+)")
 _HARMLESS: Final = re.compile(r"extraneous bytes before marker", re.IGNORECASE)
+
+
+def is_measured(layout: TiffLayout, source: SourceBytes) -> bool:
+    """Tell whether damage can be measured. Of JPEG without loss nothing tells it."""
+    if layout.compression != tiff_layout.JPEG:
+        return layout.compression in _MEASURED
+    head = jpeg.read(_whole_jpeg(layout.jpeg_tables, layout.stored(source, 0)))
+    return head is None or not head.lossless
 
 
 def share_after_error(layout: TiffLayout, source: SourceBytes) -> float:
@@ -209,12 +217,19 @@ def deflate_share(data: bytes, wanted: int) -> float:
 
 def _jpeg_share(tables: bytes, data: bytes) -> float:
     """Return 1 for a strip that libjpeg decodes without a warning, else 0."""
-    whole = tables[:-2] + data[2:] if tables[:2] == b"\xff\xd8" and data[:2] == tables[:2] else data
+    whole = _whole_jpeg(tables, data)
+    smallest = {"min_height": 1, "min_width": 1} if jpeg.is_scalable(whole) else {}
     try:
-        simplejpeg.decode_jpeg(whole, "GRAY", min_height=1, min_width=1, strict=True)
+        simplejpeg.decode_jpeg(whole, "GRAY", strict=True, **smallest)
     except ValueError as error:
         return float(_HARMLESS.search(str(error)) is not None)
     return 1.0
+
+
+def _whole_jpeg(tables: bytes, data: bytes) -> bytes:
+    """Return a strip with the tables that it has in common with others."""
+    shared = tables[:2] == jpeg.SOI[:2] == data[:2]
+    return tables[:-2] + data[2:] if shared else data
 
 
 # LZW: how many bytes come out, and whether the end is where it should be ---------------------

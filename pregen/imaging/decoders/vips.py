@@ -1,4 +1,4 @@
-"""Pictures through libvips: PNG, WebP, GIF, TIFF, and JPEG where nothing is faster.
+"""Pictures through libvips: PNG, GIF, and WebP, TIFF and JPEG where nothing is faster.
 
 Loaders are named, never searched for: the search would take UltraHDR JPEGs to a slower loader
 and RAWs to the TIFF one. libvips is lazy: an error is raised by whatever runs the pipeline, not by
@@ -12,7 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from pregen.imaging.containers import gif, png, webp
+from pregen.imaging.containers import gif, png
 from pregen.imaging.decoders import gif_damage, jpeg_damage
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import (
@@ -48,8 +48,11 @@ _ANIMATED: Final = frozenset({"gif", "webp"})
 #: JPEG scales that libjpeg offers besides 1/1.
 _JPEG_SHRINKS: Final = (8, 4, 2)
 _OPAQUE: Final = 255
-#: libwebp scales while it decodes, with a plain box; Lanczos-3 does the last halving.
-_WEBP_MARGIN: Final = 2
+#: What is said of damage that leaves no more than it changes.
+PARTLY_WRONG: Final = (
+    "its data is damaged, and a part of the picture would be wrong; copy it again from its origin "
+    "if you can"
+)
 #: A picture of 2^31 pixels halves that often.
 _MAX_LEVELS: Final = 31
 #: A pyramid has three levels at least: a page and a page of half its size may be just that.
@@ -119,23 +122,18 @@ class VipsPicture(Opened):
             return pixels._replace(image=resample.covering(pixels.image, extent), extent=extent)
         return pixels
 
-    def _check(self, options: dict[str, Any]) -> None:
-        """Raise a fault where a library decoded damage without a word."""
+    def _check(self, _options: dict[str, Any]) -> None:
+        """Raise a fault where a library decoded damage without a word.
+
+        `_options` are those of the decode.
+        """
         name = self._request.format.name
         if self.data is None:
             return
         if name == "jpeg":
             jpeg_damage.check(self.data)
-        damaged = False
-        if name == "gif":
-            damaged = gif_damage.share_sound(self.data) < ENOUGH_ROWS
-        elif name == "webp":
-            damaged = not _needs_its_end(self.data, options)
-        if damaged:
-            raise InvalidPicture(
-                "its data is damaged, and a part of the picture would be wrong; copy it again from "
-                "its origin if you can"
-            )
+        if name == "gif" and gif_damage.share_sound(self.data) < ENOUGH_ROWS:
+            raise InvalidPicture(PARTLY_WRONG)
 
     def _load(self, **options: Any) -> pyvips.Image:
         loader = _LOADERS[self._request.format.name]
@@ -174,9 +172,6 @@ class VipsPicture(Opened):
         if self._request.format.name == "jpeg":
             shrink = next((n for n in _JPEG_SHRINKS if long_px // n >= box_px), 1)
             return {"shrink": shrink} if shrink > 1 else {}
-        if self._request.format.name == "webp":
-            scale = box_px * _WEBP_MARGIN / long_px
-            return {"scale": scale} if scale < 1 else {}
         covering = [level for level in self._levels if level[0] >= box_px]
         return dict(min(covering, key=lambda level: level[0])[1] if covering else self._main)
 
@@ -254,26 +249,6 @@ def open_picture(request: Request) -> VipsPicture:
     if picture.width_px < 1 or picture.height_px < 1:
         raise InvalidPicture("the header says it has no pixels")
     return picture
-
-
-def _needs_its_end(data: bytes, options: dict[str, Any]) -> bool:
-    """Tell whether libwebp reads all of a WebP's picture, as it does where nothing is damaged.
-
-    Its codes are arithmetic or of changing lengths: damaged ones take more bytes or fewer. It says
-    so where they do not suffice, but not where some are left. So it is asked for the picture
-    without them, which must fail. `options` are those of the decode.
-    """
-    part = webp.without_end(data)
-    if part is None:
-        return True
-    try:
-        image = pyvips.Image.webpload_buffer(part, access="sequential", fail_on="error", **options)
-        image.avg()
-    except pyvips.Error as error:
-        if isinstance(fault := fault_of(error), MemoryError):
-            raise fault from error
-        return True
-    return False
 
 
 def _can_be_mapped(fd: int) -> bool:

@@ -7,15 +7,14 @@ for a profile that is sRGB in other words.
 from __future__ import annotations
 
 import functools
-import io
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
 
 from pregen.imaging.pixels.resample import image_of
+from pregen.imaging.pixels.srgb_profiles import is_srgb
 from pregen.imaging.runtime import pyvips
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 _PROFILE: Final = "icc-profile-data"
 #: Interpretations that are sRGB already, given 8 bits.
 _SRGB_8: Final = frozenset({"srgb", "rgb", "multiband"})
-#: A transform that moves no patch by more than this many levels is not worth running.
-_SAME_LEVELS: Final = 1
 #: What makes 8 bits of an alpha of this format. TIFF's floating point runs from 0 to 1.
 _ALPHA_SCALES: Final = {"ushort": 1 / 257, "float": 255.0}
 
@@ -70,27 +67,6 @@ def _by_profile(image: pyvips.Image, bands: int) -> pyvips.Image:
     if alpha.format != "uchar":
         alpha = (alpha * _ALPHA_SCALES.get(alpha.format, 1.0)).rint().cast("uchar")
     return colours.bandjoin(alpha)
-
-
-@functools.lru_cache(maxsize=64)
-def is_srgb(profile: bytes) -> bool:
-    """True when an RGB profile does to a grid of colours what sRGB does: nothing.
-
-    Compared by effect, not by name: there are dozens of sRGB profiles, and profiles called sRGB
-    that are not. Remembered, because a camera writes the same profile into every picture.
-    """
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        transform = ImageCms.buildTransform(
-            source, ImageCms.createProfile("sRGB"), "RGB", "RGB",
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        )  # fmt: skip
-        levels = np.linspace(0, 255, 9).astype(np.uint8)
-        grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
-        after = np.asarray(ImageCms.applyTransform(Image.fromarray(grid), transform), np.int16)
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return False
-    return bool(np.abs(after - grid.astype(np.int16)).max() <= _SAME_LEVELS)
 
 
 # HDR (PQ, HLG in BT.2020) -> sRGB that looks right on an ordinary screen ---------------------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.argument_types import raw_bytes
+from pregen.argument_types import WholeNumber, raw_bytes
 from pregen.commandline import Option, print_lines, print_record, under
 from pregen.display.text import cells, shown
 from pregen.errors import ExitCode, UsageError
@@ -89,7 +89,7 @@ bench = ConfiguredCommand(
             Option(
                 ["--sample"],
                 metavar="NUMBER",
-                type=click.IntRange(1, 100_000),
+                type=WholeNumber(1, 100_000),
                 default=DEFAULT_SOURCES,
                 show_default=True,
                 help="Measure at most this many files.",
@@ -97,7 +97,7 @@ bench = ConfiguredCommand(
             Option(
                 ["--seed"],
                 metavar="NUMBER",
-                type=click.IntRange(0),
+                type=WholeNumber(0),
                 default=0,
                 show_default=True,
                 debug=True,

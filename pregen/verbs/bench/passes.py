@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -107,8 +106,8 @@ def run_bench(
             "no pictures found: give a folder with pictures. Hidden ones need --hidden."
         )
     allowed = tuple(clean_path(path, b"/") for path in config.walk.allow_encrypted)
-    work = replace(config.work, allow_encrypted=allowed, cache_keys=guard.place_keys)
-    config = replace(config, work=work)
+    work = config.work._replace(allow_encrypted=allowed, cache_keys=guard.place_keys)
+    config = config._replace(work=work)
     with environment.scratch_folder(config.work.cache_root) as scratch:
         readings = [
             shares.measure_share(each, lambda: check(stop), say) for each in ledger.drawn(sample)
@@ -222,8 +221,8 @@ class _Bench:
             return measure(
                 Course(sources, repeats, self._warmups),
                 factory,
-                replace(self._config.work, cache_root=folder + b"/thumbnails"),
-                replace(self._config.engine, workers=workers or self._workers),
+                self._config.work._replace(cache_root=folder + b"/thumbnails"),
+                self._config.engine._replace(workers=workers or self._workers),
                 self._stop,
                 before,
             )

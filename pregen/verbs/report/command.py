@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from pregen import __version__
+from pregen.argument_types import WholeNumber
 from pregen.commandline import Command, Option, under
 from pregen.errors import ExitCode, UsageError
 from pregen.installation import requires
+from pregen.model import FAILURES
 from pregen.session import Session, cache_option
 
 if TYPE_CHECKING:
@@ -25,10 +27,15 @@ if TYPE_CHECKING:
     from pregen.verbs.report.figures import Figures
     from pregen.verbs.report.page import ReportFacts
 
+#: A month of nightly runs, or a week of a watch.
+_LOOKED_THROUGH = 200
+
 
 @click.pass_obj
 def _report(session: Session, /, *, run_id: int | None, output: str) -> ExitCode:
-    """Write an HTML report of a run (default: the last; `pregen status` lists the numbers).
+    """Write an HTML report of RUN, a number that `pregen status` shows.
+
+    Without RUN it is the last run that did something.
 
     One file that opens in any browser without a network: speed over time, time by stage, formats
     and sizes, what failed and why, the slowest files, and a contact sheet with all doubtful
@@ -53,11 +60,17 @@ def _report(session: Session, /, *, run_id: int | None, output: str) -> ExitCode
 
 def _run(journal: Journal, run_id: int | None) -> RecordedRun | None:
     """Return the run that is wanted; None: there is none at all."""
-    last = journal.last_runs(1)
-    found = last if run_id is None else journal.last_runs(1, run_id)
+    last = journal.last_runs(_LOOKED_THROUGH)
+    if run_id is None:
+        return next(filter(_did_something, last), next(iter(last), None))
+    found = journal.last_runs(1, run_id)
     if last and not found:
         raise UsageError(f"There is no run {run_id}. pregen status --runs 20 lists the last runs.")
     return next(iter(found), None)
+
+
+def _did_something(run: RecordedRun) -> bool:
+    return bool(run.entries_written or any(run.counts.get(kind.value) for kind in FAILURES))
 
 
 def _added_up(run: RecordedRun, sources: Iterable[SourceHistory]) -> Figures:
@@ -112,7 +125,7 @@ report = Command(
     "report",
     callback=_report,
     params=[
-        click.Argument(["run_id"], metavar="[RUN]", type=click.IntRange(1), required=False),
+        click.Argument(["run_id"], metavar="[RUN]", type=WholeNumber(1), required=False),
         *under(
             "Options",
             cache_option(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pregen.argument_types import raw_bytes
+from pregen.argument_types import WholeNumber, raw_bytes
 from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.errors import ExitCode
 from pregen.options import option
@@ -107,7 +107,7 @@ verify = Command(
             Option(
                 ["--sample"],
                 metavar="NUMBER",
-                type=click.IntRange(1),
+                type=WholeNumber(1),
                 help="Like --deep, but compare only this many entries, chosen at random.",
             ),
         ),

@@ -113,11 +113,10 @@ class Comparison:
         wanted = sorted((one for one in flavors if one), key=lambda one: one.box_px)
         values = values_for_files(self._session, flavors=tuple(wanted), retry_failed=True)
         config = replace(self._session, cache=root).run_config(values)
-        config = replace(
-            config,
+        config = config._replace(
             # What the cache must not show is not made beside it either.
-            walk=replace(config.walk, cache_root=self._session.cache_root),
-            work=replace(config.work, second_opinion=by_another),
+            walk=config.walk._replace(cache_root=self._session.cache_root),
+            work=config.work._replace(second_opinion=by_another),
             journal_path=b"",
         )
         code, outcomes = run_unseen([*batch], config, lambda _: True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregen.argument_types import raw_bytes
+from pregen.argument_types import Number, raw_bytes
 from pregen.commandline import Option, print_record, under
 from pregen.config import OutputConfig
 from pregen.display.printer import Output
@@ -45,7 +44,7 @@ def _watch(
         from pregen.verbs.watch.rounds import FollowConfig  # noqa: PLC0415 - may be missing
 
     check_output(made(OutputConfig, values))
-    config = replace(session.run_config(values, paths), wait=True)
+    config = session.run_config(values, paths)._replace(wait=True)
     return watch_session(session, made(OutputConfig, values), config, FollowConfig(settle, rescan))
 
 
@@ -59,7 +58,7 @@ watch = ConfiguredCommand(
             Option(
                 ["--settle"],
                 metavar="SECONDS",
-                type=click.FloatRange(0.1, 3600),
+                type=Number(0.1, 3600),
                 default="0.5",
                 show_default=True,
                 help="Process changes after this long without further ones.",
@@ -67,7 +66,7 @@ watch = ConfiguredCommand(
             Option(
                 ["--rescan"],
                 metavar="SECONDS",
-                type=click.FloatRange(0),
+                type=Number(0),
                 default="3600",
                 show_default=True,
                 help="Scan everything this often; 0: never.",
@@ -104,7 +103,7 @@ def watch_session(
     def one_run(part: RunConfig) -> RunReport:
         nonlocal rounds
         rounds += 1
-        shown = replace(output, quiet=output.quiet or rounds > 1)
+        shown = output._replace(quiet=output.quiet or rounds > 1)
         watch = Watch(session.printer(shown, lambda _error: stop.raise_to(StopLevel.DRAIN)))
         with Signals(stop, watch) as signals:
             watch.poll(signals.announce)

@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -204,7 +204,7 @@ class _Overtaking:
         client = RequestClient.connect(config.work.cache_root, flavors, os.environ)
         if client is None or client.refusal:
             return
-        look = replace(config.walk, only=places.only, order=Order.WALK)
+        look = config.walk._replace(only=places.only, order=Order.WALK)
         found = (each.path for each in walk(look) if isinstance(each, Source))
         wanted = (
             path for path in found if path in new or any(is_below(path, t) for t in places.trees)
@@ -268,8 +268,8 @@ def _round(
     run: Runner,
 ) -> Round:
     """Work on one group of changes: first what is new, which may use what has moved."""
-    walk = replace(config.walk, only=places.only)
-    report = run(replace(config, walk=walk, sweep=places.everywhere))
+    walk = config.walk._replace(only=places.only)
+    report = run(config._replace(walk=walk, sweep=places.everywhere))
     if places.everywhere:
         removed = remove_all_gone(session, roots)
     else:

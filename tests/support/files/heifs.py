@@ -165,16 +165,16 @@ def file_of(parts: Sequence[Part], brand: bytes = b"heic", method: int = 0) -> b
     return ftyp + meta(begin) + _box(b"mdat", *(part.data for part in parts))
 
 
-def camera_hif(main: Image.Image, thumbnail: Image.Image, shown_px: tuple[int, int]) -> bytes:
+def camera_hif(main: bytes, thumbnail: bytes, shown_px: tuple[int, int]) -> bytes:
     """Return a HIF as Sony and Canon write it: its thumbnail has more rows than its boxes say.
 
     Args:
-        main: the picture.
-        thumbnail: as it is coded, with its padding.
+        main: a HEIC that is one coded picture.
+        thumbnail: likewise, with its padding.
         shown_px: what the boxes say of the thumbnail.
     """
-    small = coded(heic(thumbnail))._replace(references=((b"thmb", (1,)),)).sized(*shown_px)
-    return file_of([coded(heic(main)), small])
+    small = coded(thumbnail)._replace(references=((b"thmb", (1,)),)).sized(*shown_px)
+    return file_of([coded(main), small])
 
 
 def _box(kind: bytes, *body: bytes) -> bytes:

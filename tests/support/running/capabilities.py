@@ -68,6 +68,7 @@ class Capability(Enum):
     OPENSSL = "openssl (Debian: openssl)"
     JQ = "jq"
     SYSTEMD = "systemd-analyze (Debian: systemd)"
+    VALIDATORS = "validators of desktop files (Debian: desktop-file-utils appstream libxml2-utils)"
     CHROMIUM = "a headless browser (Debian: chromium)"
     SANDBOX = "Landlock and seccomp (Linux 5.13, lsm=landlock; x86-64 or arm64)"
     COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
@@ -311,6 +312,11 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
         shutil.which("opj_compress") and shutil.which("opj_decompress")
     ),
     Capability.FFMPEG: lambda: _ends_well("ffmpeg", "-version"),
+    Capability.VALIDATORS: lambda: bool(
+        shutil.which("desktop-file-validate")
+        and shutil.which("xmllint")
+        and _ends_well("appstreamcli", "--version")
+    ),
     Capability.SYSTEMD: lambda: _ends_well("systemd-analyze", "--version"),
     Capability.CHROMIUM: lambda: browser.version() != "",
     Capability.SANDBOX: lambda: confinement.probe().complete,

@@ -703,6 +703,16 @@ def _av1(data: bytes) -> None:
 def _webp(data: bytes) -> None:
     part = webp.without_end(data)
     assert part is None or len(part) <= len(data)
+    head = webp.read(data)
+    assert head is None or 0 <= head.spare < head.end <= len(data)
+
+
+def _webps() -> list[bytes]:
+    return [
+        encode(image(*_SMALL_PX), "WEBP", lossless=True),
+        encode(image(*_SMALL_PX), "WEBP", exif=pictures.exif(6), icc_profile=b"any"),
+        encode(pictures.rgba(*_SMALL_PX), "WEBP"),
+    ]
 
 
 def _gif(data: bytes) -> None:
@@ -863,7 +873,7 @@ PARSERS: dict[str, Parser] = {
     "bmp": Parser(_bmp, cache(_more_bmps)),
     "bmp-runs": Parser(_bitmap_runs, cache(lambda: [one[-600:] for one in _more_bmps()])),
     "av1": Parser(_av1, lambda: [b"\x12\0\x32\x64" + bytes(range(1, 101))]),
-    "webp": Parser(_webp, cache(lambda: [encode(image(*_SMALL_PX), "WEBP", lossless=True)])),
+    "webp": Parser(_webp, cache(_webps)),
     "gif": Parser(_gif, cache(lambda: [encode(image(*_SMALL_PX), "GIF")])),
     "pcx": Parser(_pcx, cache(_pcxs)),
     "psd": Parser(_psd, cache(_more_psds)),

@@ -1,0 +1,121 @@
+"""The packages: what is in them, and that one runs where there is no compiler."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.running.capabilities import Capability, needs
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="not a checkout")
+#: An ELF file's machine (ELF-64, e_machine at 18).
+_AARCH64 = 0xB7
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of what is tracked, as a fresh clone has it."""
+    copy = tmp_path_factory.mktemp("sources")
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")
+    for name in filter(None, listed):
+        if name.startswith(("pregen/", "man/")) or "/" not in name:
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name)
+    return copy
+
+
+def built(sources: Path, kind: str, to: Path, **variables: str) -> Path:
+    """Build by setuptools itself, which the suite's environment has; return the file."""
+    hook = f"from setuptools import build_meta; build_meta.build_{kind}({str(to)!r})"
+    for scratch in ("build", "pregen.egg-info"):
+        shutil.rmtree(sources / scratch, ignore_errors=True)
+    done = subprocess.run(
+        [sys.executable, "-c", hook],
+        cwd=sources,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done
+    (file,) = to.iterdir()
+    return file
+
+
+@pytest.fixture(scope="module")
+def wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("setuptools")
+    return built(sources, "wheel", tmp_path_factory.mktemp("wheel"))
+
+
+@needs(Capability.COMPILED)
+def test_one_wheel_is_for_every_python_and_holds_no_sources_of_c(wheel: Path) -> None:
+    assert "-cp311-abi3-" in wheel.name
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "pregen/imaging/_compiled.abi3.so" in names
+    assert "pregen/walk/_unchanged.abi3.so" in names
+    assert not [name for name in names if name.endswith((".c", ".h", "ARCHITECTURE.md"))]
+    for wanted in ("share/man/man1/pregen.1", "pregen/verbs/desktop/data/pregen.service"):
+        assert [name for name in names if name.endswith(wanted)], wanted
+
+
+@needs(Capability.COMPILED)
+def test_a_wheel_has_the_fast_decoder_where_there_is_no_compiler(
+    wheel: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "environment"
+    venv.create(place, with_pip=False)
+    (packages,) = (place / "lib").glob("python*/site-packages")
+    shutil.unpack_archive(wheel, packages, "zip")
+    # The libraries of the suite; pregen itself must come from the wheel.
+    here = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "libraries.pth").write_text("\n".join(here))
+    env = {"PATH": "/nonexistent", "HOME": str(tmp_path)}
+    program = [str(place / "bin" / "python"), "-P", "-m", "pregen"]
+    look = "import pregen; print(pregen.__file__)"
+    asked = subprocess.run([program[0], "-P", "-c", look], env=env, capture_output=True, check=True)
+    assert str(packages).encode() in asked.stdout
+    done = subprocess.run(
+        [*program, "formats"], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done
+    assert "jpeg  pregen" in done.stdout
+    assert "was not compiled" not in done.stdout
+
+
+def test_the_source_archive_has_all_that_is_compiled(sources: Path, tmp_path: Path) -> None:
+    pytest.importorskip("setuptools")
+    archive = built(sources, "sdist", tmp_path)
+    with tarfile.open(archive) as members:
+        names = {name.partition("/")[2] for name in members.getnames()}
+    wanted = {str(path.relative_to(sources)) for path in sources.rglob("*.[ch]")}
+    assert wanted
+    assert wanted <= names
+
+
+@needs(Capability.AARCH64)
+def test_a_wheel_for_aarch64_is_built(sources: Path, tmp_path: Path) -> None:
+    """What runs in it under QEMU is tested with the C code itself (tests/imaging)."""
+    pytest.importorskip("setuptools")
+    compiler = "aarch64-linux-gnu-gcc"
+    file = built(
+        sources,
+        "wheel",
+        tmp_path,
+        CC=compiler,
+        LDSHARED=f"{compiler} -shared",
+        _PYTHON_HOST_PLATFORM="linux-aarch64",
+    )
+    assert file.name.endswith("-cp311-abi3-linux_aarch64.whl")
+    with zipfile.ZipFile(file) as content:
+        for name in ("pregen/imaging/_compiled.abi3.so", "pregen/walk/_unchanged.abi3.so"):
+            assert int.from_bytes(content.read(name)[18:20], "little") == _AARCH64
