@@ -17,6 +17,7 @@ import click
 from pregen import __version__
 from pregen.argument_types import (
     age_s,
+    clients,
     flavors,
     next_time,
     pixels,
@@ -36,6 +37,7 @@ from pregen.config import (
     OutputConfig,
     PlanConfig,
     PriorityConfig,
+    RealPathKeys,
     RunConfig,
     Setting,
     Shard,
@@ -124,6 +126,7 @@ _TYPES: dict[Any, Any] = {
     tuple[bytes, ...]: raw_bytes,
     tuple[tuple[bytes, str], ...]: publication,
     tuple[Flavor, ...]: flavors,
+    tuple[str, ...]: clients,
     Shard: shard,
     str: click.STRING,
 }
@@ -207,7 +210,7 @@ def run_config(
         UsageError: a published folder is not there.
     """
     plan = made(PlanConfig, values)
-    plan = replace(plan, publish=_published(plan.publish, clean))
+    plan = _keyed(replace(plan, publish=_published(plan.publish, clean)))
     governor = made(GovernorConfig, values)
     priority = made(PriorityConfig, values)
     # What there is time for in one night should be what is looked at first.
@@ -262,6 +265,17 @@ def _published(
     return found
 
 
+def _keyed(plan: PlanConfig) -> PlanConfig:
+    """Return the settings with the clients that count; those of another machine are not known."""
+    from pregen.entry_keys import AUTO, chosen_clients, clients_here  # noqa: PLC0415 - no --help
+
+    elsewhere = bool(plan.publish)
+    looks = AUTO in plan.clients and not elsewhere
+    here = clients_here(os.environ, os.path.expanduser("~")) if looks else ()
+    real = RealPathKeys.NEVER if elsewhere else plan.realpath_keys
+    return replace(plan, clients=chosen_clients(plan.clients, here), realpath_keys=real)
+
+
 def _engine(values: Values, priority: PriorityConfig) -> EngineConfig:
     from pregen.limits import IDLE_PATIENCE  # noqa: PLC0415 - imports psutil, and --help needs none
 
@@ -309,10 +323,10 @@ def check(config: RunConfig, values: Values) -> None:
             "--force recreates all thumbnails, --missing-only creates missing ones: choose one."
         )
     _check_cluster(config.engine_name, made(DaskConfig, values))
-    if config.plan.publish and config.plan.realpath_keys:
+    if config.plan.publish and values.get("realpath_keys") is RealPathKeys.ALWAYS:
         raise UsageError(
-            "--realpath-keys names files by their real path on this machine, --publish as another "
-            "machine does: choose one, or run twice."
+            "--realpath-keys always names files by their real path on this machine, --publish as "
+            "another machine does: choose one, or run twice."
         )
     check_output(made(OutputConfig, values))
 
