@@ -105,6 +105,20 @@ def flavors_or_auto(text: str | tuple[Flavor, ...]) -> tuple[Flavor, ...]:
     return () if text.strip() == "auto" else flavors(text)
 
 
+def clients(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of `auto,gwenview`: `auto`, `all`, `none` and keys of the clients."""
+    if isinstance(text, tuple):
+        return text  # click converts defaults once more
+    from pregen.thumbspec.clients import BY_KEY  # noqa: PLC0415 - no --help needs it
+
+    names = tuple(name.strip() for name in text.split(","))
+    known = ("auto", "all", "none", *BY_KEY)
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is not one of {', '.join(known)}.")
+    return names
+
+
 def pixels(text: str | int) -> int:
     """Return the number of `500M` or `500000000`."""
     match = _PIXELS.fullmatch(str(text).strip())

@@ -139,6 +139,15 @@ class Check(Enum):
     """By reading every entry whole and unpacking its picture."""
 
 
+class RealPathKeys(Enum):
+    """Whether a source that is reached through links gets entries under its real path, too."""
+
+    AUTO = "auto"
+    """For the clients in `PlanConfig.clients` that ask by it."""
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Decoder(Enum):
     """Which library decodes a JPEG that more than one can."""
 
@@ -271,7 +280,24 @@ class PlanConfig(NamedTuple):
             debug=True,
         ),
     ] = Check.QUICK
-    realpath_keys: Annotated[bool, Flag("Linked files: also by their real path (KDE).")] = False
+    clients: Annotated[
+        tuple[str, ...],
+        Flag(
+            "Programs whose thumbnails have names of their own: auto (those installed here), all, "
+            "none, or a list (gwenview,cosmic).",
+            "LIST",
+            default="auto",
+        ),
+    ] = ()
+    """Keys of `thumbspec.clients.CLIENTS`."""
+    realpath_keys: Annotated[
+        RealPathKeys,
+        Flag(
+            "Files reached through links: also by their real path. auto: where KDE or COSMIC, "
+            "which ask by it, is installed.",
+            default=RealPathKeys.AUTO,
+        ),
+    ] = RealPathKeys.NEVER
     publish: Annotated[
         tuple[tuple[bytes, str], ...],
         Flag(

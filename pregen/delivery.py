@@ -83,14 +83,12 @@ def unpack(cache: Cache, job: Job, outcome: Outcome, parcel: Parcel) -> Outcome:
         stamps = _commit(cache, job, outcome, parcel)
     except CacheError as error:
         return outcome._replace(kind=kind_of(error), message=str(error), stamps=())
-    if len(stamps) != len(outcome.stamps):
-        return outcome._replace(stamps=())
-    ordered = tuple(stamps[flavor] for flavor in ALL_FLAVORS if flavor in stamps)
-    return outcome._replace(stamps=ordered)
+    # packed in the order in which an outcome has them
+    return outcome._replace(stamps=stamps if len(stamps) == len(outcome.stamps) else ())
 
 
-def _commit(cache: Cache, job: Job, outcome: Outcome, parcel: Parcel) -> dict[Flavor, Stamp]:
-    stamps = {flavor: cache.write(flavor, uri, png) for flavor, uri, png in parcel.entries}
+def _commit(cache: Cache, job: Job, outcome: Outcome, parcel: Parcel) -> tuple[Stamp, ...]:
+    stamps = tuple(cache.write(flavor, uri, png) for flavor, uri, png in parcel.entries)
     for uri, png in parcel.fails:
         cache.write_fail(uri, png)
     if outcome.kind in {Kind.MADE, Kind.SMALL}:

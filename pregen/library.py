@@ -24,7 +24,8 @@ from pregen.engines.base import StopLevel
 from pregen.model import ALL_FLAVORS, Flavor, Outcome, Skip, Source
 from pregen.screens.facts import flavors_for_screens
 from pregen.thumbspec import naming
-from pregen.thumbspec.uri import all_uris, file_uri
+from pregen.thumbspec.clients import every_uri
+from pregen.thumbspec.uri import file_uri
 from pregen.walk.roots import named_sources, working_directory
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def lookup(
         return None
     with Cache(root, __version__) as store:
         for flavor in dict.fromkeys(flavors):
-            for name in all_uris(clean):
+            for name in every_uri(clean):
                 folder = store.folder(flavor)
                 if has_fresh(folder, flavor, name, facts.st_mtime_ns, facts.st_size):
                     entry = naming.entry_path(root, flavor, name)

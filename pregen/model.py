@@ -7,7 +7,10 @@ walked them. Times are nanoseconds since 1970, sizes are bytes, edges are pixels
 from __future__ import annotations
 
 from enum import Enum, IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class Flavor(Enum):
@@ -54,6 +57,9 @@ class Action(IntEnum):
     RECHECK = 4
     """Make an entry of ours anew if its picture may be wrong, by what its source's header says: its
     decoder was mended since."""
+    COPY = 5
+    """Write the entry with the pixels of the fresh one under another URI of the source: only the
+    texts differ. Decode nothing."""
 
 
 class Step(NamedTuple):
@@ -124,6 +130,23 @@ class Job(NamedTuple):
     machine. The engine says so."""
     spins: bool = False
     """It lies on a disk with heads to move, which one worker reads at a time. Likewise."""
+
+    def all_stamps(
+        self, stamps: Mapping[tuple[str, Flavor], Stamp], flavors: Sequence[Flavor]
+    ) -> tuple[Stamp, ...]:
+        """Return those of the entries of all URIs, each with all these flavors in their order.
+
+        Args:
+            stamps: by URI and flavor.
+            flavors: the wanted ones.
+
+        Returns:
+            Nothing where one is missing.
+        """
+        wanted = [(uri, flavor) for uri in self.uris for flavor in flavors]
+        if len(stamps) < len(wanted) or not all(one in stamps for one in wanted):
+            return ()
+        return tuple(stamps[one] for one in wanted)
 
 
 class Kind(Enum):
@@ -250,8 +273,8 @@ class Outcome(NamedTuple):
     """Of the source as it was opened; 0 where nothing can be told by it (`SourceFile.ctime_ns`)."""
     source_ctime_ns: int = 0
     stamps: tuple[Stamp, ...] = ()
-    """Of the entries of all wanted flavors, in their order, when this job made every one of them
-    for a source that is as it was planned; empty otherwise."""
+    """Of the entries of all URIs, each with all wanted flavors (`Job.all_stamps`), when this job
+    made every one of them for a source that is as it was planned; empty otherwise."""
     fingerprint: str = ""
     """What the pictures were made of (`thumbspec.fingerprint`); empty when none was made."""
     waited_ns: int = 0
@@ -269,6 +292,8 @@ class Outcome(NamedTuple):
 #: 16 bytes of its key, then inode, mtime_ns and size_bytes of the entry of every wanted flavor.
 #: Flat, as the journal packs it: a re-run unpacks the whole library's.
 Known = tuple[int, int, bytes, *tuple[int, ...]]
+#: What is remembered of the sources in a folder, by name: one for each key of a source.
+KnownFolder = dict[bytes, tuple[Known, ...]]
 
 
 class Skip(NamedTuple):

@@ -18,6 +18,7 @@ from pregen.argument_types import (
     Number,
     WholeNumber,
     age_s,
+    clients,
     flavors_or_auto,
     next_time,
     pixels,
@@ -37,6 +38,7 @@ from pregen.config import (
     OutputConfig,
     PlanConfig,
     PriorityConfig,
+    RealPathKeys,
     RunConfig,
     Setting,
     Shard,
@@ -127,6 +129,7 @@ _TYPES: dict[Any, Any] = {
     tuple[bytes, ...]: raw_bytes,
     tuple[tuple[bytes, str], ...]: publication,
     tuple[Flavor, ...]: flavors_or_auto,
+    tuple[str, ...]: clients,
     Shard: shard,
     str: click.STRING,
 }
@@ -214,7 +217,7 @@ def run_config(
     plan = made(PlanConfig, values)
     chosen = None if values.get("flavors") else choose()
     flavors = chosen.flavors if chosen else plan.flavors
-    plan = plan._replace(publish=_published(plan.publish, clean), flavors=flavors)
+    plan = _keyed(plan._replace(publish=_published(plan.publish, clean), flavors=flavors))
     governor = made(GovernorConfig, values)
     priority = made(PriorityConfig, values)
     # What there is time for in one night should be what is looked at first.
@@ -270,6 +273,17 @@ def _published(
     return found
 
 
+def _keyed(plan: PlanConfig) -> PlanConfig:
+    """Return the settings with the clients that count; those of another machine are not known."""
+    from pregen.entry_keys import AUTO, chosen_clients, clients_here  # noqa: PLC0415 - no --help
+
+    elsewhere = bool(plan.publish)
+    looks = AUTO in plan.clients and not elsewhere
+    here = clients_here(os.environ, os.path.expanduser("~")) if looks else ()
+    real = RealPathKeys.NEVER if elsewhere else plan.realpath_keys
+    return plan._replace(clients=chosen_clients(plan.clients, here), realpath_keys=real)
+
+
 def _engine(values: Values, priority: PriorityConfig) -> EngineConfig:
     from pregen.limits import IDLE_PATIENCE  # noqa: PLC0415 - imports psutil, and --help needs none
 
@@ -316,10 +330,10 @@ def check(config: RunConfig, values: Values) -> None:
             "--force recreates all thumbnails, --missing-only creates missing ones: choose one."
         )
     _check_cluster(config.engine_name, made(DaskConfig, values))
-    if config.plan.publish and config.plan.realpath_keys:
+    if config.plan.publish and values.get("realpath_keys") is RealPathKeys.ALWAYS:
         raise UsageError(
-            "--realpath-keys names files by their real path on this machine, --publish as another "
-            "machine does: choose one, or run twice."
+            "--realpath-keys always names files by their real path on this machine, --publish as "
+            "another machine does: choose one, or run twice."
         )
     check_output(made(OutputConfig, values))
 

@@ -29,6 +29,7 @@ from pregen.delivery import unpack
 from pregen.descriptors import workers_with_room
 from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
 from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
+from pregen.entry_keys import EntryKeys
 from pregen.errors import (
     TOO_MANY_OPEN,
     CacheError,
@@ -55,7 +56,7 @@ from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.reuse.same_file import Adopter, MetFiles
 from pregen.sharing import SharedEntries, SharedPlanner
-from pregen.thumbspec.naming import Published, key
+from pregen.thumbspec.naming import key
 from pregen.walk import (
     WalkCounts,
     folder_roots,
@@ -67,12 +68,12 @@ from pregen.walk import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pregen.config import PlanConfig, RunConfig
+    from pregen.config import RunConfig
     from pregen.display.listener import Watch
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
     from pregen.display.summary import Forecast
-    from pregen.model import Flavor, Job, Known, Source
+    from pregen.model import Flavor, Job, KnownFolder, Source
     from pregen.walk.unchanged import Settled
 
 
@@ -137,7 +138,7 @@ def rehearse(
     ):
         watch.sizes(config.plan.flavors, config.chosen)
         config = config._replace(plan=config.plan._replace(reuse=False))
-        memory = _FolderMemory(journal, config.plan, learns=False)
+        memory = _FolderMemory(journal, EntryKeys(config.plan), learns=False)
         planner = _planner(config, cache, journal, memory, watch, count().__next__)
         settler.planner = planner
         for job in _jobs(found, planner, watch, stop):
@@ -340,7 +341,7 @@ class _PipelineRun:
         if caution := engine.caution:
             watch.warn(caution)
         watch.watch_workers(engine.workers)
-        memory = _FolderMemory(journal, config.plan)
+        memory = _FolderMemory(journal, EntryKeys(config.plan))
         ids = count().__next__
         # Other machines number files and devices otherwise.
         elsewhere = config.engine_name == "dask"
@@ -355,7 +356,14 @@ class _PipelineRun:
             closing(Feed(jobs_found, self._spill_dir)) as feed,
             requested_jobs(
                 config,
-                _planner(config, cache, journal, None, watch, ids),
+                _planner(
+                    config,
+                    cache,
+                    journal,
+                    _FolderMemory(journal, memory.keys, recalls=False),
+                    watch,
+                    ids,
+                ),
                 self._ground.guard,
                 watch,
                 self._ground.size_on_share,
@@ -413,10 +421,15 @@ class _PipelineRun:
             journal.record(outcome, *found, named, system)
         else:
             journal.record(outcome, job.size_bytes, job.mtime_ns)
-        if outcome.stamps and not self._config.work.shared:
+        flavors = self._config.plan.flavors
+        if len(outcome.stamps) == len(job.uris) * len(flavors) and not self._config.work.shared:
             folder, _, name = job.path.rpartition(b"/")
-            fresh = known(job.size_bytes, job.mtime_ns, key(job.uris[0]), outcome.stamps)
-            memory.learn(folder, self._config.plan.flavors, {name: fresh})
+            stamps = zip(*[iter(outcome.stamps)] * len(flavors), strict=True)
+            fresh = tuple(
+                known(job.size_bytes, job.mtime_ns, key(uri), each)
+                for uri, each in zip(job.uris, stamps, strict=True)
+            )
+            memory.learn(folder, flavors, {name: fresh})
 
     def _heed(self, outcome: Outcome) -> None:
         """Stop the run when the cache takes no more entries."""
@@ -682,7 +695,7 @@ def _planner(
     config: RunConfig,
     cache: Cache,
     journal: Journal,
-    memory: _FolderMemory | None,
+    memory: _FolderMemory,
     watch: Watch,
     next_id: Callable[[], int],
     *,
@@ -699,11 +712,11 @@ def _planner(
         plan,
         hints,
         next_id,
-        memory if journal.usable else None,
+        memory if memory.recalls and journal.usable else None,
         shared=SharedEntries(config.work.version).fresh if plan.use_shared else None,
         kin=ContentIndex(cache, plan.flavors, journal).candidates,
         met=met.find if met and journal.usable else None,
-        uris=Published(plan.publish).uris if plan.publish else None,
+        uris=memory.keys.uris,
     )
 
 
@@ -737,26 +750,36 @@ class _FolderMemory:
     A published folder has other keys and other entries than the same folder under its own path.
     """
 
-    def __init__(self, journal: Journal, config: PlanConfig, *, learns: bool = True) -> None:
+    def __init__(
+        self, journal: Journal, keys: EntryKeys, *, learns: bool = True, recalls: bool = True
+    ) -> None:
         self._journal = journal
-        self._published = Published(config.publish) if config.publish else None
+        self.keys = keys
+        self.recalls = recalls
+        """It is asked at all: what somebody waits for is looked at."""
         self._learns = learns
 
-    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
+    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> KnownFolder:
         """Return what is known of the sources in a folder."""
-        return self._journal.recall(self._place(folder), flavors)
+        keys = self.keys
+        return self._journal.recall(keys.place(folder), flavors, keys.told_by(folder))
 
     def recall_packed(self, folder: bytes, flavors: Sequence[Flavor]) -> tuple[bytes, bytes] | None:
         """Return the same as the journal holds it."""
-        return self._journal.recall_packed(self._place(folder), flavors)
+        keys = self.keys
+        return self._journal.recall_packed(keys.place(folder), flavors, keys.told_by(folder))
 
-    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
+    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: KnownFolder) -> None:
         """Add to that, unless this is a rehearsal, which writes nothing."""
+        keys = self.keys
+        if keys.follows_links:
+            known = {
+                name: entries
+                for name, entries in known.items()
+                if keys.may_be_remembered(folder + b"/" + name)
+            }
         if self._learns:
-            self._journal.learn(self._place(folder), flavors, known)
-
-    def _place(self, folder: bytes) -> bytes:
-        return self._published.place(folder) if self._published else folder
+            self._journal.learn(keys.place(folder), flavors, known, keys.told_by(folder))
 
 
 @contextmanager

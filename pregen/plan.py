@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from pregen.cache.folder import NO_STAMP
 from pregen.cache.keyset import KeySet
 from pregen.config import Check
+from pregen.entry_keys import EntryKeys
 from pregen.imaging import revisions
 from pregen.model import ALL_FLAVORS, Action, Job, Kind, Skip, Step
 from pregen.reuse.memory import RememberedSources
-from pregen.source_file import real_path
 from pregen.thumbspec.naming import entry_name, key
-from pregen.thumbspec.uri import all_uris
 from pregen.thumbspec.validity import HEAD_BYTES, Ending, Freshness, judge, judge_fail_record
 from pregen.thumbspec.wholeness import damage
 
@@ -47,7 +46,7 @@ _MAKE, _RECHECK = Action.MAKE, Action.RECHECK
 #: Tuples, not sets: an enum's hash is a call.
 _GOOD = (_FRESH, _MISSING, _REFIT, _OUTDATED)
 _DECODES = (_MAKE, _RECHECK)
-#: Those whose pixels are worth a look.
+#: Those whose pixels are of the source: worth a look, or a copy.
 _WHOLE = (_FRESH, _REFIT)
 
 _UNCHANGED = "has not changed since; --retry-failed tries again"
@@ -94,10 +93,11 @@ def decide(
     rechecks: list[Step] = []
     makes: list[Step] = []
     left_alone = False
+    drawn = _drawn(entries, config)
     for uri, verdicts in entries:
         for flavor, verdict in zip(ALL_FLAVORS, verdicts, strict=True):
             wanted = flavor in config.flavors and flavor not in spared
-            action = _action(verdict, config, wanted=wanted)
+            action = _action(verdict, config, wanted=wanted, drawn=flavor in drawn)
             if action is _MAKE:
                 makes.append(Step(action, flavor, uri))
             elif action is _RECHECK:
@@ -118,19 +118,31 @@ def decide(
     return Skip(source.path, Kind.FRESH)
 
 
-def _action(verdict: Freshness, config: PlanConfig, *, wanted: bool) -> Action | None:
+def _drawn(entries: Sequence[Entries], config: PlanConfig) -> Sequence[Flavor]:
+    """Return the flavors of which the picture is there, to be copied to another URI."""
+    if len(entries) == 1 or not config.reuse:
+        return ()
+    return [
+        flavor
+        for index, flavor in enumerate(ALL_FLAVORS)
+        if any(verdicts[index] in _WHOLE for _, verdicts in entries)
+    ]
+
+
+def _action(verdict: Freshness, config: PlanConfig, *, wanted: bool, drawn: bool) -> Action | None:
     """Decide about one entry, all else left out."""
     if config.force and wanted:
         return _MAKE
     if verdict is _FRESH:
         return None
+    create = Action.COPY if drawn else _MAKE
     if verdict is _MISSING:
-        return _MAKE if wanted else None
+        return create if wanted else None
     if config.missing_only and not config.force:
         return None
     if verdict in (_OUTDATED, _REFIT):
         return _RECHECK if verdict is _OUTDATED else Action.REFIT if config.refit else None
-    return _MAKE if wanted else Action.DELETE
+    return create if wanted else Action.DELETE
 
 
 def _barred(path: bytes, config: PlanConfig, *, failed: bool, hint: Kind | None) -> Skip | None:
@@ -165,7 +177,7 @@ class Planner:
         hints: Asks the journal, and only about sources that would be decoded.
         next_id: Numbers the jobs.
         memory: What earlier runs found fresh; None, and every entry is judged.
-        uris: Names a source in another way than its path does.
+        uris: Names a source in another way than `config` has it.
         shared: Tells the flavors that are fresh in the shared repository beside a source; asked
             only about sources that would be decoded.
         kin: Names the entries that may be of the same content; asked likewise.
@@ -191,12 +203,12 @@ class Planner:
         self._config = config
         self._hints = hints
         self._next_id = next_id
-        self._named = uris or all_uris
+        self._uris = uris or EntryKeys(config).uris
         self._shared = shared
         self._flavors = [(flavor, _Listed(cache.folder(flavor))) for flavor in ALL_FLAVORS]
         self._fails = _Listed(cache.fail_folder)
         self._until_listing = LIST_AFTER_SOURCES
-        usable = memory if not (config.force or config.realpath_keys) else None
+        usable = memory if not config.force else None
         self._remembered = RememberedSources(cache, config.flavors, usable) if usable else None
         self._believe = config.check is not Check.FULL
         self._unpack = config.check is Check.FULL
@@ -233,10 +245,9 @@ class Planner:
         stamps: list[Stamp | None] = []
         entries = [self._look(uri, source, stamps) for uri in uris]
         config = self._config
-        if len(entries) == 1 and entries[0].verdicts == self._as_wanted and not config.force:
+        if not config.force and all(each.verdicts == self._as_wanted for each in entries):
             if self._remembered is not None:
-                wanted = [stamps[index] or NO_STAMP for index in self._wanted]
-                self._remembered.learn(source, key(uris[0]), wanted)
+                self._learn(source, uris, stamps)
             return Skip(source.path, Kind.FRESH)
         found = decide(source, entries, config)
         met: Met | None = None
@@ -257,13 +268,14 @@ class Planner:
         path, size_bytes, mtime_ns, device, _ = source
         return Job(self._next_id(), path, size_bytes, mtime_ns, uris, found, kin, device, same)
 
-    def _uris(self, path: bytes) -> tuple[str, ...]:
-        uris = self._named(path)
-        if self._config.realpath_keys:
-            real = real_path(path)
-            if real != path:
-                uris = tuple(dict.fromkeys(uris + all_uris(real)))
-        return uris
+    def _learn(self, source: Source, uris: Sequence[str], stamps: Sequence[Stamp | None]) -> None:
+        """Have a fresh source remembered, with the stamps of its wanted entries."""
+        found = []
+        for number, uri in enumerate(uris):
+            first = number * len(ALL_FLAVORS)
+            found.append((key(uri), [stamps[first + at] or NO_STAMP for at in self._wanted]))
+        if self._remembered is not None:
+            self._remembered.learn(source, found)
 
     def _look(self, uri: str, source: Source, stamps: list[Stamp | None]) -> Entries:
         """Judge every flavor's entry by its head, or whole where that does not do.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from pregen.cache.errors import let_go
 from pregen.errors import TOO_MANY_OPEN
 from pregen.model import Kind
+from pregen.thumbspec.naming import clean_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,13 +209,23 @@ def settled_ctime_ns(now: os.stat_result) -> int:
 def real_path(path: bytes) -> bytes:
     """Return the path with every symbolic link in it resolved; a folder is resolved once."""
     folder, name = os.path.split(path)
-    found = os.path.join(_real_folder(folder), name)
+    found = os.path.join(real_folder(folder), name)
     return os.path.realpath(found) if os.path.islink(found) else found
 
 
 @lru_cache(maxsize=1024)
-def _real_folder(path: bytes) -> bytes:
+def real_folder(path: bytes) -> bytes:
+    """Return the path of a folder with every symbolic link in it resolved."""
     return os.path.realpath(path)
+
+
+def link_target(path: bytes) -> bytes:
+    """Return the path that a symbolic link holds, absolute and clean; of all else its own."""
+    try:
+        held = os.readlink(path)
+    except OSError:
+        return path
+    return clean_path(held, os.path.dirname(path))
 
 
 def _blocks_read() -> int:

@@ -273,8 +273,8 @@ class _Attempt:
         self._recheck = revisions.Recheck(source.fd, source.size_bytes, source.read)
         self._doubted: dict[tuple[Flavor, str], _OldEntry] = {}
         """Entries that may be wrong."""
-        self._stamps: dict[Flavor, Stamp] = {}
-        """Of the entries that are as they should be."""
+        self._stamps: dict[tuple[str, Flavor], Stamp] = {}
+        """Of the entries that are as they should be, by URI and flavor."""
         if not self._as_planned and not config.missing_only:
             # Planned for another content: nothing that was fresh then is fresh now.
             self._steps = tuple(self._all_steps())
@@ -379,13 +379,13 @@ class _Attempt:
     def _write(self, entries: list[_Entry], outcome: Outcome) -> Outcome:
         """Write entries; return the outcome with what that adds to it."""
         stamps = self._stamps
-        stamps.update({entry.flavor: self._cache.write(*entry) for entry in entries})
-        wanted = self._config.flavors
-        whole = self._as_planned and len(self._job.uris) == 1 and stamps.keys() == set(wanted)
+        for entry in entries:
+            stamps[entry.uri, entry.flavor] = self._cache.write(*entry)
+        flavors = self._config.flavors
         return outcome._replace(
             entries_written=outcome.entries_written + len(entries),
             bytes_written=outcome.bytes_written + sum(len(entry.png) for entry in entries),
-            stamps=tuple(stamps[flavor] for flavor in wanted) if whole else (),
+            stamps=self._job.all_stamps(stamps, flavors) if self._as_planned else (),
         )
 
     def _all_steps(self) -> Iterable[Step]:
@@ -399,6 +399,8 @@ class _Attempt:
         """An entry for which nothing has to be decoded; None when there is none."""
         if step.action is Action.REFIT:
             return self._refit(step)
+        if step.action is Action.COPY and (copy := self._copy(step)) is not None:
+            return copy
         if not self._job.kin:
             return None
         return self._reuse.entry(step.flavor, self._facts()._replace(uri=step.uri))
@@ -414,6 +416,25 @@ class _Attempt:
             return pngbuild.retext(old, facts)
         except PngError:
             return None
+
+    def _copy(self, step: Step) -> bytes | None:
+        """The entry with the pixels of another of this source; None when there is none after all.
+
+        Of those that were planned to be fresh, or to get other texts.
+        """
+        planned = {
+            (each.flavor, each.uri) for each in self._steps if each.action is not Action.REFIT
+        }
+        for uri in self._job.uris:
+            if (step.flavor, uri) in planned:
+                continue
+            old = self._cache.read(step.flavor, uri)
+            judged = self._judged(old, step._replace(uri=uri))
+            if old and judged.verdict in _USABLE and not self._recheck.concerns(judged.maker, old):
+                with suppress(PngError):
+                    extra = _made_by(judged.maker.mime)
+                    return pngbuild.retext(old, self._facts()._replace(uri=step.uri, extra=extra))
+        return None
 
     def _stays(self, step: Step) -> bool:
         """Tell whether an entry made before its decoder was mended is right; note it if not."""
@@ -431,7 +452,7 @@ class _Attempt:
         if self._recheck.concerns(judged.maker, old):
             self._doubted[step.flavor, step.uri] = _OldEntry(old, stamp)
             return False
-        self._stamps[step.flavor] = stamp
+        self._stamps[step.uri, step.flavor] = stamp
         return True
 
     def _but_same(self, entries: list[_Entry]) -> list[_Entry]:
@@ -440,7 +461,7 @@ class _Attempt:
         for entry in entries:
             old = self._doubted.get((entry.flavor, entry.uri))
             if old is not None and pngbuild.is_same(old.png, entry.png):
-                self._stamps[entry.flavor] = old.stamp
+                self._stamps[entry.uri, entry.flavor] = old.stamp
             else:
                 found.append(entry)
         return found

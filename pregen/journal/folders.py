@@ -1,8 +1,9 @@
 """What is known of whole folders, as rows: one for each folder, because a re-run asks for a folder.
 
-A row holds the names, which cannot contain a zero byte, and as many packed numbers. A row of
-another version of pregen, of other flavors or of the wrong length counts as none: the sources are
-looked at, and the row is written anew.
+A row holds the names, which cannot contain a zero byte, and as many packed numbers. A source that
+has entries under several keys stands there once for each. A row of another version of pregen, of
+other flavors or keys, or of the wrong length counts as none: the sources are looked at, and the row
+is written anew.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sqlite3
 import struct
 import threading
+from collections import defaultdict
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +21,7 @@ from pregen.journal import database
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pregen.model import Flavor, Known
+    from pregen.model import Flavor, Known, KnownFolder
 
 
 READ: Final = "SELECT version, flavors, names, facts FROM folders WHERE path = ?"
@@ -58,9 +60,9 @@ def judged_by(version: str) -> str:
     return f"{version} {_LOOKED}"
 
 
-def flavors_text(flavors: Sequence[Flavor]) -> str:
-    """Return the flavors as a row holds them."""
-    return ",".join(flavor.directory for flavor in flavors)
+def flavors_text(flavors: Sequence[Flavor], keys: str = "") -> str:
+    """Return the flavors as a row holds them, and what tells its keys from those of other runs."""
+    return f"{','.join(flavor.directory for flavor in flavors)} {keys}".rstrip()
 
 
 def packed(row: Iterable[Any] | None, version: str, flavors: str) -> tuple[bytes, bytes] | None:
@@ -77,7 +79,7 @@ def packed(row: Iterable[Any] | None, version: str, flavors: str) -> tuple[bytes
     return (names, facts) if (row_version, row_flavors) == (version, flavors) else None
 
 
-def read(row: Iterable[Any] | None, version: str, flavors: str) -> dict[bytes, Known]:
+def read(row: Iterable[Any] | None, version: str, flavors: str) -> KnownFolder:
     """Return what a row knows, by name of the source; nothing where it does not fit (`packed`)."""
     held = packed(row, version, flavors)
     if held is None:
@@ -87,25 +89,31 @@ def read(row: Iterable[Any] | None, version: str, flavors: str) -> dict[bytes, K
     layout = _layout(flavors)
     if len(names) * layout.size != len(facts):
         return {}
-    return dict(zip(names, layout.iter_unpack(facts), strict=True))
+    found: KnownFolder = dict(zip(names, zip(layout.iter_unpack(facts), strict=True), strict=True))
+    if len(found) < len(names):
+        several: dict[bytes, list[Known]] = defaultdict(list)
+        for name, numbers in zip(names, layout.iter_unpack(facts), strict=True):
+            several[name].append(numbers)
+        found = {name: tuple(each) for name, each in several.items()}
+    return found
 
 
-def row(path: bytes, version: str, flavors: str, known: dict[bytes, Known]) -> FolderRow:
+def row(path: bytes, version: str, flavors: str, known: KnownFolder) -> FolderRow:
     """Return a row for `WRITE`. What does not fit (a mtime beyond 64 bits) is left out."""
     layout = _layout(flavors)
     names: list[bytes] = []
     facts: list[bytes] = []
-    for name, numbers in known.items():
+    for name, entries in known.items():
         try:
-            facts.append(layout.pack(*numbers))
+            facts.append(b"".join([layout.pack(*numbers) for numbers in entries]))
         except struct.error:
             continue
-        names.append(name)
+        names += [name] * len(entries)
     return path, version, flavors, b"\0".join(names), b"".join(facts)
 
 
 def _layout(flavors: str) -> struct.Struct:
-    return struct.Struct("<qq16s" + "Qqq" * len(flavors.split(",")))
+    return struct.Struct("<qq16s" + "Qqq" * len(flavors.partition(" ")[0].split(",")))
 
 
 class FolderNotes:
@@ -118,16 +126,18 @@ class FolderNotes:
         self._path = path
         self._version = judged_by(version)
         self._lock = threading.Lock()
-        self._learned: dict[tuple[bytes, str], dict[bytes, Known]] = {}
+        self._learned: dict[tuple[bytes, str], KnownFolder] = {}
         self._count = 0
         self._due_ns = 0
         self._closed = False
 
-    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
+    def learn(
+        self, folder: bytes, flavors: Sequence[Flavor], known: KnownFolder, keys: str = ""
+    ) -> None:
         """Add to what is known of a folder."""
         with self._lock:
             if not self._closed:
-                place = folder, flavors_text(flavors)
+                place = folder, flavors_text(flavors, keys)
                 self._learned.setdefault(place, {}).update(known)
                 self._count += len(known)
                 if self._count >= _WRITE_SOURCES:
@@ -164,7 +174,7 @@ class FolderNotes:
         self._learned, self._count = {}, 0
 
     def _write_folder(
-        self, connection: sqlite3.Connection, folder: bytes, flavors: str, new: dict[bytes, Known]
+        self, connection: sqlite3.Connection, folder: bytes, flavors: str, new: KnownFolder
     ) -> None:
         found = connection.execute(READ, (folder,)).fetchone()
         if found is not None:
@@ -176,13 +186,13 @@ class FolderNotes:
             connection.execute(WRITE, row(folder, self._version, flavors, known))
 
 
-def known_below(journal_path: bytes, places: Iterable[bytes]) -> dict[bytes, str]:
+def known_below(journal_path: bytes, places: Iterable[bytes]) -> dict[bytes, tuple[str, ...]]:
     """Return the sources known at, or anywhere below, some places.
 
     Returns:
-        Path to key: 32 hex digits where an entry is known under it, else empty.
+        Path to keys: 32 hex digits each, of those under which entries are known.
     """
-    found: dict[bytes, str] = {}
+    found: dict[bytes, tuple[str, ...]] = {}
     if not os.path.lexists(journal_path):
         return found
     try:
@@ -191,12 +201,12 @@ def known_below(journal_path: bytes, places: Iterable[bytes]) -> dict[bytes, str
                 bounds = place, place + b"/", place + b"0"
                 for row in connection.execute(_SOURCES, bounds):
                     [path] = database.fitting(row, (bytes,))
-                    found.setdefault(path, "")
+                    found.setdefault(path, ())
                 for row in connection.execute(_FOLDERS, bounds):
                     folder, version, flavors, *rest = database.fitting(row, _FOLDER_SHAPE)
                     known = read((version, flavors, *rest), version, flavors)
-                    for name, (_, _, key, *_) in known.items():
-                        found[folder + b"/" + name] = key.hex()
+                    for name, entries in known.items():
+                        found[folder + b"/" + name] = tuple(key.hex() for _, _, key, *_ in entries)
     except sqlite3.Error:
         return found
     return found

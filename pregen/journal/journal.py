@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pregen.filesystems.identity import FileSystem
     from pregen.journal.known_files import KnownFile
     from pregen.journal.rows import SourceHistory
-    from pregen.model import Flavor, Known, Outcome
+    from pregen.model import Flavor, KnownFolder, Outcome
 
 T = TypeVar("T")
 
@@ -218,11 +218,20 @@ class Journal:
         if self._folders is not None:
             self._folders.tick(now)
 
-    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
-        """Add to what is known of a folder (`reuse.memory.Memory`). For any thread."""
+    def learn(
+        self, folder: bytes, flavors: Sequence[Flavor], known: KnownFolder, keys: str = ""
+    ) -> None:
+        """Add to what is known of a folder (`reuse.memory.Memory`). For any thread.
+
+        Args:
+            folder: its path.
+            flavors: the wanted ones.
+            known: by name of the source.
+            keys: tells the keys of its sources from those that other runs may make.
+        """
         notes = self._folders
         if notes is not None:
-            notes.learn(folder, flavors, known)
+            notes.learn(folder, flavors, known, keys)
 
     def survey(self, cache_root: bytes, prints: Iterable[fingerprints.PrintRow]) -> None:
         """Note what all entries of a cache say, now or never. For any thread."""
@@ -330,19 +339,21 @@ class Journal:
                 return kind
         return None
 
-    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
+    def recall(self, folder: bytes, flavors: Sequence[Flavor], keys: str = "") -> KnownFolder:
         """Return what is known of a folder's sources (`reuse.memory.Memory`). For any thread."""
-        return folders.read(*self._folder_row(folder, flavors))
+        return folders.read(*self._folder_row(folder, flavors, keys))
 
-    def recall_packed(self, folder: bytes, flavors: Sequence[Flavor]) -> tuple[bytes, bytes] | None:
+    def recall_packed(
+        self, folder: bytes, flavors: Sequence[Flavor], keys: str = ""
+    ) -> tuple[bytes, bytes] | None:
         """Return the same as the journal holds it (`folders.packed`). For any thread."""
-        return folders.packed(*self._folder_row(folder, flavors))
+        return folders.packed(*self._folder_row(folder, flavors, keys))
 
     def _folder_row(
-        self, folder: bytes, flavors: Sequence[Flavor]
+        self, folder: bytes, flavors: Sequence[Flavor], keys: str
     ) -> tuple[tuple[Any, ...] | None, str, str]:
         row = next(iter(self._look_up(folders.READ_SHAPE, folders.READ, folder)), None)
-        return row, folders.judged_by(self._judge), folders.flavors_text(flavors)
+        return row, folders.judged_by(self._judge), folders.flavors_text(flavors, keys)
 
     def file_system_of(self, folder: bytes) -> FileSystem | None:
         """Return on which file system a folder's originals lay when a run last saw them."""

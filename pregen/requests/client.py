@@ -25,14 +25,14 @@ from pregen.requests.protocol import (
     peer,
     socket_path,
 )
-from pregen.requests.server import takes_requests
+from pregen.requests.server import takes_requests, what_is_made
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from pregen.config import RunConfig
+    from pregen.config import PlanConfig, RunConfig
     from pregen.display.listener import Watch
-    from pregen.model import Flavor, Source
+    from pregen.model import Source
 
 #: How soon a client asks again for a path that was not ready.
 _POLL_S: Final = 0.01
@@ -61,13 +61,13 @@ class RequestClient:
 
     @classmethod
     def connect(
-        cls, cache_root: bytes, flavors: Iterable[Flavor], environ: Mapping[str, str]
+        cls, cache_root: bytes, plan: PlanConfig, environ: Mapping[str, str]
     ) -> RequestClient | None:
         """Return a connection to the run on a cache; None: none listens.
 
         Args:
             cache_root: the thumbnails directory.
-            flavors: that are wanted.
+            plan: what is wanted: its flavors and keys.
             environ: names the runtime folder.
         """
         path = socket_path(cache_root, environ)
@@ -80,7 +80,7 @@ class RequestClient:
             if not is_ours(end):
                 raise PermissionError
             client = cls(end)
-            wanted = ",".join(flavor.directory for flavor in flavors).encode()
+            wanted = ",".join(what_is_made(plan)).encode()
             end.sendall(GREETING + b"\0" + wanted + b"\0")
             said = client._field()
         except OSError:
@@ -177,12 +177,12 @@ def connect(config: RunConfig) -> RequestClient | None:
     """
     plan = config.plan
     special = (
-        plan.force or plan.retry_failed or plan.realpath_keys or plan.check is not Check.QUICK,
+        plan.force or plan.retry_failed or plan.check is not Check.QUICK,
         config.walk.allow_encrypted or config.governor is not None,
     )
     if any(special) or not takes_requests(config):
         return None
-    return RequestClient.connect(config.work.cache_root, plan.flavors, os.environ)
+    return RequestClient.connect(config.work.cache_root, plan, os.environ)
 
 
 def hand_over(

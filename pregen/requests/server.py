@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from pregen.config import Order
+from pregen.entry_keys import EntryKeys
 from pregen.feed import Feed
 from pregen.model import Kind, Skip
 from pregen.requests.protocol import (
@@ -28,12 +29,12 @@ from pregen.thumbspec.naming import clean_path
 from pregen.walk import named_sources, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    from pregen.config import RunConfig
+    from pregen.config import PlanConfig, RunConfig
     from pregen.display.listener import Watch
     from pregen.filesystems.guard import Guard
-    from pregen.model import Flavor, Job, Outcome
+    from pregen.model import Job, Outcome
     from pregen.plan import Planner
     from pregen.sharing import SharedPlanner
 
@@ -69,15 +70,15 @@ class RequestServer:
 
     Args:
         path: of the socket (`socket_path`). What is there already is a dead run's, and replaced.
-        flavors: that the run makes. Whoever wants others is told so.
+        makes: what the run makes (`what_is_made`). Whoever wants more is told so.
 
     Raises:
         OSError: the socket cannot be made.
     """
 
-    def __init__(self, path: bytes, flavors: Sequence[Flavor]) -> None:
+    def __init__(self, path: bytes, makes: Iterable[str]) -> None:
         self._path = path
-        self._flavors = {flavor.directory for flavor in flavors}
+        self._makes = frozenset(makes)
         self._asked: dict[bytes, list[_Client]] = {}
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -212,7 +213,7 @@ class RequestServer:
             return field == GREETING
         if client.fields == 2:  # noqa: PLR2004 - behind the greeting
             wanted = set(field.decode("ascii", "replace").split(","))
-            if missing := sorted(wanted - self._flavors):
+            if missing := sorted(wanted - self._makes):
                 client.to_send += f"it makes no {', '.join(missing)}\0".encode("ascii", "replace")
             else:
                 client.to_send += OK + b"\0"
@@ -309,6 +310,11 @@ class RequestedJobs:
         return self._served.get(job.path) == (job.size_bytes, job.mtime_ns)
 
 
+def what_is_made(plan: PlanConfig) -> tuple[str, ...]:
+    """Return flavors and keys that a run makes, in words without commas."""
+    return (*(flavor.directory for flavor in plan.flavors), *EntryKeys(plan).served)
+
+
 def takes_requests(config: RunConfig) -> bool:
     """Tell whether a run makes of a file what anybody would who asks for it."""
     plan = config.plan
@@ -336,7 +342,7 @@ def requested_jobs(
     """
     path = socket_path(config.work.cache_root, os.environ) if takes_requests(config) else None
     try:
-        server = None if path is None else RequestServer(path, config.plan.flavors)
+        server = None if path is None else RequestServer(path, what_is_made(config.plan))
     except OSError:
         server = None
     if server is None:

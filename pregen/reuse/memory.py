@@ -22,10 +22,10 @@ from pregen.model import ALL_FLAVORS, Flavor
 from pregen.walk.unchanged import EntryFolders, RememberedFolder, unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pregen.cache.store import Cache
-    from pregen.model import Known, Source, Stamp
+    from pregen.model import Known, KnownFolder, Source, Stamp
     from pregen.walk.unchanged import Settled
 
 #: What is held at a time, 300 bytes each. Orders other than the walk's come from many folders.
@@ -40,13 +40,13 @@ _LEARNED_AT_ONCE = 10_000
 #: A regular file that its owner may read.
 _READABLE_FILE = stat.S_IFREG | stat.S_IRUSR
 
-_EMPTY: dict[bytes, Known] = {}
+_EMPTY: KnownFolder = {}
 
 
 class Memory(Protocol):
     """Where what is known is kept between runs (the journal)."""
 
-    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> dict[bytes, Known]:
+    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> KnownFolder:
         """Return what is known of the sources in `folder`, by name."""
         ...
 
@@ -54,7 +54,7 @@ class Memory(Protocol):
         """Return the same as `walk.unchanged.RememberedFolder`; None: nothing is known."""
         ...
 
-    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: dict[bytes, Known]) -> None:
+    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: KnownFolder) -> None:
         """Add to what is known of a folder."""
         ...
 
@@ -67,10 +67,10 @@ class RememberedSources:
         self._flavors = flavors
         self._cache = cache
         self._folder: bytes | None = None
-        self._known: dict[bytes, Known] = _EMPTY
-        self._held: OrderedDict[bytes, dict[bytes, Known]] = OrderedDict()
+        self._known: KnownFolder = _EMPTY
+        self._held: OrderedDict[bytes, KnownFolder] = OrderedDict()
         self._held_sources = 0
-        self._learned: dict[bytes, dict[bytes, Known]] = {}
+        self._learned: dict[bytes, KnownFolder] = {}
         self._learned_sources = 0
         self._asked = 0
         self._read_folders = 0
@@ -89,6 +89,10 @@ class RememberedSources:
         known = self._known.get(name)
         if known is None:
             return False
+        return all(self._is_as_then(each, size_bytes, mtime_ns) for each in known)
+
+    def _is_as_then(self, known: Known, size_bytes: int, mtime_ns: int) -> bool:
+        """Tell whether a source and its entries under one key are what they were."""
         size_then_bytes, mtime_then_ns, key, *stamps_then = known
         if size_then_bytes != size_bytes or mtime_then_ns != mtime_ns:
             return False
@@ -131,11 +135,18 @@ class RememberedSources:
         except OSError:
             return None  # the walk tells why
 
-    def learn(self, source: Source, key: str, stamps: Sequence[Stamp]) -> None:
-        """Remember a source just found fresh, with the stamps of all wanted flavors in order."""
+    def learn(self, source: Source, entries: Iterable[tuple[str, Sequence[Stamp]]]) -> None:
+        """Remember a source just found fresh.
+
+        Args:
+            source: as it was found.
+            entries: its keys, each with the stamps of all wanted flavors in order.
+        """
         path, size_bytes, mtime_ns, _, _ = source
         folder, _, name = path.rpartition(b"/")
-        self._learned.setdefault(folder, {})[name] = known(size_bytes, mtime_ns, key, stamps)
+        self._learned.setdefault(folder, {})[name] = tuple(
+            known(size_bytes, mtime_ns, key, stamps) for key, stamps in entries
+        )
         self._learned_sources += 1
         if self._learned_sources >= _LEARNED_AT_ONCE:
             self.close()

@@ -156,11 +156,10 @@ class Adopter:
         if not _is_same(job, same):
             return None
         read_ns = perf_counter_ns()
-        stamps: dict[Flavor, Stamp] = {}
+        stamps: dict[tuple[str, Flavor], Stamp] = {}
         for (_, flavor, uri), png in zip(job.steps, new, strict=True):
-            stamps[flavor] = self._cache.write(flavor, uri, png)
+            stamps[uri, flavor] = self._cache.write(flavor, uri, png)
         self._cache.delete_fail(job.uris[0])
-        complete = len(job.uris) == 1 and stamps.keys() == set(self._flavors)
         return Outcome(
             job.job_id,
             job.path,
@@ -173,7 +172,7 @@ class Adopter:
             source_mtime_ns=job.mtime_ns,
             source_inode=same.inode,
             source_ctime_ns=same.ctime_ns,
-            stamps=tuple(stamps[flavor] for flavor in self._flavors) if complete else (),
+            stamps=job.all_stamps(stamps, self._flavors),
             fingerprint=pngbuild.fingerprint_of(new[0]),
         )
 

@@ -1,120 +1,344 @@
-"""What each desktop makes of an entry: one function per client, with the source of its rule.
+"""Who reads the cache: how each program names a file, what it checks, what it deletes.
 
-Rules only: no client is started, no file is read. Each function names the client's version and
-the source file its rule was read in.
+One table, `CLIENTS`. Which URIs a run keeps entries under, what `pregen show` says of each client,
+what `doctor` looks for and the table of docs/desktops.md are all made from it. Pure: no client is
+started, no file is read. What each wants an entry to say is in `refusals`.
 """
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.model import Flavor
-from pregen.thumbspec import mtime
-from pregen.thumbspec.pngchunks import PngError
-from pregen.thumbspec.pngtext import (
-    MIMETYPE,
-    MTIME,
-    SIZE,
-    SOFTWARE,
-    URI,
-    PngHead,
-    TextKind,
-    read_head,
-)
-from pregen.thumbspec.uri import is_utf8, path_from_uri
-from pregen.thumbspec.wholeness import damage
+from pregen.thumbspec import refusals as rules
+from pregen.thumbspec.refusals import EntryAsRead, EntryTexts, Reads, Wanted
+from pregen.thumbspec.uri import UriForm, all_uris, uris_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-# Numbers as the clients' own libraries read them from text: C, Qt and Vala differ.
+    from pregen.thumbspec.pngtext import PngHead
 
-_LONG_MAX: Final = 2**63 - 1
-_LONG_MIN: Final = -(2**63)
-_UNSIGNED_MAX: Final = 2**64 - 1
-_INTEGER: Final = re.compile(r"\s*([+-]?)([0-9]+)", re.ASCII)
-_DOUBLE: Final = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
-#: A 64-bit number has no more; leading zeros do not count.
-_MAX_DIGITS: Final = 20
+_UP_TO_X_LARGE: Final = (Flavor.NORMAL, Flavor.LARGE, Flavor.X_LARGE)
+_NORMAL_AND_LARGE: Final = (Flavor.NORMAL, Flavor.LARGE)
 
 
-def strtol(text: str) -> int:
-    """Read as C's strtol and atol: the number that leads the text, 0 for none, held in a long."""
-    found = _INTEGER.match(text)
-    return 0 if found is None else max(_LONG_MIN, min(_value(found), _LONG_MAX))
+class AsksBy(Enum):
+    """By which of a file's paths a client asks, where links lead to it; the value is for people."""
+
+    WALKED = "its path"
+    """As the user reached it."""
+    REAL = "its real path"
+    """Every link on the way resolved."""
+    TARGET = "where its link leads"
+    """Of a file that is a link itself, the path that the link holds; folders as reached."""
 
 
-def strtod(text: str) -> float:
-    """Read as g_ascii_strtod: the decimal number that leads the text, 0 for none."""
-    found = _DOUBLE.match(text)
-    return 0.0 if found is None else float(found[0])
+class Client(NamedTuple):
+    """A program, or a library of many programs, that reads the cache."""
+
+    key: str
+    """What `--clients` calls it."""
+    name: str
+    refusal: Callable[[EntryTexts, Wanted], str]
+    """Why it refuses an entry for what it says; empty when it accepts."""
+    source: str
+    """Where its rules were read, and of which version."""
+    programs: tuple[str, ...]
+    """Any of these executables, or of files in `applications` without `.desktop`: it is here."""
+    reads: Reads = Reads.PICTURE
+    form: UriForm = UriForm.GLIB
+    asks_by: AsksBy = AsksBy.WALKED
+    flavors: tuple[Flavor, ...] = tuple(Flavor)
+    shared: bool = False
+    """It reads shared repositories too."""
+    checks: str = ""
+    """What it compares, for people."""
+    deletes: str = ""
+    """What it removes of others' entries, for people."""
+    ran: str = ""
+    """The versions that were run against entries of ours; empty: its source was read."""
 
 
-def qt_signed(text: str) -> int:
-    """Read as QString::toLongLong: all of the text, blanks aside, or 0."""
-    return _qt_number(text, _LONG_MIN, _LONG_MAX)
+CLIENTS: Final = (
+    Client(
+        "gio",
+        "GLib/GIO (Nautilus, Nemo, Caja)",
+        rules.glib,
+        "GLib 2.89 gio/thumbnail-verify.c",
+        ("nautilus", "nemo", "caja"),
+        Reads.TEXTS,
+        checks="`tEXt` only: URI byte for byte, MTime and, if there, Size as exact digits; every "
+        "one it scans must match; no CRC. Of the flavors the largest that is there",
+        ran="2.74, 2.84",
+    ),
+    Client(
+        "gnome-desktop",
+        "gnome-desktop",
+        rules.gnome_desktop,
+        "gnome-desktop 51 gnome-desktop-thumbnail.c",
+        ("nautilus", "nemo", "caja", "cinnamon", "mate-session"),
+        checks="first of each key: URI equal, MTime by `atol()`",
+        ran="43, 44",
+    ),
+    Client(
+        "kio",
+        "KIO (Dolphin)",
+        rules.kio,
+        "KIO 5.103 and 6.13 previewjob.cpp",
+        ("dolphin", "plasmashell", "konqueror", "krusader"),
+        Reads.PICTURE_BUT_END,
+        UriForm.QT,
+        AsksBy.REAL,
+        checks="last of each key: URI equal, MTime by `toLongLong()`, Size if there; of entries "
+        "that KDE made for JPEGs, version 2",
+        ran="5.103, 6.13",
+    ),
+    Client(
+        "tumbler",
+        "tumbler (Thunar)",
+        rules.tumbler,
+        "tumbler 4.21 xdg-cache-cache.c",
+        ("thunar", "Thunar", "ristretto", "xfdesktop"),
+        Reads.HEAD,
+        shared=True,
+        checks="texts before the picture: the last MTime before the URI, or the first behind it, "
+        "to the microsecond and not 0; a URI must be there, and is not compared",
+        deletes="those of types without a plugin, and beyond its plugins' limits",
+        ran="4.18, 4.20",
+    ),
+    Client(
+        "elementary",
+        "elementary Files",
+        rules.tumbler,
+        "Files 7.3 File.vala, FileUtils.vala",
+        ("io.elementary.files",),
+        Reads.HEAD,
+        checks="as tumbler, which it asks; shows GIO's",
+        deletes="`normal` and `large` of a file that goes; an x-large or xx-large one stays",
+    ),
+    Client(
+        "libfm-qt",
+        "libfm-qt (PCManFM-Qt)",
+        rules.libfm_qt,
+        "libfm-qt 2.4 thumbnailjob.cpp",
+        ("pcmanfm-qt",),
+        Reads.PICTURE_BUT_END,
+        asks_by=AsksBy.TARGET,
+        flavors=_UP_TO_X_LARGE,
+        checks="last MTime by `toULongLong()`; no URI",
+        deletes="writes over what it refuses, in place: through every hard link",
+        ran="1.2, 2.1",
+    ),
+    Client(
+        "libfm",
+        "libfm (PCManFM)",
+        rules.libfm,
+        "libfm 1.4 fm-thumbnail-loader.c",
+        ("pcmanfm",),
+        flavors=_NORMAL_AND_LARGE,
+        checks="first MTime by `atol()`, or none; no URI",
+        deletes="what it refuses",
+    ),
+    Client(
+        "geeqie",
+        "Geeqie",
+        rules.geeqie,
+        "Geeqie 2026 thumb-standard.cc",
+        ("geeqie",),
+        flavors=_NORMAL_AND_LARGE,
+        checks="first of each key: URI equal, MTime by `strtol()`; an edge of 128 or 256 px",
+        deletes="what it refuses",
+    ),
+    Client(
+        "gthumb",
+        "gThumb 4",
+        rules.gthumb,
+        "gThumb 4 thumbnailer",
+        ("gthumb",),
+        checks="last of each key: URI equal, MTime a whole number, equal; writes 384 px into "
+        "x-large and 512 px into xx-large",
+    ),
+    Client(
+        "gimp",
+        "GIMP",
+        rules.gimp,
+        "GIMP 2.10 libgimpthumb/gimpthumbnail.c",
+        ("gimp", "gimp-2.10", "gimp-3.0", "gimp-3"),
+        flavors=_NORMAL_AND_LARGE,
+        checks="first of each key: URI equal, MTime, Size if there; shows an outdated one as old",
+        deletes="the other size of a file it saves one for",
+    ),
+    Client(
+        "gwenview",
+        "Gwenview",
+        rules.gwenview,
+        "Gwenview 26.11 lib/thumbnailprovider/thumbnailprovider.cpp",
+        ("gwenview", "org.kde.gwenview"),
+        Reads.PICTURE_BUT_END,
+        UriForm.PRETTY,
+        checks="last of each key: URI equal, MTime by `toInt()` (to 2038), Size 0 or equal; takes "
+        "the size to show from Thumb::Image",
+        deletes="those of files that it deletes or renames",
+        ran="25.04",
+    ),
+    Client(
+        "photoqt",
+        "PhotoQt",
+        rules.photoqt,
+        "PhotoQt 2026 pqc_providerthumb.cpp",
+        ("photoqt", "org.photoqt.PhotoQt"),
+        Reads.PICTURE_BUT_END,
+        UriForm.PRETTY,
+        checks="last MTime by `toInt()` (to 2038); no URI",
+        deletes="what it refuses, and then writes its own",
+    ),
+    Client(
+        "cosmic",
+        "COSMIC Files",
+        rules.cosmic,
+        "COSMIC Files 2026 thumbnail_cacher.rs, url 2.5 parser.rs",
+        ("cosmic-files", "com.system76.CosmicFiles"),
+        form=UriForm.RUST,
+        asks_by=AsksBy.REAL,
+        checks="first `tEXt` of each key, before the picture: URI equal, MTime and, if there, Size "
+        "equal as text",
+    ),
+    Client(
+        "nomacs",
+        "nomacs",
+        rules.nomacs,
+        "nomacs 3.23 DkCachedThumb.cpp",
+        ("nomacs", "org.nomacs.ImageLounge"),
+        Reads.PICTURE_BUT_END,
+        UriForm.QT,
+        checks="last of each key: URI equal, MTime up to its point, Size if there; only with its "
+        "setting to share thumbnails",
+    ),
+    Client(
+        "deepin",
+        "deepin (dde-file-manager)",
+        rules.deepin,
+        "dde-file-manager 6 thumbnailhelper.cpp",
+        ("dde-file-manager",),
+        Reads.PICTURE_BUT_END,
+        UriForm.QT,
+        flavors=_NORMAL_AND_LARGE,
+        checks="last MTime by `toInt()` (to 2038); no URI; always in ~/.cache",
+        deletes="what it refuses or cannot decode",
+    ),
+    Client(
+        "blender",
+        "Blender",
+        rules.blender,
+        "Blender 5 imbuf/intern/thumbs.cc",
+        ("blender", "org.blender.Blender"),
+        form=UriForm.LOWER_CASE,
+        flavors=(Flavor.LARGE,),
+        checks="last MTime before the picture by `atol()`; no URI",
+        deletes="all sizes of what it refuses",
+    ),
+    Client(
+        "feh",
+        "feh",
+        rules.feh,
+        "feh 3.12 thumbnail.c",
+        ("feh",),
+        Reads.HEAD,
+        UriForm.RAW,
+        checks="last MTime before the picture by `strtol()`; no URI; only with --cache-thumbnails",
+        deletes="writes over what it refuses",
+    ),
+    Client(
+        "rofi",
+        "rofi",
+        rules.rofi,
+        "rofi 1.7.5 rofi-icon-fetcher.c",
+        ("rofi",),
+        checks="nothing",
+    ),
+)
+BY_KEY: Final = {client.key: client for client in CLIENTS}
+#: Their keys are always made: a name with `;` costs one entry more, and no other does.
+COMMON_FORMS: Final = (UriForm.GLIB, UriForm.QT)
 
 
-def qt_unsigned(text: str) -> int:
-    """Read as QString::toULongLong: all of the text, blanks aside, or 0."""
-    return _qt_number(text, 0, _UNSIGNED_MAX)
+def found(programs: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return which clients are on a machine.
+
+    Args:
+        programs: Tells whether an executable or a desktop file of this name is there.
+    """
+    return tuple(client.key for client in CLIENTS if any(map(programs, client.programs)))
 
 
-def vala_int64(text: str) -> int | None:
-    """Read as Vala's int64.try_parse: all of the text, or None."""
-    return strtol(text) if _INTEGER.fullmatch(text) else None
+class Paths(NamedTuple):
+    """The paths of one file. Absolute and clean; all the same where no link leads to it."""
+
+    walked: bytes
+    real: bytes
+    target: bytes
+
+    def of(self, asks_by: AsksBy) -> bytes:
+        """Return the one a client asks by."""
+        if asks_by is AsksBy.WALKED:
+            return self.walked
+        return self.real if asks_by is AsksBy.REAL else self.target
 
 
-def _qt_number(text: str, smallest: int, largest: int) -> int:
-    found = _INTEGER.fullmatch(text.strip())
-    value = 0 if found is None else _value(found)
-    return value if smallest <= value <= largest else 0
+def asked_uris(client: Client, paths: Paths) -> tuple[str, ...]:
+    """Return the URIs under which versions of a client look for a file; the newest's first."""
+    return uris_in(client.form, paths.of(client.asks_by))
 
 
-def _value(found: re.Match[str]) -> int:
-    """Convert; a number of too many digits becomes one that is just as far out of range."""
-    sign, digits = found[1], found[2].lstrip("0")
-    return int(f"{sign}{digits or 0}") if len(digits) <= _MAX_DIGITS else int(f"{sign}1{'0' * 20}")
+def every_uri(path: bytes) -> tuple[str, ...]:
+    """Return every URI that any client may know a path by, GLib's first, none twice."""
+    spelled = (uri for form in UriForm for uri in uris_in(form, path))
+    return tuple(dict.fromkeys((*all_uris(path), *spelled)))
 
 
-# Entries.
+@dataclass(frozen=True, slots=True)
+class WantedKeys:
+    """Under which URIs entries of a file are kept, besides those of GLib and Qt for its path."""
 
-#: Longer values are cut in messages.
-_SHOWN_CHARS: Final = 80
-#: How `Software` begins in KDE's own entries, and what its plugin for JPEG asks for.
-_KDE: Final = "KDE Thumbnail Generator"
-_KDE_VERSION: Final = re.compile(r"\(v([0-9]{1,9})\)", re.ASCII)
-_KDE_JPEG: Final = 2
-_JPEG: Final = "image/jpeg"
-#: Edges that Geeqie takes for a thumbnail's.
-_GEEQIE_EDGES_PX: Final = (128, 256)
-
-
-class Wanted(NamedTuple):
-    """What an entry must say: the URI it is kept under, and the source's mtime and size."""
-
-    uri: str
-    mtime_ns: int
-    size_bytes: int
-
-
-class EntryTexts(NamedTuple):
-    """What an entry says, as the different readers pick it from duplicates of a key."""
-
-    head: PngHead
-    first: dict[str, str]
-    last: dict[str, str]
+    askers: tuple[tuple[UriForm, AsksBy], ...] = ()
 
     @classmethod
-    def by(cls, head: PngHead) -> EntryTexts:
-        """Pick from an entry's texts."""
-        texts = head.texts
+    def of(cls, clients: Iterable[str], *, real: bool | None) -> WantedKeys:
+        """Return the keys that these clients need.
+
+        Args:
+            clients: Keys of the table.
+            real: Entries under real paths are made: None: for those of the clients that ask by
+                them; True: also in the forms of GLib and Qt; False: for none.
+        """
+        asked = {(BY_KEY[key].form, BY_KEY[key].asks_by) for key in clients}
+        if real:
+            asked |= {(form, AsksBy.REAL) for form in COMMON_FORMS}
+        walked = {(form, AsksBy.WALKED) for form in COMMON_FORMS}
+        if real is False:
+            asked = {(form, AsksBy.WALKED) for form, _ in asked}
+        order = list(UriForm)
         return cls(
-            head,
-            {text.key: text.value for text in reversed(texts)},
-            {text.key: text.value for text in texts},
+            tuple(sorted(asked - walked, key=lambda one: (order.index(one[0]), one[1].value)))
         )
+
+    @property
+    def follows_links(self) -> bool:
+        """Whether it has to be known where links lead."""
+        return any(asks_by is not AsksBy.WALKED for _, asks_by in self.askers)
+
+    def more(self, paths: Paths) -> tuple[str, ...]:
+        """Return the URIs; some may be GLib's or Qt's."""
+        return tuple(uri for form, by in self.askers for uri in uris_in(form, paths.of(by)))
+
+    @property
+    def name(self) -> str:
+        """What tells these keys from others; empty where there are none by names alone."""
+        forms = {form.name for form, _ in self.askers if form not in COMMON_FORMS}
+        return " ".join(sorted(forms)).lower()
 
 
 class ClientVerdict(NamedTuple):
@@ -128,224 +352,61 @@ class ClientVerdict(NamedTuple):
     """False: it never reads this flavor, or asks for the file by another URI."""
 
 
-class Client(NamedTuple):
-    """A program, or a library of many programs, that reads the cache."""
-
-    name: str
-    refusal: Callable[[EntryTexts, Wanted], str]
-    """Why it refuses an entry; empty when it accepts."""
-    flavors: tuple[Flavor, ...] = tuple(Flavor)
-    qt_uris: bool = False
-    shared: bool = False
-    """It reads shared repositories too."""
-    decodes: bool = True
-    """It needs the picture to say yes; the others look at texts only."""
-
-
-def shown(value: str) -> str:
-    """Return a value quoted for a message, cut when it is very long."""
-    return repr(value if len(value) <= _SHOWN_CHARS else value[:_SHOWN_CHARS] + "...")
-
-
-def _glib(said: EntryTexts, wanted: Wanted) -> str:
-    """GLib 2.89 gio/thumbnail-verify.c: tEXt only, exact bytes, every duplicate must match.
-
-    The scan ends at the first other chunk once URI and MTime matched. We see text chunks and the
-    picture only: a wrong tEXt behind another chunk is counted against the entry, while GLib
-    would not get there. Its numbers are unsigned, its decimals without sign or leading zero.
-    """
-    expected = {
-        URI: wanted.uri,
-        MTIME: mtime.integer_text(wanted.mtime_ns),
-        SIZE: str(wanted.size_bytes),
-    }
-    found: set[str] = set()
-    before_image = True
-    for text in said.head.texts:
-        passed_image = before_image and not text.before_image
-        if (text.kind is not TextKind.TEXT or passed_image) and found >= {URI, MTIME}:
-            break
-        before_image = text.before_image
-        if text.kind is TextKind.TEXT and text.key in expected:
-            if text.value != expected[text.key]:
-                return f"{text.key} in tEXt is {shown(text.value)}, not {expected[text.key]!r}"
-            found.add(text.key)
-    absent = [key for key in (URI, MTIME) if key not in found]
-    return f"it reads only tEXt chunks, which hold no {' and no '.join(absent)}" if absent else ""
-
-
-def _gnome_desktop(said: EntryTexts, wanted: Wanted) -> str:
-    """gnome-desktop lookup(): gdk-pixbuf keeps the first of any type; URI equal, atol() equal."""
-    return _first_uri(said, wanted) or _first_integer(said, wanted)
-
-
-def _geeqie(said: EntryTexts, wanted: Wanted) -> str:
-    """Geeqie thumb-standard.cc: as gdk-pixbuf; strtol() equal; an edge of just 128 or 256 px."""
-    width_px, height_px = said.head.width_px, said.head.height_px
-    if width_px not in _GEEQIE_EDGES_PX and height_px not in _GEEQIE_EDGES_PX:
-        return f"{width_px}x{height_px} has no edge of 128 or 256 px"
-    return _first_uri(said, wanted) or _first_integer(said, wanted)
-
-
-def _kio(said: EntryTexts, wanted: Wanted) -> str:
-    """KIO 5.103 to 2025, previewjob.cpp: Qt keeps the last; a missing MTime reads as 0.
-
-    Entries that KDE made itself have to be of the version that its plugin asks for: the one for
-    JPEG asks for 2 (ThumbnailerVersion of jpegthumbnail, kio-extras).
-
-    Not told here: the user's PreviewSettings (largest size, plugins, remote folders).
-    """
-    texts = said.last
-    if texts.get(URI) != wanted.uri:
-        return f"the last {URI} is {shown(texts.get(URI, ''))}"
-    if qt_signed(texts.get(MTIME, "")) != mtime.whole_s(wanted.mtime_ns):
-        return f"the last {MTIME}, {shown(texts.get(MTIME, ''))}, is not the source's integer"
-    maker = texts.get(SOFTWARE, "")
-    if (
-        maker.startswith(_KDE)
-        and texts.get(MIMETYPE, _JPEG) == _JPEG
-        and _kde_version(maker) < _KDE_JPEG
-    ):
-        return f"{shown(maker)} is of an older version than it asks for"
-    size = texts.get(SIZE)
-    if size and qt_unsigned(size) != wanted.size_bytes:
-        return f"the last {SIZE} is {shown(size)}"
-    return ""
-
-
-def _kde_version(maker: str) -> int:
-    """Return the number in `... (v2)`; 0: there is none."""
-    found = _KDE_VERSION.search(maker)
-    return int(found[1]) if found else 0
-
-
-def _tumbler(said: EntryTexts, wanted: Wanted) -> str:
-    """Tumbler 4.17 and later, xdg-cache-cache.c: png_read_info, so text before IDAT only.
-
-    The first MTime of any type must be the double of GIO's seconds and microseconds; 0 never
-    is valid. Thumb::URI must be there and is not compared.
-    """
-    texts = {text.key: text.value for text in reversed(said.head.texts) if text.before_image}
-    if URI not in texts or MTIME not in texts:
-        return "it reads only texts before the picture, which hold no " + (
-            MTIME if URI in texts else URI
-        )
-    if strtod(texts[MTIME]) != mtime.tumbler_s(wanted.mtime_ns):
-        return f"the first {MTIME}, {shown(texts[MTIME])}, is not the time to the microsecond"
-    return (
-        ""
-        if mtime.tumbler_s(wanted.mtime_ns)
-        else "it treats a time of 1970-01-01 00:00 as missing"
-    )
-
-
-def _libfm_qt(said: EntryTexts, wanted: Wanted) -> str:
-    """libfm-qt thumbnailjob.cpp: the last MTime, toULongLong() equal and not empty; no URI."""
-    text = said.last.get(MTIME, "")
-    if text and qt_unsigned(text) == mtime.unsigned_s(wanted.mtime_ns):
-        return ""
-    return f"the last {MTIME}, {shown(text)}, is not the source's integer"
-
-
-def _gthumb(said: EntryTexts, wanted: Wanted) -> str:
-    """Follow gThumb 4: the last of each key; URI equal, int64.try_parse equal."""
-    texts = said.last
-    if texts.get(URI) != wanted.uri:
-        return f"the last {URI} is {shown(texts.get(URI, ''))}"
-    text = texts.get(MTIME, "")
-    if vala_int64(text) == mtime.whole_s(wanted.mtime_ns):
-        return ""
-    return f"the last {MTIME}, {shown(text)}, is not the source's integer"
-
-
-CLIENTS: Final = (
-    Client("GLib/GIO (Nautilus, Nemo, Caja)", _glib, decodes=False),
-    Client("gnome-desktop", _gnome_desktop),
-    Client("KIO (Dolphin)", _kio, qt_uris=True),
-    Client("tumbler (Thunar)", _tumbler, shared=True, decodes=False),
-    Client("libfm-qt (PCManFM-Qt)", _libfm_qt, (Flavor.NORMAL, Flavor.LARGE, Flavor.X_LARGE)),
-    Client("Geeqie", _geeqie, (Flavor.NORMAL, Flavor.LARGE)),
-    Client("gThumb 4", _gthumb),
-)
-
-
-def refusals(head: PngHead, wanted: Wanted) -> dict[str, str]:
+def refused_by(head: PngHead, wanted: Wanted) -> dict[str, str]:
     """Return why each client that refuses does so, by name. Flavors and keys are left aside."""
-    said = EntryTexts.by(head)
+    said = EntryTexts(head)
     reasons = {client.name: client.refusal(said, wanted) for client in CLIENTS}
     return {name: reason for name, reason in reasons.items() if reason}
 
 
+class Place(NamedTuple):
+    """Where an entry is kept, and of which file."""
+
+    flavor: Flavor
+    uri: str
+    """Under whose key: of `asked_uris` of some client, or of `uri.shared_uris`."""
+    paths: Paths
+    shared: bool = False
+    """In the shared repository beside the file."""
+
+
 def desktop_verdicts(
-    data: bytes | None,
-    flavor: Flavor,
-    uri: str,
-    mtime_ns: int,
-    size_bytes: int,
-    *,
-    shared: bool = False,
+    data: bytes | None, place: Place, mtime_ns: int, size_bytes: int
 ) -> list[ClientVerdict]:
-    """Return what each desktop would say about one entry, in a fixed order.
+    """Return what each client would say about one entry, in the order of the table.
 
     Args:
         data: The whole entry: text behind the picture counts, and so does its end. None: missing.
-        flavor: Where it is kept.
-        uri: Under whose key it is kept: one of `uri.all_uris`, or of `uri.shared_uris`.
+        place: Where it is kept.
         mtime_ns: Of the source.
         size_bytes: Of the source.
-        shared: It is kept in a shared repository.
     """
-    wanted = Wanted(uri, mtime_ns, size_bytes)
-    said: EntryTexts | None = None
-    broken = "there is no entry"
-    undecodable = ""
-    if data is not None:
-        undecodable = damage(data, strict=False)
-        try:
-            said = EntryTexts.by(read_head(data, past_image=True))
-        except PngError as error:
-            broken = f"the entry {error}"
-    found = []
+    wanted = Wanted(place.uri, mtime_ns, size_bytes)
+    entry = None if data is None else EntryAsRead(data)
+    verdicts = []
     for client in CLIENTS:
-        reason = away = _looks_elsewhere(client, flavor, uri, shared=shared)
-        if not away and said is None:
-            reason = broken
-        elif not away and said is not None:
-            useless = client.decodes and undecodable
-            reason = f"the entry {useless}" if useless else client.refusal(said, wanted)
-        found.append(ClientVerdict(client.name, not reason, reason, looks_here=not away))
-    return found
+        reason = away = _looks_elsewhere(client, place)
+        if not away and entry is None:
+            reason = "there is no entry"
+        elif not away and entry is not None:
+            useless = entry.unreadable(client.reads)
+            reason = f"the entry {useless}" if useless else client.refusal(entry.texts, wanted)
+        verdicts.append(ClientVerdict(client.name, not reason, reason, looks_here=not away))
+    return verdicts
 
 
-def _looks_elsewhere(client: Client, flavor: Flavor, uri: str, *, shared: bool) -> str:
+def _looks_elsewhere(client: Client, place: Place) -> str:
     """Return why a client never sees an entry kept here; empty when it does."""
-    if shared:
-        looks = client.shared and flavor in client.flavors
+    if place.shared:
+        looks = client.shared and place.flavor in client.flavors
         return "" if looks else "it reads no shared thumbnails"
-    if flavor not in client.flavors:
-        return f"it never reads {flavor.directory}"
-    return "" if _asks_by(client, uri) else "it asks for this file by another URI"
-
-
-def _asks_by(client: Client, uri: str) -> bool:
-    """Tell whether the client builds URIs of this form: GLib's, or a Qt's (`uri.qt_uris`)."""
-    if not client.qt_uris:
-        return not any(literal in uri for literal in ";[]")
-    if "%3B" in uri:
-        return False
-    path = path_from_uri(uri)
-    return path is not None and is_utf8(path)
-
-
-def _first_uri(said: EntryTexts, wanted: Wanted) -> str:
-    uri = said.first.get(URI, "")
-    return "" if uri == wanted.uri else f"the first {URI} is {shown(uri)}"
-
-
-def _first_integer(said: EntryTexts, wanted: Wanted) -> str:
-    text = said.first.get(MTIME)
-    if text is None:
-        return f"there is no {MTIME}"
-    if strtol(text) == mtime.whole_s(wanted.mtime_ns):
+    if place.flavor not in client.flavors:
+        return f"it never reads {place.flavor.directory}"
+    asked = asked_uris(client, place.paths)
+    if place.uri in asked:
         return ""
-    return f"the first {MTIME}, {shown(text)}, does not begin with the source's seconds"
+    if not asked:
+        return "it cannot open a file of this name"
+    if place.uri in uris_in(client.form, place.paths.walked):
+        return f"it asks by {client.asks_by.value}"
+    return f"it asks by another URI, {rules.shown(asked[0])}"

@@ -149,6 +149,14 @@ class Published:
                 return _below(prefix, path[len(folder) :])
         return all_uris(path)
 
+    def path(self, path: bytes) -> bytes:
+        """Return the path by which a file is known; empty: other machines know it by none."""
+        for folder, prefix in self._folders:
+            if path == folder or path.startswith(folder + b"/"):
+                above = path_from_uri(prefix + "/")
+                return above.rstrip(b"/") + path[len(folder) :] if above is not None else b""
+        return path
+
     def place(self, folder: bytes) -> bytes:
         """Return what tells a folder from the same one under other names."""
         uri = self.uris(folder)[0]

@@ -379,7 +379,8 @@ def number(text: str) -> int:
 
 def _leading(uri: str, mtime_ns: int, size_bytes: int) -> list[_Said]:
     said = [
-        (TextKind.TEXT, pngtext.URI, uri),
+        # some programs' own URIs have letters that no tEXt holds
+        (TextKind.TEXT if uri.isascii() else TextKind.ITXT, pngtext.URI, uri),
         (TextKind.TEXT, pngtext.MTIME, mtime.integer_text(mtime_ns)),
         (TextKind.TEXT, pngtext.SIZE, str(size_bytes)),
     ]

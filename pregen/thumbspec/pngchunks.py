@@ -119,7 +119,7 @@ def walk(data: bytes, color_type: int) -> Iterator[tuple[bytes, int, int]]:
         length, kind = _CHUNK_START.unpack_from(data, at)
         if length > MAX_LENGTH or not kind.isalpha():
             raise PngError(f"has no chunk at byte {at}")
-        if not kind[0] & _ANCILLARY_BIT:
+        if not may_be_skipped(kind):
             _check_critical(kind, color_type, seen)
             seen.add(kind)
         number += 1
@@ -130,6 +130,30 @@ def walk(data: bytes, color_type: int) -> Iterator[tuple[bytes, int, int]]:
         if kind == IEND:
             return
         at = end
+
+
+def loose_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield type, start and end of all chunks that lie within the data, whatever they are."""
+    at = len(SIGNATURE)
+    for _ in range(MAX_CHUNKS if data.startswith(SIGNATURE) else 0):
+        if at + _AROUND_BYTES > len(data):
+            return
+        length, kind = _CHUNK_START.unpack_from(data, at)
+        end = at + length + _AROUND_BYTES
+        if end > len(data):
+            return
+        yield kind, at, end
+        at = end
+
+
+def may_be_skipped(kind: bytes) -> bool:
+    """Tell whether a reader that does not know a chunk, or finds it damaged, goes on (5.4)."""
+    return bool(kind[0] & _ANCILLARY_BIT)
+
+
+def is_intact(data: bytes, start: int, end: int) -> bool:
+    """Tell whether a chunk's CRC is right; it must lie within `data`."""
+    return zlib.crc32(data[start + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
 
 
 def body(data: bytes, start: int, end: int) -> bytes:

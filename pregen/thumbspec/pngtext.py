@@ -11,7 +11,17 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from pregen.thumbspec.naming import key as key_of
-from pregen.thumbspec.pngchunks import IDAT, IEND, body, read_header, walk
+from pregen.thumbspec.pngchunks import (
+    IDAT,
+    IEND,
+    PngError,
+    body,
+    is_intact,
+    loose_chunks,
+    may_be_skipped,
+    read_header,
+    walk,
+)
 
 URI: Final = "Thumb::URI"
 MTIME: Final = "Thumb::MTime"
@@ -55,6 +65,8 @@ class Text(NamedTuple):
     value: str
     before_image: bool = True
     """It stood before IDAT: the only place where tumbler looks."""
+    apart: bool = False
+    """Between it and the text before it stands a chunk of another kind, where GLib stops."""
 
 
 class PngHead(NamedTuple):
@@ -71,6 +83,8 @@ class PngHead(NamedTuple):
     """IDAT was reached: every text before the picture is in `texts`."""
     ended: bool = False
     """IEND was reached as well: there are no other texts."""
+    fault: str = ""
+    """Why a reader that passes over damaged texts got no further."""
 
     def first(self, key: str) -> str:
         """Return the first value of `key` in any type of chunk, or an empty string."""
@@ -90,7 +104,7 @@ class PngHead(NamedTuple):
         return next((uri for uri in uris if key_of(uri) == wanted_key), uris[0]) if uris else ""
 
 
-def read_head(data: bytes, *, past_image: bool = False) -> PngHead:
+def read_head(data: bytes, *, past_image: bool = False, as_libpng: bool = False) -> PngHead:
     """Return the header and the texts of a PNG that begins with `data`.
 
     Being cut off is no error from byte `HEADER_BYTES` on: `complete` tells what is known.
@@ -99,34 +113,70 @@ def read_head(data: bytes, *, past_image: bool = False) -> PngHead:
         data: The file or its beginning, at least `pngchunks.HEADER_BYTES` of it.
         past_image: Go on behind the first IDAT, for programs that write their text there. Needs
             the whole file.
+        as_libpng: Pass over texts with a wrong CRC, and end without an error where nothing more
+            can be read (`PngHead.fault`).
 
     Raises:
         PngError: Not a PNG, or damaged before its picture (before its end with `past_image`).
     """
     header = read_header(data)
     texts: list[Text] = []
-    complete = ended = False
+    complete = ended = apart = False
+    fault = ""
     room = MAX_INFLATED_BYTES
     available = len(data)
-    for name, start, end in walk(data, header.color_type):
-        if name == IDAT:
-            complete = True
-            if not past_image:
+    try:
+        for name, start, end in walk(data, header.color_type):
+            if name == IDAT:
+                complete = True
+                if not past_image:
+                    break
+            if end > available:
                 break
-        if end > available:
-            break
-        content = body(data, start, end)
-        ended = name == IEND
-        kind = _KINDS.get(name)
-        if kind is None:
-            continue
-        limit_bytes = min(room, MAX_TEXT_BYTES)
-        said = _parse(kind, content, limit_bytes)
+            content = _content(data, start, end, as_libpng=as_libpng)
+            ended = name == IEND
+            kind = _KINDS.get(name)
+            if content is None or kind is None:
+                apart = True
+                continue
+            limit_bytes = min(room, MAX_TEXT_BYTES)
+            said = _parse(kind, content, limit_bytes)
+            if said:
+                texts.append(Text(kind, *said, not complete, apart))
+                apart = False
+            if kind is not TextKind.TEXT:
+                room -= len(said[1]) if said else limit_bytes
+    except PngError as error:
+        if not as_libpng:
+            raise
+        fault = str(error)
+    return PngHead(*header, tuple(texts), complete, ended, fault)
+
+
+def _content(data: bytes, start: int, end: int, *, as_libpng: bool) -> bytes | None:
+    """Return a chunk's content; None: it is damaged, and libpng passes over it.
+
+    Raises:
+        PngError: It is damaged, and cannot be passed over.
+    """
+    if as_libpng and may_be_skipped(data[start + 4 : start + 8]):
+        return body(data, start, end) if is_intact(data, start, end) else None
+    return body(data, start, end)
+
+
+def unchecked_texts(data: bytes) -> tuple[Text, ...]:
+    """Return the `tEXt` of a PNG as GLib reads them (gio/thumbnail-verify.c): nothing is checked.
+
+    Neither CRCs nor the header count, and of the signature only its eight bytes.
+    """
+    texts: list[Text] = []
+    apart = False
+    for name, start, end in loose_chunks(data):
+        said = _parse(TextKind.TEXT, data[start + 8 : end - 4], 0) if name == b"tEXt" else None
         if said:
-            texts.append(Text(kind, *said, not complete))
-        if kind is not TextKind.TEXT:
-            room -= len(said[1]) if said else limit_bytes
-    return PngHead(*header, tuple(texts), complete, ended)
+            texts.append(Text(TextKind.TEXT, *said, apart=apart))
+        apart = said is None
+    return tuple(texts)
 
 
 def _parse(kind: TextKind, content: bytes, limit_bytes: int) -> tuple[str, str] | None:

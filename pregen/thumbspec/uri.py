@@ -1,13 +1,14 @@
 """Paths as `file:` URIs, byte for byte as the desktops write them, and back again.
 
-Knows the percent-encoding only. Does not make paths absolute or clean (`naming.clean_path`),
-resolves no symlinks, looks at no file.
+Knows the percent-encoding only: which program writes which form is in `clients`. Does not make
+paths absolute or clean (`naming.clean_path`), resolves no symlinks, looks at no file.
 """
 
 from __future__ import annotations
 
 import re
 import string
+from enum import Enum
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -19,11 +20,28 @@ _ENCODED: Final = tuple(
 )
 #: What some Qt leaves as it is and GLib encodes.
 _QT_LITERALS: Final = re.compile(rb"[;\[\]]")
+_ESCAPE: Final = re.compile("%[0-9A-F]{2}")
+_ASCII_END: Final = 0x80
 
 #: An escape that is none, or one of a byte that no file name can hold (GLib refuses them too).
 _BAD_ESCAPE: Final = re.compile(r"%(?:00|2[fF]|(?![0-9A-Fa-f]{2}))")
 #: A query or a fragment: every program encodes these two where they belong to a name.
 _NOT_A_PATH: Final = re.compile(r"[?#\0]")
+
+
+class UriForm(Enum):
+    """How a program writes a path as a URI; the value is for people."""
+
+    GLIB = "GLib's"
+    QT = "Qt's"
+    """`;` stays, in older Qt also `[` and `]`."""
+    PRETTY = "Qt's for people"
+    """`QUrl::url()`: the same, and spaces and all text beyond ASCII (Qt 5.15 to 6.8, run)."""
+    RUST = "that of Rust's url"
+    """`;` and `|` stay, up to url 2.5.4 also `^` (parser.rs, PATH)."""
+    LOWER_CASE = "GLib's with lower-case escapes"
+    RAW = "the path itself"
+    """Nothing is escaped."""
 
 
 def file_uri(path: bytes) -> str:
@@ -43,13 +61,10 @@ def qt_uris(path: bytes) -> tuple[str, ...]:
     `;` is literal in every Qt, `[` and `]` in Qt 5, up to 6.8.2 and in 6.9.0. Empty for a name
     that is not UTF-8: Qt cannot open such a file, so no KDE program ever asks for it.
     """
-    if not _QT_LITERALS.search(path) or not is_utf8(path):
+    if not _QT_LITERALS.search(path):
         return ()
-    # An escape always starts with `%`, and `%` itself became `%25`: these matches are whole ones.
     glib = file_uri(path)
-    newer = glib.replace("%3B", ";")
-    older = newer.replace("%5B", "[").replace("%5D", "]")
-    return tuple(form for form in dict.fromkeys((newer, older)) if form != glib)
+    return tuple(uri for uri in uris_in(UriForm.QT, path) if uri != glib)
 
 
 def is_utf8(path: bytes) -> bool:
@@ -61,8 +76,41 @@ def is_utf8(path: bytes) -> bool:
     return True
 
 
+def uris_in(form: UriForm, path: bytes) -> tuple[str, ...]:
+    """Return every spelling in which versions of one form write `path`; the newest's first.
+
+    Empty: no program of this form can ask for the file, or its URI could not be read back
+    (`path_from_uri`): a raw one with `%`, `?` or `#` in it would name another file.
+    """
+    glib = file_uri(path)
+    if form is UriForm.GLIB or not path.translate(None, GLIB_LITERALS):
+        return (glib,)
+    if form is UriForm.LOWER_CASE:
+        return (_ESCAPE.sub(lambda escape: escape[0].lower(), glib),)
+    if form is UriForm.RUST:
+        newer = glib.replace("%3B", ";").replace("%7C", "|")
+        return tuple(dict.fromkeys((newer, newer.replace("%5E", "^"))))
+    try:
+        text = path.decode()
+    except UnicodeDecodeError:
+        return ()
+    if form is UriForm.RAW:
+        raw = f"file://{text}"
+        return (raw,) if path_from_uri(raw) == path else ()
+    newer = glib if form is UriForm.QT else _pretty(text)
+    newer = newer.replace("%3B", ";")
+    return tuple(dict.fromkeys((newer, newer.replace("%5B", "[").replace("%5D", "]"))))
+
+
+def _pretty(text: str) -> str:
+    """Return a path as Qt shows URLs, but for what depends on its version."""
+    return "file://" + "".join(
+        [char if ord(char) >= _ASCII_END or char == " " else _ENCODED[ord(char)] for char in text]
+    )
+
+
 def all_uris(path: bytes) -> tuple[str, ...]:
-    """Return every URI a desktop may know `path` by: GLib's form first, then Qt's, none twice."""
+    """Return the URIs of GLib's and KDE's programs: GLib's form first, then Qt's, none twice."""
     return (file_uri(path), *qt_uris(path))
 
 

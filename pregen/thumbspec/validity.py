@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.model import UNKNOWN_MAKER, Maker
 from pregen.thumbspec import mtime
-from pregen.thumbspec.clients import Wanted, refusals, shown
+from pregen.thumbspec.clients import refused_by
 from pregen.thumbspec.pngbuild import identity_texts, maker_of, number, recognised
 from pregen.thumbspec.pngchunks import END, HEADER_BYTES, START, PngError, read_header
 from pregen.thumbspec.pngtext import IMAGE_HEIGHT, IMAGE_WIDTH, MTIME, SIZE, URI, PngHead, read_head
+from pregen.thumbspec.refusals import Wanted, shown
 from pregen.thumbspec.wholeness import check_chunks
 
 if TYPE_CHECKING:
@@ -203,8 +204,8 @@ def avoidable_refusals(head: PngHead, wanted: Wanted) -> str:
     What these cannot mend is no reason to rewrite an entry, now and at every run: a source of
     1970 or before, or a picture too small for Geeqie.
     """
-    refused = refusals(head, wanted)
-    best = refusals(head._replace(texts=identity_texts(*wanted)), wanted) if refused else {}
+    refused = refused_by(head, wanted)
+    best = refused_by(head._replace(texts=identity_texts(*wanted)), wanted) if refused else {}
     return "; ".join(f"{name}: {why}" for name, why in refused.items() if name not in best)
 
 

@@ -9,15 +9,18 @@ edition.
 from __future__ import annotations
 
 import zlib
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from pregen.thumbspec.pngchunks import (
     END,
     IDAT,
+    IEND,
     PLTE,
     Header,
     PngError,
     body,
+    may_be_skipped,
     read_header,
     walk,
 )
@@ -38,30 +41,34 @@ _ADAM7: Final = (
 )  # fmt: skip
 
 
-def damage(data: bytes, *, strict: bool = True) -> str:
-    """Return what is wrong with a whole file as a PNG, for people; empty: nothing.
+class Strictness(Enum):
+    """What has to be right with a file."""
 
-    Args:
-        data: The whole file.
-        strict: Nothing may follow the picture, neither its packed rows nor its last chunk. Without,
-            as decoders have it, who stop reading there.
-    """
+    ALL = "all"
+    """Everything, and nothing may follow the picture: its packed rows, or its last chunk."""
+    PICTURE = "picture"
+    """What libpng needs to show it: it passes over damaged chunks that it can do without, and
+    ends at the last row. As programs that feed it piece by piece have it (gdk-pixbuf): the last
+    chunk has to be there to its end."""
+    BEGUN_END = "begun end"
+    """The same, but the last chunk need only have begun: as Qt has it."""
+
+
+def damage(data: bytes, strictness: Strictness = Strictness.ALL) -> str:
+    """Return what is wrong with a whole file as a PNG, for people; empty: nothing."""
     try:
         header = read_header(data)
-        stream = check_chunks(data, header, strict=strict)
-        _check_pixels(stream, header, strict=strict)
+        stream = check_chunks(data, header, strictness)
+        _check_pixels(stream, header, strict=strictness is Strictness.ALL)
     except PngError as error:
         return str(error)
     return ""
 
 
-def check_chunks(data: bytes, header: Header, *, strict: bool = True) -> list[bytes]:
+def check_chunks(
+    data: bytes, header: Header, strictness: Strictness = Strictness.ALL
+) -> list[bytes]:
     """Return the contents of the IDAT chunks of a whole file.
-
-    Args:
-        data: The whole file.
-        header: Its header.
-        strict: Nothing may follow its last chunk.
 
     Raises:
         PngError: It is cut off, a chunk is damaged, or its chunks are not those of one picture.
@@ -69,10 +76,14 @@ def check_chunks(data: bytes, header: Header, *, strict: bool = True) -> list[by
     stream: list[bytes] = []
     ended = passed = False
     palettes = 0
+    strict = strictness is Strictness.ALL
     for kind, start, end in walk(data, header.color_type):
+        if kind == IEND and not strict:
+            ended = end <= len(data) or strictness is Strictness.BEGUN_END
+            break
         if end > len(data):
             raise PngError(f"is cut off within its {kind.decode()} chunk")
-        content = body(data, start, end)
+        content = body(data, start, end) if strict or not may_be_skipped(kind) else b""
         if kind == IDAT:
             if passed:
                 raise PngError("holds its picture in two places")
@@ -83,7 +94,7 @@ def check_chunks(data: bytes, header: Header, *, strict: bool = True) -> list[by
         if kind == PLTE and (passed or palettes > 1):
             raise PngError("has a palette where none may be")
         ended = data[start:end] == END
-        if strict and ended and end != len(data):
+        if ended and end != len(data):
             raise PngError("goes on behind its end")
     if not ended:
         raise PngError("is cut off: it has no end (IEND)")
@@ -113,7 +124,8 @@ def _check_pixels(stream: list[bytes], header: Header, *, strict: bool) -> None:
                 raise PngError("has bytes behind its packed picture")
     except zlib.error as error:
         raise PngError(f"has a picture that cannot be unpacked ({error})") from error
-    if len(rows) != size_bytes or not unpacker.eof:
+    too_many = len(rows) > size_bytes
+    if len(rows) < size_bytes or not (too_many or unpacker.eof) or (too_many and strict):
         raise PngError("has a picture of another size than its header says")
     at = 0
     for row_bytes, count in passes:

@@ -11,6 +11,7 @@ import click
 from pregen.commandline import print_lines
 from pregen.config import Check, OutputConfig
 from pregen.display.printer import Printer, silence
+from pregen.display.text import shown
 from pregen.errors import ExitCode, PregenError, UsageError
 from pregen.installation import requires
 from pregen.model import Outcome, Skip
@@ -138,6 +139,7 @@ def run_session(
         except PregenError as error:
             watch.finish(error.exit_code, str(error))
             raise
+        _tell_of_link(session, config, watch)
         if config.dry_run:
             code = _rehearse(config, watch, stop, json=output.json)
         else:
@@ -154,6 +156,22 @@ def run_session(
             "incomplete. The run was stopped; run the same command to continue."
         )
     return code
+
+
+def _tell_of_link(session: Session, config: RunConfig, watch: Watch) -> None:
+    """Say who will not find the thumbnails of a root that is reached through a link."""
+    from pregen.entry_keys import unserved_link  # noqa: PLC0415 - no --help needs it
+    from pregen.source_file import real_path  # noqa: PLC0415 - likewise
+
+    if config.work.shared or config.walk.only is not None:
+        return
+    link = unserved_link(config.plan, map(session.clean, config.walk.roots))
+    if link is not None:
+        watch.note(
+            f"{shown(link)} is a link to {shown(real_path(link))}. KDE and COSMIC, which are not "
+            "installed here, ask by the real path and will not find these thumbnails: "
+            "--realpath-keys always serves them too, never ends this note"
+        )
 
 
 def _logged(printer: Printer, path: str | None) -> Printer:

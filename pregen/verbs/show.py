@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,16 +21,25 @@ from pregen.errors import ExitCode
 from pregen.model import ALL_FLAVORS, Flavor, Source
 from pregen.options import option
 from pregen.session import Session, cache_option
-from pregen.thumbspec.clients import ClientVerdict, desktop_verdicts
+from pregen.thumbspec.clients import (
+    BY_KEY,
+    CLIENTS,
+    Client,
+    ClientVerdict,
+    Paths,
+    Place,
+    asked_uris,
+    desktop_verdicts,
+)
 from pregen.thumbspec.naming import entry_name, key
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import PngHead, read_head
-from pregen.thumbspec.uri import all_uris, shared_uris
+from pregen.thumbspec.uri import UriForm, all_uris, shared_uris, uris_in
 from pregen.thumbspec.validity import Freshness, Judgement, judge, judge_fail_record
 from pregen.thumbspec.wholeness import damage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from pregen.cache.folder import Folder
     from pregen.cache.store import Cache
@@ -41,8 +51,8 @@ def _show(session: Session, /, *, files: tuple[bytes, ...], json: bool) -> ExitC
     """Show what the thumbnail cache holds for FILEs.
 
     URIs and keys, entries with their texts, whether they are up to date, which desktops accept
-    them, and fail records of any program. Also works for deleted files. Exit code 3: a FILE does
-    not exist and nothing is known about it.
+    them, fail records of any program, and what the programs installed here find. Also works for
+    deleted files. Exit code 3: a FILE does not exist and nothing is known about it.
     """
     all_known = True
     for number, facts in enumerate(inspect_all(session, files)):
@@ -92,8 +102,23 @@ class UriFacts(NamedTuple):
     uri: str
     key: str
     form: str
+    """Whose it is, where it is not GLib's of the path; for people."""
     entries: tuple[EntryFacts, ...]
     fail_records: tuple[EntryFacts, ...]
+
+
+class Served(NamedTuple):
+    """What one client finds of a file."""
+
+    client: Client
+    installed: bool
+    """It is on this machine."""
+    asks_for: tuple[str, ...]
+    """URIs, the newest version's first; empty: it cannot open a file of this name."""
+    flavors: tuple[Flavor, ...]
+    """Of the entries that it accepts."""
+    why_not: str
+    """Why it refuses the first one it finds; empty: it finds none, or accepts some."""
 
 
 class FileFacts(NamedTuple):
@@ -111,6 +136,8 @@ class FileFacts(NamedTuple):
     private: bytes | None = None
     """Where the vault or encrypted disk begins that it lies in; None: it lies in none that the
     cache does not."""
+    served: tuple[Served, ...] = ()
+    """What each client finds, in the order of the table."""
 
     @property
     def known(self) -> bool:
@@ -128,45 +155,81 @@ def inspect_all(session: Session, files: Iterable[bytes]) -> Iterator[FileFacts]
         UsageError: the working directory was deleted.
     """
     from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
+    from pregen.entry_keys import clients_here  # noqa: PLC0415 - likewise
     from pregen.imaging import revisions  # noqa: PLC0415 - likewise
     from pregen.installation import decoding_libraries  # noqa: PLC0415 - likewise
     from pregen.source_file import real_path  # noqa: PLC0415 - likewise
 
+    here = clients_here(session.environ, session.home)
     paths = [session.clean(file) for file in files]
     # a journal that cannot be read is a matter for `pregen status`, not for a single file
     opened = session.journal(libraries=decoding_libraries(), revision=revisions.REVISION)
     with Cache(session.cache_root, __version__) as cache, opened as journal:
         places = session.private_places(journal)
         for path in paths:
-            facts = inspect(path, cache)
+            facts = inspect(path, cache, here)
             memory = journal.hint(*facts.source[:3]) if facts.source else None
             private = places.place_of(path) or places.place_of(real_path(path))
             yield facts._replace(memory=memory, private=private)
 
 
-def inspect(path: bytes, cache: Cache) -> FileFacts:
-    """Return what the cache holds for a file, by every URI that a desktop may ask with.
+def inspect(path: bytes, cache: Cache, here: Collection[str] = ()) -> FileFacts:
+    """Return what the cache holds for a file, by every URI that a client may ask with.
 
     Args:
         path: absolute and clean; it need not exist.
         cache: where to look.
+        here: keys of the clients on this machine; what the others alone would ask for is left out
+            where there is nothing.
 
     Raises:
         CacheError: the cache cannot be read.
     """
     from pregen.cache.shared import SharedRepository  # noqa: PLC0415 - no --help needs it
-    from pregen.source_file import real_path  # noqa: PLC0415 - likewise
+    from pregen.entry_keys import paths_of  # noqa: PLC0415 - likewise
 
     source, trouble = _source(path)
-    forms = {uri: "Qt" if number else "" for number, uri in enumerate(all_uris(path))}
-    for number, uri in enumerate(all_uris(real_path(path))):
-        forms.setdefault(uri, "real path, Qt" if number else "real path")
-    look = _Look(cache, source, trouble)
-    uris = tuple(look.at(uri, form) for uri, form in forms.items())
+    paths = paths_of(path)
+    wanted = {*all_uris(path), *all_uris(paths.real)}
+    wanted.update(uri for name in here for uri in asked_uris(BY_KEY[name], paths))
+    look = _Look(cache, source, trouble, paths)
+    found = [look.at(uri, form) for uri, form in _forms(paths).items()]
+    uris = tuple(each for each in found if each.uri in wanted or each.entries or each.fail_records)
     with SharedRepository(os.path.dirname(path), __version__) as beside:
-        look = _Look(beside, source, trouble, shared=True)
+        look = _Look(beside, source, trouble, paths, shared=True)
         shared = tuple(look.at(uri, "shared, beside the file") for uri in shared_uris(path))
-    return FileFacts(path, source, trouble, uris, tuple(facts for facts in shared if facts.entries))
+    served = tuple(_served(client, paths, uris, installed=client.key in here) for client in CLIENTS)
+    there = tuple(facts for facts in shared if facts.entries)
+    return FileFacts(path, source, trouble, uris, there, served=served)
+
+
+def _forms(paths: Paths) -> dict[str, str]:
+    """Return every URI by which the file may be known, with whose it is."""
+    forms = {uri: "Qt" if number else "" for number, uri in enumerate(all_uris(paths.walked))}
+    for number, uri in enumerate(all_uris(paths.real)):
+        forms.setdefault(uri, "real path, Qt" if number else "real path")
+    for uri in uris_in(UriForm.GLIB, paths.target):
+        forms.setdefault(uri, "the link's target")
+    names: dict[str, list[str]] = {}
+    for client in CLIENTS:
+        for uri in asked_uris(client, paths):
+            names.setdefault(uri, []).append(client.name)
+    return forms | {uri: ", ".join(each) for uri, each in names.items() if uri not in forms}
+
+
+def _served(client: Client, paths: Paths, uris: Iterable[UriFacts], *, installed: bool) -> Served:
+    asked = asked_uris(client, paths)
+    verdicts = [
+        (entry.flavor, verdict)
+        for facts in uris
+        if facts.uri in asked
+        for entry in facts.entries
+        for verdict in entry.desktops
+        if verdict.client == client.name and verdict.looks_here
+    ]
+    flavors = tuple(flavor for flavor, verdict in verdicts if verdict.accepts and flavor)
+    why_not = "" if flavors or not verdicts else verdicts[0][1].reason
+    return Served(client, installed, asked, tuple(dict.fromkeys(flavors)), why_not)
 
 
 def _source(path: bytes) -> tuple[Source | None, str]:
@@ -188,6 +251,7 @@ class _Look:
     cache: Cache
     source: Source | None
     trouble: str
+    paths: Paths
     shared: bool = False
 
     def at(self, uri: str, form: str) -> UriFacts:
@@ -196,14 +260,19 @@ class _Look:
         return UriFacts(uri, key(uri), form, tuple(entries), tuple(self._fail_records(uri)))
 
     def _entry(self, data: bytes, flavor: Flavor, uri: str) -> EntryFacts:
-        facts = self._facts(self.cache.folder(flavor), data, uri)._replace(flavor=flavor)
+        folder = self.cache.folder(flavor)
+        linked = _followed(folder, uri) if not data else None
+        facts = self._facts(folder, data if linked is None else linked, uri)._replace(flavor=flavor)
         if self.source is None:
             return facts
         _, size_bytes, mtime_ns, *_ = self.source
         judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
         if judged.verdict in {Freshness.FRESH, Freshness.REFIT} and (flaw := damage(data)):
             judged = Judgement(Freshness.CORRUPT, f"the entry {flaw}")
-        desktops = desktop_verdicts(data, flavor, uri, mtime_ns, size_bytes, shared=self.shared)
+        if linked is not None:
+            data, judged = linked, Judgement(Freshness.CORRUPT, _LINK)
+        place = Place(flavor, uri, self.paths, self.shared)
+        desktops = desktop_verdicts(data, place, mtime_ns, size_bytes)
         return facts._replace(
             verdict=judged.verdict.value, reason=judged.reason, desktops=tuple(desktops)
         )
@@ -226,21 +295,43 @@ class _Look:
         return EntryFacts(path, len(data), _head(data), "unknown", self.trouble)
 
 
+_LINK = "the entry is a symbolic link, which pregen does not follow, but desktops do"
+
+
+def _followed(folder: Folder, uri: str) -> bytes | None:
+    """Return what the link leads to that stands in the place of an entry; None: there is none."""
+    path = os.path.join(folder.path, os.fsencode(entry_name(uri)))
+    if not os.path.islink(path):
+        return None
+    try:
+        # no FIFO may hang this, and no device may be opened for more than its name
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return b""
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            data = file.read(folder.limit_bytes + 1)
+    except OSError:
+        return b""
+    return data if len(data) <= folder.limit_bytes else b""
+
+
 def _head(data: bytes) -> PngHead | None:
     try:
-        return read_head(data, past_image=True)
+        return read_head(data, past_image=True, as_libpng=True)
     except PngError:
         return None
 
 
 _VERDICTS = {"fresh": "up to date", "refit": "needs new texts"}
+#: So that a line fits in 100 columns.
+_WRAP_CHARS = 80
+_ACCEPTED = "accepted by"
 _COLOURS = {"fresh": "green", "refit": "yellow", "unknown": "yellow"}
 #: PNG, 11.2.2.
 _COLOR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
 
 
 def file_lines(facts: FileFacts) -> Iterator[str]:
-    """Yield what a person sees of one file. Names are escaped, URIs are ASCII anyway."""
+    """Yield what a person sees of one file. Names and URIs are escaped."""
     yield click.style(shown(facts.path), bold=True)
     if facts.source is None:
         yield click.style(f"  {facts.trouble}", fg="red")
@@ -260,11 +351,14 @@ def file_lines(facts: FileFacts) -> Iterator[str]:
     for uri in (*facts.uris, *facts.shared):
         yield ""
         yield from _uri_lines(uri)
+    if any(each.installed for each in facts.served):
+        yield ""
+        yield from _served_lines(facts)
 
 
 def _uri_lines(facts: UriFacts) -> Iterator[str]:
     form = f" ({facts.form})" if facts.form else ""
-    yield f"  URI  {facts.uri}{form}"
+    yield f"  URI  {printable(facts.uri)}{form}"
     yield f"  key  {facts.key}"
     for entry in facts.entries:
         yield from _entry_lines(entry, entry.flavor.directory if entry.flavor else "")
@@ -298,15 +392,38 @@ def _entry_lines(entry: EntryFacts, title: str) -> Iterator[str]:
 
 
 def _desktop_lines(entry: EntryFacts) -> Iterator[str]:
-    width = max((len(desktop.client) for desktop in entry.desktops), default=0)
-    for desktop in entry.desktops:
-        if not desktop.looks_here:
-            said = click.style(f"does not look here: {printable(desktop.reason)}", dim=True)
-        elif desktop.accepts:
-            said = click.style("accepts it", fg="green")
-        else:
-            said = click.style(f"refuses it: {printable(desktop.reason)}", fg="red")
-        yield f"      {desktop.client:<{width}}  {said}"
+    """Yield who accepts an entry, and who refuses it and why. Who asks elsewhere is not named."""
+    looking = [desktop for desktop in entry.desktops if desktop.looks_here]
+    accepting = ", ".join(desktop.client for desktop in looking if desktop.accepts)
+    for number, line in enumerate(textwrap.wrap(accepting, _WRAP_CHARS)):
+        label = " " * len(_ACCEPTED) if number else click.style(_ACCEPTED, fg="green")
+        yield f"      {label}  {line}"
+    for desktop in looking:
+        if not desktop.accepts:
+            said = click.style("refused by", fg="red")
+            yield f"      {said}   {desktop.client}: {printable(desktop.reason)}"
+
+
+def _served_lines(facts: FileFacts) -> Iterator[str]:
+    """Yield what the programs of this machine find."""
+    yield "  on this machine"
+    here = [each for each in facts.served if each.installed]
+    width = max(len(each.client.name) for each in here)
+    for each in here:
+        yield f"    {each.client.name:<{width}}  {_found(each, facts)}"
+
+
+def _found(served: Served, facts: FileFacts) -> str:
+    if served.flavors:
+        found = ", ".join(flavor.directory for flavor in served.flavors)
+        return click.style(f"accepts {found}", fg="green")
+    if not served.asks_for:
+        return click.style("cannot open a file of this name", dim=True)
+    if served.why_not:
+        return click.style(f"refuses what it finds: {printable(served.why_not)}", fg="red")
+    uri = served.asks_for[0]
+    named = "" if uri == facts.uris[0].uri else f", as {printable(uri)}"
+    return click.style(f"finds none{named}", fg="red")
 
 
 def file_record(facts: FileFacts) -> dict[str, Any]:
@@ -322,6 +439,15 @@ def file_record(facts: FileFacts) -> dict[str, Any]:
         "private": facts.private and os.fsdecode(facts.private),
         "uris": [_uri_record(uri) for uri in facts.uris],
         "shared": [_uri_record(uri) for uri in facts.shared],
+        "clients": [
+            {
+                "client": each.client.name,
+                "installed": each.installed,
+                "asks_for": list(each.asks_for),
+                "accepts": [flavor.directory for flavor in each.flavors],
+            }
+            for each in facts.served
+        ],
     }
 
 

@@ -61,6 +61,7 @@ struct name {
     const char *text;
     uint32_t bytes;
     uint32_t next; /* in its chain, plus one; 0 ends it */
+    uint32_t same; /* the row that stands for all rows of this name, plus one; 0: this one */
     bool listed, fresh;
 };
 
@@ -233,7 +234,18 @@ static enum result look(const struct question *question, DIR *listing, struct na
                 return TOO_MANY;
         }
         if (at) {
+            const uint32_t first = at;
             known[at - 1].listed = true;
+            /* A file that has entries under several keys has as many rows. */
+            /* turns: in all MOST_STEPS for each name */
+            while ((at = known[at - 1].next)) {
+                if (!steps--)
+                    return TOO_MANY;
+                if (known[at - 1].bytes == bytes && !memcmp(known[at - 1].text, text, bytes)) {
+                    known[at - 1].listed = true;
+                    known[at - 1].same = first;
+                }
+            }
             if (++listed > 2 * count) /* a listing that never ends */
                 return TOO_MANY;
         } else if (answer->rest_count >= question->most_rest) {
@@ -248,8 +260,12 @@ static enum result look(const struct question *question, DIR *listing, struct na
     }
     look_at_files(question, known, count);
     /* turns: the row's names */
+    for (size_t at = 0; at < count; at++)
+        if (known[at].same && !known[at].fresh)
+            known[known[at].same - 1].fresh = false;
+    /* turns: the row's names */
     for (size_t at = 0; at < count; at++) {
-        if (!known[at].listed)
+        if (!known[at].listed || known[at].same)
             continue;
         if (known[at].fresh)
             answer->fresh++;
@@ -275,8 +291,7 @@ static size_t split(const struct question *question, struct name *known, uint32_
         if (known) {
             struct name *name = &known[count];
             uint32_t *head = &heads[hash(at, (size_t)(stop - at)) & mask];
-            /* Of a name that stands there twice the last counts: it is the first of its chain. */
-            *name = (struct name){at, (uint32_t)(stop - at), *head, false, false};
+            *name = (struct name){at, (uint32_t)(stop - at), *head, 0, false, false};
             *head = (uint32_t)count + 1;
         }
         count++;

@@ -34,7 +34,8 @@ class RememberedFolder(NamedTuple):
     """What is remembered of a folder whose files were fresh, as the journal has it."""
 
     names: bytes
-    """A zero byte between two."""
+    """A zero byte between two. The name of a file that has entries under several keys stands there
+    once for each: all of them have to be as they were."""
     facts: bytes
     """For each name, little-endian: size and mtime in 8 bytes each, the key's 16, and for every
     wanted flavor the entry's inode, mtime and size in 8 bytes each."""
@@ -105,14 +106,16 @@ def in_python(
     names = known.names.split(b"\0")
     if len(names) * layout.size != len(known.facts):
         return None
-    facts = dict(zip(names, layout.iter_unpack(known.facts), strict=True))
+    facts: dict[bytes, list[tuple[Any, ...]]] = {}
+    for name, numbers in zip(names, layout.iter_unpack(known.facts), strict=True):
+        facts.setdefault(name, []).append(numbers)
     with os.scandir(folder) as listing:
         listed = {os.fsencode(entry.name) for entry in islice(listing, len(facts) + most_rest + 1)}
     rest = [name for name in listed if name not in facts or (name[0] == _DOT and not hidden)]
     listed.difference_update(rest)
     fresh = 0
     for name in listed:
-        if _is_fresh(folder, device, name, facts[name], entries):
+        if all(_is_fresh(folder, device, name, each, entries) for each in facts[name]):
             fresh += 1
         else:
             rest.append(name)

@@ -120,7 +120,7 @@ def test_gio_and_verify_accept_them_where_the_share_is_mounted(
         (["--publish=/tmp=smb://nas/my photos"], "%20"),
         (["--publish=/tmp=/mnt/photos"], "DIR=URI"),
         (["--publish=/tmp=file://nas/photos"], "DIR=URI"),
-        (["--publish=/tmp=smb://nas/p", "--realpath-keys"], "choose one"),
+        (["--publish=/tmp=smb://nas/p", "--realpath-keys=always"], "choose one"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(flags: list[str], words: str, tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.model import Flavor, Kind
+from pregen.config import PlanConfig
+from pregen.model import Kind
 from pregen.requests.client import RequestClient
 from pregen.requests.protocol import FileAnswer, socket_path
-from pregen.requests.server import RequestServer
+from pregen.requests.server import RequestServer, what_is_made
 from tests.support.files import foreign_entries
 from tests.support.files.source_trees import few, many_slow
 from tests.support.running.program import Running, run_pregen
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.xdist_group("timing")]
 #: Some seconds of work.
 _BUSY = 40
-FLAVORS = (Flavor.NORMAL, Flavor.LARGE)
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ class Answering:
     """A run that answers with what it is given, as soon as it is asked."""
 
     def __init__(self, path: bytes, answers: dict[bytes, FileAnswer]) -> None:
-        self.server = RequestServer(path, FLAVORS)
+        self.server = RequestServer(path, what_is_made(PlanConfig()))
         self.asked: list[bytes] = []
         self._answers = answers
         self._thread = threading.Thread(target=self._run)
@@ -158,7 +158,7 @@ class Answering:
 
 
 def asked(root: Path, runtime: dict[str, str], paths: Iterable[bytes | None]) -> list[FileAnswer]:
-    client = RequestClient.connect(bytes(root), FLAVORS, runtime)
+    client = RequestClient.connect(bytes(root), PlanConfig(), runtime)
     assert client is not None
     assert not client.refusal
     with client:
@@ -189,7 +189,7 @@ def test_thousands_of_paths_go_through_and_none_is_lost(
 def test_a_run_that_ends_says_what_it_did_not_do(
     tmp_path: Path, runtime: dict[str, str], path: bytes
 ) -> None:
-    server = RequestServer(path, FLAVORS)
+    server = RequestServer(path, what_is_made(PlanConfig()))
 
     def end() -> None:
         next(server.paths())

@@ -338,10 +338,10 @@ def everything(path: Path) -> list[str]:
         found.hint(b"/d/%04d" % number, *FACTS)
         found.kin(1000 + number, FACTS[1])
     for folder in (b"/d", b"/e"):
-        for known in found.recall(folder, (Flavor.LARGE,)).values():
-            assert all(isinstance(fact, int | bytes) for fact in known)
+        for entries in found.recall(folder, (Flavor.LARGE,)).values():
+            assert all(isinstance(fact, int | bytes) for known in entries for fact in known)
     found.surveyed(b"/cache")
-    found.learn(b"/d", (Flavor.LARGE,), {b"0000": (1, 2, bytes(16), 3, 4, 5)})
+    found.learn(b"/d", (Flavor.LARGE,), {b"0000": ((1, 2, bytes(16), 3, 4, 5),)})
     found.record(Outcome(0, b"/d/a", Kind.MADE, fingerprint="f"), *FACTS, key="0" * 32)
     found.end_run(0, RunTotals({Kind.MADE: 1}))
     root = b"/nowhere/thumbnails"
@@ -369,7 +369,7 @@ def test_no_damage_raises_and_the_next_journal_is_sound(tmp_path: Path, first: i
         kind = (Kind.MADE, Kind.SMALL, Kind.INVALID, Kind.CRASHED)[number % 4]
         outcome = Outcome(0, b"/d/%04d" % number, kind, "x" * 50, fingerprint=f"{number:032x}:9")
         found.record(outcome, 1000 + number, FACTS[1], key=f"{number:032x}")
-        found.learn(b"/e", (Flavor.LARGE,), {b"%d" % number: (1, 2, bytes(16), 3, 4, 5)})
+        found.learn(b"/e", (Flavor.LARGE,), {b"%d" % number: ((1, 2, bytes(16), 3, 4, 5),)})
     found.survey(b"/cache", ())
     found.end_run(3, RunTotals({Kind.MADE: 15}))
     found.close()

@@ -34,7 +34,7 @@ from pregen.model import FAILURES, REMEMBERED, Flavor, Kin, Kind, Outcome, Stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pregen.model import Known
+    from pregen.model import KnownFolder
 
 FACTS = (1000, 1_600_000_000_123_456_789)
 
@@ -268,7 +268,7 @@ def test_what_killed_another_version_of_a_library_is_tried_again(tmp_path: Path)
 def test_what_an_older_decoder_found_is_asked_again(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path / "journal.sqlite3")
     flavors = (Flavor.NORMAL,)
-    known: dict[bytes, Known] = {b"a": (1, 2, bytes(16), 3, 4, 5)}
+    known: KnownFolder = {b"a": ((1, 2, bytes(16), 3, 4, 5),)}
     held = {}
     for kind in REMEMBERED:
         for revision in (1, 2):

@@ -10,7 +10,7 @@ import pytest
 
 from pregen import plan as plan_module
 from pregen.cache.store import Cache
-from pregen.config import PlanConfig
+from pregen.config import PlanConfig, RealPathKeys
 from pregen.model import ALL_FLAVORS, Action, Flavor, Job, Kind, Skip, Source, Step
 from pregen.plan import Planner
 from pregen.thumbspec.naming import entry_name
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NORMAL, LARGE, X_LARGE, XX_LARGE = ALL_FLAVORS
-MAKE, REFIT, DELETE = Action.MAKE, Action.REFIT, Action.DELETE
+MAKE, REFIT, DELETE, COPY = Action.MAKE, Action.REFIT, Action.DELETE, Action.COPY
 SOURCE = Source(b"/photos/a.jpg", 3_000_000, 1_700_000_000_123_456_789)
 URI = file_uri(SOURCE.path)
 
@@ -308,6 +308,9 @@ def test_a_name_that_qt_writes_differently_needs_entries_under_both_keys(
     found = plan(source)
     assert isinstance(found, Job)
     assert found.uris == (glib, qt)
+    assert found.steps == (Step(COPY, NORMAL, qt), Step(COPY, LARGE, qt))
+    found = plan(source, PlanConfig(reuse=False))
+    assert isinstance(found, Job)
     assert found.steps == (Step(MAKE, NORMAL, qt), Step(MAKE, LARGE, qt))
     fill(cache, source, uri=qt)
     assert kind(plan(source)) is Kind.FRESH
@@ -322,7 +325,11 @@ def test_real_paths_get_entries_of_their_own_on_request(
     source = SOURCE._replace(path=bytes(tmp_path / "photos" / "a.jpg"))
     fill(cache, source)
     assert kind(plan(source)) is Kind.FRESH
-    found = plan(source, PlanConfig(realpath_keys=True))
+    assert kind(plan(source, PlanConfig(realpath_keys=RealPathKeys.AUTO))) is Kind.FRESH
+    assert kind(plan(source, PlanConfig(clients=("kio",)))) is Kind.FRESH
+    served = PlanConfig(clients=("kio",), realpath_keys=RealPathKeys.AUTO)
+    assert plan(source, served) == plan(source, PlanConfig(realpath_keys=RealPathKeys.ALWAYS))
+    found = plan(source, served)
     assert isinstance(found, Job)
     real = file_uri(bytes((tmp_path / "disk" / "a.jpg").resolve()))
     assert found.uris == (file_uri(source.path), real)

@@ -13,12 +13,12 @@ import pytest
 from pregen.cache.store import Cache
 from pregen.config import Check, PlanConfig
 from pregen.journal import Journal, folders
-from pregen.model import Flavor, Job, Kind, Known, Skip, Source, Stamp
+from pregen.model import Flavor, Job, Kind, KnownFolder, Skip, Source, Stamp
 from pregen.plan import Planner
 from pregen.reuse.memory import RememberedSources, known
 from pregen.thumbspec.naming import entry_name, key
 from pregen.thumbspec.pngbuild import SourceFacts, assemble, entry_chunks
-from pregen.thumbspec.uri import file_uri
+from pregen.thumbspec.uri import all_uris, file_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ URI = file_uri(SOURCE.path)
 WANTED = (Flavor.NORMAL, Flavor.LARGE)
 
 
-def packed(known: dict[bytes, Known]) -> tuple[bytes, bytes]:
+def packed(known: KnownFolder) -> tuple[bytes, bytes]:
     """Return what is known of a folder as the journal holds it."""
     _, _, _, names, facts = folders.row(b"", "", folders.flavors_text(WANTED), known)
     return names, facts
@@ -40,17 +40,17 @@ class Notebook:
     """A memory that forgets nothing and counts how often it is asked."""
 
     def __init__(self) -> None:
-        self.pages: dict[bytes, dict[bytes, Known]] = {}
+        self.pages: dict[bytes, KnownFolder] = {}
         self.asked = 0
 
-    def recall(self, folder: bytes, _: Sequence[Flavor]) -> dict[bytes, Known]:
+    def recall(self, folder: bytes, _: Sequence[Flavor]) -> KnownFolder:
         self.asked += 1
         return dict(self.pages.get(folder, {}))
 
     def recall_packed(self, folder: bytes, _: Sequence[Flavor]) -> tuple[bytes, bytes] | None:
         return packed(self.pages[folder]) if folder in self.pages else None
 
-    def learn(self, folder: bytes, _: Sequence[Flavor], known: dict[bytes, Known]) -> None:
+    def learn(self, folder: bytes, _: Sequence[Flavor], known: KnownFolder) -> None:
         self.pages.setdefault(folder, {}).update(known)
 
 
@@ -60,9 +60,9 @@ def cache(tmp_path: Path) -> Iterator[Cache]:
         yield cache
 
 
-def put(cache: Cache, flavor: Flavor, source: Source = SOURCE) -> Stamp:
+def put(cache: Cache, flavor: Flavor, source: Source = SOURCE, uri: str = "") -> Stamp:
     """Write a fresh entry of ours; return its stamp."""
-    uri = file_uri(source.path)
+    uri = uri or file_uri(source.path)
     facts = SourceFacts(uri, source.mtime_ns, source.size_bytes, "image/webp", 4000, 3000)
     png = assemble(flavor.box_px, flavor.box_px * 3 // 4, entry_chunks(facts), bytes(500))
     return cache.write(flavor, uri, png)
@@ -77,7 +77,7 @@ def memory(cache: Cache) -> Notebook:
     """A memory that knows the source, whose entries are there."""
     notebook = Notebook()
     remembered = RememberedSources(cache, WANTED, notebook)
-    remembered.learn(SOURCE, key(URI), [put(cache, flavor) for flavor in WANTED])
+    remembered.learn(SOURCE, [(key(URI), [put(cache, flavor) for flavor in WANTED])])
     remembered.close()
     return notebook
 
@@ -217,12 +217,22 @@ def test_the_planner_learns_what_it_judged_and_believes_it_next_time(cache: Cach
 
 
 @pytest.mark.parametrize("path", [b"/photos/2024/a;b.jpg", b"/photos/2024/a[1].jpg"])
-def test_sources_with_more_than_one_key_are_looked_at_each_time(path: bytes, cache: Cache) -> None:
+def test_a_source_with_more_than_one_key_is_fresh_when_the_entries_of_all_are(
+    path: bytes, cache: Cache
+) -> None:
     notebook = Notebook()
+    source = SOURCE._replace(path=path)
+    uris = all_uris(path)
+    for flavor in WANTED:
+        for uri in uris:
+            put(cache, flavor, source, uri)
     work = planner(cache, notebook)
-    work.plan(SOURCE._replace(path=path))
+    assert work.plan(source) == Skip(path, Kind.FRESH)
     work.close()
-    assert notebook.pages == {}
+    assert [len(each) for each in notebook.pages[b"/photos/2024"].values()] == [len(uris)]
+    assert planner(cache, notebook).believes(source)
+    put(cache, Flavor.LARGE, source, uris[-1])  # by another program, say
+    assert not planner(cache, notebook).believes(source)
 
 
 def test_the_journal_is_a_memory_across_runs(cache: Cache, tmp_path: Path) -> None:
@@ -241,7 +251,7 @@ def test_the_journal_is_a_memory_across_runs(cache: Cache, tmp_path: Path) -> No
     stamps = [
         Stamp(s.st_ino, s.st_mtime_ns, s.st_size) for s in (entry(cache, f).stat() for f in WANTED)
     ]
-    assert found == {b"a.jpg": known(SOURCE.size_bytes, SOURCE.mtime_ns, key(URI), stamps)}
+    assert found == {b"a.jpg": (known(SOURCE.size_bytes, SOURCE.mtime_ns, key(URI), stamps),)}
     assert journal.recall(b"/photos/2024", (Flavor.NORMAL,)) == {}
     assert journal.recall(b"/photos", WANTED) == {}
     journal.close()
@@ -258,7 +268,7 @@ def test_another_run_that_writes_does_not_end_the_journal(tmp_path: Path) -> Non
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     stamps = [Stamp(1, 2, 3)] * 2
-    page = {b"%d" % n: known(1, 2, key(URI), stamps) for n in range(30_000)}
+    page: KnownFolder = {b"%d" % n: (known(1, 2, key(URI), stamps),) for n in range(30_000)}
     journal.learn(b"/photos", WANTED, page)
     other.execute("ROLLBACK")
     other.close()
@@ -288,7 +298,7 @@ def settled(cache: Cache, folder: Path, flavors: Sequence[Flavor] = WANTED) -> S
     notebook = Notebook()
     remembered = RememberedSources(cache, WANTED, notebook)
     stamps = [put(cache, flavor, source) for flavor in WANTED]
-    remembered.learn(source, key(file_uri(source.path)), stamps)
+    remembered.learn(source, [(key(file_uri(source.path)), stamps)])
     remembered.close()
     again = RememberedSources(cache, flavors, notebook)
     return again.settle(os.fsencode(folder), there.st_dev, hidden=False)
@@ -296,6 +306,23 @@ def settled(cache: Cache, folder: Path, flavors: Sequence[Flavor] = WANTED) -> S
 
 def test_a_remembered_folder_is_settled_at_once(cache: Cache, photos: Path) -> None:
     assert settled(cache, photos) == (1, [])
+
+
+def test_a_photo_with_several_keys_is_settled_by_all_of_them(cache: Cache, photos: Path) -> None:
+    there = (photos / "a.jpg").stat()
+    source = Source(os.fsencode(photos / "a.jpg"), there.st_size, there.st_mtime_ns)
+    uris = (file_uri(source.path), f"{file_uri(source.path)}#", f"{file_uri(source.path)}##")
+    for changed in (None, *uris):
+        notebook = Notebook()
+        remembered = RememberedSources(cache, WANTED, notebook)
+        stamps = [(key(uri), [put(cache, f, source, uri) for f in WANTED]) for uri in uris]
+        remembered.learn(source, stamps)
+        remembered.close()
+        if changed is not None:
+            put(cache, Flavor.LARGE, source, changed)
+        again = RememberedSources(cache, WANTED, notebook)
+        found = again.settle(os.fsencode(photos), there.st_dev, hidden=False)
+        assert found == ((0, [b"a.jpg"]) if changed else (1, []))
 
 
 def test_a_folder_is_settled_beside_what_is_new_in_it(cache: Cache, photos: Path) -> None:

@@ -100,7 +100,7 @@ URIS = PATHS.map(uri.file_uri)
 MTIMES_NS = st.integers(-(2**32) * 10**9, 2**40 * 10**9)
 #: After 1970-01-01 00:00:01: there is a text for every client.
 ORDINARY_MTIMES_NS = st.integers(10**9, 2**40 * 10**9)
-SIZES_BYTES = st.integers(0, 2**63)
+SIZES_BYTES = st.integers(0, 2**63 - 1)
 EDGES_PX = st.integers(0, 100_000)
 LATIN = st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=60)
 KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=79)

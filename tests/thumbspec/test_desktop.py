@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen.model import Flavor
-from pregen.thumbspec.clients import desktop_verdicts
+from pregen.thumbspec.clients import Paths, Place, desktop_verdicts
 from pregen.thumbspec.naming import entry_path
 from pregen.thumbspec.uri import file_uri
 from tests.support.files.pictures import jpeg, put
@@ -160,7 +160,8 @@ def test_a_desktop_says_of_every_entry_what_we_say_it_does(
         uri = file_uri(os.fsencode(source))
         root = os.fsencode(cache / "thumbnails")
         put(Path(os.fsdecode(entry_path(root, flavor, uri))), png)
-        verdicts = desktop_verdicts(png, flavor, uri, mtime_ns, source.stat().st_size)
+        place = Place(flavor, uri, Paths(*[os.fsencode(source)] * 3))
+        verdicts = desktop_verdicts(png, place, mtime_ns, source.stat().st_size)
         expected[name] = next(one.accepts for one in verdicts if one.client == client)
     said = ask(cache, flavor, [source for source, _ in planted.values()])
     assert dict(zip(planted, said, strict=True)) == expected

@@ -49,7 +49,8 @@ def test_all_three_kinds_of_text_are_read_in_file_order() -> None:
 
 def test_text_behind_the_picture_is_read_when_asked_for() -> None:
     png = samples.foreign([("tEXt", "A", "1")], [("tEXt", "B", "2")])
-    before, behind = Text(TextKind.TEXT, "A", "1"), Text(TextKind.TEXT, "B", "2", False)  # noqa: FBT003 - a field
+    before = Text(TextKind.TEXT, "A", "1")
+    behind = Text(TextKind.TEXT, "B", "2", before_image=False, apart=True)
     head = read_head(png)
     assert (head.texts, head.complete, head.ended) == ((before,), True, False)
     head = read_head(png, past_image=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pregen.model import Flavor
 from pregen.thumbspec import fingerprint, pngbuild, validity
-from pregen.thumbspec.clients import Wanted
+from pregen.thumbspec.refusals import Wanted
 from pregen.thumbspec.validity import Freshness, judge
 from tests.support.judges import png_walk
 from tests.thumbspec import samples

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from pregen.model import Flavor
 from pregen.thumbspec import mtime, pngbuild, validity
-from pregen.thumbspec.clients import Wanted
 from pregen.thumbspec.pngtext import read_head
+from pregen.thumbspec.refusals import Wanted
 from pregen.thumbspec.validity import HEAD_BYTES, Freshness, judge, judge_fail_record
 from tests.support.files.pictures import (
     encode,

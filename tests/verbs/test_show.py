@@ -68,7 +68,7 @@ def test_a_person_is_told_the_same(photo: Path, cache: Path) -> None:
     assert "8-bit RGBA" in out
     assert "iTXt Thumb::MTime" in out
     assert "1700000000.123456" in out
-    assert "accepts it" in out
+    assert "accepted by" in out
     assert "\x1b" not in out
 
 
@@ -79,7 +79,8 @@ def test_a_changed_source_is_told_from_its_entries(photo: Path, cache: Path) -> 
         for entry in uri["entries"]:
             assert entry["verdict"] == "stale"
             assert "Thumb::MTime" in entry["reason"]
-            assert not any(desktop["accepts"] for desktop in entry["desktops"])
+            accepting = {each["client"] for each in entry["desktops"] if each["accepts"]}
+            assert accepting <= {"rofi"}, "which looks at nothing but the name"
 
 
 def test_the_entries_of_a_source_that_is_gone_are_shown(photo: Path, cache: Path) -> None:
@@ -117,6 +118,66 @@ def test_the_real_path_is_shown_where_a_link_leads_to_the_file(photo: Path, cach
     (facts,) = _shown(cache, link)
     assert [uri["form"] for uri in facts["uris"]] == ["", "real path", "real path, Qt"]
     assert [len(uri["entries"]) for uri in facts["uris"]] == [0, 2, 2]
+
+
+def test_each_client_is_judged_by_the_path_it_asks_with(photo: Path, cache: Path) -> None:
+    link = photo.parent.parent / "link"
+    link.symlink_to(photo.parent)
+    linked = link / photo.name
+    assert run_pregen("run", "--force", linked, cache=cache).code == 0
+    (facts,) = _shown(cache, linked)
+    (by_link, *_) = facts["uris"]
+    told = {each["client"]: each for each in by_link["entries"][0]["desktops"]}
+    assert told["GLib/GIO (Nautilus, Nemo, Caja)"]["accepts"]
+    assert told["KIO (Dolphin)"]["reason"].startswith("it asks by another URI, ")
+    assert not told["KIO (Dolphin)"]["looks_here"]
+    real = next(uri for uri in facts["uris"] if uri["form"] == "real path, Qt")
+    served = {each["client"]: each for each in facts["clients"]}
+    assert served["KIO (Dolphin)"]["asks_for"][0] == real["uri"] == desktops.qt_uri(photo)
+    # It was reached by its own name before.
+    assert served["KIO (Dolphin)"]["accepts"] == ["normal", "large"]
+
+
+def _installed(folder: Path, *names: str) -> dict[str, str]:
+    """Put programs of these names where they are looked for; return what says so."""
+    for name in names:
+        put(folder / name, b"#!/bin/sh\n").chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def test_what_is_installed_is_told_what_it_finds(tmp_path: Path, cache: Path) -> None:
+    env = _installed(tmp_path / "bin", "gwenview", "dolphin")
+    disk = put(tmp_path / "disk" / "a b.jpg", jpeg(400, 300)).parent
+    link = tmp_path / "My Pictures"
+    link.symlink_to(disk)
+    assert run_pregen("run", "--realpath-keys=never", link, cache=cache).code == 0
+    out = run_pregen("show", link / "a b.jpg", cache=cache, env=env).out
+    lines = {line.split()[0]: line for line in out.partition("on this machine\n")[2].splitlines()}
+    assert {"Gwenview", "KIO"} <= lines.keys()
+    assert lines["Gwenview"].endswith(f"finds none, as file://{link}/a b.jpg")
+    assert lines["KIO"].endswith(f"finds none, as {desktops.qt_uri(disk / 'a b.jpg')}")
+    assert run_pregen("run", "--clients=auto", link, cache=cache, env=env).code == 0
+    out = run_pregen("show", link / "a b.jpg", cache=cache, env=env).out
+    lines = {line.split()[0]: line for line in out.partition("on this machine\n")[2].splitlines()}
+    assert lines["Gwenview"].endswith("accepts normal, large")
+    assert lines["KIO"].endswith("accepts normal, large")
+
+
+def test_a_linked_entry_is_called_a_link(photo: Path, cache: Path) -> None:
+    entry = desktops.entry_path(cache, "large", desktops.glib_uri(photo))
+    entry.rename(cache / "elsewhere.png")
+    entry.symlink_to(cache / "elsewhere.png")
+    (facts,) = _shown(cache, photo)
+    (_, large) = facts["uris"][0]["entries"]
+    assert large["verdict"] == "corrupt"
+    assert "symbolic link" in large["reason"]
+    assert large["width"] == 256
+    assert all(each["accepts"] for each in large["desktops"] if each["looks_here"])
+    entry.unlink()
+    entry.symlink_to("/dev/zero")
+    (facts,) = _shown(cache, photo)
+    (_, large) = facts["uris"][0]["entries"]
+    assert not any(each["accepts"] for each in large["desktops"] if each["looks_here"])
 
 
 def test_several_files_are_shown_in_their_order(tmp_path: Path, cache: Path) -> None:

@@ -87,7 +87,7 @@ def vetted(outcome: Outcome, job: Job, pid: int, elapsed_ns: int) -> Outcome:
     stages = *outcome.stages, outcome.waited_ns
     if min(stages) < 0 or sum(outcome.stages) > elapsed_ns or outcome.waited_ns > elapsed_ns:
         raise LieError("more time than there was")
-    if len(outcome.stamps) > len(ALL_FLAVORS) or (
+    if len(outcome.stamps) > len(job.uris) * len(ALL_FLAVORS) or (
         outcome.stamps and min(map(min, outcome.stamps)) < 0
     ):
         raise LieError("entries that cannot be")

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.filesystems.mounttable import is_below
 from pregen.originals.status import Original, OriginalState
-from pregen.thumbspec.clients import Wanted
 from pregen.thumbspec.naming import made_by
 from pregen.thumbspec.pngtext import SOFTWARE, URI, PngHead
+from pregen.thumbspec.refusals import Wanted
 from pregen.thumbspec.uri import path_from_uri
 from pregen.thumbspec.validity import contradiction
 

@@ -21,8 +21,8 @@ from pregen.installation import install_command
 from pregen.model import Kind
 from pregen.options import option
 from pregen.session import Session, cache_option, mount_timeout_option
+from pregen.thumbspec.clients import every_uri
 from pregen.thumbspec.naming import OWN_PROGRAMS, key, made_by
-from pregen.thumbspec.uri import all_uris
 from pregen.verbs.failures.model import (
     GROUPS,
     UNEXPLAINED,
@@ -190,7 +190,7 @@ def _forget(
     keys = {
         key(uri)
         for each in failed
-        for uri in (each.uri, *(all_uris(each.path) if each.path is not None else ()))
+        for uri in (each.uri, *(every_uri(each.path) if each.path is not None else ()))
     }
     wanted = programs or (OWN_PROGRAMS,)
     files = sum(

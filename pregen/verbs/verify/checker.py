@@ -19,9 +19,9 @@ from pregen.cache.opening import DIR_FLAGS, DIR_MODE
 from pregen.cache.store import is_dead_temp
 from pregen.errors import CacheError
 from pregen.originals.status import UNKNOWN, Original, OriginalState
+from pregen.thumbspec.clients import every_uri
 from pregen.thumbspec.naming import key, source_path
 from pregen.thumbspec.pngchunks import PngError
-from pregen.thumbspec.uri import all_uris
 from pregen.verbs.verify import rules
 from pregen.verbs.verify.anatomy import RIGHTS, USELESS, Anatomy, EntryFlaw, Flaw, dissect
 
@@ -238,7 +238,7 @@ def by_path(keys: set[str], paths: Iterable[bytes]) -> dict[str, bytes]:
     """Return those of the paths that have one of these keys, by key."""
     found: dict[str, bytes] = {}
     for path in paths:
-        for uri in all_uris(path):
+        for uri in every_uri(path):
             name = key(uri)
             if name in keys:
                 found[name] = path

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pregen.cache.atomic import FILE_MODE
 from pregen.cache.opening import DIR_MODE
 from pregen.originals.status import UNKNOWN, Original, OriginalState
-from pregen.thumbspec.clients import Wanted, shown
 from pregen.thumbspec.naming import OWN_PROGRAMS, key
 from pregen.thumbspec.pngbuild import REFITTED_FROM, number
 from pregen.thumbspec.pngtext import (
@@ -27,6 +26,7 @@ from pregen.thumbspec.pngtext import (
     PngHead,
     TextKind,
 )
+from pregen.thumbspec.refusals import Wanted, shown
 from pregen.thumbspec.uri import path_from_uri
 from pregen.thumbspec.validity import avoidable_refusals, contradiction
 from pregen.verbs.verify.anatomy import EntryFlaw, Flaw

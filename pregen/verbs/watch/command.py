@@ -75,7 +75,7 @@ watch = ConfiguredCommand(
         *options(
             "include", "exclude", "hidden", "follow-symlinks", "one-file-system", "allow-encrypted"
         ),
-        *options("flavors", "realpath-keys"),
+        *options("flavors", "clients", "realpath-keys"),
         cache_option(),
         *options("workers", "decoder", "timeout", "max-pixels", "json", "quiet", "verbose"),
     ],

@@ -29,8 +29,10 @@ from pregen.journal.folders import known_below
 from pregen.model import Source
 from pregen.originals.examiner import Examiner
 from pregen.requests.client import RequestClient
+from pregen.source_file import real_path
+from pregen.thumbspec.clients import every_uri
 from pregen.thumbspec.naming import key
-from pregen.thumbspec.uri import all_uris, file_uri
+from pregen.thumbspec.uri import file_uri
 from pregen.verbs.clean.cleaner import Cleaner
 from pregen.verbs.clean.selection import CleanReason, Selection, area_of
 from pregen.verbs.watch.changes import Change, ChangedPlaces, Notifier, places_of, queue_length
@@ -83,9 +85,10 @@ def remove_gone(session: Session, folders: Iterable[bytes], gone: Iterable[bytes
     known = known_below(journal_path, gone)
     for folder in folders:
         known |= _missing_of(folder, known_below(journal_path, [folder]))
-    keys = {stored for stored in known.values() if stored}
+    keys = set(chain.from_iterable(known.values()))
     for path in chain(gone, known):
-        keys.update(key(uri) for uri in all_uris(path))
+        for name in {path, real_path(path)}:
+            keys.update(map(key, every_uri(name)))
     if not keys:
         return 0
     removed = _clean(session, Selection(missing=True), keys)
@@ -100,11 +103,12 @@ def remove_all_gone(session: Session, roots: Iterable[bytes]) -> int:
     Raises:
         CacheError: an entry cannot be deleted.
     """
-    areas = tuple(area_of(file_uri(root)) for root in roots)
+    places = {*roots, *map(real_path, roots)}
+    areas = tuple(area_of(file_uri(place)) for place in sorted(places))
     return _clean(session, Selection(missing=True, under=areas), None)
 
 
-def _missing_of(folder: bytes, known: dict[bytes, str]) -> dict[bytes, str]:
+def _missing_of(folder: bytes, known: dict[bytes, tuple[str, ...]]) -> dict[bytes, tuple[str, ...]]:
     """Of what is known of a folder itself, what is not in it now; nothing if it cannot be read."""
     try:
         names = set(os.listdir(folder))
@@ -200,8 +204,7 @@ class _Overtaking:
         self, config: RunConfig, new: set[bytes], places: ChangedPlaces, over: threading.Event
     ) -> None:
         """Ask the run at work for what is new; what it does not take is done behind it."""
-        flavors = config.plan.flavors
-        client = RequestClient.connect(config.work.cache_root, flavors, os.environ)
+        client = RequestClient.connect(config.work.cache_root, config.plan, os.environ)
         if client is None or client.refusal:
             return
         look = config.walk._replace(only=places.only, order=Order.WALK)

@@ -1,7 +1,8 @@
-"""The desktops as judges of a cache: GIO, gnome-desktop and tumblerd, each as its own process.
+"""The desktops as judges of a cache: GIO, gnome-desktop, tumblerd, KIO and libfm-qt.
 
-Many files go to one process. Nothing of pregen is imported: where the desktops and pregen agree,
-they do so by themselves. What a missing desktop means is `tests.support.running.capabilities`' job.
+Each is a process of its own, to which many files go. Nothing of pregen is imported: where the
+desktops and pregen agree, they do so by themselves. What a missing desktop means is
+`tests.support.running.capabilities`' job.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from tests.support.files.pictures import jpeg, put
+from tests.support.judges import compiled_clients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,6 +166,37 @@ def tumbler_types(cache: Path) -> set[str]:
     return set(_ask(command, None, cache))
 
 
+def kio(cache: Path, flavor: str, files: Sequence[Path | bytes]) -> list[bool]:
+    """Ask KIO for previews as large as a flavor; tell of each whether it took the entry.
+
+    Entries have to show green in their middle, and sources something else. What it does not take
+    it makes anew, in this cache.
+
+    Raises:
+        OracleError: it does not work here.
+    """
+    return _taken("kio_preview", cache, flavor, files, "dbus-run-session", "--")
+
+
+def libfm_qt(cache: Path, flavor: str, files: Sequence[Path | bytes]) -> list[bool]:
+    """Ask libfm-qt, likewise; it reads no xx-large."""
+    return _taken("libfm_qt_load", cache, flavor, files)
+
+
+def _taken(
+    name: str, cache: Path, flavor: str, files: Sequence[Path | bytes], *prefix: str
+) -> list[bool]:
+    program = compiled_clients.program(name)
+    if program is None:
+        raise OracleError(f"{name} cannot be compiled here")
+    edge_px = dict(zip(FLAVORS, ("128", "256", "512", "1024"), strict=True))[flavor]
+    names = b"".join(os.fsencode(file) + b"\0" for file in files)
+    said = _run([*prefix, program, edge_px], cache, names).decode().split()
+    if len(said) != len(files) or not set(said) <= {"taken", "made", "none"}:
+        raise OracleError(f"{name} said {said}")
+    return [word == "taken" for word in said]
+
+
 def _path(file: Path | bytes) -> Path:
     return Path(os.fsdecode(file))
 
@@ -188,6 +221,8 @@ def _environment(cache: Path) -> Mapping[str, str]:
         "XDG_CACHE_HOME": str(cache),
         "GSETTINGS_BACKEND": "memory",
         "GIO_USE_VFS": "local",
+        "QT_QPA_PLATFORM": "offscreen",
+        "XDG_RUNTIME_DIR": nowhere,
         "LC_ALL": "C.UTF-8",
     }
 

@@ -49,6 +49,8 @@ class Capability(Enum):
     MIME = "GIO and its type database (Debian: libglib2.0-bin shared-mime-info)"
     GNOME_DESKTOP = "gnome-desktop (Debian: python3-gi gir1.2-gnomedesktop-3.0)"
     TUMBLER = "tumblerd (Debian: tumbler dbus python3-gi)"
+    KIO = "KIO (Debian: libkf5kio-dev or libkf6kio-dev, kio or kio6, kio-extras, dbus, g++)"
+    LIBFM_QT = "libfm-qt (Debian: libfm-qt-dev libexif-dev g++)"
     GSETTINGS = "GNOME's settings (Debian: libglib2.0-bin gsettings-desktop-schemas)"
     DCONF = "dconf (Debian: dconf-gsettings-backend dbus, and GNOME's settings)"
     CORPUS = "the corpus of real photos (../shared/corpus, or $PREGEN_CORPUS)"
@@ -281,6 +283,12 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.MIME: _names_types,
     Capability.GNOME_DESKTOP: lambda: _asks(
         lambda empty, file: desktops.gnome_desktop(empty, "large", [file])[0].path is None
+    ),
+    Capability.KIO: lambda: _asks(
+        lambda empty, file: desktops.kio(empty, "normal", [file]) == [False]
+    ),
+    Capability.LIBFM_QT: lambda: _asks(
+        lambda empty, file: desktops.libfm_qt(empty, "normal", [file]) == [False]
     ),
     Capability.TUMBLER: lambda: _asks(lambda empty, _: desktops.tumbler(empty, "normal", []) == []),
     Capability.GSETTINGS: lambda: _ends_well("gsettings", "get", *_GNOME_KEY),

@@ -50,7 +50,14 @@ from pregen.imaging.revisions import Suspect
 from pregen.imaging.source_bytes import MAX_PIECE_BYTES, DamagedError, SourceBytes
 from pregen.model import Flavor
 from pregen.originals import vaults
-from pregen.thumbspec import pngbuild, pngchunks, pngtext, validity, wholeness
+from pregen.thumbspec import (
+    pngbuild,
+    pngchunks,
+    pngtext,
+    refusals,
+    validity,
+    wholeness,
+)
 from pregen.verbs.transfer import ustar
 from tests.support.files import exchanged, heifs, pictures, plain_writers, raws, stored
 from tests.support.files.camera_jpegs import UNDEFINED, VGA, with_ifd1, with_mpf
@@ -429,9 +436,10 @@ def _pngbuild(data: bytes) -> None:
 
 
 def _wholeness(data: bytes) -> None:
-    for strict in (True, False):
-        said = wholeness.damage(data, strict=strict)
-        assert said or len(data) > 57
+    for strictness in wholeness.Strictness:
+        said = wholeness.damage(data, strictness)
+        assert said or len(data) > 53
+    refusals.EntryAsRead(data).unreadable(refusals.Reads.PICTURE_BUT_END)
 
 
 def _ustar(data: bytes) -> None:

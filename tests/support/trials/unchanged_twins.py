@@ -100,6 +100,8 @@ def _row(known: list[bytes], random_: random.Random) -> RememberedFolder:
     """Return a row of some files, damaged here and there."""
     most = 290 if random_.random() < _MANY_SHARE else random_.choice((1, 2, 7, 20))
     numbers = random_.sample(range(_FILES), most)
+    # a file that has entries under several keys stands there more than once
+    numbers += random_.choices(numbers, k=random_.choice((0, 0, 1, most)))
     names = [
         b"p%d.jpg" % number if random_.random() < _SOUND_SHARE else random_.choice(_NAMES)
         for number in numbers
