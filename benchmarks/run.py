@@ -33,6 +33,7 @@ from benchmarks.harness.programs import (
     ROOT,
     Peer,
     Setting,
+    compile_bytecode,
     environment,
     pregen_digest,
 )
@@ -79,6 +80,8 @@ class Bench:
         }
         path = self.folder / "machine.json"
         path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        for python in filter(None, (self.setting.pregen_python, self.setting.before_python)):
+            compile_bytecode(python)
         for name, why in facts["missing"].items():
             _say(f"left out: {name}: {why}")
 

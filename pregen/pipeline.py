@@ -237,8 +237,6 @@ class _PipelineRun:
                 self._watch.warn(lock.warning)
             with Cache(work.cache_root, work.version) as cache:
                 cache.prepare(self._config.plan.flavors)
-                if self._config.sweep:
-                    cache.sweep_all()
                 try:
                     self._work(found, cache)
                 finally:
@@ -300,6 +298,8 @@ class _PipelineRun:
             journal.begin_run(self._ground.told_cwd(cwd), self._ground.told(arguments, cwd))
             code = ExitCode.UNEXPECTED
             try:
+                if config.sweep and not config.work.shared:
+                    cache.sweep_all(journal)
                 self._drive(found, cache, journal)
                 code = self._fatal.exit_code if self._fatal else _ending(watch, self._stop)
             except PregenError as error:

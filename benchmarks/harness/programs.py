@@ -182,6 +182,12 @@ def pregen_digest(python: str) -> str:
     return digest.hexdigest()[:12] if found else ""
 
 
+def compile_bytecode(python: str) -> None:
+    """Have an interpreter's pregen start as one that was installed does."""
+    code = "import compileall, pregen; compileall.compile_dir(pregen.__path__[0], quiet=2)"
+    output_of(python, "-c", code)
+
+
 def _first_line(*command: str) -> str:
     """First line of what a version command prints."""
     return output_of(*command).partition("\n")[0]

@@ -17,7 +17,7 @@ import os
 import re
 from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pregen.cache.errors import cache_error
 from pregen.errors import CacheError
@@ -37,6 +37,8 @@ _NAME_TRIES = 100
 _NO_MODES = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 TEMP_PREFIX = ".pregen-"
+#: Linux knows files without a name; elsewhere this is no way to open a folder.
+_NAMELESS: Final = os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_TMPFILE", 0)
 TEMP_PATTERN = re.compile(
     rf"{re.escape(TEMP_PREFIX)}(?P<host>[A-Za-z0-9._]{{1,{_HOST_CHARS}}})-(?P<pid>[1-9][0-9]{{0,9}})"
     r"-[0-9]{1,20}-[0-9a-f]{8}\.tmp",
@@ -116,11 +118,17 @@ def commit(
 
 
 def probe(dir_fd: int, *, folder: bytes = b"") -> None:
-    """Make and remove an empty temp: can this directory be written at all?
+    """Try whether this directory can be written at all, and leave it as it was.
+
+    By a file without a name, or by an empty temp where there are none such: its name changes the
+    directory's mtime, and whoever goes by that has to look again (`Cache.sweep_all`).
 
     Raises:
         CacheError: It cannot; CacheFullError when there is no room for even a name.
     """
+    with suppress(OSError):  # why not, the other way tells
+        os.close(os.open(".", _NAMELESS, FILE_MODE, dir_fd=dir_fd))
+        return
     try:
         temp, fd = _open_temp(dir_fd, "00000000", System)
         try:

@@ -21,7 +21,7 @@ import os
 import stat
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from pregen import __version__
 from pregen.cache.atomic import HOST, TEMP_PATTERN, TEMP_PREFIX
@@ -165,17 +165,27 @@ class Cache:
         self.fail_folder.writing_fd()
         return (*(folder.path for folder in self._flavors.values()), self.fail_folder.path)
 
-    def sweep_all(self) -> int:
+    def sweep_all(self, memory: SweepMemory | None = None) -> int:
         """Remove the temps of dead runs everywhere in the cache; return how many.
+
+        Args:
+            memory: Which folders had none, and have not changed since: these are not listed.
 
         Raises:
             CacheError: A folder cannot be listed.
         """
-        return sum(
-            sweep(folder)
-            for folder in self.folders()
-            if folder.flavor or folder.program.startswith(OWN_PROGRAMS)
-        )
+        removed = 0
+        for folder in self.folders():
+            if not (folder.flavor or folder.program.startswith(OWN_PROGRAMS)):
+                continue
+            mtime_ns = os.fstat(folder.fd).st_mtime_ns
+            if memory is not None and memory.was_swept(folder.path, mtime_ns):
+                continue
+            temps = _temps(folder)
+            removed += _removed(folder, temps)
+            if memory is not None and not temps:
+                memory.note_swept(folder.path, mtime_ns)
+        return removed
 
     # Entries, by URI.
 
@@ -244,9 +254,29 @@ def sweep(folder: Folder) -> int:
     Raises:
         CacheError: The folder cannot be listed.
     """
+    return _removed(folder, _temps(folder))
+
+
+class SweepMemory(Protocol):
+    """Which folders had no temps (the journal)."""
+
+    def was_swept(self, folder: bytes, mtime_ns: int) -> bool:
+        """Tell whether a folder had none when its mtime was this."""
+        ...
+
+    def note_swept(self, folder: bytes, mtime_ns: int) -> None:
+        """Note that a folder has none. Its mtime was asked for before it was listed."""
+        ...
+
+
+def _temps(folder: Folder) -> list[str]:
+    # The whole names are matched once more later; this is asked of millions of entries.
+    return [name for name in folder.names() if name.startswith(TEMP_PREFIX)]
+
+
+def _removed(folder: Folder, temps: Iterable[str]) -> int:
     removed = 0
-    # The whole names are matched once more below; this is asked of millions of entries.
-    for name in [name for name in folder.names() if name.startswith(TEMP_PREFIX)]:
+    for name in temps:
         file = folder.file(name)
         if file is not None and is_dead_temp(file):
             with suppress(CacheError):

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pregen import __version__
-from pregen.journal import database, fingerprints, folders, known_files, places, rows
+from pregen.journal import database, fingerprints, folders, known_files, listings, places, rows
 from pregen.journal.database import OF_NOTE
 from pregen.journal.places import VaultMemory
 from pregen.journal.rows import RecordedFailure, RecordedRun, RunState, RunTotals, fits, in_list
@@ -259,6 +259,11 @@ class Journal:
             self._locked_out = False
             self._rows, self._prints, self._files = [], [], []
 
+    def note_swept(self, folder: bytes, mtime_ns: int) -> None:
+        """Note that a folder of a cache had no temps (`cache.store.SweepMemory`)."""
+        if time.time_ns() - mtime_ns >= listings.SETTLED_NS:
+            self._write(lambda connection: listings.write_swept(connection, folder, mtime_ns))
+
     def note_vaults(self, vaults: Iterable[bytes]) -> None:
         """Note where vaults were met: no names, but what knows them when it is asked."""
         met = tuple(vaults)
@@ -319,6 +324,13 @@ class Journal:
         self._close(write=True)
 
     # Reading.
+
+    def was_swept(self, folder: bytes, mtime_ns: int) -> bool:
+        """Tell whether a folder of a cache had no temps when its mtime was this."""
+        reader = self._reader
+        return reader is not None and any(
+            then_ns == mtime_ns for (then_ns,) in reader.rows((int,), listings.SWEPT, folder)
+        )
 
     def hint(self, path: bytes, size_bytes: int, mtime_ns: int) -> Kind | None:
         """Return why an unchanged source needs no look, None when it needs one. For any thread.

@@ -24,13 +24,20 @@ _SHAPE: Final = (int, bytes, bytes)
 _WRITE: Final = (
     "INSERT OR REPLACE INTO listings (folder, mtime_ns, names, facts) VALUES (?, ?, ?, ?)"
 )
+#: A folder of a cache that had no temps, which no walk looks into: a row without names.
+SWEPT: Final = "SELECT mtime_ns FROM listings WHERE folder = ? AND names = x''"
 _FACTS: Final = struct.Struct("<qq")
 #: What happens in a folder within one step of its server's clock does not change its mtime again
 #: (FAT counts in steps of two seconds), and clocks differ.
-_SETTLED_NS: Final = 10_000_000_000
+SETTLED_NS: Final = 10_000_000_000
 _AT_ONCE: Final = 256
 #: Larger folders are looked at, file by file: a row is written whole.
 MOST_NAMES: Final = 50_000
+
+
+def write_swept(connection: sqlite3.Connection, folder: bytes, mtime_ns: int) -> None:
+    """Note that a folder of a cache had no temps when its mtime was this."""
+    connection.execute(_WRITE, (folder, mtime_ns, b"", b""))
 
 
 class FolderListings:
@@ -67,7 +74,7 @@ class FolderListings:
 
         The folder's own `mtime_ns` was asked for before it was listed.
         """
-        settled = time.time_ns() - mtime_ns >= _SETTLED_NS
+        settled = time.time_ns() - mtime_ns >= SETTLED_NS
         if not (self._learns and settled) or not 0 < len(files) <= MOST_NAMES:
             return
         with suppress(struct.error):  # a mtime beyond 64 bits

@@ -177,3 +177,58 @@ def test_a_commit_whose_temp_was_swept_is_made_again(tmp_path: Path) -> None:
             folder.write(KEY + ".png", b"entry")
     assert swept
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {KEY + ".png": b"entry"}
+
+
+class Memory:
+    """What a journal remembers of sweeps."""
+
+    def __init__(self) -> None:
+        self.clean: dict[bytes, int] = {}
+
+    def was_swept(self, folder: bytes, mtime_ns: int) -> bool:
+        return self.clean.get(folder) == mtime_ns
+
+    def note_swept(self, folder: bytes, mtime_ns: int) -> None:
+        self.clean[folder] = mtime_ns
+
+
+def test_a_folder_that_has_not_changed_is_not_listed_again(
+    tmp_path: Path, dead_pid: int, living_pid: int
+) -> None:
+    large = tmp_path / "large"
+    large.mkdir()
+    memory = Memory()
+    with Cache(bytes(tmp_path), "1.0") as cache:
+        assert cache.sweep_all(memory) == 0
+        assert memory.clean == {bytes(large): large.stat().st_mtime_ns}
+        # a temp that comes without a trace shows that nobody looked
+        before = large.stat()
+        temp = large / ours(str(dead_pid))
+        temp.touch()
+        os.utime(large, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert cache.sweep_all(memory) == 0
+        assert temp.exists()
+        os.utime(large)
+        assert cache.sweep_all(memory) == 1
+        # it had one: what it is now, the next time will tell
+        assert memory.clean == {bytes(large): before.st_mtime_ns}
+        assert cache.sweep_all(memory) == 0
+        assert memory.clean == {bytes(large): large.stat().st_mtime_ns}
+        # where one is somebody's, it is looked at each time
+        (large / ours(str(living_pid))).touch()
+        assert cache.sweep_all(memory) == 0
+        assert memory.clean[bytes(large)] != large.stat().st_mtime_ns
+
+
+def test_a_trial_whether_a_cache_can_be_written_leaves_its_folders_as_they_were(
+    tmp_path: Path,
+) -> None:
+    with Cache(bytes(tmp_path), "1.0") as cache:
+        cache.prepare([Flavor.LARGE])
+        os.utime(tmp_path / "large", ns=(1, 1))
+        try:
+            os.close(os.open(tmp_path, os.O_TMPFILE | os.O_WRONLY))
+        except (AttributeError, OSError):
+            pytest.skip("files without a name: not on this file system")
+        cache.prepare([Flavor.LARGE])
+        assert (tmp_path / "large").stat().st_mtime_ns == 1

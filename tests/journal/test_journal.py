@@ -323,6 +323,21 @@ def test_success_takes_a_hint_back(tmp_path: Path) -> None:
     found.close()
 
 
+def test_a_folder_without_temps_is_remembered_once_its_clock_has_moved_on(tmp_path: Path) -> None:
+    long_ago, just_now = time.time_ns() - 3600 * 10**9, time.time_ns() - 10**9
+    found = opened(tmp_path)
+    found.note_swept(b"/cache/large", long_ago)
+    found.note_swept(b"/cache/normal", just_now)
+    assert found.was_swept(b"/cache/large", long_ago)
+    assert not found.was_swept(b"/cache/large", long_ago + 1)
+    assert not found.was_swept(b"/cache/normal", just_now)
+    found.close()
+    again = opened(tmp_path)
+    assert again.was_swept(b"/cache/large", long_ago)
+    again.close()
+    assert not again.was_swept(b"/cache/large", long_ago)
+
+
 def test_with_nothing_to_remember_the_file_is_not_asked(tmp_path: Path) -> None:
     remembered(tmp_path, Kind.MADE, "1.0.0")
     found = opened(tmp_path)

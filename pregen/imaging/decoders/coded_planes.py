@@ -159,7 +159,7 @@ def _decoded(picture: CodedPicture, *, padded: bool, smooth: bool) -> tuple[Plan
             break
         if not whole:
             whole = [
-                np.zeros((down_px * len(parts) // across, across_px * across), layout.dtype)
+                np.empty((down_px * len(parts) // across, across_px * across), layout.dtype)
                 for across_px, down_px in layout.edges()
             ]
         for number, (across_px, down_px) in enumerate(layout.edges()):

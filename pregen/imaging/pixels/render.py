@@ -62,12 +62,20 @@ def _plain(pixels: Plain, sizes: dict[Flavor, Size]) -> Iterator[tuple[Flavor, R
 def _managed(pixels: Pixels, sizes: dict[Flavor, Size]) -> Iterator[tuple[Flavor, Rgba]]:
     """Reduce, then bring what is left to sRGB, with its alpha."""
     image, premultiplied, extent = pixels
-    if image.hasalpha() and not premultiplied:
-        image, premultiplied = image.premultiply(), True
+    if not image.hasalpha():
+        # Brought to sRGB once; from there on it is as plain as any.
+        flavor, largest = next(iter(sizes.items()))
+        made = _rgba(_resize(image, largest, extent))
+        yield flavor, made
+        smaller = {each: size for each, size in sizes.items() if each is not flavor}
+        yield from _plain(Plain(made, largest), smaller)
+        return
+    if not premultiplied:
+        image = image.premultiply()
     for flavor, size in sizes.items():
         image = _resize(image, size, extent)
         extent = None
-        yield flavor, _rgba(image, unmultiply=premultiplied)
+        yield flavor, _rgba(image, unmultiply=True)
 
 
 def _resize(
@@ -83,7 +91,7 @@ def _resize(
     ).copy_memory()
 
 
-def _rgba(image: pyvips.Image, *, unmultiply: bool) -> Rgba:
+def _rgba(image: pyvips.Image, *, unmultiply: bool = False) -> Rgba:
     if unmultiply:
         depth = _DEPTHS.get(image.interpretation, "uchar")
         image = image.unpremultiply()
