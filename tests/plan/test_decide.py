@@ -262,7 +262,7 @@ def test_what_is_wanted_and_not_fresh_gets_exactly_one_step_under_each_key(
         if flavor not in config.flavors:
             continue
         good = {Freshness.FRESH, Freshness.REFIT} & {each.verdicts[index] for each in held}
-        create = Action.COPY if good else Action.MAKE
+        create = Action.COPY if good and config.reuse else Action.MAKE
         if config.force:
             assert action is Action.MAKE
         elif verdict is Freshness.FRESH:
