@@ -12,8 +12,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from pregen.imaging.containers import gif, png, webp
-from pregen.imaging.decoders import gif_damage, jpeg_damage
+from pregen.imaging.containers import gif, png
+from pregen.imaging.decoders import gif_damage, jpeg_damage, webp_damage
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -112,30 +112,29 @@ class VipsPicture(Opened):
             pixels = resample.into_memory(lazy, box_px)
         except pyvips.Error as error:
             pixels = resample.into_memory(recover(error, load), box_px)
-        self._check(options)
+        self._check(options, pixels)
         if "shrink" in options and pixels.image.bands in {1, 3}:
             shrink = options["shrink"]
             extent = (self.width_px / shrink, self.height_px / shrink)
             return pixels._replace(image=resample.covering(pixels.image, extent), extent=extent)
         return pixels
 
-    def _check(self, options: dict[str, Any]) -> None:
-        """Raise a fault where a library decoded damage without a word."""
-        name = self._request.format.name
-        if self.data is None:
+    def _check(self, options: dict[str, Any], pixels: Pixels) -> None:
+        """Raise a fault where a library decoded damage without a word.
+
+        Args:
+            options: those of the decode.
+            pixels: what it made.
+        """
+        name, data = self._request.format.name, self.data
+        if data is None:
             return
         if name == "jpeg":
-            jpeg_damage.check(self.data)
-        damaged = False
-        if name == "gif":
-            damaged = gif_damage.share_sound(self.data) < ENOUGH_ROWS
+            jpeg_damage.check(data)
+        elif name == "gif":
+            gif_damage.check(data)
         elif name == "webp":
-            damaged = not _needs_its_end(self.data, options)
-        if damaged:
-            raise InvalidPicture(
-                "its data is damaged, and a part of the picture would be wrong; copy it again from "
-                "its origin if you can"
-            )
+            webp_damage.check(data, pixels, self._request, options)
 
     def _load(self, **options: Any) -> pyvips.Image:
         loader = _LOADERS[self._request.format.name]
@@ -254,26 +253,6 @@ def open_picture(request: Request) -> VipsPicture:
     if picture.width_px < 1 or picture.height_px < 1:
         raise InvalidPicture("the header says it has no pixels")
     return picture
-
-
-def _needs_its_end(data: bytes, options: dict[str, Any]) -> bool:
-    """Tell whether libwebp reads all of a WebP's picture, as it does where nothing is damaged.
-
-    Its codes are arithmetic or of changing lengths: damaged ones take more bytes or fewer. It says
-    so where they do not suffice, but not where some are left. So it is asked for the picture
-    without them, which must fail. `options` are those of the decode.
-    """
-    part = webp.without_end(data)
-    if part is None:
-        return True
-    try:
-        image = pyvips.Image.webpload_buffer(part, access="sequential", fail_on="error", **options)
-        image.avg()
-    except pyvips.Error as error:
-        if isinstance(fault := fault_of(error), MemoryError):
-            raise fault from error
-        return True
-    return False
 
 
 def _can_be_mapped(fd: int) -> bool:
