@@ -100,13 +100,11 @@ def _webp(request: Request, flavors: Sequence[Flavor], max_pixels: int) -> Pictu
 
     data = request.source.whole()
     head = webp.read(data)
-    if head is None or head.alpha or head.profile:
+    if head is None or head.lossless or head.alpha or head.profile:
         return None
     stored = _Stored(head.width_px, head.height_px, head.orientation)
     if not stored.is_wanted(max_pixels):
         return None
-    if head.lossless:
-        request.reserve(head.width_px * head.height_px * 4)
     begun_ns = time.perf_counter_ns()
     small = libwebp.decode(data, head, flavors[0].box_px)
     decode_ns = time.perf_counter_ns() - begun_ns

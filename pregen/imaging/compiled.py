@@ -157,3 +157,21 @@ def account(data: Buffer) -> tuple[float, bool, list[tuple[int, int, int, int]]]
         MemoryError: there was not enough memory.
     """
     return _compiled.account(data)
+
+
+def lossless(data: Buffer, width_px: int, height_px: int) -> tuple[bool | None, bool]:
+    """Tell whether the codes of a lossless WebP are those that were written.
+
+    Args:
+        data: what follows the header of a picture, or of alpha.
+        width_px: as the header says, 1 to 16384.
+        height_px: likewise.
+
+    Returns:
+        None where nobody knows: there are more groups of codes than anybody writes. And whether
+        pixels are differences from those before.
+
+    Raises:
+        MemoryError: there was not enough memory.
+    """
+    return _compiled.lossless(data, width_px, height_px)

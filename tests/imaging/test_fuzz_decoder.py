@@ -1,4 +1,4 @@
-"""The C decoder under sanitizers, beside its plain twin and libjpeg-turbo, at damaged JPEGs.
+"""Our C code under sanitizers, beside its plain twin, libjpeg-turbo and libwebp, at damaged files.
 
 The short run of what `scripts/soak fuzz` does for long, and proof that it finds what it should.
 """
@@ -44,12 +44,17 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("target"), name="chain")
 
 
+@pytest.fixture(scope="module")
+def count(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("target"), name="vp8l")
+
+
 def short_run(target: Path, folder: Path, name: str = "jpegdc") -> fuzz_decoder.Search:
     fuzz_decoder.fill(folder / "seeds", name)
     (folder / "kept").mkdir()
-    return search(
-        target, [folder / "kept", folder / "seeds"], [f"-runs={2 * RUNS}", "-seed=1"], folder
-    )
+    runs = RUNS // 2 if name == "vp8l" else 2 * RUNS
+    options = [f"-runs={runs}", "-seed=1"]
+    return search(target, [folder / "kept", folder / "seeds"], options, folder)
 
 
 @needs(Capability.LIBFUZZER)
@@ -73,13 +78,22 @@ def test_pictures_and_streams_are_those_of_the_plain_twin(chain: Path, tmp_path:
 
 
 @needs(Capability.LIBFUZZER)
+def test_codes_of_webp_make_sense_where_they_do_to_libwebp(count: Path, tmp_path: Path) -> None:
+    found = short_run(count, tmp_path, "vp8l")
+    assert found.findings == ()
+    assert found.inputs >= RUNS * 9 // 20
+    assert found.accepted >= RUNS // 50
+
+
+@needs(Capability.LIBFUZZER)
 @pytest.mark.parametrize("name", fuzz_decoder.TARGETS)
 def test_what_was_found_once_stays_mended(
-    target: Path, chain: Path, name: str, tmp_path: Path
+    target: Path, chain: Path, count: Path, name: str, tmp_path: Path
 ) -> None:
     fuzz_decoder.fill(tmp_path / "seeds", name)
     files = sorted((tmp_path / "seeds").iterdir())
-    found = search(target if name == "jpegdc" else chain, files, [], tmp_path)
+    targets = {"jpegdc": target, "chain": chain, "vp8l": count}
+    found = search(targets[name], files, [], tmp_path)
     assert found.findings == ()
     assert found.inputs == len(files)
 

@@ -5,6 +5,7 @@
 
 #include "chain.h"
 #include "sound.h"
+#include "vp8l.h"
 
 /* Other libraries (ISA-L is one) leave the upper halves of AVX registers in use, and then each
  * instruction of SSE waits for them: Lanczos-3 takes three times as long, until somebody clears them. */
@@ -307,8 +308,43 @@ static PyObject *account(PyObject *Py_UNUSED(module), PyObject *arguments)
     return Py_BuildValue("dON", found.share, found.cut ? Py_True : Py_False, seams);
 }
 
+PyDoc_STRVAR(lossless_doc,
+             "lossless(data, width_px, height_px) -> (sound, predicted)\n\n"
+             "Tell whether the codes of a lossless WebP are those that were written; None where they\n"
+             "are not counted. `predicted`: its pixels are differences from those before. `data` is\n"
+             "what follows the header of a picture or of alpha; edges are 1 to 16384.\n\n"
+             "Raises ValueError for edges that no picture has, MemoryError.");
+
+static PyObject *lossless(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    Py_buffer data;
+    int width_px, height_px;
+    if (!PyArg_ParseTuple(arguments, "y*ii", &data, &width_px, &height_px))
+        return NULL;
+    PyObject *answer = NULL;
+    if (width_px < 1 || height_px < 1 || width_px > MOST_LOSSLESS_PX ||
+        height_px > MOST_LOSSLESS_PX) {
+        PyErr_SetString(PyExc_ValueError, "a size that no picture has");
+    } else {
+        enum codes found;
+        bool predicted;
+        Py_BEGIN_ALLOW_THREADS
+        found = count_lossless(data.buf, (size_t)data.len, width_px, height_px, &predicted);
+        Py_END_ALLOW_THREADS
+        PyObject *sound = found == CODES_NOT_COUNTED ? Py_None
+                          : found == CODES_SOUND     ? Py_True
+                                                     : Py_False;
+        answer = found == CODES_NO_MEMORY
+                     ? PyErr_NoMemory()
+                     : Py_BuildValue("OO", sound, predicted ? Py_True : Py_False);
+    }
+    PyBuffer_Release(&data);
+    return answer;
+}
+
 static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc},
                                 {"account", account, METH_VARARGS, account_doc},
+                                {"lossless", lossless, METH_VARARGS, lossless_doc},
                                 {"reduce", reduce_samples, METH_VARARGS, reduce_doc},
                                 {"compress", pack_pixels, METH_VARARGS, compress_doc},
                                 {"pictures", make_photo, METH_VARARGS, pictures_doc},

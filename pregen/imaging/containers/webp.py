@@ -1,4 +1,4 @@
-"""The chunks of a WebP (RFC 9649, 2): what it is, and where its coded picture ends. Pure."""
+"""The chunks of a WebP (RFC 9649, 2): what it is, its coded picture, and where that ends. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,23 @@ _CHUNK_BYTES: Final = 8
 _FRAME_BYTES: Final = 16
 #: Nobody writes more: a profile, alpha, the picture, metadata, chunks of other programs.
 _MOST_CHUNKS: Final = 64
-#: What is taken from a picture. Writers of VP8 fill up to four bytes, and libwebp looks as far
-#: ahead. In lossless ones it forgives the last pixels, whose codes have 60 bits at most: four of 15
-#: bits, or two with 28 bits more for length and distance (RFC 9649, 5.2).
-_END_BYTES: Final = {b"VP8 ": 16, b"VP8L": 9}
+LOSSY, LOSSLESS = b"VP8 ", b"VP8L"
+#: What is taken from a picture at least. Of 230 sound lossy ones of many writers none decodes with
+#: five bytes less: writers of VP8 fill up to four. In lossless ones libwebp
+#: forgives the last pixels, whose codes have 60 bits at most: four of 15 bits, or two with 28 bits
+#: more for length and distance (RFC 9649, 5.2).
+_END_BYTES: Final = {LOSSY: 5, LOSSLESS: 9}
 _LEAST_BYTES: Final = 64
+#: Of a lossless picture: what it is, its edges and flags (3). Of a lossy one: edges in 14 bits each
+#: (RFC 6386, 9.1). Of alpha: how it is packed.
+_LOSSLESS_HEADER_BYTES: Final = 5
+_LOSSY_EDGES_AT: Final = 6
+_TAG_BYTES: Final = 3
+_SIZE_AT_BIT: Final = 5
+_LOSSY_HEADER_BYTES: Final = 10
+_EDGE: Final = 0x3FFF
+_PACKING: Final = 3
+_PACKED: Final = 1
 
 #: Flags of the chunk VP8X.
 _ANIMATION, _EXIF, _ALPHA, _PROFILE = 0x02, 0x08, 0x10, 0x20
@@ -77,7 +89,7 @@ def read(data: bytes) -> WebpHead | None:
     return WebpHead(
         width_px,
         height_px,
-        picture.kind == b"VP8L",
+        picture.kind == LOSSLESS,
         bool(flags & _ALPHA),
         picture.end,
         _END_BYTES[picture.kind] if size_bytes >= _LEAST_BYTES else 0,
@@ -117,7 +129,7 @@ def _coded(kind: bytes, start: bytes) -> tuple[int, int, bool] | None:
     """Return width and height in pixels and alpha, by the header of VP8 (RFC 6386, 9.1) or VP8L."""
     if len(start) < _CODED_BYTES:
         return None
-    if kind == b"VP8 ":
+    if kind == LOSSY:
         if start[0] & 1 or start[3:6] != _VP8_START:
             return None
         size = int.from_bytes(start[6:8], "little"), int.from_bytes(start[8:10], "little")
@@ -132,16 +144,63 @@ def _uint24(data: bytes, at: int) -> int:
     return int.from_bytes(data[at : at + 3], "little")
 
 
-def without_end(data: bytes) -> bytes | None:
-    """Return the first picture as a WebP of its own without its last bytes, and without alpha.
+class LosslessCodes(NamedTuple):
+    """Codes of a lossless picture or of alpha, without a header."""
 
-    Args:
-        data: a whole WebP.
+    data: bytes
+    width_px: int
+    height_px: int
 
-    Returns:
-        None: there is no picture, or a tiny one.
-    """
-    at = _HEADER_BYTES
+
+class WebpPicture(NamedTuple):
+    """A coded picture as its chunks have it."""
+
+    kind: bytes
+    data: bytes
+    alpha: bytes
+    """Of a lossy one; empty where it has none."""
+
+    @property
+    def lossless(self) -> LosslessCodes | None:
+        """The codes of a lossless picture, or of the alpha of a lossy one if they are of that kind.
+
+        None: there are none.
+        """
+        data = self.data
+        if self.kind == LOSSLESS and len(data) > _LOSSLESS_HEADER_BYTES:
+            edges = int.from_bytes(data[1:_LOSSLESS_HEADER_BYTES], "little")
+            codes = data[_LOSSLESS_HEADER_BYTES:]
+            return LosslessCodes(codes, (edges & _EDGE) + 1, (edges >> 14 & _EDGE) + 1)
+        if not self.alpha or self.alpha[0] & _PACKING != _PACKED or len(data) < _LOSSY_HEADER_BYTES:
+            return None
+        at = _LOSSY_EDGES_AT
+        width_px, height_px = (
+            int.from_bytes(data[n : n + 2], "little") & _EDGE for n in (at, at + 2)
+        )
+        return LosslessCodes(self.alpha[1:], width_px, height_px)
+
+    def without_end(self) -> bytes | None:
+        """Return the picture as a WebP of its own without its last bytes, and without alpha.
+
+        None: it is tiny.
+        """
+        if len(self.data) < _LEAST_BYTES:
+            return None
+        part = self.data[: -_END_BYTES[self.kind]]
+        if len(part) % 2 and self.kind == LOSSY:
+            # libwebp would take what fills up an odd chunk for codes. A byte more at the end of the
+            # first partition, of which the header tells the size, is one that it does not read.
+            tag = int.from_bytes(part[:_TAG_BYTES], "little")
+            end = _LOSSY_HEADER_BYTES + (tag >> _SIZE_AT_BIT)
+            longer = (tag + (1 << _SIZE_AT_BIT)) & 0xFFFFFF
+            part = longer.to_bytes(_TAG_BYTES, "little") + part[_TAG_BYTES:end] + b"\0" + part[end:]
+        chunk = self.kind + len(part).to_bytes(4, "little") + part + bytes(len(part) % 2)
+        return b"RIFF" + (4 + len(chunk)).to_bytes(4, "little") + b"WEBP" + chunk
+
+
+def first_picture(data: bytes) -> WebpPicture | None:
+    """Return the first picture of a whole WebP; None where there is none, or not all of it."""
+    at, alpha = _HEADER_BYTES, b""
     for _ in range(_MOST_CHUNKS):
         kind = data[at : at + 4]
         size_bytes = int.from_bytes(data[at + 4 : at + _CHUNK_BYTES], "little")
@@ -150,12 +209,11 @@ def without_end(data: bytes) -> bytes | None:
             return None
         if kind == b"ANMF":
             at += _FRAME_BYTES
-        elif kind in _END_BYTES:
-            if size_bytes < _LEAST_BYTES:
-                return None
-            part = data[at : at + size_bytes - _END_BYTES[kind]]
-            chunk = kind + len(part).to_bytes(4, "little") + part + bytes(len(part) % 2)
-            return b"RIFF" + (4 + len(chunk)).to_bytes(4, "little") + b"WEBP" + chunk
-        else:
-            at += size_bytes + size_bytes % 2
+            continue
+        body = data[at : at + size_bytes]
+        if kind in _END_BYTES:
+            return WebpPicture(kind, body, alpha)
+        if kind == b"ALPH":
+            alpha = body
+        at += size_bytes + size_bytes % 2
     return None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from pregen.imaging.containers import gif
+from pregen.imaging.faults import ENOUGH_ROWS, InvalidPicture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +24,9 @@ _MOST_CODES: Final = 4096
 _MOST_BITS: Final = 12
 #: Pixels of a byte's bits: GIF89a, 22.
 _ROOT_BITS: Final = range(2, 9)
-#: Some writers end a picture a few pixels early or late, which nobody sees.
-_SLACK_PIXELS: Final = 8
+#: Codes of 243 sound GIFs have exactly their pixels. A writer that ends one early or late would
+#: cost nothing that is seen; and damage that makes as few more or less is rare.
+_SLACK_PIXELS: Final = 2
 #: What takes longer than a decode is not looked at: more bytes of one picture, more clear codes.
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _MOST_CLEARS: Final = 20_000
@@ -57,6 +59,15 @@ class _Codes(NamedTuple):
         )
         codes: NDArray[np.int64] = (window >> (begins & 7)) & ((1 << widths[:count]) - 1)
         return codes
+
+
+def check(data: bytes) -> None:
+    """Raise InvalidPicture where less than `ENOUGH_ROWS` of a GIF's first picture is sound."""
+    if share_sound(data) < ENOUGH_ROWS:
+        raise InvalidPicture(
+            "its data is damaged, and a part of the picture would be wrong; copy it again from "
+            "its origin if you can"
+        )
 
 
 def share_sound(data: bytes) -> float:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from pregen.imaging.containers import av1, heif
+from pregen.imaging.containers import heif
+from pregen.imaging.decoders import av1_damage
 from pregen.imaging.decoders.base import Opened, Request
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -24,14 +25,13 @@ from pregen.imaging.faults import (
 )
 from pregen.imaging.pixels import colour
 from pregen.imaging.pixels.resample import averaged, image_of
-from pregen.imaging.source_bytes import WHOLE_FILE_BYTES, DamagedError
+from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pregen.imaging.pixels.resample import Pixels
     from pregen.imaging.runtime import pyvips
-    from pregen.imaging.source_bytes import SourceBytes
 
 _FORMATS: Final = {
     "avif": "AVIF", "bmp": "BMP", "ico": "ICO", "cur": "ICO",
@@ -114,11 +114,8 @@ class PillowPicture(Opened):
             if not isinstance(fault, TruncatedPicture):
                 raise fault from error
             self._load_truncated(fault)
-        if self._request.format.name == "avif" and not _needs_its_end(self._request.source):
-            raise InvalidPicture(
-                "its data is damaged, and a part of the picture would be wrong; copy it again from "
-                "its origin if you can"
-            )
+        if self._request.format.name == "avif":
+            av1_damage.check(self._request.source)
         return colour.managed(averaged(_to_vips(self._image), box_px), self._colour())
 
     def _colour(self) -> heif.Colour:
@@ -176,34 +173,6 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # noqa: BLE001 - broken metadata must not cost the picture
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.3
-
-
-def _needs_its_end(source: SourceBytes) -> bool:
-    """Tell whether the decoder reads all of an AVIF's picture, as it does where nothing is damaged.
-
-    Its codes are arithmetic: damaged ones take more bytes or fewer. dav1d says so where they do not
-    suffice, but not where some are left. So it is asked for the picture without them, which must
-    fail. A picture of several items is not looked at, nor is alpha.
-    """
-    try:
-        meta = heif.read(source.read_at, source.size_bytes)
-    except DamagedError:
-        return True
-    item = meta.items.get(meta.primary)
-    if item is None or item.kind != b"av01":
-        return True
-    data = b"".join(source.read_at(one.offset, one.size_bytes) for one in item.extents)
-    part = av1.without_end(data)
-    if part is None:
-        return True
-    try:
-        with Image.open(io.BytesIO(heif.as_file(item, part, b"avif")), formats=["AVIF"]) as image:
-            image.load()
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 - whatever Pillow raises, it is the end that is missing
-        return True
-    return False
 
 
 def _to_vips(image: Image.Image) -> pyvips.Image:

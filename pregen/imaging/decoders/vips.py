@@ -115,25 +115,27 @@ class VipsPicture(Opened):
             pixels = resample.into_memory(lazy, box_px)
         except pyvips.Error as error:
             pixels = resample.into_memory(recover(error, load), box_px)
-        self._check(options)
+        self._check(options, pixels)
         if "shrink" in options and pixels.image.bands in {1, 3}:
             shrink = options["shrink"]
             extent = (self.width_px / shrink, self.height_px / shrink)
             return pixels._replace(image=resample.covering(pixels.image, extent), extent=extent)
         return pixels
 
-    def _check(self, _options: dict[str, Any]) -> None:
+    def _check(self, options: dict[str, Any], pixels: Pixels) -> None:  # noqa: ARG002 - others need them
         """Raise a fault where a library decoded damage without a word.
 
-        `_options` are those of the decode.
+        Args:
+            options: those of the decode.
+            pixels: what it made.
         """
-        name = self._request.format.name
-        if self.data is None:
+        name, data = self._request.format.name, self.data
+        if data is None:
             return
         if name == "jpeg":
-            jpeg_damage.check(self.data)
-        if name == "gif" and gif_damage.share_sound(self.data) < ENOUGH_ROWS:
-            raise InvalidPicture(PARTLY_WRONG)
+            jpeg_damage.check(data)
+        elif name == "gif":
+            gif_damage.check(data)
 
     def _load(self, **options: Any) -> pyvips.Image:
         loader = _LOADERS[self._request.format.name]

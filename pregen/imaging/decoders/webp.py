@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from pregen.imaging.containers import webp
-from pregen.imaging.decoders import libwebp
-from pregen.imaging.decoders.vips import PARTLY_WRONG, VipsPicture, fault_of
+from pregen.imaging.decoders import libwebp, webp_damage
+from pregen.imaging.decoders.vips import VipsPicture
 from pregen.imaging.faults import InvalidPicture
 from pregen.imaging.pixels import colour
 from pregen.imaging.pixels.resample import Pixels, image_of
-from pregen.imaging.runtime import pyvips
 
 if TYPE_CHECKING:
     from pregen.imaging.decoders.base import Opened, Request
@@ -29,7 +28,8 @@ class WebpPicture(VipsPicture):
 
     def _by_libwebp(self, box_px: int) -> Pixels | None:
         head = webp.read(self.data) if self.data and not self.frames else None
-        if self.data is None or head is None:
+        # Codes of lossless pictures and of alpha are counted when libvips has decoded them.
+        if self.data is None or head is None or head.lossless or head.alpha:
             return None
         if (head.width_px, head.height_px) != (self.width_px, self.height_px):
             return None
@@ -39,7 +39,7 @@ class WebpPicture(VipsPicture):
             return None
         self.loader = libwebp.LOADER
         samples = np.frombuffer(small.rgba, np.uint8).reshape(small.rows, small.columns, -1)
-        image = image_of(samples if head.alpha else samples[..., :_RGB], "srgb")
+        image = image_of(samples[..., :_RGB], "srgb")
         if head.profile:
             colour.attach(image, head.profile)
         return Pixels(image)
@@ -49,10 +49,10 @@ class WebpPicture(VipsPicture):
         scale = box_px * libwebp.MARGIN / max(self.width_px, self.height_px)
         return {"scale": scale} if scale < 1 else {}
 
-    def _check(self, options: dict[str, Any]) -> None:
-        """Raise a fault where a library decoded damage without a word."""
-        if self.data is not None and not _needs_its_end(self.data, options):
-            raise InvalidPicture(PARTLY_WRONG)
+    def _check(self, options: dict[str, Any], pixels: Pixels) -> None:
+        """Raise a fault where libwebp decoded damage without a word."""
+        if self.data is not None:
+            webp_damage.check(self.data, pixels, self._request, options)
 
 
 def open_picture(request: Request) -> Opened:
@@ -61,23 +61,3 @@ def open_picture(request: Request) -> Opened:
     if picture.width_px < 1 or picture.height_px < 1:
         raise InvalidPicture("the header says it has no pixels")
     return picture
-
-
-def _needs_its_end(data: bytes, options: dict[str, Any]) -> bool:
-    """Tell whether libwebp reads all of a WebP's picture, as it does where nothing is damaged.
-
-    Its codes are arithmetic or of changing lengths: damaged ones take more bytes or fewer. It says
-    so where they do not suffice, but not where some are left. So it is asked for the picture
-    without them, which must fail. `options` are those of the decode.
-    """
-    part = webp.without_end(data)
-    if part is None:
-        return True
-    try:
-        image = pyvips.Image.webpload_buffer(part, access="sequential", fail_on="error", **options)
-        image.avg()
-    except pyvips.Error as error:
-        if isinstance(fault := fault_of(error), MemoryError):
-            raise fault from error
-        return True
-    return False

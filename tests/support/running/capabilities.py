@@ -75,8 +75,8 @@ class Capability(Enum):
     SANDBOX = "Landlock and seccomp (Linux 5.13, lsm=landlock; x86-64 or arm64)"
     COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
     LIBFUZZER = (
-        "clang with libFuzzer, and headers of libjpeg-turbo and zlib"
-        " (Debian: clang libclang-rt-dev libjpeg62-turbo-dev zlib1g-dev)"
+        "clang with libFuzzer, and headers of libjpeg-turbo, libwebp and zlib"
+        " (Debian: clang libclang-rt-dev libjpeg62-turbo-dev libwebp-dev zlib1g-dev)"
     )
     SANITIZERS = "gcc with ASan and UBSan, and Python's headers"
     AARCH64 = (
@@ -242,9 +242,10 @@ def _compiles(compiler: str, text: bytes, *options: str) -> bool:
 
 def _fuzzes() -> bool:
     text = b"#include <stdio.h>\n#include <jpeglib.h>\n#include <stdint.h>\n#include <zlib.h>\n"
+    text += b"#include <webp/decode.h>\n"
     text += b"int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)\n"
-    text += b"{ struct jpeg_error_mgr mgr; return !data && size && !jpeg_std_error(&mgr); }\n"
-    return _compiles("clang", text, "-fsanitize=fuzzer", "-ljpeg")
+    text += b"{ struct jpeg_error_mgr mgr; WebPFree(0); return !data && !jpeg_std_error(&mgr); }\n"
+    return _compiles("clang", text, "-fsanitize=fuzzer", "-ljpeg", "-lwebp")
 
 
 def _sanitizes() -> bool:

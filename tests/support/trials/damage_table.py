@@ -89,6 +89,12 @@ def _heic(picture: Image.Image) -> bytes:
     return out.getvalue()
 
 
+def _with_alpha(picture: Image.Image) -> Image.Image:
+    picture = picture.copy()
+    picture.putalpha(Image.fromarray(photo(*picture.size, seed=9)).convert("L"))
+    return picture
+
+
 KINDS: Final[dict[str, Callable[[Image.Image], bytes]]] = {
     "tiff-none": _with("TIFF"),
     "tiff-lzw": _with("TIFF", compression="tiff_lzw"),
@@ -102,12 +108,14 @@ KINDS: Final[dict[str, Callable[[Image.Image], bytes]]] = {
     "jpeg-restarts": _with("JPEG", quality=88, restart_marker_blocks=8),
     "jpeg-progressive": _with("JPEG", quality=88, progressive=True),
     "webp": _with("WEBP", quality=80),
+    "webp-alpha": lambda picture: encode(_with_alpha(picture), "WEBP", quality=80),
     "webp-lossless": _with("WEBP", lossless=True, quality=20, method=0),
     "gif": lambda picture: encode(picture.quantize(200), "GIF"),
     "psd": lambda picture: pictures.photoshop(np.asarray(picture)),
     "bmp": _with("BMP"),
     "heic": _heic,
     "avif": _with("AVIF", speed=9),
+    "avif-alpha": lambda picture: encode(_with_alpha(picture), "AVIF", speed=9),
     "jxl": lambda picture: bytes(pylibjxl.encode(np.asarray(picture), effort=3)),
     "jp2": _with("JPEG2000"),
     "jp2-lossy": _with("JPEG2000", irreversible=True, quality_layers=[20]),

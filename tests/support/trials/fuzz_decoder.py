@@ -1,10 +1,10 @@
-"""libFuzzer at our C code, under sanitizers, beside plain twins and libjpeg-turbo.
+"""libFuzzer at our C code, under sanitizers, beside plain twins, libjpeg-turbo and libwebp.
 
-Two targets: `jpegdc_target.c` and `chain_target.c` tell what is checked. Inputs begin with sound
-JPEGs of every kind the decoder takes and with what was found before; a long search keeps what
-reaches something new below build/soak, and begins there the next time. A finding is a file to look
-at; mended, it goes to tests/imaging/finds as jpegdc-*.bin or chain-*.bin, and the suite replays it
-for ever.
+Three targets: `jpegdc_target.c`, `chain_target.c` and `vp8l_target.c` tell what is checked. Inputs
+begin with sound files of every kind that the code takes and with what was found before; a long
+search keeps what reaches something new below build/soak, and begins there the next time. A finding
+is a file to look at; mended, it goes to tests/imaging/finds as jpegdc-*.bin, chain-*.bin or
+vp8l-*.bin, and the suite replays it for ever.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from pregen.imaging.containers import jpeg, jpeg_scans
+from pregen.imaging.containers import jpeg, jpeg_scans, webp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,12 +34,14 @@ DECODER = ROOT / "pregen" / "imaging" / "c"
 FINDS = ROOT / "tests" / "imaging" / "finds"
 #: What a long search keeps, in a folder for each target.
 KEPT = ROOT / "build" / "soak"
-#: The decoder alone, and all of the way from a JPEG or samples to the pictures of entries.
-TARGETS = ("jpegdc", "chain")
+#: The decoder alone, all of the way from a JPEG or samples to the pictures of entries, and the
+#: count of the codes of a lossless WebP.
+TARGETS = ("jpegdc", "chain", "vp8l")
 #: What precedes samples or a JPEG in an input of `chain_target.c`.
 CHAIN_HEAD_BYTES = 10
 #: All of `undefined` ends the process; float-cast-overflow is no part of it.
 SANITIZERS = ("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
+_LIBRARIES = ("-ljpeg", "-lwebp", "-lz", "-lm")
 #: Larger inputs reach nothing new, and take longer.
 _MOST_BYTES = 4096
 #: No input of this size takes a hundredth of it.
@@ -92,7 +94,7 @@ def build(folder: Path, decoder: Path = DECODER, name: str = "jpegdc") -> Path:
         f"-I{decoder}",
     )
     plain = ("-fsanitize=fuzzer-no-link", "-DPLAIN_TWIN", "-c", source_of(name), "-o", twin)
-    whole = ("-fsanitize=fuzzer", source_of(name), twin, "-ljpeg", "-lz", "-lm", "-o", target)
+    whole = ("-fsanitize=fuzzer", source_of(name), twin, *_LIBRARIES, "-o", target)
     for command in (plain, whole):
         subprocess.run([*common, *command], check=True, capture_output=True)
     return target
@@ -206,7 +208,7 @@ _DQT, _DHT = 0xDB, 0xC4
 def fill(folder: Path, name: str = "jpegdc") -> None:
     """Write what a search begins with: the seeds of a target, and what was found before."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, data in enumerate(seeds() if name == "jpegdc" else chain_seeds()):
+    for number, data in enumerate(_SEEDS[name]()):
         (folder / f"seed-{number:03}").write_bytes(data)
     for find in FINDS.glob("jpeg*.bin" if name == "jpegdc" else f"{name}-*.bin"):
         shutil.copy(find, folder)
@@ -219,6 +221,25 @@ def chain_seeds() -> Iterator[bytes]:
         yield b"\1" + chance.randbytes(CHAIN_HEAD_BYTES - 1) + data
     for _ in range(20):
         yield b"\0" + chance.randbytes(CHAIN_HEAD_BYTES - 1 + 300)
+
+
+def vp8l_seeds() -> Iterator[bytes]:
+    """Yield inputs of `vp8l_target.c`: small sound pictures of all kinds that libwebp writes."""
+    for number, (width_px, height_px) in enumerate(_SIZES_PX):
+        noise = np.random.default_rng(number).integers(0, 256, (5, 5, 4), np.uint8)
+        picture = Image.fromarray(noise).resize((width_px, height_px))
+        few = picture.convert("RGB").quantize(12).convert("RGBA")
+        for kind in (picture, picture.convert("RGB"), picture.convert("L"), few):
+            for method, quality in ((0, 20), (4, 75), (6, 100)):
+                kept = io.BytesIO()
+                kind.save(kept, "WEBP", lossless=True, method=method, quality=quality)
+                coded = webp.first_picture(kept.getvalue())
+                codes = coded and coded.lossless
+                assert codes
+                yield bytes([width_px - 1, height_px - 1]) + codes.data
+
+
+_SEEDS = {"jpegdc": seeds, "chain": chain_seeds, "vp8l": vp8l_seeds}
 
 
 # --- the long search ----------------------------------------------------------------------------

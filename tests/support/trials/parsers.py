@@ -21,9 +21,8 @@ import pylibjxl
 
 import pregen
 from pregen.filesystems import mounttable, protection
-from pregen.imaging import revisions, sniff
+from pregen.imaging import compiled, revisions, sniff
 from pregen.imaging.containers import (
-    av1,
     coded_picture,
     gcode,
     gif,
@@ -703,16 +702,16 @@ def _jxl_headers() -> list[bytes]:
     ]
 
 
-def _av1(data: bytes) -> None:
-    part = av1.without_end(data)
-    assert part is None or len(part) < len(data)
-
-
 def _webp(data: bytes) -> None:
-    part = webp.without_end(data)
+    picture = webp.first_picture(data)
+    if picture is None:
+        return
+    part, codes = picture.without_end(), picture.lossless
     assert part is None or len(part) <= len(data)
     head = webp.read(data)
     assert head is None or 0 <= head.spare < head.end <= len(data)
+    if codes is not None and min(codes[1:]):
+        compiled.lossless(*codes)
 
 
 def _webps() -> list[bytes]:
@@ -880,7 +879,6 @@ PARSERS: dict[str, Parser] = {
     "png-orientation": Parser(_png_orientation, cache(_turned_pngs)),
     "bmp": Parser(_bmp, cache(_more_bmps)),
     "bmp-runs": Parser(_bitmap_runs, cache(lambda: [one[-600:] for one in _more_bmps()])),
-    "av1": Parser(_av1, lambda: [b"\x12\0\x32\x64" + bytes(range(1, 101))]),
     "webp": Parser(_webp, cache(_webps)),
     "gif": Parser(_gif, cache(lambda: [encode(image(*_SMALL_PX), "GIF")])),
     "pcx": Parser(_pcx, cache(_pcxs)),
