@@ -27,6 +27,8 @@ class SlotReading(NamedTuple):
     """Jobs this worker has finished, whether their outcomes have been received or not."""
     heard: int = 0
     """How much has come to it from shares: bytes, and one for each answer."""
+    waits: bool = False
+    """In the middle of the job in flight it waits for its share."""
 
 
 # events -----------------------------------------------------------------------------------

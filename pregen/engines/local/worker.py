@@ -33,7 +33,7 @@ from pregen.sandbox import confinement, rlimits, syscalls
 from pregen.sandbox.confinement import WritableFolders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from pregen.config import WorkConfig
     from pregen.engines.base import Confine, SourcesAhead, StartReading, Work
@@ -46,7 +46,7 @@ _RSS_EVERY_NS: Final = 250_000_000
 _READ_BYTES: Final = 1 << 16
 #: How often it is looked whether it is in vain to wait for a share.
 _LOOK_S: Final = 0.5
-#: The first byte a worker finds in its pipe; the descriptor of its slot's memory comes with it.
+#: The first byte a worker finds in its pipe; descriptors come with it (`_given`).
 SLOT_FOLLOWS: Final = b"\0"
 #: By this the run ends a worker, which first says where it is. Not SIGTERM: systemd sends that to
 #: a whole service, where the first one is to let work in flight finish.
@@ -69,12 +69,14 @@ class WorkerSetup(NamedTuple):
     """How long a share may say nothing."""
     ahead_bytes: int
     """What may be kept in memory of the sources of coming jobs."""
+    opened: tuple[bytes, ...] = ()
+    """Folders on shares, whose descriptors come with the slot: they are not to be looked at."""
 
 
 def main(setup: WorkerSetup, pipe: socket.socket, outside: socket.socket | None) -> None:
     """Be a worker until the pipe ends; what it may not open comes from `outside` (`broker`)."""
     _arrange(pipe)
-    slot, turns = _slot(pipe)
+    slot, turns, folders = _given(pipe, len(setup.opened))
     try:
         work = load_factory(setup.factory)(setup.work_config)
         take_turns: Callable[[int], None] | None = getattr(work, "take_turns", None)
@@ -83,7 +85,9 @@ def main(setup: WorkerSetup, pipe: socket.socket, outside: socket.socket | None)
         resources.limit_growth(setup.growth_bytes)
         loop = _JobLoop(work, pipe, outside, slot, setup)
         if setup.confined:
-            loop.confine()
+            loop.confine(dict(zip(setup.opened, folders, strict=True)))
+        for folder in folders:
+            os.close(folder)
         loop.serve()
     except (Exception, SystemExit):  # noqa: BLE001 - the run reports it, if it can be told
         with contextlib.suppress(OSError):
@@ -142,12 +146,16 @@ def _leave_resource_tracker() -> None:
         os.close(pipe)
 
 
-def _slot(pipe: socket.socket) -> tuple[SharedSlot, int]:
-    """Return this worker's slot, and the file that all workers lock to read from slow disks."""
-    _, (memory, turns), _, _ = socket.recv_fds(pipe, len(SLOT_FOLLOWS), 2)
+def _given(pipe: socket.socket, folders: int) -> tuple[SharedSlot, int, list[int]]:
+    """Return what comes with the first byte.
+
+    That is this worker's slot, the file that all workers lock to read from slow disks, and so many
+    folders.
+    """
+    _, (memory, turns, *opened), _, _ = socket.recv_fds(pipe, len(SLOT_FOLLOWS), 2 + folders)
     slot = SharedSlot(memory)
     os.close(memory)
-    return slot, turns
+    return slot, turns, opened
 
 
 class _JobLoop:
@@ -188,12 +196,12 @@ class _JobLoop:
         self._rss_bytes = 0
         self._rss_ns = 0
 
-    def confine(self) -> None:
-        """Give up what this work does not need."""
+    def confine(self, opened: Mapping[bytes, int]) -> None:
+        """Give up what this work does not need; of `opened` folders there are descriptors."""
         confine: Confine | None = getattr(self._work, "confine", None)
         allowed = confine(self._open_elsewhere) if confine is not None else AllowedFolders((), ())
         self._folders = WritableFolders(allowed)
-        confinement.confine(allowed)
+        confinement.confine(allowed, opened)
         rlimits.limit_cpu(self._timeout_s)
 
     def serve(self) -> None:
