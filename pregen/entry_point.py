@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _GARBAGE_AFTER: Final = 50_000
 #: What `engines.base.WORK_MODULE` says, which takes too long to import just yet.
 WORK_MODULE: Final = "pregen.work"
+#: Of one of these is a share mounted, as /proc/PID/mountinfo writes it: programs, host:/path,
+#: //host/share. Only where there are any, what knows them all is imported now.
+_SIGNS_OF_SHARES: Final = (b" - fuse", b" - autofs", b":/", b" //")
 _HELP: Final = frozenset({"-h", "--help", "--help-all"})
 
 
@@ -63,7 +66,24 @@ def needs_workers(arguments: Sequence[str]) -> bool:
     cache = os.fsencode(os.environ.get("PREGEN_CACHE", ""))
     root = cache or thumbnails_root(os.environ, os.path.expanduser("~"))
     stored_ns = max(map(_changed_ns, (root + b"/normal", root + b"/large")))
-    return any(_changed_ns(os.fsencode(each)) > stored_ns for each in arguments[1:])
+    names = list(map(os.fsencode, arguments[1:]))
+    return _any_on_share(names) or any(_changed_ns(each) > stored_ns for each in names)
+
+
+def _any_on_share(names: Sequence[bytes]) -> bool:
+    """Tell whether to look at one of these paths may take forever."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as listed:
+            mounts = listed.read()
+        if not any(sign in mounts for sign in _SIGNS_OF_SHARES):
+            return False
+        from pregen.filesystems.bounded import BoundedFiles  # noqa: PLC0415 - see the module
+        from pregen.thumbspec.naming import clean_path  # noqa: PLC0415 - see the module
+
+        is_on_share, here = BoundedFiles().is_on_share, os.getcwdb()
+        return any(is_on_share(clean_path(name, here)) for name in names if name)
+    except (OSError, ValueError):
+        return False
 
 
 def _changed_ns(path: bytes) -> int:

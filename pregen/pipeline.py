@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
     from pregen.display.summary import Forecast
+    from pregen.filesystems.bounded import BoundedFiles
     from pregen.model import Flavor, Job, KnownFolder, Source
     from pregen.walk.unchanged import Settled
 
@@ -329,13 +330,14 @@ class _PipelineRun:
             config.engine_name,
             make_work,
             config.work._replace(
-                folders=_folders(config),
+                folders=_folders(config, self._ground),
                 allow_encrypted=self._ground.allowed,
                 cache_keys=self._ground.guard.place_keys,
             ),
             config.engine,
             [WORK_MODULE],
             partial(unpack, cache),
+            files=self._ground.files,
         )
         watch.remark(f"sandbox: {engine.sandbox}")
         if caution := engine.caution:
@@ -345,7 +347,7 @@ class _PipelineRun:
         ids = count().__next__
         # Other machines number files and devices otherwise.
         elsewhere = config.engine_name == "dask"
-        met = None if elsewhere else MetFiles(self._ground.numbered, journal)
+        met = None if elsewhere else MetFiles(self._ground.numbered, journal, self._ground.files)
         planner = _planner(config, cache, journal, memory, watch, ids, met=met)
         self._settler.planner = planner
         jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
@@ -368,7 +370,7 @@ class _PipelineRun:
                 watch,
                 self._ground.size_on_share,
             ) as requested,
-            closing(_adoptions(config, journal)) as adoptions,
+            closing(_adoptions(config, journal, self._ground.files)) as adoptions,
         ):
             governor = None
             if config.governor is not None:
@@ -451,9 +453,10 @@ def _totals(totals: Snapshot) -> RunTotals:
     )
 
 
-def _folders(config: RunConfig) -> tuple[bytes, ...]:
+def _folders(config: RunConfig, ground: RunGround) -> tuple[bytes, ...]:
     """Return the folders in which confined workers open sources, and write shared thumbnails."""
-    return folder_roots(config.walk.roots, _cwd() or b"/", of_files=config.work.shared)
+    roots, cwd = config.walk.roots, _cwd() or b"/"
+    return folder_roots(roots, cwd, ground.files, of_files=config.work.shared)
 
 
 def _cwd() -> bytes:
@@ -568,12 +571,13 @@ class _JobsInFlight:
         return job
 
 
-def _adoptions(config: RunConfig, journal: Journal) -> Adoptions:
+def _adoptions(config: RunConfig, journal: Journal, files: BoundedFiles) -> Adoptions:
     work, plan = config.work, config.plan
     unpack = plan.check is Check.FULL
 
     def adopter() -> Adopter:
-        return Adopter(Cache(work.cache_root, work.version), plan.flavors, unpack=unpack)
+        cache = Cache(work.cache_root, work.version)
+        return Adopter(cache, plan.flavors, files, unpack=unpack)
 
     return Adoptions(adopter, journal.kin)
 
@@ -620,7 +624,9 @@ def _found(
         else:
             cwd = working_directory(os.environ)
             with _list(config.files_from) as stream:
-                listed = sources_from_list(stream, config.delimiter, cwd, config.work.cache_root)
+                listed = sources_from_list(
+                    stream, config.delimiter, cwd, config.work.cache_root, ground.files
+                )
                 yield look(cwd=cwd, listed=listed)
     watch.passed_over(counts.passed_over)
 

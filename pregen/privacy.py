@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from pregen.filesystems.bounded import BoundedFiles
 from pregen.filesystems.guard import Guard
 from pregen.filesystems.identity import file_system
 from pregen.filesystems.mounttable import is_below
-from pregen.filesystems.shares import ShareFinder
 from pregen.journal.places import PRIVATE
 from pregen.model import Kind
 from pregen.thumbspec.naming import clean_path
@@ -39,14 +39,17 @@ class RunGround:
     def __init__(self, config: RunConfig, warn: Callable[[str], None]) -> None:
         shared = config.work.shared
         walk_config = config.walk._replace(cache_root=b"") if shared else config.walk
-        self.guard = guard_of(walk_config, warn)
+        self.files = BoundedFiles(config.engine.read_timeout_s)
+        """Looks at the files of this run."""
+        self.guard = guard_of(walk_config, warn, self.files)
         self.allowed = (b"/",) if shared else self._clean(config)
         self._shared = shared
-        self._to_journal = Guard(os.path.dirname(config.journal_path) or b"/", self.allowed)
+        self._to_journal = Guard(
+            os.path.dirname(config.journal_path) or b"/", self.allowed, files=self.files
+        )
         self._folders: dict[bytes, FileSystem] = {}
         self._systems: dict[int, FileSystem | None] = {}
         self._numbered: dict[int, FileSystem | None] = {}
-        self._finder = ShareFinder()
         self._on_share: dict[int, bool] = {}
         """By device."""
         where = self._to_journal.surveyor.of_path(config.work.cache_root)
@@ -80,7 +83,7 @@ class RunGround:
         plans.
         """
         if device not in self._numbered:
-            folder = os.path.dirname(os.path.realpath(path))
+            folder = os.path.dirname(self.files.realpath(path))
             ground = self.guard.surveyor.of_folder(folder, device)
             system = self._system(folder, device)
             known = system is not None and system.numbers_files and not ground.fuse
@@ -91,7 +94,7 @@ class RunGround:
     def is_remote(self, root: bytes) -> bool:
         """Tell whether a root lies on a share. From the thread of the run."""
         path = clean_path(root, os.getcwdb()) if root else b"/"
-        return self._to_journal.surveyor.of_path(path).remote
+        return self.files.is_on_share(path)
 
     def numbered_device(self, device: int) -> FileSystem | None:
         """Return the same of a device that was asked for before. For any thread."""
@@ -104,7 +107,7 @@ class RunGround:
         """
         self.numbered(source.path, source.device)
         if source.device and source.device not in self._on_share:
-            share = self._finder.share_of(source.path, source.device)
+            share = self.files.share_of(source.path, source.device)
             self._on_share[source.device] = bool(share)
         return self.known_on_share(source)
 
@@ -118,7 +121,8 @@ class RunGround:
         if self._is_secret(ground):
             return None
         try:
-            fsid = os.statvfs(folder).f_fsid
+            # a share is told by what is mounted
+            fsid = 0 if self.files.is_on_share(folder) else os.statvfs(folder).f_fsid
         except OSError:
             return None
         return file_system(ground.kind, fsid, device, ground.source)
@@ -149,7 +153,7 @@ class RunGround:
         """Tell whether a path lies in what is private, and not at its very beginning."""
         if any(is_below(path, each) for each in self.allowed) and not self._shared:
             return False
-        if not os.path.lexists(path):
+        if self.files.is_on_share(path) or not os.path.lexists(path):
             return False
         ground = self._to_journal.surveyor.of_path(path)
         return self._is_secret(ground) and path != ground.point

@@ -22,6 +22,8 @@ from pregen.thumbspec.naming import clean_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pregen.filesystems.bounded import Status
+
 #: Reading a library must not wear it: no access times, where that is allowed (owner only).
 _NO_ATIME: int = getattr(os, "O_NOATIME", 0)
 #: O_NONBLOCK: a FIFO that took a photo's place must not hang a worker.
@@ -196,7 +198,7 @@ def open_source(
     return SourceFile(fd, _facts(now), settled_ctime_ns(now))
 
 
-def settled_ctime_ns(now: os.stat_result) -> int:
+def settled_ctime_ns(now: Status) -> int:
     """Return the change time of a file that was looked at just now; 0 where it is too fresh.
 
     File systems count in steps (a tick of the kernel, a second with ext3 and small inodes of ext4):

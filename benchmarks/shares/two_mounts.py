@@ -7,6 +7,7 @@ last entry of the sound one is there, beside a run over the sound one alone in t
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ import psutil
 from benchmarks.harness import entries, trees
 from benchmarks.harness.programs import Setting, environment
 from benchmarks.shares.share import Share, Speed
+from pregen.filesystems.shares import SILENT_WORDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +33,9 @@ SOUND, DYING = "share", "share-few"
 _SPEED = Speed(10, 60)
 #: The dying server is stopped when so many of its files are done.
 _DONE_FIRST = 4
-#: What a file may take: shorter than by default, so that the case takes no hours.
-TIMEOUT_S = 5
+#: What a file may take, and how long a share may say nothing: shorter than by default, so that the
+#: case takes no hours.
+TIMEOUT_S, READ_TIMEOUT_S = 5, 10
 #: A run that goes on so long waits for the dead.
 _PATIENCE_S = 240.0
 _LOOK_EVERY_S = 0.05
@@ -55,7 +58,9 @@ class DeadMount(NamedTuple):
     sound_right: int
     sound_expected: int
     dead_right: int
-    dead_expected: int
+    dead_files: int
+    dead_told: int
+    """Files of which it is told that their share does not answer."""
 
 
 def measure(work: Path, pregen: Pregen, number: int) -> DeadMount:
@@ -85,6 +90,7 @@ def measure(work: Path, pregen: Pregen, number: int) -> DeadMount:
         right = entries.count(run.thumbnails, sound, 0)
         last_s = _last_s(run, sound) if right.gnome == right.expected else None
         dead = entries.count(run.thumbnails, dying, 0)
+        told = run.silent({os.fsencode(source.path) for source in dying})
     shutil.rmtree(run.home, ignore_errors=True)
     return DeadMount(
         lane=pregen.lane,
@@ -97,14 +103,15 @@ def measure(work: Path, pregen: Pregen, number: int) -> DeadMount:
         sound_right=right.gnome,
         sound_expected=right.expected,
         dead_right=dead.gnome,
-        dead_expected=dead.expected,
+        dead_files=len(dying),
+        dead_told=told,
     )
 
 
 def table(found: list[DeadMount]) -> str:
     """Return what was measured, in Markdown."""
     columns = ["pregen", "round", "sound alone s", "sound beside the dead s", "stopped at s"]
-    columns += ["ended at s", "exit code", "sound entries", "dead entries"]
+    columns += ["ended at s", "exit code", "sound entries", "dead: entries", "files told"]
     lines = ["### two-mounts: one server is stopped in the middle", ""]
     lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for one in found:
@@ -112,11 +119,11 @@ def table(found: list[DeadMount]) -> str:
         cells += [_seconds(one.stopped_s), _seconds(one.ended_s)]
         cells += ["none" if one.exit_code is None else str(one.exit_code)]
         cells += [f"{one.sound_right} of {one.sound_expected}"]
-        cells += [f"{one.dead_right} of {one.dead_expected}"]
+        cells += [str(one.dead_right), f"{one.dead_told} of {one.dead_files}"]
         lines.append("| " + " | ".join(cells) + " |")
     lines.append(
-        f"\n{_SPEED.rtt_ms:g} ms, {_SPEED.rate_mb_s:g} MB/s each; --timeout {TIMEOUT_S}; a run is "
-        f"given up after {_PATIENCE_S:.0f} s.\n"
+        f"\n{_SPEED.rtt_ms:g} ms, {_SPEED.rate_mb_s:g} MB/s each; --timeout {TIMEOUT_S}, "
+        f"--read-timeout {READ_TIMEOUT_S}; a run is given up after {_PATIENCE_S:.0f} s.\n"
     )
     return "\n".join(lines)
 
@@ -152,7 +159,8 @@ class _Run:
         known = environment(Setting(work, 0, pregen.python), self.home)
         known.pop("PYTHONDONTWRITEBYTECODE", None)
         command = [pregen.python, "-m", "pregen", "run", *map(str, points), *pregen.flags]
-        command += ["--timeout", str(TIMEOUT_S)]
+        command += ["--timeout", str(TIMEOUT_S), "--read-timeout", str(READ_TIMEOUT_S)]
+        command += ["--json", "-v"]
         with (self.home / "log").open("wb") as log:
             self.began_s = time.clock_gettime(time.CLOCK_REALTIME)
             self._process = subprocess.Popen(
@@ -167,6 +175,15 @@ class _Run:
             self._process.wait(patience_s)
             return time.monotonic() - began_s
         return None
+
+    def silent(self, paths: set[bytes]) -> int:
+        """Return how many of these were told to lie on a share that does not answer."""
+        lines = (self.home / "log").read_bytes().splitlines()
+        records = [json.loads(line) for line in lines if line.startswith(b"{")]
+        return sum(
+            SILENT_WORDS in str(each.get("message")) and os.fsencode(each["path"]) in paths
+            for each in records
+        )
 
     def end(self) -> int:
         """End what is left of it."""

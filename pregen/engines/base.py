@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pregen.config import EngineConfig
+    from pregen.filesystems.bounded import BoundedFiles
 
 
 Ask = Callable[[int], None]
@@ -203,11 +204,13 @@ class EngineEntry(NamedTuple):
     """The extra's name, as in `pip install pregen[dask]`; empty when nothing more is needed."""
     collects: bool = False
     """It can send entries back, and takes a `Store` for them."""
+    opens: bool = False
+    """It opens sources for its workers, and takes what looks at files for that."""
 
 
 ENGINES: Final[dict[str, EngineEntry]] = {
     "dask": EngineEntry("pregen.engines.dask.engine", "DaskEngine", "dask", collects=True),
-    "local": EngineEntry("pregen.engines.local.engine", "LocalEngine"),
+    "local": EngineEntry("pregen.engines.local.engine", "LocalEngine", opens=True),
     "serial": EngineEntry("pregen.engines.serial", "SerialEngine"),
 }
 DEFAULT_ENGINE: Final = "local"
@@ -220,6 +223,8 @@ def make_engine(
     config: EngineConfig,
     preload: Sequence[str] = (),
     store: Store | None = None,
+    *,
+    files: BoundedFiles | None = None,
 ) -> Engine:
     """Return a new engine for one run.
 
@@ -230,6 +235,7 @@ def make_engine(
         config: how many workers, and their limits.
         preload: modules worth importing once for all workers.
         store: commits what engines send back that work on machines without this cache.
+        files: looks at the files of this run.
 
     Raises:
         UsageError: there is no engine of that name.
@@ -241,7 +247,9 @@ def make_engine(
         raise UsageError(f"There is no engine called {name!r}. Choose one of: {known}.")
     with requires(entry.extra, f"The engine {name!r}"):
         maker = getattr(importlib.import_module(entry.module), entry.maker)
-    more = {"store": store} if entry.collects else {}
+    more: dict[str, object] = {"store": store} if entry.collects else {}
+    if entry.opens:
+        more["files"] = files
     return cast("Engine", maker(work_factory, work_config, config, preload, **more))
 
 

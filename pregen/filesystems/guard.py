@@ -8,15 +8,15 @@ meanwhile is noticed before the next folder.
 from __future__ import annotations
 
 import os
-import select
 import stat
-import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.filesystems import fscrypt
 from pregen.filesystems.blockdevices import BlockTree, device_number
-from pregen.filesystems.mounttable import MountTable, is_below, parse_mountinfo
+from pregen.filesystems.bounded import BoundedFiles
+from pregen.filesystems.live_mounts import LiveMounts
+from pregen.filesystems.mounttable import is_below
 from pregen.filesystems.placeholders import Placeholders
 from pregen.filesystems.protection import (
     FSCRYPT,
@@ -25,7 +25,7 @@ from pregen.filesystems.protection import (
     is_pseudo,
     protection_of,
 )
-from pregen.filesystems.shares import is_remote
+from pregen.filesystems.shares import is_remote, is_share
 from pregen.model import Kind, Skip
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from pregen.filesystems.mounttable import MountFacts
 
-_MOUNTINFO: Final = "/proc/self/mountinfo"
 _MNT_ID: Final = b"mnt_id:"
 
 
@@ -61,48 +60,28 @@ class Surveyor:
 
     Args:
         blocks: where the kernel says of what block devices are made.
-        mountinfo: the file with this process's mounts.
+        mounts: of this process.
     """
 
-    def __init__(self, blocks: BlockTree | None = None, mountinfo: str = _MOUNTINFO) -> None:
+    def __init__(self, blocks: BlockTree | None = None, mounts: LiveMounts | None = None) -> None:
         self._blocks = blocks or BlockTree()
-        self._poll: select.poll | None = None
-        self._fd = -1
-        self._ended: weakref.finalize[[int], Surveyor] | None = None
-        self.table = MountTable()
-        with suppress(OSError):  # without /proc nothing is known of anything
-            self._fd = os.open(mountinfo, os.O_RDONLY | os.O_CLOEXEC)
-            self._ended = weakref.finalize(self, os.close, self._fd)
-            self._poll = select.poll()
-            self._poll.register(self._fd, select.POLLPRI | select.POLLERR)
-            self._read()
+        self.mounts = mounts or LiveMounts()
         self._grounds: dict[int, Ground] = {}
         self._never: set[int] = set()
         """Devices on which no folder is encrypted by itself."""
 
     def close(self) -> None:
         """Let go of the kernel's list; a second time does nothing. What is known stays known."""
-        self._poll = None
-        if self._ended is not None:
-            self._ended()
+        self.mounts.close()
 
     def look_again(self) -> None:
         """Forget what is known of file systems if a mount came or went."""
-        if self._poll is not None and self._poll.poll(0):
-            self._renew()
+        if self.mounts.look_again():
+            self._forget()
 
-    def _renew(self) -> None:
-        self._read()
+    def _forget(self) -> None:
         self._grounds.clear()
         self._never.clear()
-
-    def _read(self) -> None:
-        text = b""
-        with suppress(OSError):
-            os.lseek(self._fd, 0, os.SEEK_SET)
-            while data := os.read(self._fd, 1 << 16):
-                text += data
-        self.table = MountTable(parse_mountinfo(text))
 
     def ground(self, path: bytes, device: int) -> Ground:
         """Return the ground of a file system.
@@ -113,7 +92,8 @@ class Surveyor:
         """
         found = self._grounds.get(device)
         if found is None:
-            self._renew()  # it may be newer than what is known
+            self.mounts.renew()  # it may be newer than what is known
+            self._forget()
             mount = self._mount(path, device)
             found = self.of_mount(mount) if mount else Ground()
             self._grounds[device] = found
@@ -122,7 +102,9 @@ class Surveyor:
     def of_mount(self, mount: MountFacts) -> Ground:
         """Return what the files of a mount lie on, encryption of single folders aside."""
         return Ground(
-            protection_of(mount, self.table, device_number, self._blocks.block, os.path.realpath),
+            protection_of(
+                mount, self.mounts.table, device_number, self._blocks.block, os.path.realpath
+            ),
             mount.kind,
             mount.point,
             is_pseudo(mount.fstype),
@@ -182,19 +164,25 @@ class Surveyor:
         return key
 
     def _mount(self, path: bytes, device: int) -> MountFacts | None:
-        """Return the mount on which a path is found: by its number, else by device."""
+        """Return the mount on which a path is found: by its number, else by device.
+
+        A share is known by device: to look at what lies on it may take forever.
+        """
+        served = self.mounts.table.by_device(f"{os.major(device)}:{os.minor(device)}")
+        if served is not None and is_share(served):
+            return served
         with suppress(OSError, ValueError):
             fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
             try:
                 with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
                     for line in file:
                         if line.startswith(_MNT_ID):
-                            found = self.table.by_id(int(line.removeprefix(_MNT_ID)))
+                            found = self.mounts.table.by_id(int(line.removeprefix(_MNT_ID)))
                             if found is not None:
                                 return found
             finally:
                 os.close(fd)
-        return self.table.by_device(f"{os.major(device)}:{os.minor(device)}")
+        return served
 
 
 class Guard:
@@ -206,6 +194,7 @@ class Guard:
         allowed: paths, absolute and clean, at and below which private files are taken all the same.
         say: told once of each vault and each file system that is left out, in words for people.
         surveyor: knows file systems.
+        files: looks at files.
     """
 
     def __init__(
@@ -214,10 +203,12 @@ class Guard:
         allowed: Iterable[bytes] = (),
         say: Callable[[str], None] = lambda _words: None,
         surveyor: Surveyor | None = None,
+        files: BoundedFiles | None = None,
     ) -> None:
         self.surveyor = surveyor or Surveyor()
+        self.files = files or BoundedFiles()
         # no way back to here: who lets go of a walk lets go of the kernel's list
-        self.placeholders = Placeholders(self.surveyor.server)
+        self.placeholders = Placeholders(self.surveyor.server, self.files)
         self._place = UNPROTECTED if place is None else self.surveyor.of_path(place).protection
         self._anywhere = place is None
         self._allowed = tuple(allowed)
@@ -227,8 +218,9 @@ class Guard:
         """Where private files begin, as they were walked; with and without leave to take them."""
 
     def close(self) -> None:
-        """Let go of the kernel's list of mounts."""
+        """Let go of the kernel's list of mounts, and of what looks at shares."""
         self.surveyor.close()
+        self.files.close()
 
     @property
     def place_keys(self) -> frozenset[bytes]:
@@ -279,7 +271,9 @@ class Guard:
         begin = ground.point if is_below(path, ground.point) else path
         if not any(is_below(begin, each) for each in self.met):
             self.met.add(begin)
-        if self._allowed and any(map(self._allows, (path, ground.point, os.path.realpath(path)))):
+        if self._allowed and any(
+            map(self._allows, (path, ground.point, self.files.realpath(path)))
+        ):
             return None
         if ground.point not in self._told:
             self._told.add(ground.point)

@@ -6,12 +6,15 @@ that a program of the user's serves have such files.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable
+
+    from pregen.filesystems.bounded import BoundedFiles, Status
+    from pregen.filesystems.share_client import ShareEntry
 
 #: Of these, no file tells whether its content is here: as a rule it is not.
 _CLOUDS: Final = frozenset(("google-drive-ocamlfuse", "rclone"))
@@ -48,10 +51,12 @@ class Placeholders:
     Args:
         server: tells of a path and its device which kind of share or program serves it; None: it
             lies on a disk.
+        files: asks for attributes.
     """
 
-    def __init__(self, server: Callable[[bytes, int], str | None]) -> None:
+    def __init__(self, server: Callable[[bytes, int], str | None], files: BoundedFiles) -> None:
         self._server = server
+        self._files = files
         self._possible: dict[int, str | None] = {}
         self._counting: set[int] = set()
 
@@ -61,13 +66,13 @@ class Placeholders:
             self._possible[device] = self._server(path, device)
         return self._possible[device] is not None
 
-    def note(self, status: os.stat_result) -> None:
+    def note(self, status: Status) -> None:
         """Learn from what is there whether blocks are counted."""
         if status.st_blocks > _NO_BLOCKS:
             self._counting.add(status.st_dev)
 
     def may_be_among(
-        self, entries: Iterable[os.DirEntry[bytes]], folder: bytes, device: int
+        self, entries: Iterable[os.DirEntry[bytes] | ShareEntry], folder: bytes, device: int
     ) -> bool:
         """Tell whether there may be some in a folder, and learn from all that lies in it."""
         if not self.possible(folder, device):
@@ -94,7 +99,7 @@ class Placeholders:
         if kind in _STATES:
             name, away = _STATES[kind]
             try:
-                return os.getxattr(path, name) == away
+                return self._files.getxattr(path, name) == away
             except OSError:
                 return False
         return status.st_blocks == _NO_BLOCKS and device in self._counting

@@ -5,15 +5,15 @@ Paths are taken by their text: resolving links would touch file systems that may
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from pregen.filesystems.mounttable import MountTable, parse_mountinfo
 from pregen.filesystems.protection import is_vault
 
 if TYPE_CHECKING:
-    from pregen.filesystems.mounttable import MountFacts
+    from pregen.filesystems.mounttable import MountFacts, MountTable
 
 #: File systems over a network, as the kernel and FUSE call them, without `fuse.`.
 _REMOTE: Final = frozenset(
@@ -33,7 +33,18 @@ _LOCAL_PROGRAMS: Final = frozenset(
      "ntfs-3g", "portal", "ratarmount", "squashfuse", "unionfs", "unionfs-fuse")
 )  # fmt: skip
 _APP_IMAGE: Final = re.compile(r"(?i).*appimage.*")
-_MOUNTINFO: Final = "/proc/self/mountinfo"
+_AUTOFS: Final = "autofs"
+#: As many as the kernel follows (path_resolution(7)).
+_MOST_LINKS: Final = 40
+#: Told to the user, who is also told what to look at.
+SILENT_WORDS: Final = "the share does not answer"
+
+
+class ShareSilentError(OSError):
+    """A share gave nothing for as long as it may be silent."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ETIMEDOUT, SILENT_WORDS)
 
 
 def is_remote(fstype: str, source: bytes) -> bool:
@@ -56,40 +67,53 @@ def is_share(mount: MountFacts) -> bool:
     return not (is_vault(mount) or kind in _LOCAL_PROGRAMS or _APP_IMAGE.fullmatch(kind))
 
 
-class ShareFinder:
-    """Says on which share a source lies. For one thread."""
+def may_hang(mount: MountFacts) -> bool:
+    """Tell whether to look at a mount may take as long as a share does.
 
-    def __init__(self, mountinfo: str = _MOUNTINFO) -> None:
-        self._mountinfo = mountinfo
-        self._table = MountTable()
-        self._shares: dict[int, int] = {}
-        """By device."""
+    What an automounter waits for may be one; the kernel's own automounts are in /proc.
+    """
+    waits = mount.fstype == _AUTOFS and not mount.point.startswith(b"/proc/")
+    return waits or is_share(mount)
 
-    def share_of(self, path: bytes, device: int) -> int:
-        """Return a number of the share, the same for all that lies on it; 0: it is on none.
 
-        Args:
-            path: of the source.
-            device: what stat said of it; 0: not known, and its path is gone by.
-        """
-        share = self._shares.get(device)
-        if share is None:
-            self._look()  # it may be newer than what is known
-            numbered = f"{os.major(device)}:{os.minor(device)}"
-            mount = self._table.by_device(numbered) if device else self._table.of(path)
-            share = _number(mount) if mount is not None and is_share(mount) else 0
-            if device:
-                self._shares[device] = share
-        return share
+def share_at(path: bytes, table: MountTable) -> MountFacts | None:
+    """Return the share (or automount) on which a path lies, or through which it leads, or None.
 
-    def _look(self) -> None:
+    Links are followed as far as to the share, which is asked for nothing.
+
+    Args:
+        path: absolute and clean.
+        table: the mounts.
+    """
+    real, rest = b"/", path.split(b"/")[::-1]
+    links = 0
+    while rest:
+        part = rest.pop()
+        if part in {b"", b"."}:
+            continue
+        if part == b"..":
+            real = os.path.dirname(real)
+            continue
+        here = os.path.join(real, part)
+        mount = table.of(here)
+        if mount is not None and may_hang(mount):
+            return mount
         try:
-            with open(self._mountinfo, "rb") as listed:
-                self._table = MountTable(parse_mountinfo(listed.read()))
-        except OSError:  # without /proc nothing is known of anything
-            self._table = MountTable()
+            target = os.readlink(here)
+        except OSError:  # no link, or nothing at all
+            real = here
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return None
+        real = b"/" if target.startswith(b"/") else real
+        rest += target.split(b"/")[::-1]
+    return None
 
 
-def _number(mount: MountFacts) -> int:
+def share_number(mount: MountFacts | None) -> int:
+    """Return a number of a share, the same for all that lies on it; 0: it is none."""
+    if mount is None or not is_share(mount):
+        return 0
     major, _, minor = mount.device.partition(":")
     return os.makedev(int(major), int(minor))

@@ -7,14 +7,12 @@ TIMED_OUT, now and for as long as the examiner lives.
 from __future__ import annotations
 
 import errno
-import socket
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 
+from pregen.filesystems.helper_process import HelperProcess
 from pregen.originals import helper
 from pregen.originals.helper import Answer
 from pregen.originals.mounts import DEFAULT_TIMEOUT_S
@@ -38,33 +36,14 @@ _MAX_THREADS: Final = 64
 #: Paths asked about at once: few enough that a question is read as fast as it is written.
 _BATCH: Final = 512
 _READ_BYTES: Final = 1 << 16
-#: A killed process that waits for nothing is gone after this long, and can be reaped.
-_GONE_S: Final = 0.05
-#: Those that were not: they are reaped when the next one starts.
-_ending: Final[list[subprocess.Popen[bytes]]] = []
 
 
 class Helper:
-    """A process that looks at the files of one mount (`pregen.originals.helper`).
-
-    It can be abandoned at any time: a process that waits in the kernel for a dead server cannot
-    be killed before the server is back (state D), so nothing of ours may depend on its end. It
-    shares no stream with us but its own socket, holds no lock, and leaves when the socket ends.
-    """
+    """A process that looks at the files of one mount (`pregen.originals.helper`)."""
 
     def __init__(self, own: bytes, points: frozenset[bytes], timeout_s: float) -> None:
-        _ending[:] = [process for process in _ending if process.poll() is None]
-        self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(timeout_s)
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own script, by our own Python
-                [sys.executable, "-I", "-S", helper.__file__],
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=subprocess.DEVNULL,  # ours may be a pipe that others wait on
-                cwd="/",
-                start_new_session=True,  # Ctrl-C is for us
-            )
+        self._process = HelperProcess(helper.__file__)
+        self._process.socket.settimeout(timeout_s)
         self._greeting = b"\0".join((own, *points, b"", b""))
 
     def look(self, paths: Sequence[bytes]) -> list[Answer]:
@@ -87,8 +66,8 @@ class Helper:
         cut = b""
         wanted = len(paths) * len(Answer._fields)
         with suppress(OSError):  # a time-out is one
-            self._socket.sendall(question)
-            while len(texts) < wanted and (data := self._socket.recv(_READ_BYTES)):
+            self._process.socket.sendall(question)
+            while len(texts) < wanted and (data := self._process.socket.recv(_READ_BYTES)):
                 *whole, cut = (cut + data).split(b"\0")
                 texts += whole
         width = len(Answer._fields)
@@ -98,14 +77,7 @@ class Helper:
 
     def abandon(self) -> None:
         """Let go of the process, whatever it does. Wakes a thread that waits in `look`."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._process.kill()
-        try:
-            self._process.wait(_GONE_S)
-        except subprocess.TimeoutExpired:
-            _ending.append(self._process)
+        self._process.abandon()
 
 
 class Examiner:

@@ -140,7 +140,7 @@ class PrivatePlaces:
         surveyor = self._guard.surveyor
         self._mounted = {
             mount.point: self._guard.is_private(surveyor.of_mount(mount))
-            for mount in surveyor.table.visible()
+            for mount in surveyor.mounts.table.visible()
         }
         self._places: dict[bytes, bytes | None] = {}
 
@@ -183,7 +183,7 @@ class PrivatePlaces:
     def _encrypted(self, folder: bytes) -> bytes | None:
         """Return the folder itself where the kernel says that it is encrypted by itself."""
         surveyor = self._guard.surveyor
-        mount = surveyor.table.of(folder)
+        mount = surveyor.mounts.table.of(folder)
         if mount is None or mount.fstype not in FSCRYPT - {"ceph"}:
             return None
         try:
@@ -208,7 +208,7 @@ class PrivatePlaces:
     def _may_be_encrypted(self) -> bool:
         """Tell whether a disk of this machine can encrypt single folders."""
         surveyor = self._guard.surveyor
-        for mount in surveyor.table.visible():
+        for mount in surveyor.mounts.table.visible():
             if mount.fstype in FSCRYPT - {"ceph"} and fscrypt.key_at(mount.point) is not None:
                 return True
         return False

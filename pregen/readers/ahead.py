@@ -9,10 +9,11 @@ from __future__ import annotations
 from time import monotonic_ns, sleep
 from typing import TYPE_CHECKING, Final
 
+from pregen.filesystems.shares import ShareSilentError
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 from pregen.readers.pace import TokenBucket
 from pregen.readers.share_source import ShareSource
-from pregen.readers.threads import Call, ShareSilentError, ShareThreads
+from pregen.readers.threads import Call, ShareThreads
 from pregen.source_file import access_error
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class ReadAhead:
         self._is_wanted = is_wanted
         self._orders = orders
         self._previews = previews
-        self._threads = ShareThreads(silence_s, lambda: orders.readers, orders.hear, most_bytes)
+        self._threads = ShareThreads(silence_s, orders, most_bytes)
         self._readers = orders.readers
         self._bucket = TokenBucket()
         self._calls: dict[int, Call[ShareSource]] = {}

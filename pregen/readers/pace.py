@@ -24,6 +24,10 @@ class ReaderOrders(Protocol):
         """Say how much has come from shares altogether: bytes, and one for each answer."""
         ...
 
+    def wait(self, *, waits: bool) -> None:
+        """Say that a decoder waits for a share in the middle of its work, or goes on."""
+        ...
+
 
 class TokenBucket:
     """Says when bytes may be asked for, so that they come at no more than a rate in the long run.

@@ -9,7 +9,6 @@ One lock for all shares of a process: there are few threads, and none holds it f
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from collections import deque
@@ -17,28 +16,22 @@ from contextlib import suppress
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from pregen.filesystems.shares import ShareSilentError
 from pregen.readers.pace import MOST_READERS, SLOWEST_BYTES_PER_S, SMALL_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pregen.readers.pace import ReaderOrders
+
 T = TypeVar("T")
 
-#: Told to the user, who is also told what to look at.
-SILENT_WORDS: Final = "the share does not answer"
 #: Calls to one share that nobody waits for any more: each holds a thread.
 MOST_STUCK: Final = 8
 #: A thread that found nothing to do for so long ends.
 _IDLE_S: Final = 10.0
 #: Nothing but system calls is done in them.
 _STACK_BYTES: Final = 256 * 1024
-
-
-class ShareSilentError(OSError):
-    """A share gave nothing for as long as it may be silent."""
-
-    def __init__(self) -> None:
-        super().__init__(errno.ETIMEDOUT, SILENT_WORDS)
 
 
 class Call(Generic[T]):
@@ -63,6 +56,12 @@ class Call(Generic[T]):
         self._result: T | None = None
         self._error: BaseException | None = None
         self.begun = False
+        self.place = 0
+        """How many had begun before it."""
+        self.parked = False
+        """It waits for its turn to read more than its beginning."""
+        self.more_bytes = 0
+        """What it reads beyond that, once it has its turn."""
         self.done = False
         self.left = False
         """Nobody waits for it, or will take its result."""
@@ -100,7 +99,10 @@ class _Share:
         """Errands that are being made."""
         self.readers = self.idle_readers = self.messengers = 0
         """Threads."""
+        self.begun = 0
+        """Calls so far."""
         self.work = threading.Condition(lock)
+        self.turn = threading.Condition(lock)
         self.errand = threading.Condition(lock)
         self.heard_ns = monotonic_ns()
 
@@ -108,12 +110,18 @@ class _Share:
         return sum(call.left for call in self.reading)
 
     def has_room(self, readers: int) -> bool:
-        """Tell whether the first call that waits may begin, with so many at a time."""
-        there = [call.size_bytes for call in self.reading if not call.left]
+        """Tell whether the first call that waits may begin: beginnings are small."""
+        wanted = sum(not call.left for call in self.reading)
+        return wanted < max(readers, MOST_READERS)
+
+    def may_go_on(self, call: Call[object], readers: int) -> bool:
+        """Tell whether it is the turn of a parked call, with so many at a time."""
+        if any(each.parked and each.place < call.place for each in self.reading):
+            return False
+        there = [c.more_bytes for c in self.reading if c.more_bytes and not (c.parked or c.left)]
         if len(there) < readers:
             return True
-        small = sum(there) + self.waiting[0].size_bytes <= SMALL_BYTES
-        return small and len(there) < MOST_READERS
+        return sum(there) + call.more_bytes <= SMALL_BYTES and len(there) < MOST_READERS
 
 
 class ShareThreads:
@@ -121,21 +129,19 @@ class ShareThreads:
 
     Args:
         silence_s: how long a share may give nothing.
-        readers: asked how many calls may be in one share at a time, errands aside.
-        heard: told how much has come from shares altogether: bytes, and one for each answer.
+        orders: say how many calls may be in one share at a time, errands aside, and are told what
+            comes.
         most_bytes: what results may keep in memory together; one alone may keep more.
     """
 
     def __init__(
         self,
         silence_s: float,
-        readers: Callable[[], int],
-        heard: Callable[[int], None],
+        orders: ReaderOrders,
         most_bytes: int,
     ) -> None:
         self._silence_ns = int(silence_s * 1e9)
-        self._readers = readers
-        self._tell = heard
+        self._orders = orders
         self._heard = 0
         self._most_bytes = most_bytes
         self._kept_bytes = 0
@@ -159,8 +165,27 @@ class ShareThreads:
         """Note that a share gave something, in a thread that makes a call to it."""
         now_ns = call.heard_ns = monotonic_ns()
         with self._lock:
-            self._share(share).heard_ns = now_ns
+            there = self._share(share)
+            if now_ns - there.heard_ns > self._silence_ns:
+                there.turn.notify_all()  # it answers again
+            there.heard_ns = now_ns
             self._count(size_bytes)
+
+    def wait_for_turn(self, share: int, call: Call[T], more_bytes: int) -> bool:
+        """Wait, in a thread that makes a call, until it may read more than its beginning.
+
+        In the order in which calls began, and as many at a time as the run says: beginnings take
+        round trips, and what follows takes the link. Return whether anybody still wants it.
+        """
+        with self._lock:
+            there = self._share(share)
+            call.more_bytes, call.parked = more_bytes, True
+            while not (call.left or self._may_go_on(there, call)):
+                there.turn.wait(_IDLE_S)
+            call.parked = False
+            call.heard_ns = monotonic_ns()
+            there.turn.notify_all()
+            return not call.left
 
     def start(self, share: int, call: Call[T]) -> None:
         """Make a call when its turn comes; returns at once."""
@@ -173,6 +198,7 @@ class ShareThreads:
         """Take note that another number of calls may be made at a time."""
         with self._lock:
             for there in self._shares.values():
+                there.turn.notify_all()
                 self._man(there)
 
     def release(self, share: int, call: Call[T]) -> bool:
@@ -185,6 +211,7 @@ class ShareThreads:
             if call.left:
                 return call.done
             call.left = True
+            there.turn.notify_all()
             if call.begun:
                 self._kept_bytes -= call.size_bytes
             else:
@@ -212,11 +239,15 @@ class ShareThreads:
             if self._is_silent(there):
                 raise ShareSilentError
             self._send(there, call)
+            self._orders.wait(waits=True)
             while not self._done.wait_for(lambda: call.done, min(1.0, self._silence_ns / 4e9)):
-                if self._is_over(call, there):
+                if self._is_lost(call, there):
                     call.left = True
-                    raise ShareSilentError
+                    break
+        self._orders.wait(waits=False)
         self.waited_ns += monotonic_ns() - begun_ns
+        if call.left:
+            raise ShareSilentError
         return call.outcome()
 
     def leave(self, share: int, do: Callable[[Call[None]], None]) -> None:
@@ -234,16 +265,26 @@ class ShareThreads:
         """
         with self._lock:
             there = self._share(share)
-            if call.begun:
-                return not call.done and self._is_over(call, there)
+            if call.begun and not call.parked:
+                return not call.done and self._is_lost(call, there)
             if not self._is_silent(there):
                 return False
-            if there.stuck() < MOST_STUCK and all(each.left for each in there.reading):
+            asked = [each for each in there.reading if not each.parked]
+            if not call.begun and there.stuck() < MOST_STUCK and all(each.left for each in asked):
                 there.waiting.remove(call)  # type: ignore[arg-type]  # as above
                 call.left = True
                 there.waiting.appendleft(call)  # type: ignore[arg-type]  # as above
                 self._man(there)
             return True
+
+    def _is_lost(self, call: Call[T], there: _Share) -> bool:
+        """Tell whether a call is not worth waiting for: for itself, or for its share.
+
+        One that began when the share had fallen silent already is not given a time-out of its own.
+        """
+        if self._is_over(call, there):
+            return True
+        return call.begun_ns > there.heard_ns and self._is_silent(there)
 
     def _is_over(self, call: Call[T], there: _Share) -> bool:
         """Tell whether a call has got nothing for too long; one not begun: its share has not."""
@@ -257,13 +298,20 @@ class ShareThreads:
     def _is_silent(self, there: _Share) -> bool:
         """Tell whether a share was asked, and has given nothing to anybody for too long.
 
-        One call to which nothing came while others were answered says nothing of the share.
+        What says so are the calls that waited when it last gave something, and have waited since:
+        none to which nothing came while others were answered for long, and no single one.
         """
-        asked = [*there.reading, *there.running]
-        if not asked or monotonic_ns() - there.heard_ns <= self._silence_ns:
+        now_ns = monotonic_ns()
+        if now_ns - there.heard_ns <= self._silence_ns:
             return False
-        alone = len(asked) == 1 and asked[0].begun_ns < there.heard_ns
-        return not alone and all(self._is_over(call, there) for call in asked)
+        signs = [
+            call
+            for call in (*there.reading, *there.running)
+            if not call.parked
+            and self._is_over(call, there)
+            and there.heard_ns - call.heard_ns <= self._silence_ns
+        ]
+        return len(signs) > 1 or any(call.begun_ns > there.heard_ns for call in signs)
 
     def _share(self, share: int) -> _Share:
         there = self._shares.get(share)
@@ -273,13 +321,13 @@ class ShareThreads:
 
     def _count(self, heard: int) -> None:
         self._heard += heard
-        self._tell(self._heard)
+        self._orders.hear(self._heard)
 
     def _man(self, there: _Share) -> None:
         """Have enough threads for the calls that may begin now."""
         if not there.waiting:
             return
-        most = max(self._readers(), MOST_READERS) + there.stuck()
+        most = max(self._orders.readers, MOST_READERS) + there.stuck()
         if not there.idle_readers and there.readers < most and self._may_begin(there):
             there.readers += 1
             there.idle_readers += 1
@@ -305,6 +353,8 @@ class ShareThreads:
                 call = there.waiting.popleft()
                 if not call.left:
                     self._kept_bytes += call.size_bytes
+                there.begun += 1
+                call.place = there.begun
                 self._begin(call, there.reading)
                 self._man(there)
             call.make()
@@ -319,7 +369,11 @@ class ShareThreads:
         if call.left:
             return True
         fits = self._kept_bytes + call.size_bytes <= self._most_bytes or self._kept_bytes <= 0
-        return fits and there.has_room(self._readers())
+        return fits and there.has_room(self._orders.readers) and not self._is_silent(there)
+
+    def _may_go_on(self, there: _Share, call: Call[T]) -> bool:
+        may = there.may_go_on(call, self._orders.readers)  # type: ignore[arg-type]  # as above
+        return may and not self._is_silent(there)
 
     def _run_errands(self, there: _Share) -> None:
         while True:
@@ -346,6 +400,7 @@ class ShareThreads:
             if among is there.reading:
                 there.idle_readers += 1
                 there.work.notify()
+                there.turn.notify_all()
             else:
                 self._done.notify_all()
             left = call.left

@@ -351,7 +351,7 @@ def requested_jobs(
 
     def jobs() -> Iterator[Job]:
         alone = config.walk._replace(roots=(), shard=None, order=Order.WALK)
-        named = named_sources(server.paths(), config.work.cache_root)
+        named = named_sources(server.paths(), config.work.cache_root, files=guard.files)
         for item in walk(alone, listed=named, guard=guard):
             planned = item if isinstance(item, Skip) else planner.plan(item)
             if isinstance(planned, Skip):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pregen.cache.store import Cache
+    from pregen.filesystems.bounded import BoundedFiles
     from pregen.filesystems.identity import FileSystem
     from pregen.journal import Journal
     from pregen.journal.known_files import KnownFile
@@ -58,12 +59,17 @@ class MetFiles:
         system_of: tells on which file system a source lies; None where its files are not known
             again by their numbers.
         journal: remembers.
+        files: looks at sources.
     """
 
     def __init__(
-        self, system_of: Callable[[bytes, int], FileSystem | None], journal: Journal
+        self,
+        system_of: Callable[[bytes, int], FileSystem | None],
+        journal: Journal,
+        files: BoundedFiles,
     ) -> None:
         self._system_of = system_of
+        self._files = files
         self._journal = journal
         self._numbers: dict[FileSystem, int | None] = {}
         self._rows: dict[int, KnownFile] = {}
@@ -78,7 +84,7 @@ class MetFiles:
         if system is None or number is None:
             return None
         try:
-            now = os.stat(source.path)
+            now = self._files.stat(source.path)
         except OSError:
             return None  # the worker will say what is wrong
         ctime_ns = settled_ctime_ns(now)
@@ -118,11 +124,15 @@ class Adopter:
     Args:
         cache: read and written; closed with this.
         flavors: all that are wanted, in order.
+        files: looks at sources.
         unpack: also the pixels of old entries are looked at.
     """
 
-    def __init__(self, cache: Cache, flavors: Sequence[Flavor], *, unpack: bool) -> None:
+    def __init__(
+        self, cache: Cache, flavors: Sequence[Flavor], files: BoundedFiles, *, unpack: bool
+    ) -> None:
         self._cache = cache
+        self._files = files
         self._flavors = flavors
         self._unpack = unpack
 
@@ -153,7 +163,7 @@ class Adopter:
             if png is None:
                 return None
             new.append(png)
-        if not _is_same(job, same):
+        if not self._is_same(job, same):
             return None
         read_ns = perf_counter_ns()
         stamps: dict[tuple[str, Flavor], Stamp] = {}
@@ -194,12 +204,11 @@ class Adopter:
             return None
         return None if self._unpack and damage(new) else new
 
-
-def _is_same(job: Job, same: SameFile) -> bool:
-    """Tell whether the file at the path of a job is still the one that was planned for."""
-    try:
-        now = os.stat(job.path)
-    except OSError:
-        return False
-    facts = now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
-    return facts == (job.device, same.inode, job.size_bytes, job.mtime_ns, same.ctime_ns)
+    def _is_same(self, job: Job, same: SameFile) -> bool:
+        """Tell whether the file at the path of a job is still the one that was planned for."""
+        try:
+            now = self._files.stat(job.path)
+        except OSError:
+            return False
+        facts = now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+        return facts == (job.device, same.inode, job.size_bytes, job.mtime_ns, same.ctime_ns)

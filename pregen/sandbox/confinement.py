@@ -13,7 +13,7 @@ from pregen.sandbox import landlock, rlimits, seccomp, syscalls
 from pregen.sandbox.seccomp import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pregen.model import AllowedFolders
 
@@ -62,8 +62,12 @@ def probe() -> SandboxSupport:
     return SandboxSupport(landlock.version(), seccomp.available())
 
 
-def confine(allowed: AllowedFolders) -> None:
+def confine(allowed: AllowedFolders, opened: Mapping[bytes, int]) -> None:
     """Confine this process by all there is; there is no way back.
+
+    Args:
+        allowed: what it may use.
+        opened: descriptors of folders among these that are not to be looked at, by path.
 
     Raises:
         SandboxRefusedError: the kernel refuses what it said it had.
@@ -79,7 +83,7 @@ def confine(allowed: AllowedFolders) -> None:
         rlimits.drop_privileges()
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         if kernel.landlock:
-            landlock.confine(_accesses(allowed))
+            landlock.confine(_accesses(allowed), opened)
         if kernel.seccomp:
             seccomp.refuse(rules(os.getpid(), gives_rights=allowed.gives_rights))
     except OSError as error:

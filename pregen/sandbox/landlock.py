@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pregen.sandbox import syscalls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 # The same numbers on every machine.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -50,8 +50,10 @@ def version() -> int:
         return 0
 
 
-def confine(rules: Iterable[tuple[bytes, int]]) -> None:
+def confine(rules: Iterable[tuple[bytes, int]], opened: Mapping[bytes, int]) -> None:
     """Allow what `rules` allow: (a path and all below it, access bits), and nothing else.
+
+    A folder that is `opened`, by path, is not looked at: its server may be dead.
 
     Paths that are not there are passed over. Nothing may be executed anywhere; descriptors that are
     open keep what they can do. no_new_privs must be set before.
@@ -65,7 +67,10 @@ def confine(rules: Iterable[tuple[bytes, int]]) -> None:
     try:
         for path, access in rules:
             with suppress(FileNotFoundError, NotADirectoryError, PermissionError, UnfitPathError):
-                _allow(ruleset, path, access & handled)
+                if path in opened:
+                    _allow(ruleset, opened[path], access & handled)
+                else:
+                    _allow_path(ruleset, path, access & handled)
         syscalls.call(_RESTRICT_SELF, ruleset, _LOG_OFF if abi >= 7 else 0)  # noqa: PLR2004 - as above
     finally:
         os.close(ruleset)
@@ -81,15 +86,19 @@ def _create(abi: int, handled: int) -> int:
     return syscalls.call(_CREATE_RULESET, ctypes.c_char_p(whole), size, 0)
 
 
-def _allow(ruleset: int, path: bytes, access: int) -> None:
+def _allow_path(ruleset: int, path: bytes, access: int) -> None:
     there = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         if not stat.S_ISDIR(os.fstat(there).st_mode):
             access &= _OF_A_FILE
-        rule = ctypes.c_char_p(_BENEATH.pack(access, there))
-        try:
-            syscalls.call(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
-        except OSError as error:
-            raise UnfitPathError(str(error)) from error
+        _allow(ruleset, there, access)
     finally:
         os.close(there)
+
+
+def _allow(ruleset: int, there: int, access: int) -> None:
+    rule = ctypes.c_char_p(_BENEATH.pack(access, there))
+    try:
+        syscalls.call(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
+    except OSError as error:
+        raise UnfitPathError(str(error)) from error

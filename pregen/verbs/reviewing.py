@@ -240,7 +240,7 @@ def _prepared() -> Callable[[_Asked, bytes, bytes], bytes]:
     review.prepare()
     resources.volunteer_for_oom_kill()
     resources.limit_growth(_GROWTH_BYTES)
-    confinement.confine(AllowedFolders((), ()))
+    confinement.confine(AllowedFolders((), ()), {})
 
     differences = {_Asked.DIFFERENCE, _Asked.EXACT_DIFFERENCE}
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pregen.config import Shard, WalkConfig
+    from pregen.filesystems.bounded import BoundedFiles
     from pregen.walk.tree import Listings
 
     Record = tuple[int, bytes, int, int, bool]
@@ -94,13 +95,13 @@ def walk(  # noqa: PLR0913 - keywords, of which most callers need none
         UsageError: a root does not exist, or a pattern makes no sense.
     """
     globs = Globs(config.include, config.exclude)
-    caches = Caches(config.cache_root)
+    guard = guard or guard_of(config)
+    caches = Caches(config.cache_root, guard.files)
     relative = any(not root.startswith(b"/") for root in config.roots)
     start = cwd or (working_directory(os.environ) if relative else b"/")
-    roots = look_at_roots(config.roots, start, caches)
+    roots = look_at_roots(config.roots, start, caches, guard.files)
     folders = frozenset(root.path for root in roots if isinstance(root, FolderRoot))
     files = frozenset(root.path for root in roots if not isinstance(root, FolderRoot))
-    guard = guard or guard_of(config)
     if config.order is not Order.WALK or config.shard is not None or listings is not None:
         settler = None
     context = WalkContext(
@@ -133,15 +134,20 @@ def _sources(
             yield from _guarded([root], context.guard, pseudo=True)
 
 
-def guard_of(config: WalkConfig, say: Callable[[str], None] = lambda _words: None) -> Guard:
+def guard_of(
+    config: WalkConfig,
+    say: Callable[[str], None] = lambda _words: None,
+    files: BoundedFiles | None = None,
+) -> Guard:
     """Return what keeps a walk from what its cache is not to show.
 
     Args:
         config: names the cache, and what may be taken all the same.
         say: told once of each place that is left out.
+        files: looks at files; by default one of its own.
     """
     allowed = tuple(clean_path(path, b"/") for path in config.allow_encrypted)
-    return Guard(config.cache_root or None, allowed, say)
+    return Guard(config.cache_root or None, allowed, say, files=files)
 
 
 def _guarded(
@@ -161,8 +167,8 @@ def _located(source: Source, guard: Guard) -> Source:
     if not placeholders.possible(source.path, source.device):
         return source
     with suppress(OSError):  # who reads it will say what is wrong
-        placeholders.note(os.stat(os.path.dirname(source.path)))
-        away = placeholders.is_away(source.path, os.stat(source.path))
+        placeholders.note(guard.files.stat(os.path.dirname(source.path)))
+        away = placeholders.is_away(source.path, guard.files.stat(source.path))
         return source._replace(away=away)
     return source
 

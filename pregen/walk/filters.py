@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pregen.config import Only
+    from pregen.filesystems.bounded import BoundedFiles
+    from pregen.filesystems.share_client import ShareEntry
 
     Match = re.Pattern[bytes]
 
@@ -230,7 +232,8 @@ class Caches:
     Knows the cache in use by name, by device and inode and by real path, and all others by name.
     """
 
-    def __init__(self, cache_root: bytes) -> None:
+    def __init__(self, cache_root: bytes, files: BoundedFiles) -> None:
+        self._files = files
         self._root = clean_path(cache_root, b"/") if cache_root else b""
         self._real_root = os.path.realpath(cache_root) if cache_root else b""
         self._identity = (-1, -1)
@@ -247,7 +250,7 @@ class Caches:
         """Tell whether a folder met on the way down is a cache, by its name and those above."""
         return folder == self._root or (folder.endswith(b"/thumbnails") and in_named_cache(folder))
 
-    def is_root(self, entry: os.DirEntry[bytes]) -> bool:
+    def is_root(self, entry: os.DirEntry[bytes] | ShareEntry) -> bool:
         """Tell whether a folder met on the way down is the cache in use under another name.
 
         Raises OSError when the folder cannot be examined.
@@ -258,7 +261,10 @@ class Caches:
     def holds(self, folder: bytes) -> bool:
         """Tell whether `folder`, come by any way, is a cache or lies in one."""
         if folder != self._last[0]:
-            self._last = (folder, self._inside(folder) or self._inside(os.path.realpath(folder)))
+            self._last = (
+                folder,
+                self._inside(folder) or self._inside(self._files.realpath(folder)),
+            )
         return self._last[1]
 
     def _inside(self, folder: bytes) -> bool:

@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pregen.errors import UsageError
+from pregen.filesystems.bounded import BoundedFiles
 from pregen.model import Kind, Skip, Source
 from pregen.thumbspec.naming import clean_path
 from pregen.walk.filters import Caches
@@ -55,7 +56,7 @@ def working_directory(environ: Mapping[str, str]) -> bytes:
 
 
 def look_at_roots(
-    roots: Iterable[bytes], cwd: bytes, caches: Caches
+    roots: Iterable[bytes], cwd: bytes, caches: Caches, files: BoundedFiles
 ) -> list[FolderRoot | Source | Skip]:
     """Return what each root is, each path once, in the order given.
 
@@ -70,7 +71,7 @@ def look_at_roots(
     found: list[FolderRoot | Source | Skip] = []
     missing: list[bytes] = []
     for path in paths:
-        item = look_at(path, caches)
+        item = look_at(path, caches, files)
         if isinstance(item, Skip) and item.kind is Kind.VANISHED:
             missing.append(path)
         else:
@@ -83,19 +84,20 @@ def look_at_roots(
 
 
 def folder_roots(
-    roots: Iterable[bytes], cwd: bytes, *, of_files: bool = False
+    roots: Iterable[bytes], cwd: bytes, files: BoundedFiles, *, of_files: bool = False
 ) -> tuple[bytes, ...]:
     """Return the roots that are folders, absolute, the first `_MOST_FOLDERS` of them.
 
     Args:
         roots: As the user gave them.
         cwd: Where relative ones start.
+        files: Looks at them.
         of_files: Also the folders of those that are files.
     """
     found: dict[bytes, None] = {}
     for root in roots:
         path = clean_path(root, cwd)
-        if os.path.isdir(path):
+        if files.is_folder(path):
             found[path] = None
         elif of_files:
             found[os.path.dirname(path)] = None
@@ -104,12 +106,12 @@ def folder_roots(
     return tuple(found)
 
 
-def look_at(path: bytes, caches: Caches) -> FolderRoot | Source | Skip:
+def look_at(path: bytes, caches: Caches, files: BoundedFiles) -> FolderRoot | Source | Skip:
     """Return what is at a path the user named. It may be hidden and have any extension."""
     try:
-        status = os.stat(path)
+        status = files.stat(path)
     except OSError as error:
-        return skip_for(path, error)
+        return skip_for(path, error, files)
     except ValueError:
         return Skip(
             path, Kind.VANISHED, "a name cannot contain a zero byte; use -0 for such a list"
@@ -132,7 +134,11 @@ _REMEMBERED = 100_000
 
 
 def sources_from_list(
-    stream: BinaryIO, delimiter: bytes, cwd: bytes, cache_root: bytes = b""
+    stream: BinaryIO,
+    delimiter: bytes,
+    cwd: bytes,
+    cache_root: bytes = b"",
+    files: BoundedFiles | None = None,
 ) -> Iterator[Source | Skip]:
     """Yield the sources a list names, each once; relative paths start from `cwd`.
 
@@ -141,7 +147,7 @@ def sources_from_list(
     """
     paths = (clean_path(item, cwd) for item in _items(stream, delimiter))
     folder_note = "a folder in a list of files; give it as an argument"
-    for found in named_sources(_once(paths), cache_root, folder_note):
+    for found in named_sources(_once(paths), cache_root, folder_note, files):
         if isinstance(found, Skip) and found.kind is Kind.VANISHED:
             yield Skip(found.path, found.kind, _why_missing(found), listed=True)
         else:
@@ -155,7 +161,10 @@ def _why_missing(skip: Skip) -> str:
 
 
 def named_sources(
-    paths: Iterable[bytes], cache_root: bytes, folder_note: str = "a folder; give the files in it"
+    paths: Iterable[bytes],
+    cache_root: bytes,
+    folder_note: str = "a folder; give the files in it",
+    files: BoundedFiles | None = None,
 ) -> Iterator[Source | Skip]:
     """Yield what is at each of these paths, absolute and clean, looked at as it is asked for.
 
@@ -166,10 +175,12 @@ def named_sources(
         paths: of files.
         cache_root: the thumbnails directory in use: nothing in it is a source.
         folder_note: what to say of a folder.
+        files: looks at them; by default one of its own.
     """
-    caches = Caches(cache_root)
+    files = files or BoundedFiles()
+    caches = Caches(cache_root, files)
     for path in paths:
-        found = look_at(path, caches)
+        found = look_at(path, caches, files)
         yield Skip(path, Kind.EXCLUDED, folder_note) if isinstance(found, FolderRoot) else found
 
 

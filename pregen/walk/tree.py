@@ -1,6 +1,7 @@
 """One folder and all below it: the hot loop of the walk.
 
-It reads folders and stats files; it opens no file, and knows nothing of lists or of order.
+It reads folders and stats files; it opens no file, and knows nothing of lists or of order. What
+lies on a share is listed and looked at by a process that may hang (`filesystems.bounded`).
 
 Folders wait on a stack, so depth costs nothing; files of a folder come before its subfolders,
 both by name. Name order costs 7 ms per 100,000 files over the order of the folder, and reads a
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from pregen.config import WalkConfig
+    from pregen.filesystems.bounded import BoundedFiles, Status
     from pregen.filesystems.guard import Guard
+    from pregen.filesystems.share_client import ShareEntry, ShareFolder
     from pregen.walk.filters import Caches, Globs
     from pregen.walk.unchanged import Settled
 
-    Entry = os.DirEntry[bytes]
+    Entry = os.DirEntry[bytes] | ShareEntry
     #: The (device, inode) of a folder and of those above it. Only kept when symlinks are followed.
     Lineage = tuple[tuple[int, int], "Lineage | None"]
 
@@ -132,6 +135,8 @@ class _Visit(NamedTuple):
     """Its regular files that need no look, with size in bytes and mtime in ns."""
     met: dict[bytes, tuple[int, int]] | None = None
     """What is to be known of it by the next walk."""
+    apart: ShareFolder | None = None
+    """Its listing, where it lies on a share."""
 
 
 class Tree:
@@ -142,6 +147,7 @@ class Tree:
         self._below = len(root) + (root != b"/")
         self._context = context
         config = context.config
+        self._files = context.guard.files
         self._know_devices = config.follow_symlinks or config.one_file_system
         self._device = 0
         self._pseudo = False
@@ -151,10 +157,11 @@ class Tree:
     def __iter__(self) -> Iterator[Source | Skip]:
         lineage: Lineage | None = None
         try:
-            status = _stat_inside(self._root)
+            first = self._look_into(self._root)
         except OSError as error:
-            yield skip_for(self._root, error)
+            yield skip_for(self._root, error, self._files)
             return
+        status = first[0]
         self._device = status.st_dev
         self._context.guard.placeholders.note(status)
         self._pseudo = self._context.guard.surveyor.ground(self._root, status.st_dev).pseudo
@@ -164,11 +171,11 @@ class Tree:
         while stack:
             path, lineage = stack.pop()
             try:
-                status = os.stat(path) if path != self._root else status
-                device = status.st_dev
+                status, apart = first if path == self._root else self._look_into(path)
             except OSError as error:
-                yield skip_for(path, error, "cannot list the folder: ")
+                yield skip_for(path, error, self._files, "cannot list the folder: ")
                 continue
+            device = status.st_dev
             guard = self._context.guard
             pseudo = self._pseudo and device == self._device
             barred = guard.folder(path, device, pseudo=pseudo)
@@ -177,7 +184,7 @@ class Tree:
                 if barred.kind is not Kind.PRIVATE or not guard.leads_to_allowed(path):
                     continue
             guard.placeholders.note(status)
-            visit = _Visit(path, lineage, [], device, barred is None)
+            visit = _Visit(path, lineage, [], device, barred is None, apart=apart)
             listings = self._context.listings
             if listings is not None:
                 visit = visit._replace(known=listings.known(path, status.st_mtime_ns), met={})
@@ -189,14 +196,25 @@ class Tree:
                 visit.subfolders.sort(key=_by_path, reverse=True)
                 stack += visit.subfolders
 
+    def _look_into(self, path: bytes) -> tuple[Status, ShareFolder | None]:
+        """Return what stat says of a folder, and its listing where it lies on a share.
+
+        Raises:
+            OSError: it cannot be looked at; of one on a share, listed.
+        """
+        apart = self._files.folder(path)
+        if apart is not None:
+            return apart.facts, apart
+        return _stat_inside(path) if path == self._root else os.stat(path), None
+
     def _read(self, visit: _Visit) -> Iterator[Source | Skip]:
         rest = self._settle(visit)
         if rest is not None and not rest:
             return
         try:
-            scan = os.scandir(visit.path)
+            scan = visit.apart or os.scandir(visit.path)
         except OSError as error:
-            yield skip_for(visit.path, error, "cannot list the folder: ")
+            yield skip_for(visit.path, error, self._files, "cannot list the folder: ")
             return
         with scan:
             for piece in count():
@@ -214,7 +232,7 @@ class Tree:
                 if (
                     piece == 0
                     and visit.path != self._root
-                    and _bars_media(visit.path, entries, complete=complete)
+                    and self._bars_media(visit.path, entries, complete=complete)
                 ):
                     yield Skip(visit.path, Kind.EXCLUDED, "holds a .nomedia file")
                     return
@@ -223,7 +241,9 @@ class Tree:
                     entries.sort(key=methodcaller("inode"))
                 yield from self._take(entries, visit)
                 if broken is not None:
-                    yield skip_for(visit.path, broken, "cannot list all of the folder: ")
+                    yield skip_for(
+                        visit.path, broken, self._files, "cannot list all of the folder: "
+                    )
                 if complete:
                     return
 
@@ -234,6 +254,7 @@ class Tree:
             context.settler is None
             or not visit.files
             or self._choosy
+            or visit.apart is not None
             # what is one is told by all that lies in a folder
             or context.guard.placeholders.possible(visit.path, visit.device)
         ):
@@ -265,6 +286,7 @@ class Tree:
         hidden = context.config.hidden
         follow = context.config.follow_symlinks
         device, known = visit.device, visit.known
+        plain = self._is_plain(entries, visit)
         choosy = self._choosy or context.guard.placeholders.may_be_among(
             entries, visit.path, device
         )
@@ -286,9 +308,9 @@ class Tree:
                 if no_picture and not (follow and entry.is_symlink()):
                     passed_over += 1
                     continue
-                status = entry.stat() if visit.met is None else _look(entry, visit)
+                status = entry.stat() if plain else self._status(entry, visit)
             except OSError as error:
-                yield skip_for(entry.path, error)
+                yield skip_for(entry.path, error, self._files)
                 continue
             if status.st_dev != device or choosy or no_picture or not _is_file(status.st_mode):
                 yield from self._judge(entry, status, visit)
@@ -299,8 +321,32 @@ class Tree:
         if any_source:
             context.placed(visit.path, device)
 
+    def _is_plain(self, entries: list[Entry], visit: _Visit) -> bool:
+        """Tell whether entries are looked at one by one as they are; those on shares, at once."""
+        if visit.apart is not None:
+            visit.apart.look(each.name for each in entries if self._is_looked_at(each, visit))
+        elif self._files.any_shares:
+            return False
+        return visit.met is None
+
+    def _status(self, entry: Entry, visit: _Visit) -> Status | _Seen:
+        """Return what stat says of an entry; a link may lead to a share."""
+        if visit.apart is None and entry.is_symlink():
+            return self._files.stat(entry.path)
+        return entry.stat() if visit.met is None else _look(entry, visit)
+
+    def _is_looked_at(self, entry: Entry, visit: _Visit) -> bool:
+        """Tell whether `_take` will look at an entry of a folder on a share."""
+        name, config = entry.name, self._context.config
+        if (name[0] == _DOT and not config.hidden) or name in visit.known or not visit.files:
+            return False
+        if entry.is_symlink():
+            return True
+        no_picture = name[name.rfind(b".") :].lower() in NOT_PICTURES
+        return not no_picture and not entry.is_dir(follow_symlinks=False)
+
     def _judge(
-        self, entry: Entry, status: os.stat_result | _Seen, visit: _Visit
+        self, entry: Entry, status: Status | _Seen, visit: _Visit
     ) -> Iterator[Source | Skip]:
         """Do with an entry what takes more than a look at its type; `status` is its target's."""
         context = self._context
@@ -340,7 +386,7 @@ class Tree:
             lineage = ((status.st_dev, status.st_ino), visit.lineage)
         visit.subfolders.append((path, lineage))
 
-    def _enter_link(self, entry: Entry, status: os.stat_result, visit: _Visit) -> Iterator[Skip]:
+    def _enter_link(self, entry: Entry, status: Status, visit: _Visit) -> Iterator[Skip]:
         """Do the same for a symlink to a folder; `status` is the folder's."""
         path = entry.path
         config = self._context.config
@@ -369,6 +415,12 @@ class Tree:
             or context.caches.named(path)
         )
 
+    def _bars_media(self, folder: bytes, entries: list[Entry], *, complete: bool) -> bool:
+        place = bisect_left(entries, NO_MEDIA, key=_by_name)
+        if place < len(entries) and entries[place].name == NO_MEDIA:
+            return True
+        return not complete and self._files.lexists(folder + b"/" + NO_MEDIA)
+
 
 def _stat_inside(folder: bytes) -> os.stat_result:
     """Return the status of a folder after it was entered: so an automount has happened."""
@@ -379,7 +431,7 @@ def _stat_inside(folder: bytes) -> os.stat_result:
         os.close(fd)
 
 
-def _look(entry: Entry, visit: _Visit) -> os.stat_result | _Seen:
+def _look(entry: Entry, visit: _Visit) -> Status | _Seen:
     """Return what is known of a file, or what stat says of it, for the next walk to know."""
     met = visit.met if visit.met is not None else {}
     known = visit.known.get(entry.name)
@@ -402,14 +454,7 @@ def _leads_back(here: tuple[int, int], lineage: Lineage | None) -> bool:
     return False
 
 
-def _bars_media(folder: bytes, entries: list[Entry], *, complete: bool) -> bool:
-    place = bisect_left(entries, NO_MEDIA, key=_by_name)
-    if place < len(entries) and entries[place].name == NO_MEDIA:
-        return True
-    return not complete and os.path.lexists(folder + b"/" + NO_MEDIA)
-
-
-def source_or_special(path: bytes, status: os.stat_result | _Seen) -> Source | Skip:
+def source_or_special(path: bytes, status: Status | _Seen) -> Source | Skip:
     """Return what there is to say of anything but a folder."""
     if _is_file(status.st_mode):
         return Source(path, status.st_size, status.st_mtime_ns, status.st_dev)
@@ -425,11 +470,12 @@ _SPECIAL = {
 }
 
 
-def skip_for(path: bytes, error: OSError, doing: str = "") -> Skip:
+def skip_for(path: bytes, error: OSError, files: BoundedFiles, doing: str = "") -> Skip:
     """Return the skip of something the system would not let us list or examine."""
     if error.errno not in _ABSENT:
-        return Skip(path, Kind.UNREADABLE, doing + os.strerror(error.errno or 0))
-    link = os.path.islink(path)
+        words = error.strerror or os.strerror(error.errno or 0)
+        return Skip(path, Kind.UNREADABLE, doing + words)
+    link = files.is_link(path)
     return Skip(path, Kind.VANISHED, "dangling symbolic link" if link else "deleted meanwhile")
 
 

@@ -52,6 +52,8 @@ class SimWorker:
     draining: bool = False
     told_to_quit: bool = False
     signalled: list[str] = field(default_factory=list)
+    waits: bool = False
+    """In the middle of a job it says that it waits for its share."""
     hung: int | None = None
     """The job because of which it was told to end."""
 
@@ -208,6 +210,7 @@ class World:
             worker.started_ns,
             worker.done,
             1000 * worker.done,
+            worker.waits,
         )
 
     # --- what the supervisor commands ---------------------------------------------------------

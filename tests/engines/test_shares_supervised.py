@@ -90,3 +90,42 @@ def test_a_worker_that_waits_for_a_share_has_the_time_of_its_silence_besides() -
     assert not worker.signalled
     world.pass_time(30 * S)
     assert "terminate" in worker.signalled
+
+
+def test_a_worker_that_waits_in_the_middle_of_a_job_is_stood_in_for() -> None:
+    world = world_of(1)
+    world.arrive(10, DEAD)
+    (worker,) = world.all_ready()
+    world.begin(worker)
+    worker.waits = True
+    world.silent = {DEAD}
+    world.arrive(5, LIVE)
+    world.pass_time(STALLED_NS + S)
+    (other,) = (each for each in world.all_ready() if each is not worker)
+    assert shares_of(other) == {LIVE}
+    assert world.supervisor.stuck == {worker.number}
+
+
+def test_waiting_for_a_share_is_no_part_of_the_time_of_a_job() -> None:
+    world = world_of(1)
+    world.arrive(3, DEAD)
+    (worker,) = world.all_ready()
+    world.begin(worker)
+    worker.waits = True
+    world.pass_time(90 * S)
+    assert not worker.signalled
+    worker.waits = False
+    world.pass_time(40 * S)
+    assert not worker.signalled
+    world.pass_time(30 * S)
+    assert "terminate" in worker.signalled
+
+
+def test_a_worker_that_says_it_waits_is_not_believed_for_ever() -> None:
+    world = world_of(1)
+    world.arrive(3, DEAD)
+    (worker,) = world.all_ready()
+    world.begin(worker)
+    worker.waits = True
+    world.pass_time(260 * S)
+    assert "terminate" in worker.signalled

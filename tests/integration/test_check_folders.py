@@ -96,8 +96,7 @@ def test_a_server_is_asked_for_folders_only(tmp_path: Path, photos: Path, cache:
         assert not [path for _, path in asked if path.endswith(".jpg")]
         listed = Counter(path for what, path in asked if what == "opendir")
         assert set(listed) == {str(photos), *(str(photos / f"f{n}") for n in range(FOLDERS))}
-        # the root is entered once more, so that what is mounted there on demand is there
-        assert listed.total() == FOLDERS + 2
+        assert listed.total() == FOLDERS + 1
 
 
 def test_what_came_went_or_was_replaced_is_seen_and_what_was_edited_in_place_is_not(

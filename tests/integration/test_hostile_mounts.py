@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.readers.threads import SILENT_WORDS
+from pregen.filesystems.shares import SILENT_WORDS
 from tests.support.faults.hanging_mount import StuckMount
 from tests.support.files import foreign_entries
 from tests.support.files.pictures import jpeg, put
 from tests.support.files.source_trees import few
 from tests.support.running.capabilities import Capability, needs
-from tests.support.running.program import run_pregen
+from tests.support.running.program import Running, run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,3 +50,55 @@ def test_a_file_that_delivers_a_byte_a_second_or_none_costs_itself_only(
     # Two seconds, or what it takes to see that so little comes, and to give up a worker that cannot
     # be killed.
     assert took_s < 80
+
+
+def test_a_share_that_is_dead_from_the_start_costs_its_time_out(tmp_path: Path) -> None:
+    """The root itself, a folder in one of a disk, and what a link on the disk leads to."""
+    photos, cache, point = tmp_path / "photos", tmp_path / "cache", tmp_path / "photos" / "nas"
+    few(photos / "after", 3)
+    point.mkdir()
+    (photos / "link.jpg").symlink_to(point / "a.jpg")
+    few(tmp_path / "more", 2)
+    with StuckMount(point) as mount:
+        done = run_pregen(
+            "run", "--json", "-v", "--read-timeout", "2", point / "deep", photos, tmp_path / "more",
+            cache=cache, prefix=mount.inside,
+        )  # fmt: skip
+        # the run has ended, though who looked still waits
+        assert mount.held("share_helper", "disk-sleep")
+    kinds = done.kinds()
+    assert {name: kind for name, kind in kinds.items() if kind == "made"}.keys() == {
+        "00.jpg", "01.jpg", "02.jpg"
+    }  # fmt: skip
+    assert [record["kind"] for record in done.outcomes.values()].count("made") == 5
+    dead = {name: kind for name, kind in kinds.items() if kind != "made"}
+    assert dead == {"nas": "unreadable", "link.jpg": "unreadable", "deep": "unreadable"}
+    assert done.out.count(SILENT_WORDS) >= 3
+    assert done.code == 3
+    assert "Traceback" not in done.err
+
+
+def test_a_share_that_dies_while_it_is_walked_holds_up_no_other(tmp_path: Path) -> None:
+    behind, point, orders = tmp_path / "behind", tmp_path / "point", tmp_path / "orders.json"
+    few(behind, 40)
+    few(tmp_path / "live", 3)
+    point.mkdir()
+    orders.write_text(json.dumps({"delay_s": 0.1, "files": {}}))
+    server = ("folder_server.py", str(behind), str(orders))
+    with (
+        StuckMount(point, server=server) as mount,
+        Running(
+            "run", "--json", "-v", "--read-timeout", "2", point, tmp_path / "live",
+            cache=tmp_path / "cache", prefix=mount.inside,
+        ) as running,
+    ):  # fmt: skip
+        mount.wait_for_held("share_helper")
+        mount.send(signal.SIGSTOP)
+        done = running.end()
+        mount.send(signal.SIGCONT)
+    made = [path for path, each in done.outcomes.items() if each["kind"] == "made"]
+    assert len([path for path in made if b"/live/" in path]) == 3
+    dead = [each for each in done.outcomes.values() if each["kind"] != "made"]
+    assert dead
+    assert {each["kind"] for each in dead} == {"unreadable"}
+    assert done.code == 3

@@ -4,9 +4,8 @@ Linked pictures, folders behind links, files from a list, files named one by one
 anywhere, and a worker that may read anywhere is not confined. So it asks for the source of a job
 it has been given, by the job's id, and gets an open descriptor or the reason why there is none.
 
-Opening may take forever (a dead network share), so it is done in a thread of the worker's own. The
-job's clock goes on meanwhile: should it run out, the worker is ended as always, and the thread
-with whatever it waits for is abandoned.
+Opening may take long (a share, which is given its time-out), so it is done in a thread of the
+worker's own.
 """
 
 from __future__ import annotations
@@ -18,7 +17,10 @@ import threading
 from contextlib import suppress
 from queue import SimpleQueue
 from struct import Struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pregen.filesystems.bounded import BoundedFiles
 
 _ANSWER: Final = Struct("<i")
 #: As `source_file` opens: nothing that took a photo's place hangs a reader, and no access times.
@@ -27,10 +29,11 @@ _NO_ATIME: Final[int] = getattr(os, "O_NOATIME", 0)
 
 
 class SourceBroker:
-    """The run's side, for one worker."""
+    """The run's side, for one worker; `files` opens."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, files: BoundedFiles) -> None:
         self._end = end
+        self._files = files
         self._asked: SimpleQueue[bytes | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -56,7 +59,7 @@ class SourceBroker:
 
     def _answer(self, path: bytes) -> None:
         try:
-            source = _open(path)
+            source = self._open(path)
         except OSError as error:
             self._end.sendall(_ANSWER.pack(error.errno or errno.EIO))
             return
@@ -64,6 +67,12 @@ class SourceBroker:
             socket.send_fds(self._end, [_ANSWER.pack(0)], [source])
         finally:
             os.close(source)
+
+    def _open(self, path: bytes) -> int:
+        try:
+            return self._files.open(path, _FLAGS | _NO_ATIME)
+        except PermissionError:
+            return self._files.open(path, _FLAGS)
 
 
 def receive(end: socket.socket) -> int:
@@ -80,10 +89,3 @@ def receive(end: socket.socket) -> int:
     if code or not descriptors:
         raise OSError(code, os.strerror(code))
     return descriptors[0]
-
-
-def _open(path: bytes) -> int:
-    try:
-        return os.open(path, _FLAGS | _NO_ATIME)
-    except PermissionError:
-        return os.open(path, _FLAGS)

@@ -5,10 +5,11 @@ The run's end of the pipe never blocks, whatever the worker does or fails to do.
 killed in the middle of one would take the run with it.
 
 The slot holds the few numbers of which none needs a message. The worker writes which job it has in
-flight, since when, how many it has finished and how much has come from shares; the run writes one
-flag, and how many sources may be read ahead at a time, and how fast. Whatever kills the
-worker, the run knows exactly which job it was doing. Every number has one writer. The order of
-writing makes a torn reading harmless: a job's start is in place before its id is.
+flight, since when, how many it has finished, how much has come from shares and whether it waits for
+one; the run writes one flag, and how many sources may be read ahead at a time, and how fast.
+Whatever kills the worker, the run knows exactly which job it was doing. Every number has one
+writer. The order of writing makes a torn reading harmless: a job's start is in place before its id
+is.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 _READ_BYTES: Final = 1 << 18
 
 # The cells of a slot, 8 bytes each.
-_JOB, _STARTED_NS, _DONE, _DRAIN, _HEARD, _READERS, _BYTES_PER_S = range(7)
-_SLOT_BYTES: Final = 7 * 8
+_JOB, _STARTED_NS, _DONE, _DRAIN, _HEARD, _WAITS, _READERS, _BYTES_PER_S = range(8)
+_SLOT_BYTES: Final = 8 * 8
 _NO_JOB: Final = -1
 _SEALS: Final[int] = sum(
     getattr(fcntl, name, 0) for name in ("F_SEAL_SHRINK", "F_SEAL_GROW", "F_SEAL_SEAL")
@@ -183,6 +184,10 @@ class SharedSlot:
         """Worker: say how much has come from shares altogether."""
         self._cells[_HEARD] = heard
 
+    def wait(self, *, waits: bool) -> None:
+        """Worker: say that the job in flight waits for its share, or goes on."""
+        self._cells[_WAITS] = waits
+
     def order(self, readers: int, bytes_per_s: int) -> None:
         """Run: say how sources are to be read ahead."""
         self._cells[_READERS] = readers
@@ -192,4 +197,5 @@ class SharedSlot:
         """Run: read what the worker is doing now."""
         cells = self._cells
         job_id, started_ns, done = cells[_JOB], cells[_STARTED_NS], cells[_DONE]
-        return SlotReading(None if job_id == _NO_JOB else job_id, started_ns, done, cells[_HEARD])
+        job = None if job_id == _NO_JOB else job_id
+        return SlotReading(job, started_ns, done, cells[_HEARD], bool(cells[_WAITS]))

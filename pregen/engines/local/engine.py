@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
+from contextlib import suppress
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ from pregen.engines.local.worker_state import Rules, S
 from pregen.engines.local.workers import WorkerPool
 from pregen.errors import MissingLibraryError, PregenError, SandboxError, TooManyOpenError
 from pregen.filesystems.blockdevices import spins
-from pregen.filesystems.shares import ShareFinder
+from pregen.filesystems.bounded import BoundedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -42,6 +43,8 @@ _LEAST_AHEAD_BYTES: Final = 4 << 20
 _AHEAD_PART: Final = 8
 #: A worker may keep as much as if there were so many: they do not all read from shares.
 _AHEAD_WORKERS: Final = 2
+#: Folders on shares whose descriptors each worker is handed: of 253 in a message (SCM_MAX_FD).
+_MOST_OPENED: Final = 100
 #: Pulling is interrupted after this long to look after the workers.
 _PULL_NS: Final = 10_000_000
 
@@ -56,6 +59,7 @@ class LocalEngine:
         config: how many workers, and their limits.
         preload: modules the fork server imports once for all workers. They must not start
             threads when imported.
+        files: looks at files; by default one of its own.
     """
 
     def __init__(
@@ -64,7 +68,10 @@ class LocalEngine:
         work_config: WorkConfig,
         config: EngineConfig,
         preload: Sequence[str] = (),
+        files: BoundedFiles | None = None,
     ) -> None:
+        self._closes_files = files is None
+        self._files = files = files or BoundedFiles(config.read_timeout_s)
         budget_bytes = config.memory_bytes
         if budget_bytes is None:
             budget_bytes = resources.memory_budget_bytes()
@@ -74,17 +81,19 @@ class LocalEngine:
         self._confined = _confined(config.sandbox)
         ahead_bytes = max(_LEAST_AHEAD_BYTES, min(_AHEAD_BYTES, budget_bytes // _AHEAD_PART))
         workers = max(1, config.workers)
+        opened, folders = _opened(work_config.folders, files)
         setup = WorkerSetup(
             factory_name(work_factory),
-            work_config,
+            work_config._replace(folders=folders),
             growth_bytes,
             config.timeout_s,
             self._confined,
             config.read_timeout_s,
             ahead_bytes // min(workers, _AHEAD_WORKERS),
+            tuple(opened),
         )
         self._work_config = work_config
-        self._launcher = Launcher(setup, preload)
+        self._launcher = Launcher(setup, preload, tuple(opened.values()), files)
         self._rules = Rules(
             workers=workers,
             timeout_ns=int(config.timeout_s * S),
@@ -125,8 +134,12 @@ class LocalEngine:
                 f"No worker can be started: {error.strerror}. Allow more open files (ulimit -n)."
             )
             raise MissingLibraryError(message) from error
-        self._run = _LocalRun(pool, Supervisor(self._rules), self._prepare)
-        yield from self._run.outcomes(jobs, stop)
+        self._run = _LocalRun(pool, Supervisor(self._rules), self._prepare, self._files)
+        try:
+            yield from self._run.outcomes(jobs, stop)
+        finally:
+            if self._closes_files:
+                self._files.close()
 
     def _prepare(self, jobs: Sequence[Job]) -> None:
         """Look at jobs before workers are started for them."""
@@ -137,6 +150,26 @@ class LocalEngine:
     def workers(self) -> list[WorkerView]:
         """What every worker is doing now. Called from another thread."""
         return [] if self._run is None else self._run.workers()
+
+
+def _opened(
+    folders: Sequence[bytes], files: BoundedFiles
+) -> tuple[dict[bytes, int], tuple[bytes, ...]]:
+    """Open the folders that lie on shares, once for all workers: a new one looks at none of them.
+
+    Return their descriptors by path, and the folders without those that cannot be opened: sources
+    in them are opened for the workers, as all that lie elsewhere.
+    """
+    opened: dict[bytes, int] = {}
+    kept = []
+    for folder in folders:
+        if not files.is_on_share(folder):
+            kept.append(folder)
+        elif len(opened) < _MOST_OPENED:
+            with suppress(OSError):
+                opened[folder] = files.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                kept.append(folder)
+    return opened, tuple(kept)
 
 
 def _confined(wanted: Sandbox) -> bool:
@@ -166,12 +199,13 @@ class _LocalRun:
         pool: WorkerPool,
         supervisor: Supervisor,
         prepare: Callable[[Sequence[Job]], None],
+        files: BoundedFiles,
     ) -> None:
         self._pool = pool
         self._prepare = prepare
         self._supervisor = supervisor
         self._paths: dict[int, bytes] = {}
-        self._shares = ShareFinder()
+        self._files = files
         self._to_start: deque[int] = deque()
         self._outcomes: list[Outcome] = []
         self._level = StopLevel.RUN
@@ -196,7 +230,7 @@ class _LocalRun:
                 yield from outcomes
             polite = self._level is not StopLevel.KILL
         finally:
-            self._pool.close(polite=polite)
+            self._pool.close(polite=polite, stuck=self._supervisor.stuck)
         if self._feed_error is not None:
             raise self._feed_error
 
@@ -222,7 +256,7 @@ class _LocalRun:
                 if job is None:
                     self._next_pull_ns = monotonic_ns() + _POLL_NS
                     break
-                share = self._shares.share_of(job.path, job.device)
+                share = self._files.share_of(job.path, job.device)
                 if share:
                     job = job._replace(share=share)  # noqa: PLW2901 - the same one
                 elif spins(job.device):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from pregen.engines.local.protocol import WorkerSetup
+    from pregen.filesystems.bounded import BoundedFiles
 
 #: The code in a worker, by its name: its imports, the sandbox above all, are not the run's.
 _WORKER: Final = "pregen.engines.local.worker:main"
@@ -95,10 +96,25 @@ class WorkerProcess:
 
 
 class Launcher:
-    """Starts workers of one kind; the fork server imports `preload` once for all of them."""
+    """Starts workers of one kind.
 
-    def __init__(self, setup: WorkerSetup, preload: Sequence[str]) -> None:
+    Args:
+        setup: what each is told at its start.
+        preload: modules that the fork server imports once for all of them.
+        folders: descriptors of the folders that are `opened` in `setup`; closed with this.
+        files: opens what workers may not open.
+    """
+
+    def __init__(
+        self,
+        setup: WorkerSetup,
+        preload: Sequence[str],
+        folders: Sequence[int],
+        files: BoundedFiles,
+    ) -> None:
         self._setup = setup
+        self._folders = folders
+        self._files = files
         self._turns = -1
         """A file locked by whoever reads from a disk that spins (`engines.base.Work`)."""
         self._context = server.context(preload)
@@ -117,7 +133,8 @@ class Launcher:
         try:
             slot = SharedSlot(memory)
             slot.clear()
-            socket.send_fds(ours, [SLOT_FOLLOWS], [memory, self._turns])
+            given = [memory, self._turns, *self._folders]
+            socket.send_fds(ours, [SLOT_FOLLOWS], given)
             process = self._context.Process(
                 target=call,
                 args=(_WORKER, self._setup, theirs, outside),
@@ -134,15 +151,15 @@ class Launcher:
         finally:
             _close(theirs, outside)
             os.close(memory)
-        return WorkerProcess(
-            number, process, WorkerPipe(ours), slot, SourceBroker(broker) if broker else None
-        )
+        opener = SourceBroker(broker, self._files) if broker else None
+        return WorkerProcess(number, process, WorkerPipe(ours), slot, opener)
 
     def close(self) -> None:
         """Free what the workers had in common."""
-        turns, self._turns = self._turns, -1
-        if turns >= 0:
-            os.close(turns)
+        held = [*self._folders, *([self._turns] if self._turns >= 0 else [])]
+        self._folders, self._turns = (), -1
+        for descriptor in held:
+            os.close(descriptor)
 
     def _import_libraries(self) -> None:
         with suppress(OSError):  # the start itself tells

@@ -64,6 +64,8 @@ class WorkerSetup(NamedTuple):
     """How long a share may say nothing."""
     ahead_bytes: int
     """What may be kept in memory of the sources of coming jobs."""
+    opened: tuple[bytes, ...] = ()
+    """Folders on shares, whose descriptors come with the slot: they are not to be looked at."""
 
 
 class SlotReading(NamedTuple):
@@ -77,6 +79,8 @@ class SlotReading(NamedTuple):
     """Jobs this worker has finished, whether their outcomes have been received or not."""
     heard: int = 0
     """How much has come to it from shares: bytes, and one for each answer."""
+    waits: bool = False
+    """In the middle of the job in flight it waits for its share."""
 
 
 class ProtocolError(Exception):

@@ -113,6 +113,15 @@ class Supervisor:
         )
 
     @property
+    def stuck(self) -> frozenset[int]:
+        """Workers that have asked a share for something and get no answer."""
+        return frozenset(
+            worker.number
+            for worker in self._workers.values()
+            if any(self._shares[share].stalled for share in worker.met)
+        )
+
+    @property
     def _in_sight(self) -> int:
         waiting = len(self._pending) + len(self._suspects)
         return self._open + waiting + (self._shares.pending if self._shares else 0)
@@ -298,7 +307,7 @@ class Supervisor:
             state = self._shares[worker.share]
             if new := worker.note_heard(reading.heard, self._now_ns):
                 state.hear(new, self._now_ns)
-            worker.waits = bool(worker.open) and reading.job_id is None
+            worker.waits = bool(worker.open) and (reading.job_id is None or reading.waits)
             waiting[worker.share] = waiting.get(worker.share, False) or worker.waits
         for share, state in self._shares:
             if waiting.get(share):
@@ -330,6 +339,8 @@ class Supervisor:
 
     def _send(self, worker: WorkerState, jobs: tuple[Job, ...]) -> None:
         worker.share = jobs[0].share
+        if worker.share:
+            worker.met.add(worker.share)
         if not worker.open:
             worker.note_activity(self._now_ns)
             worker.waits = False

@@ -32,7 +32,7 @@ from pregen.sandbox import confinement, rlimits, syscalls
 from pregen.sandbox.confinement import WritableFolders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from pregen.engines.base import Confine, SourcesAhead, StartReading, Work
     from pregen.model import Job, Outcome
@@ -49,7 +49,7 @@ _LOOK_S: Final = 0.5
 def main(setup: protocol.WorkerSetup, pipe: socket.socket, outside: socket.socket | None) -> None:
     """Be a worker until the pipe ends; what it may not open comes from `outside` (`broker`)."""
     _arrange(pipe)
-    slot, turns = _slot(pipe)
+    slot, turns, folders = _given(pipe, len(setup.opened))
     try:
         work = load_factory(setup.factory)(setup.work_config)
         take_turns: Callable[[int], None] | None = getattr(work, "take_turns", None)
@@ -58,7 +58,9 @@ def main(setup: protocol.WorkerSetup, pipe: socket.socket, outside: socket.socke
         resources.limit_growth(setup.growth_bytes)
         loop = _JobLoop(work, pipe, outside, slot, setup)
         if setup.confined:
-            loop.confine()
+            loop.confine(dict(zip(setup.opened, folders, strict=True)))
+        for folder in folders:
+            os.close(folder)
         loop.serve()
     except (Exception, SystemExit):  # noqa: BLE001 - the run reports it, if it can be told
         import traceback  # noqa: PLC0415 - of bugs only
@@ -119,12 +121,17 @@ def _leave_resource_tracker() -> None:
         os.close(pipe)
 
 
-def _slot(pipe: socket.socket) -> tuple[SharedSlot, int]:
-    """Return this worker's slot, and the file that all workers lock to read from slow disks."""
-    _, (memory, turns), _, _ = socket.recv_fds(pipe, len(protocol.SLOT_FOLLOWS), 2)
+def _given(pipe: socket.socket, folders: int) -> tuple[SharedSlot, int, list[int]]:
+    """Return what comes with the first byte.
+
+    That is this worker's slot, the file that all workers lock to read from slow disks, and so many
+    folders.
+    """
+    size, most = len(protocol.SLOT_FOLLOWS), 2 + folders
+    _, (memory, turns, *opened), _, _ = socket.recv_fds(pipe, size, most)
     slot = SharedSlot(memory)
     os.close(memory)
-    return slot, turns
+    return slot, turns, opened
 
 
 class _JobLoop:
@@ -165,12 +172,12 @@ class _JobLoop:
         self._rss_bytes = 0
         self._rss_ns = 0
 
-    def confine(self) -> None:
-        """Give up what this work does not need."""
+    def confine(self, opened: Mapping[bytes, int]) -> None:
+        """Give up what this work does not need; of `opened` folders there are descriptors."""
         confine: Confine | None = getattr(self._work, "confine", None)
         allowed = confine(self._open_elsewhere) if confine is not None else AllowedFolders((), ())
         self._folders = WritableFolders(allowed)
-        confinement.confine(allowed)
+        confinement.confine(allowed, opened)
         rlimits.limit_cpu(RETIRE_S + self._timeout_s)
 
     def serve(self) -> None:

@@ -94,8 +94,10 @@ class WorkerState:
     """What is open is a suspect, tried alone."""
     share: int = 0
     """On which its last jobs lay: all that are open lie there."""
+    met: set[int] = field(default_factory=set)
+    """All shares of which it has had jobs."""
     waits: bool = False
-    """It has jobs of a share and does none: it waits for their sources."""
+    """It has jobs of a share, and waits for what it needs of them."""
     heard: int = 0
     """What has come to it from shares, as it says."""
     orders: tuple[int, int] = (0, 0)
@@ -128,6 +130,8 @@ class WorkerState:
     _seen_job: int | None = None
     _seen_ns: int = 0
     """When its slot first named `_seen_job`: that job has not begun later."""
+    _looked_ns: int = 0
+    """When its slot was last looked at."""
     _credit_job: int | None = None
     _credit_ns: int = 0
     """Time that does not count against the deadline of `_credit_job`."""
@@ -193,12 +197,14 @@ class WorkerState:
         self._end_steps = deque((due_ns + late_ns, step) for due_ns, step in self._end_steps)
         self.since_ns += late_ns
         self.heard_ns += late_ns
+        self._looked_ns += late_ns
         self._idle_ns = None
         if reading.job_id is not None and self._asked_ns is None:
             self._credit(reading.job_id, late_ns)
 
     def overdue(self, reading: SlotReading, rules: Rules, now_ns: int) -> deaths.Death | None:
         """Return how it is to end if what it does has taken too long."""
+        passed_ns, self._looked_ns = now_ns - self._looked_ns, now_ns
         if self.phase is Phase.STARTING:
             return deaths.NEVER_STARTED if now_ns - self.since_ns > START_NS else None
         if not self.open or self._asked_ns is not None:
@@ -208,6 +214,8 @@ class WorkerState:
             self._idle_ns = None
             if self._seen_job != job.job_id:
                 self._seen_job, self._seen_ns = job.job_id, now_ns
+            if reading.waits and self.share:
+                self._credit(job.job_id, passed_ns)
             began_ns = min(reading.started_ns, self._seen_ns)
             credit_ns = self._credit_ns if self._credit_job == job.job_id else 0
             limit_ns = rules.limit_ns(job)

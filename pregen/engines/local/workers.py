@@ -19,13 +19,15 @@ from pregen.errors import TOO_MANY_OPEN
 from pregen.model import WorkerView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from pregen.engines.local.events import Event, WorkerCommand
     from pregen.engines.local.launch import Launcher, WorkerProcess
 
 #: How long workers may take to leave when told to, and again when killed.
 _LEAVE_S: Final = 5.0
+#: ... and one of which a thread waits for a share that does not answer, when killed.
+_STUCK_S: Final = 0.1
 #: Some libraries start one for each processor, or a few.
 _MOST_THREADS: Final = 64 + 2 * (os.cpu_count() or 1)
 _READ: Final = selectors.EVENT_READ
@@ -139,7 +141,7 @@ class WorkerPool:
         now_ns = monotonic_ns()
         views = []
         for process in self._shown:
-            job_id, started_ns, done, _ = process.slot.read()
+            job_id, started_ns, done, *_ = process.slot.read()
             path = None if job_id is None else paths.get(job_id)
             busy_s = 0.0 if path is None else max(0, now_ns - started_ns) / 1e9
             views.append(WorkerView(process.pid, path, busy_s, done))
@@ -169,16 +171,23 @@ class WorkerPool:
         if process.pipe in self._selector.get_map():
             self._selector.unregister(process.pipe)
 
-    def close(self, *, polite: bool) -> None:
-        """Leave no process behind: let the workers leave (`polite`), or kill them."""
+    def close(self, *, polite: bool, stuck: Collection[int] = ()) -> None:
+        """Leave no process behind: let the workers leave (`polite`), or kill them.
+
+        Those that are `stuck`, by number, are not waited for: to close a file of a dead share takes
+        as long as to read it, and such a process cannot be killed.
+        """
         processes = list(self._processes.values())
+        able = [process for process in processes if process.number not in stuck]
         if polite:
-            for process in processes:
+            for process in able:
                 process.pipe.end()
-        remaining = _join(processes) if polite else processes
-        for process in remaining:
+        remaining = _join(able, _LEAVE_S) if polite else able
+        doomed = [*remaining, *(each for each in processes if each.number in stuck)]
+        for process in doomed:
             process.kill()
-        unkillable = _join(remaining)
+        unkillable = _join(remaining, _LEAVE_S)
+        unkillable += _join((each for each in doomed if each.number in stuck), _STUCK_S)
         for process in processes:
             self._remove(process)
             if process in unkillable:
@@ -189,9 +198,10 @@ class WorkerPool:
         self._launcher.close()
 
 
-def _join(processes: Iterable[WorkerProcess]) -> list[WorkerProcess]:
-    """Wait for `processes` to end, for `_LEAVE_S` altogether; return those that have not."""
-    until_s = monotonic() + _LEAVE_S
+def _join(those: Iterable[WorkerProcess], patience_s: float) -> list[WorkerProcess]:
+    """Wait for processes to end, so long altogether; return those that have not."""
+    processes = list(those)
+    until_s = monotonic() + patience_s
     for process in processes:
         process.join(max(0.0, until_s - monotonic()))
     return [process for process in processes if process.is_alive]

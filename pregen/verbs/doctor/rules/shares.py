@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from pregen.display import text
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pregen.verbs.doctor.facts import MachineFacts, ShareMount
     from pregen.verbs.doctor.findings import Finding
 
+_SSHFS: Final = frozenset({"sshfs"})
 _NFS: Final = frozenset({"nfs", "nfs4"})
 _SMB: Final = frozenset({"cifs", "smb", "smb3"})
 _GVFS: Final = frozenset({"gvfsd-fuse"})
@@ -30,138 +31,155 @@ _GOOD_READ_AHEAD_BYTES: Final = 4 << 20
 #: Servers agree to a MiB; less was set by hand, or by a very old server.
 _LEAST_RSIZE_BYTES: Final = 256 << 10
 _GOOD_RSIZE_BYTES: Final = 1 << 20
-#: sshfs(1): words that come without a value, those that have one, and the ones of two that are off.
-_DIR_CACHE_OFF: Final = frozenset({"dir_cache=no", "cache=no"})
-_KEEPS_PAGES: Final = frozenset({"auto_cache", "kernel_cache"})
-_UNREAD_AHEAD: Final = frozenset({"direct_io", "no_readahead"})
 _GVFS_NAME: Final = re.compile(rb"/gvfs/(sftp|smb-share):([^/]+)")
+
+
+class _Rule(NamedTuple):
+    """What makes a share slow, and what mends that."""
+
+    code: str
+    kinds: frozenset[str]
+    """Of file systems; empty: of any."""
+    found: Callable[[ShareMount], str | None]
+    """Returns what stands for `{found}` in the words; None: this share is as it should be."""
+    words: str
+    commands: Callable[[ShareMount], tuple[str, ...]]
 
 
 def shares(facts: MachineFacts) -> Iterator[Finding]:
     """Yield what makes shares slower than they need be."""
     for share in facts.shares:
-        for kinds, rules in _RULES:
-            if not kinds or share.kind in kinds:
-                for rule in rules:
-                    yield from rule(share)
+        for rule in _RULES:
+            found = rule.found(share) if share.kind in (rule.kinds or {share.kind}) else None
+            if found is not None:
+                about = f"the share {shown(share.point)} ({printable(share.kind)})"
+                commands = rule.commands(share)
+                yield note(rule.code, about, rule.words.format(found=found), *commands)
 
 
-def _sshfs_pages(share: ShareMount) -> Iterator[Finding]:
-    options = sshfs_options(share.command)
-    if share.command and not options & _KEEPS_PAGES and "direct_io" not in options:
-        yield note(
-            "share-auto-cache",
-            _about(share),
-            "sshfs is mounted without auto_cache: what was read of a file is thrown away when a "
-            "program opens it again, and every desktop reads it anew.",
-            *_mounted_again(share, frozenset(), "auto_cache"),
-        )
+def _of_sshfs(*words: str) -> Callable[[ShareMount], str | None]:
+    """Return what finds any of these words among the options of sshfs."""
+    return lambda share: _joined(sshfs_options(share.command) & {*words})
 
 
-def _sshfs_folders(share: ShareMount) -> Iterator[Finding]:
-    if found := sshfs_options(share.command) & _DIR_CACHE_OFF:
-        yield note(
-            "share-dir-cache",
-            _about(share),
-            f"sshfs is mounted with {'/'.join(sorted(found))}: looking at a folder takes a round "
-            "trip for each file, where one for many is enough.",
-            *_mounted_again(share, found),
-        )
+def _mounted_with(*words: str) -> Callable[[ShareMount], str | None]:
+    """Return what finds any of these words among the options of a mount."""
+    return lambda share: _joined({*share.options} & {*words})
 
 
-def _sshfs_read_ahead(share: ShareMount) -> Iterator[Finding]:
-    if found := sshfs_options(share.command) & _UNREAD_AHEAD:
-        yield note(
-            "share-read-ahead",
-            _about(share),
-            f"sshfs is mounted with {'/'.join(sorted(found))}: nothing is read ahead, and the link "
-            "idles for a round trip between two reads.",
-            *_mounted_again(share, found),
-        )
+def _joined(found: set[str] | frozenset[str]) -> str | None:
+    return "/".join(sorted(found)) or None
 
 
-def _nfs_read_ahead(share: ShareMount) -> Iterator[Finding]:
+def _forgets_pages(share: ShareMount) -> str | None:
+    keeps = {"auto_cache", "kernel_cache", "direct_io"} & sshfs_options(share.command)
+    return "" if share.command and not keeps else None
+
+
+def _small_read_ahead(share: ShareMount) -> str | None:
     ahead = share.read_ahead_bytes
-    if ahead is not None and ahead < _LEAST_READ_AHEAD_BYTES:
-        yield note(
-            "share-read-ahead",
-            _about(share),
-            f"The kernel reads {text.size(ahead)} ahead here: a program that reads one file after "
-            "the other waits for a round trip each time (until the next mount; nfsrahead(5) "
-            "of nfs-utils raises it for good).",
-            f"echo {_GOOD_READ_AHEAD_BYTES >> 10} | sudo tee "
-            f"/sys/class/bdi/$(mountpoint -d {quoted(share.point)})/read_ahead_kb",
-        )
+    return text.size(ahead) if ahead is not None and ahead < _LEAST_READ_AHEAD_BYTES else None
 
 
-def _nfs_rsize(share: ShareMount) -> Iterator[Finding]:
+def _small_rsize(share: ShareMount) -> str | None:
     rsize = _number(share, "rsize")
-    if rsize is not None and rsize < _LEAST_RSIZE_BYTES:
-        yield note(
-            "share-rsize",
-            _about(share),
-            f"It is mounted with rsize={rsize}: a photo takes many requests, where servers give a "
-            "megabyte for one.",
-            *_remounted(share, f"rsize={_GOOD_RSIZE_BYTES}"),
-        )
+    return f"rsize={rsize}" if rsize is not None and rsize < _LEAST_RSIZE_BYTES else None
 
 
-def _attributes(share: ShareMount) -> Iterator[Finding]:
-    named = {"noac", "actimeo=0", "acregmax=0", "acdirmax=0"} & {*share.options}
-    if named:
-        yield note(
+def _without(*words: str) -> Callable[[ShareMount], tuple[str, ...]]:
+    """Return the commands that mount with sshfs again, without any of these options."""
+    return lambda share: _mounted_again(share, frozenset(words))
+
+
+def _with(option: str) -> Callable[[ShareMount], tuple[str, ...]]:
+    """Return the commands that mount by the kernel again, with an option."""
+    return lambda share: _remounted(share, option)
+
+
+def _more_read_ahead(share: ShareMount) -> tuple[str, ...]:
+    device = f"/sys/class/bdi/$(mountpoint -d {quoted(share.point)})/read_ahead_kb"
+    return (f"echo {_GOOD_READ_AHEAD_BYTES >> 10} | sudo tee {device}",)
+
+
+#: In the order in which they are told. sshfs(1) has its options, nfs(5) and mount.cifs(8) theirs.
+_RULES: Final = (
+    _Rule(
+        "share-dir-cache",
+        _SSHFS,
+        _of_sshfs("dir_cache=no", "cache=no"),
+        "sshfs is mounted with {found}: looking at a folder takes a round trip for each file, "
+        "where one for many is enough.",
+        _without("dir_cache=no", "cache=no"),
+    ),
+    _Rule(
+        "share-read-ahead",
+        _SSHFS,
+        _of_sshfs("direct_io", "no_readahead"),
+        "sshfs is mounted with {found}: nothing is read ahead, and the link idles for a round "
+        "trip between two reads.",
+        _without("direct_io", "no_readahead"),
+    ),
+    _Rule(
+        "share-auto-cache",
+        _SSHFS,
+        _forgets_pages,
+        "sshfs is mounted without auto_cache: what was read of a file is thrown away when a "
+        "program opens it again, and every desktop reads it anew.",
+        lambda share: _mounted_again(share, frozenset(), "auto_cache"),
+    ),
+    _Rule(
+        "share-read-ahead",
+        _NFS,
+        _small_read_ahead,
+        "The kernel reads {found} ahead here: a program that reads one file after the other "
+        "waits for a round trip each time (until the next mount; nfsrahead(5) of nfs-utils "
+        "raises it for good).",
+        _more_read_ahead,
+    ),
+    _Rule(
+        "share-rsize",
+        _NFS,
+        _small_rsize,
+        "It is mounted with {found}: a photo takes many requests, where servers give a megabyte "
+        "for one.",
+        _with(f"rsize={_GOOD_RSIZE_BYTES}"),
+    ),
+    _Rule(
+        "share-cache",
+        _SMB,
+        _mounted_with("cache=none"),
+        "It is mounted with {found}: nothing is read ahead or kept, and every read of a program "
+        "goes to the server.",
+        _with("cache=strict"),
+    ),
+    *(
+        _Rule(
             "share-attributes",
-            _about(share),
-            f"It is mounted with {'/'.join(sorted(named))}: the kernel remembers nothing of its "
-            "files, and looking at a folder takes a round trip for each of them.",
-            *_remounted(share, "ac" if share.kind in _NFS else "actimeo=1"),
+            kinds,
+            _mounted_with("noac", "actimeo=0", "acregmax=0", "acdirmax=0"),
+            "It is mounted with {found}: the kernel remembers nothing of its files, and looking "
+            "at a folder takes a round trip for each of them.",
+            _with(option),
         )
-
-
-def _smb_cache(share: ShareMount) -> Iterator[Finding]:
-    if "cache=none" in share.options:
-        yield note(
-            "share-cache",
-            _about(share),
-            "It is mounted with cache=none: nothing is read ahead or kept, and every read of a "
-            "program goes to the server.",
-            *_remounted(share, "cache=strict"),
-        )
-
-
-def _waiting(share: ShareMount) -> Iterator[Finding]:
-    """Yield `sync`, which costs only those who write there."""
-    if "sync" in share.options:
-        yield note(
-            "share-sync",
-            _about(share),
-            "It is mounted with sync: whoever writes there, as `pregen share` does, waits for the "
-            "server's disk after each write. Reading is not slower.",
-            f"sudo mount -o remount,async {quoted(share.point)}",
-        )
-
-
-def _gvfs(share: ShareMount) -> Iterator[Finding]:
-    yield note(
+        for kinds, option in ((_NFS, "ac"), (_SMB, "actimeo=1"))
+    ),
+    _Rule(
         "share-gvfs",
-        _about(share),
+        _GVFS,
+        lambda _share: "",
         "It is what a file manager connected to (gvfs): every file costs some round trips more "
-        "than on a mounted share, and desktops show thumbnails there under another address. Mount "
-        "it, and give pregen that folder.",
-        *_mount_instead(share.example),
-    )
-
-
-#: Which rules ask which kinds of file systems; none: all.
-_RULES: Final[
-    Sequence[tuple[frozenset[str], Sequence[Callable[[ShareMount], Iterator[Finding]]]]]
-] = (
-    (frozenset({"sshfs"}), (_sshfs_folders, _sshfs_read_ahead, _sshfs_pages)),
-    (_NFS, (_nfs_read_ahead, _nfs_rsize)),
-    (_SMB, (_smb_cache,)),
-    (_NFS | _SMB, (_attributes,)),
-    (_GVFS, (_gvfs,)),
-    (frozenset(), (_waiting,)),
+        "than on a mounted share, and desktops show thumbnails there under another address. "
+        "Mount it, and give pregen that folder.",
+        lambda share: _mount_instead(share.example),
+    ),
+    _Rule(
+        "share-sync",  # costs only those who write there
+        frozenset(),
+        _mounted_with("sync"),
+        "It is mounted with {found}: whoever writes there, as `pregen share` does, waits for the "
+        "server's disk after each write. Reading is not slower.",
+        lambda share: (f"sudo mount -o remount,async {quoted(share.point)}",),
+    ),
 )
 
 
@@ -246,7 +264,3 @@ def _number(share: ShareMount, name: str) -> int | None:
         if key == name and value.isascii() and value.isdigit():
             return int(value)
     return None
-
-
-def _about(share: ShareMount) -> str:
-    return f"the share {shown(share.point)} ({printable(share.kind)})"
