@@ -20,10 +20,10 @@ from pregen.filesystems.live_mounts import LiveMounts
 from pregen.filesystems.shares import may_hang, share_at, share_number
 
 if TYPE_CHECKING:
-    from pregen.filesystems.share_client import FileFacts, ShareClient, ShareFolder
+    from pregen.filesystems.share_client import RemoteStatus, ShareClient, ShareFolder
 
     #: What a look at a file gives.
-    Status = os.stat_result | FileFacts
+    Status = os.stat_result | RemoteStatus
 
 #: As `--read-timeout`.
 DEFAULT_SILENCE_S: Final = 60.0

@@ -23,7 +23,7 @@ _LISTED_ENTRIES: Final = 10_000
 _READ_BYTES: Final = 1 << 16
 
 
-class FileFacts(NamedTuple):
+class RemoteStatus(NamedTuple):
     """What stat says of a file on a share, under the names that `os.stat_result` has."""
 
     st_mode: int
@@ -71,10 +71,10 @@ class ShareClient:
                 raise OSError(value, os.strerror(value))
             return parts, self._descriptors.pop() if self._descriptors else value
 
-    def stat(self, path: bytes, *, follow: bool) -> FileFacts:
+    def stat(self, path: bytes, *, follow: bool) -> RemoteStatus:
         """Return what stat says of a path. Raises OSError."""
         _, found = self.ask("stat", path, follow)
-        return FileFacts(*found)
+        return RemoteStatus(*found)
 
     def folder(self, path: bytes) -> ShareFolder:
         """Enter a folder. Raises OSError."""
@@ -163,7 +163,7 @@ class ShareEntry:
             return stat.S_ISDIR(self.stat().st_mode)
         return self._kind == FOLDER
 
-    def stat(self, *, follow_symlinks: bool = True) -> FileFacts:
+    def stat(self, *, follow_symlinks: bool = True) -> RemoteStatus:
         """Return what stat says of it. Raises OSError."""
         return self._folder.stat(self.name, follow=follow_symlinks or self._kind != LINK)
 
@@ -180,11 +180,11 @@ class ShareFolder:
         self.path = path
         self._client = client
         self._entries: list[ShareEntry] = []
-        self._seen: dict[bytes, FileFacts | OSError] = {}
+        self._seen: dict[bytes, RemoteStatus | OSError] = {}
         self._error: OSError | None = None
         self._complete = False
         parts, (found, code) = client.ask("list", path, _LISTED_ENTRIES)
-        self.facts = FileFacts(*found)
+        self.facts = RemoteStatus(*found)
         self._take(parts, code)
 
     def _take(self, parts: list[Any], code: int | None) -> None:
@@ -225,9 +225,9 @@ class ShareFolder:
             return
         for name, each in zip(asked, found, strict=True):
             failed = isinstance(each, int)
-            self._seen[name] = OSError(each, os.strerror(each)) if failed else FileFacts(*each)
+            self._seen[name] = OSError(each, os.strerror(each)) if failed else RemoteStatus(*each)
 
-    def stat(self, name: bytes, *, follow: bool) -> FileFacts:
+    def stat(self, name: bytes, *, follow: bool) -> RemoteStatus:
         """Return what stat says of an entry. Raises OSError."""
         seen = self._seen.get(name) if follow else None
         if seen is None:

@@ -42,6 +42,7 @@ def _samples() -> dict[str, bytes]:
     return {
         "jpeg": pictures.jpeg(300, 200),
         "vips": pictures.encode(picture, "PNG"),
+        "webp": pictures.encode(picture, "WEBP"),
         "tiff": pictures.encode(picture, "TIFF", compression="tiff_lzw"),
         "svg": pictures.svg(),
         "pillow": pictures.encode(picture, "TGA"),

@@ -152,7 +152,7 @@ class LosslessCodes(NamedTuple):
     height_px: int
 
 
-class WebpPicture(NamedTuple):
+class CodedWebp(NamedTuple):
     """A coded picture as its chunks have it."""
 
     kind: bytes
@@ -198,7 +198,7 @@ class WebpPicture(NamedTuple):
         return b"RIFF" + (4 + len(chunk)).to_bytes(4, "little") + b"WEBP" + chunk
 
 
-def first_picture(data: bytes) -> WebpPicture | None:
+def first_picture(data: bytes) -> CodedWebp | None:
     """Return the first picture of a whole WebP; None where there is none, or not all of it."""
     at, alpha = _HEADER_BYTES, b""
     for _ in range(_MOST_CHUNKS):
@@ -212,7 +212,7 @@ def first_picture(data: bytes) -> WebpPicture | None:
             continue
         body = data[at : at + size_bytes]
         if kind in _END_BYTES:
-            return WebpPicture(kind, body, alpha)
+            return CodedWebp(kind, body, alpha)
         if kind == b"ALPH":
             alpha = body
         at += size_bytes + size_bytes % 2

@@ -96,7 +96,7 @@ def _counted(codes: webp.LosslessCodes) -> tuple[bool | None, bool]:
     return compiled.lossless(*codes)
 
 
-def _needs_its_end(picture: webp.WebpPicture, options: dict[str, Any]) -> bool:
+def _needs_its_end(picture: webp.CodedWebp, options: dict[str, Any]) -> bool:
     """Tell whether libwebp reads all of a picture, as it does where nothing is damaged."""
     part = picture.without_end()
     if part is None:
