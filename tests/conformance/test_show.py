@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.desktop, pytest.mark.slow]
 MTIME_NS = 1_700_000_000_123_456_789
 #: libfm-qt reads no larger one.
 FLAVORS = ("normal", "x-large")
+_AT_ONCE = 20
 
 
 def _gio(cache: Path, flavor: str, sources: list[Path]) -> list[bool]:
@@ -33,7 +34,9 @@ def _gnome_desktop(cache: Path, flavor: str, sources: list[Path]) -> list[bool]:
 
 
 def _tumbler(cache: Path, flavor: str, sources: list[Path]) -> list[bool]:
-    answers = desktops.tumbler(cache, flavor, sources)
+    # What it does not accept it makes anew, so not all at once.
+    parts = [sources[at : at + _AT_ONCE] for at in range(0, len(sources), _AT_ONCE)]
+    answers = [answer for part in parts for answer in desktops.tumbler(cache, flavor, part)]
     return [answer.ready and answer.untouched for answer in answers]
 
 
@@ -41,7 +44,7 @@ def _tumbler(cache: Path, flavor: str, sources: list[Path]) -> list[bool]:
 def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return a photo for each way in which an entry can be odd or damaged."""
     folder = tmp_path_factory.mktemp("photos")
-    data = encode(judged_entries.source_picture(1), "JPEG", quality=85)
+    data = encode(judged_entries.source_picture(), "JPEG", quality=85)
     names = [f"photo {number} é.jpg" for number in range(len(judged_entries.ENTRIES))]
     return [put(folder / name, data, MTIME_NS) for name in names]
 

@@ -191,7 +191,9 @@ def _taken(
         raise OracleError(f"{name} cannot be compiled here")
     edge_px = dict(zip(FLAVORS, ("128", "256", "512", "1024"), strict=True))[flavor]
     names = b"".join(os.fsencode(file) + b"\0" for file in files)
-    said = _run([*prefix, program, edge_px], cache, names).decode().split()
+    with tempfile.TemporaryDirectory() as runtime:
+        setting = f"XDG_RUNTIME_DIR={runtime}"
+        said = _run(["env", setting, *prefix, program, edge_px], cache, names).decode().split()
     if len(said) != len(files) or not set(said) <= {"taken", "made", "none"}:
         raise OracleError(f"{name} said {said}")
     return [word == "taken" for word in said]
@@ -222,7 +224,6 @@ def _environment(cache: Path) -> Mapping[str, str]:
         "GSETTINGS_BACKEND": "memory",
         "GIO_USE_VFS": "local",
         "QT_QPA_PLATFORM": "offscreen",
-        "XDG_RUNTIME_DIR": nowhere,
         "LC_ALL": "C.UTF-8",
     }
 
