@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from pregen.imaging import _compiled
+from pregen.imaging.containers import jpeg
 from pregen.imaging.decoders import jpeg_damage
 from pregen.imaging.faults import InvalidPicture, TruncatedPicture
 from tests.support.files import pictures
@@ -109,3 +110,50 @@ def test_a_bar_across_the_picture_is_no_shift() -> None:
     samples[18 * MCU_PX :] += 60
     data = encode(np.clip(samples, 0, 255).astype(np.uint8), "JPEG", quality=90)
     assert _compiled.account(data) == SOUND
+
+
+def _segments(data: bytes, marker: int) -> list[tuple[int, int]]:
+    """Begin and end of all segments of a kind before the first scan's data."""
+    return [(begin - 4, end) for kind, begin, end in jpeg.segments(data) if kind == marker]
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_tables_that_are_lost_are_not_taken_for_the_usual_ones(
+    progressive: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    data = pictures.jpeg(WIDTH_PX, HEIGHT_PX, seed=8, quality=88, progressive=progressive)
+    for begin, end in _segments(data, 0xC4):
+        for lost in (6, end - begin):
+            with pytest.raises(InvalidPicture):
+                large(data[:begin] + bytes(lost) + data[begin + lost :])
+
+
+def test_a_picture_of_a_film_has_the_usual_tables_and_tells_none() -> None:
+    data = pictures.jpeg(WIDTH_PX, HEIGHT_PX, seed=8, quality=88)
+    bare = data
+    for begin, end in reversed(_segments(data, 0xC4)):
+        bare = bare[:begin] + bare[end:]
+    jpeg_damage.check(bare)
+    assert np.abs(large(bare).astype(int) - large(data)).mean() < 1
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("colour", [0, 1])
+@pytest.mark.parametrize("width_px", [720, 2400])
+def test_no_quantiser_is_zero(
+    progressive: bool,  # noqa: FBT001 - a parameter
+    colour: int,
+    width_px: int,
+) -> None:
+    data = pictures.jpeg(width_px, HEIGHT_PX, seed=8, quality=88, progressive=progressive)
+    tables = [begin for begin, _ in _segments(data, jpeg.DQT)]
+    at = tables[colour] + 5 if len(tables) > 1 else tables[0] + 5 + 65 * colour
+    with pytest.raises(InvalidPicture):
+        large(data[:at] + b"\0" + data[at + 1 :])
+
+
+def test_a_progressive_picture_that_lost_its_first_scan_is_damaged() -> None:
+    data = pictures.jpeg(WIDTH_PX, HEIGHT_PX, seed=8, quality=88, progressive=True)
+    ((begin, _),) = _segments(data, jpeg.SOS)
+    with pytest.raises(InvalidPicture):
+        large(data[:begin] + bytes(4) + data[begin + 4 :])

@@ -269,6 +269,21 @@ def test_most_of_the_bytes_lost_is_no_picture(name: str) -> None:
             make(sound[:first] + lost + sound[last:])
 
 
+def test_tables_of_a_jpeg_that_are_lost_are_not_taken_for_the_usual_ones() -> None:
+    sound = _SOUND["JPEG"]()
+    at = sound.index(b"\xff\xc4", sound.index(b"\xff\xdb", len(sound) * 9 // 10))
+    with pytest.raises(InvalidPicture):
+        make(sound[:at] + bytes(8) + sound[at + 8 :])
+
+
+@pytest.mark.parametrize("name", ["LZW", "Deflate", "JPEG"])
+def test_compressed_samples_are_not_shown_as_they_are(name: str) -> None:
+    sound = _SOUND[name]()
+    at = sound.index(b"\x03\x01\x03\x00\x01\x00\x00\x00") + 8  # Compression
+    with pytest.raises(Fault):
+        make(sound[:at] + b"\x01\x00" + sound[at + 2 :])
+
+
 def test_half_a_file_is_truncated() -> None:
     sound = _by_libvips(compression="lzw")
     with pytest.raises(TruncatedPicture):

@@ -946,6 +946,8 @@ static bool ready(struct decoder *decoder, struct scan *scan)
             return false; /* a picture twice */
         decoder->dc_known[number] |= scan->first == 0;
         component->dc_quantiser = decoder->quantisers[component->quantiser][0];
+        if (!component->dc_quantiser) /* no file has it, B.2.4.1: damage */
+            return false;
         weigh(component, decoder->quantisers[component->quantiser]);
         if (component->scaled.size)
             weigh_scaled(component, decoder->quantisers[component->quantiser]);

@@ -21,6 +21,7 @@
 
 struct part_of_frame {
     uint8_t identifier, across, down, quantiser, dc_table, ac_table;
+    bool begun;        /* its DC are told, G.1.1.1.1 */
     int columns, rows; /* in blocks, those of a scan of its own, A.2.2 */
     int32_t dc_before;
 };
@@ -50,7 +51,9 @@ struct soundness {
 struct walk {
     const uint8_t *data, *end, *at;
     int count, mcus_across, mcus_down, restart_mcus;
-    bool framed, progressive;
+    bool framed, progressive, scanned;
+    bool strayed; /* something else than a segment stands before the first scan */
+    bool coded;   /* Huffman tables are told */
     int64_t readings_left; /* blocks */
     uint16_t dc_quantisers[TABLES];
     struct part_of_frame parts[MOST_PARTS];
@@ -284,7 +287,7 @@ static bool walk_quantisers(struct walk *walk, const uint8_t *at, const uint8_t 
     return true;
 }
 
-/* Read the header of a scan, B.2.3, and have its tables ready. */
+/* Read the header of a scan, B.2.3. */
 static bool walk_header(struct walk *walk, struct walked_scan *scan, const uint8_t *at,
                         const uint8_t *end)
 {
@@ -315,17 +318,28 @@ static bool walk_header(struct walk *walk, struct walked_scan *scan, const uint8
             return false;
         part->dc_table = fields[1] >> 4;
         part->ac_table = fields[1] & 15;
-        bool dc = scan->first == 0 && scan->high == 0;
-        bool ac = !walk->progressive || (scan->first > 0 && scan->high == 0);
-        if ((dc && (part->dc_table >= TABLES || !walk->dc_tables[part->dc_table].present)) ||
-            (ac && (part->ac_table >= TABLES || !walk->ac_tables[part->ac_table].present)))
-            return false;
-        struct huffman *table = &walk->ac_tables[part->ac_table];
-        if (ac && !walk->progressive && !table->skip_made)
-            (walk->end - walk->data < LITTLE_BYTES ? build_no_skip : build_skip)(table);
     }
     scan->columns = scan->count == 1 ? scan->parts[0]->columns : walk->mcus_across;
     scan->rows = scan->count == 1 ? scan->parts[0]->rows : walk->mcus_down;
+    return true;
+}
+
+/* Have the tables of a scan ready. False where one is missing: libjpeg takes a usual one, and does not
+ * say so. Nor does it of a quantiser of zero, which no file has (B.2.4.1). */
+static bool walk_tables(struct walk *walk, struct walked_scan *scan)
+{
+    bool dc = scan->first == 0 && scan->high == 0;
+    bool ac = !walk->progressive || (scan->first > 0 && scan->high == 0);
+    for (int n = 0; n < scan->count; n++) { /* turns: at most MOST_PARTS */
+        const struct part_of_frame *part = scan->parts[n];
+        if ((dc && (part->dc_table >= TABLES || !walk->dc_tables[part->dc_table].present ||
+                    !walk->dc_quantisers[part->quantiser])) ||
+            (ac && (part->ac_table >= TABLES || !walk->ac_tables[part->ac_table].present)))
+            return false;
+        if (ac && !walk->progressive && !walk->ac_tables[part->ac_table].skip_made)
+            (walk->end - walk->data < LITTLE_BYTES ? build_no_skip : build_skip)(
+                &walk->ac_tables[part->ac_table]);
+    }
     return true;
 }
 
@@ -368,6 +382,7 @@ static void take_account(struct walk *walk, struct walked_scan *scan, struct sou
     struct account account = {0};
     double share = 1;
     for (int n = 0; dc && n < scan->count; n++) { /* turns: at most MOST_PARTS */
+        scan->parts[n]->begun = true;
         scan->first_dc[n] = calloc((size_t)mcus, sizeof *scan->first_dc[n]);
         if (!scan->first_dc[n])
             share = -1;
@@ -392,8 +407,14 @@ static void walk_all(struct walk *walk, struct soundness *found)
         return;
     walk->at += 2;
     while (found->share > 0) { /* turns: at most the data's bytes: each goes on in it */
-        if (walk->end - walk->at < 4 || walk->at[0] != 0xFF)
+        if (walk->end - walk->at < 4 || (walk->scanned && walk->at[0] != 0xFF))
             return;
+        if (walk->at[0] != 0xFF) { /* libjpeg looks for the next marker */
+            const uint8_t *at = next_marker(walk->at, walk->end);
+            walk->at = at ? at : walk->end;
+            walk->strayed = true;
+            continue;
+        }
         int marker = walk->at[1];
         if (marker == 0xFF) {
             walk->at++;
@@ -417,6 +438,7 @@ static void walk_all(struct walk *walk, struct soundness *found)
         case 0xC4:
             if (!read_huffman(walk->dc_tables, walk->ac_tables, body, end))
                 return;
+            walk->coded = true;
             break;
         case 0xDB:
             if (!walk_quantisers(walk, body, end))
@@ -430,9 +452,19 @@ static void walk_all(struct walk *walk, struct soundness *found)
         case 0xDA: {
             if (!walk_header(walk, &scan, body, end))
                 return;
+            walk->scanned = true;
+            if (scan.first && !scan.parts[0]->begun) {
+                found->share = 0;
+                return;
+            }
             if (scan.high || scan.first > MOST_COARSE) { /* details, of little weight */
                 walk->at = end_of_scan(walk->at, walk->end);
                 break;
+            }
+            if (!walk_tables(walk, &scan)) {
+                /* Single pictures of films have no tables at all. */
+                found->share = walk->strayed || walk->coded ? 0 : found->share;
+                return;
             }
             int64_t blocks = 0;
             for (int n = 0; n < scan.count; n++) /* turns: at most MOST_PARTS */

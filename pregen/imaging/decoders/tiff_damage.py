@@ -10,12 +10,14 @@ of rows which are not dark, and noise beside what is none.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import simplejpeg
 from isal import igzip_lib, isal_zlib
 
+from pregen.imaging import compiled
 from pregen.imaging.containers import jpeg, tiff_layout
 from pregen.imaging.decoders import vips
 from pregen.imaging.runtime import pyvips
@@ -47,7 +49,9 @@ _LZW_BYTES: Final = 4 * 1024 * 1024
 #: Input of Deflate at once: it grows to a thousand times as much at most.
 _DEFLATE_BYTES: Final = 64 * 1024
 _LINE: Final = re.compile(r"at (?:line|scanline) (\d+)")
-_HARMLESS: Final = re.compile(r"extraneous bytes before marker", re.IGNORECASE)
+#: What fills up a strip behind its picture. Elsewhere something that matters may be lost, as a
+#: table: libjpeg then decodes by those that it has, without a word.
+_HARMLESS: Final = re.compile(r"extraneous bytes before marker 0xd9", re.IGNORECASE)
 
 
 def is_measured(layout: TiffLayout, source: SourceBytes) -> bool:
@@ -67,7 +71,7 @@ def share_of_unpacked(layout: TiffLayout, source: SourceBytes) -> float:
     """Return how much is what it was when it was written, where libtiff has unpacked everything."""
     match layout.compression:
         case tiff_layout.NONE:
-            return 1.0 - _lost_samples(layout, source)
+            return min(_share_as_told(layout, source), 1.0 - _lost_samples(layout, source))
         case tiff_layout.LZW:
             share = min(1.0, _LZW_BYTES / max(1, sum(layout.counts)))
             pieces = _spread(layout.pieces, max(_LEAST_SAMPLED, round(layout.pieces * share)))
@@ -216,8 +220,10 @@ def deflate_share(data: bytes, wanted: int) -> float:
 
 
 def _jpeg_share(tables: bytes, data: bytes) -> float:
-    """Return 1 for a strip that libjpeg decodes without a warning, else 0."""
+    """Return 1 for a strip of sound codes that libjpeg decodes without a warning, else 0."""
     whole = _whole_jpeg(tables, data)
+    if compiled.IS_HERE and compiled.account(whole)[0] < 1:
+        return 0.0
     smallest = {"min_height": 1, "min_width": 1} if jpeg.is_scalable(whole) else {}
     try:
         simplejpeg.decode_jpeg(whole, "GRAY", strict=True, **smallest)
@@ -328,6 +334,23 @@ _ALL_NOISE: Final = 0.97
 _LEAST_RUN: Final = 1 / 64
 #: So much of a row beside zeros has to be something else.
 _BRIGHT: Final = 0.9
+
+
+def _share_as_told(layout: TiffLayout, source: SourceBytes) -> float:
+    """Return how much may be samples, 0 to 1, where it is told that they are not compressed.
+
+    Where a damaged tag says so, strips of as many rows differ in size, or the file is too small.
+    """
+    if layout.planar and layout.subsampling != (1, 1):
+        return 1.0  # planes of different sizes
+    full = Counter(
+        count
+        for piece, count in enumerate(layout.counts[: layout.pieces])
+        if layout.rows_of(piece) == layout.piece_rows
+    )
+    alike = max(full.values(), default=1) / max(1, full.total())
+    wanted = layout.row_bytes * layout.unit_rows(layout.height_px) * layout.planes
+    return min(alike, source.size_bytes / wanted)
 
 
 def _lost_samples(layout: TiffLayout, source: SourceBytes) -> float:

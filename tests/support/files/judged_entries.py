@@ -163,8 +163,8 @@ def _noisy(facts: Facts) -> Parts:
     return png_walk.chunks(encode(Image.fromarray(shown), "PNG"))
 
 
-#: By name: the bytes of an entry. None: a symbolic link to a good one. Not among them: a wrong CRC of
-#: the last chunk, which libpng 1.6.39 refuses and 1.6.48 does not.
+#: By name: the bytes of an entry. None: a symbolic link to a good one. Not among them: a wrong CRC
+#: of the last chunk, which libpng 1.6.39 refuses and 1.6.48 does not.
 ENTRIES: Final[dict[str, Callable[[Facts], bytes] | None]] = {
     "as pregen writes it": lambda f: whole(f, texts(f)),
     "whole seconds only": lambda f: whole(f, plain(f)),
