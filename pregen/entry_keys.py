@@ -12,6 +12,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pregen.config import RealPathKeys
+from pregen.filesystems.live_mounts import LiveMounts
+from pregen.filesystems.mounttable import is_below
+from pregen.filesystems.shares import share_at
 from pregen.source_file import link_target, real_folder, real_path
 from pregen.thumbspec.clients import (
     BY_KEY,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pregen.config import PlanConfig
+    from pregen.filesystems.mounttable import MountTable
 
 #: What `--clients` takes besides the keys of the table.
 AUTO: Final = "auto"
@@ -80,8 +84,10 @@ def chosen_clients(names: Iterable[str], here: Iterable[str]) -> tuple[str, ...]
     return tuple(key for key in BY_KEY if key in chosen)
 
 
-def unserved_link(config: PlanConfig, roots: Iterable[bytes]) -> bytes | None:
+def unserved_link(config: PlanConfig, roots: Iterable[bytes]) -> tuple[bytes, bytes] | None:
     """Return the first of these paths whose files some clients look for elsewhere, and in vain.
+
+    And where it leads; on a share, which is asked for nothing, to its mount point.
 
     Args:
         config: of the run; whoever chose whether real paths count is served.
@@ -90,7 +96,19 @@ def unserved_link(config: PlanConfig, roots: Iterable[bytes]) -> bytes | None:
     served = any(BY_KEY[name].asks_by is AsksBy.REAL for name in config.clients)
     if served or config.realpath_keys is not RealPathKeys.AUTO:
         return None
-    return next((root for root in roots if real_path(root) != root), None)
+    mounts = LiveMounts()
+    try:
+        found = ((root, _leads_to(root, mounts.table)) for root in roots)
+        return next(((root, real) for root, real in found if real != root), None)
+    finally:
+        mounts.close()
+
+
+def _leads_to(root: bytes, table: MountTable) -> bytes:
+    share = share_at(root, table)
+    if share is None:
+        return real_path(root)
+    return root if is_below(root, share.point) else share.point
 
 
 def paths_of(path: bytes) -> Paths:

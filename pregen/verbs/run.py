@@ -161,14 +161,14 @@ def run_session(
 def _tell_of_link(session: Session, config: RunConfig, watch: Watch) -> None:
     """Say who will not find the thumbnails of a root that is reached through a link."""
     from pregen.entry_keys import unserved_link  # noqa: PLC0415 - no --help needs it
-    from pregen.source_file import real_path  # noqa: PLC0415 - likewise
 
     if config.work.shared or config.walk.only is not None:
         return
-    link = unserved_link(config.plan, map(session.clean, config.walk.roots))
-    if link is not None:
+    found = unserved_link(config.plan, map(session.clean, config.walk.roots))
+    if found is not None:
+        link, real = found
         watch.note(
-            f"{shown(link)} is a link to {shown(real_path(link))}. KDE and COSMIC, which are not "
+            f"{shown(link)} is a link to {shown(real)}. KDE and COSMIC, which are not "
             "installed here, ask by the real path and will not find these thumbnails: "
             "--realpath-keys always serves them too, never ends this note"
         )
