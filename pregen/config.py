@@ -287,6 +287,7 @@ class PlanConfig(NamedTuple):
             "none, or a list (gwenview,cosmic).",
             "LIST",
             default="auto",
+            debug=True,
         ),
     ] = ()
     """Keys of `thumbspec.clients.CLIENTS`."""
@@ -296,6 +297,7 @@ class PlanConfig(NamedTuple):
             "Files reached through links: also by their real path. auto: where KDE or COSMIC, "
             "which ask by it, is installed.",
             default=RealPathKeys.AUTO,
+            debug=True,
         ),
     ] = RealPathKeys.NEVER
     publish: Annotated[
@@ -304,6 +306,7 @@ class PlanConfig(NamedTuple):
             "Create thumbnails of DIR for machines that know it as URI (smb://nas/photos); "
             "may be repeated.",
             "DIR=URI",
+            debug=True,
         ),
     ] = ()
     """Folders, absolute and clean, and what they are called elsewhere (`thumbspec.published`)."""
@@ -439,11 +442,7 @@ class EngineConfig(NamedTuple):
     """On one share, in all workers; None: as many as the link takes."""
     max_rate: Annotated[
         int | None,
-        Flag(
-            "Bytes per second from shares at most (20M).",
-            "SIZE",
-            notation="size",
-        ),
+        Flag("Bytes per second from shares at most (20M).", "SIZE", notation="size", debug=True),
     ] = None
     """Bytes in a second, from all shares."""
     read_timeout_s: Annotated[

@@ -177,11 +177,15 @@ def named_sources(
         folder_note: what to say of a folder.
         files: looks at them; by default one of its own.
     """
-    files = files or BoundedFiles()
-    caches = Caches(cache_root, files)
-    for path in paths:
-        found = look_at(path, caches, files)
-        yield Skip(path, Kind.EXCLUDED, folder_note) if isinstance(found, FolderRoot) else found
+    looks = files or BoundedFiles()
+    try:
+        caches = Caches(cache_root, looks)
+        for path in paths:
+            found = look_at(path, caches, looks)
+            yield Skip(path, Kind.EXCLUDED, folder_note) if isinstance(found, FolderRoot) else found
+    finally:
+        if files is None:
+            looks.close()
 
 
 def _once(paths: Iterable[bytes]) -> Iterator[bytes]:

@@ -181,7 +181,7 @@ def _tiff_layout(data: bytes) -> None:
         assert found.pieces > 0
         stored = found.stored(source, 0)
         assert len(stored) <= len(data)
-        if found.samples * found.bits <= 1 << 10:
+        if stored and found.samples * found.bits <= 1 << 10:
             again = SourceBytes.of(found.rebuilt([stored], 1, min(found.width_px, 1 << 16)))
             assert tiff_layout.read(again, tiff_layout.directory(again)).counts == (len(stored),)
 
