@@ -49,15 +49,17 @@ def test_what_hostile_files_gave_is_whole_and_valid(tmp_path: Path) -> None:
         png_walk.chunks(path.read_bytes())
 
 
-def test_the_summary_names_every_failed_file_and_each_extra(tmp_path: Path) -> None:
+def test_the_summary_counts_the_failed_files_and_failures_names_each(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     counted = run_pregen("run", "--json", corpus(), cache=cache)
     failed = [path for path, record in counted.outcomes.items() if record["kind"] in FAILURES]
     told = run_pregen("run", corpus(), cache=tmp_path / "other")
     assert counted.code == told.code == 3
     assert "Traceback" not in told.err
+    assert f"{len(failed)} files failed: pregen failures" in told.err
+    listed = run_pregen("failures", cache=tmp_path / "other")
     for path in failed:
-        assert os.fsdecode(path) in told.err
+        assert os.fsdecode(path) in listed.out
 
 
 def test_without_the_extras_exactly_their_files_wait_and_leave_nothing(tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def test_a_cache_that_cannot_be_written_ends_it(zoo: Zoo) -> None:
         (("--local", "--remote"), "exclude each other"),
         (("--older-than", "30"), "30d"),
         (("--max-size", "many"), "2G"),
-        (("--mount-timeout", "0"), "range"),
+        (("--mount-timeout", "0"), "above 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(zoo: Zoo, arguments: tuple[str, ...], told: str) -> None:
