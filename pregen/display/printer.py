@@ -43,7 +43,7 @@ class RunReport(NamedTuple):
     flavors: tuple[Flavor, ...] = ()
     """What it made entries of; empty: it did not come so far."""
     flavors_because: str = ""
-    """Why these; empty: somebody named them."""
+    """Why these; empty: the user named them."""
 
 
 class Printer:

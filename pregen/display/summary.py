@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: So many files of a kind are named: what is above them stays on the screen.
 FAILURES_NAMED = 5
 _SLOW_S = 1.0
-#: Of a shorter run nobody asks what limited it.
+#: For a shorter run it does not matter what limited it.
 _LONG_S = 30.0
 #: A file is worth naming when it took this many times the mean ...
 _SLOW_FACTOR = 10
@@ -381,7 +381,7 @@ def _deeds(forecast: Forecast) -> list[Line]:
     if forecast.rechecks:
         files = text.plural(forecast.rechecks, "file")
         lines.append(
-            Line(f"  look at the beginning of {files}, and decode those that were shown wrongly")
+            Line(f"  check the beginning of {files}, and decode those whose thumbnails are wrong")
         )
     if forecast.refits:
         entries = text.plural(forecast.refits, "entry", "entries")

@@ -92,7 +92,7 @@ class Frame:
         self._drawn = []
 
     def forget(self) -> None:
-        """Draw the next frame where the cursor is then: somebody else wrote to the terminal."""
+        """Draw the next frame where the cursor is then: another program wrote to the terminal."""
         self._drawn = []
 
     def _rows(self) -> int:
@@ -216,7 +216,7 @@ class TtyPrinter(Printer):
 def terminal_size() -> tuple[int, int]:
     """Return columns and rows of the terminal on standard error as they are now.
 
-    rich would believe $COLUMNS, which tells how wide the window was when somebody exported it.
+    rich would believe $COLUMNS, which tells how wide the window was when it was exported.
     """
     if sys.__stderr__ is not None:
         with suppress(OSError, ValueError):

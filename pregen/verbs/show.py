@@ -85,7 +85,7 @@ class EntryFacts(NamedTuple):
     path: bytes
     size_bytes: int
     head: PngHead | None
-    """None: it is no PNG."""
+    """None: it is not a PNG."""
     verdict: str
     """A `validity.Verdict`, or "unknown" when there is no source to compare with."""
     reason: str
@@ -321,7 +321,7 @@ def _head(data: bytes) -> PngHead | None:
         return None
 
 
-_VERDICTS = {"fresh": "up to date", "refit": "needs new texts"}
+_VERDICTS = {"fresh": "up to date", "refit": "texts need an update"}
 #: So that a line fits in 100 columns.
 _WRAP_CHARS = 80
 _ACCEPTED = "accepted by"

@@ -96,7 +96,7 @@ def test_the_sizes_that_a_run_makes_here_are_told_with_their_reason(
 ) -> None:
     bare = run_pregen("doctor", "--json", cache=cache).summary
     assert bare["flavors"] == ["normal", "large"]
-    assert bare["flavors_because"] == "no screens are known here"
+    assert bare["flavors_because"] == "no screens were found"
     put(home / "config" / "kwinoutputconfig.json", screens.kwinoutputconfig(1.5))
     done = run_pregen("doctor", cache=cache)
     assert "Sizes: normal, large; x-large for eDP-1 at 150 % (kwinoutputconfig.json)." in done.out

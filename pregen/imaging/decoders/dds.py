@@ -94,7 +94,7 @@ def open_picture(request: Request) -> Opened:
     chosen = tuple(masks if flags & _ALPHA and masks[3] else masks[:3])
     usable = all(mask and is_run_of_bits(mask, bits) for mask in chosen)
     if bits not in {*_TYPES, _RGB_BITS} or not usable:
-        raise Unsupported(f"DDS with these {bits} bits a pixel is not read")
+        raise Unsupported(f"DDS with these {bits} bits a pixel is not supported")
     return MaskedTexture(request, (width_px, height_px), bits, chosen)
 
 

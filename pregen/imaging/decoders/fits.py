@@ -125,7 +125,7 @@ def open_picture(request: Request) -> FitsPicture:
                 break  # the end, or what follows it (FITS Standard 4.0, 3.5)
             raise InvalidPicture(f"its FITS header is damaged ({error})") from error
         if header.get("ZIMAGE") == "T":
-            raise Unsupported("compressed FITS is not read")
+            raise Unsupported("compressed FITS is not supported")
         if header.get("XTENSION", "IMAGE") == "IMAGE" and _number(header, "NAXIS") > 1:
             if header.get("BITPIX") not in _TYPES:
                 raise InvalidPicture("its FITS header is damaged")

@@ -120,7 +120,7 @@ def _read(head: bytes) -> _Header | None:
     except KeyError:
         raise InvalidPicture("its PAM header is damaged") from None
     if bands not in _NAMES:
-        raise Unsupported(f"PAM with {bands} samples a pixel is not read")
+        raise Unsupported(f"PAM with {bands} samples a pixel is not supported")
     data_at = end + len(_PAM_END)
     return _Header(bands, width_px, height_px, _kind(largest), largest or -1, data_at)
 

@@ -120,7 +120,7 @@ def read(head: bytes) -> _PcxHeader:
     if right < left or bottom < top or packing > 1 or not planes:
         raise InvalidPicture("its PCX header is damaged")
     if (bits, planes) not in _FEW_COLOURS | _BYTES:
-        raise Unsupported(f"PCX of {planes} planes of {bits} bits is not read")
+        raise Unsupported(f"PCX of {planes} planes of {bits} bits is not supported")
     width_px = right - left + 1
     least = (width_px * bits + 7) // 8
     if row_bytes < least:

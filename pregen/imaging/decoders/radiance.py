@@ -86,7 +86,9 @@ class RadiancePicture(Opened):
             samples[:there] = flat.reshape(there, self.width_px, _RGBE)
             if (samples[:there, :, :3] == 1).all(axis=2).any():
                 # No colour: the largest part of one is 128 at least.
-                raise Unsupported("Radiance pictures with runs of before 1991 are not read")
+                raise Unsupported(
+                    "Radiance pictures in the run-length coding of before 1991 are not supported"
+                )
             return samples, there
         for row in range(self.height_px):
             line = bytearray()
@@ -105,10 +107,10 @@ def open_picture(request: Request) -> RadiancePicture:
     if found is None:
         raise InvalidPicture("its Radiance header is damaged")
     if b"FORMAT=32-bit_rle_xyze" in head[: found.start()]:
-        raise Unsupported("Radiance pictures in XYZ are not read")
+        raise Unsupported("Radiance pictures in XYZ are not supported")
     first, axis, height_px, second, other, width_px = found.groups()
     if (axis, other) != (b"Y", b"X"):
-        raise Unsupported("Radiance pictures stored by columns are not read")
+        raise Unsupported("Radiance pictures stored by columns are not supported")
     if not (int(width_px) and int(height_px)):
         raise InvalidPicture("the header says it has no pixels")
     orientation = _ORIENTATIONS[first == b"+", second == b"-"]

@@ -1,4 +1,4 @@
-"""`pregen doctor`: why a desktop would not show what pregen made, and what mends it."""
+"""`pregen doctor`: why a desktop would not show what pregen made, and what fixes it."""
 
 from __future__ import annotations
 

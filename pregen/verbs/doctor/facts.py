@@ -210,7 +210,7 @@ class CacheFacts:
     oldest_s: float = 0.0
     """Age of the oldest entry."""
     foreign_entries: int = 0
-    """Owned by somebody else."""
+    """Owned by another user."""
     open_entries: int = 0
     """That others may read."""
     closed_entries: int = 0

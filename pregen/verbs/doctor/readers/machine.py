@@ -133,7 +133,7 @@ def _expanded(value: str, home: str) -> str | None:
 
 
 def sudo_user(environ: Mapping[str, str]) -> str:
-    """Return who called this through sudo; empty: nobody, or root."""
+    """Return who called this through sudo; empty: no user, or root."""
     user = environ.get("SUDO_USER", "")
     return user if os.geteuid() == 0 and user not in {"", "root"} else ""
 

@@ -160,13 +160,13 @@ def tumbler(facts: MachineFacts) -> Iterator[Finding]:
 
 
 def _dolphin_refuses(what: str, package: str) -> Finding:
-    brings = f"{package} brings one" if package else "no package is known to bring one"
+    brings = f"{package} provides one" if package else "no known package provides one"
     why = f"Dolphin has no plugin for {what}, and shows no thumbnails of such files: {brings}."
     return (problem if package else note)("kde-no-plugin", _KDE, why)
 
 
 def _tumbler_removes(what: str, package: str) -> Finding:
-    brings = f"{package} brings one" if package else "no package is known to bring one"
+    brings = f"{package} provides one" if package else "no known package provides one"
     why = (
         f"tumbler has no plugin for {what}, and deletes thumbnails of such files when a program "
         f"asks for one: {brings}."
