@@ -96,6 +96,11 @@ class Output:
         self._lock = threading.Lock()
         self._broken = False
 
+    @property
+    def broken(self) -> bool:
+        """Whether a write has failed."""
+        return self._broken
+
     def write(self, text: str, *, flush: bool = True) -> None:
         """Write `text`; do nothing when an earlier write failed."""
         with self._lock:

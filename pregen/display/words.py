@@ -47,7 +47,7 @@ WORDS: dict[Kind, Words] = {
     Kind.INVALID: Words(
         "invalid",
         "damaged, or not a picture",
-        "the reason tells whether to replace it; the next run tries it again when it has changed",
+        "copy damaged files again from the camera or a backup; a file that changes is tried again",
     ),
     Kind.TRUNCATED: Words(
         "truncated", "the file ends too early", "copy it again from the camera or a backup"

@@ -130,7 +130,7 @@ def test_people_read_sentences_and_commands_or_that_there_is_nothing_to_do(cache
     found = findings(cache, env=env)
     done = run_pregen("doctor", cache=cache, env=env)
     sick = [each for each in found.values() if each["severity"] != "note"]
-    assert done.out.startswith("Nothing to do.") == (not sick)
+    assert done.out.endswith("Nothing to do.\n") == (not sick)
     for each in found.values():
         assert each["why"] in done.out
         assert all(command in done.out for command in each["mend"])

@@ -307,7 +307,7 @@ def _profile(source: SourceBytes, head: bytes, size_bytes: int, at: int) -> byte
 def _check_rows(there: int, height_px: int) -> None:
     if there < height_px * ENOUGH_ROWS:
         raise TruncatedPicture(
-            f"the file ends early or is damaged: {there / height_px:.0%} of the rows are there"
+            f"the file ends early or is damaged: {there / height_px:.0%} of the rows are present"
         )
 
 

@@ -126,8 +126,7 @@ def _check_colours(signal: Signal) -> None:
     lost = float((beyond > _LOST).mean())
     if lost > 1 - ENOUGH_ROWS:
         raise InvalidPicture(
-            f"its data is damaged: {lost:.0%} of the picture have impossible colours;"
-            " copy it again from its origin if you can"
+            f"its data is damaged: {lost:.0%} of the picture have impossible colours"
         )
     if beyond.max() > _STRANGE:
         raise LeftAloneError("it shows colours outside of RGB")

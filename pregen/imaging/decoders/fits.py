@@ -78,7 +78,7 @@ class FitsPicture(Opened):
         there = len(data) // row_bytes
         if there < self.height_px * ENOUGH_ROWS:
             raise TruncatedPicture(
-                f"the file ends early: {there / self.height_px:.0%} of the rows are there"
+                f"the file ends early: {there / self.height_px:.0%} of the rows are present"
             )
         rows = np.frombuffer(data, kind, there * self.width_px).reshape(there, self.width_px)
         if there < self.height_px:

@@ -84,7 +84,7 @@ class PcxPicture(Opened):
         there = len(samples)
         if there < header.height_px * ENOUGH_ROWS:
             raise TruncatedPicture(
-                f"the file ends early: {there / header.height_px:.0%} of the rows are there"
+                f"the file ends early: {there / header.height_px:.0%} of the rows are present"
             )
         planes = samples.reshape(there, header.planes, header.row_bytes)
         if (header.bits, header.planes) in _BYTES:

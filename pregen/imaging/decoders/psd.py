@@ -201,7 +201,7 @@ class PsdPicture(Opened):
         share = float(there.all(axis=0).mean())
         if share < ENOUGH_ROWS:
             raise TruncatedPicture(
-                f"the file ends early or is damaged: {share:.0%} of the rows are there"
+                f"the file ends early or is damaged: {share:.0%} of the rows are present"
             )
         return samples
 

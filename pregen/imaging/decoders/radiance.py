@@ -68,14 +68,14 @@ class RadiancePicture(Opened):
         if there < self.height_px * ENOUGH_ROWS:
             raise TruncatedPicture(
                 f"the file ends early or is damaged: {there / self.height_px:.0%} of the rows"
-                " are there"
+                " are present"
             )
         light = samples[..., :3].astype(np.float32)
         light *= np.exp2(samples[..., 3:].astype(np.float32) - _BIAS)
         return averaged(light_of(light), box_px)
 
     def _samples(self, data: bytes) -> tuple[NDArray[np.uint8], int]:
-        """Return rows x columns x 4 bytes, and how many of the rows are there."""
+        """Return rows x columns x 4 bytes, and how many of the rows are present."""
         samples = np.zeros((self.height_px, self.width_px, _RGBE), np.uint8)
         head = bytes((2, 2)) + self.width_px.to_bytes(4, "big")[2:]
         at = self._data_at

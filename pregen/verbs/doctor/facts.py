@@ -292,3 +292,5 @@ class MachineFacts:
     """What installs packages here: apt, dnf, pacman or zypper; empty: another program."""
     root: bool = False
     """Root asks, who may install some."""
+    compile: str = ""
+    """The command that builds pregen's own JPEG decoder; empty: it is there."""

@@ -11,6 +11,7 @@ import psutil
 
 from pregen.config import WalkConfig
 from pregen.desktop_settings import ConfigFolders, matching, read_text
+from pregen.installation import compile_command, is_compiled
 from pregen.model import Source
 from pregen.originals.mounts import read_mounts
 from pregen.screens.facts import screen_facts
@@ -187,4 +188,5 @@ def gather(
         ancestors=types.ancestors({source.mime for source in seen if source.mime}),
         manager=package_manager(),
         root=os.geteuid() == 0,
+        compile="" if is_compiled() else compile_command(),
     )
