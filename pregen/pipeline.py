@@ -139,7 +139,7 @@ def rehearse(
     ):
         watch.sizes(config.plan.flavors, config.chosen)
         config = config._replace(plan=config.plan._replace(reuse=False))
-        memory = _FolderMemory(journal, EntryKeys(config.plan), learns=False)
+        memory = _FolderMemory(journal, EntryKeys(config.plan, ground.files), learns=False)
         planner = _planner(config, cache, journal, memory, watch, count().__next__)
         settler.planner = planner
         for job in _jobs(found, planner, watch, stop):
@@ -343,7 +343,7 @@ class _PipelineRun:
         if caution := engine.caution:
             watch.warn(caution)
         watch.watch_workers(engine.workers)
-        memory = _FolderMemory(journal, EntryKeys(config.plan))
+        memory = _FolderMemory(journal, EntryKeys(config.plan, self._ground.files))
         ids = count().__next__
         # Other machines number files and devices otherwise.
         elsewhere = config.engine_name == "dask"
