@@ -169,7 +169,8 @@ def _with_room(config: RunConfig, watch: Watch) -> RunConfig:
     if found == wanted:
         return config
     watch.warn(
-        f"{found} of {wanted} workers: no more files may be open (ulimit -n). Allow more of them."
+        f"{found} of {wanted} workers started: the limit of open files is too low. "
+        "Raise it (ulimit -n)."
     )
     return config._replace(engine=config.engine._replace(workers=found))
 
@@ -318,7 +319,7 @@ class _PipelineRun:
         if deaths >= _MANY_DEATHS and deaths * _LARGE_PART >= totals.jobs_done:
             journal.spare()
             self._watch.warn(
-                f"{deaths} of {totals.jobs_done} files ended the process that decoded them: most "
+                f"{deaths} of {totals.jobs_done} files crashed the process that decoded them: most "
                 "likely something is wrong with this machine (a limit of memory or stack, a broken "
                 "library, a failing disk) and not with the files. The next run tries them again."
             )
@@ -403,7 +404,7 @@ class _PipelineRun:
         self._watch.finished(done, self._ground.known_on_share(job))
 
     def _halt(self, verdict: LimitDecision) -> None:
-        """End the run before it is done, for a reason that is no failure, or for a full disk."""
+        """End the run before it is done, for a reason that is not a failure, or for a full disk."""
         if verdict.do is Do.FULL:
             self._fatal = self._fatal or CacheFullError(verdict.why)
         else:
@@ -796,7 +797,7 @@ def _journal(
     path, version = config.journal_path, config.work.version
     if path and ground.hides_from_journal:
         path = b""
-        watch.remark("no journal: it would name what lies in the vault of this cache")
+        watch.remark("no journal is kept: it would name files of the vault that holds this cache")
     journal = Journal.open(
         path,
         watch.warn,

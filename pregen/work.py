@@ -139,7 +139,7 @@ class JobWorker:
         """
         device = source.facts.device
         if job.device and device != job.device:
-            return "it lies on another file system than it did: run again"
+            return "it is on another file system than before: run again"
         if device in self._unencrypted:
             return ""
         key = fscrypt.key_of(source.fd)

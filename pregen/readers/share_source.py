@@ -27,7 +27,7 @@ T = TypeVar("T")
 _ADVICE_BYTES: Final = 256 * 1024
 #: Read at once, after all of it was asked for: between two of these it shows that something comes.
 _STEP_BYTES: Final = 1024 * 1024
-_SHORT_WORDS: Final = "the share gives fewer bytes than the file has"
+_SHORT_WORDS: Final = "the share sent fewer bytes than the file has"
 
 
 class ShareSource(SourceFile):

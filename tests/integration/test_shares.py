@@ -54,15 +54,15 @@ def test_people_are_told_in_one_line(served: Path, tmp_path: Path) -> None:
     point.mkdir()
     with Share(served) as share, share.mounted(point):
         done = run_pregen("run", point, cache=tmp_path / "cache")
-    lines = [line for line in done.err.splitlines() if line.startswith("From shares: ")]
+    lines = [line for line in done.out.splitlines() if line.startswith("From shares: ")]
     assert len(lines) == 1
     assert " of 1.9 MB read" in lines[0]
 
 
 def test_a_local_run_tells_nothing_of_shares(served: Path, tmp_path: Path) -> None:
     done = run_pregen("run", served, cache=tmp_path / "cache")
-    assert "share" not in done.err
-    assert "limited" not in done.err
+    assert "share" not in done.out + done.err
+    assert "limited" not in done.out + done.err
 
 
 def test_a_dead_server_costs_its_time_out_once(served: Path, tmp_path: Path) -> None:

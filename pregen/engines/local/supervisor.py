@@ -405,12 +405,12 @@ class Supervisor:
         job = worker.open.get(outcome.job_id)
         if job is None:
             if self._level is not StopLevel.KILL:
-                self._expel(worker, "reporting what became of a file that it did not have")
+                self._expel(worker, "reported a result for a file that it did not have")
             return
         try:
             believed = vetting.vetted(outcome, job, pid, self._now_ns - worker.born_ns)
         except vetting.LieError as lie:
-            self._expel(worker, f"reporting {lie}", job.job_id)
+            self._expel(worker, f"reported {lie}", job.job_id)
             return
         self._take(worker, job.job_id)
         worker.delivered += 1
@@ -420,7 +420,7 @@ class Supervisor:
     def _returned(self, number: int, job_ids: Iterable[int]) -> None:
         worker = self._heeded(number)
         if worker is not None and not self._level:
-            self._expel(worker, "giving back files that nobody wanted back")
+            self._expel(worker, "returned files without being asked")
         elif worker is not None:
             jobs = [self._take(worker, job_id) for job_id in job_ids]
             self._interrupt(job for job in jobs if job is not None)
@@ -436,7 +436,7 @@ class Supervisor:
         if worker is None or job is None:
             return
         if worker.begs():
-            self._expel(worker, "asking over and over for a file")
+            self._expel(worker, "asked for the same file again and again")
         else:
             self._commands.append(events.OpenSource(number, job.path))
 
@@ -447,7 +447,7 @@ class Supervisor:
         if worker is None or worker.phase is Phase.DYING or event.job_id not in worker.open:
             return
         if worker.is_waiting or worker.begs():
-            self._expel(worker, "asking over and over for memory")
+            self._expel(worker, "asked for memory again and again")
         else:
             worker.pause_clock(event.job_id, self._now_ns)
             self._budget.ask(event.worker, event.size_bytes)

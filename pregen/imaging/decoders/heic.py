@@ -203,10 +203,7 @@ def open_picture(request: Request) -> Opened:
         if meta is not None and (codecs := _foreign(meta)):
             raise Unsupported(f"its pictures are coded as {codecs}") from fault
         if ends_early:
-            raise TruncatedPicture(
-                "the file ends before the list of its pictures does; copy it again from its "
-                "source if you can"
-            ) from fault
+            raise TruncatedPicture("the file ends before the list of its pictures does") from fault
         raise
 
 

@@ -125,8 +125,8 @@ class JpegSource:
                 if isinstance(fault_of_error(error), Unsupported):
                     raise
                 raise InvalidPicture(
-                    f"its data is damaged: {share:.0%} of the rows are there,"
-                    f" {ENOUGH_ROWS:.0%} are needed; copy it again from its origin if you can"
+                    f"its data is damaged: {share:.0%} of the rows are present,"
+                    f" {ENOUGH_ROWS:.0%} are needed"
                 ) from error
             return samples
 
