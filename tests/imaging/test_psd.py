@@ -269,6 +269,16 @@ def test_rows_are_lost_with_any_of_their_colours() -> None:
     assert make(file[:at] + noise[: len(noise) // 3] + file[at + len(noise) // 3 :]).pictures
 
 
+def test_what_the_thumbnail_mixes_with_lost_rows_is_lost() -> None:
+    grey = photo(800, 600)[..., :1]
+    file = _psd(grey, _GREY)
+    left_out = {rows: file[: len(file) - grey.size + rows * 800] for rows in (451, 460)}
+    with pytest.raises(faults.TruncatedPicture):
+        make(left_out[451])
+    wanted, found = (large(data).astype(int) for data in (file, left_out[460]))
+    assert (np.abs(found - wanted).max(-1) <= 20).mean() >= faults.ENOUGH_ROWS
+
+
 def test_what_is_not_read_is_said() -> None:
     rgb = _rgb()
     with pytest.raises(faults.Unsupported, match="without a merged picture"):
