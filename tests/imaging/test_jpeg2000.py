@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from pregen.imaging import sniff
+from pregen.imaging.containers import jp2
 from pregen.imaging.decoders import jpeg2000, openjpeg
 from pregen.imaging.decoders.base import Request
 from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture
@@ -356,6 +357,23 @@ def test_a_damaged_file_costs_a_few_decodes(places: int, monkeypatch: pytest.Mon
     assert wholes == 1
     assert (samples > 0) == (places > 0)
     assert samples <= 3 * _WIDTH_PX * _HEIGHT_PX
+
+
+def test_a_damaged_length_costs_no_more_than_the_tile_can_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sound = _SOUND["bare"]()
+    length_at = sound.index(b"\xff\x90\0\x0a") + jp2.PART_LENGTH_AT
+    decode, longest_bytes = openjpeg.decode, 0
+
+    def counted(read_at: Any, size_bytes: int, *more: Any) -> Any:
+        nonlocal longest_bytes
+        longest_bytes = max(longest_bytes, size_bytes)
+        return decode(read_at, size_bytes, *more)
+
+    monkeypatch.setattr(openjpeg, "decode", counted)
+    make(sound[:length_at] + b"\xff" * 4 + sound[length_at + 4 :])
+    assert len(sound) < longest_bytes < 3 * _PHOTO.size
 
 
 def test_a_file_that_ends_early_says_so() -> None:

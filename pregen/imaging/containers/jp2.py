@@ -161,6 +161,14 @@ class Codestream(NamedTuple):
         wide, high = self.tile_px
         return GridArea(max(x, left), max(y, top), min(x + wide, right), min(y + high, bottom))
 
+    def samples_bytes(self, tile: int) -> int:
+        """How much a tile's samples take, as they are; at least so much."""
+        left, top, right, bottom = self.area_of(tile)
+        return sum(
+            _divided(right - left, across) * _divided(bottom - top, down) * -(-depth.bits // 8)
+            for depth, (across, down) in self.components
+        )
+
 
 class TilePart(NamedTuple):
     """A part of a tile, from its marker on."""
