@@ -75,7 +75,7 @@ SABOTAGES = (
         "the room that is left in a window",
         "imaging/c/bits.h",
         "size < room ? size : room",
-        "size",
+        "size < 2 * room ? size : 2 * room",
         FUZZ_CURSORS,
     ),
     Sabotage(

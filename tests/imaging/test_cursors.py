@@ -132,7 +132,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 def test_a_damaged_one_is_shown_or_refused_as_by_one_cursor(name: str) -> None:
     kind = KINDS[name]
     chance = random.Random(name)  # noqa: S311 - damage, not secrets
-    for _ in range(60):
+    for _ in range(20):
         data = damaged(kind.data, chance)
         range_bytes = chance.choice(RANGES_BYTES)
         assert kind.decoded(range_bytes, data) == kind.decoded(0, data), range_bytes
