@@ -245,11 +245,26 @@ class Supervisor:
         choice = [
             (served.get(share, 0), state.pending[0].job_id, share)
             for share, state in self._shares
-            if state.pending and not (state.stalled and served.get(share))
+            if state.pending and self._may_take(worker, share, served)
         ]
         if self._pending:
             choice.append((served.get(0, 0), self._pending[0].job_id, 0))
         return min(choice)[2] if choice else None
+
+    def _may_take(self, worker: WorkerState, share: int, served: Mapping[int, int]) -> bool:
+        """Tell whether a worker without jobs may have those of a share.
+
+        Of one that does not answer, one worker alone has jobs; and while there is one that has
+        waited for it already, nobody else, who would wait for as long once more.
+        """
+        if not self._shares[share].stalled:
+            return True
+        knowing = {
+            each.number
+            for each in self._workers.values()
+            if share in each.unanswered and each.phase is Phase.SERVING
+        }
+        return not served.get(share) and (not knowing or worker.number in knowing)
 
     def _served(self) -> dict[int, int]:
         """Return how many workers have jobs of each share, and of none (0)."""
@@ -320,6 +335,8 @@ class Supervisor:
         for worker in self._workers.values():
             if worker.share and worker.open:
                 self._order(worker, served)
+            if self._is_held_up(worker):
+                worker.unanswered.add(worker.share)
         self._feed_starved()
 
     def _order(self, worker: WorkerState, served: Mapping[int, int]) -> None:

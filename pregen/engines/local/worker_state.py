@@ -96,6 +96,8 @@ class WorkerState:
     """On which its last jobs lay: all that are open lie there."""
     met: set[int] = field(default_factory=set)
     """All shares of which it has had jobs."""
+    unanswered: set[int] = field(default_factory=set)
+    """Those for which it has waited while they did not answer: it knows that they do not."""
     waits: bool = False
     """It has jobs of a share, and waits for what it needs of them."""
     heard: int = 0
