@@ -31,7 +31,7 @@ SIZES_MPX: Final = (1, 4, 8, 16, 32, 64)
 
 
 @dataclass(slots=True)
-class FailureGroup:
+class KindFailures:
     """The failures of one kind."""
 
     count: int = 0
@@ -77,7 +77,7 @@ class Figures:
         self.sizes: Counter[int] = Counter()
         self.loaders: defaultdict[str, Loader] = defaultdict(Loader)
         self.workers: defaultdict[int, WorkerFigures] = defaultdict(WorkerFigures)
-        self.failures: defaultdict[Kind, FailureGroup] = defaultdict(FailureGroup)
+        self.failures: defaultdict[Kind, KindFailures] = defaultdict(KindFailures)
         self.extreme: list[SourceHistory] = []
         self.extreme_count = 0
         self._slowest: list[tuple[int, int, SourceHistory]] = []
