@@ -83,7 +83,7 @@ class _FlavorType(click.ParamType[Flavor]):
             return value
         found = flavor_list(str(value))
         if len(found) != 1:
-            self.fail("name one size: a thumbnail has one path.", param, ctx)
+            self.fail("give one size: a thumbnail has one path.", param, ctx)
         return found[0]
 
 
@@ -335,7 +335,7 @@ class _Answers:
         try:
             facts = self._looks.stat(path) if path else None
         except (OSError, ValueError) as error:
-            question.give(why=getattr(error, "strerror", "") or "no file has such a name")
+            question.give(why=getattr(error, "strerror", "") or "not a valid file name")
             return
         if facts is None or not stat.S_ISREG(facts.st_mode):
             question.give(why="not a file" if path else "an empty name")

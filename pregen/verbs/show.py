@@ -92,7 +92,7 @@ class EntryFacts(NamedTuple):
     path: bytes
     size_bytes: int
     head: PngHead | None
-    """None: it is no PNG."""
+    """None: it is not a PNG."""
     verdict: str
     """A `validity.Verdict`, or "unknown" when there is no source to compare with."""
     reason: str
@@ -340,9 +340,9 @@ def _head(data: bytes) -> PngHead | None:
         return None
 
 
-_VERDICTS = {"fresh": "up to date", "refit": "needs new texts"}
-#: So that a line fits in 100 columns.
-_WRAP_CHARS = 80
+_VERDICTS = {"fresh": "up to date", "refit": "texts need an update"}
+#: So that a line fits in 80 columns.
+_WRAP_CHARS = 59
 _ACCEPTED = "accepted by"
 _COLOURS = {"fresh": "green", "refit": "yellow", "unknown": "yellow"}
 #: PNG, 11.2.2.
@@ -373,6 +373,26 @@ def file_lines(facts: FileFacts) -> Iterator[str]:
     if any(each.installed for each in facts.served):
         yield ""
         yield from _served_lines(facts)
+    yield ""
+    yield _verdict_line(facts)
+
+
+def _verdict_line(facts: FileFacts) -> str:
+    """Return the last line: which sizes are up to date."""
+    if facts.source is None:
+        return click.style(f"No thumbnail can be up to date: {facts.trouble}.", fg="yellow")
+    verdicts = {
+        entry.flavor.directory: entry.verdict == Freshness.FRESH.value
+        for uri in reversed((*facts.uris, *facts.shared))
+        for entry in uri.entries
+        if entry.flavor
+    }
+    fresh = ", ".join(size for size, is_fresh in verdicts.items() if is_fresh)
+    others = ", ".join(size for size, is_fresh in verdicts.items() if not is_fresh)
+    parts = [f"Up to date: {fresh}."] if fresh else []
+    parts += [f"Not up to date: {others}."] if others else []
+    colour = "green" if fresh and not others else "yellow"
+    return click.style(" ".join(parts) or "There is no thumbnail.", fg=colour)
 
 
 def _uri_lines(facts: UriFacts) -> Iterator[str]:

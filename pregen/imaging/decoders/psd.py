@@ -105,12 +105,12 @@ class PsdPicture(Opened):
         if mode == _INKS and self._channels > count:
             count = _COLOURS[_CMYK]
         if not count or bits not in _TYPES or (bits == 1) != (mode == _BITMAP):
-            raise Unsupported(f"PSD of mode {mode} with {bits} bits per channel is not read")
+            raise Unsupported(f"PSD of mode {mode} with {bits} bits per channel is not supported")
         if self._channels < count:
-            raise InvalidPicture(f"a PSD of this mode has {count} channels at least")
+            raise InvalidPicture(f"a PSD of this mode has at least {count} channels")
         version = self._sections.resources.get(_VERSION, b"\0\0\0\1\1")
         if version[4:5] == b"\0":
-            raise Unsupported("a PSD that was saved without a merged picture is not read")
+            raise Unsupported("a PSD that was saved without a merged picture is not supported")
         alpha = self._sections.merged_alpha and self._channels > count and mode != _INDEXED
         depth = np.dtype(_TYPES[bits]).itemsize
         planes = count + alpha
@@ -195,7 +195,7 @@ class PsdPicture(Opened):
         at = self._sections.pixels_at
         how = int.from_bytes(self._request.source.read_at(at, 2), "big")
         if how > _PREDICTED:
-            raise Unsupported(f"a merged picture of compression {how} is not read")
+            raise Unsupported(f"a merged picture of compression {how} is not supported")
         rows = (self._raw_rows, self._packed_rows, self._deflated_rows, self._predicted_rows)[how]
         there = np.zeros((count, self.height_px), bool)
         for channel, row, data in rows(at + 2, columns * kind.itemsize, count):
@@ -205,7 +205,7 @@ class PsdPicture(Opened):
         share = float(_shown_whole(np.all(there, axis=0), reduction).mean())
         if share < ENOUGH_ROWS:
             raise TruncatedPicture(
-                f"the file ends early or is damaged: {share:.0%} of the rows are there"
+                f"the file ends early or is damaged: {share:.0%} of the rows are present"
             )
         return samples
 

@@ -1,4 +1,4 @@
-"""`pregen watch`: a run, then one for each group of changes, until somebody ends it.
+"""`pregen watch`: a run, then one for each group of changes, until the user ends it.
 
     Notifier --Change--> places_of --ChangedPlaces--> a run of that part; then entries removed
 
