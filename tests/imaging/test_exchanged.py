@@ -117,6 +117,7 @@ def test_colours_are_told_by_numbers_and_by_the_names_of_x11(
         ('"200 200 1 1"\n"x c nosuchcolour"', faults.Unsupported),
         ('"200 200 1 1"\n"x c #12"', faults.Unsupported),
         ('"200 200 1 1"\n"x c #ggg"', faults.InvalidPicture),
+        ('"200 200 1 1"\n"x c #-1-1-1"\n' + ('"' + "x" * 200 + '"\n') * 200, faults.InvalidPicture),
         ('"200 200 1 1"\n"x"', faults.InvalidPicture),
         ('"200 200 1 1"\n"x c red"\n' + ('"' + "x" * 200 + '"\n') * 100, faults.TruncatedPicture),
         ('"200 200 1 1"\n"x c red"\n' + ('"' + "y" * 200 + '"\n') * 200, faults.InvalidPicture),

@@ -7,6 +7,7 @@ colour each, and the last a row of pixels each. Reference: Arnaud Le Hors, "XPM 
 from __future__ import annotations
 
 import re
+import string
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -129,10 +130,9 @@ def _by_name(name: str) -> tuple[int, ...]:
     digits = name.removeprefix("#")
     if name.startswith("#") and digits and len(digits) % 3 == 0:
         step = len(digits) // 3
-        try:
-            parts = [int(digits[at : at + step], 16) for at in range(0, len(digits), step)]
-        except ValueError:
-            raise InvalidPicture("its table of colours is damaged") from None
+        if not set(digits) <= set(string.hexdigits):  # int() also takes signs
+            raise InvalidPicture("its table of colours is damaged")
+        parts = [int(digits[at : at + step], 16) for at in range(0, len(digits), step)]
         return (*(part * 255 // (16**step - 1) for part in parts), 255)
     if (grey := _GREY.fullmatch(name)) and int(grey[1]) <= 100:  # noqa: PLR2004 - percent
         return (*[int(int(grey[1]) * 2.55 + 0.5)] * 3, 255)
