@@ -23,6 +23,7 @@ FILES = "temp,entry,source"
 FAULT_TABLE = ("tests.support.faults.fault_table", "--files", FILES)
 #: As short as the suite's.
 FUZZ = ("tests.support.trials.main", "fuzz", "--count", "20000")
+FUZZ_BOXES = (*FUZZ, "--target", "boxed")
 
 
 class Sabotage(NamedTuple):
@@ -104,6 +105,42 @@ SABOTAGES = (
         " && in_sequence(scan);\n",
         " && (in_sequence(scan) || true);\n",
         FUZZ,
+    ),
+    Sabotage("nothing of the rows", "imaging/c/rows.h", "rows", "rows", FUZZ_BOXES),
+    Sabotage(
+        "the end of a string of LZW",
+        "imaging/c/lzw.h",
+        "            if (from.length > size - made)\n",
+        "            if (from.length > size - made + 1)\n",
+        FUZZ_BOXES,
+    ),
+    Sabotage(
+        "the order in which Paeth prefers",
+        "imaging/c/rows.h",
+        "                  : to_upper <= to_corner                     ? upper\n",
+        "                  : to_upper < to_corner                      ? upper\n",
+        FUZZ_BOXES,
+    ),
+    Sabotage(
+        "the height of a tile beside others",
+        "imaging/c/rows.h",
+        "    if (here > rows->band_rows)\n",
+        "    if (here > 2 * rows->band_rows)\n",
+        FUZZ_BOXES,
+    ),
+    Sabotage(
+        "an index beyond the palette",
+        "imaging/c/boxes.h",
+        "    return most < boxes->colours;\n",
+        "    return most <= boxes->colours;\n",
+        FUZZ_BOXES,
+    ),
+    Sabotage(
+        "a code that is not in the table yet",
+        "imaging/c/lzw.h",
+        "        } else if (begins || code > next) {\n",
+        "        } else if (begins || code > next + 1) {\n",
+        FUZZ_BOXES,
     ),
 )
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 #: Modules of `decoders` that begin by reading the whole file, up to `WHOLE_FILE_BYTES`.
 _READ_WHOLE: Final = frozenset(
-    ("bmp", "dds", "jpeg2000", "jxl", "netpbm", "pcx", "pillow", "radiance", "svg", "tiff", "vips",
-     "webp", "xpm")
+    ("bmp", "dds", "jpeg2000", "jxl", "netpbm", "pcx", "pillow", "png", "radiance", "svg", "tiff",
+     "vips", "webp", "xpm")
 )  # fmt: skip
 #: Most progressive JPEGs have their first scans in the second step (`decoders.jpeg`).
 _PROGRESSIVE_BYTES: Final = 512 * 1024

@@ -1,12 +1,18 @@
-"""Samples that are averaged in C as they come: TIFF and LZW, and what is left to others.
+"""Samples that are averaged in C as they come: PNG, TIFF and LZW, and what is left to others.
 
-Judges are numpy (means), imagecodecs (LZW) and libvips (files).
+Judges are numpy (means), imagecodecs (LZW) and libvips (files); libpng in `test_fuzz_decoder`.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import random
+import struct
+import subprocess
+import sys
+import tracemalloc
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -16,15 +22,17 @@ import tifffile
 from PIL import Image
 
 from pregen.imaging import _compiled, compiled
-from pregen.imaging.containers import tiff_layout
+from pregen.imaging.containers import png, tiff_layout
 from pregen.imaging.decoders import boxed
 from pregen.imaging.decoders.base import Request
 from pregen.imaging.faults import Fault
+from pregen.imaging.pixels.sizes import fit
 from pregen.imaging.sniff import sniff
 from pregen.imaging.source_bytes import SourceBytes
 from pregen.model import Flavor
 from tests.support.files import pictures, profiles
 from tests.support.files.photo import photo, psnr_db
+from tests.support.judges import png_walk
 from tests.support.judges.decoding import large, make, pixels_of
 from tests.support.running.capabilities import Capability, needs
 
@@ -38,7 +46,7 @@ if TYPE_CHECKING:
 pytestmark = needs(Capability.COMPILED)
 
 _SIZE_PX = (703, 505)
-TAKERS = ("tiff_picture",)
+TAKERS = ("png_picture", "tiff_picture")
 
 
 def noise(rows: int, columns: int, bands: int, seed: int = 1) -> NDArray[np.uint8]:
@@ -311,15 +319,238 @@ def test_a_tiff_that_is_unusual_or_not_sound_is_left_to_libtiff(compression: str
         assert boxed.tiff_picture(request, changed, 128) is None
 
 
+# --- PNG ----------------------------------------------------------------------------------------
+
+PNGS = (
+    "grey", "grey-alpha", "rgb", "rgba", "rgba-opaque", "palette", "palette-alpha", "profile",
+)  # fmt: skip
+
+
+@functools.cache
+def png_file(name: str, size: tuple[int, int] = _SIZE_PX, **more: object) -> bytes:
+    picture = Image.fromarray(photo(*size, seed=3)).convert("RGB")
+    clear = pictures.rgba(*size)
+    options: dict[str, Any] = {"compress_level": 1, **more}
+    match name:
+        case "grey":
+            picture = picture.convert("L")
+        case "grey-alpha":
+            picture = clear.convert("LA")
+        case "rgba":
+            picture = clear
+        case "rgba-opaque":
+            picture.putalpha(255)
+        case "palette" | "palette-alpha":
+            picture = picture.quantize(100, Image.Quantize.FASTOCTREE)
+            options["bits"] = 8
+            if name == "palette-alpha":
+                options["transparency"] = bytes(range(0, 200, 2))
+        case "profile":
+            options["icc_profile"] = profiles.display_p3(gamma=2.2)
+        case _:
+            pass
+    return pictures.encode(picture, "PNG", **options)
+
+
+@pytest.mark.parametrize("name", PNGS)
+def test_a_png_looks_as_libvips_shows_it(name: str) -> None:
+    looks_the_same(png_file(name), boxed.PNG_LOADER)
+
+
+@pytest.mark.parametrize("size", [(1, 700), (700, 1), (129, 131), (1024, 768), (2048, 300)])
+def test_a_png_of_any_size_looks_as_libvips_shows_it(size: tuple[int, int]) -> None:
+    for name in ("rgb", "rgba", "rgba-opaque"):
+        flavors = (Flavor.X_LARGE, Flavor.LARGE, Flavor.NORMAL)
+        looks_the_same(png_file(name, size), boxed.PNG_LOADER, flavors)
+
+
+def test_a_clear_png_that_ends_within_a_block_is_not_shifted() -> None:
+    data = png_file("rgba-opaque", (1500, 1003))
+    assert make(data).loader == boxed.PNG_LOADER
+    with Image.open(io.BytesIO(data)) as opened_png:
+        size = fit(*opened_png.size, 256)
+        wanted = np.asarray(opened_png.resize(size, Image.Resampling.LANCZOS))
+    assert psnr_db(large(data), wanted) > 40
+
+
+@pytest.mark.parametrize("place", ["before", "behind", "named"])
+def test_a_png_is_turned_as_its_metadata_say(place: str) -> None:
+    data = png_file("rgb", exif=pictures.exif(6))
+    if place == "behind":
+        data = pictures.exif_behind(data)
+    if place == "named":
+        chunks = [
+            (kind, b"Exif\0\0" + body if kind == b"eXIf" else body)
+            for kind, body in png_walk.chunks(data)
+        ]
+        data = png_walk.build(chunks)
+        assert png.read(data) is None
+    else:
+        looks_the_same(data, boxed.PNG_LOADER)
+        made = make(data)
+        assert (made.width_px, made.height_px) == _SIZE_PX[::-1]
+
+
+def filtered(samples: NDArray[np.uint8], choose: list[int]) -> bytes:
+    """Rows that begin with the number of a filter, and are anything."""
+    return b"".join(
+        bytes([choose[row % len(choose)]]) + samples[row].tobytes() for row in range(len(samples))
+    )
+
+
+def png_of(rows: bytes, size: tuple[int, int], colours: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    header = struct.pack(">IIBBBBB", *size, 8, colours, 0, 0, 0)
+    pixels = zlib.compress(rows)
+    parts = [(b"IDAT", pixels[:50]), (b"IDAT", pixels[50:]), (b"IEND", b"")]
+    return png_walk.build([(b"IHDR", header), *chunks, *parts])
+
+
+def averaged(data: bytes) -> Averaged | None:
+    head = png.read(data)
+    assert head is not None
+    kind = sniff(data[:4096])
+    assert kind is not None
+    request = Request(SourceBytes.of(data), kind, lambda _: None)
+    return boxed.png_picture(request, head, 100, clear=head.clear)
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+@pytest.mark.parametrize("choose", [[0], [1], [2], [3], [4], [4, 3, 2, 1, 0, 4, 4]])
+def test_every_filter_is_undone_as_pillow_does(bands: int, choose: list[int]) -> None:
+    data = png_of(filtered(noise(33, 47, bands), choose), (47, 33), (0, 0, 4, 2, 6)[bands])
+    with Image.open(io.BytesIO(data)) as opened_png:
+        wanted = np.asarray(opened_png.convert("RGBA"))
+    found = averaged(data)
+    assert found is not None
+    assert np.array_equal(array_of(found), wanted)
+
+
+def test_pixels_that_are_not_sound_are_left_to_libvips() -> None:
+    sound = filtered(noise(33, 47, 3), [1, 2])
+    bad = bytearray(sound)
+    bad[142] = 5
+    whole = png_of(sound, (47, 33), 2)
+    assert averaged(whole) is not None
+    for rows in (sound[:-1], sound + b"x", bytes(bad)):
+        assert averaged(png_of(rows, (47, 33), 2)) is None
+    at = whole.index(b"IDAT") + 4
+    for place in (at, at + 50, whole.index(b"IEND") - 9):
+        broken = bytearray(whole)
+        broken[place] ^= 1
+        assert averaged(bytes(broken)) is None  # the check sum of the chunk
+    first, *_, last = png_walk.chunks(whole)
+    stream = zlib.compress(sound)
+    for wrong in (
+        stream + b"x",
+        stream[:-1],
+        stream[:-4] + b"\0" * 4,
+        b"\x78\xff" + stream[2:],
+        b"",
+    ):
+        assert averaged(png_walk.build([first, (b"IDAT", wrong), last])) is None  # what is inside
+        pieces = [(b"IDAT", wrong[at : at + 9]) for at in range(0, len(wrong), 9)]
+        assert not pieces or averaged(png_walk.build([first, *pieces, last])) is None
+    assert averaged(png_walk.build([first, (b"IDAT", stream), (b"IDAT", b""), last])) is not None
+    assert averaged(png_walk.build([first, (b"IDAT", stream), (b"IDAT", b"x"), last])) is None
+
+
+@pytest.mark.parametrize(
+    ("colours", "chunks"),
+    [
+        (2, [(b"tRNS", bytes(6))]),
+        (0, [(b"PLTE", bytes(6))]),
+        (3, []),
+        (3, [(b"PLTE", bytes(7))]),
+        (3, [(b"tRNS", bytes(2)), (b"PLTE", bytes(6))]),
+        (3, [(b"PLTE", bytes(6)), (b"tRNS", bytes(3))]),
+        (3, [(b"PLTE", bytes(6)), (b"PLTE", bytes(6))]),
+        (2, [(b"IHDR", bytes(13))]),
+        (2, [(b"cICP", b"\x09\x10\0\1")]),
+        (2, [(b"iCCP", b"name\0\0" + zlib.compress(bytes(200)))]),
+        (2, [(b"iCCP", b"name\0\0garbage")]),
+        (2, [(b"ABCD", b"")]),
+        (1, []),
+        (5, []),
+    ],
+)
+def test_heads_that_are_unusual_are_none(colours: int, chunks: list[tuple[bytes, bytes]]) -> None:
+    rows = bytes(11 * 200)
+    assert png.read(png_of(rows, (200, 11), 2, (b"abCd", b"anything"))) is not None
+    assert png.read(png_of(rows, (200, 11), 3, (b"PLTE", bytes(6)))) is not None
+    assert png.read(png_of(rows, (200, 11), colours, *chunks)) is None
+
+
+def test_chunks_that_are_cut_off_or_out_of_order_are_none() -> None:
+    whole = png_of(filtered(noise(33, 47, 3), [0]), (47, 33), 2, (b"gAMA", bytes(4)))
+    assert png.read(whole) is not None
+    assert png.read(whole + b"behind the end") is not None
+    assert all(png.read(whole[:size]) is None for size in range(0, len(whole), 7))
+    head, gamma, *pixels, end = png_walk.chunks(whole)
+    for parts in (
+        [gamma, head, *pixels, end],
+        [head, *pixels[:1], gamma, *pixels[1:], end],
+        [head, end],
+        [head, *pixels],
+        [head, *pixels, (b"PLTE", bytes(6)), end],
+        [head, *pixels, (b"IEND", b"x")],
+    ):
+        assert png.read(png_walk.build(parts)) is None
+    assert png.read(whole.replace(b"gAMA\0", b"gAMA\1")) is None
+    for at, value in ((8, 16), (10, 1), (11, 1), (12, 1)):  # depth, methods, interlace
+        header = bytearray(head[1])
+        header[at] = value
+        assert png.read(png_walk.build([(b"IHDR", bytes(header)), *pixels, end])) is None
+
+
+def test_no_picture_library_is_imported_for_an_opaque_png() -> None:
+    ask = (
+        "import os, sys\n"
+        "from pregen.imaging import thumbnail\n"
+        "from pregen.model import Flavor\n"
+        "fd = os.memfd_create('x')\n"
+        "size = os.write(fd, sys.stdin.buffer.read())\n"
+        "made = thumbnail.make(fd, size, [Flavor.LARGE], 10**8, print)\n"
+        "print(made.loader, *({'numpy', 'pyvips', 'PIL'} & set(sys.modules)))\n"
+    )
+    for name in ("palette", "rgba-opaque"):
+        data = png_file(name)
+        done = subprocess.run(
+            [sys.executable, "-c", ask], input=data, capture_output=True, check=True
+        )
+        assert done.stdout.split() == [b"png"]
+
+
+def test_a_huge_png_takes_little_memory() -> None:
+    """192 MB of rows, one at a time."""
+    size = 8000
+    packed = zlib.compressobj(1)
+    row = bytes(1) + bytes(range(200)) * (size * 3 // 200)
+    stream = b"".join(packed.compress(row) for _ in range(size)) + packed.flush()
+    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+    data = png_walk.build([(b"IHDR", header), (b"IDAT", stream), (b"IEND", b"")])
+    make(png_file("rgb"))
+    tracemalloc.start()
+    try:
+        made = make(data)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert made.loader == boxed.PNG_LOADER
+    assert peak_bytes < 16 << 20
+
+
 # --- All of it ----------------------------------------------------------------------------------
 
 
 def damaged_files() -> Iterator[bytes]:
     chance = random.Random(11)  # noqa: S311 - damages, not secrets
     picture = Image.fromarray(photo(300, 200, seed=4)).convert("RGB")
-    for name in ("raw", "tiff_lzw", "tiff_adobe_deflate"):
-        sound = pictures.encode(picture, "TIFF", compression=name)
-        for _ in range(12):
+    files = [
+        pictures.encode(picture, "TIFF", compression=name)
+        for name in ("raw", "tiff_lzw", "tiff_adobe_deflate")
+    ]
+    for sound in (*files, pictures.encode(picture, "PNG"), png_file("palette-alpha", (300, 200))):
+        for _ in range(10):
             data = bytearray(sound)
             at, size = chance.randrange(len(data)), chance.randrange(1, 60)
             data[at : at + size] = chance.randbytes(chance.randrange(1, 60))

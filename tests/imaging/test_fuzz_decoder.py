@@ -1,4 +1,4 @@
-"""Our C code under sanitizers, beside its plain twin, libjpeg-turbo and libwebp, at damaged files.
+"""Our C code under sanitizers, beside its plain twin, libjpeg-turbo, libpng and libwebp, at damage.
 
 The short run of what `scripts/soak fuzz` does for long, and proof that it finds what it should.
 """
@@ -49,10 +49,15 @@ def count(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("target"), name="vp8l")
 
 
+@pytest.fixture(scope="module")
+def boxed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("target"), name="boxed")
+
+
 def short_run(target: Path, folder: Path, name: str = "jpegdc") -> fuzz_decoder.Search:
     fuzz_decoder.fill(folder / "seeds", name)
     (folder / "kept").mkdir()
-    runs = RUNS // 2 if name == "vp8l" else 2 * RUNS
+    runs = RUNS // 2 if name in {"vp8l", "boxed"} else 2 * RUNS
     options = [f"-runs={runs}", "-seed=1"]
     return search(target, [folder / "kept", folder / "seeds"], options, folder)
 
@@ -86,13 +91,25 @@ def test_codes_of_webp_make_sense_where_they_do_to_libwebp(count: Path, tmp_path
 
 
 @needs(Capability.LIBFUZZER)
+def test_rows_tiles_and_lzw_are_what_libpng_and_the_standard_say(
+    boxed: Path, tmp_path: Path
+) -> None:
+    found = short_run(boxed, tmp_path, "boxed")
+    assert found.findings == ()
+    assert found.inputs >= RUNS * 9 // 20
+    assert found.accepted >= RUNS // 10
+    assert found.samples > RUNS * 10
+    assert found.apart == 0
+
+
+@needs(Capability.LIBFUZZER)
 @pytest.mark.parametrize("name", fuzz_decoder.TARGETS)
 def test_what_was_found_once_stays_mended(
-    target: Path, chain: Path, count: Path, name: str, tmp_path: Path
+    target: Path, chain: Path, count: Path, boxed: Path, name: str, tmp_path: Path
 ) -> None:
     fuzz_decoder.fill(tmp_path / "seeds", name)
     files = sorted((tmp_path / "seeds").iterdir())
-    targets = {"jpegdc": target, "chain": chain, "vp8l": count}
+    targets = {"jpegdc": target, "chain": chain, "vp8l": count, "boxed": boxed}
     found = search(targets[name], files, [], tmp_path)
     assert found.findings == ()
     assert found.inputs == len(files)
@@ -124,19 +141,23 @@ def test_another_processor_makes_the_same_pictures(tmp_path: Path) -> None:
     assert lines.count("\n0 ") > len(files) // 2
 
 
-IN_THE_DECODER = [one for one in SABOTAGES if one.file == "imaging/c/jpeg.h" and one.old != one.new]
+PLANTED = [one for one in SABOTAGES if one.file.startswith("imaging/c/") and one.old != one.new]
+IN_JPEG = [one for one in PLANTED if one.file == "imaging/c/jpeg.h"]
+IN_BOXES = [one for one in PLANTED if one not in IN_JPEG]
 
 
 @needs(Capability.LIBFUZZER)
-@pytest.mark.parametrize("planted", IN_THE_DECODER[:2], ids=lambda planted: planted.name)
+@pytest.mark.parametrize("planted", IN_JPEG[:2] + IN_BOXES[:2], ids=lambda planted: planted.name)
 def test_the_short_run_finds_a_planted_bug(planted: Sabotage, tmp_path: Path) -> None:
-    """Two of those that `scripts/prove-faults` tries: one of memory, one of the picture."""
+    """Some of those that `scripts/prove-faults` tries: of memory, and of the picture."""
     decoder = tmp_path / "decoder"
     shutil.copytree(DECODER, decoder)
-    text = (decoder / "jpeg.h").read_text()
+    header = decoder / planted.file.rpartition("/")[2]
+    text = header.read_text()
     assert text.count(planted.old) == 1
-    (decoder / "jpeg.h").write_text(text.replace(planted.old, planted.new))
-    found = short_run(build(tmp_path, decoder), tmp_path)
+    header.write_text(text.replace(planted.old, planted.new))
+    name = "boxed" if planted in IN_BOXES else "jpegdc"
+    found = short_run(build(tmp_path, decoder, name), tmp_path, name)
     assert found.findings
 
 
@@ -182,7 +203,7 @@ def test_the_decoders_own_tests_pass_under_sanitizers(tmp_path: Path) -> None:
     asan = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
     # Python keeps memory until its end on purpose: that is no leak of ours.
     environment = {**os.environ, "LD_PRELOAD": asan, "ASAN_OPTIONS": "detect_leaks=0"}
-    files = ("tests/imaging/test_jpegdc.py", "tests/imaging/test_compiled.py")
+    files = [f"tests/imaging/test_{name}.py" for name in ("jpegdc", "compiled", "boxed")]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *files]
     ask = "import pregen.imaging._compiled as module; print(module.__file__)"
     for asked in ([sys.executable, "-c", ask], command):

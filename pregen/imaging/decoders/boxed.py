@@ -1,31 +1,39 @@
 """Samples of 8 bits that lie row by row or in tiles: read and averaged in C, without a library.
 
-TIFF of grey, RGB or RGBA, not compressed, LZW or Deflate. Strictly: whatever is unusual, and
-whatever is not as it was written as far as that can be told, is left to libtiff, with the checks
-that are made there. The picture never lies in memory whole where blocks of its pixels are averaged.
+PNG that is not interlaced; TIFF of grey, RGB or RGBA, not compressed, LZW or Deflate. Strictly:
+whatever is unusual, and whatever is not as it was written as far as that can be told, is left to
+libvips, with the checks that are made there. The picture never lies in memory whole where blocks of
+its pixels are averaged.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from isal import igzip_lib
+from isal import igzip_lib, isal_zlib
 
 from pregen.imaging import compiled
 from pregen.imaging.compiled import Boxes
 from pregen.imaging.containers import tiff, tiff_layout
+from pregen.imaging.containers.png import sum_of
 from pregen.imaging.pixels import sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pregen.imaging.compiled import Averaged
+    from pregen.imaging.containers.png import PngHead
     from pregen.imaging.containers.tiff_layout import TiffLayout
     from pregen.imaging.decoders.base import Request
     from pregen.imaging.source_bytes import SourceBytes
 
-#: What the decoder is called in outcomes and records.
+#: What the decoders are called in outcomes and records.
+PNG_LOADER: Final = "png"
 TIFF_LOADER: Final = "tiff"
-#: What is read at once of samples that are not compressed: it stays in a processor's cache.
+#: What is read or inflated from at once: it stays in a processor's cache.
 _READ_BYTES: Final = 256 * 1024
+#: What comes of inflating at once, at most: likewise.
+_INFLATED_BYTES: Final = 256 * 1024
 #: A strip or tile that is unpacked in one piece; a larger one is left to libtiff.
 _MOST_PIECE_BYTES: Final = 64 * 1024 * 1024
 _PACKED: Final = frozenset({tiff_layout.LZW, *tiff_layout.DEFLATE})
@@ -43,6 +51,70 @@ def result_bytes(size: tuple[int, int], box_px: int, *, clear: bool) -> int:
     """Return about how much memory the averaged picture takes, twice: it is handed over."""
     pixels = size[0] * size[1] // sizes.block(*size, box_px) ** 2
     return pixels * (32 if clear else 8)
+
+
+def png_picture(request: Request, head: PngHead, box_px: int, *, clear: bool) -> Averaged | None:
+    """Return the picture of a PNG, averaged; None where it is left to libvips.
+
+    Args:
+        request: the source, read whole.
+        head: of it.
+        box_px: that of the largest picture that is to be made.
+        clear: pixels may be transparent. Otherwise the first that is ends it.
+
+    Raises:
+        MemoryError: there was not enough memory.
+    """
+    size = (head.width_px, head.height_px)
+    if not can_box(size, box_px):
+        return None
+    data = request.source.whole()
+    view = memoryview(data)
+    if any(isal_zlib.crc32(view[at - 4 : end]) != sum_of(data, end) for at, end in head.spans):
+        return None
+    request.reserve(result_bytes(size, box_px, clear=clear))
+    block = sizes.block(*size, box_px)
+    boxes = Boxes(size, head.bands, block, compiled.FILTERED, head.palette, clear=clear)
+    return boxes.averaged() if _inflate(_pieces(view, head.spans), boxes) else None
+
+
+def _pieces(view: memoryview, spans: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+    """Yield a stream in pieces of about `_READ_BYTES`: libpng writes spans of 8 KiB, others one."""
+    held: list[memoryview] = []
+    size = 0
+    for begin, end in spans:
+        for at in range(begin, end, _READ_BYTES):
+            held.append(view[at : min(end, at + _READ_BYTES)])
+            size += len(held[-1])
+            if size >= _READ_BYTES:
+                yield b"".join(held)
+                held.clear()
+                size = 0
+    if held:
+        yield b"".join(held)
+
+
+def _inflate(pieces: Iterable[bytes], boxes: Boxes) -> bool:
+    """Have the rows of a zlib stream averaged; False where it, or one of them, is not sound.
+
+    Its end and its check sum have to be there, and nothing behind.
+    """
+    inflate = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_ZLIB)
+    for piece in pieces:
+        if inflate.eof:
+            return False
+        data, full = piece, True
+        while full:
+            try:
+                rows = inflate.decompress(data, _INFLATED_BYTES)
+            except igzip_lib.IsalError:  # type: ignore[misc]  # the stub has an instance of it
+                return False
+            if not boxes.rows(rows):
+                return False
+            # Where as much came out as may, there may be more.
+            data, full = b"", len(rows) == _INFLATED_BYTES or not inflate.needs_input
+            full = full and not inflate.eof
+    return bool(inflate.eof) and not inflate.unused_data
 
 
 def tiff_picture(request: Request, layout: TiffLayout, box_px: int) -> Averaged | None:
