@@ -36,7 +36,7 @@ _MOST_COLOURS: Final = 256
 _OPAQUE: Final = b"\xff"
 
 
-class PngHead(NamedTuple):
+class PngLayout(NamedTuple):
     """What the chunks of a whole PNG of 8 bits a sample say."""
 
     width_px: int
@@ -65,7 +65,7 @@ class PngHead(NamedTuple):
         return self.bands % 2 == 0 or bool(self.palette[3::4].strip(_OPAQUE))
 
 
-def read(data: bytes) -> PngHead | None:
+def read(data: bytes) -> PngLayout | None:
     """Return what a whole PNG of 8 bits is.
 
     Returns:
@@ -128,12 +128,12 @@ def _keep(kind: bytes, body: bytes, bodies: dict[bytes, bytes], *, after_pixels:
     bodies.setdefault(kind, body)
 
 
-def _head(bodies: dict[bytes, bytes], spans: tuple[tuple[int, int], ...]) -> PngHead:
+def _head(bodies: dict[bytes, bytes], spans: tuple[tuple[int, int], ...]) -> PngLayout:
     """Return what the chunks say. Raises DamagedError, struct.error, zlib.error."""
     width_px, height_px, bits, colours, *methods = _HEADER.unpack(bodies[b"IHDR"])
     if bits != _BITS or any(methods) or colours not in _BANDS or not width_px * height_px:
         raise DamagedError("another depth, interlaced, or of methods that nobody knows")
-    head = PngHead(
+    head = PngLayout(
         width_px,
         height_px,
         _BANDS[colours],

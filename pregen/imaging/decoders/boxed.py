@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pregen.imaging.compiled import Averaged
-    from pregen.imaging.containers.png import PngHead
+    from pregen.imaging.containers.png import PngLayout
     from pregen.imaging.containers.tiff_layout import TiffLayout
     from pregen.imaging.decoders.base import Request
     from pregen.imaging.source_bytes import SourceBytes
@@ -53,7 +53,7 @@ def result_bytes(size: tuple[int, int], box_px: int, *, clear: bool) -> int:
     return pixels * (32 if clear else 8)
 
 
-def png_picture(request: Request, head: PngHead, box_px: int, *, clear: bool) -> Averaged | None:
+def png_picture(request: Request, head: PngLayout, box_px: int, *, clear: bool) -> Averaged | None:
     """Return the picture of a PNG, averaged; None where it is left to libvips.
 
     Args:
