@@ -41,7 +41,7 @@ _VERBS = {
     ),
     "show": Verb("pregen.verbs.show:show", "Look", "Show what the cache holds for a file."),
     "path": Verb(
-        "pregen.verbs.path:path", "Look", "Print where a thumbnail is; create it if need be."
+        "pregen.verbs.path:path", "Look", "Print where a thumbnail is; create it if needed."
     ),
     "failures": Verb(
         "pregen.verbs.failures.command:failures", "Look", "List the files that failed, and why."
@@ -74,7 +74,7 @@ _VERBS = {
 def _options() -> list[Option]:
     from pregen.options import option  # noqa: PLC0415 - --version does without
 
-    said = "Use this thumbnails folder instead of yours, in any verb."
+    said = "Use DIR as the thumbnails folder, in any verb."
     return [option("cache", heading="", help=said)]
 
 

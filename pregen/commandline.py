@@ -7,16 +7,19 @@ parameters: the import of rich takes longer than the start of everything else.
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from pregen.display.text import Verbatim, folded
 from pregen.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import TextIO
 
 #: For modules that only word what a verb prints.
 style = click.style
@@ -231,10 +234,20 @@ class LazyGroup(click.Group):
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Write lines to standard output; their colours only where they are wanted."""
+    """Write lines to standard output: folded on a terminal, coloured where that is wanted."""
     colour = False if os.environ.get("NO_COLOR") else None
+    width = _columns(sys.stdout)
     for line in lines:
-        click.echo(line, color=colour)
+        for part in folded(line, width) if width and not isinstance(line, Verbatim) else [line]:
+            click.echo(part, color=colour)
+
+
+def _columns(stream: TextIO) -> int:
+    """Return how wide a terminal is; 0: the stream leads elsewhere."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+    except (OSError, ValueError):
+        return 0
 
 
 def print_record(record: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ DEFAULT_TIMEOUT_S = 60.0
 #: 1 MB/s is a bad day on a Wi-Fi network share.
 DEADLINE_BYTES_PER_S = 1_000_000
 #: A worker that has worked so long is replaced: what it may use of the processor altogether has a
-#: hard limit, which nobody can raise (`sandbox.rlimits`).
+#: hard limit, which cannot be raised (`sandbox.rlimits`).
 RETIRE_S = 1200
 #: A server may have to spin up its disks, which takes a quarter of this.
 DEFAULT_READ_TIMEOUT_S = 60.0
@@ -53,7 +53,7 @@ class Flag(NamedTuple):
     """Greater than this."""
     choices: tuple[str, ...] = ()
     default: Any = ...
-    """What a run has when nobody sets it; ...: the field's own default."""
+    """What a run has when it is not set; ...: the field's own default."""
     negative: bool = False
     """A switch that is on by default: also `--no-NAME`."""
     debug: bool = False
@@ -65,7 +65,7 @@ class Flag(NamedTuple):
 
 
 class FlavorChoice(NamedTuple):
-    """The flavors that a run makes when nobody names them."""
+    """The flavors that a run makes when the user names none."""
 
     flavors: tuple[Flavor, ...]
     """Small to large."""
@@ -162,9 +162,9 @@ class Sandbox(Enum):
     """Whether workers give up what they do not need once they have started."""
 
     AUTO = "auto"
-    """As far as the kernel can."""
+    """As far as the kernel supports it."""
     REQUIRE = "require"
-    """Altogether, or the run does not begin."""
+    """Fully, or the run does not begin."""
     OFF = "off"
 
 
@@ -225,7 +225,7 @@ class WalkConfig(NamedTuple):
     ] = Order.WALK
     shard: Annotated[
         Shard | None,
-        Flag("Only share I of N; same paths everywhere.", "I/N"),
+        Flag("Process part I of N; give each machine the same paths.", "I/N"),
     ] = None
     """None: all sources."""
     only: Only | None = None
@@ -274,17 +274,17 @@ class PlanConfig(NamedTuple):
         Check,
         Flag(
             "How to detect up-to-date thumbnails. quick: by stat, where nothing changed "
-            "since the last run. folders: so, but where a folder has not changed since the last "
-            "run of this kind, also its files count as unchanged (files edited in place are not "
-            "seen). full: read every thumbnail and unpack its picture.",
+            "since the last run. folders: like quick, and files in a folder that has not changed "
+            "since the last run with this option count as unchanged (misses files edited in "
+            "place). full: read every thumbnail and unpack its picture.",
             debug=True,
         ),
     ] = Check.QUICK
     clients: Annotated[
         tuple[str, ...],
         Flag(
-            "Programs whose thumbnails have names of their own: auto (those installed here), all, "
-            "none, or a list (gwenview,cosmic).",
+            "Also create entries for programs that look for other names: auto (those installed), "
+            "all, none, or a list (gwenview,cosmic).",
             "LIST",
             default="auto",
             debug=True,
@@ -294,8 +294,8 @@ class PlanConfig(NamedTuple):
     realpath_keys: Annotated[
         RealPathKeys,
         Flag(
-            "Files reached through links: also by their real path. auto: where KDE or COSMIC, "
-            "which ask by it, is installed.",
+            "Also create entries for the real path of files reached through links. auto: if KDE "
+            "or COSMIC, which look for that, is installed.",
             default=RealPathKeys.AUTO,
             debug=True,
         ),
@@ -313,14 +313,14 @@ class PlanConfig(NamedTuple):
     download: Annotated[
         bool,
         Flag(
-            "Fetch files that are only names here.",
+            "Download cloud files that are only placeholders here.",
             heading="Which files",
         ),
     ] = False
     """Without it nothing is opened whose content would be fetched for that."""
     use_shared: Annotated[
         bool,
-        Flag("Skip files fresh in .sh_thumbnails (Xfce only)."),
+        Flag("Skip files with an up-to-date thumbnail in .sh_thumbnails (Xfce)."),
     ] = False
     """A source with a fresh entry in the shared repository beside it needs none in the cache."""
 
@@ -331,7 +331,7 @@ class WorkConfig(NamedTuple):
     cache_root: Annotated[
         bytes,
         Flag(
-            "Use this thumbnails folder instead of yours.",
+            "Use DIR as the thumbnails folder.",
             "DIR",
             name="cache",
             heading="Which entries",
@@ -343,7 +343,7 @@ class WorkConfig(NamedTuple):
     """The wanted ones, for a source that changed after it was planned."""
     max_pixels: Annotated[
         int,
-        Flag("Refuse larger pictures (1G: 10^9).", "NUMBER", notation="pixels"),
+        Flag("Refuse pictures of more pixels (1G: 10^9).", "NUMBER", notation="pixels"),
     ] = DEFAULT_MAX_PIXELS
     decoder: Annotated[
         Decoder,
@@ -394,7 +394,9 @@ class DaskConfig(NamedTuple):
         str, Flag("Deprecated: give the file with --scheduler.", "FILE", default=None, alias=True)
     ] = ""
     """What `dask scheduler --scheduler-file` wrote."""
-    collect: Annotated[bool, Flag("Send entries back: nodes do not share the cache.")] = False
+    collect: Annotated[
+        bool, Flag("Send thumbnails back: for nodes that do not share the cache.")
+    ] = False
     """Entries are sent back and stored here: the nodes have no part in the cache."""
     workers_per_node: int | None = None
     """None: as many as a Dask worker has threads."""
@@ -418,7 +420,7 @@ class EngineConfig(NamedTuple):
     workers: Annotated[
         int,
         Flag(
-            "Processes that decode; default: one per core.",
+            "Worker processes; default: one per core.",
             "NUMBER",
             least=1,
             most=4096,  # a machine with more does not exist; a typo does
@@ -432,7 +434,7 @@ class EngineConfig(NamedTuple):
     readers: Annotated[
         int | None,
         Flag(
-            "Files read at a time from each network share; default: as many as bring more.",
+            "Files read at a time from each network share; default: as many as make it faster.",
             "NUMBER",
             least=1,
             most=64,
@@ -442,13 +444,15 @@ class EngineConfig(NamedTuple):
     """On one share, in all workers; None: as many as the link takes."""
     max_rate: Annotated[
         int | None,
-        Flag("Bytes per second from shares at most (20M).", "SIZE", notation="size", debug=True),
+        Flag(
+            "Read at most SIZE per second from shares (20M).", "SIZE", notation="size", debug=True
+        ),
     ] = None
     """Bytes in a second, from all shares."""
     read_timeout_s: Annotated[
         float,
         Flag(
-            "Give up a file on a network share that has sent nothing for SECONDS.",
+            "Give up on a file when its share sends nothing for SECONDS.",
             "SECONDS",
             name="read-timeout",
             above=0,
@@ -499,7 +503,7 @@ class GovernorConfig(NamedTuple):
     max_read_bytes: Annotated[
         int | None,
         Flag(
-            "Read SIZE from shares at most (20G), newest first.",
+            "Read at most SIZE from shares (20G), newest first.",
             "SIZE",
             name="max-read",
             notation="size",
@@ -606,7 +610,7 @@ class RunConfig(NamedTuple):
     """Wait for another run on the same cache instead of refusing."""
     dry_run: Annotated[bool, Flag("Show what would be done, with an estimate.")] = False
     chosen: FlavorChoice | None = None
-    """Why the flavors are wanted; None: somebody named them."""
+    """Why the flavors are wanted; None: the user named them."""
     journal_path: bytes = b""
     """The journal's file; empty: no journal."""
     arguments: tuple[str, ...] = ()

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pregen.config import RealPathKeys
+from pregen.filesystems.bounded import BoundedFiles
 from pregen.filesystems.live_mounts import LiveMounts
 from pregen.filesystems.mounttable import is_below
 from pregen.filesystems.shares import share_at
-from pregen.source_file import link_target, real_folder, real_path
 from pregen.thumbspec.clients import (
     BY_KEY,
     COMMON_FORMS,
@@ -24,7 +23,7 @@ from pregen.thumbspec.clients import (
     WantedKeys,
     found,
 )
-from pregen.thumbspec.naming import Published
+from pregen.thumbspec.naming import Published, clean_path
 from pregen.thumbspec.uri import all_uris
 
 if TYPE_CHECKING:
@@ -107,19 +106,34 @@ def unserved_link(config: PlanConfig, roots: Iterable[bytes]) -> tuple[bytes, by
 def _leads_to(root: bytes, table: MountTable) -> bytes:
     share = share_at(root, table)
     if share is None:
-        return real_path(root)
+        return os.path.realpath(root)
     return root if is_below(root, share.point) else share.point
 
 
-def paths_of(path: bytes) -> Paths:
+def paths_of(path: bytes, files: BoundedFiles) -> Paths:
     """Return the paths by which a file may be asked for; it need not exist."""
-    return Paths(path, real_path(path), link_target(path))
+    return Paths(path, files.real_file(path), _link_target(path, files))
+
+
+def _link_target(path: bytes, files: BoundedFiles) -> bytes:
+    """Return the path that a symbolic link holds, absolute and clean; of all else its own."""
+    try:
+        held = files.readlink(path)
+    except OSError:
+        return path
+    return clean_path(held, os.path.dirname(path))
 
 
 class EntryKeys:
-    """Names the entries of sources, as a run is set to."""
+    """Names the entries of sources, as a run is set to.
 
-    def __init__(self, config: PlanConfig) -> None:
+    Args:
+        config: of the run.
+        files: looks where links lead; it stays open.
+    """
+
+    def __init__(self, config: PlanConfig, files: BoundedFiles | None = None) -> None:
+        self._files = files or BoundedFiles()
         real = {RealPathKeys.AUTO: None, RealPathKeys.ALWAYS: True, RealPathKeys.NEVER: False}
         self._wanted = WantedKeys.of(config.clients, real=real[config.realpath_keys])
         self._published = Published(config.publish) if config.publish else None
@@ -153,7 +167,9 @@ class EntryKeys:
             base, elsewhere = self._published.uris(path), self._published.path(path)
         if not elsewhere:
             return base
-        paths = paths_of(path) if self.follows_links else Paths(elsewhere, elsewhere, elsewhere)
+        paths = Paths(elsewhere, elsewhere, elsewhere)
+        if self.follows_links:
+            paths = paths_of(path, self._files)
         return tuple(dict.fromkeys((*base, *self._wanted.more(paths))))
 
     def place(self, folder: bytes) -> bytes:
@@ -166,15 +182,13 @@ class EntryKeys:
         Empty: they are those that every run makes.
         """
         name = self._wanted.name
-        return f"{name} {_linked(folder)}".strip() if self.follows_links else name
+        return f"{name} {self._linked(folder)}".strip() if self.follows_links else name
 
     def may_be_remembered(self, path: bytes) -> bool:
         """Tell whether a source has these keys for as long as it and its folder do not change."""
-        return not (self.follows_links and os.path.islink(path))
+        return not (self.follows_links and self._files.is_link(path))
 
-
-@lru_cache(maxsize=1024)
-def _linked(folder: bytes) -> str:
-    """Return what tells where a folder is really; empty: it is where its path says."""
-    real = real_folder(folder)
-    return "" if real == folder else hashlib.blake2b(real, digest_size=8).hexdigest()
+    def _linked(self, folder: bytes) -> str:
+        """Return what tells where a folder is really; empty: it is where its path says."""
+        real = self._files.real_folder(folder)
+        return "" if real == folder else hashlib.blake2b(real, digest_size=8).hexdigest()

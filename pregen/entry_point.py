@@ -107,6 +107,8 @@ def fresh_paths(arguments: Sequence[str]) -> bytes | None:
         flavor_name, files = "".join(files[1:2]), files[2:]
     if not files or any(file.startswith("-") or not file for file in files) or _is_configured():
         return None
+    if _any_on_share(list(map(os.fsencode, files))):
+        return None
 
     from pregen.cache.lookup import has_fresh  # noqa: PLC0415 - only this verb begins so
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise

@@ -154,7 +154,7 @@ def is_compiled() -> bool:
 
 
 def compile_command(found: Installation | None = None) -> str:
-    """Return the command that installs this pregen anew, once there is a C compiler."""
+    """Return the command that installs this pregen again, once there is a C compiler."""
     found = found or look()
     anew = ["--force-reinstall", "--no-deps"]
     what = [*(["--editable"] if found.editable else []), found.origin or _NAME]

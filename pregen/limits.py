@@ -37,7 +37,7 @@ _COUNTED: Final = frozenset({Kind.FRESH, Kind.REFITTED, Kind.REUSED, Kind.SMALL,
 _NOT_READ: Final = frozenset(
     {Kind.INTERRUPTED, Kind.PRIVATE, Kind.SPECIAL, Kind.VANISHED, Kind.CACHE_ERROR}
 )
-#: How much of a file tells that it is no picture.
+#: How much of a file tells that it is not a picture.
 _LOOKED_AT_BYTES: Final = 64 * 1024
 
 
@@ -45,7 +45,7 @@ class MachineLoad(NamedTuple):
     """What a decision is made from."""
 
     elapsed_s: float
-    """Since the run began, by a clock that nobody sets."""
+    """Since the run began, by the monotonic clock."""
     clock: datetime
     decoded: int
     """Sources given to workers to be decoded."""
@@ -68,7 +68,7 @@ class Do(Enum):
     WAIT = "wait"
     """For what is in work: it may be the last."""
     END = "end"
-    """Pictures in flight are finished; it is no failure."""
+    """Pictures in flight are finished; it is not a failure."""
     FULL = "full"
     """The cache takes no more."""
 
@@ -114,7 +114,7 @@ def _ended(config: GovernorConfig, now: MachineLoad) -> str:
         return "the time limit is reached (--max-time)"
     most = config.max_read_bytes
     if most is not None and now.read_bytes >= most:
-        return f"{now.read_bytes / 1e9:,.1f} GB of originals were read (--max-read)"
+        return f"{now.read_bytes / 1e9:,.1f} GB were read (--max-read)"
     if config.until is not None and now.clock >= config.until:
         return f"it is {config.until:%H:%M} (--until)"
     return ""
@@ -208,7 +208,7 @@ class Governor:
 
 
 def bytes_read(job: Job, outcome: Outcome) -> int:
-    """Return what was read of a source, or may have been where nobody counted.
+    """Return what was read of a source, or may have been where it was not counted.
 
     Libraries that read by themselves do not say how much (an entry without a fingerprint); nor does
     what failed.

@@ -93,7 +93,7 @@ class Kin(NamedTuple):
 
 
 class SameFile(NamedTuple):
-    """A source that was met under another name, by what nobody can set: its number and its time.
+    """A source that was met under another name, by its inode number and change time.
 
     The kernel sets a file's change time itself whenever it is written to, renamed or given other
     times; a file that gets the number of a deleted one has a later one.
@@ -236,7 +236,7 @@ class Stages(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """What stat says of an entry's file: equal stamps mean that nobody has replaced it."""
+    """What stat says of an entry's file: equal stamps mean that it was not replaced."""
 
     inode: int
     mtime_ns: int

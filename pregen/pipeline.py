@@ -19,7 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from pregen.cache.errors import CACHE_ERRORS
 from pregen.cache.lock import CacheLock
@@ -38,35 +38,25 @@ from pregen.errors import (
     LockedError,
     PregenError,
     TooManyOpenError,
-    UsageError,
 )
 from pregen.feed import Feed
 from pregen.imaging import revisions
 from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
-from pregen.journal.listings import FolderListings
 from pregen.limits import Do, Governor, LimitDecision
 from pregen.model import REMEMBERED, Kind, Outcome, Skip
-from pregen.plan import Planner
+from pregen.planning import FolderMemory, FolderSettler, found_sources, planned_jobs, planner_of
 from pregen.privacy import RunGround
 from pregen.requests.client import connect, hand_over
 from pregen.requests.server import RequestedJobs, requested_jobs
 from pregen.reuse.adoptions import Adoptions
-from pregen.reuse.index import ContentIndex
 from pregen.reuse.memory import known
 from pregen.reuse.same_file import Adopter, MetFiles
-from pregen.sharing import SharedEntries, SharedPlanner
 from pregen.thumbspec.naming import key
-from pregen.walk import (
-    WalkCounts,
-    folder_roots,
-    sources_from_list,
-    walk,
-    working_directory,
-)
+from pregen.walk import folder_roots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from pregen.config import RunConfig
     from pregen.display.listener import Watch
@@ -74,8 +64,7 @@ if TYPE_CHECKING:
     from pregen.display.state import Snapshot
     from pregen.display.summary import Forecast
     from pregen.filesystems.bounded import BoundedFiles
-    from pregen.model import Flavor, Job, KnownFolder, Source
-    from pregen.walk.unchanged import Settled
+    from pregen.model import Job, Source
 
 
 class RunStop(Stop):
@@ -84,10 +73,6 @@ class RunStop(Stop):
     def __init__(self) -> None:
         super().__init__()
         self.code = ExitCode.INTERRUPTED
-
-    def is_set(self) -> bool:
-        """Tell whether the run is to end: as a `threading.Event`, which libraries ask for."""
-        return self.level is not StopLevel.RUN
 
 
 def run(
@@ -108,11 +93,11 @@ def run(
     Raises:
         PregenError: what ended the run before its time.
     """
-    settler = _Settler(config, watch, stop)
+    settler = FolderSettler(config, watch, stop)
     with closing(RunGround(config, watch.warn)) as ground, _shown(watch):
         watch.sizes(config.plan.flavors, config.chosen)
         config = _with_room(config, watch)
-        with _found(config, watch, ground, settler, sources) as found:
+        with found_sources(config, watch, ground, settler, sources) as found:
             spills = sources is None
             code = _PipelineRun(config, watch, stop, ground, settler, spills=spills).do(found)
     return watch.finish(code)
@@ -129,20 +114,20 @@ def rehearse(
     Raises:
         PregenError: the walk or the plan cannot go on.
     """
-    settler = _Settler(config, watch, stop)
+    settler = FolderSettler(config, watch, stop)
     with (
         closing(RunGround(config, watch.warn)) as ground,
         _shown(watch),
-        _found(config, watch, ground, settler) as found,
+        found_sources(config, watch, ground, settler) as found,
         Cache(config.work.cache_root, config.work.version) as cache,
         _journal(config, watch, ground, create=False) as journal,
     ):
         watch.sizes(config.plan.flavors, config.chosen)
         config = config._replace(plan=config.plan._replace(reuse=False))
-        memory = _FolderMemory(journal, EntryKeys(config.plan), learns=False)
-        planner = _planner(config, cache, journal, memory, watch, count().__next__)
+        memory = FolderMemory(journal, EntryKeys(config.plan, ground.files), learns=False)
+        planner = planner_of(config, cache, journal, memory, watch, count().__next__)
         settler.planner = planner
-        for job in _jobs(found, planner, watch, stop):
+        for job in planned_jobs(found, planner, watch, stop):
             forecast.add(job)
         return _ending(watch, stop), speed_of(journal.last_runs(RUNS_TO_LEARN_FROM))
 
@@ -169,7 +154,8 @@ def _with_room(config: RunConfig, watch: Watch) -> RunConfig:
     if found == wanted:
         return config
     watch.warn(
-        f"{found} of {wanted} workers: no more files may be open (ulimit -n). Allow more of them."
+        f"{found} of {wanted} workers started: the limit of open files is too low. "
+        "Raise it (ulimit -n)."
     )
     return config._replace(engine=config.engine._replace(workers=found))
 
@@ -208,7 +194,7 @@ class _PipelineRun:
         watch: Watch,
         stop: RunStop,
         ground: RunGround,
-        settler: _Settler,
+        settler: FolderSettler,
         *,
         spills: bool,
     ) -> None:
@@ -318,7 +304,7 @@ class _PipelineRun:
         if deaths >= _MANY_DEATHS and deaths * _LARGE_PART >= totals.jobs_done:
             journal.spare()
             self._watch.warn(
-                f"{deaths} of {totals.jobs_done} files ended the process that decoded them: most "
+                f"{deaths} of {totals.jobs_done} files crashed the process that decoded them: most "
                 "likely something is wrong with this machine (a limit of memory or stack, a broken "
                 "library, a failing disk) and not with the files. The next run tries them again."
             )
@@ -343,14 +329,14 @@ class _PipelineRun:
         if caution := engine.caution:
             watch.warn(caution)
         watch.watch_workers(engine.workers)
-        memory = _FolderMemory(journal, EntryKeys(config.plan))
+        memory = FolderMemory(journal, EntryKeys(config.plan, self._ground.files))
         ids = count().__next__
         # Other machines number files and devices otherwise.
         elsewhere = config.engine_name == "dask"
         met = None if elsewhere else MetFiles(self._ground.numbered, journal, self._ground.files)
-        planner = _planner(config, cache, journal, memory, watch, ids, met=met)
+        planner = planner_of(config, cache, journal, memory, watch, ids, met=met)
         self._settler.planner = planner
-        jobs_found = _jobs(found, planner, watch, stop, self._ground.size_on_share)
+        jobs_found = planned_jobs(found, planner, watch, stop, self._ground.size_on_share)
         if elsewhere:
             jobs_found = (job._replace(device=0) for job in jobs_found)
         counted = _counted(config, self._ground)
@@ -358,11 +344,11 @@ class _PipelineRun:
             closing(Feed(jobs_found, self._spill_dir)) as feed,
             requested_jobs(
                 config,
-                _planner(
+                planner_of(
                     config,
                     cache,
                     journal,
-                    _FolderMemory(journal, memory.keys, recalls=False),
+                    FolderMemory(journal, memory.keys, recalls=False),
                     watch,
                     ids,
                 ),
@@ -403,13 +389,13 @@ class _PipelineRun:
         self._watch.finished(done, self._ground.known_on_share(job))
 
     def _halt(self, verdict: LimitDecision) -> None:
-        """End the run before it is done, for a reason that is no failure, or for a full disk."""
+        """End the run before it is done, for a reason that is not a failure, or for a full disk."""
         if verdict.do is Do.FULL:
             self._fatal = self._fatal or CacheFullError(verdict.why)
         else:
             self._watch.ends_because(verdict.why)
 
-    def _record(self, outcome: Outcome, job: Job, journal: Journal, memory: _FolderMemory) -> None:
+    def _record(self, outcome: Outcome, job: Job, journal: Journal, memory: FolderMemory) -> None:
         if not self._ground.may_be_named(job, outcome):
             return
         found = outcome.source_size_bytes, outcome.source_mtime_ns
@@ -593,201 +579,6 @@ def _not_begun(job: Job) -> Outcome:
     return Outcome(job.job_id, job.path, Kind.INTERRUPTED)
 
 
-# What there is to work on, and what is planned for it
-
-
-@contextmanager
-def _found(
-    config: RunConfig,
-    watch: Watch,
-    ground: RunGround,
-    settler: _Settler,
-    sources: Iterable[Source | Skip] | None = None,
-) -> Iterator[Iterable[Source | Skip]]:
-    """Look at the roots; give what the walk and the list will find, or what was given instead."""
-    counts = WalkCounts()
-    if sources is not None:
-        yield walk(config.walk._replace(roots=()), listed=sources, guard=ground.guard)
-        return
-    with _listings(config, ground) as listings:
-        look = partial(
-            walk,
-            config.walk,
-            counts=counts,
-            guard=ground.guard,
-            placed=ground.placed,
-            listings=listings,
-            settler=settler,
-        )
-        if config.files_from is None:
-            yield look()
-        else:
-            cwd = working_directory(os.environ)
-            with _list(config.files_from) as stream:
-                listed = sources_from_list(
-                    stream, config.delimiter, cwd, config.work.cache_root, ground.files
-                )
-                yield look(cwd=cwd, listed=listed)
-    watch.passed_over(counts.passed_over)
-
-
-@contextmanager
-def _listings(config: RunConfig, ground: RunGround) -> Iterator[FolderListings | None]:
-    """Give what the journal knows of folders, where a walk is to believe it.
-
-    A walk of a part of a tree is made because something changed there.
-    """
-    wanted = config.plan.check is Check.FOLDERS and config.walk.only is None
-    if not wanted or not config.journal_path or ground.hides_from_journal or config.work.shared:
-        yield None
-        return
-    with closing(FolderListings(config.journal_path, learns=not config.dry_run)) as listings:
-        yield listings
-
-
-def _list(name: bytes) -> BinaryIO:
-    """Open a list of files, unbuffered: the feed's thread may hang in a read when all ends."""
-    try:
-        if name == b"-":
-            return os.fdopen(0, "rb", buffering=0, closefd=False)
-        return os.fdopen(os.open(name, os.O_RDONLY | os.O_CLOEXEC), "rb", buffering=0)
-    except OSError as error:
-        shown = name.decode("utf-8", "backslashreplace")
-        raise UsageError(f"The list of files {shown} cannot be read: {error.strerror}.") from error
-
-
-#: To count a fresh source on the screen takes as long as to find it fresh.
-_FRESH_AT_ONCE = 100
-
-
-def _jobs(
-    found: Iterable[Source | Skip],
-    planner: Planner | SharedPlanner,
-    watch: Watch,
-    stop: RunStop,
-    size_on_share: Callable[[Job], int | None] = lambda _job: None,
-) -> Iterator[Job]:
-    """Yield a job for every source that needs one, until a stop; count the others."""
-    fresh: list[bytes] = []
-    believes = planner.believes
-    try:
-        for item in found:
-            if stop.is_set():
-                return
-            if isinstance(item, Skip):
-                watch.skipped(item)
-            elif believes(item):
-                fresh.append(item.path)
-                if len(fresh) >= _FRESH_AT_ONCE:
-                    watch.fresh(fresh)
-                    fresh.clear()
-            else:
-                planned = planner.plan(item)
-                if isinstance(planned, Skip):
-                    watch.skipped(planned)
-                else:
-                    watch.planned(size_on_share(planned))
-                    yield planned
-    except _StopWalkError:
-        return
-    finally:
-        if fresh:
-            watch.fresh(fresh)
-        planner.close()
-    watch.walk_ended()
-
-
-def _planner(
-    config: RunConfig,
-    cache: Cache,
-    journal: Journal,
-    memory: _FolderMemory,
-    watch: Watch,
-    next_id: Callable[[], int],
-    *,
-    met: MetFiles | None = None,
-) -> Planner | SharedPlanner:
-    def hints(source: Source) -> Kind | None:
-        return journal.hint(source.path, source.size_bytes, source.mtime_ns)
-
-    plan = config.plan
-    if config.work.shared:
-        return SharedPlanner(config.work.version, plan, hints, next_id, watch.warn)
-    return Planner(
-        cache,
-        plan,
-        hints,
-        next_id,
-        memory if memory.recalls and journal.usable else None,
-        shared=SharedEntries(config.work.version).fresh if plan.use_shared else None,
-        kin=ContentIndex(cache, plan.flavors, journal).candidates,
-        met=met.find if met and journal.usable else None,
-        uris=memory.keys.uris,
-    )
-
-
-class _StopWalkError(Exception):
-    """The walk is to end where it is."""
-
-
-class _Settler:
-    """Settles folders while they are walked (`walk.Settler`), as soon as there is a plan for it."""
-
-    def __init__(self, config: RunConfig, watch: Watch, stop: RunStop) -> None:
-        self.planner: Planner | SharedPlanner | None = None
-        self._hidden = config.walk.hidden
-        self._watch = watch
-        self._stop = stop
-
-    def settle(self, folder: bytes, device: int) -> Settled | None:
-        if self._stop.is_set():
-            raise _StopWalkError
-        if self.planner is None or self._watch.lists_fresh:
-            return None
-        return self.planner.settle(folder, device, hidden=self._hidden)
-
-    def count(self, fresh: int) -> None:
-        self._watch.settled(fresh)
-
-
-class _FolderMemory:
-    """What the journal knows of folders: of a published one by its name elsewhere.
-
-    A published folder has other keys and other entries than the same folder under its own path.
-    """
-
-    def __init__(
-        self, journal: Journal, keys: EntryKeys, *, learns: bool = True, recalls: bool = True
-    ) -> None:
-        self._journal = journal
-        self.keys = keys
-        self.recalls = recalls
-        """It is asked at all: what somebody waits for is looked at."""
-        self._learns = learns
-
-    def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> KnownFolder:
-        """Return what is known of the sources in a folder."""
-        keys = self.keys
-        return self._journal.recall(keys.place(folder), flavors, keys.told_by(folder))
-
-    def recall_packed(self, folder: bytes, flavors: Sequence[Flavor]) -> tuple[bytes, bytes] | None:
-        """Return the same as the journal holds it."""
-        keys = self.keys
-        return self._journal.recall_packed(keys.place(folder), flavors, keys.told_by(folder))
-
-    def learn(self, folder: bytes, flavors: Sequence[Flavor], known: KnownFolder) -> None:
-        """Add to that, unless this is a rehearsal, which writes nothing."""
-        keys = self.keys
-        if keys.follows_links:
-            known = {
-                name: entries
-                for name, entries in known.items()
-                if keys.may_be_remembered(folder + b"/" + name)
-            }
-        if self._learns:
-            self._journal.learn(keys.place(folder), flavors, known, keys.told_by(folder))
-
-
 @contextmanager
 def _journal(
     config: RunConfig, watch: Watch, ground: RunGround, *, create: bool = True
@@ -796,7 +587,7 @@ def _journal(
     path, version = config.journal_path, config.work.version
     if path and ground.hides_from_journal:
         path = b""
-        watch.remark("no journal: it would name what lies in the vault of this cache")
+        watch.remark("no journal is kept: it would name files of the vault that holds this cache")
     journal = Journal.open(
         path,
         watch.warn,

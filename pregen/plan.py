@@ -55,7 +55,7 @@ _FAILED = {
     Kind.CRASHED: f"it crashed a worker earlier and {_UNCHANGED}",
     Kind.TIMED_OUT: f"it exceeded the time limit earlier and {_UNCHANGED}",
 }
-_AWAY = "only its name is on this machine; --download has its content fetched"
+_AWAY = "only a placeholder is on this machine; --download fetches its content"
 _LEFT_ALONE = "its thumbnail is stale, and --missing-only creates only missing ones"
 
 

@@ -79,6 +79,6 @@ def _refuse_foreign(path: bytes) -> None:
         where = path.decode("utf-8", "backslashreplace")
         raise ForeignFolderError(
             errno.EACCES,
-            f"{where} belongs to user {user_name(uid)}, who could not use what root makes there: "
-            f"run pregen as that user ({run_as(uid)})",
+            f"{where} belongs to user {user_name(uid)}, who could not use files that root creates "
+            f"there: run pregen as that user ({run_as(uid)})",
         )

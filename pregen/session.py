@@ -19,7 +19,7 @@ import click
 from pregen.argument_types import Number
 from pregen.commandline import Command, Option, asks_for_help
 from pregen.display import text
-from pregen.display.printer import Output
+from pregen.display.printer import Output, silence
 from pregen.display.text import count, printable
 from pregen.errors import ExitCode
 from pregen.options import all_options, config_path, load_defaults, option, run_config
@@ -237,6 +237,10 @@ class Session:
         if output.json:
             return json_printer(on_results_lost, verbose=output.verbose)
         people = Output(sys.stderr)
+        # What the run came to belongs to a file or a program, if there is one.
+        results = None
+        if sys.stdout is not None and not self.is_terminal(sys.stdout):
+            results = Output(sys.stdout, lambda _error: silence(sys.stdout))
         if output.quiet:
             return QuietPrinter(people)
         if self.is_terminal(sys.stderr):
@@ -245,8 +249,10 @@ class Session:
             from pregen.display.tty import TtyPrinter, terminal_size  # noqa: PLC0415 - likewise
 
             console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-            return TtyPrinter(people, console, terminal_size, verbose=output.verbose)
-        return PlainPrinter(people, verbose=output.verbose)
+            return TtyPrinter(
+                people, console, terminal_size, verbose=output.verbose, results=results
+            )
+        return PlainPrinter(people, verbose=output.verbose, results=results)
 
 
 class ConfiguredCommand(Command):

@@ -11,13 +11,11 @@ import os
 import resource
 import stat
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pregen.cache.errors import let_go
 from pregen.errors import TOO_MANY_OPEN
 from pregen.model import Kind
-from pregen.thumbspec.naming import clean_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -206,28 +204,6 @@ def settled_ctime_ns(now: Status) -> int:
     """
     ctime_ns = now.st_ctime_ns
     return ctime_ns if time.time_ns() - ctime_ns >= _STEP_NS and ctime_ns > 0 else 0
-
-
-def real_path(path: bytes) -> bytes:
-    """Return the path with every symbolic link in it resolved; a folder is resolved once."""
-    folder, name = os.path.split(path)
-    found = os.path.join(real_folder(folder), name)
-    return os.path.realpath(found) if os.path.islink(found) else found
-
-
-@lru_cache(maxsize=1024)
-def real_folder(path: bytes) -> bytes:
-    """Return the path of a folder with every symbolic link in it resolved."""
-    return os.path.realpath(path)
-
-
-def link_target(path: bytes) -> bytes:
-    """Return the path that a symbolic link holds, absolute and clean; of all else its own."""
-    try:
-        held = os.readlink(path)
-    except OSError:
-        return path
-    return clean_path(held, os.path.dirname(path))
 
 
 def _blocks_read() -> int:

@@ -22,7 +22,6 @@ from pregen.filesystems import fscrypt
 from pregen.filesystems.mounttable import is_below
 from pregen.imaging import revisions, sniff, thumbnail
 from pregen.imaging.faults import Fault, InvalidPicture, NeedsExtra, NotPicture
-from pregen.imaging.needs import needed
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 from pregen.model import (
     ALL_FLAVORS,
@@ -35,8 +34,6 @@ from pregen.model import (
     Stages,
     Step,
 )
-from pregen.readers.ahead import ReadAhead
-from pregen.readers.turns import DiskTurns
 from pregen.reuse.match import ContentMatcher
 from pregen.source_file import SourceAccessError, open_source
 from pregen.thumbspec import fingerprint, pngbuild
@@ -50,7 +47,9 @@ if TYPE_CHECKING:
 
     from pregen.config import WorkConfig
     from pregen.model import Flavor, Job, Stamp
+    from pregen.readers.ahead import ReadAhead
     from pregen.readers.pace import ReaderOrders
+    from pregen.readers.turns import DiskTurns
     from pregen.source_file import SourceFile
 
 #: How often a source that changes while it is read is tried.
@@ -140,7 +139,7 @@ class JobWorker:
         """
         device = source.facts.device
         if job.device and device != job.device:
-            return "it lies on another file system than it did: run again"
+            return "it is on another file system than before: run again"
         if device in self._unencrypted:
             return ""
         key = fscrypt.key_of(source.fd)
@@ -157,11 +156,15 @@ class JobWorker:
         Args:
             turns: descriptor of a file that all workers lock for that.
         """
+        from pregen.readers.turns import DiskTurns  # noqa: PLC0415 - no other disk needs it
+
         self._turns = DiskTurns(turns)
 
     def _pull(self, job: Job, source: SourceFile) -> None:
         """Have all that a decode will read of a source that is not in memory, in one go."""
         if self._turns is not None and self._decodes(job, source):
+            from pregen.imaging.needs import needed  # noqa: PLC0415 - no other disk needs it
+
             with self._turns.turn(), suppress(OSError):
                 head = source.pread(0, sniff.HEAD_BYTES)
                 previews = self._config.previews is Previews.AUTO
@@ -186,6 +189,8 @@ class JobWorker:
 
     def read_ahead(self, orders: ReaderOrders, silence_s: float, most_bytes: int) -> ReadAhead:
         """Read the sources of jobs on shares before their turn (an `engines.base.StartReading`)."""
+        from pregen.readers.ahead import ReadAhead  # noqa: PLC0415 - no disk needs it
+
         previews = self._config.previews is Previews.AUTO
         self._ahead = ReadAhead(
             self._open, self._decodes, orders, silence_s, most_bytes, previews=previews

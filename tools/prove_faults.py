@@ -5,7 +5,7 @@
 One after the other: the rename at the end of a commit, the clean-up of temps after a failure and
 of dead runs, the look at the source after decoding, the one right after opening: the fault table
 has to notice. Then the bounds and the strictness of the C decoder: the short run of libFuzzer has
-to (needs clang). FILE: only what is taken from it, as `imaging/c/jpeg.h`. More than 0 when
+to (needs clang). FILE: only what is taken from it, as `imaging/c/bits.h`. More than 0 when
 something stays green without one of them, or is not green with all of them.
 """
 
@@ -23,6 +23,7 @@ FILES = "temp,entry,source"
 FAULT_TABLE = ("tests.support.faults.fault_table", "--files", FILES)
 #: As short as the suite's.
 FUZZ = ("tests.support.trials.main", "fuzz", "--count", "20000")
+FUZZ_CURSORS = (*FUZZ, "--target", "cursors")
 FUZZ_BOXES = (*FUZZ, "--target", "boxed")
 
 
@@ -72,36 +73,50 @@ SABOTAGES = (
     ),
     Sabotage("nothing of the decoder", "imaging/c/jpeg.h", "decoder", "decoder", FUZZ),
     Sabotage(
-        "the end of the data where 8 bytes are read at once",
-        "imaging/c/jpeg.h",
-        "    if (bits->end - bits->at >= 8) {\n",
-        "    if (bits->end - bits->at >= 1) {\n",
-        FUZZ,
+        "the room that is left in a window",
+        "imaging/c/bits.h",
+        "size < room ? size : room",
+        "size < 2 * room ? size : 2 * room",
+        FUZZ_CURSORS,
+    ),
+    Sabotage(
+        "the number of a block where two cursors meet",
+        "imaging/c/cursors.h",
+        "            if (apart % index->cycle == 0) {\n",
+        "            if (apart % index->cycle != 1) {\n",
+        FUZZ_CURSORS,
+    ),
+    Sabotage(
+        "the end of a restart interval that is read with others",
+        "imaging/c/indexed.h",
+        "|| end > stop ||",
+        "||",
+        FUZZ_CURSORS,
     ),
     Sabotage(
         "the limit of a DC, where libjpeg-turbo shows something else",
-        "imaging/c/jpeg.h",
+        "imaging/c/blocks.h",
         "    return MOST_MEAN + 4 * quantiser;\n",
         "    return 32 * MOST_MEAN + 4 * quantiser;\n",
         FUZZ,
     ),
     Sabotage(
         "the end of a block",
-        "imaging/c/jpeg.h",
-        "        place += symbol >> 4;\n        if (place >= BLOCK)\n",
-        "        place += symbol >> 4;\n        if (place >= 2 * BLOCK)\n",
+        "imaging/c/blocks.h",
+        "            return place < BLOCK ? place : -1;\n",
+        "            return place < 2 * BLOCK ? place : -1;\n",
         FUZZ,
     ),
     Sabotage(
-        "a bit in the table of symbols to skip",
-        "imaging/c/jpeg.h",
-        "                places += run + 1;\n",
-        "                places += run + (size != 3);\n",
+        "a coefficient in the table of steps",
+        "imaging/c/huffman.h",
+        "            places += run + 1;\n",
+        "            places += run + (size != 3);\n",
         FUZZ,
     ),
     Sabotage(
         "the sequence of progressive scans",
-        "imaging/c/jpeg.h",
+        "imaging/c/segments.h",
         " && in_sequence(scan);\n",
         " && (in_sequence(scan) || true);\n",
         FUZZ,

@@ -140,7 +140,7 @@ def probe(dir_fd: int, *, folder: bytes = b"") -> None:
 
 
 def _open_temp(dir_fd: int, key: str, system: type[System]) -> tuple[str, int]:
-    """Create a temp nobody else has; a planted name is passed over, never opened."""
+    """Create a temporary file of a new name; a planted name is passed over, never opened."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     for _ in range(_NAME_TRIES):
         temp = temp_name(key)

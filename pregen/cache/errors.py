@@ -24,7 +24,7 @@ CACHE_ERRORS: dict[Kind, type[CacheError]] = {
 
 
 class FolderGoneError(CacheError):
-    """The folder was removed under our feet, or somebody removed the temp from it."""
+    """The folder, or the temporary file in it, was removed during the run."""
 
 
 def let_go(fd: int) -> None:

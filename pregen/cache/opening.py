@@ -56,7 +56,7 @@ def open_beneath(roots: Iterable[bytes], path: bytes) -> int:
     """
     above = [root for root in roots if path == root or path.startswith(root.rstrip(b"/") + b"/")]
     if not above:
-        raise FileNotFoundError(errno.ENOENT, "below no folder that was named")
+        raise FileNotFoundError(errno.ENOENT, "outside the given folders")
     root = max(above, key=len)
     fd = os.open(root, DIR_FLAGS)
     for part in filter(None, path[len(root) :].split(b"/")):

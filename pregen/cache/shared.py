@@ -306,7 +306,7 @@ def _open_or_make(name: bytes, above: int | None, like: int | None) -> int:
 
 
 def _trouble(error: OSError, path: bytes) -> CacheError:
-    """Return what to raise, in the words of somebody who shares a folder."""
+    """Return what to raise, in words for a person who shares a folder."""
     where = shown(path)
     if error.errno in {errno.ELOOP, errno.ENOTDIR}:
         return CacheError(

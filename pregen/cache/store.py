@@ -20,7 +20,6 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from pregen import __version__
@@ -240,7 +239,7 @@ class Cache:
 # `Folder.write`.
 
 #: Whether a process of another host lives cannot be known; no commit takes a day.
-FOREIGN_AGE_S = timedelta(hours=24).total_seconds()
+FOREIGN_AGE_S = 24 * 3600
 #: A temp is the work of an older process only when it is this much older than the one that has
 #: its pid now: file servers' clocks differ from ours, and start times are rounded.
 _CLOCK_SLACK_S = 10.0
@@ -291,6 +290,8 @@ def is_dead_temp(file: CacheFile) -> bool:
     if not parts or not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
         return False
     if parts["host"] != HOST:
+        from datetime import UTC, datetime  # noqa: PLC0415 - such temps are rare
+
         return datetime.now(UTC).timestamp() - found.st_mtime > FOREIGN_AGE_S
     from pregen.processes import born_s  # noqa: PLC0415 - psutil: 30 ms that no worker needs
 

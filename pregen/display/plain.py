@@ -1,4 +1,8 @@
-"""Plain lines, without colours and escapes: for pipes, for cron (`--quiet`), for `--log`."""
+"""Plain lines, without colours and escapes: for pipes, for cron (`--quiet`), for `--log`.
+
+What a run says while it works goes to standard error. Its summary goes to standard output when
+that is not a terminal (`pregen run ~/Pictures > summary.txt`); warnings stay on standard error.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from pregen.display.printer import Output, Printer
-from pregen.display.summary import failure_lines, plain_text, summary
+from pregen.display.summary import failure_lines, plain_text, summary, warning_lines
 from pregen.display.text import printable
 from pregen.display.words import outcome_line, status_line
 from pregen.model import FAILURES
@@ -27,13 +31,22 @@ _KEPT: Final = 4
 
 
 class PlainPrinter(Printer):
-    """Writes a line every few seconds, and the summary; one for every outcome when `verbose`."""
+    """Writes a line every few seconds, and the summary; one for every outcome when `verbose`.
+
+    Args:
+        output: writes to standard error, or into a log.
+        verbose: write a line for every source.
+        results: where the summary goes; None: to `output`, too.
+    """
 
     interval_s: float | None = INTERVAL_S
 
-    def __init__(self, output: Output, *, verbose: bool = False) -> None:
+    def __init__(
+        self, output: Output, *, verbose: bool = False, results: Output | None = None
+    ) -> None:
         super().__init__(verbose=verbose)
         self._output = output
+        self._results = results
 
     def outcome(self, outcome: Outcome | Skip) -> None:
         """Write a line when verbose."""
@@ -55,10 +68,19 @@ class PlainPrinter(Printer):
 
     def finish(self, report: RunReport) -> None:
         """Write the summary."""
-        self._output.write(plain_text(summary(report)))
+        if self._results is None or not wrote_results(self._results, report):
+            self._output.write(plain_text(summary(report)))
+        else:
+            self._output.write(plain_text(warning_lines(report)))
 
     def _line(self, text: str) -> None:
         self._output.write(f"{text}\n")
+
+
+def wrote_results(results: Output, report: RunReport) -> bool:
+    """Write the summary without its warnings; False: it could not be written there."""
+    results.write(plain_text(summary(report, warnings=False)))
+    return not results.broken
 
 
 class QuietPrinter(Printer):

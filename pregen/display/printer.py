@@ -43,7 +43,7 @@ class RunReport(NamedTuple):
     flavors: tuple[Flavor, ...] = ()
     """What it made entries of; empty: it did not come so far."""
     flavors_because: str = ""
-    """Why these; empty: somebody named them."""
+    """Why these; empty: the user named them."""
 
 
 class Printer:
@@ -95,6 +95,11 @@ class Output:
         self._on_failure = on_failure
         self._lock = threading.Lock()
         self._broken = False
+
+    @property
+    def broken(self) -> bool:
+        """Whether a write has failed."""
+        return self._broken
 
     def write(self, text: str, *, flush: bool = True) -> None:
         """Write `text`; do nothing when an earlier write failed."""

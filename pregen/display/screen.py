@@ -65,7 +65,7 @@ def screen(
 def _progress_line(view: View, width: int, glyphs: Glyphs) -> Text:
     now = view.now
     if now.walking:
-        right = f"walking ... {text.plural(now.found, 'file')} found"
+        right = f"searching ... {text.plural(now.found, 'file')} found"
         share = None
     else:
         done, jobs = text.count(now.jobs_done), text.count(now.jobs)

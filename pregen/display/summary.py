@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: So many files of a kind are named: what is above them stays on the screen.
 FAILURES_NAMED = 5
 _SLOW_S = 1.0
-#: Of a shorter run nobody asks what limited it.
+#: For a shorter run it does not matter what limited it.
 _LONG_S = 30.0
 #: A file is worth naming when it took this many times the mean ...
 _SLOW_FACTOR = 10
@@ -46,8 +46,6 @@ ENTRY_BYTES: Mapping[Flavor, int] = {
     Flavor.X_LARGE: 379_000,
     Flavor.XX_LARGE: 1_394_000,
 }
-#: What continues a line that was broken stands so much further to the right.
-_HANGING = 2
 _NOT_BEGUN = "when the run ended"
 _EMPTY = "hidden files are skipped without --hidden"
 _PASSED_OVER = "hidden, not selected, or not a picture by name"
@@ -72,7 +70,7 @@ class Line(NamedTuple):
     style: Style = Style.PLAIN
 
 
-def summary(report: RunReport) -> list[Line]:
+def summary(report: RunReport, *, warnings: bool = True) -> list[Line]:
     """Return the lines that tell a person how the run ended.
 
     None when it never began, and for a dry run: that has a forecast instead.
@@ -88,9 +86,9 @@ def summary(report: RunReport) -> list[Line]:
         list(_missing(report)),
         list(_compile(report)),
         list(_slowest(report)),
-        list(_warnings(report)),
+        list(warning_lines(report)) if warnings else [],
         list(count_lines(report.totals, not_begun)),
-        [*_reading(report.totals), _headline(report)],
+        [*_reading(report.totals), headline(report)],
     )
     lines: list[Line] = []
     for part in parts:
@@ -100,7 +98,8 @@ def summary(report: RunReport) -> list[Line]:
     return lines
 
 
-def _headline(report: RunReport) -> Line:
+def headline(report: RunReport) -> Line:
+    """Return the verdict: the last line of a summary."""
     totals = report.totals
     took = text.duration(totals.elapsed_s)
     if report.exit_code in _STOPPED:
@@ -114,9 +113,11 @@ def _headline(report: RunReport) -> Line:
         ignored = totals.passed_over
         why = f"{text.plural(ignored, 'file')} ignored: {_PASSED_OVER}" if ignored else _EMPTY
         return Line(f"No pictures found; {why}.", Style.WARN)
-    speed = f": {', '.join(rate_texts(totals.means))}" if totals.images else ""
+    rates = rate_texts(totals.means) if totals.images else []
+    speed = f": {', '.join(rates)}" if rates else ""
     if totals.failed:
         failed = text.plural(totals.failed, "file")
+        speed = f": {', '.join(rates[:2])}" if rates else ""  # fits in 80 columns
         return Line(f"Done in {took}{speed}. {failed} failed: pregen failures", Style.WARN)
     return Line(f"Done in {took}{speed}.", Style.GOOD)
 
@@ -222,7 +223,8 @@ def _slow_text(slow: Slow) -> str:
     return f"{text.duration(slow.seconds)}  {shown(slow.path)}  {', '.join(facts)}".rstrip()
 
 
-def _warnings(report: RunReport) -> Iterator[Line]:
+def warning_lines(report: RunReport) -> Iterator[Line]:
+    """Yield what was wrong without ending the run."""
     shown_ones, count = report.findings.warnings, report.findings.warning_count
     if shown_ones:
         yield Line("Warnings", Style.HEAD)
@@ -267,35 +269,9 @@ def _named(failures: list[FailedSource]) -> Iterator[Line]:
 
 
 def wrapped(lines: Iterable[Line], width: int) -> Iterator[Line]:
-    """Yield lines that fit into so many columns, broken between words and indented further.
-
-    A word that is longer, such as a path, stays whole: the terminal breaks it, so that it can be
-    copied.
-    """
+    """Yield lines that fit into so many columns, as `text.folded` breaks them."""
     for line in lines:
-        indent = len(line.text) - len(line.text.lstrip())
-        rest, first = line.text, True
-        while text.cells(rest) > width:
-            at = _last_space(rest, width, indent if first else indent + _HANGING)
-            if at < 0:
-                break
-            yield Line(rest[:at], line.style)
-            rest, first = " " * (indent + _HANGING) + rest[at + 1 :].lstrip(), False
-        yield Line(rest, line.style)
-
-
-def _last_space(line: str, width: int, indent: int) -> int:
-    """Return where to break a line: the last space that fits, else the first; -1: there is none."""
-    best, taken = -1, 0
-    for at, char in enumerate(line):
-        taken += text.cells(char)
-        if char == " " and at > indent:
-            if taken - 1 > width and best >= 0:
-                return best
-            best = at
-            if taken - 1 > width:
-                return at
-    return best
+        yield from (Line(part, line.style) for part in text.folded(line.text, width))
 
 
 def plain_text(lines: Iterable[Line]) -> str:
@@ -381,7 +357,7 @@ def _deeds(forecast: Forecast) -> list[Line]:
     if forecast.rechecks:
         files = text.plural(forecast.rechecks, "file")
         lines.append(
-            Line(f"  look at the beginning of {files}, and decode those that were shown wrongly")
+            Line(f"  check the beginning of {files}, and decode those whose thumbnails are wrong")
         )
     if forecast.refits:
         entries = text.plural(forecast.refits, "entry", "entries")

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 #: Categories that move the cursor, reorder text, show nothing or cannot be encoded: control,
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SURROGATE_BASE = 0xDC00
 _ELLIPSIS = "…"
+#: What sets a colour (ECMA-48, SGR), and what takes columns beside it.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_SEEN = re.compile(r"\x1b\[[0-9;]*m|.", re.DOTALL)
+#: What continues a line that was broken stands so much further to the right.
+_HANGING = 2
 _KILO = 1000
 _MINUTE_S = 60
 _HOUR_S = 60 * _MINUTE_S
@@ -69,6 +74,45 @@ def _char_cells(char: str) -> int:
     if unicodedata.category(char) in {"Mn", "Me"}:
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+class Verbatim(str):
+    """A line that is not folded: a command, so that it can be copied as it is."""
+
+    __slots__ = ()
+
+
+def folded(line: str, width: int) -> Iterator[str]:
+    """Yield a line in pieces of at most `width` columns, broken between words and indented further.
+
+    A word that is longer, such as a path, stays whole: the terminal breaks it, so that it can be
+    copied. Colours take no columns.
+    """
+    plain = _COLOUR.sub("", line)
+    indent = least = len(plain) - len(plain.lstrip(" "))
+    while cells(plain) > width:
+        at = _last_space(line, width, least)
+        if at < 0:
+            break
+        yield line[:at].rstrip(" ")
+        least = indent + _HANGING
+        line = " " * least + line[at + 1 :].lstrip(" ")
+        plain = _COLOUR.sub("", line)
+    yield line
+
+
+def _last_space(line: str, width: int, indent: int) -> int:
+    """Return where to break a line: the last space that fits, else the first; -1: there is none."""
+    best, column = -1, 0
+    for each in _SEEN.finditer(line):
+        if each[0] == " " and column > indent:
+            if column > width and best >= 0:
+                return best
+            best = each.start()
+            if column > width:
+                return best
+        column += cells(each[0]) if len(each[0]) == 1 else 0
+    return best
 
 
 def shorten(text: str, width: int) -> str:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 
+from pregen.display.plain import wrote_results
 from pregen.display.printer import Printer
 from pregen.display.screen import ASCII, UNICODE, LoadMeter, screen
-from pregen.display.summary import Style, summary, wrapped
+from pregen.display.summary import Style, headline, summary, warning_lines, wrapped
 from pregen.display.text import printable
 from pregen.display.words import outcome_line, status_line
 from pregen.model import Skip
@@ -92,7 +93,7 @@ class Frame:
         self._drawn = []
 
     def forget(self) -> None:
-        """Draw the next frame where the cursor is then: somebody else wrote to the terminal."""
+        """Draw the next frame where the cursor is then: another program wrote to the terminal."""
         self._drawn = []
 
     def _rows(self) -> int:
@@ -123,6 +124,7 @@ class TtyPrinter(Printer):
         console: says what it can do.
         size: its columns and rows, asked before each frame.
         verbose: leave a line for every source.
+        results: where the summary goes instead, which leaves its last line here; None: nowhere.
     """
 
     interval_s: float | None = INTERVAL_S
@@ -134,9 +136,11 @@ class TtyPrinter(Printer):
         size: Callable[[], tuple[int, int]],
         *,
         verbose: bool = False,
+        results: Output | None = None,
     ) -> None:
         super().__init__(verbose=verbose)
         self._output = output
+        self._results = results
         self._console = console
         self._glyphs = ASCII if console.options.ascii_only else UNICODE
         self._size = size
@@ -176,10 +180,14 @@ class TtyPrinter(Printer):
         self._frame.draw(self._rendered(lines), self._ansi(self._taken()))
 
     def finish(self, report: RunReport) -> None:
-        """Remove the display and leave the summary."""
-        lines = wrapped(summary(report), max(self._size()[0] - 1, 1))
+        """Remove the display and leave the summary, or its last line where it went elsewhere."""
+        self._frame.clear(self._ansi(self._taken()))
+        told = summary(report)
+        if told and self._results is not None and wrote_results(self._results, report):
+            told = [*warning_lines(report), headline(report)]
+        lines = wrapped(told, max(self._size()[0] - 1, 1))
         ending = [Text(line.text, _COLOURS[line.style]) for line in lines]
-        self._frame.clear(self._ansi([*self._taken(), *ending]))
+        self._output.write(self._ansi(ending))
 
     def _is_elsewhere(self) -> bool:
         """Tell whether the terminal was, or is, in the hands of the shell (Ctrl-Z, `bg`, `fg`)."""
@@ -216,7 +224,7 @@ class TtyPrinter(Printer):
 def terminal_size() -> tuple[int, int]:
     """Return columns and rows of the terminal on standard error as they are now.
 
-    rich would believe $COLUMNS, which tells how wide the window was when somebody exported it.
+    rich would believe $COLUMNS, which tells how wide the window was when it was exported.
     """
     if sys.__stderr__ is not None:
         with suppress(OSError, ValueError):

@@ -36,7 +36,9 @@ WORDS: dict[Kind, Words] = {
     Kind.NOT_PICTURE: Words("not a picture"),
     Kind.EXCLUDED: Words("skipped", "for the reasons above; -v names all"),
     Kind.PRIVATE: Words("private", "in encrypted vaults: see the warning"),
-    Kind.OFFLINE: Words("offline", "only their names are on this machine: --download fetches them"),
+    Kind.OFFLINE: Words(
+        "offline", "only placeholders are on this machine: --download fetches them"
+    ),
     Kind.SPECIAL: Words("not a regular file", "FIFOs, sockets and devices are never opened"),
     Kind.VANISHED: Words("missing", "deleted meanwhile, or dangling links"),
     Kind.FAILED_BEFORE: Words("failed earlier", "unchanged since; --retry-failed tries again"),
@@ -45,7 +47,7 @@ WORDS: dict[Kind, Words] = {
     Kind.INVALID: Words(
         "invalid",
         "damaged, or not a picture",
-        "the reason tells whether to replace it; the next run tries it again when it has changed",
+        "copy damaged files again from the camera or a backup; a file that changes is tried again",
     ),
     Kind.TRUNCATED: Words(
         "truncated", "the file ends too early", "copy it again from the camera or a backup"
@@ -96,10 +98,11 @@ WORDS: dict[Kind, Words] = {
 }
 
 
-#: What costs most of the speed, and what mends it: the command follows.
+#: What costs most of the speed, and what helps: the command follows.
 NOT_COMPILED = (
-    "JPEGs take two to four times as long as they could: pregen's own decoder was not compiled.",
-    "  Install a C compiler (Debian: apt install gcc python3-dev), then pregen anew:",
+    "Slower than it could be: pregen's own JPEG decoder was not compiled.",
+    "  JPEGs take two to four times as long without it.",
+    "  Install a C compiler (Debian: apt install gcc python3-dev), then reinstall pregen:",
 )
 
 
@@ -117,7 +120,7 @@ def status_line(view: View) -> str:
     now = view.now
     if now.walking:
         place = (
-            f"walking, {text.plural(now.found, 'file')} so far; {text.count(now.jobs_done)} done"
+            f"searching, {text.plural(now.found, 'file')} so far; {text.count(now.jobs_done)} done"
         )
     else:
         share = f" ({100 * now.jobs_done // now.jobs} %)" if now.jobs else ""

@@ -135,6 +135,10 @@ class Stop:
         """Make the stop at least as urgent as `level`."""
         self.level = max(self.level, level)
 
+    def is_set(self) -> bool:
+        """Tell whether the run is to end: as a `threading.Event`, which libraries ask for."""
+        return self.level is not StopLevel.RUN
+
 
 Store = Callable[[Job, Outcome, Parcel], Outcome]
 """Commits what a job wrote on another machine; returns the outcome as it is with that."""

@@ -60,7 +60,7 @@ class SerialEngine:
 
     @property
     def caution(self) -> str:
-        """Nothing: it talks to nobody outside this machine."""
+        """Nothing: it talks to no other machine."""
         return ""
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:
@@ -94,5 +94,5 @@ class SerialEngine:
 
 
 def _granted(size_bytes: int) -> None:
-    """There is nobody to share the memory with."""
+    """There are no other workers to share the memory with."""
     del size_bytes

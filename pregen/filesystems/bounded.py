@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pregen.filesystems.live_mounts import LiveMounts
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: As `--read-timeout`.
 DEFAULT_SILENCE_S: Final = 60.0
+#: Of so many folders is remembered where they are really.
+_FOLDERS: Final = 1024
 
 
 class BoundedFiles:
@@ -47,6 +50,7 @@ class BoundedFiles:
         self._lock = threading.Lock()
         self._shares: dict[int, int] = {}
         """By device."""
+        self._resolve_once = lru_cache(_FOLDERS)(self._resolve)
 
     def close(self) -> None:
         """Let go of all helpers."""
@@ -137,6 +141,14 @@ class BoundedFiles:
         except OSError:
             return False
 
+    def readlink(self, path: bytes) -> bytes:
+        """Return what a link holds. Raises OSError."""
+        client = self._client(path)
+        if client is None:
+            return os.readlink(path)
+        _, held = client.ask("readlink", path)
+        return bytes(held)
+
     def open(self, path: bytes, flags: int) -> int:
         """Open a file. Raises OSError."""
         client = self._client(path)
@@ -147,13 +159,29 @@ class BoundedFiles:
 
     def realpath(self, path: bytes) -> bytes:
         """Return a path without links; as it is where its share does not answer."""
+        try:
+            return self._resolve(path)
+        except OSError:
+            return path
+
+    def real_folder(self, path: bytes) -> bytes:
+        """Return the same of a folder that is asked for again and again: it is resolved once."""
+        try:
+            return self._resolve_once(path)
+        except OSError:
+            return path
+
+    def real_file(self, path: bytes) -> bytes:
+        """Return the same of a file, one of many in few folders."""
+        folder, name = os.path.split(path)
+        found = os.path.join(self.real_folder(folder), name)
+        return self.realpath(found) if self.is_link(found) else found
+
+    def _resolve(self, path: bytes) -> bytes:
         client = self._client(path)
         if client is None:
             return os.path.realpath(path)
-        try:
-            _, real = client.ask("realpath", path)
-        except OSError:
-            return path
+        _, real = client.ask("realpath", path)
         return bytes(real)
 
     def getxattr(self, path: bytes, name: str) -> bytes:

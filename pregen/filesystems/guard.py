@@ -263,7 +263,7 @@ class Guard:
             if ground.point not in self._told:
                 self._told.add(ground.point)
                 self._say(
-                    f"skipped {_shown(ground.point)} ({ground.kind}): no file system of files"
+                    f"skipped {_shown(ground.point)} ({ground.kind}): a file system without files"
                 )
             return Skip(path, Kind.EXCLUDED, f"on a file system without files ({ground.kind})")
         if not self.is_private(ground):

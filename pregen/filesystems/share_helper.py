@@ -56,6 +56,7 @@ class _Server:
             "list": self._list,
             "more": self._more,
             "getxattr": os.getxattr,
+            "readlink": os.readlink,
             "realpath": os.path.realpath,
             "open": os.open,
         }

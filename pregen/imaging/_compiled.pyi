@@ -4,7 +4,14 @@ from typing import Self
 from typing_extensions import Buffer
 
 def decode(
-    data: Buffer, out: Buffer, width_px: int, height_px: int, shrink: int, bands: int, /
+    data: Buffer,
+    out: Buffer,
+    width_px: int,
+    height_px: int,
+    shrink: int,
+    bands: int,
+    range_bytes: int = ...,
+    /,
 ) -> bool: ...
 def account(data: Buffer, /) -> tuple[float, bool, list[tuple[int, int, int, int]]]: ...
 def lossless(data: Buffer, width_px: int, height_px: int, /) -> tuple[bool | None, bool]: ...

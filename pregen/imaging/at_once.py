@@ -177,4 +177,4 @@ def _finished(made: Made, flavors: Sequence[Flavor], stored: _Stored, loader: st
 
 
 def _is_srgb(head: JpegHead) -> bool:
-    return not head.profile or (head.components == _RGB and srgb_profiles.is_srgb(head.profile))
+    return srgb_profiles.means_srgb(head.profile, head.components)

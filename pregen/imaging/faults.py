@@ -86,9 +86,7 @@ class TruncatedPicture(Fault):
 
     def __init__(
         self,
-        message: str = (
-            "the file ends before the picture does; copy it again from its source if you can"
-        ),
+        message: str = ("the file ends before the picture does"),
     ) -> None:
         super().__init__(message)
 
@@ -101,8 +99,7 @@ class TooLarge(Fault):
     def __init__(self, width_px: int, height_px: int, limit_pixels: int) -> None:
         super().__init__(
             f"{width_px} x {height_px} pixels ({width_px * height_px / 1e6:,.0f} Mpx) are more than"
-            f" the limit of {limit_pixels / 1e6:,.0f} Mpx; raise it with --max-pixels if you trust"
-            " the file"
+            f" the limit of {limit_pixels / 1e6:,.0f} Mpx (--max-pixels)"
         )
 
 

@@ -1,7 +1,7 @@
 """A last look before a picture is stored, or a file called damaged: another decoder is asked.
 
 A wrong thumbnail is worse than none, for it counts as fresh and every desktop shows it. Decoders
-that lose their way without an error leave pictures of one colour, or nothing that can be seen; so
+that lose their way without an error leave pictures of one colour, or nothing visible; so
 do white pages and empty layers. What is suspicious is decoded by another library, and stored only
 if that sees the same. Likewise, what one library refuses may be damaged, or beyond that library.
 """
@@ -73,7 +73,7 @@ def check(made: Mapping[Flavor, Rgba], opened: Opened, request: Request, max_pix
     opinion = second_opinion(request, opened.loader, box_px, max_pixels, opened.orientation)
     if opinion is None or _agrees(made[smallest], opinion.rgba):
         return
-    what = "nothing that can be seen" if seen is flatness.Seen.NOTHING else "nothing but one colour"
+    what = "nothing visible" if seen is flatness.Seen.NOTHING else "nothing but one colour"
     other = witness_names.LIBRARIES[opinion.by]
     raise InvalidPicture(
         f"it decodes to {what}, but {other} shows a picture: probably damaged; open it in another "
@@ -114,7 +114,9 @@ def judged(fault: Fault, request: Request, max_pixels: int) -> Fault:
             f"{fault}; {witness_names.LIBRARIES[opinion.by]} reads it, so it is not damaged"
         )
     if not others:
-        return InvalidPicture(f"{fault}; no other decoder is here to tell whether it is damaged")
+        return InvalidPicture(
+            f"{fault}; no other decoder is installed that could confirm the damage"
+        )
     *first, last = (witness_names.LIBRARIES[other] for other in others)
     called = f"{', '.join(first)} and {last}" if first else last
     refuse = "refuses" if len(others) == 1 else "refuse"

@@ -48,19 +48,19 @@ _WITNESSES: Final = {
 #: Formats that one installed library alone decodes, and why no other does.
 ALONE: Final = {
     "jxl": "libjxl is the only decoder that is installed",
-    "psb": "pregen alone reads PSB",
-    "ico": "Pillow alone is asked",
-    "cur": "Pillow alone is asked",
+    "psb": "only pregen reads PSB",
+    "ico": "only Pillow decodes these",
+    "cur": "only Pillow decodes these",
     "svg": "librsvg is the only renderer that is installed",
     "pdf": "PDFium is the only renderer that is installed",
     "video": "FFmpeg is the only decoder that is installed",
     **dict.fromkeys(
         ("dds", "fits", "hdr", "icns", "pam", "pfm", "sgi", "sun", "xbm", "xpm", "fli"),
-        "one library alone is asked for formats of exchange",
+        "only one library decodes exchange formats",
     ),
     **dict.fromkeys(
         ("odf", "krita", "ora", "epub", "cbz", "ooxml", "3mf", "gcode", "blend", "audio"),
-        "it lies in another file, and is found by pregen alone",
+        "the picture is stored in another file, and only pregen finds it there",
     ),
 }
 #: The run's decoders that are a witness's library -> that witness.

@@ -158,7 +158,7 @@ class _TgaHeader(NamedTuple):
 
 
 def sniff(head: bytes) -> Format | None:
-    """Return the format of a file that begins with `head`, or None when it is no picture.
+    """Return the format of a file that begins with `head`, or None when it is not a picture.
 
     Args:
         head: the first `HEAD_BYTES` of the file, or all of it when it is shorter.
@@ -179,7 +179,7 @@ def sniff(head: bytes) -> Format | None:
 
 
 def _container(head: bytes) -> Format | None:
-    """Boxes for anything: RIFF holds WebP and AVI, and much that is no picture (WAV)."""
+    """Boxes for anything: RIFF holds WebP and AVI, and much that is not a picture (WAV)."""
     if head.startswith(zip_file.LOCAL_MAGIC):
         return archives.sniff(head)
     if head[:4] == b"RIFF":

@@ -335,7 +335,7 @@ class Journal:
     def hint(self, path: bytes, size_bytes: int, mtime_ns: int) -> Kind | None:
         """Return why an unchanged source needs no look, None when it needs one. For any thread.
 
-        That it is small holds for good; that it is no picture holds for the version that found it
+        That it is small holds for good; that it is not a picture, for the version that found it
         so; that it crashed or timed out, for its libraries too.
         """
         reader = self._reader

@@ -25,7 +25,7 @@ def fits(number: int) -> int:
 
 
 def clean(text: str) -> str:
-    """Return `text` as SQLite takes it: names in messages may hold bytes that are no UTF-8."""
+    """Return `text` as SQLite takes it: names in messages may hold bytes that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -123,7 +123,7 @@ def recorded_run(row: sqlite3.Row, state: RunState) -> RecordedRun:
     found["arguments"] = json_value(found["arguments"], list)
     counts = found["counts"] = json_value(found["counts"] or "{}", dict)
     if not all(isinstance(number, int) for number in counts.values()):
-        raise database.DamagedJournalError("a row holds counts that are none")
+        raise database.DamagedJournalError("a row holds invalid counts")
     return RecordedRun(**found, state=state)
 
 
@@ -134,7 +134,7 @@ def json_value(text: str, kind: type[Any]) -> Any:
     except (ValueError, RecursionError) as error:
         raise database.DamagedJournalError("a row holds no JSON") from error
     if not isinstance(value, kind):
-        raise database.DamagedJournalError("a row holds other JSON than was written")
+        raise database.DamagedJournalError("a row holds unexpected JSON")
     return value
 
 
@@ -171,7 +171,7 @@ def a_path(path: bytes) -> bytes:
         DamagedJournalError: The walk cannot have found it.
     """
     if not path.startswith(b"/") or b"\0" in path:
-        raise database.DamagedJournalError("a row holds a path that is none")
+        raise database.DamagedJournalError("a row holds an invalid path")
     return path
 
 
@@ -183,7 +183,7 @@ def known_kind(value: object) -> Kind:
     """
     kind = _KINDS.get(str(value))
     if kind is None:
-        raise database.DamagedJournalError("a row holds an outcome that is none")
+        raise database.DamagedJournalError("a row holds an invalid outcome")
     return kind
 
 

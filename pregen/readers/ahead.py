@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pregen.filesystems.shares import ShareSilentError
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
+from pregen.model import Action
 from pregen.readers.pace import TokenBucket
 from pregen.readers.share_source import ShareSource
 from pregen.readers.threads import Call, ShareThreads
@@ -135,7 +136,7 @@ class ReadAhead:
             try:
                 self._threads.hear(job.share, call, 0)
                 if self._is_wanted(job, found):
-                    found.fetch(call, spend, previews=self._previews)
+                    found.fetch(call, spend, _box_px(job), previews=self._previews)
             except BaseException:
                 found.close()
                 raise
@@ -150,6 +151,11 @@ class ReadAhead:
         while (left_ns := due_ns - monotonic_ns()) > 0:
             sleep(min(_NAP_S, left_ns / 1e9))
             self._threads.hear(job.share, call, 0)
+
+
+def _box_px(job: Job) -> int:
+    """Return the largest box for which it is decoded."""
+    return max(step.flavor.box_px for step in job.steps if step.action is Action.MAKE)
 
 
 def _kept_bytes(job: Job) -> int:

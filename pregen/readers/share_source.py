@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pregen.imaging import needs, sniff
+from pregen.imaging.source_bytes import SourceBytes
 from pregen.source_file import SourceFile, access_error, facts_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ T = TypeVar("T")
 _ADVICE_BYTES: Final = 256 * 1024
 #: Read at once, after all of it was asked for: between two of these it shows that something comes.
 _STEP_BYTES: Final = 1024 * 1024
-_SHORT_WORDS: Final = "the share gives fewer bytes than the file has"
+_SHORT_WORDS: Final = "the share sent fewer bytes than the file has"
 
 
 class ShareSource(SourceFile):
@@ -54,22 +55,30 @@ class ShareSource(SourceFile):
         self.read = self.pread
         self._begin = b""
         """The first bytes, as many as were read ahead."""
+        self._pieces: dict[int, bytes] = {}
+        """What else was read ahead, by offset."""
         self._ends = False
         """`_begin` is all there is."""
         self._is_short = False
         """It ended before its size."""
         self._error: OSError | None = None
-        """Why what comes after `_begin` could not be read."""
+        """Why no more could be read."""
         self._was_resident = False
 
     def fetch(
-        self, call: Call[ShareSource], spend: Callable[[int], None], *, previews: bool
+        self,
+        call: Call[ShareSource],
+        spend: Callable[[int], None],
+        box_px: int,
+        *,
+        previews: bool,
     ) -> None:
         """Read what a decode will surely want, in a thread of this share.
 
         Args:
             call: in which this is done.
             spend: called before so many bytes are asked for; returns when they may be.
+            box_px: the largest one that is wanted.
             previews: a JPEG's own preview will do.
         """
         self._was_resident = super().resident()
@@ -77,11 +86,25 @@ class ShareSource(SourceFile):
         self._take(call, sniff.HEAD_BYTES)
         if self._ends or self._error is not None:
             return
-        wanted = needs.needed(self._begin, self.size_bytes, previews=previews)
-        more = wanted - len(self._begin)
-        if more > 0 and self._threads.wait_for_turn(self._share, call, more):
+
+        def read(offset: int, count: int) -> bytes:
+            large = count > sniff.HEAD_BYTES
+            more = count if offset else count - len(self._begin)
+            if large and not self._threads.wait_for_turn(self._share, call, more):
+                return b""
             spend(more)
-            self._take(call, wanted)
+            if not offset:
+                self._take(call, count)
+                return self._begin
+            piece = b"".join(self._parts(call, offset, count))
+            self._pieces[offset] = piece
+            return piece
+
+        try:
+            known = SourceBytes(-1, self.size_bytes, self._begin, read)
+            needs.read(known, box_px, previews=previews)
+        except OSError as error:
+            self._error = error
 
     def _take(self, call: Call[ShareSource], end: int) -> None:
         """Read on up to `end`, and keep it."""
@@ -120,6 +143,9 @@ class ShareSource(SourceFile):
         begin = self._begin
         if offset + count <= len(begin) or self._ends:
             return begin if not offset and count >= len(begin) else begin[offset : offset + count]
+        piece = self._pieces.get(offset, b"")
+        if count <= len(piece):
+            return piece[:count]
         if self._error is not None:
             raise self._error
 
@@ -168,6 +194,7 @@ class ShareSource(SourceFile):
         fd, self.fd = self.fd, -1
         if fd >= 0:
             self._begin = b""
+            self._pieces.clear()
             self._release()
             closing = SourceFile(fd, self.facts)
             self._threads.leave(self._share, lambda _: closing.close())

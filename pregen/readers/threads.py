@@ -30,8 +30,8 @@ T = TypeVar("T")
 MOST_STUCK: Final = 8
 #: A thread that found nothing to do for so long ends.
 _IDLE_S: Final = 10.0
-#: Nothing but system calls is done in them.
-_STACK_BYTES: Final = 256 * 1024
+#: Besides system calls they follow the structure of files, a few calls deep.
+_STACK_BYTES: Final = 512 * 1024
 
 
 class Call(Generic[T]):
@@ -62,6 +62,8 @@ class Call(Generic[T]):
         """It waits for its turn to read more than its beginning."""
         self.more_bytes = 0
         """What it reads beyond that, once it has its turn."""
+        self.cut_short = False
+        """It ends because nobody wants the rest, and not because its share gave something."""
         self.done = False
         self.left = False
         """Nobody waits for it, or will take its result."""
@@ -184,6 +186,7 @@ class ShareThreads:
                 there.turn.wait(_IDLE_S)
             call.parked = False
             call.heard_ns = monotonic_ns()
+            call.cut_short = call.left
             there.turn.notify_all()
             return not call.left
 
@@ -394,8 +397,9 @@ class ShareThreads:
     def _end(self, there: _Share, call: Call[object], among: set[Call[object]]) -> None:
         with self._lock:
             among.discard(call)
-            there.heard_ns = monotonic_ns()
-            self._count(1)
+            if not call.cut_short:
+                there.heard_ns = monotonic_ns()
+                self._count(1)
             call.done = True
             if among is there.reading:
                 there.idle_readers += 1

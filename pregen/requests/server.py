@@ -214,7 +214,9 @@ class RequestServer:
         if client.fields == 2:  # noqa: PLR2004 - behind the greeting
             wanted = set(field.decode("ascii", "replace").split(","))
             if missing := sorted(wanted - self._makes):
-                client.to_send += f"it makes no {', '.join(missing)}\0".encode("ascii", "replace")
+                client.to_send += f"it does not create {', '.join(missing)}\0".encode(
+                    "ascii", "replace"
+                )
             else:
                 client.to_send += OK + b"\0"
             return True

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION: Final = 1
 _PATH_BENEATH: Final = 1
-#: No line in the system's audit log for every source that lies elsewhere: that is no offence.
+#: No line in the system's audit log for every source that lies elsewhere: that is not an offence.
 _LOG_OFF: Final = 1
 
 # <linux/landlock.h>, LANDLOCK_ACCESS_FS_*
 WRITE_FILE, READ_FILE, READ_DIR, REMOVE_FILE = 1 << 1, 1 << 2, 1 << 3, 1 << 5
 MAKE_DIR, MAKE_REG, TRUNCATE = 1 << 7, 1 << 8, 1 << 14
-#: What can be said of a file that is no folder.
+#: What can be said of a file that is not a folder.
 _OF_A_FILE: Final = WRITE_FILE | READ_FILE | TRUNCATE
 READ: Final = READ_FILE | READ_DIR
 WRITE: Final = READ | WRITE_FILE | REMOVE_FILE | MAKE_REG | TRUNCATE

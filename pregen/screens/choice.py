@@ -131,7 +131,7 @@ def choose(facts: ScreenFacts) -> FlavorChoice:
 def _nothing_more(screens: list[_Wish]) -> str:
     """Return why the usual flavors are enough."""
     if not screens:
-        return "no screens are known here"
+        return "no screens were found"
     most = max(screens, key=lambda each: each.factor)
     return f"enough {most.why}"
 
@@ -156,6 +156,6 @@ def _by_size(facts: ScreenFacts) -> Iterator[_Wish]:
 def _by_entries(facts: ScreenFacts) -> Iterator[_Wish]:
     for flavor, looked_at, foreign, pictures, having in facts.filled:
         if foreign >= _ENOUGH_FOREIGN and foreign * 2 >= looked_at:
-            yield _Wish((flavor,), f"as other programs have it: {foreign} of {looked_at} entries")
+            yield _Wish((flavor,), f"as other programs use it ({foreign} of {looked_at} entries)")
         elif having and having * _KEPT_PART >= pictures:
             yield _Wish((flavor,), f"as before: {having} of {pictures} entries looked at have it")

@@ -64,7 +64,7 @@ def _factor(value: Any) -> float:
     try:
         factor = float(value)
     except OverflowError as error:
-        raise ValueError("a scale without end") from error
+        raise ValueError("a scale that is not finite") from error
     if not (math.isfinite(factor) and _LEAST <= factor <= _MOST):
         raise ValueError(f"{factor:g} is not a scale")
     return factor
@@ -208,7 +208,7 @@ def _json_objects(data: bytes) -> Iterator[dict[str, Any]]:
     try:
         parsed = json.loads(data)
     except RecursionError as error:
-        raise ValueError("is nested without end") from error
+        raise ValueError("is nested too deeply") from error
     for each in parsed if isinstance(parsed, list) else [parsed]:
         if isinstance(each, dict):
             yield each

@@ -7,7 +7,6 @@ started, no file is read. What each wants an entry to say is in `refusals`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -299,8 +298,7 @@ def every_uri(path: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*all_uris(path), *spelled)))
 
 
-@dataclass(frozen=True, slots=True)
-class WantedKeys:
+class WantedKeys(NamedTuple):
     """Under which URIs entries of a file are kept, besides those of GLib and Qt for its path."""
 
     askers: tuple[tuple[UriForm, AsksBy], ...] = ()

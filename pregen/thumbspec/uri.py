@@ -10,7 +10,6 @@ import re
 import string
 from enum import Enum
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 #: Bytes GLib leaves as they are in a path (GLib 2.89 g_filename_to_uri; seen on all 255 bytes).
 GLIB_LITERALS: Final = (string.ascii_letters + string.digits + "!$&'()*+,-./:=@_~").encode()
@@ -142,6 +141,8 @@ def path_from_uri(uri: str) -> bytes | None:
         rest = slash + tail
     if not rest.startswith("/") or _NOT_A_PATH.search(rest) or _BAD_ESCAPE.search(rest):
         return None
+    from urllib.parse import unquote_to_bytes  # noqa: PLC0415 - `pregen path` needs none of it
+
     try:
         return unquote_to_bytes(rest)
     except UnicodeEncodeError:  # lone surrogates: not text, so no program's URI

@@ -115,7 +115,7 @@ def judge(
         if own.is_whole(data) if whole else known:
             return _fresh(own.maker)
         if not whole:
-            return Judgement(Freshness.NEED_MORE, "its size is another than its picture's")
+            return Judgement(Freshness.NEED_MORE, "it has another size than its picture")
     wanted = Wanted(uri, mtime_ns, size_bytes)
     return examine(data, flavor, wanted, whole=whole, ending=ending)
 

@@ -94,10 +94,10 @@ def check_chunks(
             passed = True
         palettes += kind == PLTE
         if kind == PLTE and (passed or palettes > 1):
-            raise PngError("has a palette where none may be")
+            raise PngError("has a misplaced palette")
         ended = data[start:end] == END
         if ended and end != len(data):
-            raise PngError("goes on behind its end")
+            raise PngError("has data after its end")
     if not ended:
         raise PngError("is cut off: it has no end (IEND)")
     return stream
@@ -112,7 +112,7 @@ def _check_pixels(stream: list[bytes], header: Header, *, strict: bool) -> None:
     passes = list(_passes(header))
     size_bytes = sum(row_bytes * rows for row_bytes, rows in passes)
     if size_bytes > _MOST_UNPACKED_BYTES:
-        raise PngError(f"is no thumbnail: {header.width_px}x{header.height_px}")
+        raise PngError(f"is not a thumbnail: {header.width_px}x{header.height_px}")
     unpacker = zlib.decompressobj()
     rows = bytearray()
     try:
@@ -123,12 +123,12 @@ def _check_pixels(stream: list[bytes], header: Header, *, strict: bool) -> None:
                 rows += unpacker.decompress(left, size_bytes + 1 - len(rows))
                 left = unpacker.unconsumed_tail
             if unpacker.eof and strict and (left or unpacker.unused_data):
-                raise PngError("has bytes behind its packed picture")
+                raise PngError("has bytes after its packed picture")
     except zlib.error as error:
         raise PngError(f"has a picture that cannot be unpacked ({error})") from error
     too_many = len(rows) > size_bytes
     if len(rows) < size_bytes or not (too_many or unpacker.eof) or (too_many and strict):
-        raise PngError("has a picture of another size than its header says")
+        raise PngError("has a picture whose size differs from its header")
     at = 0
     for row_bytes, count in passes:
         end = at + row_bytes * count

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pregen.commandline import Command, print_lines, print_record, under
-from pregen.display.text import printable
+from pregen.display.text import Verbatim, printable
 from pregen.display.words import NOT_COMPILED
 from pregen.errors import ExitCode
 from pregen.options import option
@@ -43,7 +43,7 @@ def _formats(*, json: bool) -> ExitCode:
     missing_ones = missing_extras(found)
     print_lines(_lines(found, install_command(missing_ones) if missing_ones else ""))
     if not is_compiled():
-        print_lines(["", *NOT_COMPILED, f"  {printable(compile_command())}"])
+        print_lines(["", *NOT_COMPILED, Verbatim(f"  {printable(compile_command())}")])
     return ExitCode.DONE
 
 
@@ -71,7 +71,7 @@ def _lines(found: list[Ability], install: str) -> Iterator[str]:
         yield click.style("Waiting for an extra", bold=True)
         rows = ((each, each.trouble) for each in found if each.extra and not each.reads)
         yield from _rows(rows, "yellow")
-        yield f"  install with: {printable(install)}"
+        yield Verbatim(f"  install with: {printable(install)}")
     others = [(each, each.trouble) for each in found if not each.extra and not each.reads]
     if others:
         yield ""

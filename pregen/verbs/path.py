@@ -14,7 +14,7 @@ import stat
 import sys
 import threading
 from collections import deque
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 import click
@@ -29,8 +29,9 @@ from pregen.display.printer import Printer
 from pregen.display.text import printable, shown
 from pregen.display.words import label
 from pregen.errors import ExitCode, UsageError
+from pregen.filesystems.bounded import BoundedFiles
 from pregen.model import Flavor, Outcome, Skip
-from pregen.session import Session, cache_option
+from pregen.session import Session, cache_option, mount_timeout_option
 from pregen.thumbspec.naming import clean_path, entry_path
 from pregen.thumbspec.uri import file_uri
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pregen.config import RunConfig
+    from pregen.filesystems.bounded import Status
     from pregen.pipeline import RunStop
 
 #: Names that wait for a thumbnail to be made; more are read when these are done.
@@ -46,7 +48,15 @@ _READ_BYTES: Final = 1 << 16
 
 
 @click.pass_obj
-def _path(session: Session, /, *, files: tuple[bytes, ...], flavor: Flavor, null: bool) -> ExitCode:
+def _path(
+    session: Session,
+    /,
+    *,
+    files: tuple[bytes, ...],
+    flavor: Flavor,
+    null: bool,
+    mount_timeout: float,
+) -> ExitCode:
     """Print where the thumbnail of each FILE is; create it if there is no up-to-date one.
 
     Without FILE the names are read from standard input, one per line, and answered one line each,
@@ -58,8 +68,8 @@ def _path(session: Session, /, *, files: tuple[bytes, ...], flavor: Flavor, null
     )
     if not files and sys.stdin.isatty():
         raise UsageError("give files, or names on standard input: pregen path ~/Pictures/cat.jpg")
-    with EntryMaker(session, flavor) as maker:
-        return answer_all(names, maker, session.cache_root, flavor)
+    with EntryMaker(session, flavor) as maker, closing(BoundedFiles(mount_timeout)) as looks:
+        return answer_all(names, maker, session.cache_root, flavor, looks)
 
 
 class _FlavorType(click.ParamType[Flavor]):
@@ -73,7 +83,7 @@ class _FlavorType(click.ParamType[Flavor]):
             return value
         found = flavor_list(str(value))
         if len(found) != 1:
-            self.fail("name one size: a thumbnail has one path.", param, ctx)
+            self.fail("give one size: a thumbnail has one path.", param, ctx)
         return found[0]
 
 
@@ -95,6 +105,7 @@ path = Command(
             Option(
                 ["--null", "-0"], is_flag=True, help="Names and answers end with NUL, not newline."
             ),
+            mount_timeout_option(),
             cache_option(),
         ),
     ],
@@ -271,14 +282,16 @@ class _Telling(Printer):
         self._maker.tell(outcome)
 
 
-def answer_all(names: Names, maker: EntryMaker, cache_root: bytes, flavor: Flavor) -> ExitCode:
+def answer_all(
+    names: Names, maker: EntryMaker, cache_root: bytes, flavor: Flavor, looks: BoundedFiles
+) -> ExitCode:
     """Print the answer to each name, in order; tell whether each has a thumbnail.
 
     Raises:
         PregenError: what ended the making of entries, or the cache cannot be read.
     """
-    answers = _Answers(maker, cache_root, flavor)
-    with answers.cache:
+    with Cache(cache_root) as cache:
+        answers = _Answers(maker, cache, flavor, looks)
         while not names.over or answers.waiting:
             takes = not names.over and len(answers.waiting) < _WAITING
             if takes and (names.stream is None or _is_ready(names.stream, answers, maker)):
@@ -301,25 +314,28 @@ def _is_ready(stream: int, answers: _Answers, maker: EntryMaker) -> bool:
 class _Answers:
     """Questions in order, and what is known of them."""
 
-    def __init__(self, maker: EntryMaker, cache_root: bytes, flavor: Flavor) -> None:
-        self.cache = Cache(cache_root)
+    def __init__(
+        self, maker: EntryMaker, cache: Cache, flavor: Flavor, looks: BoundedFiles
+    ) -> None:
         self.waiting: deque[_Question] = deque()
         """In the order of the names, the first of them not printed yet."""
         self.complete = True
         """Every name so far has a thumbnail."""
         self._maker = maker
         self._flavor = flavor
-        self._folder = self.cache.folder(flavor)
+        self._root = cache.root
+        self._folder = cache.folder(flavor)
         self._asked: dict[bytes, list[_Question]] = {}
+        self._looks = looks
 
     def ask(self, path: bytes) -> None:
         """Look for a file's entry, and have it made if there is no fresh one."""
         question = _Question(path)
         self.waiting.append(question)
         try:
-            facts = os.stat(path) if path else None
+            facts = self._looks.stat(path) if path else None
         except (OSError, ValueError) as error:
-            question.give(why=getattr(error, "strerror", "") or "no file has such a name")
+            question.give(why=getattr(error, "strerror", "") or "not a valid file name")
             return
         if facts is None or not stat.S_ISREG(facts.st_mode):
             question.give(why="not a file" if path else "an empty name")
@@ -330,12 +346,12 @@ class _Answers:
             if len(self._asked[path]) == 1:
                 self._maker.ask(path)
 
-    def _entry(self, path: bytes, facts: os.stat_result) -> bytes:
+    def _entry(self, path: bytes, facts: Status) -> bytes:
         """Return the path of a fresh entry; empty: there is none."""
         uri = file_uri(path)
         if not has_fresh(self._folder, self._flavor, uri, facts.st_mtime_ns, facts.st_size):
             return b""
-        return entry_path(self.cache.root, self._flavor, uri)
+        return entry_path(self._root, self._flavor, uri)
 
     def take_news(self) -> None:
         """Answer what the maker is done with."""
@@ -343,7 +359,7 @@ class _Answers:
             questions = self._asked.pop(outcome.path, [])
             entry = b""
             with suppress(OSError):
-                entry = self._entry(outcome.path, os.stat(outcome.path))
+                entry = self._entry(outcome.path, self._looks.stat(outcome.path))
             words = label(outcome.kind) + (f": {outcome.message}" if outcome.message else "")
             for question in questions:
                 question.give(entry, "" if entry else words)

@@ -83,7 +83,7 @@ class Reviewers:
             return str(lost)
 
     def difference(self, entry: bytes, fresh: bytes, *, exact: bool) -> str:
-        """Return how an entry's picture differs from one made anew; empty: in nothing.
+        """Return how an entry's picture differs from a new one; empty: in nothing.
 
         Args:
             entry: a PNG.
@@ -148,7 +148,7 @@ class _Reviewer:
             raise _LostError(f"decoding it took more than {_PATIENCE_S:g} seconds") from None
         except OSError:
             self.end()
-            raise _LostError("it ended the program that decodes it") from None
+            raise _LostError("it crashed the program that decodes it") from None
 
     def _start(self) -> socket.socket:
         from pregen.engines.local.server import worker_environment  # noqa: PLC0415 - imports much
@@ -168,7 +168,7 @@ class _Reviewer:
         try:
             trouble = _answer(ours).decode(errors="replace")
         except OSError:
-            trouble = "it ended at its start"
+            trouble = "it ended while starting"
         if trouble:
             self.end()
             raise PregenError(f"The program that decodes thumbnails cannot be started: {trouble}.")

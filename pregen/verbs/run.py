@@ -85,7 +85,7 @@ run = RunCommand(
 
 
 class ResultsLostError(PregenError):
-    """Standard output takes no more: its disk is full. Whoever wanted the records lacks some."""
+    """Standard output takes no more: its disk is full. Some records are lost."""
 
 
 def run_session(

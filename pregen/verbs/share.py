@@ -26,7 +26,7 @@ def _share(
     """Store thumbnails beside the pictures, in a folder .sh_thumbnails in each folder of PATHs.
 
     For media and shares that others mount: the thumbnails travel with the pictures. They get the
-    owner, group and mode of the pictures. Symbolic links are skipped: what they lead to lies in
+    owner, group and mode of the pictures. Symbolic links are skipped: their targets lie in
     other folders. Existing thumbnails stay, even outdated ones, unless --update is given. Xfce's
     programs read them (Thunar, tumbler); GNOME, KDE and LXQt do not: for them use `pregen run`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import textwrap
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,7 @@ from pregen.display.words import WORDS
 from pregen.errors import ExitCode
 from pregen.model import ALL_FLAVORS, Flavor, Source
 from pregen.options import option
-from pregen.session import Session, cache_option
+from pregen.session import Session, cache_option, mount_timeout_option
 from pregen.thumbspec.clients import (
     BY_KEY,
     CLIENTS,
@@ -43,11 +44,14 @@ if TYPE_CHECKING:
 
     from pregen.cache.folder import Folder
     from pregen.cache.store import Cache
+    from pregen.filesystems.bounded import BoundedFiles
     from pregen.model import Kind
 
 
 @click.pass_obj
-def _show(session: Session, /, *, files: tuple[bytes, ...], json: bool) -> ExitCode:
+def _show(
+    session: Session, /, *, files: tuple[bytes, ...], json: bool, mount_timeout: float
+) -> ExitCode:
     """Show what the thumbnail cache holds for FILEs.
 
     URIs and keys, entries with their texts, whether they are up to date, which desktops accept
@@ -55,7 +59,7 @@ def _show(session: Session, /, *, files: tuple[bytes, ...], json: bool) -> ExitC
     deleted files. Exit code 3: a FILE does not exist and nothing is known about it.
     """
     all_known = True
-    for number, facts in enumerate(inspect_all(session, files)):
+    for number, facts in enumerate(inspect_all(session, files, mount_timeout)):
         all_known = all_known and facts.known
         if json:
             print_record(file_record(facts))
@@ -71,7 +75,10 @@ show = Command(
     params=[
         click.Argument(["files"], metavar="FILE...", type=raw_bytes, nargs=-1, required=True),
         *under(
-            "Options", cache_option(), option("json", help="Write a JSON object for each FILE.")
+            "Options",
+            mount_timeout_option(),
+            cache_option(),
+            option("json", help="Write a JSON object for each FILE."),
         ),
     ],
     help=_show.__doc__,
@@ -85,7 +92,7 @@ class EntryFacts(NamedTuple):
     path: bytes
     size_bytes: int
     head: PngHead | None
-    """None: it is no PNG."""
+    """None: it is not a PNG."""
     verdict: str
     """A `validity.Verdict`, or "unknown" when there is no source to compare with."""
     reason: str
@@ -147,7 +154,9 @@ class FileFacts(NamedTuple):
         )
 
 
-def inspect_all(session: Session, files: Iterable[bytes]) -> Iterator[FileFacts]:
+def inspect_all(
+    session: Session, files: Iterable[bytes], mount_timeout_s: float
+) -> Iterator[FileFacts]:
     """Yield what the cache holds for each file, as the user named it.
 
     Raises:
@@ -156,29 +165,36 @@ def inspect_all(session: Session, files: Iterable[bytes]) -> Iterator[FileFacts]
     """
     from pregen.cache.store import Cache  # noqa: PLC0415 - no --help needs it
     from pregen.entry_keys import clients_here  # noqa: PLC0415 - likewise
+    from pregen.filesystems.bounded import BoundedFiles  # noqa: PLC0415 - likewise
     from pregen.imaging import revisions  # noqa: PLC0415 - likewise
     from pregen.installation import decoding_libraries  # noqa: PLC0415 - likewise
-    from pregen.source_file import real_path  # noqa: PLC0415 - likewise
 
     here = clients_here(session.environ, session.home)
     paths = [session.clean(file) for file in files]
     # a journal that cannot be read is a matter for `pregen status`, not for a single file
     opened = session.journal(libraries=decoding_libraries(), revision=revisions.REVISION)
-    with Cache(session.cache_root, __version__) as cache, opened as journal:
+    with (
+        Cache(session.cache_root, __version__) as cache,
+        opened as journal,
+        closing(BoundedFiles(mount_timeout_s)) as looks,
+    ):
         places = session.private_places(journal)
         for path in paths:
-            facts = inspect(path, cache, here)
+            facts = inspect(path, cache, looks, here)
             memory = journal.hint(*facts.source[:3]) if facts.source else None
-            private = places.place_of(path) or places.place_of(real_path(path))
+            private = places.place_of(path) or places.place_of(looks.real_file(path))
             yield facts._replace(memory=memory, private=private)
 
 
-def inspect(path: bytes, cache: Cache, here: Collection[str] = ()) -> FileFacts:
+def inspect(
+    path: bytes, cache: Cache, looks: BoundedFiles, here: Collection[str] = ()
+) -> FileFacts:
     """Return what the cache holds for a file, by every URI that a client may ask with.
 
     Args:
         path: absolute and clean; it need not exist.
         cache: where to look.
+        looks: at the file.
         here: keys of the clients on this machine; what the others alone would ask for is left out
             where there is nothing.
 
@@ -188,16 +204,19 @@ def inspect(path: bytes, cache: Cache, here: Collection[str] = ()) -> FileFacts:
     from pregen.cache.shared import SharedRepository  # noqa: PLC0415 - no --help needs it
     from pregen.entry_keys import paths_of  # noqa: PLC0415 - likewise
 
-    source, trouble = _source(path)
-    paths = paths_of(path)
+    source, trouble = _source(path, looks)
+    paths = paths_of(path, looks)
     wanted = {*all_uris(path), *all_uris(paths.real)}
     wanted.update(uri for name in here for uri in asked_uris(BY_KEY[name], paths))
     look = _Look(cache, source, trouble, paths)
     found = [look.at(uri, form) for uri, form in _forms(paths).items()]
     uris = tuple(each for each in found if each.uri in wanted or each.entries or each.fail_records)
-    with SharedRepository(os.path.dirname(path), __version__) as beside:
-        look = _Look(beside, source, trouble, paths, shared=True)
-        shared = tuple(look.at(uri, "shared, beside the file") for uri in shared_uris(path))
+    shared: tuple[UriFacts, ...] = ()
+    folder = os.path.dirname(path)
+    if looks.is_folder(folder):  # where it is on a share, that answers
+        with SharedRepository(folder, __version__) as beside:
+            look = _Look(beside, source, trouble, paths, shared=True)
+            shared = tuple(look.at(uri, "shared, beside the file") for uri in shared_uris(path))
     served = tuple(_served(client, paths, uris, installed=client.key in here) for client in CLIENTS)
     there = tuple(facts for facts in shared if facts.entries)
     return FileFacts(path, source, trouble, uris, there, served=served)
@@ -232,9 +251,9 @@ def _served(client: Client, paths: Paths, uris: Iterable[UriFacts], *, installed
     return Served(client, installed, asked, tuple(dict.fromkeys(flavors)), why_not)
 
 
-def _source(path: bytes) -> tuple[Source | None, str]:
+def _source(path: bytes, looks: BoundedFiles) -> tuple[Source | None, str]:
     try:
-        facts = os.stat(path)
+        facts = looks.stat(path)
     except FileNotFoundError:
         return None, "the file does not exist"
     except OSError as error:
@@ -321,9 +340,9 @@ def _head(data: bytes) -> PngHead | None:
         return None
 
 
-_VERDICTS = {"fresh": "up to date", "refit": "needs new texts"}
-#: So that a line fits in 100 columns.
-_WRAP_CHARS = 80
+_VERDICTS = {"fresh": "up to date", "refit": "texts need an update"}
+#: So that a line fits in 80 columns.
+_WRAP_CHARS = 59
 _ACCEPTED = "accepted by"
 _COLOURS = {"fresh": "green", "refit": "yellow", "unknown": "yellow"}
 #: PNG, 11.2.2.
@@ -354,6 +373,26 @@ def file_lines(facts: FileFacts) -> Iterator[str]:
     if any(each.installed for each in facts.served):
         yield ""
         yield from _served_lines(facts)
+    yield ""
+    yield _verdict_line(facts)
+
+
+def _verdict_line(facts: FileFacts) -> str:
+    """Return the last line: which sizes are up to date."""
+    if facts.source is None:
+        return click.style(f"No thumbnail can be up to date: {facts.trouble}.", fg="yellow")
+    verdicts = {
+        entry.flavor.directory: entry.verdict == Freshness.FRESH.value
+        for uri in reversed((*facts.uris, *facts.shared))
+        for entry in uri.entries
+        if entry.flavor
+    }
+    fresh = ", ".join(size for size, is_fresh in verdicts.items() if is_fresh)
+    others = ", ".join(size for size, is_fresh in verdicts.items() if not is_fresh)
+    parts = [f"Up to date: {fresh}."] if fresh else []
+    parts += [f"Not up to date: {others}."] if others else []
+    colour = "green" if fresh and not others else "yellow"
+    return click.style(" ".join(parts) or "There is no thumbnail.", fg=colour)
 
 
 def _uri_lines(facts: UriFacts) -> Iterator[str]:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 #: or a folder of a million files would take 850 MB. A camera's own folders end at 9,999 (DCF).
 SORTED_ENTRIES = 10_000
 
-NO_LINKS = "a symbolic link: only what lies in the folder itself is shared"
+NO_LINKS = "a symbolic link: pregen share handles only files in the folder itself"
 
 _NONE: dict[bytes, tuple[int, int]] = {}
 _by_name = attrgetter("name")

@@ -10,12 +10,18 @@ import pytest
 from tests.support.files import judged_entries
 from tests.support.files.pictures import encode, put
 from tests.support.judges import desktops
+from tests.support.judges.desktop_roots import BOOKWORM, TRIXIE
 from tests.support.running.capabilities import Capability, needs
 from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.support.judges.desktop_roots import DesktopRoot
+
+    Sources = list[Path]
+    Root = DesktopRoot | None
 
 pytestmark = [pytest.mark.desktop, pytest.mark.slow]
 
@@ -25,18 +31,19 @@ FLAVORS = ("normal", "x-large")
 _AT_ONCE = 20
 
 
-def _gio(cache: Path, flavor: str, sources: list[Path]) -> list[bool]:
-    return [bool(answer.valid) for answer in desktops.gio_flavor(cache, flavor, sources)]
+def _gio(cache: Path, flavor: str, sources: Sources, root: Root) -> list[bool]:
+    return [bool(answer.valid) for answer in desktops.gio_flavor(cache, flavor, sources, root)]
 
 
-def _gnome_desktop(cache: Path, flavor: str, sources: list[Path]) -> list[bool]:
-    return [answer.path is not None for answer in desktops.gnome_desktop(cache, flavor, sources)]
+def _gnome_desktop(cache: Path, flavor: str, sources: Sources, root: Root) -> list[bool]:
+    answers = desktops.gnome_desktop(cache, flavor, sources, root)
+    return [answer.path is not None for answer in answers]
 
 
-def _tumbler(cache: Path, flavor: str, sources: list[Path]) -> list[bool]:
+def _tumbler(cache: Path, flavor: str, sources: Sources, root: Root) -> list[bool]:
     # What it does not accept it makes anew, so not all at once.
     parts = [sources[at : at + _AT_ONCE] for at in range(0, len(sources), _AT_ONCE)]
-    answers = [answer for part in parts for answer in desktops.tumbler(cache, flavor, part)]
+    answers = [answer for part in parts for answer in desktops.tumbler(cache, flavor, part, root)]
     return [answer.ready and answer.untouched for answer in answers]
 
 
@@ -49,24 +56,36 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [put(folder / name, data, MTIME_NS) for name in names]
 
 
+_GIO = "GLib/GIO (Nautilus, Nemo, Caja)", _gio
+_GNOME = "gnome-desktop", _gnome_desktop
+_TUMBLER = "tumbler (Thunar)", _tumbler
+_KIO = "KIO (Dolphin)", desktops.kio
+_LIBFM_QT = "libfm-qt (PCManFM-Qt)", desktops.libfm_qt
+
+
 @pytest.mark.xdist_group("tumbler")
 @pytest.mark.parametrize("flavor", FLAVORS)
 @pytest.mark.parametrize(
-    ("client", "ask"),
+    ("client", "ask", "root"),
     [
-        pytest.param("GLib/GIO (Nautilus, Nemo, Caja)", _gio, marks=needs(Capability.GIO)),
-        pytest.param("gnome-desktop", _gnome_desktop, marks=needs(Capability.GNOME_DESKTOP)),
-        pytest.param("tumbler (Thunar)", _tumbler, marks=needs(Capability.TUMBLER)),
-        pytest.param("KIO (Dolphin)", desktops.kio, marks=needs(Capability.KIO)),
-        pytest.param("libfm-qt (PCManFM-Qt)", desktops.libfm_qt, marks=needs(Capability.LIBFM_QT)),
+        pytest.param(*_GIO, None, marks=needs(Capability.GIO), id="gio-here"),
+        pytest.param(*_GNOME, None, marks=needs(Capability.GNOME_DESKTOP), id="gnome-here"),
+        pytest.param(*_TUMBLER, None, marks=needs(Capability.TUMBLER), id="tumbler-here"),
+        pytest.param(*_KIO, BOOKWORM, marks=needs(Capability.DEBIAN_12), id="kio-12"),
+        pytest.param(*_LIBFM_QT, BOOKWORM, marks=needs(Capability.DEBIAN_12), id="libfm-qt-12"),
+        pytest.param(*_GIO, TRIXIE, marks=needs(Capability.DEBIAN_13), id="gio-13"),
+        pytest.param(*_GNOME, TRIXIE, marks=needs(Capability.DEBIAN_13), id="gnome-13"),
+        pytest.param(*_TUMBLER, TRIXIE, marks=needs(Capability.DEBIAN_13), id="tumbler-13"),
+        pytest.param(*_KIO, TRIXIE, marks=needs(Capability.DEBIAN_13), id="kio-13"),
+        pytest.param(*_LIBFM_QT, TRIXIE, marks=needs(Capability.DEBIAN_13), id="libfm-qt-13"),
     ],
-    ids=["gio", "gnome", "tumbler", "kio", "libfm-qt"],
 )
 def test_show_says_what_the_client_does(
     tmp_path: Path,
-    sources: list[Path],
+    sources: Sources,
     client: str,
-    ask: Callable[[Path, str, list[Path]], list[bool]],
+    ask: Callable[..., list[bool]],
+    root: Root,
     flavor: str,
 ) -> None:
     cache = tmp_path / "cache"
@@ -80,7 +99,7 @@ def test_show_says_what_the_client_does(
         (verdict,) = (one for one in entry["desktops"] if one["client"] == client)
         assert verdict["looks_here"], name
         expected[name] = verdict["accepts"]
-    said = ask(cache, flavor, sources)
+    said = ask(cache, flavor, sources, root)
     assert dict(zip(judged_entries.ENTRIES, said, strict=True)) == expected
     assert len({name for name, accepts in expected.items() if not accepts}) > 10
     assert len({name for name, accepts in expected.items() if accepts}) > 10

@@ -79,8 +79,8 @@ def test_quiet_tells_what_failed_and_nothing_else() -> None:
     assert stream.getvalue() == (
         "Invalid (1): damaged, or not a picture\n"
         "  /photos/bad\\x1b[31m.jpg: no JPEG\n"
-        "  -> the reason tells whether to replace it; the next run tries it again when it has "
-        "changed\n"
+        "  -> copy damaged files again from the camera or a backup; a file that changes is tried "
+        "again\n"
         "\n"
         "Unreadable (1): could not be read\n"
         "  /closed: no\n"

@@ -42,7 +42,7 @@ def test_eighty_columns_hold_all_that_matters() -> None:
 
 def test_while_the_walk_goes_on_there_is_no_share_and_no_estimate() -> None:
     bar = _shown(_story())[0]
-    assert bar.endswith("walking ... 1,315 files found")
+    assert bar.endswith("searching ... 1,315 files found")
     assert "%" not in bar
     assert "left" not in bar
 

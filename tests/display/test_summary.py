@@ -196,5 +196,5 @@ def test_what_rules_left_out_is_told() -> None:
 def test_a_run_without_the_fast_decoder_names_the_command_that_brings_it() -> None:
     report = Story().jobs(outcome()).report()._replace(compile="pipx reinstall pregen")
     text = plain_text(summary(report))
-    assert "pregen's own decoder was not compiled" in text
+    assert "pregen's own JPEG decoder was not compiled" in text
     assert "\n    pipx reinstall pregen\n" in text

@@ -53,6 +53,8 @@ class SimWorker:
     told_to_quit: bool = False
     signalled: list[str] = field(default_factory=list)
     waits: bool = False
+    in_vain: int = 0
+    """Jobs for which nothing came from their share."""
     """In the middle of a job it says that it waits for its share."""
     hung: int | None = None
     """The job because of which it was told to end."""
@@ -159,6 +161,14 @@ class World:
             if not worker.queue:
                 return
 
+    def give_up(self, worker: SimWorker) -> None:
+        """Let it answer what it has: nothing came for any of it."""
+        while worker.queue:
+            worker.unheard.append(worker.queue.pop(0))
+            worker.done += 1
+            worker.in_vain += 1
+            self.deliver(worker)
+
     def ask(self, worker: SimWorker, size_bytes: int) -> None:
         """Let the job in flight ask for memory."""
         if worker.in_flight is not None and not worker.asking:
@@ -209,7 +219,7 @@ class World:
             None if flying is None else flying.job_id,
             worker.started_ns,
             worker.done,
-            1000 * worker.done,
+            1000 * (worker.done - worker.in_vain),
             worker.waits,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pregen.engines.local.share_state import MOST_JOBS_AHEAD, STALLED_NS, ReaderRules
 from pregen.model import Kind
 from tests.engines.simulated import RULES, S, SimWorker, World
@@ -68,6 +70,31 @@ def test_all_workers_held_up_by_a_share_are_stood_in_for() -> None:
     world.run_to_the_end()
     assert len(world.outcomes) == 100
     assert {outcome.kind for outcome in world.outcomes.values()} == {Kind.MADE}
+
+
+@pytest.mark.parametrize("shares", [(DEAD, LIVE), (LIVE, DEAD)])
+def test_jobs_of_a_share_that_does_not_answer_go_to_the_worker_that_knows_it(
+    shares: tuple[int, int],
+) -> None:
+    """Another one would wait for as long once more."""
+    world = world_of(2)
+    world.arrive(8, *shares)
+    workers = {shares_of(worker).pop(): worker for worker in world.all_ready()}
+    knowing, other = workers[DEAD], workers[LIVE]
+    world.silent = {DEAD}
+    world.pass_time(STALLED_NS + S)
+    world.work_off(other)
+    world.give_up(knowing)
+    for _ in range(3):
+        world.arrive(5, DEAD)
+        assert not other.queue
+        assert shares_of(knowing) == {DEAD}
+        world.give_up(knowing)
+        world.tick()
+    world.die(knowing)  # then another one has to
+    world.arrive(5, DEAD)
+    world.run_to_the_end()
+    assert len(world.outcomes) == 28
 
 
 def test_more_is_pulled_past_jobs_of_a_share_that_does_not_answer() -> None:

@@ -91,7 +91,7 @@ def test_the_limit_of_descriptors_is_raised_as_far_as_it_may_be(
     assert (done.code, done.err) == (0, ""), done
     done = run_with("50:50", photos, tmp_path / "few", "--workers", "8")
     assert done.code == 0, done
-    assert "of 8 workers: no more files may be open" in done.err + done.out
+    assert "of 8 workers started: the limit of open files is too low" in done.err + done.out
     assert_sound(cache, done)
     assert_goes_on(photos, cache)
 

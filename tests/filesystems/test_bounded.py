@@ -56,7 +56,8 @@ def helpers() -> list[psutil.Process]:
     return [
         each
         for each in psutil.Process().children()
-        if any("share_helper" in word for word in each.cmdline())
+        if each.status() != psutil.STATUS_ZOMBIE
+        and any("share_helper" in word for word in each.cmdline())
     ]
 
 
@@ -284,3 +285,42 @@ def test_closing_wakes_who_waits(share: Path, tmp_path: Path) -> None:
     assert raised
     psutil.wait_procs([helper], 10)
     assert not helpers()
+
+
+def test_links_in_a_path_are_resolved_in_folders_and_at_the_end(
+    share: Path, files: BoundedFiles, tmp_path: Path
+) -> None:
+    """On a share, and on a disk, where links lead onto the share."""
+    photo = put(tmp_path / "a.jpg")
+    inside = put(share / "real" / "b.jpg")
+    (share / "folder").symlink_to("real")
+    (share / "real" / "link.jpg").symlink_to(photo)
+    (tmp_path / "linked").symlink_to(share)
+    real = {
+        photo: photo,
+        tmp_path / "gone.jpg": tmp_path / "gone.jpg",
+        share / "folder" / "b.jpg": inside,
+        share / "folder" / "link.jpg": photo,
+        tmp_path / "linked" / "folder" / "b.jpg": inside,
+    }
+    assert {path: files.real_file(bytes(path)) for path in real} == {
+        path: bytes(found) for path, found in real.items()
+    }
+    assert files.readlink(bytes(share / "folder")) == b"real"
+    assert files.real_folder(bytes(share / "folder")) == bytes(share / "real")
+
+
+def test_where_links_lead_on_a_silent_share_is_asked_again_later(
+    share: Path, files: BoundedFiles
+) -> None:
+    inside = put(share / "real" / "b.jpg")
+    (share / "folder").symlink_to("real")
+    linked = bytes(share / "folder" / "b.jpg")
+    assert files.is_folder(bytes(share))  # the helper is there
+    (helper,) = helpers()
+    helper.suspend()
+    assert files.real_file(linked) == linked
+    helper.resume()
+    while files.real_file(linked) == linked:
+        time.sleep(0.01)
+    assert files.real_file(linked) == bytes(inside)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +24,6 @@ from tests.support.trials import fuzz_decoder
 from tests.support.trials.fuzz_decoder import DECODER, ROOT, build, search
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tools.prove_faults import Sabotage
 
 SABOTAGES = pytest.importorskip("tools.prove_faults", reason="not a checkout").SABOTAGES
@@ -37,6 +36,11 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("target"))
+
+
+@pytest.fixture(scope="module")
+def cursors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("target"), name="cursors")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,14 @@ def test_damaged_jpegs_are_left_to_others_or_look_as_libjpeg_turbo_shows_them(
 
 
 @needs(Capability.LIBFUZZER)
+def test_three_cursors_show_and_refuse_what_one_does(cursors: Path, tmp_path: Path) -> None:
+    found = short_run(cursors, tmp_path, "cursors")
+    assert found.findings == ()
+    assert found.inputs >= RUNS
+    assert found.accepted >= RUNS // 50
+
+
+@needs(Capability.LIBFUZZER)
 def test_pictures_and_streams_are_those_of_the_plain_twin(chain: Path, tmp_path: Path) -> None:
     found = short_run(chain, tmp_path, "chain")
     assert found.findings == ()
@@ -105,12 +117,12 @@ def test_rows_tiles_and_lzw_are_what_libpng_and_the_standard_say(
 @needs(Capability.LIBFUZZER)
 @pytest.mark.parametrize("name", fuzz_decoder.TARGETS)
 def test_what_was_found_once_stays_mended(
-    target: Path, chain: Path, count: Path, boxed: Path, name: str, tmp_path: Path
+    request: pytest.FixtureRequest, name: str, tmp_path: Path
 ) -> None:
     fuzz_decoder.fill(tmp_path / "seeds", name)
     files = sorted((tmp_path / "seeds").iterdir())
-    targets = {"jpegdc": target, "chain": chain, "vp8l": count, "boxed": boxed}
-    found = search(targets[name], files, [], tmp_path)
+    fixture = {"jpegdc": "target", "vp8l": "count"}.get(name, name)
+    found = search(request.getfixturevalue(fixture), files, [], tmp_path)
     assert found.findings == ()
     assert found.inputs == len(files)
 
@@ -141,22 +153,24 @@ def test_another_processor_makes_the_same_pictures(tmp_path: Path) -> None:
     assert lines.count("\n0 ") > len(files) // 2
 
 
-PLANTED = [one for one in SABOTAGES if one.file.startswith("imaging/c/") and one.old != one.new]
-IN_JPEG = [one for one in PLANTED if one.file == "imaging/c/jpeg.h"]
-IN_BOXES = [one for one in PLANTED if one not in IN_JPEG]
+#: By the file that has them: of memory, of where cursors meet, of the picture, of strips.
+PLANTED = [
+    next(one for one in SABOTAGES if one.file == f"imaging/c/{name}.h")
+    for name in ("bits", "cursors", "blocks", "lzw")
+]
 
 
 @needs(Capability.LIBFUZZER)
-@pytest.mark.parametrize("planted", IN_JPEG[:2] + IN_BOXES[:2], ids=lambda planted: planted.name)
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
 def test_the_short_run_finds_a_planted_bug(planted: Sabotage, tmp_path: Path) -> None:
-    """Some of those that `scripts/prove-faults` tries: of memory, and of the picture."""
+    """Some of those that `scripts/prove-faults` tries."""
     decoder = tmp_path / "decoder"
     shutil.copytree(DECODER, decoder)
-    header = decoder / planted.file.rpartition("/")[2]
-    text = header.read_text()
+    file = decoder / Path(planted.file).name
+    text = file.read_text()
     assert text.count(planted.old) == 1
-    header.write_text(text.replace(planted.old, planted.new))
-    name = "boxed" if planted in IN_BOXES else "jpegdc"
+    file.write_text(text.replace(planted.old, planted.new))
+    name = next((name for name in ("cursors", "boxed") if name in planted.judge), "jpegdc")
     found = short_run(build(tmp_path, decoder, name), tmp_path, name)
     assert found.findings
 
@@ -203,7 +217,8 @@ def test_the_decoders_own_tests_pass_under_sanitizers(tmp_path: Path) -> None:
     asan = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
     # Python keeps memory until its end on purpose: that is no leak of ours.
     environment = {**os.environ, "LD_PRELOAD": asan, "ASAN_OPTIONS": "detect_leaks=0"}
-    files = [f"tests/imaging/test_{name}.py" for name in ("jpegdc", "compiled", "boxed")]
+    names = ("jpegdc", "cursors", "compiled", "boxed")
+    files = [f"tests/imaging/test_{name}.py" for name in names]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *files]
     ask = "import pregen.imaging._compiled as module; print(module.__file__)"
     for asked in ([sys.executable, "-c", ask], command):

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from pregen.imaging import sniff
+from pregen.imaging.containers import jp2
 from pregen.imaging.decoders import jpeg2000, openjpeg
 from pregen.imaging.decoders.base import Request
 from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture
@@ -356,6 +357,47 @@ def test_a_damaged_file_costs_a_few_decodes(places: int, monkeypatch: pytest.Mon
     assert wholes == 1
     assert (samples > 0) == (places > 0)
     assert samples <= 3 * _WIDTH_PX * _HEIGHT_PX
+
+
+@needs(Capability.FFMPEG)
+@pytest.mark.parametrize("rates", ["100,20,5", "200,50", "10,1"])
+def test_blocks_that_a_writer_cuts_short_are_sound(rates: str, tmp_path: Path) -> None:
+    samples = np.full((400, 620, 3), 90, np.uint8)
+    samples[60:200, 90:380] = (200, 60, 40)
+    samples[250:, 400:] = _PHOTO[:150, :220]
+    picture, file = Image.fromarray(samples), tmp_path / "a.j2k"
+    picture.save(tmp_path / "a.png")
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", tmp_path / "a.png", "-c:v", "jpeg2000", "-format", "j2k",
+         "-layer_rates", rates, "-f", "image2", file],
+        check=True,
+    )  # fmt: skip
+    assert _apart(large(file.read_bytes()), picture) < 4
+
+
+@pytest.mark.parametrize("at", [800, 1636, 2400])
+def test_a_few_zeros_in_the_coarsest_blocks_are_seen(at: int) -> None:
+    sound = pictures.encode(photo(720, 540, seed=8), "JPEG2000")
+    for size in (40, 269):
+        with pytest.raises(InvalidPicture):
+            large(sound[:at] + bytes(size) + sound[at + size :])
+
+
+def test_a_damaged_length_costs_no_more_than_the_tile_can_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sound = _SOUND["bare"]()
+    length_at = sound.index(b"\xff\x90\0\x0a") + jp2.PART_LENGTH_AT
+    decode, longest_bytes = openjpeg.decode, 0
+
+    def counted(read_at: Any, size_bytes: int, *more: Any) -> Any:
+        nonlocal longest_bytes
+        longest_bytes = max(longest_bytes, size_bytes)
+        return decode(read_at, size_bytes, *more)
+
+    monkeypatch.setattr(openjpeg, "decode", counted)
+    make(sound[:length_at] + b"\xff" * 4 + sound[length_at + 4 :])
+    assert len(sound) < longest_bytes < 3 * _PHOTO.size
 
 
 def test_a_file_that_ends_early_says_so() -> None:

@@ -77,7 +77,7 @@ def photos() -> dict[str, bytes]:
 def test_one_colour_out_of_a_photo_is_not_stored(
     name: str, levels: tuple[int, int, int, int]
 ) -> None:
-    seen = "nothing that can be seen" if levels is CLEAR else "nothing but one colour"
+    seen = "nothing visible" if levels is CLEAR else "nothing but one colour"
     with pytest.raises(InvalidPicture, match=f"decodes to {seen}, but .* shows a picture"):
         look(photos()[name], levels)
 

@@ -55,8 +55,8 @@ def test_the_summary_counts_the_failed_files_and_failures_names_each(tmp_path: P
     failed = [path for path, record in counted.outcomes.items() if record["kind"] in FAILURES]
     told = run_pregen("run", corpus(), cache=tmp_path / "other")
     assert counted.code == told.code == 3
-    assert "Traceback" not in told.err
-    assert f"{len(failed)} files failed: pregen failures" in told.err
+    assert "Traceback" not in told.out
+    assert f"{len(failed)} files failed: pregen failures" in told.out
     listed = run_pregen("failures", cache=tmp_path / "other")
     for path in failed:
         assert os.fsdecode(path) in listed.out
@@ -82,7 +82,7 @@ def test_without_the_extras_exactly_their_files_wait_and_leave_nothing(tmp_path:
     keys = {desktops.entry_path(cache, "large", desktops.glib_uri(path)).name for path in waiting}
     assert not keys & {path.name for path in foreign_entries.files(cache)}
     told = run_pregen("run", corpus() / "formats", cache=tmp_path / "other", env=bare)
-    assert "Waiting for an extra: 4 video, 3 heic" in told.err
+    assert "Waiting for an extra: 4 video, 3 heic" in told.out
 
 
 def test_what_waited_for_an_extra_is_made_once_it_is_there(tmp_path: Path) -> None:

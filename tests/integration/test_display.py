@@ -140,13 +140,44 @@ def test_a_terminal_that_wants_no_colours_gets_none(
     assert [code for code in colours if re.search(r"3[0-7]|38;|4[0-7]", code)] == []
 
 
-def test_in_a_pipe_people_get_plain_lines_on_stderr(photos: Path, cache: Path) -> None:
+def test_in_a_pipe_progress_is_on_stderr_and_the_summary_on_stdout(
+    photos: Path, cache: Path
+) -> None:
     done = run_pregen("run", photos, cache=cache)
     assert done.code == 0
     assert ESCAPE not in done.out + done.err
     assert "\r" not in done.out + done.err
-    assert "Done in" in done.err
-    assert "Done in" not in done.out
+    assert done.out.splitlines()[-1].startswith("Done in")
+    assert "60  created" in done.out
+    assert "Done in" not in done.err
+
+
+def test_a_summary_that_standard_output_refuses_is_on_stderr(tmp_path: Path, cache: Path) -> None:
+    few(tmp_path / "photos")
+    command = [*PREGEN, "run", str(tmp_path / "photos")]
+    env = environment(cache, None)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, env=env, stdout=full, stderr=subprocess.PIPE, check=True)
+    assert b"4  created" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"Exception" not in done.stderr
+
+
+@needs(Capability.TMUX)
+def test_a_terminal_keeps_the_verdict_of_a_summary_that_goes_to_a_file(
+    tmp_path: Path, cache: Path
+) -> None:
+    few(tmp_path / "photos")
+    put(tmp_path / "photos" / "broken.jpg", b"\xff\xd8\xff\xe0 broken")
+    command = " ".join([*PREGEN, "run", str(tmp_path / "photos"), ">", str(tmp_path / "told")])
+    env = {**environment(cache, None), "TERM": "screen-256color", "LC_ALL": "C.UTF-8"}
+    with Terminal(["sh", "-c", command], env) as screen:
+        shown = screen.wait_for("exit code 3")
+    told = (tmp_path / "told").read_text()
+    assert "broken.jpg" in told
+    assert ESCAPE not in told
+    assert told.splitlines()[-1] in shown
+    assert "broken.jpg" not in shown
 
 
 def test_json_is_one_object_a_line_and_ends_with_the_summary(tmp_path: Path, cache: Path) -> None:
@@ -199,6 +230,6 @@ def test_the_summary_names_failed_files_with_a_reason(tmp_path: Path, cache: Pat
     put(tmp_path / "photos" / "bell\x07\x1b[31m.jpg", b"\xff\xd8\xff\xe0 broken")
     done = run_pregen("run", tmp_path / "photos", cache=cache)
     assert done.code == 3
-    assert "broken.jpg" in done.err
-    assert ESCAPE not in done.err, "a file name may not drive the terminal"
+    assert "broken.jpg" in done.out
+    assert ESCAPE not in done.out + done.err, "a file name may not drive the terminal"
     assert "Traceback" not in done.err

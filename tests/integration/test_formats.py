@@ -58,10 +58,10 @@ def test_the_four_ways_to_come_to_nothing_have_words_of_their_own(
     assert re.search(r"--with video|\[video\]", done.summary["install"])
     assert len(list((cache / "thumbnails").glob("fail/*/*.png"))) == 2  # cut and junk
     told = run_pregen("run", folder, cache=tmp_path / "other", env=bare)
-    assert "Waiting for an extra: 2 video\n  install with: " in told.err
-    assert "Unsupported: 1 application/pdf\n" in told.err
-    assert "Truncated (1)" in told.err
-    assert "Invalid (1)" in told.err
+    assert "Waiting for an extra: 2 video\n  install with: " in told.out
+    assert "Unsupported: 1 application/pdf\n" in told.out
+    assert "Truncated (1)" in told.out
+    assert "Invalid (1)" in told.out
 
 
 def test_once_the_extra_is_there_only_what_waited_is_looked_at(

@@ -78,6 +78,43 @@ def test_a_share_that_is_dead_from_the_start_costs_its_time_out(tmp_path: Path) 
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("asked", ["stdin", "arguments"])
+def test_a_question_about_a_file_on_a_dead_share_is_answered(tmp_path: Path, asked: str) -> None:
+    """And what is asked beside it."""
+    photo, cache, point = (
+        put(tmp_path / "a.jpg", jpeg(300, 200)),
+        tmp_path / "cache",
+        tmp_path / "nas",
+    )
+    point.mkdir()
+    (tmp_path / "link.jpg").symlink_to(point / "c.jpg")
+    files = [photo, point / "b.jpg", tmp_path / "link.jpg"]
+    names = b"".join(bytes(file) + b"\n" for file in files)
+    with StuckMount(point) as mount:
+        done = run_pregen(
+            "path", "--mount-timeout", "1", *(files if asked == "arguments" else ()),
+            cache=cache, prefix=mount.inside, stdin=names if asked == "stdin" else b"",
+        )  # fmt: skip
+    entry, *others = done.out.split("\n")
+    assert entry.endswith(".png")
+    assert others == ["", "", ""]
+    assert done.err.count(SILENT_WORDS) == 2
+    assert done.code == 3
+
+
+def test_show_says_of_a_file_on_a_dead_share_that_it_does_not_answer(tmp_path: Path) -> None:
+    point = tmp_path / "nas"
+    point.mkdir()
+    with StuckMount(point) as mount:
+        done = run_pregen(
+            "show", "--mount-timeout", "1", point / "b.jpg",
+            cache=tmp_path / "cache", prefix=mount.inside,
+        )  # fmt: skip
+    assert SILENT_WORDS in done.out
+    assert done.code == 3
+    assert "Traceback" not in done.err
+
+
 def test_a_share_that_dies_while_it_is_walked_holds_up_no_other(tmp_path: Path) -> None:
     behind, point, orders = tmp_path / "behind", tmp_path / "point", tmp_path / "orders.json"
     few(behind, 40)

@@ -54,8 +54,8 @@ def test_what_ended_politely_says_so_and_is_no_failure(tmp_path: Path, cache: Pa
     many_slow(tmp_path / "photos", 300)
     done = run_pregen("run", "--max-time", "2s", tmp_path / "photos", cache=cache)
     assert done.code == 0, done
-    assert "--max-time" in done.err
-    assert "Run the same command to continue." in done.err
+    assert "--max-time" in done.out
+    assert "Run the same command to continue." in done.out
     assert 0 < count(cache) < 300
     assert not foreign_entries.leftovers(cache)
 

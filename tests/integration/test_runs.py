@@ -178,8 +178,8 @@ def test_what_a_list_names_and_is_not_there_is_named_and_makes_the_run_fail(
     listed = "\n".join([*map(str, names), str(tmp_path / "photos" / "misspelt.jpg")])
     done = run_pregen("run", "--files-from", "-", cache=cache, stdin=listed.encode())
     assert done.code == 3, done
-    assert f"Skipped: {tmp_path}/photos/misspelt.jpg: no such file" in done.err
-    assert f"Skipped: {tmp_path}/photos/folder: a folder in a list of files" in done.err
+    assert f"Skipped: {tmp_path}/photos/misspelt.jpg: no such file" in done.out
+    assert f"Skipped: {tmp_path}/photos/folder: a folder in a list of files" in done.out
 
 
 def test_a_linked_folder_that_is_not_entered_is_named_with_the_flag_that_enters_it(
@@ -190,8 +190,8 @@ def test_a_linked_folder_that_is_not_entered_is_named_with_the_flag_that_enters_
     (tmp_path / "photos" / "NAS").symlink_to(tmp_path / "nas")
     done = run_pregen("run", tmp_path / "photos", cache=cache)
     assert done.code == 0, done
-    assert f"Skipped: {tmp_path}/photos/NAS: " in done.err
-    assert "--follow-symlinks" in done.err
+    assert f"Skipped: {tmp_path}/photos/NAS: " in done.out
+    assert "--follow-symlinks" in done.out
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_screen_that_comes_later_has_what_it_asks_for_made_and_nothing_else(
 ) -> None:
     cache = tmp_path / "cache"
     first = run_pregen("run", "-v", photo, cache=cache)
-    assert "sizes: normal, large; no screens are known here" in first.err
+    assert "sizes: normal, large; no screens were found" in first.err
     assert made(cache, photo) == {"normal", "large"}
     large = desktops.entry_path(cache, "large", desktops.glib_uri(photo))
     old = large.stat()

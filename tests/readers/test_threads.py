@@ -94,6 +94,32 @@ def test_a_dead_share_costs_one_time_out_however_many_calls_wait(door: Door) -> 
         readers.run(SHARE, lambda _: 1)
 
 
+def test_one_that_is_given_up_while_it_waits_for_its_turn_is_no_answer(door: Door) -> None:
+    """What was asked for before the share fell silent is told silent at once, and stays so."""
+    calls = threads(readers=2)
+
+    def look(call: Call[int]) -> int:
+        calls.hear(SHARE, call, 1)  # its beginning came
+        if calls.wait_for_turn(SHARE, call, 1_000_000):
+            door.call().make()
+        return 0
+
+    begun = [Call(look) for _ in range(5)]
+    door.close()
+    for call in begun:
+        calls.start(SHARE, call)
+    until(lambda: calls.is_in_vain(SHARE, begun[-1]))
+    given_up_s = time.monotonic()
+    for call in begun[2:]:
+        assert calls.is_in_vain(SHARE, call)
+        calls.release(SHARE, call)
+        until(lambda call=call: call.done)  # type: ignore[misc]
+    assert calls.is_in_vain(SHARE, begun[0])
+    with pytest.raises(ShareSilentError):
+        calls.run(SHARE, lambda _: 0)
+    assert time.monotonic() - given_up_s < _SILENCE_S
+
+
 def test_a_share_that_answers_again_is_asked_again(door: Door) -> None:
     readers = threads()
     door.close()

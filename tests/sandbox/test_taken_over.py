@@ -95,7 +95,7 @@ def test_workers_that_report_what_cannot_be_are_ended_and_their_files_named(phot
     assert {name: kinds[f"a.{name}.jpg"] for name in lies} == dict.fromkeys(lies, "crashed"), done
     assert [kinds[f"z{number}.good.jpg"] for number in range(GOOD)] == ["made"] * GOOD
     assert done.code == 3
-    assert done.out.count("it was ended for") >= len(lies)
+    assert done.out.count("it was ended because it") >= len(lies)
     assert "evil.example" not in done.out + done.err
     assert 0 <= done.summary["bytes_read"] < 1 << 30
     assert "Traceback" not in done.err

@@ -232,7 +232,7 @@ def scales(*factors: tuple[str, float]) -> tuple[SetScale, ...]:
 
 
 CASES: dict[str, tuple[ScreenFacts, tuple[Flavor, ...], str]] = {
-    "nothing known": (ScreenFacts(), (), "no screens are known here"),
+    "nothing known": (ScreenFacts(), (), "no screens were found"),
     "by its size": (
         ScreenFacts(connected=(SMALL_AND_DENSE,)),
         (X_LARGE,),
@@ -261,7 +261,7 @@ CASES: dict[str, tuple[ScreenFacts, tuple[Flavor, ...], str]] = {
     "other programs' entries": (
         ScreenFacts(filled=(Filled(X_LARGE, 20, 15, 64, 0),)),
         (X_LARGE,),
-        "x-large as other programs have it: 15 of 20 entries",
+        "x-large as other programs use it (15 of 20 entries)",
     ),
     "a few of other programs'": (ScreenFacts(filled=(Filled(X_LARGE, 7, 7, 64, 0),)), (), "no"),
     "few of them by others": (ScreenFacts(filled=(Filled(X_LARGE, 64, 9, 64, 0),)), (), "no"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pregen.model import Kind
-from pregen.source_file import SourceAccessError, open_source, real_path
+from pregen.source_file import SourceAccessError, open_source
 from tests.support.running.capabilities import Capability, modes_count, needs
 
 if TYPE_CHECKING:
@@ -240,19 +240,6 @@ def test_closing_twice_closes_once(photo: Path) -> None:
     source.close()
     assert os.read(other, 100) == b"picture"
     os.close(other)
-
-
-def test_links_in_a_path_are_resolved_in_folders_and_at_the_end(
-    tmp_path: Path, photo: Path
-) -> None:
-    (tmp_path / "real").mkdir()
-    inside = tmp_path / "real" / "b.jpg"
-    inside.write_bytes(b"picture")
-    (tmp_path / "folder").symlink_to("real")
-    (tmp_path / "real" / "link.jpg").symlink_to(photo)
-    assert real_path(bytes(photo)) == bytes(photo.resolve())
-    assert real_path(bytes(tmp_path / "folder" / "b.jpg")) == bytes(inside.resolve())
-    assert real_path(bytes(tmp_path / "folder" / "link.jpg")) == bytes(photo.resolve())
 
 
 def evict(path: Path) -> None:

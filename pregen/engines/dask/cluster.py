@@ -112,7 +112,7 @@ class Cluster:
         return dict(answers)
 
     def submit(self, setup: NodeSetup, batch: Batch) -> None:
-        """Give a batch to whichever node Dask chooses; it comes back in `events`."""
+        """Give a batch to the node that Dask chooses; it comes back in `events`."""
         future = self._client.submit(
             node.do_batch,
             setup,

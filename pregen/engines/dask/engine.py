@@ -103,8 +103,8 @@ class DaskEngine:
         if not is_exposed(address):
             return ""
         return (
-            f"The connection to {address} is neither encrypted nor authenticated: whoever can "
-            "reach it can run programs here and on every node. On a network that others use, "
+            f"The connection to {address} is neither encrypted nor authenticated: everyone who "
+            "can reach it can run programs here and on every node. On a network that others use, "
             "give the cluster certificates and use tls://."
         )
 

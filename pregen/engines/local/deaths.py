@@ -107,7 +107,7 @@ def hung(limit_s: float) -> Death:
 
 def expelled(what: str) -> Death:
     """Return the death of a worker that does what no honest one does."""
-    return Death(Kind.CRASHED, f"it was ended for {what}", cause=Cause.EXIT)
+    return Death(Kind.CRASHED, f"it was ended because it {what}", cause=Cause.EXIT)
 
 
 def cause_of(exitcode: int | None, last_words: bytes = b"") -> Death:
@@ -229,7 +229,7 @@ class DeathLedger:
         if times < PASSED:
             return times, None
         self.forget(job.job_id)
-        message = f"{times} workers ended when it was its turn ({death.words}); run again"
+        message = f"{times} workers ended as they started on this file ({death.words}); run again"
         return times, Outcome(job.job_id, job.path, Kind.DISTURBED, message, worker_pid=pid)
 
     def forget(self, job_id: int) -> None:

@@ -117,7 +117,7 @@ class LocalEngine:
 
     @property
     def caution(self) -> str:
-        """Nothing: it talks to nobody outside this machine."""
+        """Nothing: it talks to no other machine."""
         return ""
 
     def run(self, jobs: Iterator[Job | None], stop: Stop) -> Generator[Outcome]:

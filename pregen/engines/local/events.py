@@ -84,7 +84,7 @@ class RuleBroken(NamedTuple):
 
     worker: int
     what: str
-    """As in "it was ended for ..."."""
+    """As in "it was ended because it ..."."""
 
 
 class PipeClosed(NamedTuple):
@@ -201,7 +201,7 @@ class Abandon(NamedTuple):
 
 
 class Emit(NamedTuple):
-    """Hand these outcomes to whoever runs the engine."""
+    """Hand these outcomes to the caller of the engine."""
 
     outcomes: tuple[Outcome, ...]
 

@@ -116,7 +116,7 @@ class Launcher:
         self._folders = folders
         self._files = files
         self._turns = -1
-        """A file locked by whoever reads from a disk that spins (`engines.base.Work`)."""
+        """A file locked by the worker that reads from a disk that spins (`engines.base.Work`)."""
         self._context = server.context(preload)
         self.libraries = False
         """Workers that start from now on share the picture libraries."""

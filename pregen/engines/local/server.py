@@ -157,7 +157,7 @@ def _environment(whole: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _no_tracker() -> Iterator[None]:
-    """Have `multiprocessing` start no resource tracker: here nobody has what it would free.
+    """Have `multiprocessing` start no resource tracker: no process here has what it would free.
 
     It would be one more Python that starts before the fork server, and hold the run's output.
     Where another part of the program has started one, that is used.

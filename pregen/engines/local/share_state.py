@@ -52,7 +52,7 @@ class ShareState:
         self.heard_ns = 0
         """When something came last, or was first asked for."""
         self.stalled = False
-        """Somebody waits, and nothing has come for long."""
+        """A worker waits, and nothing has come for long."""
 
     def hear(self, heard: int, now_ns: int) -> None:
         """Note that so much has come."""

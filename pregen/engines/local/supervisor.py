@@ -245,11 +245,26 @@ class Supervisor:
         choice = [
             (served.get(share, 0), state.pending[0].job_id, share)
             for share, state in self._shares
-            if state.pending and not (state.stalled and served.get(share))
+            if state.pending and self._may_take(worker, share, served)
         ]
         if self._pending:
             choice.append((served.get(0, 0), self._pending[0].job_id, 0))
         return min(choice)[2] if choice else None
+
+    def _may_take(self, worker: WorkerState, share: int, served: Mapping[int, int]) -> bool:
+        """Tell whether a worker without jobs may have those of a share.
+
+        Of one that does not answer, one worker alone has jobs; and while there is one that has
+        waited for it already, nobody else, who would wait for as long once more.
+        """
+        if not self._shares[share].stalled:
+            return True
+        knowing = {
+            each.number
+            for each in self._workers.values()
+            if share in each.unanswered and each.phase is Phase.SERVING
+        }
+        return not served.get(share) and (not knowing or worker.number in knowing)
 
     def _served(self) -> dict[int, int]:
         """Return how many workers have jobs of each share, and of none (0)."""
@@ -320,6 +335,8 @@ class Supervisor:
         for worker in self._workers.values():
             if worker.share and worker.open:
                 self._order(worker, served)
+            if self._is_held_up(worker):
+                worker.unanswered.add(worker.share)
         self._feed_starved()
 
     def _order(self, worker: WorkerState, served: Mapping[int, int]) -> None:
@@ -388,12 +405,12 @@ class Supervisor:
         job = worker.open.get(outcome.job_id)
         if job is None:
             if self._level is not StopLevel.KILL:
-                self._expel(worker, "reporting what became of a file that it did not have")
+                self._expel(worker, "reported a result for a file that it did not have")
             return
         try:
             believed = vetting.vetted(outcome, job, pid, self._now_ns - worker.born_ns)
         except vetting.LieError as lie:
-            self._expel(worker, f"reporting {lie}", job.job_id)
+            self._expel(worker, f"reported {lie}", job.job_id)
             return
         self._take(worker, job.job_id)
         worker.delivered += 1
@@ -403,7 +420,7 @@ class Supervisor:
     def _returned(self, number: int, job_ids: Iterable[int]) -> None:
         worker = self._heeded(number)
         if worker is not None and not self._level:
-            self._expel(worker, "giving back files that nobody wanted back")
+            self._expel(worker, "returned files without being asked")
         elif worker is not None:
             jobs = [self._take(worker, job_id) for job_id in job_ids]
             self._interrupt(job for job in jobs if job is not None)
@@ -419,7 +436,7 @@ class Supervisor:
         if worker is None or job is None:
             return
         if worker.begs():
-            self._expel(worker, "asking over and over for a file")
+            self._expel(worker, "asked for the same file again and again")
         else:
             self._commands.append(events.OpenSource(number, job.path))
 
@@ -430,7 +447,7 @@ class Supervisor:
         if worker is None or worker.phase is Phase.DYING or event.job_id not in worker.open:
             return
         if worker.is_waiting or worker.begs():
-            self._expel(worker, "asking over and over for memory")
+            self._expel(worker, "asked for memory again and again")
         else:
             worker.pause_clock(event.job_id, self._now_ns)
             self._budget.ask(event.worker, event.size_bytes)

@@ -72,7 +72,7 @@ def vetted(outcome: Outcome, job: Job, pid: int, elapsed_ns: int) -> Outcome:
     if not _are_names(outcome.loader, outcome.mime):
         raise LieError("a loader or type of file that pregen does not know")
     if not _FINGERPRINT.fullmatch(outcome.fingerprint):
-        raise LieError("a fingerprint that is none")
+        raise LieError("an invalid fingerprint")
     entries = outcome.entries_written
     if not (
         0 <= outcome.width_px <= _MOST_EDGE_PX
@@ -83,14 +83,14 @@ def vetted(outcome: Outcome, job: Job, pid: int, elapsed_ns: int) -> Outcome:
         and outcome.source_size_bytes >= -1
         and min(outcome.source_inode, outcome.source_ctime_ns) >= 0
     ):
-        raise LieError("sizes that cannot be")
+        raise LieError("impossible sizes")
     stages = *outcome.stages, outcome.waited_ns
     if min(stages) < 0 or sum(outcome.stages) > elapsed_ns or outcome.waited_ns > elapsed_ns:
-        raise LieError("more time than there was")
+        raise LieError("more time than has passed")
     if len(outcome.stamps) > len(job.uris) * len(ALL_FLAVORS) or (
         outcome.stamps and min(map(min, outcome.stamps)) < 0
     ):
-        raise LieError("entries that cannot be")
+        raise LieError("impossible entries")
     if job.share:
         outcome = outcome._replace(share=job.share)
     most_read = _READS * max(0, job.size_bytes) + _SOME_BYTES

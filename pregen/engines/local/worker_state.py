@@ -86,7 +86,7 @@ class WorkerState:
     number: int
     born_ns: int
     since_ns: int
-    """The same, less the time in which nobody was watching."""
+    """The same, less the time in which the supervisor was not watching."""
     phase: Phase = Phase.STARTING
     open: dict[int, Job] = field(default_factory=dict)
     """Jobs sent and not answered, in the order in which they are done."""
@@ -96,6 +96,8 @@ class WorkerState:
     """On which its last jobs lay: all that are open lie there."""
     met: set[int] = field(default_factory=set)
     """All shares of which it has had jobs."""
+    unanswered: set[int] = field(default_factory=set)
+    """Those for which it has waited while they did not answer: it knows that they do not."""
     waits: bool = False
     """It has jobs of a share, and waits for what it needs of them."""
     heard: int = 0
@@ -193,7 +195,7 @@ class WorkerState:
         return self._end_steps.popleft()[1]
 
     def excuse(self, reading: SlotReading, late_ns: int) -> None:
-        """Shift every limit by a time in which nobody was watching."""
+        """Shift every limit by a time in which the supervisor was not watching."""
         self._end_steps = deque((due_ns + late_ns, step) for due_ns, step in self._end_steps)
         self.since_ns += late_ns
         self.heard_ns += late_ns

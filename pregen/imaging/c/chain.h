@@ -123,14 +123,15 @@ static enum result finish_pictures(struct samples samples, int orientation,
  * case. */
 static enum result make_pictures(const uint8_t *data, size_t size, int width_px, int height_px,
                                  int shrink, int orientation, struct picture *pictures, int count,
-                                 struct stages *stages)
+                                 int range_bytes, struct stages *stages)
 {
     stages->begun = now_ns();
     int columns = (width_px + shrink - 1) / shrink, rows = (height_px + shrink - 1) / shrink;
     uint8_t *pixels = malloc((size_t)columns * (size_t)rows * BANDS);
     if (!pixels)
         return NO_MEMORY;
-    enum result result = decode_all(data, size, width_px, height_px, shrink, pixels, BANDS);
+    enum result result = decode_all(data, size, width_px, height_px, shrink, pixels, BANDS,
+                                    range_bytes);
     if (result == DONE) {
         double across = (double)width_px / shrink, down = (double)height_px / shrink;
         repair_edges(pixels, columns, rows, across, down);

@@ -22,18 +22,20 @@ static void clear_upper_halves(void)
 static bool is_scale(int shrink) { return shrink == 8 || shrink == 4 || shrink == 2; }
 
 PyDoc_STRVAR(decode_doc,
-             "decode(data, out, width_px, height_px, shrink, bands) -> bool\n\n"
+             "decode(data, out, width_px, height_px, shrink, bands[, range_bytes]) -> bool\n\n"
              "Fill `out` with the picture of a JPEG at 1 / shrink (8, 4, 2); False when it is left to\n"
              "libjpeg. `out` is a writable buffer of ceil(height / shrink) rows, ceil(width / shrink)\n"
-             "columns and `bands` bytes each: 1 for grey, 3 for RGB, 4 for RGB and 255.\n\n"
-             "Raises ValueError when `out` has another size, MemoryError.");
+             "columns and `bands` bytes each: 1 for grey, 3 for RGB, 4 for RGB and 255. `range_bytes` is\n"
+             "what each of three cursors reads at a time, which changes nothing but how long it takes (tests\n"
+             "have shorter ranges than others); 0: there is one cursor.\n\n"
+             "Raises ValueError when `out` has another size or there is no such range, MemoryError.");
 
 static PyObject *decode(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
     Py_buffer data, out;
-    int width_px, height_px, shrink, bands;
-    if (!PyArg_ParseTuple(arguments, "y*w*iiii", &data, &out, &width_px, &height_px, &shrink,
-                          &bands))
+    int width_px, height_px, shrink, bands, range_bytes = RANGE_BYTES;
+    if (!PyArg_ParseTuple(arguments, "y*w*iiii|i", &data, &out, &width_px, &height_px, &shrink,
+                          &bands, &range_bytes))
         return NULL;
     PyObject *answer = NULL;
     if (width_px < 1 || height_px < 1 || width_px > 65535 || height_px > 65535 ||
@@ -41,11 +43,14 @@ static PyObject *decode(PyObject *Py_UNUSED(module), PyObject *arguments)
         out.len != (Py_ssize_t)((width_px + shrink - 1) / shrink) *
                        ((height_px + shrink - 1) / shrink) * bands) {
         PyErr_SetString(PyExc_ValueError, "the sizes do not fit together");
+    } else if (range_bytes < 0 || range_bytes > RANGE_BYTES) {
+        PyErr_Format(PyExc_ValueError, "range_bytes is not from 0 to %d", RANGE_BYTES);
     } else {
         enum result result;
         Py_BEGIN_ALLOW_THREADS
         clear_upper_halves();
-        result = decode_all(data.buf, (size_t)data.len, width_px, height_px, shrink, out.buf, bands);
+        result = decode_all(data.buf, (size_t)data.len, width_px, height_px, shrink, out.buf, bands,
+                            range_bytes);
         Py_END_ALLOW_THREADS
         answer = result == NO_MEMORY ? PyErr_NoMemory() : PyBool_FromLong(result == DONE);
     }
@@ -231,7 +236,7 @@ static PyObject *make_photo(PyObject *Py_UNUSED(module), PyObject *arguments)
         Py_BEGIN_ALLOW_THREADS
         clear_upper_halves();
         result = make_pictures(data.buf, (size_t)data.len, width_px, height_px, shrink, orientation,
-                               pictures, count, &stages);
+                               pictures, count, RANGE_BYTES, &stages);
         Py_END_ALLOW_THREADS
         answer = answer_of(result, pictures, count, &stages);
         forget_pictures(pictures, count);

@@ -1,4 +1,4 @@
-/* Blocks at 1/4 and 1/2: 2 x 2 or 4 x 4 samples of each, twice as many of chroma at half the size.
+/* Blocks that become 2 x 2, 4 x 4 or 8 x 8 samples: at 1/4 and 1/2, and chroma at half the size.
  *
  * There is no inverse DCT. A sample is the mean of a part of a block, and what a coefficient adds to
  * each of these means is a pattern: the mean of its cosines there (A.3.3), times its quantiser. Only
@@ -18,14 +18,19 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined __SSE2__ && !defined PLAIN_TWIN
+#ifndef PLAIN_TWIN
+#if defined __SSE2__
 #include <emmintrin.h>
+#elif defined __ARM_NEON && defined __aarch64__
+#include <arm_neon.h>
+#endif
 #endif
 
-/* Coefficients that count, of 64: at 1/4 and at 1/2. */
+/* Coefficients that count, of 64: at 1/4, at 1/2, and of chroma at half the size at 1/8, where
+ * libjpeg takes all of them. */
 #define PLACES_AT_4 10
 #define PLACES_AT_2 25
-#define MOST_PLACES PLACES_AT_2
+#define PLACES_AT_8 64
 /* Samples of a block, at most: chroma at half the size is decoded whole for 1/2. */
 #define MOST_SAMPLES 64
 
@@ -37,11 +42,11 @@ typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
 
 /* What is known of one component's blocks. */
 struct scaled {
-    int size;   /* samples on each side of a block: 2, 4 or 8; 0 at 1/8 */
+    int size;   /* samples on each side of a block: 2, 4 or 8; 0: its DC alone */
     int places; /* so many coefficients count */
     size_t stride;
     uint8_t *samples;
-    float patterns[MOST_PLACES * MOST_SAMPLES]; /* by place, and sample of the block */
+    float patterns[PLACES_AT_2 * MOST_SAMPLES]; /* by place, and sample of the block */
 };
 
 /* Find the patterns for a table of quantisers. `zigzag` tells the column and row of each place. */
@@ -57,13 +62,22 @@ static void find_patterns(struct scaled *scaled, const uint16_t *quantisers, con
             means[frequency][n] = sum / part * (frequency ? 0.5 : sqrt(0.125));
         }
     }
-    for (int place = 0; place < scaled->places; place++) { /* turns: at most MOST_PLACES */
+    for (int place = 0; place < scaled->places; place++) { /* turns: at most 64 */
         const double *across = means[zigzag[place] & 7], *down = means[zigzag[place] >> 3];
         float *pattern = scaled->patterns + place * size * size;
         for (int y = 0; y < size; y++)     /* turns: at most 8 */
             for (int x = 0; x < size; x++) /* turns: at most 8 */
                 pattern[y * size + x] = (float)(across[x] * down[y] * quantisers[place]);
     }
+}
+
+/* Begin with the DC. */
+static inline __attribute__((always_inline)) void begin_sums(four *sums, const struct scaled *scaled,
+                                                             int32_t dc, const int size)
+{
+    float mean = (float)dc * scaled->patterns[0] + 128.5f;
+    for (int n = 0; n < size * size / 4; n++) /* turns: at most MOST_SAMPLES / 4 */
+        sums[n] = (four){mean, mean, mean, mean};
 }
 
 /* Add a coefficient to the samples of a block. */
@@ -90,6 +104,19 @@ static inline __attribute__((always_inline)) bool put_samples(const four *sums, 
             _mm_or_si128(_mm_cmpgt_epi16(levels, most), _mm_cmplt_epi16(levels, least)));
         _mm_storel_epi64((__m128i *)(samples + n), _mm_packus_epi16(levels, levels));
     }
+#elif defined __ARM_NEON && defined __aarch64__ && !defined PLAIN_TWIN
+    const int16x8_t most = vdupq_n_s16(MOST_SAMPLE), least = vdupq_n_s16(LEAST_SAMPLE);
+    uint16x8_t beyond = vdupq_n_u16(0);
+    for (int n = 0; n < size * size; n += 8) { /* turns: at most 8 */
+        int16x4_t low = vqmovn_s32(vcvtq_s32_f32((float32x4_t)sums[n / 4]));
+        int16x4_t high = n + 4 < size * size
+                             ? vqmovn_s32(vcvtq_s32_f32((float32x4_t)sums[n / 4 + 1]))
+                             : low;
+        int16x8_t levels = vcombine_s16(low, high);
+        beyond = vorrq_u16(beyond, vorrq_u16(vcgtq_s16(levels, most), vcltq_s16(levels, least)));
+        vst1_u8(samples + n, vqmovun_s16(levels));
+    }
+    outside = vmaxvq_u16(beyond);
 #else
     for (int n = 0; n < size * size; n++) { /* turns: at most 64 */
         int level = (int)sums[n / 4][n % 4];

@@ -58,6 +58,7 @@ struct walk {
     uint16_t dc_quantisers[TABLES];
     struct part_of_frame parts[MOST_PARTS];
     struct huffman *dc_tables, *ac_tables;
+    struct entropy entropy;
 };
 
 struct walked_scan {
@@ -112,9 +113,11 @@ static bool walk_band(const struct walk *walk, struct walked_scan *scan, struct 
     return true;
 }
 
-static bool walk_block(const struct walk *walk, struct walked_scan *scan,
-                       struct part_of_frame *part, struct bits *bits)
+static bool walk_block(struct walk *walk, struct walked_scan *scan, struct part_of_frame *part,
+                       struct bits *bits)
 {
+    if (!have_block(&walk->entropy, bits))
+        return false;
     if (!walk->progressive)
         return walk_dc(walk, part, bits, 0) && skip_ac(&walk->ac_tables[part->ac_table], bits, 1);
     if (scan->first)
@@ -128,7 +131,7 @@ static bool walk_block(const struct walk *walk, struct walked_scan *scan,
 
 /* True when what is left behind the last block makes whole MCUs up to the end of the data: damaged codes
  * have made too few of them. Anything else was put there by somebody, and costs nothing. */
-static bool makes_more(const struct walk *walk, const struct walked_scan *scan, struct bits bits)
+static bool makes_more(struct walk *walk, const struct walked_scan *scan, struct bits *bits)
 {
     struct walked_scan further = *scan;
     struct part_of_frame parts[MOST_PARTS];
@@ -142,16 +145,17 @@ static bool makes_more(const struct walk *walk, const struct walked_scan *scan, 
         for (int n = 0; n < further.count; n++) { /* turns: at most MOST_PARTS */
             int blocks = further.count == 1 ? 1 : parts[n].across * parts[n].down;
             for (int block = 0; block < blocks; block++) /* turns: at most 16 */
-                if (!walk_block(walk, &further, &parts[n], &bits) || ran_out(&bits))
+                if (!walk_block(walk, &further, &parts[n], bits) ||
+                    bits_left(&walk->entropy, bits) < 0)
                     return false;
         }
-        ended = !further.blocks_to_pass && ends_here(&bits);
+        ended = !further.blocks_to_pass && ends_here(&walk->entropy, *bits);
     }
     return true;
 }
 
 /* True when every block of the MCUs from `read` up to `stop` is read, and the data ends with them. */
-static bool walk_interval(const struct walk *walk, struct walked_scan *scan, struct bits *bits,
+static bool walk_interval(struct walk *walk, struct walked_scan *scan, struct bits *bits,
                           int64_t *read, int64_t stop)
 {
     for (int n = 0; n < scan->count; n++) /* turns: at most MOST_PARTS */
@@ -168,13 +172,14 @@ static bool walk_interval(const struct walk *walk, struct walked_scan *scan, str
                     scan->first_dc[n][number] = (int16_t)((uint32_t)part->dc_before << scan->low);
             }
         }
-        if (ran_out(bits))
+        if (bits_left(&walk->entropy, bits) < 0)
             return false;
         *read = number + 1;
     }
     if (scan->blocks_to_pass)
         return false;
-    return ends_here(bits) || (!walk->restart_mcus && !makes_more(walk, scan, *bits));
+    return ends_here(&walk->entropy, *bits) ||
+           (!walk->restart_mcus && !makes_more(walk, scan, bits));
 }
 
 /* Walk through a scan as libjpeg does, which finds its way by the numbers of restart markers. */
@@ -188,12 +193,12 @@ static void walk_scan(struct walk *walk, struct walked_scan *scan, struct accoun
     int due = 0; /* the number of the next restart marker, not modulo 8 */
     const uint8_t *at = walk->at;
     while (begin < account->mcus) { /* turns: at most MCUs: each goes on by one, or ends it */
-        struct bits bits = {.at = at, .end = walk->end};
+        struct bits bits = open_entropy(&walk->entropy, at);
         int64_t stop = begin + step < account->mcus ? begin + step : account->mcus;
         int64_t read = begin;
         bool sound = walk_interval(walk, scan, &bits, &read, stop);
-        at = next_marker(bits.at, walk->end);
-        if (!at && !sound && ran_out(&bits)) {
+        at = next_marker(walk->entropy.at, walk->end);
+        if (!at && !sound && bits_left(&walk->entropy, &bits) < 0) {
             account->cut = true;
             account->sound_mcus += read - begin;
             break;
@@ -336,8 +341,8 @@ static bool walk_tables(struct walk *walk, struct walked_scan *scan)
                     !walk->dc_quantisers[part->quantiser])) ||
             (ac && (part->ac_table >= TABLES || !walk->ac_tables[part->ac_table].present)))
             return false;
-        if (ac && !walk->progressive && !walk->ac_tables[part->ac_table].skip_made)
-            (walk->end - walk->data < LITTLE_BYTES ? build_no_skip : build_skip)(
+        if (ac && !walk->progressive && !walk->ac_tables[part->ac_table].steps_made)
+            (walk->end - walk->data < LITTLE_BYTES ? build_no_steps : build_steps)(
                 &walk->ac_tables[part->ac_table]);
     }
     return true;
@@ -491,10 +496,13 @@ static struct soundness look_at(const uint8_t *data, size_t size)
     struct soundness found = {.share = -1};
     walk.dc_tables = calloc(TABLES, sizeof *walk.dc_tables);
     walk.ac_tables = calloc(TABLES, sizeof *walk.ac_tables);
-    if (walk.dc_tables && walk.ac_tables) {
+    walk.entropy = (struct entropy){.data = data, .judged = data, .end = walk.end};
+    walk.entropy.window = calloc(1, WINDOW_BYTES + PADDING_BYTES);
+    if (walk.dc_tables && walk.ac_tables && walk.entropy.window) {
         found.share = 1;
         walk_all(&walk, &found);
     }
+    free(walk.entropy.window);
     free(walk.dc_tables);
     free(walk.ac_tables);
     return found;

@@ -93,7 +93,7 @@ def described(meta: Meta, item: HeifItem, read_at: ReadAt, size_bytes: int) -> C
 def _described(meta: Meta, item: HeifItem, read_at: ReadAt, size_bytes: int) -> CodedPicture:
     size = heif.size(item)
     if size is None:
-        raise LeftAloneError("it tells no size")
+        raise LeftAloneError("its size is missing")
     across = 1
     parts: tuple[HeifItem, ...] = (item,)
     if item.kind == b"grid":
@@ -139,7 +139,7 @@ def _check(item: HeifItem, parts: tuple[HeifItem, ...]) -> None:
         kinds = {each.kind for each in one.properties}
         essential = {each.kind for each in one.properties if each.essential}
         if kinds & _CHOOSING or not essential <= _UNDERSTOOD or one.refers_to(b"prem"):
-            raise LeftAloneError("it shows less than its data, or in a way that is not known")
+            raise LeftAloneError("it shows only a part of its data, or in an unknown way")
         if one is not item and kinds & _TURNS:
             raise LeftAloneError("its tiles are turned")
 

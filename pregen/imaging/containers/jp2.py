@@ -130,6 +130,8 @@ class Codestream(NamedTuple):
     """How often every component can be halved."""
     styles: tuple[tuple[int, int], ...]
     """Place and value of each style of coding blocks, but of those of high throughput."""
+    layers: int
+    """Of quality."""
     tiles_at: int
     """Where the first part of a tile begins."""
 
@@ -160,6 +162,14 @@ class Codestream(NamedTuple):
         y = self.tile_origin[1] + row * self.tile_px[1]
         wide, high = self.tile_px
         return GridArea(max(x, left), max(y, top), min(x + wide, right), min(y + high, bottom))
+
+    def samples_bytes(self, tile: int) -> int:
+        """How much a tile's samples take, as they are; at least so much."""
+        left, top, right, bottom = self.area_of(tile)
+        return sum(
+            _divided(right - left, across) * _divided(bottom - top, down) * -(-depth.bits // 8)
+            for depth, (across, down) in self.components
+        )
 
 
 class TilePart(NamedTuple):
@@ -302,29 +312,27 @@ def read_codestream(read_at: ReadAt) -> Codestream:
         raise DamagedError("it has no pixels")
     if tile_origin[0] > left or tile_origin[1] > top:
         raise DamagedError("its tiles begin within the picture")
-    halvings, styles, at = _coding(read_at, 4 + length, 1 if count < _WIDE_COUNT else 2)
-    return Codestream(
-        GridArea(left, top, right, bottom), tile_px, tile_origin, components, halvings, styles, at
-    )
+    coding = _coding(read_at, 4 + length, 1 if count < _WIDE_COUNT else 2)
+    return Codestream(GridArea(left, top, right, bottom), tile_px, tile_origin, components, *coding)
 
 
 def _coding(
     read_at: ReadAt, at: int, index_bytes: int
-) -> tuple[int, tuple[tuple[int, int], ...], int]:
-    """Return how often the components can be halved, the styles of coding, and where tiles begin.
+) -> tuple[int, tuple[tuple[int, int], ...], int, int]:
+    """Return how often components can be halved, the styles of coding, layers, where tiles begin.
 
     Args:
         read_at: reads the codestream.
         at: where the second marker stands.
         index_bytes: of the number of a component.
     """
-    halvings, of_all = _MOST_HALVINGS, False
+    halvings, layers = _MOST_HALVINGS, 0
     styles: list[tuple[int, int]] = []
     for marker, begin, end in _markers(read_at, at):
         if marker == _SOT:
-            if not of_all:
+            if not layers:
                 raise DamagedError("it does not say how it is coded")
-            return halvings, tuple(styles), begin
+            return halvings, tuple(styles), layers, begin
         if marker not in {_COD, _COC}:
             continue
         # Behind marker and length: the style, order, layers and transform of all, or a component
@@ -333,7 +341,8 @@ def _coding(
         fields = read_at(fields_at, 4)
         if fields_at + 4 > end or len(fields) < 4:  # noqa: PLR2004 - as above
             raise DamagedError("its style of coding is cut off")
-        of_all = of_all or marker == _COD
+        if marker == _COD:
+            layers = layers or int.from_bytes(read_at(begin + 6, 2), "big")
         halvings = min(halvings, fields[0])
         if not fields[3] & _HIGH_THROUGHPUT:
             styles.append((fields_at + 3, fields[3]))

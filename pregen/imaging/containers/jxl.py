@@ -216,7 +216,7 @@ def _colours(bits: _Bits, header: JxlHeader) -> JxlHeader:
     else:
         transfer = bits.choice(_ENUM)
     if white is None or primaries is None:
-        raise DamagedError("it names colours that are not known")
+        raise DamagedError("it names unknown colours")
     return header._replace(
         white=white,
         primaries=primaries,

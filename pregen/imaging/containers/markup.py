@@ -30,7 +30,7 @@ def elements(data: bytes) -> list[Element]:
         DamagedError: the file is too large, declares entities, or has no element.
     """
     if len(data) > MAX_BYTES:
-        raise DamagedError(f"markup of {len(data) / 1e6:.0f} MB is not read")
+        raise DamagedError(f"markup of {len(data) / 1e6:.0f} MB is not supported")
     found: list[Element] = []
 
     def begin(name: str, attributes: dict[str, str]) -> None:

@@ -312,7 +312,7 @@ def read(source: SourceBytes, ifd: Ifd) -> TiffLayout:
     width_px, height_px = ifd.number(tiff.WIDTH), ifd.number(tiff.HEIGHT)
     samples = ifd.number(_SAMPLES, 1)
     if min(width_px, height_px) < 1 or not 1 <= samples <= _MAX_SAMPLES:
-        raise DamagedError("a directory tells no size, or too many samples")
+        raise DamagedError("a directory has no size, or too many samples")
     depths = set((ifd.numbers(tiff.BITS) or (1,))[:samples])
     bits = depths.pop() if len(depths) == 1 else 0
     compression = ifd.number(tiff.COMPRESSION, NONE)
@@ -329,7 +329,7 @@ def read(source: SourceBytes, ifd: Ifd) -> TiffLayout:
     if ifd.number(tiff.PHOTOMETRIC) == YCBCR:
         wide, high = (*ifd.numbers(_SUBSAMPLING), 2, 2)[:2]
     if wide not in {1, 2, 4} or high not in {1, 2, 4}:
-        raise DamagedError("its colours are shared by no number of pixels that there is")
+        raise DamagedError("its chroma subsampling is not valid")
     found = TiffLayout(
         ifd=ifd,
         order=ifd.order,

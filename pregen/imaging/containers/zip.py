@@ -92,7 +92,7 @@ def members(source: SourceBytes) -> list[ZipMember]:
     """
     begin, size_bytes, count = _directory(source)
     if count > MAX_MEMBERS or size_bytes > _MAX_DIRECTORY_BYTES:
-        raise BeyondLimitsError(f"a ZIP file of {count:,} members is not read")
+        raise BeyondLimitsError(f"a ZIP file of {count:,} members is not supported")
     data = source.read_at(begin, size_bytes)
     found = []
     at = 0
@@ -135,11 +135,11 @@ def read(source: SourceBytes, member: ZipMember, limit_bytes: int = WHOLE_FILE_B
         OSError: the file cannot be read.
     """
     if max(member.size_bytes, member.packed_bytes) > limit_bytes:
-        raise BeyondLimitsError(f"a member of {member.size_bytes / 1e6:,.0f} MB is not read")
+        raise BeyondLimitsError(f"a member of {member.size_bytes / 1e6:,.0f} MB is not supported")
     if member.flags & _ENCRYPTED:
         raise BeyondLimitsError("it is encrypted")
     if member.method not in {_STORED, _DEFLATED}:
-        raise BeyondLimitsError(f"members of compression {member.method} are not read")
+        raise BeyondLimitsError(f"members of compression {member.method} are not supported")
     content = _packed(source, member)
     if member.method == _DEFLATED:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)

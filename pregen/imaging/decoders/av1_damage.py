@@ -90,8 +90,8 @@ def check(source: SourceBytes) -> None:
     share = min(_share_sound(library, meta.parts(number), source) for number in pictures)
     if share < ENOUGH_ROWS and not _libaom_shows(source):
         raise InvalidPicture(
-            f"its data is damaged: {share:.0%} of the picture are sure to be right,"
-            f" {ENOUGH_ROWS:.0%} are needed; copy it again from its origin if you can"
+            f"its data is damaged: {share:.0%} of the picture is certainly intact,"
+            f" {ENOUGH_ROWS:.0%} are needed"
         )
 
 

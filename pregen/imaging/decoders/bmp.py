@@ -250,7 +250,7 @@ def _compression(head: bytes, size_bytes: int, bits: int) -> int:
     if (found == _RAW and bits not in {0, 64}) or bits > 64:  # noqa: PLR2004 - GDI+ has 64 bits a pixel
         raise InvalidPicture(f"its BMP header claims {bits} bits a pixel")
     name = "Huffman's" if found == _HUFFMAN else f"number {found}"
-    raise Unsupported(f"BMP of {bits} bits a pixel and compression {name} is not read")
+    raise Unsupported(f"BMP of {bits} bits a pixel and compression {name} is not supported")
 
 
 def _masks(
@@ -274,7 +274,7 @@ def _masks(
     if not any(masks[:3]):
         return _USUAL_MASKS[bits], behind_bytes
     if not all(is_run_of_bits(mask, bits) for mask in masks):
-        raise Unsupported("BMP with masks of bits that do not lie together is not read")
+        raise Unsupported("BMP with bit masks that have gaps is not supported")
     return masks, behind_bytes
 
 
@@ -307,7 +307,7 @@ def _profile(source: SourceBytes, head: bytes, size_bytes: int, at: int) -> byte
 def _check_rows(there: int, height_px: int) -> None:
     if there < height_px * ENOUGH_ROWS:
         raise TruncatedPicture(
-            f"the file ends early or is damaged: {there / height_px:.0%} of the rows are there"
+            f"the file ends early or is damaged: {there / height_px:.0%} of the rows are present"
         )
 
 

@@ -126,11 +126,10 @@ def _check_colours(signal: Signal) -> None:
     lost = float((beyond > _LOST).mean())
     if lost > 1 - ENOUGH_ROWS:
         raise InvalidPicture(
-            f"its data is damaged: {lost:.0%} of the picture have colours that cannot be;"
-            " copy it again from its origin if you can"
+            f"its data is damaged: {lost:.0%} of the picture have impossible colours"
         )
     if beyond.max() > _STRANGE:
-        raise LeftAloneError("it shows colours that no RGB has")
+        raise LeftAloneError("it shows colours outside of RGB")
 
 
 def _decoded(picture: CodedPicture, *, padded: bool, smooth: bool) -> tuple[Planes, LumaCoding]:
@@ -146,7 +145,7 @@ def _decoded(picture: CodedPicture, *, padded: bool, smooth: bool) -> tuple[Plan
             context, setup = _context(picture, part, smooth=smooth), picture.setup(part)
         frames = list(_frames(context, picture.data(part)))
         if len(frames) != 1:
-            raise LeftAloneError("it is no picture, or several")
+            raise LeftAloneError("it is not exactly one picture")
         frame = frames[0]
         if not index:
             layout, coding = _layout(frame, picture, padded=padded), _coding(frame, picture)

@@ -57,7 +57,7 @@ class MaskedTexture(Opened):
         there = min(height_px, max(0, len(data) - _PIXELS_AT) // row_bytes)
         if there < height_px * ENOUGH_ROWS:
             raise TruncatedPicture(
-                f"the file ends early: {there / height_px:.0%} of the rows are there"
+                f"the file ends early: {there / height_px:.0%} of the rows are present"
             )
         lines = np.frombuffer(data, np.uint8, there * row_bytes, _PIXELS_AT)
         lines = lines.reshape(there, row_bytes)
@@ -94,7 +94,7 @@ def open_picture(request: Request) -> Opened:
     chosen = tuple(masks if flags & _ALPHA and masks[3] else masks[:3])
     usable = all(mask and is_run_of_bits(mask, bits) for mask in chosen)
     if bits not in {*_TYPES, _RGB_BITS} or not usable:
-        raise Unsupported(f"DDS with these {bits} bits a pixel is not read")
+        raise Unsupported(f"DDS with these {bits} bits a pixel is not supported")
     return MaskedTexture(request, (width_px, height_px), bits, chosen)
 
 

@@ -100,7 +100,8 @@ def open_picture(request: Request, head: JpegHead) -> DeepJpeg:
     """Take a JPEG whose segments are read. Raises Fault for what FFmpeg does not read either."""
     if head.components not in {_GREY, 3} or not 8 < head.sample_bits <= _DEPTH:  # noqa: PLR2004 - grey, colours; bits
         raise Unsupported(
-            f"JPEG of {head.sample_bits} bits a sample and {head.components} components is not read"
+            f"JPEG of {head.sample_bits} bits a sample and {head.components} components is "
+            "not supported"
         )
     if min(head.width_px, head.height_px) < 1:
         raise InvalidPicture("the header says it has no pixels")

@@ -78,7 +78,7 @@ class FitsPicture(Opened):
         there = len(data) // row_bytes
         if there < self.height_px * ENOUGH_ROWS:
             raise TruncatedPicture(
-                f"the file ends early: {there / self.height_px:.0%} of the rows are there"
+                f"the file ends early: {there / self.height_px:.0%} of the rows are present"
             )
         rows = np.frombuffer(data, kind, there * self.width_px).reshape(there, self.width_px)
         if there < self.height_px:
@@ -125,7 +125,7 @@ def open_picture(request: Request) -> FitsPicture:
                 break  # the end, or what follows it (FITS Standard 4.0, 3.5)
             raise InvalidPicture(f"its FITS header is damaged ({error})") from error
         if header.get("ZIMAGE") == "T":
-            raise Unsupported("compressed FITS is not read")
+            raise Unsupported("compressed FITS is not supported")
         if header.get("XTENSION", "IMAGE") == "IMAGE" and _number(header, "NAXIS") > 1:
             if header.get("BITPIX") not in _TYPES:
                 raise InvalidPicture("its FITS header is damaged")

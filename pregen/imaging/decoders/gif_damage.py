@@ -64,10 +64,7 @@ class _Codes(NamedTuple):
 def check(data: bytes) -> None:
     """Raise InvalidPicture where less than `ENOUGH_ROWS` of a GIF's first picture is sound."""
     if share_sound(data) < ENOUGH_ROWS:
-        raise InvalidPicture(
-            "its data is damaged, and a part of the picture would be wrong; copy it again from "
-            "its origin if you can"
-        )
+        raise InvalidPicture("its data is damaged, and a part of the picture would be wrong")
 
 
 def share_sound(data: bytes) -> float:

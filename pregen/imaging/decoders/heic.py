@@ -27,9 +27,8 @@ from pregen.imaging.faults import (
 )
 from pregen.imaging.pixels import colour
 from pregen.imaging.pixels.resample import Pixels, averaged, image_of
-from pregen.imaging.previews.layout import same_shape
+from pregen.imaging.previews import heif_thumbnails
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES, DamagedError, EndsEarlyError
-from pregen.model import SMALL_BOX_PX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,9 +43,6 @@ pillow_heif.options.DECODE_THREADS = 0
 pillow_heif.options.DEPTH_IMAGES = False
 pillow_heif.options.AUX_IMAGES = False
 
-#: Thumbnails have 5 to 60 KB, those of 1616 x 1080 pixels 200.
-_MAX_THUMBNAIL_BYTES: Final = 8 * 1024 * 1024
-_MAX_EXIF_BYTES: Final = 64 * 1024
 #: Item types that libheif reads, HEVC and what puts pictures together (ISO/IEC 23008-12, 6.6).
 _KNOWN_KINDS: Final = frozenset({b"hvc1", b"av01", b"jpeg", b"grid", b"iovl", b"iden", b"tmap"})
 #: Planes as decoded and as RGB: 85 MB were measured for 12 Mpx of 8 bits.
@@ -88,7 +84,7 @@ class HeicPicture(Opened):
         self._turn = turned or self._exif_orientation(meta)
         # libheif applies HEIF's own.
         self.orientation = 1 if turned else self._turn
-        self._thumbnails = _usable(meta, main, size)
+        self._thumbnails = heif_thumbnails.usable(meta, main, size)
         if heif.share_present(meta, main.number, request.source.size_bytes) < ENOUGH_ROWS:
             raise TruncatedPicture
         self._coded = self._described(main)
@@ -98,8 +94,7 @@ class HeicPicture(Opened):
     def decode(self, box_px: int) -> Pixels:
         """See `base.Opened`."""
         for item in self._thumbnails:
-            size = heif.size(item)
-            if size is not None and max(size) >= box_px:
+            if heif_thumbnails.covers(item, box_px):
                 # A thumbnail that is damaged costs no picture.
                 with contextlib.suppress(Fault):
                     pixels = self._by_ffmpeg(self._described(item), box_px)
@@ -177,13 +172,12 @@ class HeicPicture(Opened):
 
     def _exif_orientation(self, meta: Meta) -> int:
         """EXIF's orientation, which counts where HEIF's own is absent (photos from old iPhones)."""
-        for item in meta.referring(b"cdsc", meta.primary):
-            if item.kind == b"Exif" and item.extents:
-                offset, count = item.extents[0]
-                data = self._read(offset, min(count or _MAX_EXIF_BYTES, _MAX_EXIF_BYTES))
-                # ISO/IEC 23008-12, A.2.1: how far the TIFF header is away.
-                return _orientation(data[4 + int.from_bytes(data[:4], "big") :])
-        return 1
+        place = heif_thumbnails.exif_place(meta)
+        if place is None:
+            return 1
+        data = self._read(*place)
+        # ISO/IEC 23008-12, A.2.1: how far the TIFF header is away.
+        return _orientation(data[4 + int.from_bytes(data[:4], "big") :])
 
 
 def open_picture(request: Request) -> Opened:
@@ -209,10 +203,7 @@ def open_picture(request: Request) -> Opened:
         if meta is not None and (codecs := _foreign(meta)):
             raise Unsupported(f"its pictures are coded as {codecs}") from fault
         if ends_early:
-            raise TruncatedPicture(
-                "the file ends before the list of its pictures does; copy it again from its "
-                "source if you can"
-            ) from fault
+            raise TruncatedPicture("the file ends before the list of its pictures does") from fault
         raise
 
 
@@ -220,28 +211,6 @@ def _foreign(meta: Meta) -> str:
     """Name the codecs of the main picture that are neither HEVC nor a way to put parts together."""
     kinds = {item.kind for item in meta.parts(meta.primary)} - _KNOWN_KINDS
     return ", ".join(sorted(repr(kind.decode("latin-1")) for kind in kinds))
-
-
-def _usable(meta: Meta, main: HeifItem, size: tuple[int, int]) -> list[HeifItem]:
-    """Return the thumbnails that show what the main picture does, smallest first."""
-    if meta.alpha_of(main.number) is not None:
-        return []  # thumbnails have none
-    found = []
-    for item in meta.referring(b"thmb", main.number):
-        shown = heif.shown_size(item)
-        if (
-            item.kind == b"hvc1"
-            and shown is not None
-            and max(shown) > SMALL_BOX_PX
-            and item.extents
-            and all(extent.size_bytes for extent in item.extents)
-            and sum(extent.size_bytes for extent in item.extents) <= _MAX_THUMBNAIL_BYTES
-            # One that says less of its turning than the main picture cannot be trusted.
-            and heif.orientation(item) == heif.orientation(main)
-            and same_shape(shown, size)
-        ):
-            found.append((max(shown), item))
-    return [item for _, item in sorted(found, key=lambda each: each[0])]
 
 
 def read(data: bytes) -> Any:

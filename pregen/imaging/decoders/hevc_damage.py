@@ -67,8 +67,8 @@ def check(meta: Meta, number: int, read: Callable[[int, int], bytes]) -> None:
     share = sound / len(parts)
     if share < ENOUGH_ROWS:
         raise InvalidPicture(
-            f"its data is damaged: {share:.0%} of the picture are sure to be right,"
-            f" {ENOUGH_ROWS:.0%} are needed; copy it again from its origin if you can"
+            f"its data is damaged: {share:.0%} of the picture is certainly intact,"
+            f" {ENOUGH_ROWS:.0%} are needed"
         )
 
 

@@ -64,7 +64,7 @@ class JpegSource:
         self.request = request
         self.head = head
         profile = head.profile
-        self.srgb = not profile or (head.components == _RGB and srgb_profiles.is_srgb(profile))
+        self.srgb = srgb_profiles.means_srgb(profile, head.components)
         # The fourth band of a plain picture costs nothing here and saves a copy later.
         self.space = "RGBA" if self.srgb else _COLOURS[head.components]
 
@@ -125,8 +125,8 @@ class JpegSource:
                 if isinstance(fault_of_error(error), Unsupported):
                     raise
                 raise InvalidPicture(
-                    f"its data is damaged: {share:.0%} of the rows are there,"
-                    f" {ENOUGH_ROWS:.0%} are needed; copy it again from its origin if you can"
+                    f"its data is damaged: {share:.0%} of the rows are present,"
+                    f" {ENOUGH_ROWS:.0%} are needed"
                 ) from error
             return samples
 
@@ -339,7 +339,7 @@ def _previews_of(request: Request, head: JpegHead) -> Layout | None:
     A picture with a colour profile of its own is decoded itself: previews seldom say what their
     numbers mean, and the same numbers with another profile are other colours.
     """
-    if head.profile and not (head.components == _RGB and srgb_profiles.is_srgb(head.profile)):
+    if not srgb_profiles.means_srgb(head.profile, head.components):
         return None
     try:
         layout = jpeg_previews.layout(request.source, request.source.head, head)

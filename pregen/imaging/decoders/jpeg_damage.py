@@ -62,12 +62,12 @@ def check(data: bytes) -> bool:
         return ends_early
     if ends_early:
         raise TruncatedPicture(
-            f"the file ends early: {share:.0%} of the picture are there, {ENOUGH_ROWS:.0%} are "
-            "needed; copy it again from its source if you can"
+            f"the file ends early: {share:.0%} of the picture is present, {ENOUGH_ROWS:.0%} are "
+            "needed"
         )
     raise InvalidPicture(
-        f"its data is damaged: {share:.0%} of the picture are sure to be right, {ENOUGH_ROWS:.0%} "
-        "are needed; copy it again from its origin if you can"
+        f"its data is damaged: {share:.0%} of the picture is certainly intact, {ENOUGH_ROWS:.0%} "
+        "are needed"
     )
 
 

@@ -69,7 +69,7 @@ class NetpbmPicture(Opened):
         there = min(height_px, max(0, len(data) - data_at) // row_bytes)
         if there < height_px * ENOUGH_ROWS:
             raise TruncatedPicture(
-                f"the file ends early: {there / height_px:.0%} of the rows are there"
+                f"the file ends early: {there / height_px:.0%} of the rows are present"
             )
         samples = np.frombuffer(data, kind, there * width_px * bands, data_at)
         if not largest:
@@ -120,7 +120,7 @@ def _read(head: bytes) -> _Header | None:
     except KeyError:
         raise InvalidPicture("its PAM header is damaged") from None
     if bands not in _NAMES:
-        raise Unsupported(f"PAM with {bands} samples a pixel is not read")
+        raise Unsupported(f"PAM with {bands} samples a pixel is not supported")
     data_at = end + len(_PAM_END)
     return _Header(bands, width_px, height_px, _kind(largest), largest or -1, data_at)
 

@@ -13,6 +13,7 @@ import ctypes
 import functools
 import re
 import weakref
+from collections import Counter
 from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -40,9 +41,6 @@ _FAILED: Final = c_size_t(-1).value
 _MOST_MESSAGES: Final = 16
 #: What a block of coefficients left over, or wanted beyond its end, when it was decoded.
 _UNEVEN: Final = re.compile(rb"PTERM check failure: (\d+) (remaining|synthesized)")
-#: What sound files of all encoders at hand stay below: they leave none over, and want up to 34.
-_SPARE_BYTES: Final = 40
-_LEFT_BYTES: Final = 8
 _DISORDER: Final = re.compile(
     rb"segment too long|Expected SOP|Expected EPH|Bad segmentation|Invalid (?:bit|precinct)"
     rb"|unsupported|Tile part length|too short|[Uu]nknown marker|Not enough space",
@@ -87,9 +85,11 @@ class Components(NamedTuple):
 
     planes: list[NDArray[np.int32]]
     """Rows x columns each, as the codestream has them: of any depth, with or without a sign."""
-    uneven: int
-    """How many blocks of coefficients were longer or shorter than what is in them; only where the
+    left: Counter[int]
+    """How many blocks of coefficients had so many bytes more than what is in them; only where the
     codestream asks for such a check."""
+    wanted: Counter[int]
+    """Likewise, so many fewer."""
     disorder: int
     """How many warnings there were of anything else."""
 
@@ -103,7 +103,8 @@ class _Talk:
 
     def __init__(self) -> None:
         self.errors: list[str] = []
-        self.uneven = 0
+        self.left: Counter[int] = Counter()
+        self.wanted: Counter[int] = Counter()
         self.disorder = 0
 
     def error(self, message: bytes, _: object) -> None:
@@ -112,9 +113,8 @@ class _Talk:
 
     def warning(self, message: bytes, _: object) -> None:
         if found := _UNEVEN.match(message):
-            self.uneven += int(found[1]) > (
-                _SPARE_BYTES if found[2] == b"synthesized" else _LEFT_BYTES
-            )
+            blocks = self.wanted if found[2] == b"synthesized" else self.left
+            blocks[int(found[1])] += 1
         elif _DISORDER.search(message):
             self.disorder += 1
 
@@ -258,7 +258,7 @@ def decode(
         if not done:
             raise _fault_of(talk.errors)
         decoded, image = image, POINTER(_Image)()
-        return Components(_planes(library, decoded), talk.uneven, talk.disorder)
+        return Components(_planes(library, decoded), talk.left, talk.wanted, talk.disorder)
     finally:
         if image:  # type: ignore[truthy-bool]  # a pointer to nothing is false
             library.opj_image_destroy(image)

@@ -84,7 +84,7 @@ class PcxPicture(Opened):
         there = len(samples)
         if there < header.height_px * ENOUGH_ROWS:
             raise TruncatedPicture(
-                f"the file ends early: {there / header.height_px:.0%} of the rows are there"
+                f"the file ends early: {there / header.height_px:.0%} of the rows are present"
             )
         planes = samples.reshape(there, header.planes, header.row_bytes)
         if (header.bits, header.planes) in _BYTES:
@@ -120,7 +120,7 @@ def read(head: bytes) -> _PcxHeader:
     if right < left or bottom < top or packing > 1 or not planes:
         raise InvalidPicture("its PCX header is damaged")
     if (bits, planes) not in _FEW_COLOURS | _BYTES:
-        raise Unsupported(f"PCX of {planes} planes of {bits} bits is not read")
+        raise Unsupported(f"PCX of {planes} planes of {bits} bits is not supported")
     width_px = right - left + 1
     least = (width_px * bits + 7) // 8
     if row_bytes < least:

@@ -76,9 +76,7 @@ class PdfPicture(Opened):
             raise self._file.error
         tail_at = max(0, self._source.size_bytes - _TAIL_BYTES)
         if b"startxref" not in self._file.read_at(tail_at, _TAIL_BYTES):
-            raise TruncatedPicture(
-                "the file ends before the document does; copy it again from its source if you can"
-            )
+            raise TruncatedPicture("the file ends before the document does")
 
     def _fault_of(self, error: Exception) -> Fault:
         """What an error of PDFium's stands for."""

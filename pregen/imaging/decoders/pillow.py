@@ -143,7 +143,7 @@ class PillowPicture(Opened):
             share = float(samples.any(axis=(1, 2)).mean())
         if share < ENOUGH_ROWS:
             raise TruncatedPicture(
-                f"the file ends early: {share:.0%} of the rows are there"
+                f"the file ends early: {share:.0%} of the rows are present"
             ) from fault
 
 

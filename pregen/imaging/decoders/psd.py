@@ -105,17 +105,17 @@ class PsdPicture(Opened):
         if mode == _INKS and self._channels > count:
             count = _COLOURS[_CMYK]
         if not count or bits not in _TYPES or (bits == 1) != (mode == _BITMAP):
-            raise Unsupported(f"PSD of mode {mode} with {bits} bits per channel is not read")
+            raise Unsupported(f"PSD of mode {mode} with {bits} bits per channel is not supported")
         if self._channels < count:
-            raise InvalidPicture(f"a PSD of this mode has {count} channels at least")
+            raise InvalidPicture(f"a PSD of this mode has at least {count} channels")
         version = self._sections.resources.get(_VERSION, b"\0\0\0\1\1")
         if version[4:5] == b"\0":
-            raise Unsupported("a PSD that was saved without a merged picture is not read")
+            raise Unsupported("a PSD that was saved without a merged picture is not supported")
         alpha = self._sections.merged_alpha and self._channels > count and mode != _INDEXED
         depth = np.dtype(_TYPES[bits]).itemsize
         planes = count + alpha
         self._request.reserve(self.width_px * self.height_px * planes * depth * 2)
-        samples = self._planes(planes)
+        samples = self._planes(planes, max(self.width_px, self.height_px) / box_px)
         match mode:
             case 0:
                 samples = np.unpackbits(samples[..., 0], axis=1, count=self.width_px) ^ 1
@@ -178,8 +178,12 @@ class PsdPicture(Opened):
             )  # fmt: skip
         return np.asarray(codes * _FULL_16 + 0.5, np.uint16)
 
-    def _planes(self, count: int) -> NDArray[Any]:
+    def _planes(self, count: int, reduction: float) -> NDArray[Any]:
         """Read the first channels as rows x columns (or bytes of eight pixels) x channels.
+
+        Args:
+            count: of the channels.
+            reduction: how many rows a row of the thumbnail stands for.
 
         Raises:
             Unsupported: they are compressed in a way that is not seen in merged pictures.
@@ -191,17 +195,17 @@ class PsdPicture(Opened):
         at = self._sections.pixels_at
         how = int.from_bytes(self._request.source.read_at(at, 2), "big")
         if how > _PREDICTED:
-            raise Unsupported(f"a merged picture of compression {how} is not read")
+            raise Unsupported(f"a merged picture of compression {how} is not supported")
         rows = (self._raw_rows, self._packed_rows, self._deflated_rows, self._predicted_rows)[how]
         there = np.zeros((count, self.height_px), bool)
         for channel, row, data in rows(at + 2, columns * kind.itemsize, count):
             samples[row, :, channel] = np.frombuffer(data, kind)
             there[channel, row] = True
         # A row is lost with any of its colours: damage may take the end of one and begin the next.
-        share = float(there.all(axis=0).mean())
+        share = float(_shown_whole(np.all(there, axis=0), reduction).mean())
         if share < ENOUGH_ROWS:
             raise TruncatedPicture(
-                f"the file ends early or is damaged: {share:.0%} of the rows are there"
+                f"the file ends early or is damaged: {share:.0%} of the rows are present"
             )
         return samples
 
@@ -284,6 +288,20 @@ class PsdPicture(Opened):
             elif self._bits == 32:  # noqa: PLR2004 - bits
                 line = np.ascontiguousarray(line.reshape(4, -1).T)
             yield channel, row, line.tobytes()
+
+
+def _shown_whole(there: NDArray[np.bool_], reduction: float) -> NDArray[np.bool_]:
+    """Tell which rows a thumbnail shows as they are.
+
+    A row of it is mixed of those that it stands for, so what lies beside a lost one is not whole.
+
+    Args:
+        there: which rows are.
+        reduction: how many of them a row of the thumbnail stands for.
+    """
+    beside = int(reduction)
+    lost = np.cumsum(np.pad(~there, (beside + 1, beside)))
+    return np.asarray(lost[2 * beside + 1 :] == lost[: -2 * beside - 1])
 
 
 # PackBits (Apple, TN1023): a byte that says how many follow as they are, or how often the next --

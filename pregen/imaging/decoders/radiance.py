@@ -68,14 +68,14 @@ class RadiancePicture(Opened):
         if there < self.height_px * ENOUGH_ROWS:
             raise TruncatedPicture(
                 f"the file ends early or is damaged: {there / self.height_px:.0%} of the rows"
-                " are there"
+                " are present"
             )
         light = samples[..., :3].astype(np.float32)
         light *= np.exp2(samples[..., 3:].astype(np.float32) - _BIAS)
         return averaged(light_of(light), box_px)
 
     def _samples(self, data: bytes) -> tuple[NDArray[np.uint8], int]:
-        """Return rows x columns x 4 bytes, and how many of the rows are there."""
+        """Return rows x columns x 4 bytes, and how many of the rows are present."""
         samples = np.zeros((self.height_px, self.width_px, _RGBE), np.uint8)
         head = bytes((2, 2)) + self.width_px.to_bytes(4, "big")[2:]
         at = self._data_at
@@ -86,7 +86,9 @@ class RadiancePicture(Opened):
             samples[:there] = flat.reshape(there, self.width_px, _RGBE)
             if (samples[:there, :, :3] == 1).all(axis=2).any():
                 # No colour: the largest part of one is 128 at least.
-                raise Unsupported("Radiance pictures with runs of before 1991 are not read")
+                raise Unsupported(
+                    "Radiance pictures in the run-length coding of before 1991 are not supported"
+                )
             return samples, there
         for row in range(self.height_px):
             line = bytearray()
@@ -105,10 +107,10 @@ def open_picture(request: Request) -> RadiancePicture:
     if found is None:
         raise InvalidPicture("its Radiance header is damaged")
     if b"FORMAT=32-bit_rle_xyze" in head[: found.start()]:
-        raise Unsupported("Radiance pictures in XYZ are not read")
+        raise Unsupported("Radiance pictures in XYZ are not supported")
     first, axis, height_px, second, other, width_px = found.groups()
     if (axis, other) != (b"Y", b"X"):
-        raise Unsupported("Radiance pictures stored by columns are not read")
+        raise Unsupported("Radiance pictures stored by columns are not supported")
     if not (int(width_px) and int(height_px)):
         raise InvalidPicture("the header says it has no pixels")
     orientation = _ORIENTATIONS[first == b"+", second == b"-"]

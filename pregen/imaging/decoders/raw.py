@@ -18,9 +18,6 @@ from pregen.imaging.source_bytes import DamagedError
 
 if TYPE_CHECKING:
     from pregen.imaging.pixels.resample import Pixels, Plain
-    from pregen.imaging.source_bytes import SourceBytes
-
-_TIFF = frozenset({b"II", b"MM"})
 
 
 class RawPicture(Opened):
@@ -62,7 +59,7 @@ def open_picture(request: Request) -> Opened:
     """Read the structure. Raises Fault when the file ends early, or LibRaw refuses it."""
     source = request.source
     try:
-        layout = _layout(source)
+        layout = raw.layout(source)
     except DamagedError:
         return _developed(request)
     end = layout.sensor[1]
@@ -75,17 +72,6 @@ def open_picture(request: Request) -> Opened:
     if min(layout.width_px, layout.height_px) < 1:
         return _developed(request)
     return RawPicture(request, layout)
-
-
-def _layout(source: SourceBytes) -> Layout:
-    head = source.head
-    if head.startswith(b"FUJIFILM"):
-        return raw.find_raf(source)
-    if head[4:8] == b"ftyp":
-        return raw.find_cr3(source)
-    if head[:2] in _TIFF and head[6:10] != b"HEAP":
-        return raw.find_tiff(source)
-    raise DamagedError("an unknown container")
 
 
 def _developed(request: Request) -> Opened:

@@ -256,7 +256,7 @@ def open_picture(request: Request) -> Opened:
             raise TruncatedPicture from error
     if layout is not None and layout.compression == tiff_layout.OLD_JPEG:
         _check_inside(layout, source)
-        refusal = Unsupported("JPEG of the kind that TIFF had before 1995")
+        refusal = Unsupported("old-style JPEG (before 1995)")
         return _ByOthers(request, refusal, layout)
     if layout is not None and layout.compression in tiff_jpeg2000.COMPRESSIONS:
         _check_inside(layout, source)
@@ -275,7 +275,7 @@ def open_picture(request: Request) -> Opened:
 def _told(fault: Fault, layout: TiffLayout | None) -> Fault:
     """What to say of a file that two libraries refuse: damaged is what misses something."""
     if layout is not None and layout.compression in _CODECS:
-        return Unsupported(f"TIFF with {_CODECS[layout.compression]} inside is not read")
+        return Unsupported(f"TIFF with {_CODECS[layout.compression]} inside is not supported")
     if layout is None or isinstance(fault, Unsupported | TruncatedPicture):
         return fault
     return Unsupported(f"no decoder for a TIFF of this kind ({fault})")
@@ -286,8 +286,8 @@ def _check_inside(layout: TiffLayout, source: SourceBytes) -> None:
     share = layout.share_inside(source.size_bytes)
     if layout.offsets and share < ENOUGH_ROWS:
         raise TruncatedPicture(
-            f"the file ends early: {share:.0%} of its data are there, {ENOUGH_ROWS:.0%} are needed;"
-            " copy it again from its origin if you can"
+            f"the file ends early: {share:.0%} of its data are present, {ENOUGH_ROWS:.0%} are "
+            "needed"
         )
 
 

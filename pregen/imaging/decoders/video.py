@@ -271,7 +271,7 @@ def _fault_of(error: Exception | None, file: SourceStream, size_bytes: int) -> E
     if declared > size_bytes:
         return TruncatedPicture(
             "the file ends before its film does: "
-            f"{size_bytes / declared:.0%} of its bytes are there"
+            f"{size_bytes / declared:.0%} of its bytes are present"
         )
     why = getattr(error, "strerror", None) or str(error or "no picture can be decoded")
     return InvalidPicture(f"FFmpeg cannot read it ({why})")

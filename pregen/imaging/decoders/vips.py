@@ -49,10 +49,7 @@ _ANIMATED: Final = frozenset({"gif", "webp"})
 _JPEG_SHRINKS: Final = (8, 4, 2)
 _OPAQUE: Final = 255
 #: What is said of damage that leaves no more than it changes.
-PARTLY_WRONG: Final = (
-    "its data is damaged, and a part of the picture would be wrong; copy it again from its origin "
-    "if you can"
-)
+PARTLY_WRONG: Final = "its data is damaged, and a part of the picture would be wrong"
 #: A picture of 2^31 pixels halves that often.
 _MAX_LEVELS: Final = 31
 #: A pyramid has three levels at least: a page and a page of half its size may be just that.
@@ -300,7 +297,7 @@ def fault_of(error: pyvips.Error) -> Fault | MemoryError:
 
 
 def recover(error: pyvips.Error, load: Callable[[str], pyvips.Image]) -> pyvips.Image:
-    """Begin a decode that leaves missing rows as they are, if most of the rows are there.
+    """Begin a decode that leaves missing rows as they are, if most of the rows are present.
 
     Args:
         error: what a strict decode raised.
@@ -316,8 +313,8 @@ def recover(error: pyvips.Error, load: Callable[[str], pyvips.Image]) -> pyvips.
     share = _share_of_rows(load("truncated"))
     if share < ENOUGH_ROWS:
         raise TruncatedPicture(
-            f"the file ends early: {share:.0%} of the rows are there, {ENOUGH_ROWS:.0%} are "
-            "needed; copy it again from its source if you can"
+            f"the file ends early: {share:.0%} of the rows are present, {ENOUGH_ROWS:.0%} are "
+            "needed"
         ) from error
     return load("none")
 

@@ -80,10 +80,7 @@ def check(data: bytes, pixels: Pixels, request: Request, options: dict[str, Any]
         request.reserve(image.width * image.height * _BYTES_PER_PIXEL)
         sound = not _jumps_from_a_row_on(image)
     if not sound:
-        raise InvalidPicture(
-            "its data is damaged, and a part of the picture would be wrong; copy it again from "
-            "its origin if you can"
-        )
+        raise InvalidPicture("its data is damaged, and a part of the picture would be wrong")
 
 
 def _counted(codes: webp.LosslessCodes) -> tuple[bool | None, bool]:

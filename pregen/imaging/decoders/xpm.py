@@ -51,7 +51,7 @@ class XpmPicture(Opened):
         if not (self.width_px and self.height_px):
             raise InvalidPicture("the header says it has no pixels")
         if not 0 < self._characters <= _MOST_CHARACTERS:
-            raise Unsupported(f"XPM with {self._characters} characters a pixel is not read")
+            raise Unsupported(f"XPM with {self._characters} characters a pixel is not supported")
 
     def decode(self, box_px: int) -> Pixels:
         """See `base.Opened`."""
@@ -74,7 +74,7 @@ class XpmPicture(Opened):
             rows.append(line[1][:row_bytes])
         if len(rows) < self.height_px * ENOUGH_ROWS:
             share = len(rows) / self.height_px
-            raise TruncatedPicture(f"the file ends early: {share:.0%} of the rows are there")
+            raise TruncatedPicture(f"the file ends early: {share:.0%} of the rows are present")
         rows += rows[-1:] * (self.height_px - len(rows))
         keys = np.frombuffer(b"".join(rows), np.uint8).reshape(self.height_px, -1, wide)
         codes = np.zeros(keys.shape[:2], np.uint32)
@@ -141,7 +141,7 @@ def _by_name(name: str) -> tuple[int, ...]:
     rgb = _X11.get(base)
     if rgb is None:
         if base not in ImageColor.colormap:
-            raise Unsupported(f"it names a colour that is not known: {name[:40]}")
+            raise Unsupported(f"it names an unknown colour: {name[:40]}")
         # By its name: what the table holds becomes a tuple when it was asked for once.
         rgb = ImageColor.getrgb(base)[:3]
     return (*(int(part * scale + 0.5) for part in rgb), 255)

@@ -34,10 +34,21 @@ _TABLES: Final = frozenset({b"A2B0", b"A2B1", b"D2B0", b"D2B1"})
 #: Screens, cameras, and colour spaces (7.2.5); others have no matrix, or are no profiles of pixels.
 _DEVICES: Final = frozenset({b"mntr", b"scnr", b"spac"})
 _HEADER_BYTES: Final = 128
+_RGB: Final = 3
 #: More than any profile has; a table of them is read to its end.
 _MOST_TAGS: Final = 100
 #: As many values a parametric curve of each type has (ICC.1:2022, 10.18).
 _PARAMETERS: Final = (1, 3, 4, 5, 7)
+
+
+def means_srgb(profile: bytes, bands: int) -> bool:
+    """Tell whether the samples of a picture are those of sRGB, or of its grey.
+
+    Args:
+        profile: ICC; empty where the picture has none.
+        bands: of the picture, without alpha.
+    """
+    return not profile or (bands == _RGB and is_srgb(profile))
 
 
 @functools.lru_cache(maxsize=64)

@@ -28,6 +28,21 @@ if TYPE_CHECKING:
     from pregen.imaging.containers.isobmff import Box
     from pregen.imaging.source_bytes import SourceBytes
 
+_TIFF: Final = frozenset({b"II", b"MM"})
+
+
+def layout(source: SourceBytes) -> Layout:
+    """Return what a RAW holds. DamagedError when it is of no known kind, or contradicts itself."""
+    head = source.head
+    if head.startswith(b"FUJIFILM"):
+        return find_raf(source)
+    if head[4:8] == b"ftyp":
+        return find_cr3(source)
+    if head[:2] in _TIFF and head[6:10] != b"HEAP":
+        return find_tiff(source)
+    raise DamagedError("an unknown container")
+
+
 # TIFFs in all but name -----------------------------------------------------------------------
 #
 # CR2, NEF, NRW, ARW, DNG, ORF, RW2, PEF, SRW, 3FR, IIQ, after ExifTool's tables "EXIF",

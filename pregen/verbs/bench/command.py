@@ -43,9 +43,9 @@ def _bench(
     """Measure how fast the pictures in PATHs become thumbnails on this machine, and why.
 
     Draws a sample by format and size, processes it repeatedly into a temporary cache, and estimates
-    the time for the whole collection. Of a share (NFS, SMB, sshfs ...) it tells how fast files
-    come with 1, 2, 4 and 8 readers. Your own cache is not touched. Takes from some seconds to some
-    minutes; measures best on an idle machine.
+    the time for the whole collection. For a share (NFS, SMB, sshfs ...) it shows how fast files
+    arrive with 1, 2, 4 and 8 readers. Your own cache is not touched. Takes from a few seconds to a
+    few minutes; results are best on an idle machine.
     """
     from pregen.pipeline import RunStop  # noqa: PLC0415 - no --help needs it
     from pregen.verbs.bench.comparison import comparison_record  # noqa: PLC0415 - likewise
@@ -109,7 +109,7 @@ bench = ConfiguredCommand(
             Option(
                 ["--share"],
                 is_flag=True,
-                help="Measure reading as of a share, where that is not known to be one.",
+                help="Measure reading as on a network share, also where none is recognised.",
             ),
         ),
         option("flavors"),

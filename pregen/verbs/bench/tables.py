@@ -110,8 +110,8 @@ def _share(share: ShareResult) -> Table:
         link, processors = (text.about(each.total) for each in (share.link, share.processors))
         notes += [
             f"For all of it the link takes {link} with {readers}, the processors {processors}.",
-            "A run takes at least the longer of the two, and less where previews will do.",
-            "What follows is with reading over the share, each time where it keeps nothing here.",
+            "A run takes at least the longer of the two, and less where stored previews suffice.",
+            "The figures below include reading over the share, with nothing of it cached here.",
         ]
     files, size = text.plural(share.sources, "file"), text.size(share.library_bytes)
     title = f"The share {shown(share.point)} ({printable(share.kind)}): {files}, {size}"

@@ -28,13 +28,13 @@ _COLOURS = {"installed": "green", "outdated": "yellow", "missing": "yellow"}
 def _desktop(
     ctx: click.Context, /, *, action: str, files: tuple[bytes, ...], prefix: str | None
 ) -> ExitCode:
-    """Bring pregen to your desktop, or take it out again.
+    """Add pregen to your desktop, or remove it again.
 
     install puts two entries into the menus of the file managers that are installed here (Nautilus,
     Nemo, Caja, Thunar, Dolphin, PCManFM-Qt): "Create thumbnails here" and "Why is there no
     thumbnail?". It also installs the man page, completion for bash, zsh and fish, an icon, and
-    units of systemd for every night, which you start yourself. remove deletes all of it. status
-    shows what is installed. make and why are what the menus call, with FILEs.
+    systemd units for nightly runs, which you enable yourself. remove deletes all of it. status
+    shows what is installed. The menus call make and why, with FILEs.
     """
     from pregen.verbs.desktop import installer, terminal  # noqa: PLC0415 - no --help needs it
 
@@ -108,6 +108,6 @@ def _installed_lines(found: Sequence[State], places: Places) -> Iterator[str]:
         yield f"{serves}: {', '.join(shown(bytes(state.path)) for state in group)}"
     if places.is_home:
         yield ""
-        yield "File managers that are open show the entries when they are started again."
+        yield "Restart open file managers to see the new menu entries."
         yield "Every night: systemctl --user enable --now pregen.timer"
-        yield "To take all of it out again: pregen desktop remove"
+        yield "To remove all of it: pregen desktop remove"

@@ -1,4 +1,4 @@
-"""`pregen doctor`: why a desktop would not show what pregen made, and what mends it."""
+"""`pregen doctor`: why a desktop would not show what pregen made, and what fixes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from pregen.argument_types import raw_bytes
 from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display.records import VERSION
-from pregen.display.text import printable
+from pregen.display.text import Verbatim, plural, printable
 from pregen.errors import ExitCode, UsageError
 from pregen.options import option
 from pregen.session import Session, cache_option
@@ -69,7 +69,8 @@ def _doctor(
     else:
         print_lines(left_lines(left, answers) if answers else finding_lines(left))
         if seen.sizes is not None:
-            print_lines(["", click.style(f"{_capital(seen.sizes.told)}.", dim=True)])
+            print_lines([click.style(f"{_capital(seen.sizes.told)}.", dim=True), ""])
+        print_lines([verdict_line(left, asked=fix)])
     return code
 
 
@@ -199,14 +200,21 @@ def left_lines(left: Sequence[Finding], answers: Sequence[FixResult]) -> Iterato
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
     """Yield what a person reads: each finding with its commands, indented to be copied."""
-    if all(finding.severity is Severity.NOTE for finding in findings):
-        yield click.style("Nothing to do.", fg="green")
-        if findings:
-            yield ""
-    for number, finding in enumerate(findings):
-        if number:
-            yield ""
+    for finding in findings:
         yield from _lines(finding)
+        yield ""
+
+
+def verdict_line(left: Sequence[Finding], *, asked: bool) -> str:
+    """Return the last line: how much there is to do; with `--fix` (`asked`) without naming that."""
+    counts = Counter(finding.severity for finding in left)
+    kinds = (Severity.PROBLEM, Severity.WARNING)
+    found = [plural(counts[kind], kind.name.lower()) for kind in kinds if counts[kind]]
+    if not found:
+        return click.style("Nothing to do.", fg="green")
+    fixable = any(finding.fix and finding.severity > Severity.NOTE for finding in left)
+    how = " Fix what can be fixed: pregen doctor --fix" if fixable and not asked else ""
+    return click.style(f"Found {' and '.join(found)}.{how}", fg="yellow")
 
 
 def _lines(finding: Finding) -> Iterator[str]:
@@ -215,7 +223,7 @@ def _lines(finding: Finding) -> Iterator[str]:
     yield f"{label}  {click.style(finding.about, bold=True)}"
     yield f"  {finding.why}"
     for command in finding.mend:
-        yield f"    {command}"
+        yield Verbatim(f"    {command}")
 
 
 # What `--json` writes. Pure. Scripts rely on it: add keys, never rename

@@ -210,7 +210,7 @@ class CacheFacts:
     oldest_s: float = 0.0
     """Age of the oldest entry."""
     foreign_entries: int = 0
-    """Owned by somebody else."""
+    """Owned by another user."""
     open_entries: int = 0
     """That others may read."""
     closed_entries: int = 0
@@ -292,3 +292,5 @@ class MachineFacts:
     """What installs packages here: apt, dnf, pacman or zypper; empty: another program."""
     root: bool = False
     """Root asks, who may install some."""
+    compile: str = ""
+    """The command that builds pregen's own JPEG decoder; empty: it is there."""

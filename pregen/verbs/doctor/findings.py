@@ -1,4 +1,4 @@
-"""What a rule has to say: how bad it is, why in one sentence, and the command that mends it.
+"""What a rule has to say: how bad it is, why in one sentence, and the command that fixes it.
 
 Also parts of sentences and of commands that several rules need, and how large a cache will be.
 """

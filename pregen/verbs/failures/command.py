@@ -248,18 +248,18 @@ def lines(failed: Sequence[Failed], install: str, *, verbose: bool) -> Iterator[
     if not failed:
         yield "No known failures."
         return
-    yield click.style(text.plural(len(failed), "failure"), bold=True)
     for group in GROUPS:
         members = [each for each in failed if each.why == group]
         if not members:
             continue
-        yield ""
         yield from _group_head(group, len(members), install)
         for each in members if verbose else members[:_SHOWN]:
             yield _line(each)
         if not verbose and len(members) > _SHOWN:
             more = text.count(len(members) - _SHOWN)
             yield click.style(f"  ... and {more} more: -v lists them", dim=True)
+        yield ""
+    yield click.style(f"{text.plural(len(failed), 'failure')}.", bold=True)
 
 
 def _group_head(group: str, number: int, install: str) -> Iterator[str]:

@@ -155,7 +155,7 @@ def members(stream: BinaryIO, refused: Refused) -> Iterator[FoundEntry]:
 
     Args:
         stream: Read from front to back.
-        refused: Told name and reason of every member that is no entry; folders are passed over.
+        refused: Told name and reason of every member that is not an entry; folders are passed over.
 
     Raises:
         ArchiveError: It is no tar, or is damaged, cut off, or beyond what one of thumbnails is.

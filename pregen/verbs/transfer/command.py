@@ -60,9 +60,9 @@ def _export(
 ) -> ExitCode:
     """Copy the entries of the thumbnail cache, or a part of them, to a tar file or another cache.
 
-    Exports whole entries of any program, but no fail records, and none of files in encrypted
-    vaults, open or locked, unless the copy lies in the same vault. Merges into a folder, like
-    `pregen import`; a tar file appears when it is complete.
+    Copies intact entries of all programs. Leaves out fail records, and entries of files in
+    encrypted vaults (open or locked) unless the copy lies in the same vault. An existing folder is
+    merged, as by `pregen import`; a tar file appears when it is complete.
     """
     root, place = session.cache_root, session.clean(to)
     told = _Refusals(json=json, stream_taken=to == b"-")
@@ -113,9 +113,10 @@ def _import(
 ) -> ExitCode:
     """Merge entries into the thumbnail cache: from a tar file of `pregen export`, or a cache.
 
-    Of two entries of a file, the one of the later state stays. Damaged members and members that are
-    not entries are refused and reported; entries of files in what is an encrypted vault here, open
-    or locked, are left out. Nothing outside the cache is written. If interrupted, run it again.
+    Where both have an entry of a file, the one made from the later version of the file stays.
+    Damaged members and members that are not entries are refused and reported. Entries of files in
+    encrypted vaults of this machine (open or locked) are left out. Nothing outside the cache is
+    written. If interrupted, run it again.
     """
     root = session.cache_root
     hidden = _hidden(session, root, allow_encrypted)
@@ -144,8 +145,7 @@ def _shared_options() -> tuple[Option, ...]:
         "Options",
         option(
             "allow-encrypted",
-            help="Also entries of what lies in encrypted vaults and disks at PATH; may be "
-            "repeated.",
+            help="Also entries of files in encrypted vaults and disks at PATH; may be repeated.",
         ),
         cache_option(),
         option("wait"),

@@ -67,7 +67,7 @@ class TarMember(NamedTuple):
     """A member of an archive."""
 
     name: str
-    """As it stands there; bytes that are no UTF-8 as surrogates."""
+    """As it stands there; bytes that are not UTF-8 as surrogates."""
     ordinary: bool
     """A plain file: no link, no device, nothing with holes."""
     folder: bool
@@ -133,7 +133,7 @@ class TarReader:
                 said = _pax(facts)
                 long_name = said.get(b"path", long_name)
                 sparse = sparse or any(key.startswith(b"GNU.sparse") for key in said)
-        raise TarError(f"more than {_MOST_FACTS} headers tell of one member")
+        raise TarError(f"more than {_MOST_FACTS} headers describe one member")
 
     def _header(self) -> bytes | None:
         """Return the next header; None: the archive ends here."""
@@ -170,7 +170,7 @@ class TarReader:
     def _pass_over(self, size_bytes: int) -> None:
         self._passed_bytes += size_bytes
         if self._passed_bytes > MOST_PASSED_BYTES:
-            raise TarError("most of it is no thumbnails")
+            raise TarError("most of it is not thumbnails")
         while size_bytes:
             size_bytes -= len(self._exactly(min(size_bytes, _PORTION_BYTES)))
 

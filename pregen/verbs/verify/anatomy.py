@@ -57,7 +57,7 @@ class Flaw(Enum):
     LINK = "link"
     NOT_FILE = "not-a-file"
     NAME = "name"
-    """A thumbnail whose name is no md5: nobody will ever find it."""
+    """A thumbnail whose name is not an md5: no program will ever find it."""
     TEMP = "temp"
     """Left by a program that died while it wrote."""
 

@@ -101,7 +101,7 @@ class Checker:
         self._uid = os.stat(cache.root).st_uid
 
     def check(self) -> Iterator[Checked]:
-        """Yield everything of the cache, sound or not; files that are no entries only if flawed.
+        """Yield everything of the cache, sound or not; files that are not entries only if flawed.
 
         Raises:
             CacheError: The cache cannot be read.
@@ -178,7 +178,7 @@ class Checker:
         )
 
     def _other(self, item: CacheFile) -> Checked | None:
-        """Tell what is wrong with a file that is no entry; most are nobody's business."""
+        """Tell what is wrong with a file that is not an entry; most are nobody's business."""
         mode, uri = item.stat.st_mode, ""
         named, regular = ENTRY_NAME.fullmatch(item.name), stat.S_ISREG(mode)
         if named and stat.S_ISLNK(mode):

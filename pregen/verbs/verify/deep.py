@@ -203,7 +203,7 @@ def _maker(entry: bytes) -> str:
 
 
 def _by_an_older(maker: str) -> str:
-    return f"; pregen {maker} made it" if maker not in {"", __version__} else ""
+    return f"; created by pregen {maker}" if maker not in {"", __version__} else ""
 
 
 def _is_of_a_film(fresh: bytes) -> bool:

@@ -63,7 +63,7 @@ def end_lines(result: Verified, *, repair: bool) -> Iterator[str]:
         kinds = ", ".join(f"{mime} {count}" for mime, count in sorted(result.alone.items()))
         alone = text.plural(sum(result.alone.values()), "picture")
         yield f"  {alone} compared with what the same decoder makes now:"
-        yield f"    no other decodes these files ({kinds})"
+        yield f"    no other decoder reads these files ({kinds})"
     for state, words in _AWAY.items():
         if number := result.originals.get(state):
             yield f"  {text.plural(number, 'entry', 'entries')} not compared: {words}"

@@ -64,7 +64,7 @@ class FileStat(NamedTuple):
 def judge(place: FileStat, anatomy: Anatomy, original: Original = UNKNOWN) -> tuple[EntryFlaw, ...]:
     """Return all that is wrong with an entry or a fail record.
 
-    Where it is no sound PNG that alone is told of its content: the rest would follow from it.
+    Where it is not a sound PNG, that alone is told of its content: the rest would follow from it.
 
     Args:
         place: Where it lies.

@@ -57,11 +57,11 @@ class Verified(NamedTuple):
     still_bad: Sequence[Checked] = ()
     """After the repair."""
     unknown: int = 0
-    """Removed entries of which nobody knows whose they were."""
+    """Removed entries whose file is not known."""
     hung: Sequence[bytes] = ()
     links: Sequence[bytes] = ()
     alone: Mapping[str, int] = MappingProxyType({})
-    """Of the compared pictures those that no other decoder made anew, by the type of their file."""
+    """Compared pictures that only the same decoder could decode again, by type of file."""
 
 
 class Verification:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from watchfiles._rust_notify import AbstractEvent
 
 
-#: What a name becomes that is no UTF-8, on its way through Rust.
+#: What a name becomes that is not UTF-8, on its way through Rust.
 _LOST: Final = "\N{REPLACEMENT CHARACTER}".encode()
 #: A group of changes has ended when nothing came for so long; also how fast a stop is seen.
 _STEP_MS: Final = 100
@@ -117,7 +117,7 @@ class Notifier:
         try:
             raw = self._notify.watch(_MOST_MS, _STEP_MS, max(1, round(timeout_s * 1000)), stop)
         except WatchfilesRustInternalError:
-            # A name that is no UTF-8 ends this listener: a new one, and a look at everything.
+            # A name that is not UTF-8 ends this listener: a new one, and a look at everything.
             self._notify.close()
             self._notify = self._listen()
             return [LOST]

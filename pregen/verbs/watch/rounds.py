@@ -1,4 +1,4 @@
-"""`pregen watch`: a run, then one for each group of changes, until somebody ends it.
+"""`pregen watch`: a run, then one for each group of changes, until the user ends it.
 
     Notifier --Change--> places_of --ChangedPlaces--> a run of that part; then entries removed
 
@@ -16,6 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -24,12 +25,12 @@ from pregen.cache.opening import OpenPolicy
 from pregen.cache.store import Cache
 from pregen.config import Order, RunConfig
 from pregen.display.printer import RunReport
+from pregen.filesystems.bounded import BoundedFiles
 from pregen.filesystems.mounttable import is_below
 from pregen.journal.folders import known_below
 from pregen.model import Source
 from pregen.originals.examiner import Examiner
 from pregen.requests.client import RequestClient
-from pregen.source_file import real_path
 from pregen.thumbspec.clients import every_uri
 from pregen.thumbspec.naming import key
 from pregen.thumbspec.uri import file_uri
@@ -86,9 +87,10 @@ def remove_gone(session: Session, folders: Iterable[bytes], gone: Iterable[bytes
     for folder in folders:
         known |= _missing_of(folder, known_below(journal_path, [folder]))
     keys = set(chain.from_iterable(known.values()))
-    for path in chain(gone, known):
-        for name in {path, real_path(path)}:
-            keys.update(map(key, every_uri(name)))
+    with closing(BoundedFiles()) as files:
+        for path in chain(gone, known):
+            for name in {path, files.real_file(path)}:
+                keys.update(map(key, every_uri(name)))
     if not keys:
         return 0
     removed = _clean(session, Selection(missing=True), keys)
@@ -103,7 +105,9 @@ def remove_all_gone(session: Session, roots: Iterable[bytes]) -> int:
     Raises:
         CacheError: an entry cannot be deleted.
     """
-    places = {*roots, *map(real_path, roots)}
+    roots = set(roots)
+    with closing(BoundedFiles()) as files:
+        places = {*roots, *map(files.realpath, roots)}
     areas = tuple(area_of(file_uri(place)) for place in sorted(places))
     return _clean(session, Selection(missing=True, under=areas), None)
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Parts = list[tuple[bytes, bytes]]
 BOX_PX: Final = dict(zip(desktops.FLAVORS, (128, 256, 512, 1024), strict=True))
 _GREEN: Final = (0, 255, 0, 255)
+#: Of sources: one colour, so that clients quickly make it smaller. They do that many times.
+NOT_GREEN: Final = (200, 0, 60)
 
 
 class Facts(NamedTuple):
@@ -36,8 +38,8 @@ class Facts(NamedTuple):
 
 
 def source_picture() -> Image.Image:
-    """Return a picture without green that is quickly made smaller: clients do that many times."""
-    return Image.new("RGB", (600, 400), (200, 0, 60))
+    """Return a picture without green."""
+    return Image.new("RGB", (600, 400), NOT_GREEN)
 
 
 def facts_of(source: Path, flavor: str) -> Facts:
@@ -107,6 +109,16 @@ def whole(facts: Facts, said: Parts, shown: Parts | None = None, behind: Parts =
 def idat(facts: Facts, stream: bytes) -> Parts:
     """Return the chunks of a picture with this stream."""
     return [header(facts), (b"IDAT", stream), (b"IEND", b"")]
+
+
+def repainted(data: bytes) -> bytes:
+    """Return a whole PNG with a green picture of its size in the place of its own."""
+    parts = png_walk.chunks(data)
+    width_px, height_px = struct.unpack_from(">II", parts[0][1])
+    green = zlib.compress((b"\0" + bytes(_GREEN) * width_px) * height_px)
+    head = struct.pack(">IIBBBBB", width_px, height_px, 8, 6, 0, 0, 0)
+    rest = [part for part in parts[1:] if part[0] not in {b"IDAT", b"PLTE", b"tRNS", b"IEND"}]
+    return png_walk.build([(b"IHDR", head), *rest, (b"IDAT", green), (b"IEND", b"")])
 
 
 def spoilt(data: bytes, kind: bytes, number: int = 0) -> bytes:

@@ -1,7 +1,8 @@
 """The desktops as judges of a cache: GIO, gnome-desktop, tumblerd, KIO and libfm-qt.
 
-Each is a process of its own, to which many files go. Nothing of pregen is imported: where the
-desktops and pregen agree, they do so by themselves. What a missing desktop means is
+Each is a process of its own, to which many files go: one of this machine, or of a root with
+another release of Debian (`desktop_roots`). Nothing of pregen is imported: where the desktops and
+pregen agree, they do so by themselves. What a missing desktop means is
 `tests.support.running.capabilities`' job.
 """
 
@@ -18,15 +19,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from tests.support.files.pictures import jpeg, put
-from tests.support.judges import compiled_clients
+from tests.support.judges.desktop_roots import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tests.support.judges.desktop_roots import DesktopRoot
+
 #: PyGObject belongs to the distribution's Python, not to the environment the tests run in.
 SYSTEM_PYTHON = "/usr/bin/python3"
 FLAVORS = ("normal", "large", "x-large", "xx-large")
-_SCRIPTS = Path(__file__).parent / "desktop_clients"
 _TIMEOUT_S = 90
 
 
@@ -75,27 +77,30 @@ def entry_path(cache: Path, flavor: str, uri: str) -> Path:
     return cache / "thumbnails" / flavor / f"{name}.png"
 
 
-def gio(cache: Path, files: Sequence[Path | bytes]) -> list[GioAnswer]:
+def gio(
+    cache: Path, files: Sequence[Path | bytes], root: DesktopRoot | None = None
+) -> list[GioAnswer]:
     """Ask GIO about files; it looks at the largest entry of each, valid or not."""
     if not files:
         return []
     paths = [os.fsencode(file) for file in files]
-    shown = _run(["gio", "info", "-a", "thumbnail::*", b"--", *paths], cache).decode(
-        errors="replace"
-    )
+    command: list[str | bytes] = ["gio", "info", "-a", "thumbnail::*", "--", *paths]
+    shown = _run(command, cache, root=root).decode(errors="replace")
     blocks = re.split(r"^uri: ", shown, flags=re.MULTILINE)[1:]
     if len(blocks) != len(paths):
         raise OracleError(f"gio info spoke of {len(blocks)} files, not {len(paths)}: {shown}")
     return [_gio_answer(block) for block in blocks]
 
 
-def gio_flavor(cache: Path, flavor: str, files: Sequence[Path | bytes]) -> list[GioAnswer]:
+def gio_flavor(
+    cache: Path, flavor: str, files: Sequence[Path | bytes], root: DesktopRoot | None = None
+) -> list[GioAnswer]:
     """Ask GIO as if the cache held one flavor only."""
     with tempfile.TemporaryDirectory() as scratch:
         view = Path(scratch) / "thumbnails"
         view.mkdir()
         (view / flavor).symlink_to(cache / "thumbnails" / flavor)
-        return gio(Path(scratch), files)
+        return gio(Path(scratch), files, root)
 
 
 def _gio_answer(block: str) -> GioAnswer:
@@ -109,15 +114,19 @@ def _gio_answer(block: str) -> GioAnswer:
     )
 
 
-def gnome_desktop(cache: Path, flavor: str, files: Sequence[Path | bytes]) -> list[GnomeAnswer]:
+def gnome_desktop(
+    cache: Path, flavor: str, files: Sequence[Path | bytes], root: DesktopRoot | None = None
+) -> list[GnomeAnswer]:
     """Ask gnome-desktop's factory of one flavor, with each file's true whole-second mtime."""
     wanted = [(glib_uri(file), _path(file).stat().st_mtime_ns // 10**9) for file in files]
     request = {"flavor": flavor, "files": wanted}
-    answers = _ask([SYSTEM_PYTHON, _SCRIPTS / "gnome_lookup.py"], request, cache)
+    answers = _ask([SYSTEM_PYTHON, _script("gnome_lookup.py", root)], request, cache, root)
     return [GnomeAnswer(os.fsencode(path) if path else None, failed) for path, failed in answers]
 
 
-def tumbler(cache: Path, flavor: str, files: Sequence[Path | bytes]) -> list[TumblerAnswer]:
+def tumbler(
+    cache: Path, flavor: str, files: Sequence[Path | bytes], root: DesktopRoot | None = None
+) -> list[TumblerAnswer]:
     """Ask tumblerd for entries of one flavor; it remakes those it does not accept.
 
     A fresh picture without an entry goes along as the control: tumblerd must make its entry in
@@ -143,9 +152,9 @@ def tumbler(cache: Path, flavor: str, files: Sequence[Path | bytes]) -> list[Tum
             "dbus-run-session",
             "--",
             SYSTEM_PYTHON,
-            _SCRIPTS / "tumbler_queue.py",
+            _script("tumbler_queue.py", root),
         ]
-        said = _ask(command, request, cache)
+        said = _ask(command, request, cache, root)
         if glib_uri(control) not in said["ready"] or not control_entry.exists():
             raise OracleError(f"tumblerd made no entry for the control: {said['errors']}")
         control_entry.unlink()
@@ -162,12 +171,20 @@ def tumbler(cache: Path, flavor: str, files: Sequence[Path | bytes]) -> list[Tum
 def tumbler_types(cache: Path) -> set[str]:
     """Ask tumblerd for the types of which it makes thumbnails."""
     command: list[str | Path] = ["dbus-run-session", "--", SYSTEM_PYTHON]
-    command.append(_SCRIPTS / "tumbler_supported.py")
+    command.append(SOURCES / "tumbler_supported.py")
     return set(_ask(command, None, cache))
 
 
-def kio(cache: Path, flavor: str, files: Sequence[Path | bytes]) -> list[bool]:
+def kio(
+    cache: Path,
+    flavor: str,
+    files: Sequence[Path | bytes],
+    root: DesktopRoot,
+    scale: float = 1,
+) -> list[bool]:
     """Ask KIO for previews as large as a flavor; tell of each whether it took the entry.
+
+    `scale` is that of the screen: at 1.5 KIO wants 1.5 times the pixels.
 
     Entries have to show green in their middle, and sources something else. What it does not take
     it makes anew, in this cache.
@@ -175,28 +192,37 @@ def kio(cache: Path, flavor: str, files: Sequence[Path | bytes]) -> list[bool]:
     Raises:
         OracleError: it does not work here.
     """
-    return _taken("kio_preview", cache, flavor, files, "dbus-run-session", "--")
+    return _taken("kio_preview", cache, flavor, files, root, scale)
 
 
-def libfm_qt(cache: Path, flavor: str, files: Sequence[Path | bytes]) -> list[bool]:
+def libfm_qt(
+    cache: Path, flavor: str, files: Sequence[Path | bytes], root: DesktopRoot
+) -> list[bool]:
     """Ask libfm-qt, likewise; it reads no xx-large."""
-    return _taken("libfm_qt_load", cache, flavor, files)
+    return _taken("libfm_qt_load", cache, flavor, files, root)
 
 
 def _taken(
-    name: str, cache: Path, flavor: str, files: Sequence[Path | bytes], *prefix: str
+    name: str,
+    cache: Path,
+    flavor: str,
+    files: Sequence[Path | bytes],
+    root: DesktopRoot,
+    scale: float = 1,
 ) -> list[bool]:
-    program = compiled_clients.program(name)
-    if program is None:
-        raise OracleError(f"{name} cannot be compiled here")
     edge_px = dict(zip(FLAVORS, ("128", "256", "512", "1024"), strict=True))[flavor]
     names = b"".join(os.fsencode(file) + b"\0" for file in files)
     with tempfile.TemporaryDirectory() as runtime:
-        setting = f"XDG_RUNTIME_DIR={runtime}"
-        said = _run(["env", setting, *prefix, program, edge_px], cache, names).decode().split()
+        settings = f"XDG_RUNTIME_DIR={runtime}", f"QT_SCALE_FACTOR={scale:g}"
+        command = ["env", *settings, "dbus-run-session", "--", name, edge_px]
+        said = _run(command, cache, names, root).decode().split()
     if len(said) != len(files) or not set(said) <= {"taken", "made", "none"}:
         raise OracleError(f"{name} said {said}")
     return [word == "taken" for word in said]
+
+
+def _script(name: str, root: DesktopRoot | None) -> Path:
+    return root.script(name) if root else SOURCES / name
 
 
 def _path(file: Path | bytes) -> Path:
@@ -228,14 +254,21 @@ def _environment(cache: Path) -> Mapping[str, str]:
     }
 
 
-def _ask(command: Sequence[str | Path], request: object, cache: Path) -> Any:
-    return json.loads(_run(command, cache, json.dumps(request).encode()))
+def _ask(
+    command: Sequence[str | Path], request: object, cache: Path, root: DesktopRoot | None = None
+) -> Any:
+    return json.loads(_run(command, cache, json.dumps(request).encode(), root))
 
 
-def _run(command: Sequence[str | bytes | Path], cache: Path, given: bytes = b"") -> bytes:
+def _run(
+    command: Sequence[str | bytes | Path],
+    cache: Path,
+    given: bytes = b"",
+    root: DesktopRoot | None = None,
+) -> bytes:
     try:
         done = subprocess.run(
-            command,
+            root.command(*command) if root else command,
             input=given,
             capture_output=True,
             env=_environment(cache),

@@ -68,6 +68,10 @@ class Terminal:
         """Return everything that scrolled by, and the screen."""
         return self._tmux("capture-pane", "-p", "-S", "-")
 
+    def lines(self) -> str:
+        """Return the same with lines whole that the terminal has broken into rows."""
+        return self._tmux("capture-pane", "-p", "-J", "-S", "-")
+
     def press(self, *keys: str) -> None:
         """Press keys, by tmux' names: `C-c` for Ctrl-C."""
         self._tmux("send-keys", *keys)

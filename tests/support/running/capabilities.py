@@ -31,10 +31,13 @@ from tests.support.files import vaults
 from tests.support.files.loop_disk import LoopDisk
 from tests.support.files.pictures import jpeg, put
 from tests.support.judges import browser, desktops
+from tests.support.judges.desktop_roots import BOOKWORM, TRIXIE
 from tests.support.running.program import MODES_COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.support.judges.desktop_roots import DesktopRoot
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -49,8 +52,8 @@ class Capability(Enum):
     MIME = "GIO and its type database (Debian: libglib2.0-bin shared-mime-info)"
     GNOME_DESKTOP = "gnome-desktop (Debian: python3-gi gir1.2-gnomedesktop-3.0)"
     TUMBLER = "tumblerd (Debian: tumbler dbus python3-gi)"
-    KIO = "KIO (Debian: libkf5kio-dev or libkf6kio-dev, kio or kio6, kio-extras, dbus, g++)"
-    LIBFM_QT = "libfm-qt (Debian: libfm-qt-dev libexif-dev g++)"
+    DEBIAN_12 = "KIO 5 and libfm-qt 1 (root; scripts/desktop-root bookworm)"
+    DEBIAN_13 = "clients of Debian 13 (root; scripts/desktop-root trixie)"
     GSETTINGS = "GNOME's settings (Debian: libglib2.0-bin gsettings-desktop-schemas)"
     DCONF = "dconf (Debian: dconf-gsettings-backend dbus, and GNOME's settings)"
     CORPUS = "the corpus of real photos (../shared/corpus, or $PREGEN_CORPUS)"
@@ -204,6 +207,12 @@ def _mounts_with_sshfs() -> bool:
         return share.works(Path(scratch))
 
 
+def _runs_clients(root: DesktopRoot) -> bool:
+    if not root.folder.is_dir():
+        return False
+    return _asks(lambda empty, file: desktops.libfm_qt(empty, "normal", [file], root) == [False])
+
+
 def _dconf_keeps() -> bool:
     """Tell whether a session bus and dconf keep a setting."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -285,12 +294,8 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
     Capability.GNOME_DESKTOP: lambda: _asks(
         lambda empty, file: desktops.gnome_desktop(empty, "large", [file])[0].path is None
     ),
-    Capability.KIO: lambda: _asks(
-        lambda empty, file: desktops.kio(empty, "normal", [file]) == [False]
-    ),
-    Capability.LIBFM_QT: lambda: _asks(
-        lambda empty, file: desktops.libfm_qt(empty, "normal", [file]) == [False]
-    ),
+    Capability.DEBIAN_12: lambda: _runs_clients(BOOKWORM),
+    Capability.DEBIAN_13: lambda: _runs_clients(TRIXIE),
     Capability.TUMBLER: lambda: _asks(lambda empty, _: desktops.tumbler(empty, "normal", []) == []),
     Capability.GSETTINGS: lambda: _ends_well("gsettings", "get", *_GNOME_KEY),
     Capability.DCONF: _dconf_keeps,

@@ -22,8 +22,10 @@ struct outcome {
 
 #ifdef PLAIN_TWIN
 #define MAKE make_plainly
+#define CURSOR_RANGE_BYTES 0
 #else
 #define MAKE make
+#define CURSOR_RANGE_BYTES 48
 #endif
 
 struct outcome MAKE(const uint8_t *data, size_t size, bool jpeg);
@@ -60,7 +62,7 @@ struct outcome MAKE(const uint8_t *data, size_t size, bool jpeg)
         if (frame_size(data + HEAD, size - HEAD, &width_px, &height_px))
             made.result = make_pictures(data + HEAD, size - HEAD, width_px, height_px,
                                         8 >> data[9] / 9 % 3, orientation, made.pictures, COUNT,
-                                        &stages);
+                                        CURSOR_RANGE_BYTES, &stages);
         return made;
     }
     struct samples samples = {.columns = 1 + data[1] % MOST_SAMPLES_PX,

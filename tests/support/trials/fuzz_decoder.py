@@ -1,10 +1,11 @@
 """libFuzzer at our C code, under sanitizers, beside plain twins, libjpeg-turbo, libpng and libwebp.
 
-Targets: `jpegdc_target.c`, `chain_target.c`, `vp8l_target.c` and `boxed_target.c` tell what is
-checked. Inputs begin with sound files of every kind that the code takes and with what was found
-before; a long search keeps what reaches something new below build/soak, and begins there the next
-time. A finding is a file to look at; mended, it goes to tests/imaging/finds under the target's
-name, as chain-*.bin, and the suite replays it for ever.
+Targets: `jpegdc_target.c`, `cursors_target.c`, `chain_target.c`, `vp8l_target.c` and
+`boxed_target.c` tell what is checked. Inputs begin with sound files of every kind that the code
+takes and with what was found before; a long search keeps what reaches something new below
+build/soak, and begins there the next time. A finding is a file to look at; mended, it goes to
+tests/imaging/finds under the target's name, as chain-*.bin (jpegdc-*.bin for both targets of the
+decoder), and the suite replays it for ever.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ DECODER = ROOT / "pregen" / "imaging" / "c"
 FINDS = ROOT / "tests" / "imaging" / "finds"
 #: What a long search keeps, in a folder for each target.
 KEPT = ROOT / "build" / "soak"
-#: The decoder alone, all of the way from a JPEG or samples to the pictures of entries, the count of
-#: the codes of a lossless WebP, and rows, tiles and LZW of other formats.
-TARGETS = ("jpegdc", "chain", "vp8l", "boxed")
+#: The decoder alone, its three cursors beside one, all of the way from a JPEG or samples to the
+#: pictures of entries, the count of the codes of a lossless WebP, and rows, tiles and LZW of other
+#: formats.
+TARGETS = ("jpegdc", "cursors", "chain", "vp8l", "boxed")
 #: What precedes samples or a JPEG in an input of `chain_target.c`.
 CHAIN_HEAD_BYTES = 10
 #: What precedes samples or LZW in an input of `boxed_target.c`.
@@ -45,6 +47,8 @@ BOXED_HEAD_BYTES = 12
 #: All of `undefined` ends the process; float-cast-overflow is no part of it.
 SANITIZERS = ("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
 _LIBRARIES = ("-ljpeg", "-lpng", "-lwebp", "-lz", "-lm")
+#: Without a note of each comparison there are three times as many inputs.
+_OPTIONS = {"cursors": ("-fno-sanitize-coverage=trace-cmp",)}
 #: Larger inputs reach nothing new, and take longer.
 _MOST_BYTES = 4096
 #: No input of this size takes a hundredth of it.
@@ -84,6 +88,7 @@ def build(folder: Path, decoder: Path = DECODER, name: str = "jpegdc") -> Path:
     Raises:
         CalledProcessError: clang, its run-time library or the libraries' headers are missing.
     """
+    source = source_of(name)
     target, twin = folder / f"{name}-target", folder / f"{name}-plain.o"
     common = (
         "clang",
@@ -96,10 +101,14 @@ def build(folder: Path, decoder: Path = DECODER, name: str = "jpegdc") -> Path:
         *SANITIZERS,
         f"-I{decoder}",
     )
-    plain = ("-fsanitize=fuzzer-no-link", "-DPLAIN_TWIN", "-c", source_of(name), "-o", twin)
-    whole = ("-fsanitize=fuzzer", source_of(name), twin, *_LIBRARIES, "-o", target)
-    for command in (plain, whole):
-        subprocess.run([*common, *command], check=True, capture_output=True)
+    plain = ("-fsanitize=fuzzer-no-link", "-DPLAIN_TWIN", "-c", source, "-o", twin)
+    whole = ("-fsanitize=fuzzer", *_OPTIONS.get(name, ()), source)
+    has_twin = "PLAIN_TWIN" in source.read_text()
+    if has_twin:
+        subprocess.run([*common, *plain], check=True, capture_output=True)
+        whole = (*whole, twin)
+    link = (*whole, *_LIBRARIES, "-o", target)
+    subprocess.run([*common, *link], check=True, capture_output=True)
     return target
 
 
@@ -158,6 +167,48 @@ def seeds() -> Iterator[bytes]:
                 head = jpeg.read(whole)
                 if head is not None:
                     yield jpeg_scans.reduced(whole, head)
+    yield from many_blocks()
+    # Likewise the bytes of a range.
+    yield from (one_table(30, 20) + bytes(number) for number in range(7))
+
+
+def many_blocks() -> Iterator[bytes]:
+    """Yield JPEGs that several cursors read: with enough blocks for many ranges, in 4096 bytes."""
+    noise = np.random.default_rng(7).integers(0, 256, (16, 20, 3), np.uint8)
+    picture = Image.fromarray(noise).resize((168, 136), Image.Resampling.BICUBIC)
+    for restart in ({}, {"restart_marker_blocks": 5}, {"restart_marker_rows": 2}):
+        yield _encoded(picture.convert("L"), quality=45, **restart)
+        for subsampling in range(3):
+            yield _encoded(
+                picture, subsampling=subsampling, quality=20 + 5 * subsampling, **restart
+            )
+
+
+def one_table(columns: int, rows: int) -> bytes:
+    """Return a JPEG of flat blocks, all components of which have the same Huffman tables.
+
+    A cursor that begins in the middle cannot tell which of them it is in.
+    """
+    size = (8 * rows).to_bytes(2, "big") + (8 * columns).to_bytes(2, "big")
+    components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    # Codes for DC of 0 to 3 bits, and for the end of a block: T.81, annex C.
+    tables = bytes([0, 0, 2, 2, *[0] * 13, 0, 1, 2, 3]) + bytes([0x10, 0, 1, *[0] * 14, 0])
+    codes = ("00", "01", "100", "101")
+    chance = random.Random(3)  # noqa: S311 - a picture, no secret
+    bits = ""
+    for _ in range(3 * columns * rows):
+        width = chance.randrange(4)
+        bits += codes[width] + format(chance.getrandbits(3), "03b")[:width] + "00"
+    bits += "1" * (-len(bits) % 8)
+    coded = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+    segments = (
+        b"\xdb" + bytes([0, 67, 0]) + b"\2" * 64,
+        b"\xc0\0\x11\x08" + size + b"\3" + components,
+        b"\xc4" + (2 + len(tables)).to_bytes(2, "big") + tables,
+        b"\xda\0\x0c\3\1\0\2\0\3\0\0\x3f\0" + coded,
+        b"\xd9",
+    )
+    return b"\xff\xd8" + b"".join(b"\xff" + segment for segment in segments)
 
 
 def beyond_reach() -> bytes:
@@ -213,7 +264,8 @@ def fill(folder: Path, name: str = "jpegdc") -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(_SEEDS[name]()):
         (folder / f"seed-{number:03}").write_bytes(data)
-    for find in FINDS.glob("jpeg*.bin" if name == "jpegdc" else f"{name}-*.bin"):
+    kind = "jpeg*" if name in {"jpegdc", "cursors"} else f"{name}-*"
+    for find in FINDS.glob(f"{kind}.bin"):
         shutil.copy(find, folder)
 
 
@@ -260,7 +312,10 @@ def boxed_seeds() -> Iterator[bytes]:
         )
 
 
-_SEEDS = {"jpegdc": seeds, "chain": chain_seeds, "vp8l": vp8l_seeds, "boxed": boxed_seeds}
+_SEEDS = {
+    "jpegdc": seeds, "cursors": seeds, "chain": chain_seeds, "vp8l": vp8l_seeds,
+    "boxed": boxed_seeds,
+}  # fmt: skip
 
 
 # --- the long search ----------------------------------------------------------------------------

@@ -1,9 +1,11 @@
 /* A target for libFuzzer: pregen's decoder of JPEGs at 1/8, 1/4 and 1/2 beside libjpeg-turbo.
  *
  * Every input is decoded under sanitizers by the decoder and by its plain twin, which have to do
- * the same (compiled a second time with PLAIN_TWIN, this file holds only that twin). What they
- * accept goes to libjpeg-turbo: it must neither refuse it nor warn of damage, and show the same
- * picture; at 1/4 and 1/2 the one that real numbers make of the coefficients that it read. Whatever is found ends the process with one line about it.
+ * the same (compiled a second time with PLAIN_TWIN, this file holds only that twin). The decoder
+ * reads with three cursors, in ranges so short that small files have many; the twin with one. What
+ * they accept goes to libjpeg-turbo: it must neither refuse it nor warn of damage, and show the same
+ * picture; at 1/4 and 1/2 the one that real numbers make of the coefficients that it read. Whatever
+ * is found ends the process with one line about it.
  */
 #include "sound.h"
 
@@ -15,7 +17,7 @@ enum result decode_plainly(const uint8_t *data, size_t size, int width_px, int h
 enum result decode_plainly(const uint8_t *data, size_t size, int width_px, int height_px,
                            int shrink, uint8_t *out, int bands)
 {
-    return decode_all(data, size, width_px, height_px, shrink, out, bands);
+    return decode_all(data, size, width_px, height_px, shrink, out, bands, 0);
 }
 
 struct soundness look_plainly(const uint8_t *data, size_t size);
@@ -48,6 +50,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MOST_APART 2
 /* At 1/4 and 1/2 floats may fall on another side of a half: a level of luma, and of chroma. */
 #define MOST_APART_SCALED 4
+
+/* What each of three cursors reads at a time; 0: one cursor. */
+static const int RANGES_BYTES[] = {0, 8, 24, 40, 64, 128, 256};
 
 static unsigned long inputs, accepted, samples, apart;
 
@@ -308,7 +313,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *eighth = calloc(1, eighths), *kept = malloc(size);
     if (!ours || !plain || !theirs || !eighth || !kept)
         abort();
-    enum result result = decode_all(data, size, width_px, height_px, shrink, ours, bands);
+    int range_bytes = RANGES_BYTES[size / 16 % (sizeof RANGES_BYTES / sizeof *RANGES_BYTES)];
+    enum result result = decode_all(data, size, width_px, height_px, shrink, ours, bands, range_bytes);
     enum result other = decode_plainly(data, size, width_px, height_px, shrink, plain, bands);
     if (result != other || (result == DONE && memcmp(ours, plain, count)))
         found("the plain twin does something else");

@@ -11,6 +11,7 @@ import psutil
 
 from pregen.config import WalkConfig
 from pregen.desktop_settings import ConfigFolders, matching, read_text
+from pregen.installation import compile_command, is_compiled
 from pregen.model import Source
 from pregen.originals.mounts import read_mounts
 from pregen.screens.facts import screen_facts
@@ -133,7 +134,7 @@ def _expanded(value: str, home: str) -> str | None:
 
 
 def sudo_user(environ: Mapping[str, str]) -> str:
-    """Return who called this through sudo; empty: nobody, or root."""
+    """Return who called this through sudo; empty: no user, or root."""
     user = environ.get("SUDO_USER", "")
     return user if os.geteuid() == 0 and user not in {"", "root"} else ""
 
@@ -187,4 +188,5 @@ def gather(
         ancestors=types.ancestors({source.mime for source in seen if source.mime}),
         manager=package_manager(),
         root=os.geteuid() == 0,
+        compile="" if is_compiled() else compile_command(),
     )

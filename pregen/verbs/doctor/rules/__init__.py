@@ -24,6 +24,7 @@ _RULES = (
     desktops.thunar,
     desktops.tumbler,
     types.tumbler,
+    types.slow_jpeg,
     desktops.pcmanfm,
     cache.owners,
     cache.modes,

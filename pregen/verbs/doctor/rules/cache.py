@@ -35,7 +35,7 @@ _ABOUT: Final = "the cache"
 
 
 def owners(facts: MachineFacts) -> Iterator[Finding]:
-    """Yield folders and entries of somebody else, as a run by root leaves them."""
+    """Yield folders and entries of another user, as a run by root leaves them."""
     cache = facts.cache
     folders = [folder for folder in cache.folders if folder.uid != cache.uid]
     if folders:
@@ -173,20 +173,20 @@ def private(facts: MachineFacts) -> Iterator[Finding]:
             "private",
             _ABOUT,
             f"{number} in {shown(cache.root)} {verb} encrypted files, as in "
-            f"{shown(cache.private_place)}: whoever reads the disk sees them while those are "
+            f"{shown(cache.private_place)}: who reads the disk sees them while those are "
             "locked.",
             "pregen clean --private",
         )
 
 
 def sudo(facts: MachineFacts) -> Iterator[Finding]:
-    """Yield that root is asking, whose cache nobody looks at."""
+    """Yield that root is asking, whose cache no desktop reads."""
     if facts.sudo_user:
         user = printable(facts.sudo_user)
         yield problem(
             "sudo",
             "pregen",
-            f"This is root's view, through sudo: run pregen as {user} to create thumbnails "
+            f"pregen runs as root, through sudo: run it as {user} to create thumbnails "
             f"for {user}, or they go to {shown(facts.cache.root)} or belong to root.",
             f"sudo -u {quoted(facts.sudo_user.encode())} -H pregen doctor",
         )
@@ -217,7 +217,7 @@ def sandboxes(facts: MachineFacts) -> Iterator[Finding]:
         yield note(
             "sandbox",
             f"{program} ({other.kind})",
-            f"The {other.kind} {program} has a cache of its own in {shown(other.cache_home)}, "
-            "and sees no other: if it shows thumbnails, fill that cache too.",
+            f"The {other.kind} {program} uses its own cache in {shown(other.cache_home)}, "
+            "and reads no other. If it shows thumbnails, fill that cache, too.",
             f"XDG_CACHE_HOME={quoted(other.cache_home)} pregen run ~/Pictures",
         )

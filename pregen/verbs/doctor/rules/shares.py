@@ -1,4 +1,4 @@
-"""Shares with pictures: how they are mounted, where that costs time, and the command that mends it.
+"""Shares with pictures: how they are mounted, where that costs time, and the command that fixes it.
 
 All of it are notes: a slow share hides nothing. docs/shares.md has the measurements.
 """
@@ -35,7 +35,7 @@ _GVFS_NAME: Final = re.compile(rb"/gvfs/(sftp|smb-share):([^/]+)")
 
 
 class _Rule(NamedTuple):
-    """What makes a share slow, and what mends that."""
+    """What makes a share slow, and what fixes that."""
 
     code: str
     kinds: frozenset[str]
@@ -107,8 +107,8 @@ _RULES: Final = (
         "share-dir-cache",
         _SSHFS,
         _of_sshfs("dir_cache=no", "cache=no"),
-        "sshfs is mounted with {found}: looking at a folder takes a round trip for each file, "
-        "where one for many is enough.",
+        "sshfs is mounted with {found}: listing a folder takes a round trip for each file, "
+        "instead of one for many.",
         _without("dir_cache=no", "cache=no"),
     ),
     _Rule(
@@ -123,8 +123,8 @@ _RULES: Final = (
         "share-auto-cache",
         _SSHFS,
         _forgets_pages,
-        "sshfs is mounted without auto_cache: what was read of a file is thrown away when a "
-        "program opens it again, and every desktop reads it anew.",
+        "sshfs is mounted without auto_cache: cached data of a file is dropped when a program "
+        "opens it again, and every desktop reads the file again.",
         lambda share: _mounted_again(share, frozenset(), "auto_cache"),
     ),
     _Rule(
@@ -140,16 +140,16 @@ _RULES: Final = (
         "share-rsize",
         _NFS,
         _small_rsize,
-        "It is mounted with {found}: a photo takes many requests, where servers give a megabyte "
-        "for one.",
+        "It is mounted with {found}: a photo takes many requests, although servers send up to a "
+        "megabyte for one.",
         _with(f"rsize={_GOOD_RSIZE_BYTES}"),
     ),
     _Rule(
         "share-cache",
         _SMB,
         _mounted_with("cache=none"),
-        "It is mounted with {found}: nothing is read ahead or kept, and every read of a program "
-        "goes to the server.",
+        "It is mounted with {found}: nothing is read ahead or cached, and every read goes "
+        "to the server.",
         _with("cache=strict"),
     ),
     *(
@@ -157,8 +157,8 @@ _RULES: Final = (
             "share-attributes",
             kinds,
             _mounted_with("noac", "actimeo=0", "acregmax=0", "acdirmax=0"),
-            "It is mounted with {found}: the kernel remembers nothing of its files, and looking "
-            "at a folder takes a round trip for each of them.",
+            "It is mounted with {found}: the kernel caches no attributes, and listing a folder "
+            "takes a round trip for each file.",
             _with(option),
         )
         for kinds, option in ((_NFS, "ac"), (_SMB, "actimeo=1"))
@@ -167,17 +167,17 @@ _RULES: Final = (
         "share-gvfs",
         _GVFS,
         lambda _share: "",
-        "It is what a file manager connected to (gvfs): every file costs some round trips more "
-        "than on a mounted share, and desktops show thumbnails there under another address. "
-        "Mount it, and give pregen that folder.",
+        "A file manager connected it (gvfs): every file costs more round trips than on a share "
+        "that the system mounts, and desktops look for its thumbnails under another address. "
+        "Mount the share, and give pregen that folder.",
         lambda share: _mount_instead(share.example),
     ),
     _Rule(
         "share-sync",  # costs only those who write there
         frozenset(),
         _mounted_with("sync"),
-        "It is mounted with {found}: whoever writes there, as `pregen share` does, waits for the "
-        "server's disk after each write. Reading is not slower.",
+        "It is mounted with {found}: a program that writes there, such as `pregen share`, waits "
+        "for the server's disk after each write. Reading is not slower.",
         lambda share: (f"sudo mount -o remount,async {quoted(share.point)}",),
     ),
 )

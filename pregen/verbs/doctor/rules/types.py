@@ -1,4 +1,4 @@
-"""Types of files for which a desktop has nothing that makes thumbnails, and what brings it.
+"""Types of files for which a desktop has no thumbnailer, and JPEG without pregen's own decoder.
 
 KIO (Dolphin) asks the cache only for types that a plugin of it takes, switched on (previewjob.cpp,
 `startPreview`). tumbler removes the entries of a file whose type no plugin of it takes, once a
@@ -160,13 +160,13 @@ def tumbler(facts: MachineFacts) -> Iterator[Finding]:
 
 
 def _dolphin_refuses(what: str, package: str) -> Finding:
-    brings = f"{package} brings one" if package else "no package is known to bring one"
+    brings = f"{package} provides one" if package else "no known package provides one"
     why = f"Dolphin has no plugin for {what}, and shows no thumbnails of such files: {brings}."
     return (problem if package else note)("kde-no-plugin", _KDE, why)
 
 
 def _tumbler_removes(what: str, package: str) -> Finding:
-    brings = f"{package} brings one" if package else "no package is known to bring one"
+    brings = f"{package} provides one" if package else "no known package provides one"
     why = (
         f"tumbler has no plugin for {what}, and deletes thumbnails of such files when a program "
         f"asks for one: {brings}."
@@ -206,3 +206,16 @@ def _package(mime: str, desktop: str, facts: MachineFacts) -> str:
             if package.desktop == desktop and name in package.types:
                 return package.names.get(facts.manager, "")
     return ""
+
+
+def slow_jpeg(facts: MachineFacts) -> Iterator[Finding]:
+    """Yield that pregen's own JPEG decoder was not compiled (benchmarks/README.md: the cost)."""
+    if facts.compile:
+        yield note(
+            "decoder-not-compiled",
+            "pregen",
+            "Slower than it could be: JPEGs take two to four times as long, because pregen's own "
+            "decoder was not compiled. Install a C compiler (Debian: apt install gcc python3-dev), "
+            "then reinstall pregen.",
+            facts.compile,
+        )

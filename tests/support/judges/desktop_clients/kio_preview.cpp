@@ -30,6 +30,7 @@ int main(int argc, char **argv)
         KIO::PreviewJob *job = KIO::filePreview({item}, QSize(edge, edge), &plugins);
         job->setScaleType(KIO::PreviewJob::ScaledAndCached);
         job->setIgnoreMaximumSize(true);
+        job->setDevicePixelRatio(program.devicePixelRatio()); // QT_SCALE_FACTOR
         const char *said = "none";
         QObject::connect(job, &KIO::PreviewJob::gotPreview, [&](const KFileItem &, const QPixmap &found) {
             const QImage image = found.toImage();
