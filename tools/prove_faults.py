@@ -136,27 +136,6 @@ SABOTAGES = (
         "                  : to_upper < to_corner                      ? upper\n",
         FUZZ_BOXES,
     ),
-    Sabotage(
-        "the height of a tile beside others",
-        "imaging/c/rows.h",
-        "    if (here > rows->band_rows)\n",
-        "    if (here > 2 * rows->band_rows)\n",
-        FUZZ_BOXES,
-    ),
-    Sabotage(
-        "an index beyond the palette",
-        "imaging/c/boxes.h",
-        "    return most < boxes->colours;\n",
-        "    return most <= boxes->colours;\n",
-        FUZZ_BOXES,
-    ),
-    Sabotage(
-        "a code that is not in the table yet",
-        "imaging/c/lzw.h",
-        "        } else if (begins || code > next) {\n",
-        "        } else if (begins || code > next + 1) {\n",
-        FUZZ_BOXES,
-    ),
 )
 
 

@@ -147,6 +147,12 @@ def test_what_should_be_opaque_and_is_not_is_no_row() -> None:
         assert not boxes.rows(row)
 
 
+def test_a_colour_that_is_not_in_the_palette_is_no_row() -> None:
+    boxes = compiled.Boxes((3, 2), 1, 1, compiled.AS_THEY_ARE, b"abc\xffdef\xff")
+    assert boxes.rows(bytes([0, 1, 0]))
+    assert not boxes.rows(bytes([0, 1, 2]))
+
+
 def test_tiles_make_the_picture_that_rows_make() -> None:
     for storing, (wide, high) in ((0, (16, 32)), (1, (16, 16)), (1, (100, 100)), (0, (7, 61))):
         boxes = compiled.Boxes((61, 83), 3, 5, storing)
@@ -202,6 +208,13 @@ def packed_strips() -> Iterator[bytes]:
         yield bytes(chance.choices(range(values), k=60_000))
 
 
+def strip_of(*codes: int) -> bytes:
+    """Codes of nine bits."""
+    bits = "".join(f"{code:09b}" for code in codes)
+    bits += "0" * (-len(bits) % 8)
+    return int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
 def test_lzw_is_what_was_packed_and_nothing_else() -> None:
     for wanted in packed_strips():
         data = bytes(imagecodecs.lzw_encode(wanted))
@@ -211,7 +224,10 @@ def test_lzw_is_what_was_packed_and_nothing_else() -> None:
             assert size < 1 or compiled.unpack_lzw(data, size) is None
         assert compiled.unpack_lzw(data[: len(data) // 2], len(wanted)) is None
     assert compiled.unpack_lzw(b"", 1) is None
-    assert compiled.unpack_lzw(b"\x80\x3f\xff\xff", 3) is None  # a code that is not there
+    assert compiled.unpack_lzw(strip_of(256, 97, 258, 98, 257), 4) == b"aaab"
+    for codes in ((256, 97, 259), (256, 258), (256, 97, 98, 260), (256, 97, 256, 258)):
+        # What is not in the table yet, by one.
+        assert all(compiled.unpack_lzw(strip_of(*codes, 257), size) is None for size in range(1, 9))
     with pytest.raises(ValueError, match="size"):
         compiled.unpack_lzw(b"", 0)
 
