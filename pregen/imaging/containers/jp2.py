@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 #: A codestream's first two markers, and the others that are looked for.
 SIGNATURE: Final = b"\xff\x4f\xff\x51"
-_COD, _COC, _SOT = 0xFF52, 0xFF53, 0xFF90
+_COD, _COC, _COM, _SOT = 0xFF52, 0xFF53, 0xFF64, 0xFF90
+#: How OpenJPEG names itself in a comment, from 2.0 on.
+_OPENJPEG: Final = b"Created by OpenJPEG version 2"
 #: Markers before the first tile. Those that hold headers of packets are the only ones in numbers.
 _MOST_MARKERS: Final = 1000
 _SIZ: Final = struct.Struct(">HH8IH")
@@ -132,6 +134,8 @@ class Codestream(NamedTuple):
     """Place and value of each style of coding blocks, but of those of high throughput."""
     layers: int
     """Of quality."""
+    by_openjpeg: bool
+    """Its writer says that it is OpenJPEG, 2.0 or later."""
     tiles_at: int
     """Where the first part of a tile begins."""
 
@@ -318,21 +322,24 @@ def read_codestream(read_at: ReadAt) -> Codestream:
 
 def _coding(
     read_at: ReadAt, at: int, index_bytes: int
-) -> tuple[int, tuple[tuple[int, int], ...], int, int]:
-    """Return how often components can be halved, the styles of coding, layers, where tiles begin.
+) -> tuple[int, tuple[tuple[int, int], ...], int, bool, int]:
+    """Return what a `Codestream` has from `halvings` on.
 
     Args:
         read_at: reads the codestream.
         at: where the second marker stands.
         index_bytes: of the number of a component.
     """
-    halvings, layers = _MOST_HALVINGS, 0
+    halvings, layers, by_openjpeg = _MOST_HALVINGS, 0, False
     styles: list[tuple[int, int]] = []
     for marker, begin, end in _markers(read_at, at):
         if marker == _SOT:
             if not layers:
                 raise DamagedError("it does not say how it is coded")
-            return halvings, tuple(styles), layers, begin
+            return halvings, tuple(styles), layers, by_openjpeg, begin
+        if marker == _COM:
+            # Behind marker, length and the kind of text (A.9.2).
+            by_openjpeg |= read_at(begin + 6, len(_OPENJPEG)) == _OPENJPEG
         if marker not in {_COD, _COC}:
             continue
         # Behind marker and length: the style, order, layers and transform of all, or a component

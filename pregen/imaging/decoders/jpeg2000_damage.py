@@ -33,7 +33,7 @@ from pregen.imaging.faults import ENOUGH_ROWS, Fault, InvalidPicture, TruncatedP
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pregen.imaging.containers.jp2 import Jp2, TilePart
+    from pregen.imaging.containers.jp2 import Codestream, Jp2, TilePart
     from pregen.imaging.decoders.openjpeg import Components
     from pregen.imaging.source_bytes import ReadAt, SourceBytes
 
@@ -58,6 +58,8 @@ _MOST_RUNS: Final = 64
 #: collection most want nothing, the others up to 17 bytes.
 _LEFT_BYTES: Final = 2
 _WANTED_BYTES: Final = 20
+#: OpenJPEG's own want so much, of which it does not tell.
+_WANTED_OF_OPENJPEG_BYTES: Final = 2
 #: Where a block has an end for each layer, and where a writer cuts all blocks short: FFmpeg's with
 #: layers, by up to 136 bytes.
 _WANTED_OF_LAYERS_BYTES: Final = 40
@@ -107,7 +109,7 @@ class _Reading:
             found = self._decoded(strict=True)
         except InvalidPicture as fault:
             return self._rest(self._decoded(strict=False), fault)
-        self._bounds = _bounds(found, self._codestream.layers)
+        self._bounds = _bounds(found, self._codestream)
         self._zeros = self._unread_zeros()
         if not (self._is_uneven(found) or found.disorder or self._zeros or self._lost_tiles()):
             return found.planes
@@ -302,10 +304,12 @@ class _Reading:
         return self._source.read_at(self._begin + at, max(0, min(count, self._size_bytes - at)))
 
 
-def _bounds(found: Components, layers: int) -> tuple[float, float]:
-    """Return how many bytes the blocks of a picture may leave over, and want, by how most do."""
+def _bounds(found: Components, codestream: Codestream) -> tuple[float, float]:
+    """Return how many bytes the blocks of a picture may leave over, and want, by who wrote them."""
+    if codestream.by_openjpeg:
+        return 0, _WANTED_OF_OPENJPEG_BYTES
     left, wanted = _LEFT_BYTES, _WANTED_BYTES
-    if layers > 1:
+    if codestream.layers > 1:
         many = found.wanted.total() >= _MANY
         wanted = _WANTED_OF_SHORT_BYTES if many else _WANTED_OF_LAYERS_BYTES
     if found.left.total() >= _MANY and not found.wanted:
