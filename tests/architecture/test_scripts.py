@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SABOTAGES = pytest.importorskip("tools.prove_faults", reason="not a checkout").SABOTAGES
 SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if os.access(path, os.X_OK))
-#: They run a Python; `check` runs what is installed beside it.
-RUNNERS = [path.name for path in SCRIPTS if path.is_file() and path.name not in {"check", "env"}]
+#: They run a Python; `check` runs what is installed beside it, and `desktop-root` none.
+_OTHERS = {"check", "desktop-root", "env"}
+RUNNERS = [path.name for path in SCRIPTS if path.is_file() and path.name not in _OTHERS]
 _PYTHON = re.compile(rb"#!.*python")
 
 
