@@ -117,9 +117,10 @@ def sizes(folder: Path, rounds: int) -> None:
 
 
 def arriving(folder: Path, count: int, way: str) -> None:
-    """Tell how long a file waits for its entry that comes when a third of a run is done."""
-    library, cache = folder / way, folder / f"{way}-cache"
-    photos(library, count)
+    """Tell how long a file waits for its entry that comes when a twentieth of a run is done."""
+    library, cache = folder / "library", folder / f"{way}-cache"
+    if not library.exists():
+        photos(library, count, edge_px=1000)
     state = {**os.environ, "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": f"{cache}-state"}
     thumbnails = cache / "thumbnails" / "large"
 
@@ -131,9 +132,9 @@ def arriving(folder: Path, count: int, way: str) -> None:
     started = [start("run", "--no-reuse", library)]
     if way == "watch":
         started.append(start("watch", library))
-    while (done := len(list(thumbnails.glob("*.png")))) < count // 3:
+    while (done := len(list(thumbnails.glob("*.png")))) < count // 20:
         time.sleep(0.1)
-    (new,) = photos(library / "new", 1)
+    (new,) = photos(library / f"new by {way}", 1)
     began_s = time.monotonic()
     if way != "watch":
         started.append(start(way, new))

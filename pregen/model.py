@@ -253,8 +253,9 @@ class Outcome(NamedTuple):
     """For people: why, and what to do. Empty when all went well."""
     loader: str = ""
     """What made the picture: "dc", "blocks" or "turbo" (JPEG), "preview" or "samples" (stored by a
-    camera, as JPEG or uncompressed), "vips", "webp" (libwebp itself), "pillow", "numpy" (netpbm),
-    "heif", "libraw", "libraw-preview", "ffmpeg", "pdfium" or "libjxl"; empty when none was made."""
+    camera, as JPEG or uncompressed), "vips", "png" and "tiff" (our own), "webp" (libwebp itself),
+    "pillow", "numpy" (netpbm), "heif", "libraw", "libraw-preview", "ffmpeg", "pdfium" or "libjxl";
+    empty when none was made."""
     mime: str = ""
     width_px: int = 0
     """Of the original, after orientation; 0 when never learned."""

@@ -1,77 +1,119 @@
-"""Makes the pictures of the README from real runs: docs/terminal.svg and docs/report.png.
+"""Makes the pictures of README and manual from real runs, in a terminal and in a browser.
 
     scripts/pictures
 
-Needs tmux and chromium. The library is made up: photographs of nothing, some of them damaged.
+Writes docs/terminal.svg, which moves, docs/screens/*.svg and docs/report.png. Needs tmux and
+chromium. The library is made up: photographs of nothing, 25 of them with something wrong.
 """
 
 from __future__ import annotations
 
 import os
-import re
+import shlex
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
-from tests.support.files.pictures import jpeg, put
+from tests.support.files.troubled_library import troubled_library
 from tests.support.judges import browser
 from tests.support.judges.terminal import Terminal
+from tests.support.running.program import MODES_COUNT
+from tools.terminal_svg import Frame, picture
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-COLUMNS, ROWS = 80, 13
-#: Enough for a run of some seconds.
-COUNT = 1500
-KINDS = 12
-#: The percentage at which the screen is taken.
-PART = ("62", "63", "64", "65", "66")
-#: rich names fonts on a server; a picture is to need nobody.
-_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
+COLUMNS, ROWS = 90, 26
+#: So that a run takes some seconds.
+COUNT, WIDTH_PX = 500, 2400
+_TICK_S = 0.2
+#: Programs of this machine are nothing to a made-up user (util-linux).
+ALONE = ("unshare", "--pid", "--fork", "--mount-proc")
+_LONGEST_S = 120
+_ENDED = "exit code"
+PHOTO = "~/Pictures/2015/'01 New Year'/IMG_0000.jpg"
+#: A user of Thunar with a limit of size: something to find for the doctor.
+THUNAR = """\
+<channel name="thunar" version="1.0">
+  <property name="misc-thumbnail-max-file-size" type="uint64" value="500000"/>
+</channel>
+"""
+#: What is typed for each picture; the first one is the moving one.
+COMMANDS = {
+    "first-run": "pregen run ~/Pictures",
+    "second-run": "pregen run ~/Pictures",
+    "status": "pregen status",
+    "show": f"pregen show {PHOTO}",
+    "failures": "pregen failures",
+    "doctor": "pregen doctor ~/Pictures",
+}
 
 
-def library(folder: Path) -> None:
-    """Make a library of which some files are broken."""
-    pictures = [jpeg(2400 + 40 * seed, 1600, seed=seed) for seed in range(KINDS)]
-    for number in range(COUNT):
-        year = folder / str(2012 + number % 9)
-        data = pictures[number % KINDS]
-        put(year / f"IMG_{number:04}.jpg", data[: len(data) // 2] if number % 301 == 5 else data)
+def frames(command: str, env: dict[str, str], scratch: str) -> list[Frame]:
+    """Type a command into a terminal; return what it showed, the last with all that scrolled by."""
+    typed = f"$ {command}\n\n"
+    shown: list[Frame] = []
+    start_s = time.monotonic()
+    with Terminal([*ALONE, *MODES_COUNT, "sh", "-c", command], env, COLUMNS, ROWS) as terminal:
+        while time.monotonic() - start_s < _LONGEST_S:
+            plain, ansi = terminal.screen(), terminal.ansi()
+            if _ENDED in plain:
+                break
+            if ansi.strip() and (not shown or shown[-1].ansi != ansi):
+                shown.append(Frame(time.monotonic() - start_s, ansi))
+            time.sleep(_TICK_S)
+        end = Frame(time.monotonic() - start_s, terminal.history(colours=True))
+    told = [
+        frame._replace(
+            ansi=typed + frame.ansi.partition(_ENDED)[0].rstrip().replace(scratch, "/home")
+        )
+        for frame in [*shown, end]
+    ]
+    return [Frame(0.0, typed), *told]
+
+
+def moving(shown: list[Frame]) -> list[Frame]:
+    """Return frames as high as the terminal: of the last one the end, which stays on the screen."""
+    typed, *run, end = shown
+    rows = end.ansi.splitlines()
+    return [typed, *run, end._replace(ansi="\n".join(rows[-ROWS:]))]
 
 
 def main() -> None:
     """Run, look, write."""
-    DOCS.mkdir(exist_ok=True)
+    (DOCS / "screens").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "ann"
-        photos = home / "Pictures"
-        library(photos)
+        troubled_library(home / "Pictures", COUNT, WIDTH_PX)
+        thunar = home / ".config" / "xfce4" / "xfconf" / "xfce-perchannel-xml" / "thunar.xml"
+        thunar.parent.mkdir(parents=True)
+        thunar.write_text(THUNAR, encoding="utf-8")
+        programs = ROOT / ".venv" / "bin"
         env = {
             **os.environ,
             "HOME": str(home),
             "XDG_CACHE_HOME": str(home / ".cache"),
             "XDG_STATE_HOME": str(home / ".local" / "state"),
+            "XDG_CONFIG_HOME": str(home / ".config"),
+            "PATH": f"{programs}:{os.environ['PATH']}",
             "TERM": "tmux-256color",
             "COLORTERM": "truecolor",
+            "LC_ALL": "C.UTF-8",
         }
-        program = [str(ROOT / ".venv" / "bin" / "pregen"), "run", str(photos)]
-        with Terminal(program, env, COLUMNS, ROWS) as terminal:
-            terminal.wait_for(lambda screen: screen.partition(" %")[0][-2:] in PART)
-            shown = terminal.ansi()
-            terminal.wait_for("exit code")
+        for name, command in COMMANDS.items():
+            shown = frames(command, env, scratch)
+            still = picture(shown[-1:], COLUMNS, command)
+            (DOCS / "screens" / f"{name}.svg").write_text(still, encoding="utf-8")
+            if name == "first-run":
+                film = picture(moving(shown), COLUMNS, command)
+                (DOCS / "terminal.svg").write_text(film, encoding="utf-8")
         page = Path(scratch) / "report.html"
-        subprocess.run([program[0], "report", "-o", str(page)], env=env, check=True)
+        command = f"pregen report -o {shlex.quote(str(page))} 1"
+        subprocess.run(["sh", "-c", command], env=env, check=True)
         text = page.read_text(encoding="utf-8").replace(scratch, "/home")
         page.write_text(text, encoding="utf-8")
         (DOCS / "report.png").write_bytes(browser.visit(page, 1280, "light", 1540).screenshot)
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))  # noqa: SIM115 - until the end
-    console.print(Text("$ pregen run ~/Pictures"))
-    console.print(Text.from_ansi(shown.replace(scratch, "/home").rstrip()))
-    svg = _FONTS.sub("", console.export_svg(title="pregen"))
-    (DOCS / "terminal.svg").write_text(svg, encoding="utf-8")
-    print("\n".join(str(path) for path in sorted(DOCS.iterdir())))
+    print("\n".join(str(path) for path in sorted(DOCS.rglob("*.svg"))))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ FAULT_TABLE = ("tests.support.faults.fault_table", "--files", FILES)
 #: As short as the suite's.
 FUZZ = ("tests.support.trials.main", "fuzz", "--count", "20000")
 FUZZ_CURSORS = (*FUZZ, "--target", "cursors")
+FUZZ_BOXES = (*FUZZ, "--target", "boxed")
 
 
 class Sabotage(NamedTuple):
@@ -119,6 +120,21 @@ SABOTAGES = (
         " && in_sequence(scan);\n",
         " && (in_sequence(scan) || true);\n",
         FUZZ,
+    ),
+    Sabotage("nothing of the rows", "imaging/c/rows.h", "rows", "rows", FUZZ_BOXES),
+    Sabotage(
+        "the end of a string of LZW",
+        "imaging/c/lzw.h",
+        "            if (from.length > size - made)\n",
+        "            if (from.length > size - made + 1)\n",
+        FUZZ_BOXES,
+    ),
+    Sabotage(
+        "the order in which Paeth prefers",
+        "imaging/c/rows.h",
+        "                  : to_upper <= to_corner                     ? upper\n",
+        "                  : to_upper < to_corner                      ? upper\n",
+        FUZZ_BOXES,
     ),
 )
 

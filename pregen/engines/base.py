@@ -262,10 +262,10 @@ def make_engine(
 WORK_MODULE = "pregen.work"
 
 
-#: What most likely is decoded without any picture library, by the ends of names: WebP, and JPEGs of
-#: cameras, which are so large (in bytes) that a part of their coefficients will do.
+#: What most likely is decoded without any picture library, by the ends of names: PNG and WebP, and
+#: JPEGs of cameras, which are so large (in bytes) that a part of their coefficients will do.
 _PLAIN: Final = {
-    b"webp": 0, **dict.fromkeys((b"jpg", b"jpeg", b"jpe"), 256 * 1024),
+    b"png": 0, b"webp": 0, **dict.fromkeys((b"jpg", b"jpeg", b"jpe"), 256 * 1024),
 }  # fmt: skip
 
 

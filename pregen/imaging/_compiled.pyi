@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Self
 
 from typing_extensions import Buffer
 
@@ -42,3 +43,21 @@ def finish(
     sizes: Sequence[tuple[int, int]],
     /,
 ) -> tuple[list[tuple[int, int, bytes, bool]], tuple[int, int, int]] | None: ...
+def unpack_lzw(data: Buffer, size: int, /) -> bytes | None: ...
+
+class Boxes:
+    def __new__(
+        cls,
+        width_px: int,
+        height_px: int,
+        bands: int,
+        across: int,
+        down: int,
+        storing: int,
+        palette: bytes,
+        clear: bool,
+        /,
+    ) -> Self: ...
+    def rows(self, data: Buffer, /) -> bool: ...
+    def tile(self, data: Buffer, columns: int, rows: int, /) -> bool: ...
+    def result(self) -> tuple[bytes, bool] | None: ...

@@ -112,7 +112,7 @@ def _was_left_out(found: Format) -> bool:
         return not features.check(_OF_PILLOW[found.name])
     if found.decoder == "jpeg2000":
         return not openjpeg.is_there()
-    if found.decoder in {"vips", "svg", "tiff", "webp"} and found.name in _OF_VIPS:
+    if found.decoder in {"png", "svg", "tiff", "vips", "webp"} and found.name in _OF_VIPS:
         return not pyvips.type_find("VipsForeign", f"{_OF_VIPS[found.name]}load")
     return False
 

@@ -1,8 +1,8 @@
 """A plain picture -> all its pictures without any picture library, finished in one call of C.
 
 That is what a camera writes: 8-bit Huffman JPEGs, grey or of three colours, in sRGB, whole, and
-large enough to be decoded at 1/8, 1/4 or 1/2; progressive ones at 1/8. Likewise opaque WebP without
-a profile, which libwebp decodes. Everything else, and what looks suspicious, goes the ordinary way
+large enough to be decoded at 1/8, 1/4 or 1/2; progressive ones at 1/8. Likewise PNG of 8 bits and
+lossy WebP, opaque and in sRGB. Everything else, and what looks suspicious, goes the ordinary way
 (`stages`), which knows what to forgive and what to say. A worker that meets nothing else never
 imports numpy, Pillow or libvips.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.config import Decoder
 from pregen.imaging import compiled
-from pregen.imaging.containers import jpeg_scales, webp
+from pregen.imaging.containers import jpeg_scales, png, webp
 from pregen.imaging.pixels import sizes, srgb_profiles, stream
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
 from pregen.model import SMALL_BOX_PX
@@ -95,6 +95,25 @@ def _jpeg(request: Request, flavors: Sequence[Flavor], max_pixels: int) -> Pictu
     return None if made is None else _finished(made, flavors, stored, jpeg_scales.LOADERS[shrink])
 
 
+def _png(request: Request, flavors: Sequence[Flavor], max_pixels: int) -> Pictures | None:
+    from pregen.imaging.decoders import boxed  # noqa: PLC0415 - photos of cameras need no ISA-L
+
+    head = png.read(request.source.whole())
+    if head is None or (head.palette and head.clear):
+        return None
+    if head.profile and not srgb_profiles.is_srgb(head.profile):
+        return None
+    stored = _Stored(head.width_px, head.height_px, head.orientation)
+    if not stored.is_wanted(max_pixels):
+        return None
+    begun_ns = time.perf_counter_ns()
+    averaged = boxed.png_picture(request, head, flavors[0].box_px, clear=False)
+    if averaged is None:
+        return None
+    drawn = _Drawn(averaged.samples, (averaged.columns, averaged.rows), averaged.extent)
+    return _of_drawn(drawn, begun_ns, flavors, stored, boxed.PNG_LOADER)
+
+
 def _webp(request: Request, flavors: Sequence[Flavor], max_pixels: int) -> Pictures | None:
     from pregen.imaging.decoders import libwebp  # noqa: PLC0415 - photos of cameras need no ctypes
 
@@ -107,17 +126,35 @@ def _webp(request: Request, flavors: Sequence[Flavor], max_pixels: int) -> Pictu
         return None
     begun_ns = time.perf_counter_ns()
     small = libwebp.decode(data, head, flavors[0].box_px)
-    decode_ns = time.perf_counter_ns() - begun_ns
     if small is None:
         return None
     size = (small.columns, small.rows)
-    made = compiled.finish(small.rgba, size, size, stored.orientation, _wanted(stored, flavors))
+    drawn = _Drawn(small.rgba, size, size)
+    return _of_drawn(drawn, begun_ns, flavors, stored, libwebp.LOADER)
+
+
+_TAKERS: Final = {"jpeg": _jpeg, "png": _png, "webp": _webp}
+
+
+class _Drawn(NamedTuple):
+    """An opaque picture that another decoder has made."""
+
+    samples: bytes | bytearray
+    """Rows x columns x 4."""
+    size: tuple[int, int]
+    """Columns and rows."""
+    extent: tuple[float, float]
+    """Where the picture ends within the last of them."""
+
+
+def _of_drawn(
+    drawn: _Drawn, begun_ns: int, flavors: Sequence[Flavor], stored: _Stored, loader: str
+) -> Pictures | None:
+    decode_ns = time.perf_counter_ns() - begun_ns
+    made = compiled.finish(*drawn, stored.orientation, _wanted(stored, flavors))
     if made is None:
         return None
-    return _finished(made._replace(decode_ns=decode_ns), flavors, stored, libwebp.LOADER)
-
-
-_TAKERS: Final = {"jpeg": _jpeg, "webp": _webp}
+    return _finished(made._replace(decode_ns=decode_ns), flavors, stored, loader)
 
 
 def _wanted(stored: _Stored, flavors: Sequence[Flavor]) -> list[sizes.Size]:

@@ -1,4 +1,4 @@
-"""What is written in C: a JPEG's pictures in one call, and the steps of it that others need, too.
+"""What is written in C: a JPEG's pictures in one call, its steps, and rows of samples averaged.
 
 The sources are in `c/`. An installation without a C compiler has none of it: the libraries do the
 work then, at two to four times the cost.
@@ -6,7 +6,8 @@ work then, at two to four times the cost.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,6 +145,99 @@ def compress(pixels: Buffer, width_px: int, height_px: int) -> Packed:
         MemoryError: there was not enough memory.
     """
     return Packed(*_compiled.compress(pixels, width_px, height_px))
+
+
+#: How samples are stored: as they are; each row of pixels less their left neighbours (TIFF's
+#: horizontal predictor); rows that begin with the number of their filter (PNG).
+AS_THEY_ARE, LESS_LEFT, FILTERED = range(3)
+#: The most pixels, across and down, that become one.
+MOST_BLOCK: Final = 256
+#: Of a picture that is averaged.
+MOST_SIDE_PX: Final = 65536
+
+
+class Averaged(NamedTuple):
+    """A picture of 8 bits a sample, of which blocks of pixels are averaged."""
+
+    samples: bytes
+    """Rows x columns x RGBA. Floats of 0 to 255 where `weighed`, else bytes."""
+    columns: int
+    rows: int
+    extent: tuple[float, float]
+    """Where the picture ends within the last column and row."""
+    clear: bool
+    """The alpha counts; else it is 255 everywhere."""
+    weighed: bool
+    """Colours are multiplied by the alpha."""
+
+
+class Boxes:
+    """A picture that comes row by row or tile by tile, and is averaged as it comes.
+
+    All that comes is as it should be, or refused: then the source is left to others.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        bands: int,
+        block: int,
+        storing: int,
+        palette: bytes = b"",
+        *,
+        clear: bool = False,
+    ) -> None:
+        """Take memory for the result.
+
+        Args:
+            size: width and height in pixels, at most `MOST_SIDE_PX`.
+            bands: samples of a stored pixel: grey (1), grey and alpha (2), RGB (3), RGBA (4).
+            block: so many pixels, across and down, become one; at most `MOST_BLOCK`.
+            storing: `AS_THEY_ARE`, `LESS_LEFT` or `FILTERED`.
+            palette: of one band: RGBA of each of its colours.
+            clear: pixels may be transparent. Otherwise such a row is not sound.
+
+        Raises:
+            MemoryError: there was not enough memory.
+        """
+        across, down = (min(block, edge_px) for edge_px in size)
+        self._boxes = _compiled.Boxes(*size, bands, across, down, storing, palette, clear)
+        self._extent = (size[0] / across, size[1] / down)
+        self._clear = clear
+
+    def rows(self, data: Buffer) -> bool:
+        """Take the next bytes of rows; False where they are not sound, or too many."""
+        return self._boxes.rows(data)
+
+    def tile(self, data: Buffer, columns: int, rows: int) -> bool:
+        """Take the next tile, from left to right and from above; False where it is not sound.
+
+        Raises:
+            MemoryError: there was not enough memory.
+        """
+        return self._boxes.tile(data, columns, rows)
+
+    def averaged(self) -> Averaged | None:
+        """Return the result; None where rows are missing.
+
+        Raises:
+            MemoryError: there was not enough memory.
+        """
+        found = self._boxes.result()
+        if found is None:
+            return None
+        samples, weighed = found
+        columns, rows = (math.ceil(edge) for edge in self._extent)
+        return Averaged(samples, columns, rows, self._extent, self._clear, weighed)
+
+
+def unpack_lzw(data: Buffer, size_bytes: int) -> bytes | None:
+    """Unpack a strip or tile of a TIFF; None where it does not make so many bytes, or is damaged.
+
+    Raises:
+        MemoryError: there was not enough memory.
+    """
+    return _compiled.unpack_lzw(data, size_bytes)
 
 
 def account(data: Buffer) -> tuple[float, bool, list[tuple[int, int, int, int]]]:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 _FORGIVING: Final = frozenset({("webp", "ffmpeg")})
 #: Decoders that ask a library by another name.
 _LIBRARIES: Final = {
-    "tiff": "vips", "webp": "vips", "bmp": "pillow", "avif": "pillow", "heic": "libheif",
+    "png": "vips", "tiff": "vips", "webp": "vips", "bmp": "pillow", "avif": "pillow",
+    "heic": "libheif",
 }  # fmt: skip
 #: A small picture will do, to learn whether there is one.
 _BOX_PX: Final = 128

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 #: Modules of `decoders` that begin by reading the whole file, up to `WHOLE_FILE_BYTES`.
 _READ_WHOLE: Final = frozenset(
-    ("avif", "bmp", "dds", "jpeg2000", "jxl", "netpbm", "pcx", "pillow", "radiance", "svg", "tiff",
-     "vips", "webp", "xpm")
+    ("avif", "bmp", "dds", "jpeg2000", "jxl", "netpbm", "pcx", "pillow", "png", "radiance", "svg",
+     "tiff", "vips", "webp", "xpm")
 )  # fmt: skip
 #: Those whose library is not always there: nothing is read for an outcome that says so.
 _LIBRARIES: Final = {"heic": "pillow_heif", "jxl": "pylibjxl"}

@@ -18,7 +18,7 @@ from pregen.imaging.formats import Format
 HEAD_BYTES = 64 * 1024
 
 JPEG = Format("jpeg", "image/jpeg", "jpeg")
-PNG = Format("png", "image/png", "vips")
+PNG = Format("png", "image/png", "png")
 GIF = Format("gif", "image/gif", "vips")
 WEBP = Format("webp", "image/webp", "webp")
 TIFF = Format("tiff", "image/tiff", "tiff")

@@ -28,7 +28,6 @@ pytestmark = [pytest.mark.desktop, pytest.mark.slow]
 MTIME_NS = 1_700_000_000_123_456_789
 #: libfm-qt reads no larger one.
 FLAVORS = ("normal", "x-large")
-_AT_ONCE = 20
 
 
 def _gio(cache: Path, flavor: str, sources: Sources, root: Root) -> list[bool]:
@@ -41,9 +40,7 @@ def _gnome_desktop(cache: Path, flavor: str, sources: Sources, root: Root) -> li
 
 
 def _tumbler(cache: Path, flavor: str, sources: Sources, root: Root) -> list[bool]:
-    # What it does not accept it makes anew, so not all at once.
-    parts = [sources[at : at + _AT_ONCE] for at in range(0, len(sources), _AT_ONCE)]
-    answers = [answer for part in parts for answer in desktops.tumbler(cache, flavor, part, root)]
+    answers = desktops.tumbler(cache, flavor, sources, root)
     return [answer.ready and answer.untouched for answer in answers]
 
 

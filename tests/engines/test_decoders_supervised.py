@@ -41,7 +41,8 @@ def _samples() -> dict[str, bytes]:
     picture = pictures.image(300, 200)
     return {
         "jpeg": pictures.jpeg(300, 200),
-        "vips": pictures.encode(picture, "PNG"),
+        "vips": pictures.encode(picture, "GIF"),
+        "png": pictures.encode(picture, "PNG"),
         "webp": pictures.encode(picture, "WEBP"),
         "tiff": pictures.encode(picture, "TIFF", compression="tiff_lzw"),
         "svg": pictures.svg(),

@@ -156,13 +156,13 @@ def maps_numpy(pid: int) -> bool:
     return "_multiarray_umath" in Path(f"/proc/{pid}/maps").read_text()
 
 
-@pytest.mark.parametrize("name", [b"/a/photo.png", b"/a/photo.JPG"])
+@pytest.mark.parametrize("name", [b"/a/photo.tif", b"/a/photo.JPG"])
 def test_the_server_has_the_libraries_where_a_picture_needs_them(name: bytes) -> None:
     """Told before it has imported all else, as a run tells it that has started it early."""
     server.start_early([WORK_MODULE])
     photo = job(0)._replace(path=name, size_bytes=3_000_000)
     needed = needs_libraries(photo, harmful_work.CONFIG)
-    assert needed is name.endswith(b".png")
+    assert needed is name.endswith(b".tif")
     list(engine().run(iter([photo]), Stop()))
     [pid] = servers()
     if needed:

@@ -1,4 +1,4 @@
-"""Our C code under sanitizers, beside its plain twin, libjpeg-turbo and libwebp, at damaged files.
+"""Our C code under sanitizers, beside its plain twin, libjpeg-turbo, libpng and libwebp, at damage.
 
 The short run of what `scripts/soak fuzz` does for long, and proof that it finds what it should.
 """
@@ -53,10 +53,15 @@ def count(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("target"), name="vp8l")
 
 
+@pytest.fixture(scope="module")
+def boxed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("target"), name="boxed")
+
+
 def short_run(target: Path, folder: Path, name: str = "jpegdc") -> fuzz_decoder.Search:
     fuzz_decoder.fill(folder / "seeds", name)
     (folder / "kept").mkdir()
-    runs = RUNS // 2 if name == "vp8l" else 2 * RUNS
+    runs = RUNS // 2 if name in {"vp8l", "boxed"} else 2 * RUNS
     options = [f"-runs={runs}", "-seed=1"]
     return search(target, [folder / "kept", folder / "seeds"], options, folder)
 
@@ -98,14 +103,26 @@ def test_codes_of_webp_make_sense_where_they_do_to_libwebp(count: Path, tmp_path
 
 
 @needs(Capability.LIBFUZZER)
+def test_rows_tiles_and_lzw_are_what_libpng_and_the_standard_say(
+    boxed: Path, tmp_path: Path
+) -> None:
+    found = short_run(boxed, tmp_path, "boxed")
+    assert found.findings == ()
+    assert found.inputs >= RUNS * 9 // 20
+    assert found.accepted >= RUNS // 10
+    assert found.samples > RUNS * 10
+    assert found.apart == 0
+
+
+@needs(Capability.LIBFUZZER)
 @pytest.mark.parametrize("name", fuzz_decoder.TARGETS)
 def test_what_was_found_once_stays_mended(
-    target: Path, cursors: Path, chain: Path, count: Path, name: str, tmp_path: Path
+    request: pytest.FixtureRequest, name: str, tmp_path: Path
 ) -> None:
     fuzz_decoder.fill(tmp_path / "seeds", name)
     files = sorted((tmp_path / "seeds").iterdir())
-    targets = {"jpegdc": target, "cursors": cursors, "chain": chain, "vp8l": count}
-    found = search(targets[name], files, [], tmp_path)
+    fixture = {"jpegdc": "target", "vp8l": "count"}.get(name, name)
+    found = search(request.getfixturevalue(fixture), files, [], tmp_path)
     assert found.findings == ()
     assert found.inputs == len(files)
 
@@ -136,24 +153,24 @@ def test_another_processor_makes_the_same_pictures(tmp_path: Path) -> None:
     assert lines.count("\n0 ") > len(files) // 2
 
 
-#: By the file that has them: of memory, of where cursors meet, of the picture.
+#: By the file that has them: of memory, of where cursors meet, of the picture, of strips.
 PLANTED = [
     next(one for one in SABOTAGES if one.file == f"imaging/c/{name}.h")
-    for name in ("bits", "cursors", "blocks")
+    for name in ("bits", "cursors", "blocks", "lzw")
 ]
 
 
 @needs(Capability.LIBFUZZER)
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
 def test_the_short_run_finds_a_planted_bug(planted: Sabotage, tmp_path: Path) -> None:
-    """Three of those that `scripts/prove-faults` tries."""
+    """Some of those that `scripts/prove-faults` tries."""
     decoder = tmp_path / "decoder"
     shutil.copytree(DECODER, decoder)
     file = decoder / Path(planted.file).name
     text = file.read_text()
     assert text.count(planted.old) == 1
     file.write_text(text.replace(planted.old, planted.new))
-    name = "cursors" if "cursors" in planted.judge else "jpegdc"
+    name = next((name for name in ("cursors", "boxed") if name in planted.judge), "jpegdc")
     found = short_run(build(tmp_path, decoder, name), tmp_path, name)
     assert found.findings
 
@@ -200,7 +217,7 @@ def test_the_decoders_own_tests_pass_under_sanitizers(tmp_path: Path) -> None:
     asan = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
     # Python keeps memory until its end on purpose: that is no leak of ours.
     environment = {**os.environ, "LD_PRELOAD": asan, "ASAN_OPTIONS": "detect_leaks=0"}
-    names = ("jpegdc", "cursors", "compiled")
+    names = ("jpegdc", "cursors", "compiled", "boxed")
     files = [f"tests/imaging/test_{name}.py" for name in names]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *files]
     ask = "import pregen.imaging._compiled as module; print(module.__file__)"

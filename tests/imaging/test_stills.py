@@ -19,6 +19,7 @@ from PIL import Image, ImageCms
 
 from pregen.imaging import faults, sniff
 from pregen.imaging.decoders.base import Request
+from pregen.imaging.pixels.resample import samples_of
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.source_bytes import SourceBytes
 from pregen.model import Flavor
@@ -100,7 +101,7 @@ def _decoded_px(data: bytes, decoder: str) -> int:
         assert found is not None
         source = SourceBytes(fd, len(data), data[: sniff.HEAD_BYTES])
         request = Request(source, found, lambda _: None)
-        return int(module.open_picture(request).decode(256).image.width)
+        return int(samples_of(module.open_picture(request).decode(256)).shape[1])
     finally:
         os.close(fd)
 

@@ -167,6 +167,19 @@ def test_fresh_entries_need_no_worker_and_no_picture_library(tmp_path: Path, cac
     assert done.out.splitlines() == [*(entry(cache, photo) for photo in photos), "[]"]
 
 
+def test_one_fresh_file_needs_none_of_what_is_slow_to_import(tmp_path: Path, cache: Path) -> None:
+    (photo,) = few(tmp_path, 1)
+    run_pregen("run", tmp_path, cache=cache)
+    code = (
+        "import sys; from pregen.entry_point import fresh_paths; "
+        "sys.stdout.buffer.write(fresh_paths(sys.argv[1:])); "
+        "print(sorted({'click', 'dataclasses', 'datetime', 'inspect', 'pregen.cli', "
+        "'urllib.parse'} & set(sys.modules)))"
+    )
+    done = run_pregen(photo, cache=cache, program=[PREGEN[0], "-c", code])
+    assert done.out.splitlines() == [entry(cache, photo), "[]"], done
+
+
 def test_a_run_at_work_makes_them_next(tmp_path: Path, cache: Path) -> None:
     many_slow(tmp_path / "busy", 40, 24)
     photos = few(tmp_path / "photos", 2)

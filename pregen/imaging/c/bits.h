@@ -4,9 +4,6 @@
  * need not look for markers: a refill is four operations, and has no branch. A window is slid when
  * less than a block's worth is left of it. Behind the last byte before a marker stand zeros.
  *
- * What a disk lost ends the data, too: zeros that begin and end where its sectors do (they would
- * be taken for codes). `containers.jpeg` says the same for other decoders.
- *
  * SSE2 and NEON look for FF in 16 bytes at once; PLAIN_TWIN leaves them out, and reads bits byte by
  * byte.
  */
@@ -42,15 +39,12 @@
 #define FOUND_AT_ONCE 16 /* bytes */
 
 struct entropy {
-    const uint8_t *data, *end; /* the file */
-    const uint8_t *at;         /* of it, what is not in the window yet */
-    const uint8_t *judged;     /* what begins before is no loss */
+    const uint8_t *at, *end; /* of the file, what is not in the window yet */
     uint8_t *window;
     size_t filled;      /* bytes of the window */
     const uint8_t *low; /* a block that begins behind this needs a slide before */
     bool closed;        /* the data ends with the window */
     bool spent;         /* more was read than there is */
-    bool by_sectors;    /* the file is as it lay on a disk: look for what was lost */
 };
 
 struct bits {
@@ -58,48 +52,6 @@ struct bits {
     uint64_t ahead;    /* the next bits, left-aligned; below `count` there may be more */
     int count;
 };
-
-/* ---- what a disk lost ---- */
-
-#define SECTOR_BYTES 512
-#define LOSS_BYTES 2048 /* the least that is looked for, at multiples of itself */
-/* A sound file may end its last sector before a loss with some zeros of its own. */
-#define SLACK_BYTES 8
-
-/* True when `size` bytes are zeros. */
-static bool is_zero(const uint8_t *at, size_t size)
-{
-    return !*at && !memcmp(at, at + 1, size - 1);
-}
-
-/* Where the first loss begins, if it begins before `limit`, which is within the file; else NULL. */
-static const uint8_t *find_loss(struct entropy *entropy, const uint8_t *limit)
-{
-    const uint8_t *data = entropy->data, *judged = entropy->judged;
-    size_t size = (size_t)(entropy->end - data), before = (size_t)(limit - data);
-    size_t from = (size_t)((judged > entropy->at ? judged : entropy->at) - data);
-    size_t at = (from + LOSS_BYTES - 1) / LOSS_BYTES * LOSS_BYTES;
-    entropy->judged = limit;
-    /* turns: the bytes of the window / LOSS_BYTES */
-    for (; at < before + LOSS_BYTES && at + LOSS_BYTES <= size; at += LOSS_BYTES) {
-        if (!is_zero(data + at, LOSS_BYTES))
-            continue;
-        const uint8_t *begin = data + at, *end = begin + LOSS_BYTES;
-        while (begin > judged && !begin[-1]) /* turns: at most the bytes of the window, but once */
-            begin--;
-        if (begin == judged && judged > data && !begin[-1])
-            continue; /* it began before, and was none */
-        while (end < entropy->end && !*end) /* turns: at most the data's bytes, in all */
-            end++;
-        size_t into = (size_t)(begin - data) % SECTOR_BYTES;
-        bool whole = (into == 0 || into >= SECTOR_BYTES - SLACK_BYTES) &&
-                     (size_t)(end - data) % SECTOR_BYTES == 0;
-        if (begin < limit && (whole || end == entropy->end))
-            return begin;
-        at = (size_t)(end - data) / LOSS_BYTES * LOSS_BYTES;
-    }
-    return NULL;
-}
 
 /* ---- the window ---- */
 
@@ -135,13 +87,6 @@ HOT size_t copy_until_ff(uint8_t *out, const uint8_t *from, size_t size)
 static void fill(struct entropy *entropy)
 {
     const uint8_t *end = entropy->end;
-    if (entropy->by_sectors && (size_t)(end - entropy->at) >= LOSS_BYTES) {
-        size_t most = WINDOW_BYTES * 2; /* each second byte may be a zero to take out */
-        const uint8_t *limit = (size_t)(end - entropy->at) < most ? end : entropy->at + most;
-        const uint8_t *loss = find_loss(entropy, limit);
-        if (loss)
-            entropy->end = end = loss > entropy->at ? loss : entropy->at;
-    }
     for (;;) { /* turns: at most the window's bytes: each adds one, or is the last */
         size_t size = (size_t)(end - entropy->at), room = WINDOW_BYTES - entropy->filled;
         size_t copied = copy_until_ff(entropy->window + entropy->filled, entropy->at,

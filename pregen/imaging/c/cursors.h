@@ -184,7 +184,7 @@ static __attribute__((noinline)) void step_slowly(struct index *index, const uin
 
 /* One step of a cursor, its state in registers. `ahead` are its next bits. */
 #define STEP(n)                                                                                    \
-    do {                                                                                           \
+    {                                                                                              \
         int64_t step = index->steps[(ahead##n >> (64 - STEP_BITS)) + steps##n];                    \
         uint32_t after = state##n + (uint32_t)step, next = out##n[TO_NEXT(n)];                     \
         if (UNLIKELY(after & TOO_FAR)) {                                                           \
@@ -199,21 +199,21 @@ static __attribute__((noinline)) void step_slowly(struct index *index, const uin
             *out##n = state##n; /* the end of the block, if it does not go on */                   \
             out##n += 1 + goes_on;                                                                 \
         }                                                                                          \
-    } while (0)
+    }
 #define LOOK_AHEAD(n) ahead##n = load_word(window + ((state##n & POSITION) >> 3)) << (state##n & 7)
 #define LOAD(n)                                                                                    \
-    do {                                                                                           \
+    {                                                                                              \
         state##n = cursors[n].state;                                                               \
         out##n = cursors[n].out;                                                                   \
         steps##n = cursors[n].steps;                                                               \
         LOOK_AHEAD(n);                                                                             \
-    } while (0)
+    }
 #define STORE(n)                                                                                   \
-    do {                                                                                           \
+    {                                                                                              \
         cursors[n].state = state##n;                                                               \
         cursors[n].out = out##n;                                                                   \
         cursors[n].steps = steps##n;                                                               \
-    } while (0)
+    }
 
 /* Go on with all cursors by so many groups of steps: by GROUP_BITS at most for each of them. */
 static __attribute__((noinline)) void step_all(struct index *index, const uint8_t *window,

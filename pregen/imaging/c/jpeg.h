@@ -45,7 +45,6 @@ static enum result decode_all(const uint8_t *data, size_t size, int width_px, in
     if (decoder->dc_tables && decoder->ac_tables && decoder->entropy.window) {
         decoder->at = decoder->data = data;
         decoder->end = data + size;
-        decoder->entropy.data = decoder->entropy.judged = data;
         decoder->entropy.end = decoder->end;
         decoder->width_px = width_px;
         decoder->height_px = height_px;

@@ -17,6 +17,8 @@ static void clear_upper_halves(void)
 #endif
 }
 
+#include "boxes_type.h"
+
 static bool is_scale(int shrink) { return shrink == 8 || shrink == 4 || shrink == 2; }
 
 PyDoc_STRVAR(decode_doc,
@@ -354,7 +356,10 @@ static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc},
                                 {"compress", pack_pixels, METH_VARARGS, compress_doc},
                                 {"pictures", make_photo, METH_VARARGS, pictures_doc},
                                 {"finish", finish, METH_VARARGS, finish_doc},
+                                {"unpack_lzw", unpack_strip, METH_VARARGS, unpack_lzw_doc},
                                 {0}};
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_boxes}, {0}};
 
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT,
@@ -362,6 +367,7 @@ static struct PyModuleDef module = {
     .m_doc = "Pictures of JPEGs, and the steps they are made in, also for other decoders.",
     .m_size = 0,
     .m_methods = methods,
+    .m_slots = slots,
 };
 
 PyMODINIT_FUNC PyInit__compiled(void) { return PyModuleDef_Init(&module); }

@@ -244,7 +244,6 @@ static bool ready(struct decoder *decoder, struct scan *scan)
 
 static bool take_scan(struct decoder *decoder, struct scan *scan)
 {
-    decoder->entropy.by_sectors = !decoder->progressive;
     struct bits bits = open_entropy(&decoder->entropy, decoder->at);
     begin_interval(scan);
     bool sound;

@@ -496,7 +496,7 @@ static struct soundness look_at(const uint8_t *data, size_t size)
     struct soundness found = {.share = -1};
     walk.dc_tables = calloc(TABLES, sizeof *walk.dc_tables);
     walk.ac_tables = calloc(TABLES, sizeof *walk.ac_tables);
-    walk.entropy = (struct entropy){.data = data, .judged = data, .end = walk.end};
+    walk.entropy = (struct entropy){.end = walk.end};
     walk.entropy.window = calloc(1, WINDOW_BYTES + PADDING_BYTES);
     if (walk.dc_tables && walk.ac_tables && walk.entropy.window) {
         found.share = 1;

@@ -1,4 +1,4 @@
-"""TIFF: by libvips where it understands the samples, else by their sizes alone.
+"""TIFF: plain ones in C (`boxed`), by libvips what it understands, else by their sizes alone.
 
 libtiff unpacks every compression, and libvips hands samples over that it knows nothing of: CIELab,
 YCbCr, signed ones, whole numbers of 32 bits, tiles of separate planes, depths between bytes. Of
@@ -20,7 +20,7 @@ import numpy as np
 from PIL import _imaging
 
 from pregen.imaging.containers import tiff, tiff_layout
-from pregen.imaging.decoders import jpeg, pillow, tiff_damage, tiff_jpeg2000
+from pregen.imaging.decoders import boxed, jpeg, pillow, tiff_damage, tiff_jpeg2000
 from pregen.imaging.decoders.vips import VipsPicture, fault_of
 from pregen.imaging.faults import (
     ENOUGH_ROWS,
@@ -29,7 +29,7 @@ from pregen.imaging.faults import (
     TruncatedPicture,
     Unsupported,
 )
-from pregen.imaging.pixels import colour, resample
+from pregen.imaging.pixels import colour, resample, srgb_profiles
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES, DamagedError
 
@@ -92,7 +92,9 @@ class TiffPicture(VipsPicture):
                 raise
             return self._by_pillow(fault, layout, box_px)
 
-    def _sound(self, layout: TiffLayout | None, options: dict[str, Any], box_px: int) -> Pixels:
+    def _sound(
+        self, layout: TiffLayout | None, options: dict[str, Any], box_px: int
+    ) -> Pixels | Plain:
         """Decode what has lost nothing, or not too much. Raises Fault."""
         source = self._request.source
         measured = layout is not None and tiff_damage.is_measured(layout, source)
@@ -100,6 +102,8 @@ class TiffPicture(VipsPicture):
             _check_inside(layout, source)
             share = tiff_damage.share_before_cut(layout, source)
             _check_share(share, "bytes are missing in the middle")
+            if (pixels := self._boxed(layout, box_px)) is not None:
+                return pixels
         try:
             pixels = resample.into_memory(self._image(layout, options, "error"), box_px)
         except pyvips.Error as error:
@@ -114,6 +118,21 @@ class TiffPicture(VipsPicture):
         if layout is not None and measured:
             _check_share(tiff_damage.share_of_unpacked(layout, source), "")
         return pixels
+
+    def _boxed(self, layout: TiffLayout, box_px: int) -> Pixels | Plain | None:
+        """Decode plain samples in C; None where they are left to libtiff. Raises Fault."""
+        source = self._request.source
+        profile = _profile(layout, source)
+        if profile and layout.photometric != tiff_layout.RGB:
+            return None
+        averaged = boxed.tiff_picture(self._request, layout, box_px)
+        if averaged is None:
+            return None
+        if layout.compression == tiff_layout.NONE:
+            # What is packed had to be as it was written.
+            _check_share(tiff_damage.share_of_unpacked(layout, source), "")
+        self.loader = boxed.TIFF_LOADER
+        return resample.of_averaged(averaged, b"" if srgb_profiles.is_srgb(profile) else profile)
 
     def _rest(self, layout: TiffLayout, options: dict[str, Any], box_px: int) -> Pixels:
         """Decode what is there. Raises Fault."""

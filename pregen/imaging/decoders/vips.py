@@ -137,10 +137,10 @@ class VipsPicture(Opened):
     def _load(self, **options: Any) -> pyvips.Image:
         loader = _LOADERS[self._request.format.name]
         options["access"] = "sequential"
+        # Given a buffer, pyvips would copy tens of megabytes each time.
+        source = self._streamed() if self.data is None else pyvips.Source.new_from_memory(self.data)
         try:
-            if self.data is not None:
-                return pyvips.Operation.call(f"{loader}_buffer", self.data, **options)
-            return pyvips.Operation.call(f"{loader}_source", self._streamed(), **options)
+            return pyvips.Operation.call(f"{loader}_source", source, **options)
         except pyvips.Error as error:
             raise fault_of(error) from error
 

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pregen.imaging import compiled
+from pregen.imaging.pixels import sizes
 from pregen.imaging.runtime import pyvips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
+
+    from pregen.imaging.compiled import Averaged
 
 Samples = NDArray[np.uint8]
 """Rows x columns x bands."""
@@ -28,6 +31,7 @@ Rgba = NDArray[np.uint8]
 #: Pillow's names for 8-bit pixels of so many bands. CMYK: ink is as good as light to a resize.
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _OPAQUE: Final = 255
+_PROFILE: Final = "icc-profile-data"
 #: The last block of a JPEG is mostly padding when less than half of it is picture.
 _HALF = 0.5
 
@@ -119,10 +123,9 @@ def into_memory(image: pyvips.Image, box_px: int) -> Pixels:
 def averaged(image: pyvips.Image, box_px: int) -> Pixels:
     """Average whole blocks of pixels where there are far too many of them.
 
-    What remains is at least twice the box, which is all that Lanczos-3 needs (the split that
-    `vips_resize` makes as well), so a lazy 100 Mpx picture never lies in memory whole.
+    So a lazy 100 Mpx picture never lies in memory whole.
     """
-    block = max(image.width, image.height) // (2 * box_px)
+    block = sizes.block(image.width, image.height, box_px)
     if block < 2:  # noqa: PLR2004 - averaging one pixel is nothing
         return Pixels(image)
     if premultiplied := bool(image.hasalpha()):
@@ -132,6 +135,28 @@ def averaged(image: pyvips.Image, box_px: int) -> Pixels:
     extent = (image.width / columns, image.height / rows)
     image = image.shrink(columns, rows, ceil=True)
     return Pixels(image.copy_memory(), premultiplied, extent)
+
+
+def of_averaged(averaged: Averaged, profile: bytes = b"") -> Pixels | Plain:
+    """Return what was averaged in C.
+
+    Args:
+        averaged: the picture.
+        profile: ICC, of three colours; empty where they are sRGB.
+    """
+    if averaged.weighed:
+        size = averaged.columns, averaged.rows
+        image = pyvips.Image.new_from_memory(averaged.samples, *size, 4, "float")
+        image = image.copy(interpretation="srgb")
+    else:
+        samples = np.frombuffer(averaged.samples, np.uint8)
+        samples = samples.reshape(averaged.rows, averaged.columns, 4)
+        if not profile and not averaged.clear:
+            return Plain(samples, averaged.extent)
+        image = image_of(samples if averaged.clear else samples[..., :3], "srgb")
+    if profile:
+        image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+    return Pixels(image, averaged.weighed, averaged.extent)
 
 
 def suits_pillow(image: pyvips.Image) -> bool:
@@ -145,7 +170,7 @@ def resize(image: pyvips.Image, size: tuple[int, int], extent: tuple[float, floa
     small = np.asarray(picture.resize(size, Image.Resampling.LANCZOS, box=(0, 0, *extent)))
     found = image_of(small, image.interpretation)
     for name in image.get_fields():
-        if name == "icc-profile-data":
+        if name == _PROFILE:
             found.set_type(pyvips.GValue.blob_type, name, image.get(name))
     return found
 

@@ -23,3 +23,12 @@ def fit(width_px: int, height_px: int, box_px: int) -> Size:
     scale = box_px / long_px
     short_px = max(1, int(min(width_px, height_px) * scale + 0.5))
     return Size(box_px, short_px) if width_px >= height_px else Size(short_px, box_px)
+
+
+def block(width_px: int, height_px: int, box_px: int) -> int:
+    """How many pixels, across and down, may be averaged before a picture is reduced to a box.
+
+    At least twice the box remains, which is all that Lanczos-3 needs (the split that `vips_resize`
+    makes as well).
+    """
+    return max(1, max(width_px, height_px) // (2 * box_px))

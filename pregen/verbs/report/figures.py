@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 #: Points of a line over time: as many as a phone has room for.
 MOST_BUCKETS: Final = 80
 SLOWEST: Final = 20
-#: Paths kept of each reason of failure, and of all together (300 KB); the number of all is told.
+#: Files named of each kind of failure, 16 of them (400 KB in all); the number of all is shown.
 MOST_PATHS: Final = 200
-MOST_PATHS_IN_ALL: Final = 2000
 #: Of so many sources the thumbnails are looked at, evenly chosen where there are more.
 MOST_LOOKED_AT: Final = 20_000
 #: Longer than ten times its width: a panorama or a scroll, of which a thumbnail shows little.
@@ -32,13 +31,12 @@ SIZES_MPX: Final = (1, 4, 8, 16, 32, 64)
 
 
 @dataclass(slots=True)
-class FailureReason:
-    """One way to fail."""
+class KindFailures:
+    """The failures of one kind."""
 
-    kind: Kind
-    message: str
     count: int = 0
-    paths: list[bytes] = field(default_factory=list)
+    first: list[tuple[bytes, str]] = field(default_factory=list)
+    """Path and message of the first."""
 
 
 @dataclass(slots=True)
@@ -79,10 +77,9 @@ class Figures:
         self.sizes: Counter[int] = Counter()
         self.loaders: defaultdict[str, Loader] = defaultdict(Loader)
         self.workers: defaultdict[int, WorkerFigures] = defaultdict(WorkerFigures)
-        self.reasons: dict[tuple[Kind, str], FailureReason] = {}
+        self.failures: defaultdict[Kind, KindFailures] = defaultdict(KindFailures)
         self.extreme: list[SourceHistory] = []
         self.extreme_count = 0
-        self._paths = 0
         self._slowest: list[tuple[int, int, SourceHistory]] = []
         self._order = count()  # of two that took as long, neither can be less
         self.sample: Reservoir[SourceHistory] = Reservoir(MOST_LOOKED_AT)
@@ -128,15 +125,10 @@ class Figures:
             self._make(seen)
 
     def _fail(self, seen: SourceHistory) -> None:
-        place = seen.kind, seen.message
-        # Messages that name a place in the file are as many as files.
-        if place not in self.reasons and len(self.reasons) >= MOST_PATHS:
-            place = seen.kind, ""
-        reason = self.reasons.setdefault(place, FailureReason(*place))
-        reason.count += 1
-        if len(reason.paths) < MOST_PATHS and self._paths < MOST_PATHS_IN_ALL:
-            self._paths += 1
-            reason.paths.append(seen.path)
+        group = self.failures[seen.kind]
+        group.count += 1
+        if len(group.first) < MOST_PATHS:
+            group.first.append((seen.path, seen.message))
 
     def _make(self, seen: SourceHistory) -> None:
         bucket = (seen.seen_at_ns - self.begin_ns) * self.buckets // self.wall_ns

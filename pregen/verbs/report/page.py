@@ -60,16 +60,18 @@ def _view(facts: ReportFacts) -> dict[str, Any]:
         "kinds": _kinds(run),
         "overwritten": max(0, run.counts.get("made", 0) - figures.made),
         "charts": _charts(figures) if figures.made else [],
-        "reasons": [
+        "failures": [
             {
-                "kind": WORDS[reason.kind].label,
-                "message": printable(reason.message),
-                "todo": WORDS[reason.kind].todo,
-                "count": text.count(reason.count),
-                "paths": [shown(path) for path in sorted(reason.paths)],
-                "more": reason.count - len(reason.paths),
+                "kind": WORDS[kind].label,
+                "meaning": WORDS[kind].meaning,
+                "todo": WORDS[kind].todo,
+                "count": text.count(group.count),
+                "files": [
+                    (shown(path), printable(message)) for path, message in sorted(group.first)
+                ],
+                "more": group.count - len(group.first),
             }
-            for reason in sorted(figures.reasons.values(), key=lambda each: -each.count)
+            for kind, group in sorted(figures.failures.items(), key=lambda each: -each[1].count)
         ],
         "slowest": [_slow(seen) for seen in figures.slowest],
         "sampled": [_tile(tile) for tile in facts.sheet.sampled],

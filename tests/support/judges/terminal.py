@@ -64,9 +64,9 @@ class Terminal:
         """Return what is on the screen now, with its colours."""
         return self._tmux("capture-pane", "-p", "-e")
 
-    def history(self) -> str:
+    def history(self, *, colours: bool = False) -> str:
         """Return everything that scrolled by, and the screen."""
-        return self._tmux("capture-pane", "-p", "-S", "-")
+        return self._tmux("capture-pane", "-p", "-S", "-", *(["-e"] if colours else []))
 
     def lines(self) -> str:
         """Return the same with lines whole that the terminal has broken into rows."""

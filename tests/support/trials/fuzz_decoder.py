@@ -1,10 +1,11 @@
-"""libFuzzer at our C code, under sanitizers, beside plain twins, libjpeg-turbo and libwebp.
+"""libFuzzer at our C code, under sanitizers, beside plain twins, libjpeg-turbo, libpng and libwebp.
 
-Four targets tell what is checked: `jpegdc_target.c`, `cursors_target.c`, `chain_target.c` and
-`vp8l_target.c`. Inputs begin with sound files of every kind that the code takes and with what was
-found before; a long search keeps what reaches something new below build/soak, and begins there the
-next time. A finding is a file to look at; mended, it goes to tests/imaging/finds as jpegdc-*.bin
-(for both targets of the decoder), chain-*.bin or vp8l-*.bin, and the suite replays it for ever.
+Targets: `jpegdc_target.c`, `cursors_target.c`, `chain_target.c`, `vp8l_target.c` and
+`boxed_target.c` tell what is checked. Inputs begin with sound files of every kind that the code
+takes and with what was found before; a long search keeps what reaches something new below
+build/soak, and begins there the next time. A finding is a file to look at; mended, it goes to
+tests/imaging/finds under the target's name, as chain-*.bin (jpegdc-*.bin for both targets of the
+decoder), and the suite replays it for ever.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import imagecodecs
 import numpy as np
 import simplejpeg
 from PIL import Image
@@ -35,13 +37,16 @@ FINDS = ROOT / "tests" / "imaging" / "finds"
 #: What a long search keeps, in a folder for each target.
 KEPT = ROOT / "build" / "soak"
 #: The decoder alone, its three cursors beside one, all of the way from a JPEG or samples to the
-#: pictures of entries, and the count of the codes of a lossless WebP.
-TARGETS = ("jpegdc", "cursors", "chain", "vp8l")
+#: pictures of entries, the count of the codes of a lossless WebP, and rows, tiles and LZW of other
+#: formats.
+TARGETS = ("jpegdc", "cursors", "chain", "vp8l", "boxed")
 #: What precedes samples or a JPEG in an input of `chain_target.c`.
 CHAIN_HEAD_BYTES = 10
+#: What precedes samples or LZW in an input of `boxed_target.c`.
+BOXED_HEAD_BYTES = 12
 #: All of `undefined` ends the process; float-cast-overflow is no part of it.
 SANITIZERS = ("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
-_LIBRARIES = ("-ljpeg", "-lwebp", "-lz", "-lm")
+_LIBRARIES = ("-ljpeg", "-lpng", "-lwebp", "-lz", "-lm")
 #: Without a note of each comparison there are three times as many inputs.
 _OPTIONS = {"cursors": ("-fno-sanitize-coverage=trace-cmp",)}
 #: Larger inputs reach nothing new, and take longer.
@@ -81,7 +86,7 @@ def build(folder: Path, decoder: Path = DECODER, name: str = "jpegdc") -> Path:
         name: of `TARGETS`.
 
     Raises:
-        CalledProcessError: clang, its run-time library or libjpeg-turbo's headers are missing.
+        CalledProcessError: clang, its run-time library or the libraries' headers are missing.
     """
     source = source_of(name)
     target, twin = folder / f"{name}-target", folder / f"{name}-plain.o"
@@ -289,7 +294,28 @@ def vp8l_seeds() -> Iterator[bytes]:
                 yield bytes([width_px - 1, height_px - 1]) + codes.data
 
 
-_SEEDS = {"jpegdc": seeds, "cursors": seeds, "chain": chain_seeds, "vp8l": vp8l_seeds}
+def boxed_seeds() -> Iterator[bytes]:
+    """Yield inputs of `boxed_target.c`: rows and tiles of all kinds, and sound LZW."""
+    chance = random.Random(2)  # noqa: S311 - sizes, not secrets
+    rest = BOXED_HEAD_BYTES - 4
+    for number in range(96):
+        wide, high, bands = chance.randrange(64), chance.randrange(64), number // 3 % 4
+        flags = [chance.randrange(256), chance.randrange(256), number // 12 % 8, 255]
+        head = [number % 3, wide, high, bands, *flags, *chance.randbytes(3), 0]
+        yield bytes(head) + chance.randbytes(chance.randrange(1, 400))
+    for number in range(20):
+        wide, high = chance.randrange(1, 64), chance.randrange(1, 64)
+        # Few values, or all: strings of many lengths, and tables that fill up.
+        samples = bytes(chance.choices(range(2 if number % 2 else 256), k=wide * high * 3))
+        yield bytes([3, wide - 1, high - 1, 2, *bytes(rest)]) + bytes(
+            imagecodecs.lzw_encode(samples)
+        )
+
+
+_SEEDS = {
+    "jpegdc": seeds, "cursors": seeds, "chain": chain_seeds, "vp8l": vp8l_seeds,
+    "boxed": boxed_seeds,
+}  # fmt: skip
 
 
 # --- the long search ----------------------------------------------------------------------------

@@ -58,7 +58,7 @@ from pregen.thumbspec import (
     wholeness,
 )
 from pregen.verbs.transfer import ustar
-from tests.support.files import exchanged, heifs, pictures, plain_writers, raws, stored
+from tests.support.files import exchanged, heifs, pictures, plain_writers, profiles, raws, stored
 from tests.support.files.camera_jpegs import UNDEFINED, VGA, with_ifd1, with_mpf
 from tests.support.files.pairs import pair
 from tests.support.files.pictures import encode, image
@@ -355,6 +355,14 @@ def _png_orientation(data: bytes) -> None:
     assert 1 <= png.orientation(SourceBytes.of(data)) <= 8
 
 
+def _png_head(data: bytes) -> None:
+    head = png.read(data)
+    if head is not None:
+        assert head.width_px > 0 < head.height_px
+        assert 1 <= head.orientation <= 8
+        assert all(41 <= begin <= end <= len(data) - 16 for begin, end in head.spans)
+
+
 def _bmp(data: bytes) -> None:
     if data[:2] in {b"BM", b"BA"}:
         with contextlib.suppress(Fault, MemoryError):
@@ -646,6 +654,16 @@ def _maps() -> list[bytes]:
     return [exchanged.pam(picture), exchanged.pfm(picture), exchanged.pfm(picture, ">")]
 
 
+def _heads_of_pngs() -> list[bytes]:
+    picture = image(*_SMALL_PX)
+    few = picture.quantize(12)
+    return [
+        *_turned_pngs(),
+        encode(few, "PNG", bits=8, transparency=bytes(range(9))),
+        encode(picture, "PNG", icc_profile=profiles.display_p3(gamma=2.2)),
+    ]
+
+
 def _turned_pngs() -> list[bytes]:
     small = image(*_SMALL_PX).resize((8, 5))
     whole = encode(small, "PNG", exif=pictures.exif(6))
@@ -876,6 +894,7 @@ PARSERS: dict[str, Parser] = {
     "fits": Parser(_decoded(b"SIMPLE"), cache(lambda: _exchanged("fits"))),
     "radiance": Parser(_decoded(b"#?R"), cache(lambda: _exchanged("radiance"))),
     "xpm": Parser(_decoded(b"/* XPM */"), cache(lambda: _exchanged("xpm"))),
+    "png-head": Parser(_png_head, cache(_heads_of_pngs)),
     "png-orientation": Parser(_png_orientation, cache(_turned_pngs)),
     "bmp": Parser(_bmp, cache(_more_bmps)),
     "bmp-runs": Parser(_bitmap_runs, cache(lambda: [one[-600:] for one in _more_bmps()])),

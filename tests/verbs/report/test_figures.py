@@ -8,7 +8,7 @@ from pregen.imaging.review import luminance
 from pregen.journal.rows import SourceHistory
 from pregen.model import Kind, Stages
 from pregen.verbs.report.contact_sheet import doubt
-from pregen.verbs.report.figures import MOST_PATHS, MOST_PATHS_IN_ALL, SLOWEST, Figures
+from pregen.verbs.report.figures import MOST_PATHS, SLOWEST, Figures
 from tests.support.files.pictures import encode, image
 
 S = 1_000_000_000
@@ -57,17 +57,19 @@ def test_the_slowest_come_first() -> None:
     assert [each.stages.commit_ns for each in figures.slowest][:3] == [300, 199, 198]
 
 
-def test_failures_are_grouped_and_their_paths_bounded() -> None:
+def test_failures_of_one_kind_are_one_group_and_their_paths_bounded() -> None:
     figures = Figures(0, S)
     for number in range(3 * MOST_PATHS):
         figures.add(seen(number, Kind.INVALID, message="no header"))
         figures.add(seen(number, Kind.ERROR, message=f"offset {number}"))
-    reason = figures.reasons[Kind.INVALID, "no header"]
-    assert reason.count == 3 * MOST_PATHS
-    assert len(reason.paths) == MOST_PATHS
-    assert len(figures.reasons) <= MOST_PATHS + 2
-    assert sum(len(each.paths) for each in figures.reasons.values()) <= MOST_PATHS_IN_ALL
-    assert sum(each.count for each in figures.reasons.values()) == 6 * MOST_PATHS
+    assert figures.failures.keys() == {Kind.INVALID, Kind.ERROR}
+    for group in figures.failures.values():
+        assert group.count == 3 * MOST_PATHS
+        assert len(group.first) == MOST_PATHS
+    assert [message for _, message in figures.failures[Kind.ERROR].first[:2]] == [
+        "offset 0",
+        "offset 1",
+    ]
 
 
 def test_extreme_aspects_are_kept_apart() -> None:
