@@ -145,6 +145,12 @@ def _installed(folder: Path, *names: str) -> dict[str, str]:
     return {"PATH": f"{folder}:{os.environ['PATH']}"}
 
 
+def _by_client(shown: str) -> dict[str, str]:
+    """Return what is said of each program on this machine, by the first word of its name."""
+    told = shown.partition("on this machine\n")[2].partition("\n\n")[0]
+    return {line.split()[0]: line for line in told.splitlines()}
+
+
 def test_what_is_installed_is_told_what_it_finds(tmp_path: Path, cache: Path) -> None:
     env = _installed(tmp_path / "bin", "gwenview", "dolphin")
     disk = put(tmp_path / "disk" / "a b.jpg", jpeg(400, 300)).parent
@@ -152,13 +158,13 @@ def test_what_is_installed_is_told_what_it_finds(tmp_path: Path, cache: Path) ->
     link.symlink_to(disk)
     assert run_pregen("run", "--realpath-keys=never", link, cache=cache).code == 0
     out = run_pregen("show", link / "a b.jpg", cache=cache, env=env).out
-    lines = {line.split()[0]: line for line in out.partition("on this machine\n")[2].splitlines()}
+    lines = _by_client(out)
     assert {"Gwenview", "KIO"} <= lines.keys()
     assert lines["Gwenview"].endswith(f"finds none, as file://{link}/a b.jpg")
     assert lines["KIO"].endswith(f"finds none, as {desktops.qt_uri(disk / 'a b.jpg')}")
     assert run_pregen("run", "--clients=auto", link, cache=cache, env=env).code == 0
     out = run_pregen("show", link / "a b.jpg", cache=cache, env=env).out
-    lines = {line.split()[0]: line for line in out.partition("on this machine\n")[2].splitlines()}
+    lines = _by_client(out)
     assert lines["Gwenview"].endswith("accepts normal, large")
     assert lines["KIO"].endswith("accepts normal, large")
 

@@ -79,7 +79,7 @@ class Capability(Enum):
     COMPILED = "pregen's C module (a C compiler and Python's headers when it was installed)"
     LIBFUZZER = (
         "clang with libFuzzer, and headers of libjpeg-turbo, libwebp and zlib"
-        " (Debian: clang libclang-rt-dev libjpeg62-turbo-dev libwebp-dev zlib1g-dev)"
+        " (Debian: clang libclang-rt-dev libjpeg62-turbo-dev libpng-dev libwebp-dev zlib1g-dev)"
     )
     SANITIZERS = "gcc with ASan and UBSan, and Python's headers"
     AARCH64 = (

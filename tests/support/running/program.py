@@ -167,7 +167,8 @@ class Running:
 
     def wait_for_records(self, enough: Callable[[list[Record]], bool]) -> list[Record]:
         """Wait until what `--json` printed is enough; fails when the run ends before that."""
-        return self._wait(self._out, lambda: enough([json.loads(line) for line in self._out]))
+        self._wait(self._out, lambda: enough(self._records()))
+        return self._records()
 
     def wait_for_outcomes(self, count: int = 1) -> None:
         """Wait until `--json` told what became of `count` sources."""
@@ -188,11 +189,13 @@ class Running:
         """Wait until people were told `text`."""
         self._wait(self._err, lambda: text.encode() in b"".join(self._err))
 
-    def _wait(self, lines: list[bytes], enough: Callable[[], bool]) -> list[Record]:
+    def _records(self) -> list[Record]:
+        return [json.loads(line) for line in self._out]
+
+    def _wait(self, lines: list[bytes], enough: Callable[[], bool]) -> None:
         with self._news:
             self._news.wait_for(lambda: enough() or self._open_pipes == 0, _TIMEOUT_S)
             assert enough(), f"ended or hung before that: {lines} {self._err}"
-            return [json.loads(line) for line in self._out]
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the program alone, as `kill` does."""
