@@ -278,11 +278,13 @@ static int groups_left(const struct cursor *cursor, uint32_t bound)
     return groups < GROUPS_AT_ONCE ? (int)groups : GROUPS_AT_ONCE;
 }
 
-/* Have each cursor read its range, and those behind it. */
-static void read_ranges(struct index *index, const struct entropy *entropy, struct range **first)
+/* Have each cursor read its range, and those behind it. `whole`: the window has all of these, and
+ * what stands behind it does not matter. */
+static void read_ranges(struct index *index, const struct entropy *entropy, struct range **first,
+                        bool whole)
 {
     struct cursor cursors[CURSORS];
-    uint32_t bound = 8 * (uint32_t)entropy->filled + (entropy->closed ? 8 * PADDING_BYTES : 0);
+    uint32_t bound = 8 * (uint32_t)entropy->filled + (whole ? 8 * PADDING_BYTES : 0);
     bound -= bound < 8 * WORD_BYTES ? bound : 8 * WORD_BYTES;
     for (int n = 0; n < CURSORS; n++) { /* turns: CURSORS */
         cursors[n].range = NULL;
@@ -354,7 +356,7 @@ static bool meet(struct index *index, const struct entropy *entropy, struct rang
         if (agree(index, &ranges[cursor], &ranges[cursor + 1], cursor))
             return true;
         ranges[cursor].to += (uint32_t)(MEETING_BLOCKS * index->block_bits);
-        read_ranges(index, entropy, first);
+        read_ranges(index, entropy, first, entropy->closed);
     }
     return false;
 }
@@ -383,7 +385,7 @@ static int find_ends(struct index *index, const struct entropy *entropy, struct 
     ranges[0].certain = true;
     ranges[0].state = now->state;
     ranges[0].steps = now->steps;
-    read_ranges(index, entropy, first);
+    read_ranges(index, entropy, first, entropy->closed);
     for (int n = 0; n < count; n++) { /* turns: CURSORS */
         bool met = n < count - 1 && meet(index, entropy, ranges, n);
         int more = (int)(ranges[n].end - ranges[n].list);

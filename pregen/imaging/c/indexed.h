@@ -225,7 +225,7 @@ static int take_short(struct decoder *decoder, struct scan *scan, struct indexed
         else
             ranges[n - CURSORS].next = &ranges[n];
     }
-    read_ranges(index, &decoder->entropy, first);
+    read_ranges(index, &decoder->entropy, first, true);
     *at = whole->bounds[count];
     for (int n = 0; n < count; n++) { /* turns: at most MOST_INTERVALS */
         struct range *range = &ranges[n];
