@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pregen.filesystems.live_mounts import LiveMounts
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 #: As `--read-timeout`.
 DEFAULT_SILENCE_S: Final = 60.0
 #: Of so many folders is remembered where they are really.
-_FOLDERS: Final = 1024
+_MOST_FOLDERS: Final = 1024
 
 
 class BoundedFiles:
@@ -50,7 +49,7 @@ class BoundedFiles:
         self._lock = threading.Lock()
         self._shares: dict[int, int] = {}
         """By device."""
-        self._resolve_once = lru_cache(_FOLDERS)(self._resolve)
+        self._real_folders: dict[bytes, bytes] = {}
 
     def close(self) -> None:
         """Let go of all helpers."""
@@ -166,10 +165,16 @@ class BoundedFiles:
 
     def real_folder(self, path: bytes) -> bytes:
         """Return the same of a folder that is asked for again and again: it is resolved once."""
-        try:
-            return self._resolve_once(path)
-        except OSError:
-            return path
+        found = self._real_folders.get(path)
+        if found is None:
+            try:
+                found = self._resolve(path)
+            except OSError:
+                return path
+            if len(self._real_folders) >= _MOST_FOLDERS:
+                self._real_folders.clear()
+            self._real_folders[path] = found
+        return found
 
     def real_file(self, path: bytes) -> bytes:
         """Return the same of a file, one of many in few folders."""

@@ -28,6 +28,10 @@ _BAD_ESCAPE: Final = re.compile(r"%(?:00|2[fF]|(?![0-9A-Fa-f]{2}))")
 _NOT_A_PATH: Final = re.compile(r"[?#\0]")
 
 
+#: What GLib escapes and Rust's url does not.
+_KEPT_BY_RUST = (("%3B", ";"), ("%5B", "["), ("%5D", "]"), ("%7C", "|"))
+
+
 class UriForm(Enum):
     """How a program writes a path as a URI; the value is for people."""
 
@@ -37,7 +41,7 @@ class UriForm(Enum):
     PRETTY = "Qt's for people"
     """`QUrl::url()`: the same, and spaces and all text beyond ASCII (Qt 5.15 to 6.8, run)."""
     RUST = "that of Rust's url"
-    """`;` and `|` stay, up to url 2.5.4 also `^` (parser.rs, PATH)."""
+    """`;`, `[`, `]` and `|` stay, up to url 2.5.4 also `^` (parser.rs, PATH)."""
     LOWER_CASE = "GLib's with lower-case escapes"
     RAW = "the path itself"
     """Nothing is escaped."""
@@ -87,7 +91,9 @@ def uris_in(form: UriForm, path: bytes) -> tuple[str, ...]:
     if form is UriForm.LOWER_CASE:
         return (_ESCAPE.sub(lambda escape: escape[0].lower(), glib),)
     if form is UriForm.RUST:
-        newer = glib.replace("%3B", ";").replace("%7C", "|")
+        newer = glib
+        for escape, char in _KEPT_BY_RUST:
+            newer = newer.replace(escape, char)
         return tuple(dict.fromkeys((newer, newer.replace("%5E", "^"))))
     try:
         text = path.decode()

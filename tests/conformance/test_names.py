@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.files import foreign_entries
-from tests.support.files.pictures import jpeg
-from tests.support.judges import desktops
+from tests.support.files.pictures import jpeg, put
+from tests.support.judges import cosmic_rules, desktops
 from tests.support.running.capabilities import Capability, needs
 from tests.support.running.program import run_pregen
 
@@ -167,6 +167,21 @@ def test_on_request_the_real_path_gets_an_entry_too(album: Path) -> None:
     link.symlink_to(album)
     assert run_pregen("run", "--realpath-keys=always", link, cache=cache).code == 0
     assert all(answer.valid for answer in desktops.gio(cache, [link / "a.jpg", album / "a.jpg"]))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_linked_root_serves_cosmic_where_it_is_named(tmp_path: Path, *, named: bool) -> None:
+    """Each photo is decoded once, and its pictures are written under both paths."""
+    link, cache = tmp_path / "My Pictures", tmp_path / "cache"
+    names = ("a.jpg", "Köln é.jpg", "b c.jpg", "x^y|z.jpg", "100%.jpg", "[1];{2}#?.jpg")
+    for number, name in enumerate(names):
+        put(tmp_path / "mnt" / name, jpeg(300, 200, number))
+    link.symlink_to(tmp_path / "mnt")
+    clients = "cosmic" if named else "none"
+    run = run_pregen("run", "--json", "--clients", clients, link, cache=cache)
+    assert run.summary["kinds"] == {"made": 6}
+    for flavor in ("normal", "large"):
+        assert [cosmic_rules.accepts(cache, flavor, link / name) for name in names] == [named] * 6
 
 
 @needs(Capability.GIO)

@@ -307,7 +307,7 @@ def test_every_form_of_a_plain_path_is_glibs(path: bytes) -> None:
             ["/My Photos/K\u00f6ln \U0001f600.jpg"],
         ),
         (UriForm.PRETTY, "/a;[1]%#?.jpg", ["/a;%5B1%5D%25%23%3F.jpg", "/a;[1]%25%23%3F.jpg"]),
-        (UriForm.RUST, "/a;|^[ .jpg", ["/a;|%5E%5B%20.jpg", "/a;|^%5B%20.jpg"]),
+        (UriForm.RUST, "/a;|^[] .jpg", ["/a;|%5E[]%20.jpg", "/a;|^[]%20.jpg"]),
         (UriForm.RUST, "/\u00e9", ["/%C3%A9"]),
         (UriForm.LOWER_CASE, "/\u00e9 %41;", ["/%c3%a9%20%2541%3b"]),
         (UriForm.RAW, "/\u00e9 ;[", ["/\u00e9 ;["]),
