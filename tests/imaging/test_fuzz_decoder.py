@@ -204,27 +204,33 @@ def finds() -> list[Path]:
     return sorted(fuzz_decoder.FINDS.glob("jpeg*.bin"))
 
 
-@needs(Capability.SANITIZERS)
-def test_the_decoders_own_tests_pass_under_sanitizers(tmp_path: Path) -> None:
-    """In a copy of pregen whose module is built with ASan and UBSan."""
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of pregen and its tests, the module of which is built with ASan and UBSan."""
+    copied = tmp_path_factory.mktemp("sanitized")
     for part in ("pregen", "tests"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("*.so"))
-    module = tmp_path / "pregen" / "imaging" / "_compiled.abi3.so"
+        shutil.copytree(ROOT / part, copied / part, ignore=shutil.ignore_patterns("*.so"))
+    module = copied / "pregen" / "imaging" / "_compiled.abi3.so"
     options = ("-g", "-O1", "-ffp-contract=off", *fuzz_decoder.SANITIZERS, "-shared", "-fPIC")
     include = sysconfig.get_paths()["include"]
     source = DECODER / "module.c"
     subprocess.run(["gcc", *options, f"-I{include}", source, "-o", module, "-lm"], check=True)
+    return copied
+
+
+@needs(Capability.SANITIZERS)
+@pytest.mark.parametrize("name", ["jpegdc", "cursors", "compiled", "boxed"])
+def test_the_decoders_own_tests_pass_under_sanitizers(sanitized: Path, name: str) -> None:
     asan = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
     # Python keeps memory until its end on purpose: that is no leak of ours.
     environment = {**os.environ, "LD_PRELOAD": asan, "ASAN_OPTIONS": "detect_leaks=0"}
-    names = ("jpegdc", "cursors", "compiled", "boxed")
-    files = [f"tests/imaging/test_{name}.py" for name in names]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *files]
+    options = ("-q", "-p", "no:cacheprovider", "-n", "0")
+    command = [sys.executable, "-m", "pytest", *options, f"tests/imaging/test_{name}.py"]
     ask = "import pregen.imaging._compiled as module; print(module.__file__)"
     for asked in ([sys.executable, "-c", ask], command):
         done = subprocess.run(
-            asked, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            asked, cwd=sanitized, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        assert str(module) in done.stdout or " passed" in done.stdout
+        assert f"{sanitized}/" in done.stdout or " passed" in done.stdout
         assert "skipped" not in done.stdout
