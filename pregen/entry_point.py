@@ -17,13 +17,14 @@ import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 #: Objects made before garbage is looked for; Python's own 700 has it looked for a hundred times
 #: while the program is imported, where there is none.
 _GARBAGE_AFTER: Final = 50_000
-#: What `engines.base.WORK_MODULE` says, which takes too long to import just yet.
+#: What `engines.base` says under the same names, which takes too long to import just yet.
 WORK_MODULE: Final = "pregen.work"
+READERS_MODULE: Final = "pregen.readers.ahead"
 #: Of one of these is a share mounted, as /proc/PID/mountinfo writes it: programs, host:/path,
 #: //host/share. Only where there are any, what knows them all is imported now.
 _SIGNS_OF_SHARES: Final = (b" - fuse", b" - autofs", b":/", b" //")
@@ -36,7 +37,8 @@ def main() -> NoReturn:
     if needs_workers(sys.argv[1:]):
         from pregen.engines.local import server  # noqa: PLC0415 - see the module
 
-        server.start_early([WORK_MODULE])
+        from_share = _any_on_share(list(map(os.fsencode, sys.argv[2:])))
+        server.start_early([WORK_MODULE, READERS_MODULE] if from_share else [WORK_MODULE])
     if sys.argv[1:2] == ["path"]:
         answer = fresh_paths(sys.argv[2:])
         if answer is not None:
@@ -74,16 +76,44 @@ def _any_on_share(names: Sequence[bytes]) -> bool:
     """Tell whether to look at one of these paths may take forever."""
     try:
         with open("/proc/self/mountinfo", "rb") as listed:
-            mounts = listed.read()
-        if not any(sign in mounts for sign in _SIGNS_OF_SHARES):
+            lines = listed.read().splitlines()
+        points = {
+            line.split(b" ", 5)[4]
+            for line in lines
+            if any(sign in line for sign in _SIGNS_OF_SHARES)
+        }
+        if not points:
             return False
-        from pregen.filesystems.bounded import BoundedFiles  # noqa: PLC0415 - see the module
         from pregen.thumbspec.naming import clean_path  # noqa: PLC0415 - see the module
 
-        is_on_share, here = BoundedFiles().is_on_share, os.getcwdb()
-        return any(is_on_share(clean_path(name, here)) for name in names if name)
+        here = os.getcwdb()
+        paths = [clean_path(name, here) for name in names if name]
+        if not any(_may_lead_to(points, path) for path in paths):
+            return False
+        from pregen.filesystems.bounded import BoundedFiles  # noqa: PLC0415 - see the module
+
+        is_on_share = BoundedFiles().is_on_share
+        return any(map(is_on_share, paths))
     except (OSError, ValueError):
         return False
+
+
+def _may_lead_to(points: Collection[bytes], path: bytes) -> bool:
+    """Tell whether a path leads to one of these mount points, as far as can be seen at once.
+
+    Args:
+        points: as mountinfo writes them, with some bytes escaped.
+        path: absolute and clean.
+    """
+    if b"/" in points or any(b"\\" in point for point in points):
+        return True
+    end = 0
+    while end < len(path):
+        end = path.find(b"/", end + 1)
+        end = len(path) if end < 0 else end
+        if path[:end] in points or os.path.islink(path[:end]):
+            return True
+    return False
 
 
 def _changed_ns(path: bytes) -> int:

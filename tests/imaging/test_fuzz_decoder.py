@@ -224,7 +224,8 @@ def test_the_decoders_own_tests_pass_under_sanitizers(sanitized: Path, name: str
     asan = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
     # Python keeps memory until its end on purpose: that is no leak of ours.
     environment = {**os.environ, "LD_PRELOAD": asan, "ASAN_OPTIONS": "detect_leaks=0"}
-    options = ("-q", "-p", "no:cacheprovider", "-n", "0")
+    # Without conftest: probes for other tests would mount things under the sanitizer.
+    options = ("-q", "-p", "no:cacheprovider", "--noconftest", "-n", "0")
     command = [sys.executable, "-m", "pytest", *options, f"tests/imaging/test_{name}.py"]
     ask = "import pregen.imaging._compiled as module; print(module.__file__)"
     for asked in ([sys.executable, "-c", ask], command):
