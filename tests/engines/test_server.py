@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,15 @@ def servers() -> set[int]:
     return {each.pid for each in children if "forkserver" in " ".join(each.cmdline())}
 
 
+def started_servers() -> set[int]:
+    """Return the same, once there is one: until its exec it looks like this process."""
+    began_s = time.monotonic()
+    while not (found := servers()):
+        assert time.monotonic() - began_s < 60
+        time.sleep(0.01)
+    return found
+
+
 def commands_during_a_run() -> list[str]:
     """Return the commands of all processes below this one while a worker is there."""
     seen: list[str] = []
@@ -99,7 +109,7 @@ def test_an_ended_server_is_gone_and_the_next_run_has_another() -> None:
 
 def test_a_server_that_was_started_early_is_the_one_that_is_used() -> None:
     server.start_early([harmful_work.__name__])
-    early = servers()
+    early = started_servers()
     list(engine().run(iter([job(0)]), Stop()))
     assert len(early) == 1
     assert servers() == early
@@ -107,7 +117,7 @@ def test_a_server_that_was_started_early_is_the_one_that_is_used() -> None:
 
 def test_a_server_that_was_killed_meanwhile_is_replaced() -> None:
     server.start_early([harmful_work.__name__])
-    [pid] = servers()
+    [pid] = started_servers()
     os.kill(pid, 9)
     outcomes = list(engine().run(iter([job(7)]), Stop()))
     assert [outcome.job_id for outcome in outcomes] == [7]
