@@ -25,13 +25,16 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-#: Each level holds the ones before it.
+#: A level's dependency group.
 GROUPS = {"run": None, "test": "test", "check": "lint"}
+#: Where each level is there as well. A check only reads pregen: what pregen imports is installed,
+#: pregen is not, and nothing is compiled.
+HOLDERS = {"run": ("run", "test"), "test": ("test",), "check": ("check",)}
 #: What a photo library needs. Films need FFmpeg, which is as large as all of this: an extra.
 PHOTO_EXTRAS = ("heic", "jxl", "pdf", "raw")
 EXTRAS = {"run": PHOTO_EXTRAS, "test": ("all",), "check": ("all",)}
 #: What is said beforehand, measured with Python 3.11 on x86-64 in November 2026.
-SIZES_MB = {"run": 160, "test": 530, "check": 630}
+SIZES_MB = {"run": 160, "test": 620, "check": 530}
 #: By level: what it was made from, and the extras in it.
 STAMPS = {level: VENV / f".pregen-{level}" for level in GROUPS}
 #: Imported once, so that their bytecode is there: all of pregen, and what it imports.
@@ -49,13 +52,25 @@ def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def stamp() -> str:
+def stamp(level: str) -> str:
     """A name for what should be installed: it changes when the project's wishes change."""
     digest = hashlib.sha256(sys.version.encode())
-    sources = sorted((ROOT / "pregen").rglob("*.[ch]"))
+    sources = sorted((ROOT / "pregen").rglob("*.[ch]")) if level != "check" else []
     for path in (ROOT / "pyproject.toml", ROOT / "uv.lock", *sources):
         digest.update(path.read_bytes() if path.exists() else b"-")
     return digest.hexdigest()
+
+
+def extra_requirements(extra: str) -> list[str]:
+    """The requirements of an extra, with the extras it names."""
+    found: list[str] = []
+    for item in project()["project"]["optional-dependencies"][extra]:
+        if item.startswith("pregen["):
+            named = item.removeprefix("pregen[").removesuffix("]").split(",")
+            found += [each for name in named for each in extra_requirements(name)]
+        else:
+            found.append(item)
+    return found
 
 
 def group_requirements(group: str) -> list[str]:
@@ -99,10 +114,11 @@ def is_watched() -> bool:
 
 
 def with_uv(uv: str, level: str, extras: list[str]) -> None:
-    """Install what uv.lock says, to the letter."""
+    """Install what uv.lock says, to the letter; what other levels brought stays."""
     group = GROUPS[level]
-    command = [uv, "sync", "--frozen", "--no-default-groups"]
+    command = [uv, "sync", "--frozen", "--inexact", "--no-default-groups"]
     command += [] if is_watched() else ["--quiet"]
+    command += ["--no-install-project"] if level == "check" else []
     command += [word for extra in extras for word in ("--extra", extra)]
     command += ["--group", group] if group else []
     call(command, UV_PROJECT_ENVIRONMENT=str(VENV), UV_PYTHON=sys.executable)
@@ -130,6 +146,9 @@ def with_pip(level: str, extras: list[str]) -> None:
         call([sys.executable, "-I", "-m", "venv", "--without-pip", str(VENV)])
     group = GROUPS[level]
     wanted = ["--editable", f"{ROOT}[{','.join(extras)}]"]
+    if level == "check":
+        wanted = [*project()["project"]["dependencies"]]
+        wanted += [each for extra in extras for each in extra_requirements(extra)]
     wanted += group_requirements(group) if group else []
     command = [*pip_here(), "install", "--disable-pip-version-check", "--no-compile"]
     command += [] if is_watched() else ["--quiet"]
@@ -146,18 +165,23 @@ def compile_bytecode() -> None:
     call([str(PYTHON), "-P", "-c", IMPORT_ALL])
 
 
-def install(level: str, extras: list[str]) -> None:
+def install_packages(level: str, extras: list[str]) -> None:
     """Install with uv if it is there and works, else with pip."""
     uv = shutil.which("uv")
+    if uv and (ROOT / "uv.lock").exists():
+        try:
+            return with_uv(uv, level, extras)
+        except subprocess.CalledProcessError:
+            print("uv could not do it (see above). Trying pip.", file=sys.stderr)
+    return with_pip(level, extras)
+
+
+def install(level: str, extras: list[str]) -> None:
+    """Install a level; exits where that cannot be done."""
     try:
-        if uv and (ROOT / "uv.lock").exists():
-            try:
-                with_uv(uv, level, extras)
-                return compile_bytecode()
-            except subprocess.CalledProcessError:
-                print("uv could not do it (see above). Trying pip.", file=sys.stderr)
-        with_pip(level, extras)
-        compile_bytecode()
+        install_packages(level, extras)
+        if level != "check":
+            compile_bytecode()
     except subprocess.CalledProcessError as error:
         sys.exit(
             f"The environment could not be made: exit code {error.returncode} of\n"
@@ -165,7 +189,6 @@ def install(level: str, extras: list[str]) -> None:
             "The reason stands above. A package index must be reachable, and Python's venv module "
             "installed (Debian: apt install python3-venv)."
         )
-    return None
 
 
 def present(level: str) -> tuple[str, set[str]]:
@@ -194,7 +217,10 @@ def make(level: str, extras: set[str]) -> None:
     begun_s = time.monotonic()
     try:
         install(level, sorted(extras))
-        STAMPS[level].write_text("\n".join([stamp(), *sorted(extras)]))
+        if level != "check":  # the other one's modules may have been compiled from other sources
+            for name in HOLDERS["run"]:
+                STAMPS[name].unlink(missing_ok=True)
+        STAMPS[level].write_text("\n".join([stamp(level), *sorted(extras)]))
     except OSError as error:
         sys.exit(f"The environment could not be made: {error}")
     print(f"Ready after {time.monotonic() - begun_s:.0f} s.", file=sys.stderr)
@@ -206,24 +232,26 @@ def main() -> None:
     if level not in GROUPS or (options and (len(options) != 2 or options[0] != "--with")):
         sys.exit(f"usage: scripts/env {'|'.join(GROUPS)} [--with EXTRA,...]")
     extras = checked(options[1]) if options else set()
-    made_from = stamp()
+    made_from = stamp(level)
 
-    def ready() -> bool:
-        found = [present(name) for name in list(GROUPS)[list(GROUPS).index(level) :]]
-        return any(
-            stamped == made_from and ("all" in had or extras <= had) for stamped, had in found
-        )
+    def holders() -> list[str]:
+        """Return where all that is asked for is there."""
+        found = {name: present(name) for name in HOLDERS[level]}
+        return [
+            name
+            for name, (stamped, had) in found.items()
+            if stamped == made_from and ("all" in had or extras <= had)
+        ]
 
-    if ready():
+    if there := holders():
         # `scripts/pregen` asks only whether what was looked at here is newer.
-        for name, path in STAMPS.items():
-            if present(name)[0] == made_from:
-                path.touch()
+        for name in there:
+            STAMPS[name].touch()
     else:
         # Two calls at once must not install into each other: this file itself is the lock.
         with Path(__file__).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not ready():
+            if not holders():
                 make(level, {*EXTRAS[level], *present("run")[1], *extras})
     print(PYTHON)
 

@@ -146,7 +146,7 @@ class Links(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if find_spec("sphinx") is None:
-        pytest.skip("needs sphinx, furo and myst-parser (scripts/check installs them)")
+        pytest.skip("needs sphinx, furo and myst-parser (scripts/test installs them)")
     # A copy: what is built is remembered beside the sources otherwise.
     place = tmp_path_factory.mktemp("manual")
     shutil.copytree(DOCS, place / "docs")
