@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import queue
 import selectors
 import socket
 import threading
 import time
+from collections import deque
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +43,8 @@ _CLIENTS: Final = 64
 _UNREAD_BYTES: Final = 8 << 20
 #: How long the end of a run waits for clients to take their answers.
 _CLOSE_S: Final = 1.0
+#: Planned ahead of what the run takes: what another client asks for then waits for no more.
+_AHEAD: Final = 16
 #: Files that were asked for and done, which the walk may come to later.
 _MOST_SERVED = 100_000
 
@@ -54,6 +56,7 @@ class _Client:
         self.end = end
         self.received = bytearray()
         self.to_send = bytearray()
+        self.paths: deque[bytes] = deque()
         self.fields = 0
         self.waiting = 0
         self.sends_more = True
@@ -80,8 +83,9 @@ class RequestServer:
         self._path = path
         self._makes = frozenset(makes)
         self._asked: dict[bytes, list[_Client]] = {}
-        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._taken: set[bytes] = set()
+        self._turns: deque[_Client] = deque()
+        self._changed = threading.Condition()
         self._listening = True
         self._closing_s = 0.0
         self._clients: set[_Client] = set()
@@ -105,8 +109,22 @@ class RequestServer:
         self._thread.start()
 
     def paths(self) -> Iterator[bytes]:
-        """Yield the paths that were asked for, as they come, until this is closed."""
-        while (path := self._queue.get()) is not None:
+        """Yield the paths that were asked for, as they come, until this is closed.
+
+        Clients take turns: one file does not wait for the five hundred of another client.
+        """
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._turns or self._closing_s)
+                if self._closing_s:
+                    return
+                client = self._turns.popleft()
+                path = client.paths.popleft()
+                if client.paths:
+                    self._turns.append(client)
+                if path not in self._asked or path in self._taken:
+                    continue  # another client's turn came first
+                self._taken.add(path)
             yield path
 
     @property
@@ -116,8 +134,9 @@ class RequestServer:
 
     def answer(self, answer: FileAnswer) -> bool:
         """Tell whoever asked for a file what became of it; tell whether anybody did."""
-        with self._lock:
+        with self._changed:
             clients = self._asked.pop(answer.path, [])
+            self._taken.discard(answer.path)
             record = answer.encoded() if clients else b""
             for client in clients:
                 client.waiting -= 1
@@ -132,12 +151,13 @@ class RequestServer:
         self._rouse()
 
     def close(self) -> None:
-        """FileAnswer what is left with "interrupted", and end the thread."""
+        """Answer what is left with "interrupted", and end the thread."""
         self.stop_listening()
         for path in list(self._asked):
             self.answer(FileAnswer(path, Kind.INTERRUPTED))
-        self._queue.put(None)
-        self._closing_s = time.monotonic() + _CLOSE_S
+        with self._changed:
+            self._closing_s = time.monotonic() + _CLOSE_S
+            self._changed.notify()
         self._rouse()
         self._thread.join(2 * _CLOSE_S)
         with suppress(OSError):
@@ -224,17 +244,19 @@ class RequestServer:
             return False
         if clean_path(field, b"/") != field:
             return False
-        with self._lock:
+        with self._changed:
             waiting = self._asked.setdefault(field, [])
             if client not in waiting:
                 waiting.append(client)
                 client.waiting += 1
-            if len(waiting) == 1:
-                self._queue.put(field)
+                if not client.paths:
+                    self._turns.append(client)
+                client.paths.append(field)
+                self._changed.notify()
         return True
 
     def _send(self, client: _Client) -> None:
-        with self._lock:
+        with self._changed:
             data = bytes(client.to_send[:READ_BYTES])
         if data:
             try:
@@ -244,7 +266,7 @@ class RequestServer:
             except OSError:
                 self._hang_up(client)
                 return
-            with self._lock:
+            with self._changed:
                 del client.to_send[:sent]
         is_done = not (client.sends_more or client.waiting or client.to_send)
         if is_done or len(client.to_send) > _UNREAD_BYTES:
@@ -365,5 +387,5 @@ def requested_jobs(
             yield planned._replace(device=0) if config.engine_name == "dask" else planned
 
     # the server ends first: the feed waits for its paths
-    with closing(Feed(jobs(), None)) as feed, closing(server):
+    with closing(Feed(jobs(), None, _AHEAD)) as feed, closing(server):
         yield RequestedJobs(server, feed)

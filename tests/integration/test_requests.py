@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -184,6 +185,26 @@ def test_thousands_of_paths_go_through_and_none_is_lost(
         found = asked(tmp_path, runtime, (each for name in names for each in (name, None)))
         assert [each.path for each in found] == names
         assert run.asked == names
+
+
+def test_clients_take_turns_and_a_file_is_done_once(
+    tmp_path: Path, runtime: dict[str, str], path: bytes
+) -> None:
+    many, few = [b"/%d" % number for number in range(400)], [b"/new", b"/399"]
+    with (
+        closing(RequestServer(path, what_is_made(PlanConfig()))) as server,
+        socket.socket(socket.AF_UNIX) as first,
+        socket.socket(socket.AF_UNIX) as second,
+    ):
+        for end, names in ((first, many), (second, few)):
+            end.connect(path)
+            end.sendall(b"\0".join([b"pregen requests 1", b"normal", *names, b""]))
+        # It is answered after all that was sent before.
+        assert asked(tmp_path, runtime, []) == []
+        taken = list(islice(server.paths(), len(many) + 1))
+        assert sorted(taken) == sorted({*many, *few})
+        assert set(few) <= set(taken[:4])
+        assert [each for each in taken if each not in few] == many[:-1]
 
 
 def test_a_run_that_ends_says_what_it_did_not_do(
