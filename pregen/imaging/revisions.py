@@ -155,8 +155,10 @@ def _unusual_tiff(suspect: Suspect) -> bool:
     )
     if not ordinary:
         return True
+    inks = photometric == tiff_layout.INKS
+    if inks and first.number(tiff.INK_SET, tiff.CMYK) != tiff.CMYK:
+        return True
     if layout.bits == _DEEP_BITS:
-        inks = photometric == tiff_layout.INKS
         if layout.samples > _INKS if inks else _ICC_TAG in first:
             return True
     elif layout.bits < 8 and layout.samples > 1:  # noqa: PLR2004 - bits
@@ -256,6 +258,26 @@ _GREY_PROFILE: Final = re.compile(rb"GRAY.{16}acsp", re.DOTALL)
 def _avif_with_grey_profile(suspect: Suspect) -> bool:
     """The profile of a grey picture did not count."""
     return bool(_GREY_PROFILE.search(suspect.source.first(_MOST_HEAD_BYTES)))
+
+
+_MOST_XMP_BYTES: Final = 64 * 1024
+
+
+def _avif_turned_by_xmp(suspect: Suspect) -> bool:
+    """An orientation in XMP counted, which no viewer takes from there."""
+    from pregen.imaging.containers import heif  # noqa: PLC0415 - see the module
+
+    source = suspect.source
+    meta = heif.read(source.read_at, source.size_bytes)
+    places = [
+        item.extents[0]
+        for item in meta.referring(b"cdsc", meta.primary)
+        if item.kind == b"mime" and item.extents
+    ]
+    return any(
+        b"tiff:Orientation" in source.read_at(at, min(count or _MOST_XMP_BYTES, _MOST_XMP_BYTES))
+        for at, count in places
+    )
 
 
 # GIF
@@ -359,6 +381,7 @@ MENDS: Final = (
     Mend(1, frozenset({"image/jxl"}), _unusual_jxl),
     Mend(1, frozenset({"image/avif"}), _avif_with_grey_profile, reads_more=True),
     Mend(1, frozenset({"image/avif"}), _deep_avif_with_profile),
+    Mend(1, frozenset({"image/avif"}), _avif_turned_by_xmp),
     Mend(1, frozenset({"image/heif"}), _deep_heic),
     Mend(1, frozenset({"image/gif"}), _gif_beside_its_screen),
     Mend(1, frozenset({"image/bmp"}), _bmp_with_profile, reads_more=True),

@@ -392,6 +392,14 @@ def test_a_png_by_imagemagick_is_upright(tmp_path: Path) -> None:
 # --- AVIF -----------------------------------------------------------------------------------------
 
 
+def test_an_avif_is_not_turned_by_its_xmp() -> None:
+    picture = pictures.image(300, 200, 5)
+    plain = pictures.encode(picture, "AVIF", quality=80)
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="3"/></x:xmpmeta>'
+    turned = pictures.encode(picture, "AVIF", quality=80, xmp=xmp)
+    assert np.array_equal(large(turned), large(plain))
+
+
 @pytest.mark.parametrize("mode", ["L", "LA"])
 def test_an_avif_of_grey_is_shown_by_its_profile(mode: str) -> None:
     grey = pictures.image(600, 400, 5).convert("L").point(lambda level: 60 + level // 2)
