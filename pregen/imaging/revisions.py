@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.imaging.source_bytes import DamagedError, ReadAt, SourceBytes
@@ -361,6 +362,24 @@ def _unusual_jp2(suspect: Suspect) -> bool:
     return source.piece(at + _COMPONENTS_AT + 2, 3 * count) != b"\x07\x01\x01" * count
 
 
+# SVG
+
+#: A length in a unit of paper.
+_PAPER: Final = re.compile(rb"\d(?:mm|cm|in|pt|pc|Q)\b")
+_GZIP: Final = b"\x1f\x8b"
+
+
+def _drawn_in_units_of_paper(suspect: Suspect) -> bool:
+    """An inch had 72 pixels instead of 96: drawings were cut off, and texts too small."""
+    text = suspect.source.first(_MOST_HEAD_BYTES)
+    if text.startswith(_GZIP):
+        try:
+            text = zlib.decompressobj(wbits=31).decompress(text, _MOST_HEAD_BYTES)
+        except zlib.error:
+            return True
+    return bool(_PAPER.search(text))
+
+
 # The mends --------------------------------------------------------------------------------------
 
 _PNG: Final = frozenset({"image/png"})
@@ -388,6 +407,7 @@ MENDS: Final = (
     # Runs that go on in the next row: what came last was missing.
     Mend(1, frozenset({"image/vnd.zbrush.pcx"}), _always, reads_more=True),
     Mend(1, _JPEG_2000, _unusual_jp2, reads_more=True),
+    Mend(1, frozenset({"image/svg+xml", "image/svg+xml-compressed"}), _drawn_in_units_of_paper),
     # Arrays of bitmaps.
     Mend(1, frozenset({UNKNOWN}), None, reads_more=True),
 )

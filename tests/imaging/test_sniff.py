@@ -117,7 +117,8 @@ TABLE: dict[str, tuple[bytes, str]] = {
     "a.sun": (exchanged.sun(image(64, 64)), "image/x-sun-raster"),
     "a.xbm": (encode(image(64, 64).convert("1"), "XBM"), "image/x-xbitmap"),
     "named.xbm": (
-        encode(image(64, 64).convert("1"), "XBM").replace(b"im_", b"a.xbm_"), "image/x-xbitmap",
+        encode(image(64, 64).convert("1"), "XBM").replace(b"im_", b"a.xbm_"),
+        "image/x-xbitmap",
     ),
     "a.xpm": (exchanged.xpm(image(64, 64)), "image/x-xpixmap"),
     "a.hdr": (exchanged.radiance(image(64, 64)), "image/vnd.radiance"),

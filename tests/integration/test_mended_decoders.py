@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import struct
 import zlib
@@ -83,6 +84,10 @@ def sources() -> Sources:
         "a.tif": (encode(rgb, "TIFF", icc_profile=srgb), False),
         "inks.tif": (encode(rgb.convert("CMYK"), "TIFF"), False),
         "a.psd": (pictures.photoshop(samples), False),
+        "paper.svg": (pictures.svg().replace(b"<svg ", b'<svg font-size="10pt" '), True),
+        "paper.svgz": (gzip.compress(pictures.svg().replace(b"<svg ", b'<svg x="1mm" ')), True),
+        "a.svg": (pictures.svg(), False),
+        "a.svgz": (gzip.compress(pictures.svg()), False),
         "small.jp2": (encode(rgb.resize((240, 180)), "JPEG2000"), False),
         "whole.jp2": (plain_writers.jp2(plain, resolutions=1), False),
         "a.avif": (encode(rgb, "AVIF"), False),
