@@ -223,10 +223,15 @@ def _unusual_psd(suspect: Suspect) -> bool:
 
 
 def _unusual_jxl(suspect: Suspect) -> bool:
-    """Samples that do not mean what the profile says, or alpha that is multiplied in."""
+    """Samples that do not mean what the profile says, alpha that is multiplied in, or frames.
+
+    Of these the last was shown.
+    """
     from pregen.imaging.containers import jxl  # noqa: PLC0415 - see the module
 
     header = jxl.read(suspect.source)
+    if header.animated:
+        return True
     if header.premultiplied or header.icc:
         return header.premultiplied or header.xyb
     plain = jxl.JxlHeader()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,25 @@ def test_a_picture_comes_out_as_it_is() -> None:
     assert (made.width_px, made.height_px) == (1200, 800)
     shown = Image.fromarray(pixels_of(made.pictures[Flavor.LARGE])).convert("RGB")
     assert _db(shown, original.resize(shown.size, Image.Resampling.LANCZOS)) > 35
+
+
+@needs(Capability.JXL_TOOLS)
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize("profile", [b"", profiles.display_p3()], ids=["", "profile"])
+def test_an_animation_shows_its_first_frame(
+    tmp_path: Path, profile: bytes, *, lossless: bool
+) -> None:
+    first, second = (photo(400, 300, seed) for seed in (3, 8))
+    shown = [Image.fromarray(each) for each in (first, second, second)]
+    options: dict[str, Any] = {"icc_profile": profile} if profile else {}
+    shown[0].save(
+        tmp_path / "a.png", save_all=True, append_images=shown[1:], duration=200, **options
+    )
+    command = ["cjxl", "-d", "0" if lossless else "1", tmp_path / "a.png", tmp_path / "a.jxl"]
+    subprocess.run(command, check=True, capture_output=True)
+    alone = pictures.encode(shown[0], "PNG", **options)
+    found, wanted = large((tmp_path / "a.jxl").read_bytes()), large(alone)
+    assert psnr_db(found[..., :3], wanted[..., :3]) > 35
 
 
 def test_a_transcoded_jpeg_is_turned_once() -> None:

@@ -69,6 +69,7 @@ class JxlHeader(NamedTuple):
     """The exponent from samples to light; 0 where `transfer` tells it."""
     premultiplied: bool = False
     """Colours are multiplied by the alpha."""
+    animated: bool = False
 
 
 class _Bits:
@@ -111,8 +112,7 @@ def read(source: SourceBytes) -> JxlHeader:
     _skip_size(bits)
     if bits.take(1):
         return JxlHeader()
-    if bits.take(1):
-        _skip_extra_fields(bits)
+    animated = bool(bits.take(1)) and _tells_animation(bits)
     _skip_depth(bits)
     bits.take(1)
     count = bits.choice(((0, 0), (0, 1), (4, 2), (12, 1)))
@@ -122,7 +122,7 @@ def read(source: SourceBytes) -> JxlHeader:
     # The first alpha is the one that decoders show.
     alphas = [known for known in premultiplied if known is not None]
     header = _colours(bits, JxlHeader(xyb=bool(bits.take(1))))
-    return header._replace(premultiplied=bool(alphas and alphas[0]))
+    return header._replace(premultiplied=bool(alphas and alphas[0]), animated=animated)
 
 
 def _codestream(source: SourceBytes) -> bytes:
@@ -147,17 +147,20 @@ def _skip_size(bits: _Bits) -> None:
             bits.choice(_SIZE)
 
 
-def _skip_extra_fields(bits: _Bits) -> None:
+def _tells_animation(bits: _Bits) -> bool:
+    """Read the extra fields, of which the last tells that there are frames and how fast."""
     bits.take(3)
     if bits.take(1):
         _skip_size(bits)
     if bits.take(1):
         _skip_preview(bits)
-    if bits.take(1):
+    animated = bool(bits.take(1))
+    if animated:
         bits.choice(((0, 100), (0, 1000), (10, 1), (30, 1)))
         bits.choice(((0, 1), (0, 1001), (8, 1), (10, 1)))
         bits.choice(((0, 0), (3, 0), (16, 0), (32, 0)))
         bits.take(1)
+    return animated
 
 
 def _skip_preview(bits: _Bits) -> None:

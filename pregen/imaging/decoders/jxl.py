@@ -56,13 +56,13 @@ class JxlPicture(Opened):
     def decode(self, box_px: int) -> Pixels:
         """See `base.Opened`."""
         self._request.reserve(self.width_px * self.height_px * _BYTES_PER_PIXEL)
+        header = self._header()
         try:
-            samples, told = _CODEC.decode(self._request.source.whole(), metadata=True)
+            samples, profile = self._samples(header)
         except MemoryError:
             raise
         except Exception as error:  # as above
             raise self._fault_of(error) from error
-        header = self._header()
         if samples.ndim < 3:  # noqa: PLR2004 - rows, columns, bands
             samples = samples[..., np.newaxis]
         colours = samples.shape[2] > 2  # noqa: PLR2004 - not grey and its alpha
@@ -74,9 +74,19 @@ class JxlPicture(Opened):
         elif header.xyb:
             samples = _with_srgb_curve(samples, jxl.LINEAR)
         else:
-            meant = Colour(profile=told.get("icc_profile") or b"")
+            meant = Colour(profile=profile)
         image = image_of(samples, "srgb" if colours else "b-w")
         return colour.managed(averaged(image, box_px), meant)
+
+    def _samples(self, header: jxl.JxlHeader) -> tuple[NDArray[np.uint8], bytes]:
+        """Return the samples of the first frame, and the profile where one is wanted."""
+        data = self._request.source.whole()
+        if header.animated and not (header.icc and not header.xyb):
+            return _CODEC.decode(data), b""
+        samples, told = _CODEC.decode(data, metadata=True)
+        # Asked for more than the samples, pylibjxl (0.5) goes on to the last frame.
+        first = _CODEC.decode(data) if header.animated else samples
+        return first, told.get("icc_profile") or b""
 
     def _header(self) -> jxl.JxlHeader:
         try:
