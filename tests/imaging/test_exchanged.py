@@ -248,3 +248,14 @@ def test_a_texture_with_a_palette_keeps_its_transparency() -> None:
     head += struct.pack("<2I4x5I", 32, 0x20, 8, 0, 0, 0, 0) + struct.pack("<5I", 0x1000, 0, 0, 0, 0)
     found = large(head + colours.tobytes() + indices.tobytes())
     assert np.array_equal(found, np.broadcast_to(colours, (200, 256, 4)))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_texture_of_grey_is_grey(bits: int) -> None:
+    grey = PICTURE.convert("L")
+    samples = np.asarray(grey, f"<u{bits // 8}") * (257 if bits == 16 else 1)
+    head = b"DDS " + struct.pack("<7I44x", 124, 0x1007, 200, 300, 300 * bits // 8, 0, 0)
+    mask = (1 << bits) - 1
+    head += struct.pack("<2I4x5I", 32, 0x20000, bits, mask, 0, 0, 0)
+    head += struct.pack("<5I", 0x1000, 0, 0, 0, 0)
+    assert _distance(head + samples.tobytes(), encode(grey, "PPM")) < 0.1

@@ -285,3 +285,14 @@ def test_what_is_not_read_is_said() -> None:
     with pytest.raises(faults.Unsupported, match="mode 5"):
         make(_psd(rgb, 5))
     assert make(_psd(rgb[:60, :100], 5)).small
+
+
+def test_one_ink_is_grey_and_missing_inks_are_none() -> None:
+    """Multichannel (mode 7) has as many inks as a picture was printed with."""
+    samples = photo(300, 200, seed=4)
+    one, grey = (large(pictures.photoshop(samples[..., :1], mode=mode)) for mode in (7, 1))
+    assert np.array_equal(one, grey)
+    three = samples.copy()
+    three[..., 2] = 255
+    two = large(pictures.photoshop(samples[..., :2], mode=7))
+    assert np.array_equal(two, large(pictures.photoshop(three, mode=7)))

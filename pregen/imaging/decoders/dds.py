@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 _HEADER_BYTES: Final = 124
 _PIXELS_AT: Final = 4 + _HEADER_BYTES
-#: DDPF_ALPHAPIXELS and DDPF_RGB.
+#: DDPF_ALPHAPIXELS, DDPF_RGB and DDPF_LUMINANCE, of which the mask of red is that of grey.
 _ALPHA: Final = 0x1
 _MASKED: Final = 0x40
-_TYPES: Final = {16: "<u2", 32: "<u4"}
+_GREY: Final = 0x20000
+_TYPES: Final = {8: "u1", 16: "<u2", 32: "<u4"}
 #: numpy has no such numbers.
 _RGB_BITS: Final = 24
 _ROWS: Final = 64
@@ -89,8 +90,10 @@ def open_picture(request: Request) -> Opened:
     header_bytes, height_px, width_px, flags, bits, *masks = _fields(head)
     if header_bytes != _HEADER_BYTES or not (width_px and height_px):
         raise InvalidPicture("its DDS header is damaged")
-    if not flags & _MASKED:
+    if not flags & (_MASKED | _GREY):
         return pillow.open_picture(request)
+    if flags & _GREY:
+        masks[:3] = masks[:1] * 3
     chosen = tuple(masks if flags & _ALPHA and masks[3] else masks[:3])
     usable = all(mask and is_run_of_bits(mask, bits) for mask in chosen)
     if bits not in {*_TYPES, _RGB_BITS} or not usable:

@@ -102,8 +102,8 @@ class PsdPicture(Opened):
         """See `base.Opened`."""
         mode, bits = self._mode, self._bits
         count = _COLOURS.get(mode, 0)
-        if mode == _INKS and self._channels > count:
-            count = _COLOURS[_CMYK]
+        if mode == _INKS:
+            count = min(self._channels, _COLOURS[_CMYK])
         if not count or bits not in _TYPES or (bits == 1) != (mode == _BITMAP):
             raise Unsupported(f"PSD of mode {mode} with {bits} bits per channel is not supported")
         if self._channels < count:
@@ -135,13 +135,14 @@ class PsdPicture(Opened):
         deep = samples.itemsize > 1
         if mode == _LAB:
             return _from_lab(averaged(image_of(samples, "rgb16" if deep else "srgb"), box_px))
-        if mode in {_CMYK, _INKS}:
+        # Of a single ink nothing tells the colour: it is shown as black.
+        if mode == _CMYK or (mode == _INKS and samples.shape[2] > 1):
             # libvips knows inks of 8 bits by every way; no printer has more.
             if deep:
                 samples = ((samples.astype(np.uint32) * 255 + 32_895) >> 16).astype(np.uint8)
             inks = _COLOURS[_CMYK]
-            if samples.shape[2] < inks:
-                samples = np.concatenate([samples, np.full_like(samples[..., :1], 255)], axis=-1)
+            missing = ((0, 0), (0, 0), (0, max(0, inks - samples.shape[2])))
+            samples = np.pad(samples, missing, constant_values=255)
             samples[..., :inks] ^= 255
             return self._shown(samples, "cmyk", box_px)
         grey = samples.shape[2] - alpha == 1
