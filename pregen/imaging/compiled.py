@@ -269,3 +269,15 @@ def lossless(data: Buffer, width_px: int, height_px: int) -> tuple[bool | None, 
         MemoryError: there was not enough memory.
     """
     return _compiled.lossless(data, width_px, height_px)
+
+
+def unread(data: Buffer) -> int | None:
+    """Tell how many bits of the first partition of a lossy WebP its codes leave unread.
+
+    Args:
+        data: the coded picture, from its header on.
+
+    Returns:
+        Below zero where the codes want more than there is; None where the partition is cut off.
+    """
+    return _compiled.unread(data)

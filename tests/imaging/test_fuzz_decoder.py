@@ -54,6 +54,11 @@ def count(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def partition(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("target"), name="vp8")
+
+
+@pytest.fixture(scope="module")
 def boxed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("target"), name="boxed")
 
@@ -61,7 +66,7 @@ def boxed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def short_run(target: Path, folder: Path, name: str = "jpegdc") -> fuzz_decoder.Search:
     fuzz_decoder.fill(folder / "seeds", name)
     (folder / "kept").mkdir()
-    runs = RUNS // 2 if name in {"vp8l", "boxed"} else 2 * RUNS
+    runs = RUNS // 2 if name in {"vp8", "vp8l", "boxed"} else 2 * RUNS
     options = [f"-runs={runs}", "-seed=1"]
     return search(target, [folder / "kept", folder / "seeds"], options, folder)
 
@@ -103,6 +108,14 @@ def test_codes_of_webp_make_sense_where_they_do_to_libwebp(count: Path, tmp_path
 
 
 @needs(Capability.LIBFUZZER)
+def test_a_first_partition_ends_where_it_does_to_libwebp(partition: Path, tmp_path: Path) -> None:
+    found = short_run(partition, tmp_path, "vp8")
+    assert found.findings == ()
+    assert found.inputs >= RUNS * 9 // 20
+    assert found.accepted >= RUNS // 50
+
+
+@needs(Capability.LIBFUZZER)
 def test_rows_tiles_and_lzw_are_what_libpng_and_the_standard_say(
     boxed: Path, tmp_path: Path
 ) -> None:
@@ -121,7 +134,7 @@ def test_what_was_found_once_stays_mended(
 ) -> None:
     fuzz_decoder.fill(tmp_path / "seeds", name)
     files = sorted((tmp_path / "seeds").iterdir())
-    fixture = {"jpegdc": "target", "vp8l": "count"}.get(name, name)
+    fixture = {"jpegdc": "target", "vp8": "partition", "vp8l": "count"}.get(name, name)
     found = search(request.getfixturevalue(fixture), files, [], tmp_path)
     assert found.findings == ()
     assert found.inputs == len(files)

@@ -5,6 +5,7 @@
 
 #include "chain.h"
 #include "sound.h"
+#include "vp8.h"
 #include "vp8l.h"
 
 /* Other libraries (ISA-L is one) leave the upper halves of AVX registers in use, and then each
@@ -349,9 +350,32 @@ static PyObject *lossless(PyObject *Py_UNUSED(module), PyObject *arguments)
     return answer;
 }
 
+PyDoc_STRVAR(unread_doc,
+             "unread(data) -> bits\n\n"
+             "Tell how many bits of the first partition of a lossy WebP its codes leave unread; below\n"
+             "zero where they want more. None where `data`, which begins with the picture's header,\n"
+             "does not hold the partition.");
+
+static PyObject *unread(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    Py_buffer data;
+    if (!PyArg_ParseTuple(arguments, "y*", &data))
+        return NULL;
+    int64_t left;
+    bool found;
+    Py_BEGIN_ALLOW_THREADS
+    found = count_unread(data.buf, (size_t)data.len, &left);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&data);
+    if (!found)
+        Py_RETURN_NONE;
+    return PyLong_FromLongLong(left);
+}
+
 static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc},
                                 {"account", account, METH_VARARGS, account_doc},
                                 {"lossless", lossless, METH_VARARGS, lossless_doc},
+                                {"unread", unread, METH_VARARGS, unread_doc},
                                 {"reduce", reduce_samples, METH_VARARGS, reduce_doc},
                                 {"compress", pack_pixels, METH_VARARGS, compress_doc},
                                 {"pictures", make_photo, METH_VARARGS, pictures_doc},

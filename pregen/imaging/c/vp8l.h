@@ -81,6 +81,8 @@ struct lossless_walk {
     size_t count, room;
     enum codes found;
     int64_t best, other; /* telling codes that are the best ones for what was read, and that are not */
+    int64_t alike;       /* of the best ones: they are so for numbers of neighbours that were made alike */
+    int64_t longest;     /* those that are not, and have codes as long as may be */
     bool predicted;      /* pixels are differences from those before */
 };
 
@@ -395,7 +397,7 @@ static void judge_code(struct lossless_walk *walk, const struct prefix_code *cod
         return;
     for (int place = 0; place < code->used; place++) /* turns: at most MOST_SYMBOLS */
         uses[code->symbols[place].value] = code->symbols[place].uses;
-    bool best = is_best(code, uses, 1), is_long = false;
+    bool best = is_best(code, uses, 1), plainly = best, is_long = false;
     for (int length = FAKED_BITS; length <= PREFIX_CODE_BITS; length++) /* turns: 4 */
         is_long |= code->count[length] > 0;
     if (!best) {
@@ -405,8 +407,13 @@ static void judge_code(struct lossless_walk *walk, const struct prefix_code *cod
             best = is_best(code, uses, least);
     }
     walk->best += best;
-    /* Encoders differ in what they do where a code would be too long. */
-    walk->other += !best && !code->count[PREFIX_CODE_BITS];
+    walk->alike += best && !plainly;
+    /* Encoders differ in what they do where a code would be too long. Those that make neighbours alike
+     * as libwebp does are libwebp. */
+    if (code->count[PREFIX_CODE_BITS])
+        walk->longest += !best;
+    else
+        walk->other += !best;
 }
 
 /* ---- pixels, 5.2 ---- */
@@ -649,7 +656,7 @@ static enum codes count_lossless(const uint8_t *data, size_t size, int width_px,
     *predicted = walk.predicted;
     if (walk.found != CODES_SOUND)
         return walk.found;
-    bool written = !walk.other || !walk.best;
+    bool written = !walk.best || !(walk.other + (walk.alike ? walk.longest : 0));
     return good && written && ends_lossless(walk.bits) ? CODES_SOUND : CODES_DAMAGED;
 }
 

@@ -45,8 +45,10 @@ class WebpHead(NamedTuple):
     lossless: bool
     alpha: bool
     """It may be transparent."""
+    begin: int
+    """Where the coded picture begins, in bytes from the beginning of the file."""
     end: int
-    """Where the coded picture ends, in bytes from the beginning of the file."""
+    """Where it ends."""
     spare: int
     """So many bytes before that a decoder needs: without them it has to wait for more. 0 where
     the picture is too short to tell."""
@@ -91,6 +93,7 @@ def read(data: bytes) -> WebpHead | None:
         height_px,
         picture.kind == LOSSLESS,
         bool(flags & _ALPHA),
+        picture.begin,
         picture.end,
         _END_BYTES[picture.kind] if size_bytes >= _LEAST_BYTES else 0,
         tiff.orientation(_metadata(data, chunks, b"EXIF", flags & _EXIF).removeprefix(_EXIF_NAME)),

@@ -16,6 +16,8 @@ import functools
 from ctypes import POINTER, byref, c_int, c_size_t, c_uint8, c_uint32, c_void_p
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pregen.imaging import compiled
+
 if TYPE_CHECKING:
     from pregen.imaging.containers.webp import WebpHead
 
@@ -28,6 +30,8 @@ _RGBA: Final = 1
 _BANDS: Final = 4
 #: libwebp makes a picture smaller with a plain box; Lanczos-3 does the last halving.
 MARGIN: Final = 2
+#: Bits behind the codes of a first partition: writers leave 8 to 23 (decision 114).
+_MOST_UNREAD_BITS: Final = 40
 #: Of `VP8StatusCode`.
 _DONE, _NO_MEMORY, _WAITS = 0, 1, 5
 
@@ -128,6 +132,16 @@ def _typed(found: ctypes.CDLL) -> ctypes.CDLL:
     return found
 
 
+def reads_first_partition(coded: bytes | memoryview) -> bool:
+    """Tell whether the codes of the first partition of a lossy picture end where it does.
+
+    libwebp tells where they go beyond it, not where they end before. Without the compiled module
+    nobody looks.
+    """
+    unread = compiled.unread(coded) if compiled.IS_HERE else None
+    return unread is None or unread <= _MOST_UNREAD_BITS
+
+
 def decode(data: bytes, head: WebpHead, box_px: int) -> Small | None:
     """Decode a picture to twice a box, or to its own size; None where it is left to others.
 
@@ -172,4 +186,6 @@ def decode(data: bytes, head: WebpHead, box_px: int) -> Small | None:
         found.WebPFreeDecBuffer(byref(output))
     if status == _NO_MEMORY:
         raise MemoryError("libwebp")
-    return Small(rgba, columns, rows) if status == _DONE else None
+    if status != _DONE or not reads_first_partition(memoryview(data)[head.begin : head.end]):
+        return None
+    return Small(rgba, columns, rows)

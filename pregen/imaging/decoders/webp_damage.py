@@ -2,7 +2,8 @@
 
 Its codes are arithmetic or of changing lengths: damaged ones mean something as well, and take more
 bytes or fewer than there are. Lossy pictures are decoded once more without their last bytes, which
-must fail. Codes of lossless ones, and of alpha, are counted (`vp8l.h`).
+must fail. The codes of their first partition are counted (`vp8.h`), and those of lossless ones and
+of alpha (`vp8l.h`).
 
 What is left are lossless pictures of which a few codes are wrong and make as many pixels. Pixels
 are differences from those before, so that all that follow are off by some levels of one colour or
@@ -19,6 +20,7 @@ import numpy as np
 
 from pregen.imaging import compiled
 from pregen.imaging.containers import webp
+from pregen.imaging.decoders import libwebp
 from pregen.imaging.faults import InvalidPicture, fault_of_message
 from pregen.imaging.runtime import pyvips
 
@@ -75,6 +77,8 @@ def check(data: bytes, pixels: Pixels, request: Request, options: dict[str, Any]
     sound, predicted = _counted(codes) if codes else (None, False)
     if picture.kind == webp.LOSSY or sound is None:
         sound = sound is not False and _needs_its_end(picture, options)
+    if picture.kind == webp.LOSSY:
+        sound = sound and libwebp.reads_first_partition(picture.data)
     if sound and predicted and picture.kind == webp.LOSSLESS and _is_suspicious(pixels):
         image = pyvips.Image.webpload_buffer(data, access="sequential")
         request.reserve(image.width * image.height * _BYTES_PER_PIXEL)

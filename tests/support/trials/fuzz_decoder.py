@@ -1,7 +1,7 @@
 """libFuzzer at our C code, under sanitizers, beside plain twins, libjpeg-turbo, libpng and libwebp.
 
-Targets: `jpegdc_target.c`, `cursors_target.c`, `chain_target.c`, `vp8l_target.c` and
-`boxed_target.c` tell what is checked. Inputs begin with sound files of every kind that the code
+Targets: `jpegdc_target.c`, `cursors_target.c`, `chain_target.c`, `vp8_target.c`, `vp8l_target.c`
+and `boxed_target.c` tell what is checked. Inputs begin with sound files of every kind that the code
 takes and with what was found before; a long search keeps what reaches something new below
 build/soak, and begins there the next time. A finding is a file to look at; mended, it goes to
 tests/imaging/finds under the target's name, as chain-*.bin (jpegdc-*.bin for both targets of the
@@ -37,13 +37,15 @@ FINDS = ROOT / "tests" / "imaging" / "finds"
 #: What a long search keeps, in a folder for each target.
 KEPT = ROOT / "build" / "soak"
 #: The decoder alone, its three cursors beside one, all of the way from a JPEG or samples to the
-#: pictures of entries, the count of the codes of a lossless WebP, and rows, tiles and LZW of other
-#: formats.
-TARGETS = ("jpegdc", "cursors", "chain", "vp8l", "boxed")
+#: pictures of entries, the first partition of a lossy WebP, the count of the codes of a lossless
+#: one, and rows, tiles and LZW of other formats.
+TARGETS = ("jpegdc", "cursors", "chain", "vp8", "vp8l", "boxed")
 #: What precedes samples or a JPEG in an input of `chain_target.c`.
 CHAIN_HEAD_BYTES = 10
 #: What precedes samples or LZW in an input of `boxed_target.c`.
 BOXED_HEAD_BYTES = 12
+#: What precedes the first partition of a lossy WebP (RFC 6386, 9.1).
+VP8_HEADER_BYTES = 10
 #: All of `undefined` ends the process; float-cast-overflow is no part of it.
 SANITIZERS = ("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
 _LIBRARIES = ("-ljpeg", "-lpng", "-lwebp", "-lz", "-lm")
@@ -278,6 +280,20 @@ def chain_seeds() -> Iterator[bytes]:
         yield b"\0" + chance.randbytes(CHAIN_HEAD_BYTES - 1 + 300)
 
 
+def vp8_seeds() -> Iterator[bytes]:
+    """Yield inputs of `vp8_target.c`: first partitions of small sound pictures."""
+    for number, (width_px, height_px) in enumerate(_SIZES_PX):
+        noise = np.random.default_rng(number).integers(0, 256, (5, 5, 3), np.uint8)
+        picture = Image.fromarray(noise).resize((width_px, height_px))
+        for method, quality in ((0, 20), (4, 75), (6, 100)):
+            kept = io.BytesIO()
+            picture.save(kept, "WEBP", method=method, quality=quality)
+            coded = webp.first_picture(kept.getvalue())
+            assert coded
+            end = VP8_HEADER_BYTES + (int.from_bytes(coded.data[:3], "little") >> 5)
+            yield bytes([width_px - 1, height_px - 1]) + coded.data[VP8_HEADER_BYTES:end]
+
+
 def vp8l_seeds() -> Iterator[bytes]:
     """Yield inputs of `vp8l_target.c`: small sound pictures of all kinds that libwebp writes."""
     for number, (width_px, height_px) in enumerate(_SIZES_PX):
@@ -313,8 +329,8 @@ def boxed_seeds() -> Iterator[bytes]:
 
 
 _SEEDS = {
-    "jpegdc": seeds, "cursors": seeds, "chain": chain_seeds, "vp8l": vp8l_seeds,
-    "boxed": boxed_seeds,
+    "jpegdc": seeds, "cursors": seeds, "chain": chain_seeds, "vp8": vp8_seeds,
+    "vp8l": vp8l_seeds, "boxed": boxed_seeds,
 }  # fmt: skip
 
 
