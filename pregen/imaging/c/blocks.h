@@ -165,8 +165,10 @@ HOT bool take_scaled(const struct component *component, const struct huffman *ta
             add_pattern(sums, scaled->patterns + after * size * size, (float)value, size);
             place = after;
         }
-        /* It does not count, or the block ends, or the code is a long one. */
-        if (!goes_on && UNLIKELY(!VALUE_USED(table->value[peek(bits, VALUE_BITS)]))) {
+        /* It does not count, or the block ends, or the code is a long one. Behind the last that counts
+         * there may be the next block's. */
+        if (!goes_on && place < places - 1 &&
+            UNLIKELY(!VALUE_USED(table->value[peek(bits, VALUE_BITS)]))) {
             place = add_ac(component, table, bits, place, sums, size, places);
             if (place < 0)
                 return false;
