@@ -103,8 +103,8 @@ SABOTAGES = (
     Sabotage(
         "the end of a block",
         "imaging/c/blocks.h",
-        "            return place < BLOCK ? place : -1;\n",
-        "            return place < 2 * BLOCK ? place : -1;\n",
+        "    return place + places < BLOCK ? place + places : -1;\n",
+        "    return place + places < 2 * BLOCK ? place + places : -1;\n",
         FUZZ,
     ),
     Sabotage(

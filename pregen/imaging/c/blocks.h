@@ -98,30 +98,23 @@ HOT bool skip_ac(const struct huffman *table, struct bits *bits, int place)
  * where there is no code, or none that can be. `place` is that of the one before. */
 HOT int take_ac(const struct huffman *table, struct bits *bits, int place, int32_t *value)
 {
-    for (;;) { /* turns: at most 4: each but the last passes over 16 places */
-        refill(bits);
-        int32_t entry = table->value[peek(bits, VALUE_BITS)];
-        int symbol;
-        if (VALUE_USED(entry)) {
-            drop(bits, VALUE_USED(entry));
-            symbol = VALUE_SYMBOL(entry);
-            *value = VALUE_OF(entry);
-        } else {
-            symbol = take_symbol(table, bits);
-            if (symbol < 0)
-                return -1;
-            *value = take_value(bits, symbol & 15);
-        }
-        if (symbol & 15) {
-            place += (symbol >> 4) + 1;
-            return place < BLOCK ? place : -1;
-        }
-        if (symbol >> 4 != 15)
-            return BLOCK;
-        place += 16;
-        if (place >= BLOCK - 1)
-            return place == BLOCK - 1 ? BLOCK : -1;
+    refill(bits);
+    int32_t entry = table->value[peek(bits, VALUE_BITS)];
+    int places;
+    if (VALUE_USED(entry)) {
+        drop(bits, VALUE_USED(entry));
+        places = VALUE_PLACES(entry);
+        *value = VALUE_OF(entry);
+    } else {
+        int symbol = take_symbol(table, bits);
+        if (symbol < 0)
+            return -1;
+        *value = take_value(bits, symbol & 15);
+        places = places_of(symbol);
     }
+    if (places == PLACES_END)
+        return BLOCK;
+    return place + places < BLOCK ? place + places : -1;
 }
 
 /* Read the next AC coefficient of a block and add it to its samples; return as take_ac does. */
@@ -145,6 +138,9 @@ HOT bool goes_on(int place, const int places)
     return place >= 0 && place < places - 1;
 }
 
+/* So many short codes are ready after a refill. */
+#define SHORT_CODES (56 / VALUE_BITS)
+
 /* Read the AC of a block that becomes `size` x `size` samples of `places` coefficients, and store
  * these. */
 HOT bool take_scaled(const struct component *component, const struct huffman *table,
@@ -154,9 +150,32 @@ HOT bool take_scaled(const struct component *component, const struct huffman *ta
     four sums[MOST_SAMPLES / 4];
     begin_sums(sums, scaled, dc, size);
     int place = 0;
-    while (goes_on(place, places)) /* turns: at most BLOCK: each adds a place, or ends it */
-        place = add_ac(component, table, bits, place, sums, size, places);
-    if (place < 0 || (place < BLOCK - 1 && !skip_ac(table, bits, place + 1)))
+    bool goes_on = true;
+    while (goes_on) { /* turns: at most BLOCK: each but the last adds a place */
+        refill(bits);
+        for (int n = 0; n < SHORT_CODES; n++) { /* turns: SHORT_CODES */
+            int32_t entry = table->value[peek(bits, VALUE_BITS)], value = VALUE_OF(entry);
+            int after = place + VALUE_PLACES(entry);
+            goes_on = after < places;
+            if (!goes_on)
+                break;
+            if (UNLIKELY(abs(value) > component->most_value[after]))
+                return false;
+            drop(bits, VALUE_USED(entry));
+            add_pattern(sums, scaled->patterns + after * size * size, (float)value, size);
+            place = after;
+        }
+        /* It does not count, or the block ends, or the code is a long one. Behind the last that counts
+         * there may be the next block's. */
+        if (!goes_on && place < places - 1 &&
+            UNLIKELY(!VALUE_USED(table->value[peek(bits, VALUE_BITS)]))) {
+            place = add_ac(component, table, bits, place, sums, size, places);
+            if (place < 0)
+                return false;
+            goes_on = place < places - 1;
+        }
+    }
+    if (place < BLOCK - 1 && !skip_ac(table, bits, place + 1))
         return false;
     return put_samples(sums, out, scaled->stride, size);
 }

@@ -26,7 +26,7 @@ struct huffman {
     uint16_t look[1 << LOOK_BITS];
     /* By the next STEP_BITS bits: all codes of AC coefficients that begin in them, as STEP_* say. */
     int32_t steps[1 << STEP_BITS];
-    /* By the next VALUE_BITS bits: a symbol and its extra bits, as VALUE_* say. */
+    /* By the next VALUE_BITS bits: a coefficient, as VALUE_* say. */
     int32_t value[1 << VALUE_BITS];
     bool steps_made, value_made;
     int32_t longest[CODE_BITS + 2]; /* the first code that is longer than n bits, left-aligned */
@@ -43,8 +43,12 @@ struct huffman {
 #define MOST_STEP (STEP_BITS + 10)
 #define STEP_NONE (BLOCK << STEP_PLACES_AT) /* no whole code: farther than any block */
 #define VALUE_USED(entry) ((entry) & 31)    /* bits, the extra bits included; 0: too long */
-#define VALUE_SYMBOL(entry) (((entry) >> 8) & 255) /* run and size of an AC coefficient, F.1.2.2 */
+#define VALUE_PLACES(entry) (((entry) >> 8) & 255) /* how far from the one before, as places_of says */
 #define VALUE_OF(entry) ((entry) >> 16)
+#define VALUE_NONE (PLACES_NONE << 8)
+/* Farther than any block: the block ends, and it is not known what there is. */
+#define PLACES_END (2 * BLOCK)
+#define PLACES_NONE (3 * BLOCK)
 
 /* The symbol that begins with the next bits, or -1; needs 16 bits ready. */
 HOT int take_symbol(const struct huffman *table, struct bits *bits)
@@ -155,11 +159,18 @@ static inline void build_no_steps(struct huffman *table)
     table->steps_made = true;
 }
 
+/* How far an AC coefficient is from the one before it, F.1.2.2. Sixteen zeros are a coefficient of 0. */
+static inline int places_of(int symbol)
+{
+    return symbol & 15 || symbol >> 4 == 15 ? (symbol >> 4) + 1 : PLACES_END;
+}
+
 /* Tell of every VALUE_BITS bits which coefficient they begin with. */
 static void build_values(struct huffman *table)
 {
-#ifndef PLAIN_TWIN
     for (uint32_t window = 0; window < 1 << VALUE_BITS; window++) { /* turns: 1 << VALUE_BITS */
+        table->value[window] = VALUE_NONE;
+#ifndef PLAIN_TWIN
         struct bits bits = {.ahead = (uint64_t)window << (64 - VALUE_BITS), .count = 64};
         int symbol = take_symbol(table, &bits);
         if (symbol < 0)
@@ -167,9 +178,10 @@ static void build_values(struct huffman *table)
         int32_t value = take_value(&bits, symbol & 15);
         int used = 64 - bits.count;
         if (used <= VALUE_BITS)
-            table->value[window] = (int32_t)((uint32_t)value << 16 | (uint32_t)symbol << 8) | used;
-    }
+            table->value[window] =
+                (int32_t)((uint32_t)value << 16 | (uint32_t)places_of(symbol) << 8) | used;
 #endif
+    }
     table->value_made = true;
 }
 

@@ -31,6 +31,7 @@
 #define CODE_LENGTHS 16    /* lengths of codes, which have codes of their own: RFC 1951, 3.2.7 */
 #define PAIR_BYTES 8
 #define PAIR_BITS 11       /* 16 KiB of pairs */
+#define GREY_PAIR 0x0000FFFF0000FFFFu /* of a pair and itself a byte later: colours that differ */
 #define MOST_CODE_BITS 14  /* 15 are allowed; four codes and 7 bits are 63, which one word takes */
 #define MOST_LENGTH_BITS 7 /* likewise, of the codes for lengths */
 #define BEFORE_ADLER 65521 /* RFC 1950 */
@@ -205,6 +206,9 @@ struct writer {
     int count;     /* of them: below 8 between two calls of `flush` */
 };
 
+/* Of these there is room for so many between two calls of `flush`. */
+#define MOST_PUT_BITS 56
+
 static inline void put(struct writer *writer, uint64_t bits, int count)
 {
     writer->bits |= bits << writer->count;
@@ -230,6 +234,12 @@ struct stream {
     bool whole; /* it is a zlib stream */
 };
 
+/* The bytes of a pixel, the first lowest. */
+static inline uint32_t word_of(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
 /* Tell how many of a picture's pairs of pixels, less their left neighbours, were there before, or
  * are grey: one byte three times. Of each value of a hash the last pair is remembered. */
 static size_t count_repeats(const uint8_t *filtered, size_t row_bytes, int height_px)
@@ -239,12 +249,10 @@ static size_t count_repeats(const uint8_t *filtered, size_t row_bytes, int heigh
     for (int y = 0; y < height_px; y++) { /* turns: height_px */
         const uint8_t *row = filtered + (size_t)y * (row_bytes + 1) + 1;
         for (size_t at = 0; at + PAIR_BYTES <= row_bytes; at += PAIR_BYTES) { /* turns: the pairs */
-            uint64_t pair;
-            memcpy(&pair, row + at, PAIR_BYTES);
+            uint64_t pair = word_of(row + at) | (uint64_t)word_of(row + at + PIXEL_BYTES) << 32;
             uint64_t *place = &last[(pair * 0x9E3779B97F4A7C15u) >> (64 - PAIR_BITS)];
-            bool grey = row[at] == row[at + 1] && row[at] == row[at + 2] &&
-                        row[at + 4] == row[at + 5] && row[at + 4] == row[at + 6];
-            repeats += *place == pair || grey;
+            bool grey = !((pair ^ pair >> 8) & GREY_PAIR);
+            repeats += (*place == pair) | grey; /* no branch: it would be guessed wrong */
             *place = pair;
         }
     }
@@ -290,6 +298,86 @@ static void write_codes(struct writer *writer, const uint8_t *lengths)
 /* What a header, the codes and the end take at most, and what `flush` writes beyond. */
 #define MOST_OVERHEAD 512
 
+/* Count the bytes of a filtered row. Two tables take turns, as two of the same byte would wait for
+ * each other; and nearly all pixels are as opaque as their left neighbour. */
+static void count_bytes(const uint8_t *row, size_t size, uint32_t counts[2][PIXEL_BYTES][256])
+{
+    uint32_t zeros = 0;
+    for (size_t at = 0; at < size; at += PIXEL_BYTES) { /* turns: size / PIXEL_BYTES */
+        uint32_t(*some)[256] = counts[at / PIXEL_BYTES % 2], pixel = word_of(row + at);
+        some[0][pixel & 255]++;
+        some[1][pixel >> 8 & 255]++;
+        some[2][pixel >> 16 & 255]++;
+        if (pixel >> 24)
+            some[3][pixel >> 24]++;
+        else
+            zeros++;
+    }
+    counts[0][3][0] += zeros;
+}
+
+/* Codes by byte: the code << 8 | its length. */
+struct entries {
+    uint64_t one[256];
+    uint64_t last[256]; /* of a third byte and of a fourth that is 0, at once */
+};
+
+#define ENTRY_LENGTH(entry) ((int)((entry) & 63))
+#define ENTRY_CODE(entry) ((entry) >> 8)
+
+/* A code behind another. */
+static inline uint64_t joined(uint64_t entry, uint64_t next)
+{
+    return (ENTRY_CODE(entry) | ENTRY_CODE(next) << ENTRY_LENGTH(entry)) << 8 |
+           (uint64_t)(ENTRY_LENGTH(entry) + ENTRY_LENGTH(next));
+}
+
+static void find_entries(struct entries *entries, const uint8_t *lengths, const uint16_t *codes)
+{
+    for (int n = 0; n < 256; n++) /* turns: 256 */
+        entries->one[n] = (uint64_t)codes[n] << 8 | lengths[n];
+    for (int n = 0; n < 256; n++) /* turns: 256 */
+        entries->last[n] = joined(entries->one[n], entries->one[0]);
+}
+
+/* All codes of a pixel, 56 bits at most; return how many bits. */
+static inline int codes_of(const struct entries *entries, uint32_t pixel, uint64_t *codes)
+{
+    uint64_t one = entries->one[pixel & 255], two = entries->one[pixel >> 8 & 255];
+    uint64_t last = entries->last[pixel >> 16 & 255];
+    if (pixel >> 24)
+        last = joined(entries->one[pixel >> 16 & 255], entries->one[pixel >> 24]);
+    int length = ENTRY_LENGTH(one) + ENTRY_LENGTH(two);
+    *codes = ENTRY_CODE(one) | ENTRY_CODE(two) << ENTRY_LENGTH(one) | ENTRY_CODE(last) << length;
+    return length + ENTRY_LENGTH(last);
+}
+
+/* Write the pixels of a filtered row. Two at once, if their codes are as short as usual. */
+static void write_row(struct writer *writer, const struct entries *entries, const uint8_t *row,
+                      size_t size)
+{
+    size_t at = 0;
+    for (; at + 2 * PIXEL_BYTES <= size; at += 2 * PIXEL_BYTES) { /* turns: size / 8 */
+        uint64_t one, two;
+        int length = codes_of(entries, word_of(row + at), &one);
+        int other = codes_of(entries, word_of(row + at + PIXEL_BYTES), &two);
+        if (length + other <= MOST_PUT_BITS) {
+            put(writer, one | two << length, length + other);
+        } else {
+            put(writer, one, length);
+            flush(writer);
+            put(writer, two, other);
+        }
+        flush(writer);
+    }
+    for (; at < size; at += PIXEL_BYTES) { /* turns: 1 at most */
+        uint64_t codes;
+        int length = codes_of(entries, word_of(row + at), &codes);
+        put(writer, codes, length);
+        flush(writer);
+    }
+}
+
 /* Compress a picture of width_px x height_px RGBA pixels. False when there is no memory. */
 static bool pack(const uint8_t *pixels, int width_px, int height_px, struct stream *stream)
 {
@@ -298,20 +386,20 @@ static bool pack(const uint8_t *pixels, int width_px, int height_px, struct stre
     uint8_t *filtered = malloc(size);
     if (!filtered)
         return false;
-    uint32_t counts[PIXEL_BYTES][256] = {0}, frequencies[SYMBOLS] = {0};
+    uint32_t counts[2][PIXEL_BYTES][256] = {0}, frequencies[SYMBOLS] = {0};
     for (int y = 0; y < height_px; y++) { /* turns: height_px */
         uint8_t *row = filtered + (size_t)y * (row_bytes + 1);
-        filter_row(pixels + (size_t)y * row_bytes, row_bytes, row++);
-        for (size_t at = 0; at < row_bytes; at += PIXEL_BYTES) /* turns: width_px */
-            for (int band = 0; band < PIXEL_BYTES; band++) /* turns: PIXEL_BYTES */
-                counts[band][row[at + (size_t)band]]++;
+        filter_row(pixels + (size_t)y * row_bytes, row_bytes, row);
+        count_bytes(row + 1, row_bytes, counts);
     }
     if (repeats_itself(filtered, row_bytes, height_px)) {
         *stream = (struct stream){filtered, size, false};
         return true;
     }
-    for (int n = 0; n < 256; n++) /* turns: 256 */
-        frequencies[n] = counts[0][n] + counts[1][n] + counts[2][n] + counts[3][n];
+    for (int table = 0; table < 2; table++)               /* turns: 2 */
+        for (int band = 0; band < PIXEL_BYTES; band++) /* turns: PIXEL_BYTES */
+            for (int n = 0; n < 256; n++)              /* turns: 256 */
+                frequencies[n] += counts[table][band][n];
     frequencies[SUB] += (uint32_t)height_px;
     frequencies[END_OF_BLOCK] = 1;
     uint8_t lengths[SYMBOLS];
@@ -319,11 +407,10 @@ static bool pack(const uint8_t *pixels, int width_px, int height_px, struct stre
     find_lengths(frequencies, SYMBOLS, MOST_CODE_BITS, lengths);
     find_codes(lengths, SYMBOLS, codes);
     uint64_t bits = 0;
-    uint32_t entries[256]; /* a code and, above it, its length */
-    for (int n = 0; n < 256; n++) { /* turns: 256 */
+    struct entries entries;
+    find_entries(&entries, lengths, codes);
+    for (int n = 0; n < 256; n++) /* turns: 256 */
         bits += (uint64_t)frequencies[n] * lengths[n];
-        entries[n] = codes[n] | (uint32_t)lengths[n] << 16;
-    }
     uint8_t *out = malloc((size_t)(bits / 8) + MOST_OVERHEAD);
     if (!out) {
         free(filtered);
@@ -332,20 +419,11 @@ static bool pack(const uint8_t *pixels, int width_px, int height_px, struct stre
     struct writer writer = {.at = out};
     put(&writer, 0x0178, 16); /* deflate, 32 KiB, fastest */
     write_codes(&writer, lengths);
-    const uint8_t *at = filtered;
     for (int y = 0; y < height_px; y++) { /* turns: height_px */
-        put(&writer, entries[*at] & 0xFFFF, (int)(entries[*at] >> 16));
+        const uint8_t *row = filtered + (size_t)y * (row_bytes + 1);
+        put(&writer, codes[*row], lengths[*row]);
         flush(&writer);
-        at++;
-        for (int x = 0; x < width_px; x++, at += PIXEL_BYTES) { /* turns: width_px */
-            uint32_t a = entries[at[0]], b = entries[at[1]], c = entries[at[2]], d = entries[at[3]];
-            int first = (int)(a >> 16), third = (int)(c >> 16);
-            uint64_t two = (a & 0xFFFF) | (uint64_t)(b & 0xFFFF) << first;
-            uint64_t more = (c & 0xFFFF) | (uint64_t)(d & 0xFFFF) << third;
-            first += (int)(b >> 16);
-            put(&writer, two | more << first, first + third + (int)(d >> 16));
-            flush(&writer);
-        }
+        write_row(&writer, &entries, row + 1, row_bytes);
     }
     put(&writer, codes[END_OF_BLOCK], lengths[END_OF_BLOCK]);
     writer.count = (writer.count + 7) & ~7;

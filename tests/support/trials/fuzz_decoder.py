@@ -274,10 +274,10 @@ def fill(folder: Path, name: str = "jpegdc") -> None:
 def chain_seeds() -> Iterator[bytes]:
     """Yield inputs of `chain_target.c`: all seeds with some head, and samples."""
     chance = random.Random(1)  # noqa: S311 - sizes, not secrets
-    for data in seeds():
-        yield b"\1" + chance.randbytes(CHAIN_HEAD_BYTES - 1) + data
-    for _ in range(20):
-        yield b"\0" + chance.randbytes(CHAIN_HEAD_BYTES - 1 + 300)
+    for number, data in enumerate(seeds()):
+        yield bytes([1 + number % 2 * 2]) + chance.randbytes(CHAIN_HEAD_BYTES - 1) + data
+    for number in range(20):
+        yield bytes([number % 2 * 2]) + chance.randbytes(CHAIN_HEAD_BYTES - 1 + 300)
 
 
 def vp8_seeds() -> Iterator[bytes]:
