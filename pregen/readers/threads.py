@@ -62,14 +62,15 @@ class Call(Generic[T]):
         """It waits for its turn to read more than its beginning."""
         self.more_bytes = 0
         """What it reads beyond that, once it has its turn."""
-        self.cut_short = False
-        """It ends because nobody wants the rest, and not because its share gave something."""
+        self.no_answer = False
+        """That it ends does not say that its share gave something: nobody wants the rest of it, or
+        nothing is asked (sshfs closes a file without its server)."""
         self.done = False
         self.left = False
         """Nobody waits for it, or will take its result."""
         self.begun_ns = 0
         self.heard_ns = 0
-        """When it began, or the share last gave something to it."""
+        """When it began, got its turn, or the share last gave something to it."""
 
     def make(self) -> None:
         """Do it."""
@@ -186,7 +187,7 @@ class ShareThreads:
                 there.turn.wait(_IDLE_S)
             call.parked = False
             call.heard_ns = monotonic_ns()
-            call.cut_short = call.left
+            call.no_answer = call.left
             there.turn.notify_all()
             return not call.left
 
@@ -254,9 +255,9 @@ class ShareThreads:
         return call.outcome()
 
     def leave(self, share: int, do: Callable[[Call[None]], None]) -> None:
-        """Make a call some time, whose end nobody waits for."""
+        """Make a call some time, whose end nobody waits for and which says nothing of its share."""
         call = Call(do)
-        call.left = True
+        call.left = call.no_answer = True
         with self._lock:
             self._send(self._share(share), call)
 
@@ -283,11 +284,12 @@ class ShareThreads:
     def _is_lost(self, call: Call[T], there: _Share) -> bool:
         """Tell whether a call is not worth waiting for: for itself, or for its share.
 
-        One that began when the share had fallen silent already is not given a time-out of its own.
+        One that began, or got its turn, when the share had fallen silent already is not given a
+        time-out of its own.
         """
         if self._is_over(call, there):
             return True
-        return call.begun_ns > there.heard_ns and self._is_silent(there)
+        return call.heard_ns > there.heard_ns and self._is_silent(there)
 
     def _is_over(self, call: Call[T], there: _Share) -> bool:
         """Tell whether a call has got nothing for too long; one not begun: its share has not."""
@@ -397,7 +399,7 @@ class ShareThreads:
     def _end(self, there: _Share, call: Call[object], among: set[Call[object]]) -> None:
         with self._lock:
             among.discard(call)
-            if not call.cut_short:
+            if not call.no_answer:
                 there.heard_ns = monotonic_ns()
                 self._count(1)
             call.done = True

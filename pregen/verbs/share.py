@@ -67,7 +67,7 @@ share = ConfiguredCommand(
         # Not this machine's screens count, but those of all who mount the pictures.
         option("flavors", default="normal,large"),
         option("retry-failed"),
-        *options("workers", "decoder", "drop-cache", "timeout", "max-pixels"),
+        *options("workers", "decoder", "drop-cache", "timeout", "read-timeout", "max-pixels"),
         option("engine", debug=True),
         *options("sandbox", "dry-run", "json", "quiet", "verbose"),
     ],

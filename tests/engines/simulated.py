@@ -50,6 +50,8 @@ class SimWorker:
     handed: list[bytes] = field(default_factory=list)
     """The sources opened for it."""
     draining: bool = False
+    recalled: int = 0
+    """So often it is still to return what it has not begun."""
     told_to_quit: bool = False
     signalled: list[str] = field(default_factory=list)
     waits: bool = False
@@ -119,15 +121,20 @@ class World:
 
     def begin(self, worker: SimWorker) -> None:
         """Let it take its next job, or give back what it has if it is to drain."""
-        if worker.draining:
-            self.deliver(worker)
-            returned = tuple(job.job_id for job in worker.queue)
-            worker.queue.clear()
-            if returned:
-                self.tell(events.JobsReturned(worker.number, returned))
+        if worker.draining or worker.recalled:
+            self.give_back(worker)
         elif worker.queue and worker.in_flight is None and not self.is_held_up(worker):
             worker.in_flight = worker.queue.pop(0)
             worker.started_ns = self.now_ns
+
+    def give_back(self, worker: SimWorker) -> None:
+        """Let it return what it has not begun."""
+        self.deliver(worker)
+        returned = tuple(job.job_id for job in worker.queue)
+        worker.queue.clear()
+        if returned or worker.recalled:
+            worker.recalled -= bool(worker.recalled)
+            self.tell(events.JobsReturned(worker.number, returned))
 
     def is_held_up(self, worker: SimWorker) -> bool:
         """Tell whether the source of its next job is on a share that does not answer."""
@@ -246,7 +253,7 @@ class World:
             case _:
                 pass  # that worker has died; the supervisor is about to learn of it
 
-    def obey_for(self, worker: SimWorker, command: events.WorkerCommand) -> None:
+    def obey_for(self, worker: SimWorker, command: events.WorkerCommand) -> None:  # noqa: C901 - as above
         match command:
             case events.Send(_, jobs):
                 assert jobs
@@ -261,6 +268,9 @@ class World:
                 assert bytes_per_s >= 0
             case events.Drain():
                 worker.draining = True
+            case events.Recall():
+                assert worker.ready
+                worker.recalled += 1
             case events.Quit():
                 assert not worker.owes
                 worker.told_to_quit = True

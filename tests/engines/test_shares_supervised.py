@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pregen.engines.local.share_state import MOST_JOBS_AHEAD, STALLED_NS, ReaderRules
+from pregen.engines.local import events
+from pregen.engines.local.share_state import (
+    MOST_JOBS_AHEAD,
+    QUIET_NS,
+    STALLED_NS,
+    ReaderRules,
+)
 from pregen.model import Kind
 from tests.engines.simulated import RULES, S, SimWorker, World
 
@@ -47,6 +53,97 @@ def test_two_shares_do_not_wait_for_each_other() -> None:
     world.work_off(second)
     assert {job_id % 2 for job_id in world.outcomes} == {1}
     assert len(world.outcomes) == 20
+
+
+@pytest.mark.parametrize("elsewhere", [0, LIVE])
+def test_workers_are_shared_out_over_what_has_jobs(elsewhere: int) -> None:
+    """What they have of the first share when the second one is found, they return in part."""
+    world = world_of(4)
+    world.arrive(200, DEAD)
+    workers = world.all_ready()
+    world.silent = {DEAD}
+    world.arrive(100, elsewhere)
+    for _ in range(3):
+        for worker in workers:
+            world.begin(worker)
+        world.tick()
+    there = [shares_of(worker).pop() for worker in workers if worker.queue]
+    assert sorted(there) == sorted([elsewhere, elsewhere, DEAD, DEAD])
+    for worker in workers:
+        world.work_off(worker)
+    assert len(world.outcomes) == 100
+    world.silent = set()
+    world.run_to_the_end()
+    assert len(world.outcomes) == 300
+
+
+def test_a_worker_that_gets_something_returns_nothing_for_the_sake_of_a_few() -> None:
+    """What it has read would be lost: it comes when it has done what it has."""
+    world = world_of(2)
+    world.arrive(80, DEAD)
+    workers = world.all_ready()
+    world.arrive(5, LIVE)
+    for _ in range(30):
+        for worker in workers:
+            assert not worker.recalled or len(worker.queue) <= 5
+            world.work_off(worker, most=1)
+        world.tick()
+    assert set(range(80, 85)) & world.outcomes.keys()
+    assert shares_of(workers[0]) == {DEAD}
+    assert len(workers[0].taken) > len(workers[1].taken)
+
+
+def test_one_that_gets_nothing_returns_its_jobs_for_the_sake_of_a_few() -> None:
+    """Long before its share counts as one that does not answer; another waits there on."""
+    world = world_of(2)
+    world.arrive(80, DEAD)
+    before = world.all_ready()
+    world.silent = {DEAD}
+    world.arrive(5, LIVE)
+    world.pass_time(QUIET_NS + S // 10)
+    for worker in before:
+        world.work_off(worker)
+    assert sorted(world.outcomes) == [80, 81, 82, 83, 84]
+    assert list(world.workers.values()) == before
+
+
+def test_a_worker_in_the_middle_of_a_job_returns_the_others() -> None:
+    world = world_of(2)
+    world.arrive(80, LIVE)
+    workers = world.all_ready()
+    for worker in workers:
+        world.begin(worker)
+    world.arrive(80, DEAD)
+    (recalled,) = (worker for worker in workers if worker.recalled)
+    world.give_back(recalled)
+    assert not recalled.queue
+    world.end(recalled)
+    world.deliver(recalled)
+    assert shares_of(recalled) == {DEAD}
+    world.run_to_the_end()
+    assert len(world.outcomes) == 160
+
+
+def test_the_source_of_a_job_that_was_returned_is_refused() -> None:
+    """A thread that reads ahead would wait for the answer for ever."""
+    world = world_of(2)
+    world.arrive(80, DEAD)
+    workers = world.all_ready()
+    world.arrive(80, LIVE)
+    (recalled,) = (worker for worker in workers if worker.recalled)
+    returned = recalled.owes[-1]
+    world.give_back(recalled)
+    world.tell(events.SourceRequested(recalled.number, returned))
+    assert recalled.handed == [b""]
+    assert not recalled.signalled
+
+
+def test_a_worker_that_returns_jobs_without_being_asked_is_ended() -> None:
+    world = world_of(2)
+    world.arrive(80, DEAD)
+    worker = world.all_ready()[0]
+    world.give_back(worker)
+    assert "kill" in worker.signalled
 
 
 def test_all_workers_held_up_by_a_share_are_stood_in_for() -> None:

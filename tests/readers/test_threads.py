@@ -120,6 +120,48 @@ def test_one_that_is_given_up_while_it_waits_for_its_turn_is_no_answer(door: Doo
     assert time.monotonic() - given_up_s < _SILENCE_S
 
 
+def test_one_whose_turn_comes_when_its_share_is_dead_has_no_time_out_of_its_own(door: Door) -> None:
+    """It comes when one before it is given up, a little before the share is."""
+    calls = threads(readers=2)
+
+    def look(call: Call[int]) -> int:
+        calls.hear(SHARE, call, 1)
+        if calls.wait_for_turn(SHARE, call, 1_000_000):
+            door.call().make()
+        return 0
+
+    first, second, third = (Call(look) for _ in range(3))
+    door.close()
+    for call in (first, second):
+        calls.start(SHARE, call)
+        until(lambda call=call: call.more_bytes and not call.parked)  # type: ignore[misc]
+    time.sleep(_SILENCE_S / 6)
+    calls.start(SHARE, third)
+    until(lambda: third.parked)
+    until(lambda: calls.is_in_vain(SHARE, first))
+    calls.release(SHARE, first)
+    until(lambda: not third.parked or calls.is_in_vain(SHARE, third))
+    turn_s = time.monotonic()
+    until(lambda: calls.is_in_vain(SHARE, third))
+    assert time.monotonic() - turn_s < 0.9 * _SILENCE_S
+
+
+def test_closing_a_file_is_no_answer(door: Door) -> None:
+    """A client of sshfs answers that by itself."""
+    calls = threads()
+    door.close()
+    waiting = [big(door.call()) for _ in range(3)]
+    for call in waiting:
+        calls.start(SHARE, call)
+    began_s = time.monotonic()
+    while not calls.is_in_vain(SHARE, waiting[0]):
+        calls.leave(SHARE, lambda _: None)
+        time.sleep(0.02)
+        assert time.monotonic() - began_s < _PATIENCE_S
+    with pytest.raises(ShareSilentError):
+        calls.run(SHARE, lambda _: 1)
+
+
 def test_a_share_that_answers_again_is_asked_again(door: Door) -> None:
     readers = threads()
     door.close()

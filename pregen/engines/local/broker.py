@@ -38,7 +38,7 @@ class SourceBroker:
         self._thread: threading.Thread | None = None
 
     def open_for_worker(self, path: bytes) -> None:
-        """Open `path` and send it, soon. Returns at once."""
+        """Open `path` and send it, or refuse it if it is empty, soon. Returns at once."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="pregen-broker", daemon=True)
             self._thread.start()
@@ -69,6 +69,8 @@ class SourceBroker:
             os.close(source)
 
     def _open(self, path: bytes) -> int:
+        if not path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         try:
             return self._files.open(path, _FLAGS | _NO_ATIME)
         except PermissionError:

@@ -58,7 +58,7 @@ class OutcomesReceived(NamedTuple):
 
 
 class JobsReturned(NamedTuple):
-    """A worker told to drain gives back what it had not begun."""
+    """A worker that was told to gives back what it had not begun."""
 
     worker: int
     job_ids: tuple[int, ...]
@@ -158,6 +158,7 @@ class OpenSource(NamedTuple):
 
     worker: int
     path: bytes
+    """Empty: it may have none."""
 
 
 class OrderReaders(NamedTuple):
@@ -172,6 +173,12 @@ class OrderReaders(NamedTuple):
 
 class Drain(NamedTuple):
     """Ask a worker to return what it has not begun."""
+
+    worker: int
+
+
+class Recall(NamedTuple):
+    """Ask a worker to return what it has not begun, and to wait for other jobs."""
 
     worker: int
 
@@ -219,7 +226,16 @@ class Fail(NamedTuple):
 
 
 WorkerCommand = (
-    Send | GrantMemory | OpenSource | OrderReaders | Drain | Quit | Terminate | Kill | Abandon
+    Send
+    | GrantMemory
+    | OpenSource
+    | OrderReaders
+    | Drain
+    | Recall
+    | Quit
+    | Terminate
+    | Kill
+    | Abandon
 )
 """What concerns one worker that is there."""
 

@@ -46,6 +46,7 @@ class Tag(IntEnum):
     RETURNED = 6
     ASK = 7
     OPEN = 8
+    RECALL = 9
 
 
 class WorkerSetup(NamedTuple):

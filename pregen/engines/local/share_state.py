@@ -1,8 +1,9 @@
 """What the supervisor knows of shares: what waits, whether they answer, how they are read. Pure.
 
 A worker has jobs of one share at a time, or of the disks of this machine: a share that has stopped
-answering holds no job of another one. Where a worker waits in vain, another takes its place, and
-no second one is sent there until something comes again.
+answering holds no job of another one. Workers are shared out over what has jobs, and who is one
+too many gives back what it has not begun: at most one waits for a share that dies. Where it waits
+in vain, another takes its place, and no second one is sent there until something comes again.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ LEAST_JOBS_AHEAD: Final = 2
 #: A share that has given nothing for so long, while somebody waits, holds up nobody else. A disk
 #: that has to spin up takes longer, which costs a worker more for that time.
 STALLED_NS: Final = 3_000_000_000
+#: One that has given nothing for so long is sent no second worker, and of two one is called back
+#: while jobs wait elsewhere.
+QUIET_NS: Final = 500_000_000
 #: Jobs kept of shares that do not answer, while others are looked for behind them.
 MOST_STALLED: Final = 20_000
 
@@ -51,17 +55,20 @@ class ShareState:
         """What has come from it, to all workers."""
         self.heard_ns = 0
         """When something came last, or was first asked for."""
+        self.quiet = False
+        """A worker waits, and nothing has come for a while."""
         self.stalled = False
-        """A worker waits, and nothing has come for long."""
+        """... for long."""
 
     def hear(self, heard: int, now_ns: int) -> None:
         """Note that so much has come."""
         self.heard += heard
         self.heard_ns = now_ns
-        self.stalled = False
+        self.quiet = self.stalled = False
 
     def stall(self, now_ns: int) -> None:
         """Note that a worker waits."""
+        self.quiet = self.quiet or now_ns - self.heard_ns > QUIET_NS
         self.stalled = self.stalled or now_ns - self.heard_ns > STALLED_NS
 
 

@@ -13,7 +13,8 @@ The rules:
 * Workers leave at job boundaries, after so many jobs or so much growth.
 * Workers that die without having begun anything are replaced a few times, not forever.
 * A worker has jobs of one share at a time, or of none (`share_state`); those of a share are sent
-  further ahead, to be read meanwhile.
+  further ahead, to be read meanwhile. Where jobs of elsewhere wait and have fewer workers, by two
+  at least, a worker is sent no more of its share, and returns what it has not begun.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from pregen.engines.base import StopLevel
 from pregen.engines.local import deaths, events, vetting
+from pregen.engines.local.placement import Placement, can_move
 from pregen.engines.local.protocol import SlotReading
 from pregen.engines.local.share_state import (
     LEAST_JOBS_AHEAD,
@@ -73,6 +75,7 @@ class Supervisor:
         self._pending: deque[Job] = deque()
         self._suspects: deque[Job] = deque()
         self._shares = Shares(rules.reading)
+        self._placement = Placement(rules, self._workers, self._pending, self._shares)
         self._open = 0
         self._ledger = deaths.DeathLedger()
         self._budget = MemoryBudget(rules.memory_bytes)
@@ -188,6 +191,7 @@ class Supervisor:
         self._pending.extend(job for job in jobs if not job.share)
         self._shares.add(job for job in jobs if job.share)
         self._feed_starved()
+        self._recall()
 
     def _feed_starved(self) -> None:
         for worker in sorted(self._starved.values(), key=lambda worker: len(worker.open)):
@@ -196,11 +200,14 @@ class Supervisor:
     def _feed(self, worker: WorkerState) -> None:
         """Give `worker` what it can use; remember that it is starved if that is not enough."""
         self._starved.pop(worker.number, None)
-        if worker.phase is not Phase.SERVING or worker.alone:
+        if worker.phase is not Phase.SERVING or worker.alone or worker.recalled:
             return
         if self._suspects and worker.unused:
             worker.alone = True
             self._send(worker, (self._suspects.popleft(),))
+            return
+        if self._shares and worker.open and self._placement.waiting_elsewhere(worker):
+            self._starved[worker.number] = worker
             return
         if self._shares and self._feed_by_share(worker):
             return
@@ -223,64 +230,23 @@ class Supervisor:
 
     def _feed_by_share(self, worker: WorkerState) -> bool:
         """Give `worker` jobs of one share; False: it is to have jobs of none."""
-        if self._is_surplus(worker):
+        if self._placement.is_surplus(worker):
             worker.phase = Phase.LEAVING
             self._part(worker)
             return True
-        share = self._share_for(worker)
+        share = self._placement.share_for(worker)
         if share is None:
             self._starved[worker.number] = worker
         elif share:
             self._feed_ahead(worker, share)
         return share != 0
 
-    def _share_for(self, worker: WorkerState) -> int | None:
-        """Return the share whose jobs a worker is to have next; 0: none; None: no jobs at all.
-
-        That with the fewest workers, and of two the one whose jobs were found first.
-        """
-        if worker.open:
-            return worker.share
-        served = self._served()
-        choice = [
-            (served.get(share, 0), state.pending[0].job_id, share)
-            for share, state in self._shares
-            if state.pending and self._may_take(worker, share, served)
-        ]
-        if self._pending:
-            choice.append((served.get(0, 0), self._pending[0].job_id, 0))
-        return min(choice)[2] if choice else None
-
-    def _may_take(self, worker: WorkerState, share: int, served: Mapping[int, int]) -> bool:
-        """Tell whether a worker without jobs may have those of a share.
-
-        Of one that does not answer, one worker alone has jobs; and while there is one that has
-        waited for it already, nobody else, who would wait for as long once more.
-        """
-        if not self._shares[share].stalled:
-            return True
-        knowing = {
-            each.number
-            for each in self._workers.values()
-            if share in each.unanswered and each.phase is Phase.SERVING
-        }
-        return not served.get(share) and (not knowing or worker.number in knowing)
-
-    def _served(self) -> dict[int, int]:
-        """Return how many workers have jobs of each share, and of none (0)."""
-        served: dict[int, int] = {}
-        for worker in self._workers.values():
-            if worker.open and worker.phase is not Phase.DYING:
-                served[worker.share] = served.get(worker.share, 0) + 1
-        return served
-
     def _feed_ahead(self, worker: WorkerState, share: int) -> None:
         """Give `worker` jobs of a share, as many as may be read before their turn."""
         state = self._shares[share]
-        served = self._served()
-        others = served.get(share, 0) - bool(worker.open)
+        others = self._placement.served().get(share, 0) - bool(worker.open)
         rules = self._rules
-        if others and (state.stalled or (worker.open and self._has_unserved(served))):
+        if others and state.stalled:
             if not worker.open:
                 self._starved[worker.number] = worker
             return
@@ -297,20 +263,19 @@ class Supervisor:
         if len(worker.open) < MOST_JOBS_AHEAD and not state.pending:
             self._starved[worker.number] = worker
 
-    def _is_surplus(self, worker: WorkerState) -> bool:
-        """Tell whether a worker is one too many: those it stood in for go on again."""
-        if not self._shares or worker.open or len(self._workers) <= self._rules.workers:
-            return False
-        if worker.share and self._shares[worker.share].stalled:
-            return False  # it knows that its share does not answer, and another would not
-        there = sum(each.phase is not Phase.DYING for each in self._workers.values())
-        return there - self._held_up() > self._rules.workers
+    def _recall(self) -> None:
+        """Ask workers to return their jobs of a share, where others wait elsewhere.
 
-    def _has_unserved(self, served: Mapping[int, int]) -> bool:
-        """Tell whether jobs wait that no worker is at."""
-        if self._pending and not served.get(0):
-            return True
-        return any(state.pending and not served.get(share) for share, state in self._shares)
+        What was read of them is lost. So it is done only where no fewer wait than a worker has, or
+        where it gets nothing.
+        """
+        for worker in self._workers.values():
+            if worker.share and can_move(worker):
+                jobs = self._placement.waiting_elsewhere(worker)
+                in_vain = worker.waits and self._shares[worker.share].quiet
+                if jobs >= len(worker.open) or (jobs and in_vain):
+                    worker.recalled = True
+                    self._commands.append(events.Recall(worker.number))
 
     def _listen(self, readings: Mapping[int, SlotReading]) -> None:
         """Note what came from shares, and have as many readers there as bring more."""
@@ -331,13 +296,14 @@ class Supervisor:
                 state.pace.look(self._now_ns, state.heard, waits=waiting[share])
             else:
                 state.pace.rest()
-        served = self._served()
+        served = self._placement.served()
         for worker in self._workers.values():
             if worker.share and worker.open:
                 self._order(worker, served)
-            if self._is_held_up(worker):
+            if self._placement.is_held_up(worker):
                 worker.unanswered.add(worker.share)
         self._feed_starved()
+        self._recall()
 
     def _order(self, worker: WorkerState, served: Mapping[int, int]) -> None:
         """Tell a worker how to read ahead, if that is not what it was told last."""
@@ -350,10 +316,6 @@ class Supervisor:
             worker.orders = orders
             self._commands.append(events.OrderReaders(worker.number, *orders))
 
-    def _is_held_up(self, worker: WorkerState) -> bool:
-        """Tell whether a worker waits for a share that does not answer."""
-        return worker.waits and bool(worker.open) and self._shares[worker.share].stalled
-
     def _send(self, worker: WorkerState, jobs: tuple[Job, ...]) -> None:
         worker.share = jobs[0].share
         if worker.share:
@@ -361,13 +323,13 @@ class Supervisor:
         if not worker.open:
             worker.note_activity(self._now_ns)
             worker.waits = False
-            if worker.share and not self._served().get(worker.share):
+            if worker.share and not self._placement.served().get(worker.share):
                 self._shares[worker.share].heard_ns = self._now_ns
         worker.open.update((job.job_id, job) for job in jobs)
         worker.assigned += len(jobs)
         self._open += len(jobs)
         if worker.share:
-            self._order(worker, self._served())
+            self._order(worker, self._placement.served())
         self._commands.append(events.Send(worker.number, jobs))
 
     def _take(self, worker: WorkerState, job_id: int) -> Job | None:
@@ -419,26 +381,39 @@ class Supervisor:
 
     def _returned(self, number: int, job_ids: Iterable[int]) -> None:
         worker = self._heeded(number)
-        if worker is not None and not self._level:
+        if worker is None:
+            return
+        if not (worker.recalled or self._level):
             self._expel(worker, "returned files without being asked")
-        elif worker is not None:
-            jobs = [self._take(worker, job_id) for job_id in job_ids]
-            self._interrupt(job for job in jobs if job is not None)
-            self._part(worker)
+            return
+        worker.recalled = False
+        worker.requests = 0
+        taken = [self._take(worker, job_id) for job_id in job_ids]
+        jobs = [job for job in taken if job is not None]
+        if self._level:
+            self._interrupt(jobs)
+        else:
+            self._put_back(jobs, alone=False)
+            self._feed(worker)
+            self._feed_starved()
+        self._part(worker)
 
     def _interrupt(self, jobs: Iterable[Job]) -> None:
         self._emitted.extend(Outcome(job.job_id, job.path, Kind.INTERRUPTED) for job in jobs)
 
     def _source_asked(self, number: int, job_id: int) -> None:
-        """Have a source opened, if it is that of a job the worker has: of no other."""
+        """Have a source opened, if it is that of a job the worker has, or refuse it.
+
+        A thread that reads ahead may ask for one whose job was returned or given up meanwhile.
+        """
         worker = self._heeded(number)
-        job = None if worker is None else worker.open.get(job_id)
-        if worker is None or job is None:
+        if worker is None:
             return
         if worker.begs():
             self._expel(worker, "asked for the same file again and again")
         else:
-            self._commands.append(events.OpenSource(number, job.path))
+            job = worker.open.get(job_id)
+            self._commands.append(events.OpenSource(number, b"" if job is None else job.path))
 
     # --- memory -------------------------------------------------------------------------------
 
@@ -469,7 +444,7 @@ class Supervisor:
                 self._commands.append(events.Fail(self._last_words, missing=not self._ever_ready))
             return
         unused = sum(worker.unused for worker in self._workers.values()) if self._suspects else 0
-        held_up = self._held_up() if self._shares else 0
+        held_up = self._placement.held_up() if self._shares else 0
         in_sight = self._in_sight - (self._shares.stalled if held_up else 0)
         while (workers := len(self._workers)) - held_up < self._rules.workers and (
             workers < in_sight or unused < len(self._suspects)
@@ -481,10 +456,6 @@ class Supervisor:
             self._commands.append(events.Spawn(number))
         if unused < len(self._suspects):
             self._make_room(len(self._suspects) - unused)
-
-    def _held_up(self) -> int:
-        """Return how many workers wait for shares that do not answer: others take their places."""
-        return sum(map(self._is_held_up, self._workers.values()))
 
     def _make_room(self, wanted: int) -> None:
         """Let workers go that have nothing to do: suspects need new ones."""

@@ -263,6 +263,7 @@ class _JobLoop:
             self._send(report)
 
     def _give_back(self) -> None:
+        """Return the jobs that have not begun."""
         self._flush(monotonic_ns())
         self._send(protocol.returned_frame(job.job_id for job in self._queue))
         for job in self._queue:
@@ -311,6 +312,8 @@ class _JobLoop:
                 self._read_ahead(jobs)
             elif tag is Tag.GRANT:
                 self._granted = True
+            elif tag is Tag.RECALL:
+                self._give_back()
 
     def _send(self, message: bytes) -> None:
         with self._sending:  # threads that read ahead have sources opened for them

@@ -92,6 +92,8 @@ class WorkerState:
     """Jobs sent and not answered, in the order in which they are done."""
     alone: bool = False
     """What is open is a suspect, tried alone."""
+    recalled: bool = False
+    """It was asked to return what it has not begun, and has not answered."""
     share: int = 0
     """On which its last jobs lay: all that are open lie there."""
     met: set[int] = field(default_factory=set)
@@ -156,7 +158,7 @@ class WorkerState:
     def begs(self) -> bool:
         """Count a request; tell whether there are too many for the jobs it has."""
         self.requests += 1
-        return self.requests > MOST_REQUESTS * len(self.open)
+        return self.requests > MOST_REQUESTS * max(1, len(self.open))
 
     def note_activity(self, now_ns: int) -> None:
         """Note that it has jobs since now, or does them."""

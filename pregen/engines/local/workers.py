@@ -65,7 +65,7 @@ class WorkerPool:
         self._selector.register(process.sentinel, _READ, process)
         return []
 
-    def carry_out(self, command: WorkerCommand) -> None:  # noqa: C901 - one case per command
+    def carry_out(self, command: WorkerCommand) -> None:  # noqa: C901, PLR0912 - one case per command
         """Carry out `command`."""
         process = self._processes.get(command.worker)
         if process is None:
@@ -82,6 +82,8 @@ class WorkerPool:
                 process.slot.order(readers, bytes_per_s)
             case events.Drain():
                 process.slot.drain()
+            case events.Recall():
+                self._write(process, protocol.frame(Tag.RECALL))
             case events.Quit():
                 process.pipe.end()
             case events.Terminate():
@@ -233,7 +235,7 @@ def _decoded(process: WorkerProcess, frames: Iterable[tuple[Tag, bytes]]) -> Ite
                 case Tag.FAILED:
                     text = body[-protocol.MOST_REST_BYTES :].decode(errors="replace")
                     yield events.WorkerFailed(number, text)
-                case Tag.JOBS | Tag.GRANT:
+                case Tag.JOBS | Tag.GRANT | Tag.RECALL:
                     process.pipe.garbled = True
                 case _:
                     assert_never(tag)
