@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pregen.commandline import Command, print_lines, print_record, under
+from pregen.commandline import Command, print_lines, print_record, terminal_columns, under
 from pregen.display.text import Verbatim, printable
 from pregen.display.words import NOT_COMPILED
 from pregen.errors import ExitCode
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pregen.imaging.abilities import Ability
 
 _WIDTH = 100
+#: Of the column between a format's name and its types.
+_TOLD = 24
 
 
 def _formats(*, json: bool) -> ExitCode:
@@ -80,17 +82,22 @@ def _lines(found: list[Ability], install: str) -> Iterator[str]:
 
 
 def _rows(rows: Iterable[tuple[Ability, str]], colour: str) -> Iterator[str]:
+    width = min(_WIDTH, terminal_columns() or _WIDTH)
     for each, told in rows:
-        lead = f"  {each.name:<6}{printable(told):<24}"
-        text = textwrap.wrap(
+        lines = [f"  {each.name:<6}{printable(told):<{_TOLD}}"]
+        if lines[0].endswith(" "):
+            lead = lines.pop()  # else its types begin below it
+        else:
+            lead = " " * len(f"  {each.name:<6}{'':<{_TOLD}}")
+        lines += textwrap.wrap(
             ", ".join(each.mimes),
-            _WIDTH,
+            width,
             initial_indent=lead,
             subsequent_indent=" " * len(lead),
             break_on_hyphens=False,
         )
-        yield click.style(text[0][:8], fg=colour) + text[0][8:]
-        yield from text[1:]
+        yield click.style(lines[0][:8], fg=colour) + lines[0][8:]
+        yield from lines[1:]
 
 
 formats = Command(
