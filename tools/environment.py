@@ -218,8 +218,11 @@ def checked(extras: str) -> set[str]:
 def make(level: str, extras: set[str]) -> None:
     """Make the environment, and say what happens; exits where it fails or is stopped."""
     print(
-        f"Setting up pregen in {VENV}: once, about {SIZES_MB[level]} MB, half a minute to two.",
+        f"Setting up pregen in {VENV}\n"
+        f"Only this once: about {SIZES_MB[level]} MB, half a minute to two. Libraries are fetched,\n"
+        f"{'and pregen is compiled meanwhile' if level != 'check' else 'nothing is compiled'}.",
         file=sys.stderr,
+        flush=True,
     )
     begun_s = time.monotonic()
     try:
