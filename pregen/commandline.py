@@ -69,7 +69,7 @@ _VERSION = "pregen.version"
 
 
 def asks_for_help(args: Iterable[str]) -> bool:
-    """Tell whether these arguments ask for help, which is shown whatever the settings are."""
+    """Tell whether these arguments ask for help, which is shown also with wrong settings."""
     return not _HELP.isdisjoint(args)
 
 

@@ -219,8 +219,7 @@ def make(level: str, extras: set[str]) -> None:
     """Make the environment, and say what happens; exits where it fails or is stopped."""
     print(
         f"Setting up pregen in {VENV}\n"
-        f"Only this once: about {SIZES_MB[level]} MB, half a minute to two. Libraries are fetched,\n"
-        f"{'and pregen is compiled meanwhile' if level != 'check' else 'nothing is compiled'}.",
+        f"Only this once: about {SIZES_MB[level]} MB, half a minute to two.",
         file=sys.stderr,
         flush=True,
     )
