@@ -183,7 +183,7 @@ class Bench:
         )
         started, since_ns = datetime.now(UTC), time.time_ns()
         taken = measure.run(program, self.options.timeout, watch_memory=not timed)
-        counts = self._count(lane, thumbnails, since_ns, changed=not (timed and case.filled))
+        counts = self._count(lane, thumbnails, since_ns, changed=not case.filled)
         sample = samples.Sample(
             case=case.name,
             peer=lane.peer.name,

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 #: Objects made before garbage is looked for; Python's own 700 has it looked for a hundred times
 #: while the program is imported, where there is none.
 _GARBAGE_AFTER: Final = 50_000
-#: What `engines.base` says under the same names, which takes too long to import just yet.
+#: What `engines.base.WORK_MODULE` says, which takes too long to import just yet.
 WORK_MODULE: Final = "pregen.work"
-READERS_MODULE: Final = "pregen.readers.ahead"
 #: Of one of these is a share mounted, as /proc/PID/mountinfo writes it: programs, host:/path,
 #: //host/share. Only where there are any, what knows them all is imported now.
 _SIGNS_OF_SHARES: Final = (b" - fuse", b" - autofs", b":/", b" //")
@@ -37,8 +36,7 @@ def main() -> NoReturn:
     if needs_workers(sys.argv[1:]):
         from pregen.engines.local import server  # noqa: PLC0415 - see the module
 
-        from_share = _any_on_share(list(map(os.fsencode, sys.argv[2:])))
-        server.start_early([WORK_MODULE, READERS_MODULE] if from_share else [WORK_MODULE])
+        server.start_early([WORK_MODULE])
     if sys.argv[1:2] == ["path"]:
         answer = fresh_paths(sys.argv[2:])
         if answer is not None:

@@ -28,14 +28,7 @@ from pregen.config import Check
 from pregen.delivery import unpack
 from pregen.descriptors import workers_with_room
 from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
-from pregen.engines.base import (
-    READERS_MODULE,
-    WORK_MODULE,
-    Stop,
-    StopLevel,
-    make_engine,
-    make_work,
-)
+from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
 from pregen.entry_keys import EntryKeys
 from pregen.errors import (
     TOO_MANY_OPEN,
@@ -328,7 +321,7 @@ class _PipelineRun:
                 cache_keys=self._ground.guard.place_keys,
             ),
             config.engine,
-            [WORK_MODULE, READERS_MODULE] if self._ground.files.any_shares else [WORK_MODULE],
+            [WORK_MODULE],
             partial(unpack, cache),
             files=self._ground.files,
         )

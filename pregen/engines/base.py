@@ -260,8 +260,6 @@ def make_engine(
 #: What `make_work` imports. The parent of workers never does: the picture libraries take a quarter
 #: of a second and 60 MB, which a run that finds everything fresh should not pay.
 WORK_MODULE = "pregen.work"
-#: Which workers need besides where sources lie on shares.
-READERS_MODULE = "pregen.readers.ahead"
 
 
 #: What most likely is decoded without any picture library, by the ends of names: PNG and WebP, and

@@ -135,8 +135,8 @@ def _read_heic(source: SourceBytes, box_px: int) -> None:
     if chosen is None:
         source.whole()
         return
-    if main and not heif.orientation(main) and (place := heif_thumbnails.exif_place(meta)):
-        file.read_at(*place)
+    if main and not heif.orientation(main) and (exif := meta.exif()):
+        file.read_at(exif.offset, exif.size_bytes)
     for extent in chosen.extents:
         file.read_at(extent.offset, extent.size_bytes)
     if file.error is not None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.imaging.source_bytes import DamagedError, ReadAt, SourceBytes
@@ -155,8 +156,10 @@ def _unusual_tiff(suspect: Suspect) -> bool:
     )
     if not ordinary:
         return True
+    inks = photometric == tiff_layout.INKS
+    if inks and first.number(tiff.INK_SET, tiff.CMYK) != tiff.CMYK:
+        return True
     if layout.bits == _DEEP_BITS:
-        inks = photometric == tiff_layout.INKS
         if layout.samples > _INKS if inks else _ICC_TAG in first:
             return True
     elif layout.bits < 8 and layout.samples > 1:  # noqa: PLR2004 - bits
@@ -258,6 +261,26 @@ def _avif_with_grey_profile(suspect: Suspect) -> bool:
     return bool(_GREY_PROFILE.search(suspect.source.first(_MOST_HEAD_BYTES)))
 
 
+_MOST_XMP_BYTES: Final = 64 * 1024
+
+
+def _avif_turned_by_xmp(suspect: Suspect) -> bool:
+    """An orientation in XMP counted, which no viewer takes from there."""
+    from pregen.imaging.containers import heif  # noqa: PLC0415 - see the module
+
+    source = suspect.source
+    meta = heif.read(source.read_at, source.size_bytes)
+    places = [
+        item.extents[0]
+        for item in meta.referring(b"cdsc", meta.primary)
+        if item.kind == b"mime" and item.extents
+    ]
+    return any(
+        b"tiff:Orientation" in source.read_at(at, min(count or _MOST_XMP_BYTES, _MOST_XMP_BYTES))
+        for at, count in places
+    )
+
+
 # GIF
 
 _GIF_SCREEN: Final = struct.Struct("<6xHHB2x")
@@ -339,6 +362,24 @@ def _unusual_jp2(suspect: Suspect) -> bool:
     return source.piece(at + _COMPONENTS_AT + 2, 3 * count) != b"\x07\x01\x01" * count
 
 
+# SVG
+
+#: A length in a unit of paper.
+_PAPER: Final = re.compile(rb"\d(?:mm|cm|in|pt|pc|Q)\b")
+_GZIP: Final = b"\x1f\x8b"
+
+
+def _drawn_in_units_of_paper(suspect: Suspect) -> bool:
+    """An inch had 72 pixels instead of 96: drawings were cut off, and texts too small."""
+    text = suspect.source.first(_MOST_HEAD_BYTES)
+    if text.startswith(_GZIP):
+        try:
+            text = zlib.decompressobj(wbits=31).decompress(text, _MOST_HEAD_BYTES)
+        except zlib.error:
+            return True
+    return bool(_PAPER.search(text))
+
+
 # The mends --------------------------------------------------------------------------------------
 
 _PNG: Final = frozenset({"image/png"})
@@ -359,12 +400,14 @@ MENDS: Final = (
     Mend(1, frozenset({"image/jxl"}), _unusual_jxl),
     Mend(1, frozenset({"image/avif"}), _avif_with_grey_profile, reads_more=True),
     Mend(1, frozenset({"image/avif"}), _deep_avif_with_profile),
+    Mend(1, frozenset({"image/avif"}), _avif_turned_by_xmp),
     Mend(1, frozenset({"image/heif"}), _deep_heic),
     Mend(1, frozenset({"image/gif"}), _gif_beside_its_screen),
     Mend(1, frozenset({"image/bmp"}), _bmp_with_profile, reads_more=True),
     # Runs that go on in the next row: what came last was missing.
     Mend(1, frozenset({"image/vnd.zbrush.pcx"}), _always, reads_more=True),
     Mend(1, _JPEG_2000, _unusual_jp2, reads_more=True),
+    Mend(1, frozenset({"image/svg+xml", "image/svg+xml-compressed"}), _drawn_in_units_of_paper),
     # Arrays of bitmaps.
     Mend(1, frozenset({UNKNOWN}), None, reads_more=True),
 )

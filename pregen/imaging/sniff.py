@@ -142,7 +142,7 @@ _EBML_BYTES = 64
 
 _SVG_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?svg[\s>]")
 #: The size of an X bitmap, which is the text of a C program.
-_XBM_START = re.compile(rb"\s*(?:/\*[^*]{0,200}\*/\s*)?#define[ \t]+\w{0,80}width[ \t]+\d")
+_XBM_START = re.compile(rb"\s*(?:/\*[^*]{0,200}\*/\s*)?#define[ \t]+[\w.-]{0,80}width[ \t]+\d")
 _MARKUP_START = re.compile(rb"\s*(?:<\?xml|<!--|<!DOCTYPE\s+svg|<(?:[A-Za-z_][\w.-]*:)?svg[\s>])")
 
 

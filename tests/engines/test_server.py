@@ -17,7 +17,7 @@ import pytest
 
 from pregen import entry_point
 from pregen.config import Decoder, EngineConfig, Previews
-from pregen.engines.base import READERS_MODULE, WORK_MODULE, Stop, needs_libraries
+from pregen.engines.base import WORK_MODULE, Stop, needs_libraries
 from pregen.engines.local import server
 from pregen.engines.local.engine import LocalEngine
 from tests.support.faults import harmful_work
@@ -124,8 +124,7 @@ def test_a_server_that_was_killed_meanwhile_is_replaced() -> None:
 
 
 def test_what_the_program_has_imported_early_is_what_work_needs() -> None:
-    early = entry_point.WORK_MODULE, entry_point.READERS_MODULE
-    assert early == (WORK_MODULE, READERS_MODULE)
+    assert entry_point.WORK_MODULE == WORK_MODULE
 
 
 def test_the_library_leaves_the_search_for_garbage_alone() -> None:

@@ -239,3 +239,12 @@ def test_textures_under_masks_of_any_kind(bits: int, masks: tuple[int, ...]) -> 
         "<5I", 0x1000, 0, 0, 0, 0
     )
     assert _distance(head + rows.tobytes(), PPM) < (5 if bits == 16 else 0.1)
+
+
+def test_a_texture_with_a_palette_keeps_its_transparency() -> None:
+    colours = np.arange(1024, dtype=np.uint8).reshape(256, 4)
+    indices = np.tile(np.arange(256, dtype=np.uint8), (200, 1))
+    head = b"DDS " + struct.pack("<7I44x", 124, 0x1007, 200, 256, 256, 0, 0)
+    head += struct.pack("<2I4x5I", 32, 0x20, 8, 0, 0, 0, 0) + struct.pack("<5I", 0x1000, 0, 0, 0, 0)
+    found = large(head + colours.tobytes() + indices.tobytes())
+    assert np.array_equal(found, np.broadcast_to(colours, (200, 256, 4)))

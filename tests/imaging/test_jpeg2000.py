@@ -121,6 +121,15 @@ def test_what_lies_before_the_codestream_is_not_taken_for_it() -> None:
     assert _decoded(data[:at] + box + data[at:]).shape == (8, 17, 3)
 
 
+@pytest.mark.parametrize("marker", [0xFF30, 0xFF3F])
+def test_a_marker_without_a_length_is_passed_over(marker: int) -> None:
+    """Those are reserved (15444-1, A.1.3); files of the standard's own tests have one."""
+    data = pictures.encode(_ramps(130, 60), "JPEG2000", no_jp2=True, num_resolutions=3)
+    at = data.index(b"\xff\x90")
+    more = data[:at] + marker.to_bytes(2, "big") + data[at:]
+    assert np.array_equal(_decoded(more), _decoded(data))
+
+
 # --- What the boxes and the components say --------------------------------------------------------
 
 _WIDTH_PX, _HEIGHT_PX = 701, 503

@@ -116,6 +116,10 @@ TABLE: dict[str, tuple[bytes, str]] = {
     "a.sgi": (encode(image(64, 64), "SGI"), "image/x-sgi"),
     "a.sun": (exchanged.sun(image(64, 64)), "image/x-sun-raster"),
     "a.xbm": (encode(image(64, 64).convert("1"), "XBM"), "image/x-xbitmap"),
+    "named.xbm": (
+        encode(image(64, 64).convert("1"), "XBM").replace(b"im_", b"a.xbm_"),
+        "image/x-xbitmap",
+    ),
     "a.xpm": (exchanged.xpm(image(64, 64)), "image/x-xpixmap"),
     "a.hdr": (exchanged.radiance(image(64, 64)), "image/vnd.radiance"),
     "a.pam": (exchanged.pam(image(64, 64)), "image/x-portable-anymap"),

@@ -195,6 +195,7 @@ def _svg(attributes: str) -> bytes:
         ('viewBox="0 0 300 200"', (300, 200)),
         ('width="100%" height="100%" viewBox="0 0 640 320"', (640, 320)),
         ('width="300000" height="300000"', (300_000, 300_000)),
+        ('width="5in" height="76.2mm"', (480, 288)),
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
@@ -210,6 +211,23 @@ def test_a_drawing_comes_out_in_its_proportions(
     pixels = pixels_of(made.pictures[Flavor.LARGE])
     assert tuple(pixels[10, 10]) == (0xE0, 0xC0, 0x20, 255)
     assert tuple(pixels[-10, -10]) == (0x20, 0x40, 0x80, 255)
+
+
+@pytest.mark.parametrize("attributes", ['width="127mm" height="3in"', 'width="480" height="18pc"'])
+def test_an_inch_of_a_drawing_has_96_pixels(attributes: str) -> None:
+    """Without a viewBox pixels and inches meet: CSS Values and Units 4, section 6.2."""
+    drawing = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {attributes}>'
+        '<rect width="480" height="288" fill="#204080"/>'
+        '<rect width="240" height="1.5in" fill="#e0c020"/></svg>'
+    ).encode()
+    made = make(drawing)
+    assert (made.width_px, made.height_px) == (480, 288)
+    pixels = pixels_of(made.pictures[Flavor.LARGE])
+    wide, high = pixels.shape[1], pixels.shape[0]
+    assert tuple(pixels[high // 2 - 3, wide // 2 - 3]) == (0xE0, 0xC0, 0x20, 255)
+    for row, column in ((high // 2 + 3, 3), (3, wide // 2 + 3), (-3, -3)):
+        assert tuple(pixels[row, column]) == (0x20, 0x40, 0x80, 255)
 
 
 def test_an_svg_that_ends_early_or_is_none_is_no_picture() -> None:
@@ -390,6 +408,14 @@ def test_a_png_by_imagemagick_is_upright(tmp_path: Path) -> None:
 
 
 # --- AVIF -----------------------------------------------------------------------------------------
+
+
+def test_an_avif_is_not_turned_by_its_xmp() -> None:
+    picture = pictures.image(300, 200, 5)
+    plain = pictures.encode(picture, "AVIF", quality=80)
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="3"/></x:xmpmeta>'
+    turned = pictures.encode(picture, "AVIF", quality=80, xmp=xmp)
+    assert np.array_equal(large(turned), large(plain))
 
 
 @pytest.mark.parametrize("mode", ["L", "LA"])

@@ -21,7 +21,7 @@ from pregen.imaging.pixels.sizes import fit
 from pregen.imaging.runtime import pyvips
 from pregen.model import Flavor, Kind
 from tests.support.faults import missing_extras
-from tests.support.files import broken, pictures, profiles
+from tests.support.files import broken, deep_samples, pictures, profiles
 from tests.support.files.photo import photo, psnr_db
 
 if TYPE_CHECKING:
@@ -172,6 +172,25 @@ def test_transparent_pixels_do_not_bleed_into_opaque_ones(tmp_path: Path) -> Non
     middle = found[20:-20, 20:-20].astype(int)
     assert np.abs(middle[..., :3] - (255, 0, 0)).max() <= 2
     assert np.abs(middle[..., 3] - 128).max() <= 4
+
+
+@pytest.mark.parametrize("kind", ["rgb", "rgba", "grey-alpha", "rgb-16", "rgba-16"])
+def test_blocks_that_reach_beyond_the_picture_do_not_shift_it(kind: str, tmp_path: Path) -> None:
+    """1561 columns are 520 blocks of 3 and a third of one, which is no column of its own."""
+    grey = kind.startswith("grey")
+    columns = np.where(np.arange(1561) // 41 % 2, 30, 220).astype(np.uint8)
+    samples = np.tile(columns[None, :, None], (438, 1, 1 if grey else 3))
+    deep = kind.endswith("16")
+    if grey or "rgba" in kind:
+        samples = np.dstack([samples, np.full((438, 1561), 200, np.uint8)])
+    stored = samples.astype(np.uint16) * 257 if deep else samples
+    if deep:
+        data = deep_samples.tiff(stored, b"", 2, alpha=samples.shape[2] == 4)
+    else:
+        data = pictures.encode(Image.fromarray(stored), "PNG")
+    found = pixels_of(make(tmp_path / "a", data).pictures[Flavor.LARGE])
+    wanted = reference(Image.fromarray(samples[..., :1].repeat(3, axis=2)), 256)
+    assert np.abs(found[..., :3].astype(int) - np.asarray(wanted)).mean() < 2
 
 
 def test_a_picture_of_128_pixels_is_small_and_of_129_is_not(tmp_path: Path) -> None:

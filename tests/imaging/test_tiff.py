@@ -190,6 +190,25 @@ def test_what_nobody_here_reads_is_not_called_damaged() -> None:
         make(tiffs.raw(_photo().astype(np.uint64), _RGB))
 
 
+@pytest.mark.parametrize("alpha", [False, True])
+def test_four_inks_are_cmyk_whatever_they_are_called(*, alpha: bool) -> None:
+    ink_set, other = 332, tiffs.short(2)
+    samples = np.concatenate([_inks(), _ramp()], axis=-1) if alpha else _inks()
+    extra = [_ALPHA] if alpha else []
+    plain, named = (
+        large(tiffs.raw(samples, _INKS, extra=extra, more=more)) for more in ({}, {ink_set: other})
+    )
+    assert np.array_equal(named, plain)
+    assert _off(tiffs.raw(np.zeros_like(_inks()), _INKS, more={ink_set: other}), _full()) < 1
+    five = np.concatenate([_inks(), _ramp()], axis=-1)
+    with pytest.raises(Unsupported):
+        make(tiffs.raw(five, _INKS, more={ink_set: other}))
+
+
+def _full() -> NDArray[np.uint8]:
+    return np.full((_HEIGHT_PX, _WIDTH_PX, 3), 255, np.uint8)
+
+
 # --- Damage ---------------------------------------------------------------------------------------
 
 

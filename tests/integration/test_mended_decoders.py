@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import struct
 import zlib
@@ -63,6 +64,9 @@ def sources() -> Sources:
         "lab.psd": (pictures.photoshop(lab, mode=9), True),
         "alpha.jp2": (encode(rgb.convert("RGBA"), "JPEG2000"), True),
         "reduced.jp2": (encode(rgb, "JPEG2000"), True),
+        "turned.avif": (encode(rgb, "AVIF", xmp=b'<a tiff:Orientation="3"/>'), True),
+        "xmp.avif": (encode(rgb, "AVIF", xmp=b"<a/>"), False),
+        "other-inks.tif": (tiffs.raw(crowded[..., :4], 5, more={332: tiffs.short(2)}), True),
         "deep.avif": (deep_samples.avif(light, srgb, 10), True),
         "deep.heic": (deep_samples.heic(deep), True),
         "deep-profile.heic": (deep_samples.heic(deep, srgb), True),
@@ -80,6 +84,10 @@ def sources() -> Sources:
         "a.tif": (encode(rgb, "TIFF", icc_profile=srgb), False),
         "inks.tif": (encode(rgb.convert("CMYK"), "TIFF"), False),
         "a.psd": (pictures.photoshop(samples), False),
+        "paper.svg": (pictures.svg().replace(b"<svg ", b'<svg font-size="10pt" '), True),
+        "paper.svgz": (gzip.compress(pictures.svg().replace(b"<svg ", b'<svg x="1mm" ')), True),
+        "a.svg": (pictures.svg(), False),
+        "a.svgz": (gzip.compress(pictures.svg()), False),
         "small.jp2": (encode(rgb.resize((240, 180)), "JPEG2000"), False),
         "whole.jp2": (plain_writers.jp2(plain, resolutions=1), False),
         "a.avif": (encode(rgb, "AVIF"), False),

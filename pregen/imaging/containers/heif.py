@@ -24,6 +24,8 @@ _MAX_EXTENTS: Final = 65_536
 _TONE_MAP: Final = b"tmap"
 _METADATA: Final = frozenset({b"Exif", b"mime", b"uri ", _TONE_MAP})
 _MAX_BRANDS_BYTES: Final = 1024
+#: What EXIF of JPEG can have (Exif 2.32, 4.7.2).
+_MAX_EXIF_BYTES: Final = 64 * 1024
 _ALPHA: Final = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 
 
@@ -94,6 +96,14 @@ class Meta(NamedTuple):
             one for one in self.items.values() if (one.first(b"auxC") or b"").startswith(_ALPHA, 4)
         )
         return {to for plane in planes for to in plane.refers_to(b"auxl")}
+
+    def exif(self) -> Extent | None:
+        """Return where the EXIF of the main picture begins, at most so much as counts."""
+        for item in self.referring(b"cdsc", self.primary):
+            if item.kind == b"Exif" and item.extents:
+                offset, count = item.extents[0]
+                return Extent(offset, min(count or _MAX_EXIF_BYTES, _MAX_EXIF_BYTES))
+        return None
 
     def parts(self, number: int) -> list[HeifItem]:
         """Return the item and all that it is put together from, each once."""

@@ -25,6 +25,8 @@ _COD, _COC, _COM, _SOT = 0xFF52, 0xFF53, 0xFF64, 0xFF90
 _OPENJPEG: Final = b"Created by OpenJPEG version 2"
 #: Markers before the first tile. Those that hold headers of packets are the only ones in numbers.
 _MOST_MARKERS: Final = 1000
+#: 0xFF30 to 0xFF3F are reserved, and nothing belongs to them, not even a length (A.1.3).
+_WITHOUT_LENGTH: Final = 0xFF30
 _SIZ: Final = struct.Struct(">HH8IH")
 _SOT_FIELDS: Final = struct.Struct(">HHHIBB")
 #: Of the marker that begins a part of a tile, and where in it its length stands.
@@ -363,6 +365,9 @@ def _markers(read_at: ReadAt, at: int) -> Iterator[tuple[int, int, int]]:
         if len(head) < 4:  # noqa: PLR2004 - marker and length
             return
         marker, length = struct.unpack(">HH", head)
+        if marker & 0xFFF0 == _WITHOUT_LENGTH:
+            at += 2
+            continue
         if marker < 0xFF00 or length < 2:  # noqa: PLR2004 - the length counts itself
             raise DamagedError(f"there is no marker at {at}")
         yield marker, at, at + 2 + length

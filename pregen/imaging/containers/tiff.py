@@ -20,6 +20,9 @@ HEIGHT: Final = 0x0101
 BITS: Final = 0x0102
 COMPRESSION: Final = 0x0103
 PHOTOMETRIC: Final = 0x0106
+INK_SET: Final = 0x014C
+#: The first kind of inks, and the one where none is told.
+CMYK: Final = 1
 ORIENTATION: Final = 0x0112
 SUB_IFDS: Final = 0x014A
 JPEG_OFFSET: Final = 0x0201

@@ -172,10 +172,10 @@ class HeicPicture(Opened):
 
     def _exif_orientation(self, meta: Meta) -> int:
         """EXIF's orientation, which counts where HEIF's own is absent (photos from old iPhones)."""
-        place = heif_thumbnails.exif_place(meta)
-        if place is None:
+        exif = meta.exif()
+        if exif is None:
             return 1
-        data = self._read(*place)
+        data = self._read(exif.offset, exif.size_bytes)
         # ISO/IEC 23008-12, A.2.1: how far the TIFF header is away.
         return _orientation(data[4 + int.from_bytes(data[:4], "big") :])
 

@@ -63,7 +63,7 @@ class PillowPicture(Opened):
         self.width_px, self.height_px = self._image.size
         frames = getattr(self._image, "n_frames", 1) if request.format.name in _ANIMATED else 1
         self.frames = frames if frames > 1 else 0
-        self.orientation = _orientation(self._image)
+        self.orientation = orientation_of(self._image)
 
     def _open(self) -> Image.Image:
         request = self._request
@@ -166,8 +166,10 @@ def _refusal(request: Request) -> Fault:
     return RefusedPicture(f"its {name} header is not understood")
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation; Pillow turns AVIF's irot and imir into it as well."""
+def orientation_of(image: Image.Image) -> int:
+    """Return EXIF's orientation; Pillow turns AVIF's irot and imir into it as well."""
+    # Without EXIF Pillow takes it from XMP, as no viewer does.
+    image.info.pop("xmp", None)
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001 - broken metadata must not cost the picture
@@ -190,8 +192,7 @@ def _to_vips(image: Image.Image) -> pyvips.Image:
         found = image_of(pixels, "grey16")
     else:
         if image.mode not in _MODES:
-            alpha = "A" in image.mode or "a" in image.mode or "transparency" in image.info
-            image = image.convert("RGBA" if alpha else "RGB")
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
         pixels = np.asarray(image)
         if pixels.dtype.byteorder == ">":
             pixels = pixels.astype(np.uint16)

@@ -6,6 +6,7 @@ By buffer librsvg loads no other file; `unlimited` stays off, so that it bounds 
 from __future__ import annotations
 
 import zlib
+from typing import Final
 
 from pregen.imaging.decoders import vips
 from pregen.imaging.decoders.base import Opened, Request
@@ -14,6 +15,11 @@ from pregen.imaging.pixels.resample import Pixels
 from pregen.imaging.runtime import pyvips
 from pregen.imaging.sniff import SVGZ
 from pregen.imaging.source_bytes import WHOLE_FILE_BYTES
+
+#: Of CSS (Values and Units 4, section 6.2); libvips has 72, which cuts drawings of millimetres off.
+_DOTS_PER_INCH: Final = 96
+#: libvips takes its own 72 for the size of a pixel all the same.
+_PIXEL: Final = 72 / _DOTS_PER_INCH
 
 
 class SvgPicture(Opened):
@@ -29,7 +35,7 @@ class SvgPicture(Opened):
         data = request.source.whole()
         self._data = _inflated(data) if request.format is SVGZ else data
         try:
-            header = pyvips.Image.svgload_buffer(self._data)
+            header = self._drawn(1.0)
         except pyvips.Error as error:
             raise vips.fault_of(error) from error
         self.width_px: int = header.width
@@ -39,9 +45,12 @@ class SvgPicture(Opened):
         """Draw it at the size of the box: vectors need no detour over their own size."""
         scale = min(1.0, box_px / max(self.width_px, self.height_px))
         try:
-            return Pixels(pyvips.Image.svgload_buffer(self._data, scale=scale).copy_memory())
+            return Pixels(self._drawn(scale).copy_memory())
         except pyvips.Error as error:
             raise vips.fault_of(error) from error
+
+    def _drawn(self, scale: float) -> pyvips.Image:
+        return pyvips.Image.svgload_buffer(self._data, dpi=_DOTS_PER_INCH, scale=scale * _PIXEL)
 
 
 def _inflated(data: bytes) -> bytes:

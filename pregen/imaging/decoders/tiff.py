@@ -164,7 +164,7 @@ class TiffPicture(VipsPicture):
         self, layout: TiffLayout | None, options: dict[str, Any], fail_on: str
     ) -> pyvips.Image:
         if layout is None or not _is_odd(layout):
-            return _known(self._load(fail_on=fail_on, **options))
+            return _known(_inked(self._load(fail_on=fail_on, **options), layout))
         source = self._request.source
         size = sum(layout.counts[: layout.pieces])
         if layout.pieces > len(layout.offsets):
@@ -452,6 +452,20 @@ def _from_lab(image: pyvips.Image, layout: TiffLayout) -> pyvips.Image:
     return lab.copy(interpretation="lab").icc_export(
         output_profile="srgb", pcs="lab", intent="relative", depth=8
     )
+
+
+def _inked(image: pyvips.Image, layout: TiffLayout | None) -> pyvips.Image:
+    """Take four inks for CMYK, whatever a file calls them (TIFF 6.0, section 16, InkSet).
+
+    Raises:
+        Unsupported: it has others, of which no library knows the colours.
+    """
+    inks = layout is not None and layout.photometric == tiff_layout.INKS
+    if layout is None or not inks or layout.ifd.number(tiff.INK_SET, tiff.CMYK) == tiff.CMYK:
+        return image
+    if layout.samples - len(layout.extra) != tiff_layout.COLOURS[tiff_layout.INKS]:
+        raise Unsupported("inks that are not CMYK")
+    return image.copy(interpretation="cmyk")
 
 
 def _known(image: pyvips.Image) -> pyvips.Image:

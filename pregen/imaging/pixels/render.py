@@ -82,7 +82,7 @@ def _resize(
     image: pyvips.Image, size: Size, extent: tuple[float, float] | None = None
 ) -> pyvips.Image:
     """Reduce to exactly `size`, in memory; `extent` as in `Pixels`."""
-    if extent not in {None, (image.width, image.height)} and resample.suits_pillow(image):
+    if extent is not None and extent != (image.width, image.height):
         return resample.resize(image, size, extent)
     if (image.width, image.height) == size:
         return image

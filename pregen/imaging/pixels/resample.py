@@ -32,6 +32,8 @@ Rgba = NDArray[np.uint8]
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _OPAQUE: Final = 255
 _PROFILE: Final = "icc-profile-data"
+#: libvips' names of formats, by the bytes of a sample.
+_FORMATS: Final = {1: "uchar", 2: "ushort", 4: "float"}
 #: The last block of a JPEG is mostly padding when less than half of it is picture.
 _HALF = 0.5
 
@@ -62,10 +64,10 @@ class Plain(NamedTuple):
 
 
 def image_of(samples: NDArray[Any], interpretation: str) -> pyvips.Image:
-    """Return samples of 8 or 16 bits, rows x columns or rows x columns x bands, as an image.
+    """Return samples, rows x columns or rows x columns x bands, as an image.
 
     Args:
-        samples: of the machine's own byte order.
+        samples: of 8 or 16 bits or single precision, of the machine's own byte order.
         interpretation: libvips' name of what the bands mean.
     """
     samples = np.ascontiguousarray(samples)
@@ -75,7 +77,7 @@ def image_of(samples: NDArray[Any], interpretation: str) -> pyvips.Image:
         columns,
         rows,
         *(bands or (1,)),
-        "uchar" if samples.itemsize == 1 else "ushort",
+        _FORMATS[samples.itemsize],
     ).copy(interpretation=interpretation)
 
 
@@ -87,11 +89,7 @@ def light_of(samples: NDArray[np.float32]) -> pyvips.Image:
     clean = np.clip(np.nan_to_num(samples, nan=0.0), 0.0, 1.0).astype(np.float32)
     if clean.shape[2] == 1:
         clean = np.repeat(clean, 3, axis=2)
-    rows, columns, bands = clean.shape
-    clean = np.ascontiguousarray(clean)
-    return pyvips.Image.new_from_memory(clean.data, columns, rows, bands, "float").copy(
-        interpretation="scrgb"
-    )
+    return image_of(clean, "scrgb")
 
 
 def samples_of(pixels: Pixels | Plain) -> Samples:
@@ -159,15 +157,25 @@ def of_averaged(averaged: Averaged, profile: bytes = b"") -> Pixels | Plain:
     return Pixels(image, averaged.weighed, averaged.extent)
 
 
-def suits_pillow(image: pyvips.Image) -> bool:
-    """True for pictures that Pillow can reduce as they are: 8 bits, no alpha."""
-    return image.format == "uchar" and not image.hasalpha() and image.bands in _MODES
-
-
 def resize(image: pyvips.Image, size: tuple[int, int], extent: tuple[float, float]) -> pyvips.Image:
-    """Reduce the part of `image` within `extent` (width, height) to `size`, with Lanczos-3."""
-    picture = Image.fromarray(image.numpy(), _MODES[image.bands])
-    small = np.asarray(picture.resize(size, Image.Resampling.LANCZOS, box=(0, 0, *extent)))
+    """Reduce the part of `image` within `extent` (width, height) to `size`, with Lanczos-3.
+
+    By Pillow: libvips knows no part of a pixel.
+    """
+    samples = image.numpy()
+    box = (0, 0, *extent)
+    if image.format == "uchar" and not image.hasalpha() and image.bands in _MODES:
+        picture = Image.fromarray(samples, _MODES[image.bands])
+        small = np.asarray(picture.resize(size, Image.Resampling.LANCZOS, box=box))
+    else:
+        # Pillow has no mode for several bands of more than 8 bits.
+        bands = np.moveaxis(np.atleast_3d(samples).astype(np.float32), 2, 0)
+        pictures = map(Image.fromarray, bands)
+        reduced = (each.resize(size, Image.Resampling.LANCZOS, box=box) for each in pictures)
+        small = np.stack([*map(np.asarray, reduced)], axis=-1)
+        if image.format != "float":
+            most = np.iinfo(samples.dtype).max
+            small = np.rint(small).clip(0, most).astype(samples.dtype)
     found = image_of(small, image.interpretation)
     for name in image.get_fields():
         if name == _PROFILE:

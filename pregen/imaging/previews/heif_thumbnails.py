@@ -1,4 +1,4 @@
-"""The smaller pictures in a HEIF file that may stand for the main one, and where its EXIF lies."""
+"""The smaller pictures in a HEIF file that may stand for the main one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 #: Thumbnails have 5 to 60 KB, those of 1616 x 1080 pixels 200.
 _MAX_THUMBNAIL_BYTES: Final = 8 * 1024 * 1024
-_MAX_EXIF_BYTES: Final = 64 * 1024
 
 
 def usable(meta: Meta, main: HeifItem, size: tuple[int, int]) -> list[HeifItem]:
@@ -42,12 +41,3 @@ def covers(item: HeifItem, box_px: int) -> bool:
     """Tell whether a thumbnail is large enough for a box."""
     size = heif.size(item)
     return size is not None and max(size) >= box_px
-
-
-def exif_place(meta: Meta) -> tuple[int, int] | None:
-    """Return offset and length of the main picture's EXIF; None when it has none."""
-    for item in meta.referring(b"cdsc", meta.primary):
-        if item.kind == b"Exif" and item.extents:
-            offset, count = item.extents[0]
-            return offset, min(count or _MAX_EXIF_BYTES, _MAX_EXIF_BYTES)
-    return None

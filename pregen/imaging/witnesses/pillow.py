@@ -6,10 +6,11 @@ import io
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile
+from PIL import Image, ImageFile
 
 from pregen.imaging.containers.heif import Colour
 from pregen.imaging.decoders import bmp
+from pregen.imaging.decoders.pillow import orientation_of
 from pregen.imaging.faults import TooLarge
 from pregen.imaging.witnesses import photoshop
 from pregen.imaging.witnesses.base import NoWitness, Question, Sight
@@ -77,7 +78,7 @@ def _decode(data: bytes, plugin: str, question: Question) -> Sight:
             # Pillow passes it over.
             profile = bmp.read(question.request.source).profile
         return Sight(
-            samples, space, width_px, height_px, _orientation(image), Colour(bytes(profile))
+            samples, space, width_px, height_px, orientation_of(image), Colour(bytes(profile))
         )
 
 
@@ -93,21 +94,12 @@ def _samples(image: Image.Image) -> tuple[Samples, str]:
     if image.mode == "1":
         image = image.convert("L")
     elif image.mode not in _SPACES or "transparency" in image.info:
-        alpha = "A" in image.mode or "a" in image.mode or "transparency" in image.info
-        image = image.convert("RGBA" if alpha else "RGB")
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     samples = np.asarray(image)
     if image.mode == "LAB":
         # a and b are signed: from here on 128 is none.
         samples = samples ^ np.array([0, 128, 128], np.uint8)
     return samples.reshape(*samples.shape[:2], -1), _SPACES[image.mode]
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - broken metadata must not cost the picture
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.3
 
 
 def _check_tiff(image: Image.Image) -> None:

@@ -147,35 +147,11 @@ struct outcome MAKE(const uint8_t *data, size_t size)
 #ifndef PLAIN_TWIN
 
 #include <math.h>
-#include <stdio.h>
 
 #include <libpng16/png.h> /* not ours, png.h */
 #include <zlib.h>
 
-int LLVMFuzzerInitialize(int *count, char ***arguments);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static unsigned long inputs, accepted, samples, apart;
-
-static void say_counts(void)
-{
-    /* As all targets do. */
-    fprintf(stderr, "counts: %lu inputs, %lu accepted, %lu samples compared, %lu of them apart\n",
-            inputs, accepted, samples, apart);
-}
-
-int LLVMFuzzerInitialize(int *count, char ***arguments)
-{
-    (void)count, (void)arguments;
-    atexit(say_counts);
-    return 0;
-}
-
-static __attribute__((noreturn)) void found(const char *what)
-{
-    fprintf(stderr, "FOUND: %s\n", what);
-    abort();
-}
+#include "target.h"
 
 /* ---- LZW by the standard ---- */
 

@@ -124,33 +124,9 @@ int main(int count, char **names)
 
 #elif !defined PLAIN_TWIN
 
-#include <stdarg.h>
-
 #include <zlib.h>
 
-int LLVMFuzzerInitialize(int *count, char ***arguments);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static unsigned long inputs, accepted, pixels_compared, searched;
-
-static void say_counts(void)
-{
-    fprintf(stderr, "counts: %lu inputs, %lu accepted, %lu samples compared, %lu of them apart\n",
-            inputs, accepted, pixels_compared, searched);
-}
-
-int LLVMFuzzerInitialize(int *count, char ***arguments)
-{
-    (void)count, (void)arguments;
-    atexit(say_counts);
-    return 0;
-}
-
-static __attribute__((noreturn)) void found(const char *what)
-{
-    fprintf(stderr, "FOUND: %s\n", what);
-    abort();
-}
+#include "target.h"
 
 /* The rows as the standard says it, PNG 9.2, one byte after the other. */
 static void check_stream(const struct picture *picture)
@@ -162,7 +138,6 @@ static void check_stream(const struct picture *picture)
     if (!rows)
         abort();
     if (!stream->whole) {
-        searched++;
         if (stream->size != size)
             found("filtered rows of another size");
         memcpy(rows, stream->bytes, size);
@@ -205,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t at = 3; at < count; at += BANDS) /* turns: its pixels */
             if (one->pixels[at] != 255)
                 found("a pixel that is not opaque");
-        pixels_compared += count;
+        samples += count;
         accepted += n == 0;
     }
     forget_pictures(ours.pictures, COUNT);

@@ -14,11 +14,8 @@
 #define RANGE_BLOCKS 256
 
 #include "jpeg.h"
+#include "target.h"
 
-#include <stdio.h>
-
-int LLVMFuzzerInitialize(int *count, char ***arguments);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
 
@@ -27,28 +24,6 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 
 /* What each of three cursors reads at a time. */
 static const int RANGES_BYTES[] = {8, 24, 40, 64, 128, 256, 700};
-
-static unsigned long inputs, accepted, samples;
-
-static void say_counts(void)
-{
-    fprintf(stderr, "counts: %lu inputs, %lu accepted, %lu samples compared, 0 of them apart\n",
-            inputs, accepted, samples);
-}
-
-int LLVMFuzzerInitialize(int *count, char ***arguments)
-{
-    (void)count, (void)arguments;
-    atexit(say_counts);
-    return 0;
-}
-
-static void found(const char *what)
-{
-    fprintf(stderr, "FOUND: %s\n", what);
-    say_counts();
-    abort();
-}
 
 /* The first segment with one of `count` markers from `first` on, from its length on; NULL: none. */
 static const uint8_t *segment_of(const uint8_t *data, size_t size, int first, int count)

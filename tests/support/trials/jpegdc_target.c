@@ -30,18 +30,17 @@ struct soundness look_plainly(const uint8_t *data, size_t size)
 #else
 
 #include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include <jpeglib.h>
 
 #include <jerror.h>
 
+#include "target.h"
+
 enum result decode_plainly(const uint8_t *data, size_t size, int width_px, int height_px,
                            int shrink, uint8_t *out, int bands);
 struct soundness look_plainly(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *count, char ***arguments);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Larger pictures reach nothing new, and take long. */
 #define MOST_AREA_PX (1 << 16)
@@ -53,32 +52,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What each of three cursors reads at a time; 0: one cursor. */
 static const int RANGES_BYTES[] = {0, 8, 24, 40, 64, 128, 256};
-
-static unsigned long inputs, accepted, samples, apart;
-
-static void say_counts(void)
-{
-    fprintf(stderr, "counts: %lu inputs, %lu accepted, %lu samples compared, %lu of them apart\n",
-            inputs, accepted, samples, apart);
-}
-
-int LLVMFuzzerInitialize(int *count, char ***arguments)
-{
-    (void)count, (void)arguments;
-    atexit(say_counts);
-    return 0;
-}
-
-static __attribute__((noreturn, format(printf, 1, 2))) void found(const char *format, ...)
-{
-    va_list values;
-    va_start(values, format);
-    fputs("FOUND: ", stderr);
-    vfprintf(stderr, format, values);
-    fputs("\n", stderr);
-    va_end(values);
-    abort();
-}
 
 /* The first frame header, from its size on, or NULL. */
 static const uint8_t *frame_of(const uint8_t *data, size_t size)

@@ -197,8 +197,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ThreadPoolExecutor(chosen.jobs) as pool:
             for row in pool.map(look_at, ours, ours.values()):
                 rows.append(row)
-                sys.stderr.write(f"\r{len(rows)} of {len(ours)} files")
-        sys.stderr.write("\n")
+                if sys.stderr.isatty():
+                    sys.stderr.write(f"\r{len(rows)} of {len(ours)} files")
         return _tell(rows, folder, chosen, begun_s)
 
 

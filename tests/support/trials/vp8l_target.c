@@ -24,36 +24,11 @@ enum codes count_plainly(const uint8_t *data, size_t size, bool *predicted)
 
 #else
 
-#include <stdio.h>
-
 #include <webp/decode.h>
 
-int LLVMFuzzerInitialize(int *count, char ***arguments);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 #define WEBP_HEAD 25
-
-static unsigned long inputs, accepted;
-
-static void say_counts(void)
-{
-    /* As all targets do. */
-    fprintf(stderr, "counts: %lu inputs, %lu accepted, 0 samples compared, 0 of them apart\n",
-            inputs, accepted);
-}
-
-int LLVMFuzzerInitialize(int *count, char ***arguments)
-{
-    (void)count, (void)arguments;
-    atexit(say_counts);
-    return 0;
-}
-
-static __attribute__((noreturn)) void found(const char *what)
-{
-    fprintf(stderr, "FOUND: %s\n", what);
-    abort();
-}
 
 static void put_word(uint8_t *at, size_t value)
 {
