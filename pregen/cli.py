@@ -147,7 +147,7 @@ def _tell(message: str) -> None:
     try:
         print(f"pregen: {text}", file=sys.stderr)  # noqa: T201 - this is the program's voice
     except OSError:
-        return  # whoever should read it is gone; the exit code says it too
+        return  # its reader is gone; the exit code says so, too
 
 
 def main() -> NoReturn:

@@ -19,7 +19,6 @@ from pregen.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import TextIO
 
 #: For modules that only word what a verb prints.
 style = click.style
@@ -70,7 +69,7 @@ _VERSION = "pregen.version"
 
 
 def asks_for_help(args: Iterable[str]) -> bool:
-    """Tell whether these arguments ask for help, which is shown whatever the settings are."""
+    """Tell whether these arguments ask for help, which is shown also with wrong settings."""
     return not _HELP.isdisjoint(args)
 
 
@@ -236,16 +235,16 @@ class LazyGroup(click.Group):
 def print_lines(lines: Iterable[str]) -> None:
     """Write lines to standard output: folded on a terminal, coloured where that is wanted."""
     colour = False if os.environ.get("NO_COLOR") else None
-    width = _columns(sys.stdout)
+    width = terminal_columns()
     for line in lines:
         for part in folded(line, width) if width and not isinstance(line, Verbatim) else [line]:
             click.echo(part, color=colour)
 
 
-def _columns(stream: TextIO) -> int:
-    """Return how wide a terminal is; 0: the stream leads elsewhere."""
+def terminal_columns() -> int:
+    """Return how wide the terminal of standard output is; 0: it leads elsewhere."""
     try:
-        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+        return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
     except (OSError, ValueError):
         return 0
 

@@ -37,7 +37,7 @@ AUTO: Final = "auto"
 ALL: Final = "all"
 NONE: Final = "none"
 
-#: Where programs and their desktop files are, whatever the environment says: a timer's says little.
+#: Where programs and their desktop files are. The environment is not asked: a timer's says little.
 _PROGRAM_DIRS: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/games")
 _DATA_DIRS: Final = ("/usr/local/share", "/usr/share")
 #: Programs from there have a cache of their own.
@@ -89,7 +89,7 @@ def unserved_link(config: PlanConfig, roots: Iterable[bytes]) -> tuple[bytes, by
     And where it leads; on a share, which is asked for nothing, to its mount point.
 
     Args:
-        config: of the run; whoever chose whether real paths count is served.
+        config: of the run; it may say whether real paths count.
         roots: absolute and clean.
     """
     served = any(BY_KEY[name].asks_by is AsksBy.REAL for name in config.clients)

@@ -5,7 +5,7 @@ imports and the program's own then go on side by side. Single fresh thumbnails a
 
 A file manager calls `pregen path` for every file it shows. What the command line needs takes longer
 to import than the answer to find, so the usual question is answered without: files by name, one
-size, all up to date. Whatever else there is to it goes the usual way, and is answered alike.
+size, all up to date. All other calls go the usual way, and are answered alike.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> NoReturn:
                 sys.stdout.buffer.write(answer)
                 sys.stdout.buffer.flush()
             except OSError:
-                pass  # whoever asked is gone: the usual way says so
+                pass  # its reader is gone: the usual way says so
             else:
                 sys.exit(0)
     from pregen.cli import main as program  # noqa: PLC0415 - see the module
@@ -56,7 +56,7 @@ def needs_workers(arguments: Sequence[str]) -> bool:
     """Tell whether workers are likely to have something to do.
 
     Only a guess, by what can be had at once: that something which is named has changed since the
-    last entry was stored. A wrong one costs the start of workers that nobody needs, or that of a
+    last entry was stored. A wrong one costs the start of workers that are not needed, or that of a
     long run the tenth of a second which it has anyway.
     """
     if arguments[:1] != ["run"] or not _HELP.isdisjoint(arguments):

@@ -130,22 +130,31 @@ def command(found: Installation, extras: Iterable[str]) -> str:
         # A tool is installed anew: what it has already must be named, too.
         wanted = sorted({*wanted, *found.present})
     pip = [found.python, "-P", "-m", "pip", "install"]
+    uv = ["uv", "pip", "install", "--python", found.python]
     start = {
         Manager.UV_TOOL: ["uv", "tool", "install"],
-        Manager.UV: ["uv", "pip", "install", "--python", found.python],
+        Manager.UV: uv,
         Manager.PIP_USER: [*pip, "--user"],
         Manager.PIP: pip,
     }[found.manager]
     extras = f"[{','.join(wanted)}]"
-    if not found.origin:
+    if libraries and _is_gone(found.origin):
+        # pregen cannot be installed again: a tool gets its libraries as an environment does.
+        start = start if found.manager is not Manager.UV_TOOL else uv
+        what = libraries
+    elif not found.origin:
         what = [f"{_NAME}{extras}"]
     elif not found.origin.startswith("/"):
         what = [f"{_NAME}{extras} @ {found.origin}"]
-    elif libraries and not Path(found.origin).exists():
-        what = libraries  # the folder it was installed from is gone
     else:
         what = [*(["--editable"] if found.editable else []), f"{found.origin}{extras}"]
     return shlex.join([*start, *what])
+
+
+def _is_gone(origin: str) -> bool:
+    """Tell whether the folder or the downloaded wheel it was installed from was deleted."""
+    path = unquote(urlsplit(origin).path) if origin.startswith("file:") else origin
+    return path.startswith("/") and not Path(path).exists()
 
 
 def is_compiled() -> bool:

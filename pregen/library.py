@@ -155,7 +155,7 @@ def _outcomes(config: RunConfig, sources: Iterable[Source | Skip]) -> Generator[
         try:
             run(config, Watch(_QueuePrinter(results)), stop, sources)
             results.put(None)
-        except BaseException as error:  # noqa: BLE001 - raised to whoever takes the outcomes
+        except BaseException as error:  # noqa: BLE001 - raised where the outcomes are taken
             results.put(error)
 
     thread = threading.Thread(target=work, name="pregen-library", daemon=True)

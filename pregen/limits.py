@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pregen.model import Job, Outcome
 
 
-#: A battery, a disk and a load average change no faster than anybody cares.
+#: A battery, a disk and a load average change no faster than this.
 _EVERY_S: Final = 1.0
 #: With the idle class a job may have to wait for as long as others are busy: its deadline, which
 #: counts that, must not be that of a run with a machine of its own.
@@ -237,7 +237,7 @@ def be_nice(nice: int | None, *, idle: bool) -> None:
 
     Args:
         nice: added to the niceness, 1 to 19.
-        idle: run only when nobody else wants the processor or the disk (Linux: SCHED_IDLE, and
+        idle: run only when no other program wants the processor or the disk (Linux: SCHED_IDLE, and
             the idle class of I/O).
 
     Raises:

@@ -244,7 +244,7 @@ class _PipelineRun:
         """Take the lock, or have the run that holds it do the work; return what is left to do.
 
         Raises:
-            LockedError: another run holds the lock, takes no files of us, and nobody wants to wait.
+            LockedError: another run holds the lock, takes no files of us, and `wait` is not set.
         """
         config, waits = self._config, self._config.wait
         while True:
@@ -384,7 +384,7 @@ class _PipelineRun:
                 jobs.settle()
 
     def _found_done(self, job: Job) -> None:
-        """Somebody asked for a source before the walk came to it."""
+        """A client asked for a source before the walk came to it."""
         done = Outcome(job.job_id, job.path, Kind.FRESH)
         self._watch.finished(done, self._ground.known_on_share(job))
 
@@ -526,7 +526,7 @@ class _JobsInFlight:
         """Return the next job of the walk; what needs no worker is begun on the way.
 
         Raises:
-            StopIteration: there is none, and nobody waits for what was asked for.
+            StopIteration: there is none, and no client waits for one.
         """
         while not self._left:
             if self._adoptions.full:

@@ -213,7 +213,7 @@ class FolderMemory:
         self._journal = journal
         self.keys = keys
         self.recalls = recalls
-        """It is asked at all: what somebody waits for is looked at."""
+        """It is asked at all: what a client waits for is looked at."""
         self._learns = learns
 
     def recall(self, folder: bytes, flavors: Sequence[Flavor]) -> KnownFolder:

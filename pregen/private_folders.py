@@ -1,4 +1,4 @@
-"""Makes folders for one user alone, and none as root in what belongs to somebody else.
+"""Makes folders for one user alone, and none as root in what belongs to another user.
 
 sudo keeps HOME on some systems (sudoers(5), `env_keep`): a run of root would then leave
 `~/.cache` and `~/.local` to root, and no program of that user could write there any more.
@@ -16,7 +16,7 @@ _MODE: Final = 0o700
 
 
 class ForeignFolderError(PermissionError):
-    """Root was to make a folder in what belongs to somebody else."""
+    """Root was to make a folder in what belongs to another user."""
 
 
 def user_name(uid: int) -> str:
@@ -40,7 +40,7 @@ def make_folders(path: bytes) -> None:
     XDG base directory specification: "with permission 0700". What is there stays as it is.
 
     Raises:
-        ForeignFolderError: root was to make it in somebody else's folder.
+        ForeignFolderError: root was to make it in another user's folder.
         OSError: the system refused.
     """
     missing = []
@@ -54,7 +54,7 @@ def make_folders(path: bytes) -> None:
 
 
 def make_folder(name: bytes, above: int | None = None) -> None:
-    """Make a folder with mode 0700 under any umask; somebody else may have just done so.
+    """Make a folder with mode 0700 under any umask; another process may have just done so.
 
     Args:
         name: absolute, or relative to `above`.

@@ -1,4 +1,4 @@
-"""Python that pregen starts takes no module from the current folder: it may hold anybody's files.
+"""Python that pregen starts takes no module from the current folder: it may hold files of others.
 
 `python -c` and `python -m` put that folder first on their path, and so would `multiprocessing`,
 which starts its helpers with `-c`: a `signal.py` beside the photos would run.
@@ -19,7 +19,7 @@ def command() -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return what does the same for a Python whose command is somebody else's."""
+    """Return what does the same for a Python whose command is another program's."""
     return {"PYTHONSAFEPATH": "1"} if is_wanted() else {}
 
 

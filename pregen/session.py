@@ -74,7 +74,7 @@ class Session:
 
     @property
     def journal_path(self) -> bytes:
-        """The journal's file, which need not exist. There is one, whatever the cache is."""
+        """The journal's file, which need not exist. There is one for all caches."""
         from pregen.journal.database import journal_path  # noqa: PLC0415 - imports SQLite
 
         return journal_path(self.environ, self.home)
@@ -176,7 +176,7 @@ class Session:
         return config._replace(arguments=tuple(sys.argv[1:]))
 
     def choose_flavors(self) -> FlavorChoice:
-        """Return the flavors of a run for which nobody names them."""
+        """Return the flavors of a run that names none."""
         from pregen.screens.facts import flavors_for_screens  # noqa: PLC0415 - no --help needs it
 
         return flavors_for_screens(self.environ, self.home, self.cache_root)
@@ -186,7 +186,7 @@ class Session:
         """Have a cache for ourselves: that at `root`, or the session's.
 
         Raises:
-            LockedError: a run holds it, and nobody wants to wait.
+            LockedError: a run holds it, and `wait` is not set.
         """
         from pregen.cache.lock import CacheLock  # noqa: PLC0415 - no --help needs it
 
@@ -265,7 +265,7 @@ class ConfiguredCommand(Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """Read the file, then parse. Help is shown whatever the file says."""
+        """Read the file, then parse. Help is shown also with a wrong file."""
         session = parent.obj if parent is not None else this_session()
         if isinstance(session, Session) and not asks_for_help(args):
             # the cache is the session's: it goes by what the program was called with as well
@@ -317,7 +317,7 @@ def acquire(lock: CacheLock, *, wait: bool) -> None:
     """Take the lock; say so when that means waiting.
 
     Raises:
-        LockedError: a run holds it, and nobody wants to wait.
+        LockedError: a run holds it, and `wait` is not set.
     """
     lock.acquire(
         wait=wait, waiting=lambda why: click.echo(f"pregen: waiting: {printable(why)}", err=True)
@@ -334,7 +334,7 @@ def acquire(lock: CacheLock, *, wait: bool) -> None:
 #: Signals that end a program in order, and with which exit code.
 ENDINGS: Final = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 #: timeout(1) sends its signal to the program and then to its whole group: twice, within
-#: microseconds. Nobody presses Ctrl-C twice in this time.
+#: microseconds. A person cannot press Ctrl-C twice in this time.
 _DOUBLED_S = 0.1
 
 

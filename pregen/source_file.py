@@ -242,7 +242,7 @@ def _open(path: bytes, elsewhere: Callable[[], int] | None, folder_fd: int | Non
                 raise
             return elsewhere()
     except BlockingIOError:
-        # Somebody holds a lease (Samba's oplocks do): a blocking open makes the kernel recall it.
+        # A process holds a lease (Samba's oplocks do): a blocking open makes the kernel recall it.
         if not stat.S_ISREG(os.stat(path, dir_fd=folder_fd).st_mode):
             raise
         return os.open(path, flags & ~os.O_NONBLOCK, dir_fd=folder_fd)

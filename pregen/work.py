@@ -122,7 +122,7 @@ class JobWorker:
 
     def _open(self, job: Job) -> SourceFile:
         if isinstance(self._caches, SharedRepositories):
-            # The worker may be root and the folder anybody's: what a link leads to has rights that
+            # The worker may be root and the folder not: what a link leads to has rights that
             # its own path does not tell, and its thumbnail would be there for all who may read
             # the folder.
             with self._places:

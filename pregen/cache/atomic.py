@@ -84,7 +84,7 @@ def commit(
 ) -> Stamp:
     """Put `data` under `name` in the directory, with mode 0600 under any umask.
 
-    Whatever is there under that name is replaced, a symlink itself and not what it leads to.
+    What is there under that name is replaced, a symlink itself and not what it leads to.
     When anything fails, the name is as it was before and no temp is left.
 
     Args:
@@ -121,7 +121,7 @@ def probe(dir_fd: int, *, folder: bytes = b"") -> None:
     """Try whether this directory can be written at all, and leave it as it was.
 
     By a file without a name, or by an empty temp where there are none such: its name changes the
-    directory's mtime, and whoever goes by that has to look again (`Cache.sweep_all`).
+    directory's mtime, and code that goes by that has to look again (`Cache.sweep_all`).
 
     Raises:
         CacheError: It cannot; CacheFullError when there is no room for even a name.

@@ -36,7 +36,7 @@ class OpenPolicy(Enum):
     """For reading: links to folders are followed, and nothing is created or mended."""
     WITHOUT_LINKS = "without-links"
     """For deleting and mending: as AS_FOUND, but folders that are links are passed over, since
-    they may lead to anybody's files. The root may be one: people keep caches on other disks."""
+    they may lead to other users' files. The root may be one: people keep caches on other disks."""
 
 
 def open_beneath(roots: Iterable[bytes], path: bytes) -> int:
@@ -71,9 +71,9 @@ def open_beneath(roots: Iterable[bytes], path: bytes) -> int:
 def open_ours(name: bytes, above: int | None, path: bytes) -> int:
     """Return a descriptor of the directory `name`: created if need be, ours, 0700.
 
-    By the descriptor of the one above it: once that is 0700, nobody can plant a link. Links are
+    By the descriptor of the one above it: once that is 0700, others cannot plant a link. Links are
     followed (people keep the cache on another disk) when the link is ours or root's and the
-    directory it leads to is ours: anything else may have been planted by somebody else while a
+    directory it leads to is ours: anything else may have been planted by another user while a
     mode was too open. Whether a file can be made in it, trying tells (`atomic.probe`).
 
     Args:

@@ -1,9 +1,9 @@
-"""Shared repositories: `.sh_thumbnails` beside the originals, for everybody who mounts them.
+"""Shared repositories: `.sh_thumbnails` beside the originals, for all machines that mount them.
 
 Standard, Shared Thumbnail Repositories. Each is a cache of its own, whose URIs are the names of the
 files beside it (`thumbspec.uri.shared_uris`) and whose files and folders have the rights of the
-originals and of their folder. Folders that are there are taken as they are, whoever made them, and
-never mended; nothing is ever written through a symbolic link, which anybody who may write among
+originals and of their folder. Folders that exist are taken as they are, with any owner, and
+never mended; nothing is ever written through a symbolic link, which every user who may write among
 the originals could have planted. Fail records are not kept: no program would read them.
 
 A repository that cannot be written is the trouble of one folder of originals, not of a run.
@@ -69,8 +69,8 @@ class Rights(NamedTuple):
     def give(self, fd: int) -> None:
         """Give them to an open file or folder of ours, as far as we may.
 
-        The owner changes only when root works for somebody else. Where the group or the access
-        list cannot be given, its members get no more than everybody. File systems without modes
+        The owner changes only when root works for another user. Where the group or the access
+        list cannot be given, its members get no more than other users. File systems without modes
         keep theirs.
 
         Raises:

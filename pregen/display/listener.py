@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: How late an asked-for tick may come. A signal handler must not touch a lock that its own
 #: thread may hold, so it sets an attribute and the ticker looks at it this often.
 _LOOK_S = 0.1
-#: In a smaller run the speed does not matter.
+#: In a smaller run the speed does not matter, nor what its entries take.
 _ENOUGH_IMAGES = 50
 
 
@@ -93,6 +93,7 @@ class Watch:
         self._flavors: tuple[Flavor, ...] = ()
         self._flavors_because = ""
         self._workers: Callable[[], list[WorkerView]] = list
+        self._before_the_end: Callable[[Snapshot], None] = lambda _: None
         self._ticker = Ticker(self._tick, printer.interval_s)
 
     def start(self) -> None:
@@ -107,6 +108,10 @@ class Watch:
     def poll(self, look: Callable[[], None]) -> None:
         """Have the ticker call `look` several times a second."""
         self._ticker.poll = look
+
+    def before_the_end(self, look: Callable[[Snapshot], None]) -> None:
+        """Have `look` called with the totals of a run of some size, while it may still warn."""
+        self._before_the_end = look
 
     def busy(self) -> int:
         """Return how many workers have a source in hand."""
@@ -173,7 +178,7 @@ class Watch:
 
         Args:
             flavors: small to large.
-            choice: why; None: somebody named them.
+            choice: why; None: the user named them.
         """
         self._flavors = flavors
         if choice is None:
@@ -202,7 +207,10 @@ class Watch:
         self, exit_code: ExitCode, error: str = "", would: Mapping[str, Any] | None = None
     ) -> RunReport:
         """Stop showing, print the end, return it. Raises what went wrong in the ticker."""
-        totals, findings = self._state.snapshot(), self._state.findings()
+        totals = self._state.snapshot()
+        if totals.images >= _ENOUGH_IMAGES:
+            self._before_the_end(totals)
+        findings = self._state.findings()
         install = _how_to_get(findings.extras) if findings.extras else ""
         report = RunReport(
             totals,

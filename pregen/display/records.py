@@ -136,7 +136,7 @@ def progress_record(view: View) -> Record:
 
 
 def summary_record(report: RunReport) -> Record:
-    """Return the last object of every run, whatever ended it."""
+    """Return the last object of every run, however it ended."""
     totals, findings = report.totals, report.findings
     dry = {} if report.would is None else {"would": report.would}
     return {

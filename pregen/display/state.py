@@ -55,7 +55,7 @@ class Rates(NamedTuple):
     """What happens in one second."""
 
     done_per_s: float = 0.0
-    """Jobs that ended, whatever became of them: what the ETA needs."""
+    """Jobs that ended, in any way: what the ETA needs."""
     images_per_s: float = 0.0
     """Sources that got their entries."""
     bytes_per_s: float = 0.0

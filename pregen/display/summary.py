@@ -370,7 +370,8 @@ def _deeds(forecast: Forecast) -> list[Line]:
 
 def _duration_line(forecast: Forecast, images_per_s: float | None) -> Line:
     if not images_per_s:
-        return Line("No estimate of the time: there is no earlier run to compare with.", Style.DIM)
+        why = f"no earlier run created {_ENOUGH_IMAGES} thumbnails"
+        return Line(f"No estimate of the time: {why}.", Style.DIM)
     took = text.about(forecast.sources / images_per_s)
     speed = text.number(images_per_s)
     return Line(f"Estimated time: {took}, at the speed of the last run ({speed} images/s).")

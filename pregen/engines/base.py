@@ -1,10 +1,10 @@
-"""The seam between the run and whatever does its jobs: one method; the engines by name.
+"""The seam between the run and what does its jobs: one method; the engines by name.
 
 Contract, held by every engine (`tests/contract/`):
 
 * jobs are pulled lazily, never more than a bound ahead of the outcomes;
 * `None` from the iterator means "none ready yet": ask again soon, block nothing;
-* every job pulled yields exactly one outcome, in any order, whatever dies;
+* every job pulled yields exactly one outcome, in any order, also when workers die;
 * nothing a job does raises out of `run`; what the iterator raises does, once the work in flight
   has finished and every job pulled has had its outcome;
 * after `stop` drains, work in flight finishes and the jobs not yet begun come back INTERRUPTED;

@@ -44,7 +44,7 @@ class HelperProcess:
         self._ended = weakref.finalize(self, _abandon, self.socket, self._process)
 
     def abandon(self) -> None:
-        """Let go of the process, whatever it does. Wakes a thread that waits for its answer."""
+        """Let go of the process, which may hang. Wakes a thread that waits for its answer."""
         self._ended()
 
 

@@ -85,7 +85,7 @@ UNPROTECTED: Final = Protection()
 
 
 def is_pseudo(fstype: str) -> bool:
-    """Tell whether a file system shows no files of anybody."""
+    """Tell whether a file system shows no files of users."""
     return fstype in PSEUDO
 
 

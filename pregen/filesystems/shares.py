@@ -25,9 +25,9 @@ _REMOTE: Final = frozenset(
     )
     for word in line.split()
 )
-#: What is mounted from `host:/path` or `//host/share` is remote whatever its type (GNU df's rule).
+#: What is mounted from `host:/path` or `//host/share` is remote, of any type (GNU df's rule).
 _REMOTE_DEVICE: Final = re.compile(rb"//[^/]+/|[^/:]+:/|[^/@:]+@[^/]+:")
-#: Programs that show what lies on disks of this machine. Another one may ask anybody for it.
+#: Programs that show what lies on disks of this machine. Another one may ask another machine.
 _LOCAL_PROGRAMS: Final = frozenset(
     ("archivemount", "bindfs", "fuse-overlayfs", "fuseiso", "lxcfs", "mergerfs", "mhddfs",
      "ntfs-3g", "portal", "ratarmount", "squashfuse", "unionfs", "unionfs-fuse")
@@ -58,7 +58,7 @@ def is_remote(fstype: str, source: bytes) -> bool:
 
 
 def is_share(mount: MountFacts) -> bool:
-    """Tell whether the files of a mount may have to be waited for: remote, or nobody knows."""
+    """Tell whether the files of a mount may have to be waited for: remote, or of unknown type."""
     if is_remote(mount.fstype, mount.source):
         return True
     if not (mount.is_fuse or mount.fstype == "fuse"):

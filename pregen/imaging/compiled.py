@@ -50,7 +50,7 @@ def pictures(
 ) -> Made | None:
     """Make the pictures of a whole, plain JPEG; None where it is left to others.
 
-    That is whatever is unusual or damaged, and what shows no more than one colour: that may be
+    That is all that is unusual or damaged, and what shows no more than one colour: that may be
     damage, too.
 
     Args:
@@ -262,7 +262,7 @@ def lossless(data: Buffer, width_px: int, height_px: int) -> tuple[bool | None, 
         height_px: likewise.
 
     Returns:
-        None where nobody knows: there are more groups of codes than anybody writes. And whether
+        None where that is unknown: there are more groups of codes than encoders write. And whether
         pixels are differences from those before.
 
     Raises:

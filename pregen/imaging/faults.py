@@ -9,7 +9,7 @@
      +- TruncatedPicture     ends before enough of it is there
      +- TooLarge             more pixels than the limit
 
-Running out of memory is Python's own MemoryError, whichever library met it.
+Running out of memory is Python's own MemoryError, of every library.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class InvalidPicture(Fault):
 
 
 class RefusedPicture(InvalidPicture):
-    """A library refused the content, and nobody else was asked."""
+    """A library refused the content, and no other library was asked."""
 
 
 class TruncatedPicture(Fault):

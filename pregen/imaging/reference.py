@@ -50,7 +50,7 @@ def by_pillow(fd: int, size_bytes: int, flavors: Collection[Flavor]) -> Stages:
             small = ImageOps.exif_transpose(opened).convert("RGB")
     except MemoryError:
         raise
-    except Exception as error:  # Pillow raises whatever its parsing runs into
+    except Exception as error:  # Pillow's parsers raise anything
         raise InvalidPicture(str(error) or type(error).__name__) from error
     made = []
     for flavor in sorted(flavors, key=lambda flavor: flavor.box_px, reverse=True):

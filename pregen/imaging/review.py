@@ -57,7 +57,7 @@ def refusal(data: bytes) -> str:
     """Return why Pillow cannot decode a PNG to its end; empty: it can."""
     try:
         _decoded(data)
-    except Exception as error:  # noqa: BLE001 - Pillow raises whatever its parsing runs into
+    except Exception as error:  # noqa: BLE001 - Pillow's parsers raise anything
         return str(error) or type(error).__name__
     return ""
 
@@ -68,7 +68,7 @@ def difference(entry: bytes, fresh: bytes, *, exact: bool = False) -> str:
     Args:
         entry: A PNG that Pillow can decode.
         fresh: Likewise, of the same original and flavor.
-        exact: both are to show all of it in its colours, by whatever decoder. Otherwise the tones
+        exact: both are to show all of it in its colours, by any decoder. Otherwise the tones
             may be others: programs that manage no colours, other renderings of a RAW, lost parts.
     """
     ours, theirs = _decoded(entry), _decoded(fresh)
@@ -120,7 +120,7 @@ def _decoded(data: bytes) -> Image.Image:
 
 
 def _differ(ours: Image.Image, theirs: Image.Image) -> bool:
-    """Tell whether two pictures have different shapes, whatever their sizes."""
+    """Tell whether two pictures have different shapes; their sizes may differ."""
     scale = max(ours.size) / max(theirs.size)
     return any(
         abs(edge - other * scale) > max(_EDGE_SLACK_PX * max(1.0, scale), _EDGE_SLACK * edge)

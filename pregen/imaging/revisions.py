@@ -489,4 +489,4 @@ def _is_concerned(maker: Maker, suspect: Suspect) -> bool:
             if mend.concerns and maker.revision < mend.revision and maker.mime in mend.mimes
         )
     except DamagedError:
-        return True  # whatever decoded it then did not go by the book
+        return True  # its decoder of then did not go by the book

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pregen.imaging.pixels.resample import Rgba
 
 #: Format -> modules of `witnesses`, the one that shares least with the run's decoder first. A
-#: format that is not here has nobody else (`ALONE`).
+#: format that is not here has no other decoder (`ALONE`).
 _WITNESSES: Final = {
     "jpeg": ("pillow", "ffmpeg"),
     "png": ("pillow", "ffmpeg"),
@@ -92,7 +92,7 @@ def witnesses_of(name: str, loader: str) -> tuple[str, ...]:
 def second_opinion(
     request: Request, loader: str, box_px: int, max_pixels: int, orientation: int = 1
 ) -> Opinion | None:
-    """Decode a source by another decoder; None: nobody else can.
+    """Decode a source by another decoder; None: no other can.
 
     Args:
         request: the source.
@@ -165,7 +165,7 @@ def _srgb(samples: NDArray[Any], sight: Sight) -> NDArray[np.uint8]:
             image = image.icc_transform("srgb", embedded=True, intent="relative", depth=8)
             return np.asarray(image.numpy())
         except pyvips.Error:
-            # A damaged profile, or one for another number of bands: nobody applies it.
+            # A damaged profile, or one for another number of bands: no program applies it.
             image.remove("icc-profile-data")
     elif sight.colour.cicp is not None:
         # No library maps the tones of HDR: there is one way for both.

@@ -64,7 +64,7 @@ def pictures(
 
 
 class Another(Opened):
-    """A picture as another decoder shows it, or as it is where nobody else can decode it."""
+    """A picture as another decoder shows it, or as it is where no other decoder can read it."""
 
     def __init__(self, opened: Opened, request: Request, max_pixels: int) -> None:
         self._opened = opened

@@ -58,7 +58,7 @@ def journal_path(environ: Mapping[str, str], home: str) -> bytes:
 #: "Pgen" as a big-endian number: tells our file from other SQLite files (`PRAGMA application_id`).
 APPLICATION_ID: Final = 0x5067656E
 
-#: Outcomes of which there are many and nobody asks for by kind. The index leaves them out, and a
+#: Outcomes of which there are many, never asked for by kind. The index leaves them out, and a
 #: query that shall use the index must repeat this condition to the letter.
 OF_NOTE: Final = "kind NOT IN ('made', 'refitted', 'reused', 'tidied')"
 
@@ -79,7 +79,7 @@ CREATE TABLE runs (
     bytes_read INTEGER,
     bytes_written INTEGER,
     entries_written INTEGER,
-    wall_ns INTEGER               -- by a clock that nobody sets
+    wall_ns INTEGER               -- by the monotonic clock
 );
 
 -- The last outcome of every source. Without rowid: a million sources take 176 MB instead of 230,

@@ -1,4 +1,4 @@
-"""Files that were looked at, as rows: found by file system and number, whatever they are called.
+"""Files that were looked at, as rows: found by file system and number instead of name.
 
 A row is a hint: size, mtime and change time in it must be those of the file as it is, and the entry
 that it names says itself what it was made of. One row for a file: 60 bytes.

@@ -76,7 +76,7 @@ class Helper:
         ]
 
     def abandon(self) -> None:
-        """Let go of the process, whatever it does. Wakes a thread that waits in `look`."""
+        """Let go of the process, which may hang. Wakes a thread that waits in `look`."""
         self._process.abandon()
 
 

@@ -174,7 +174,7 @@ class PrivatePlaces:
     def _own_place(self, folder: bytes) -> bytes | None:
         mounted = self._mounted.get(folder)
         if mounted is not None:
-            # what is mounted says what it is, whatever was there before
+            # what is mounted now says what it is; what was there before does not count
             return folder if mounted else self._encrypted(folder)
         if folder in self._declared or self._met(folder):
             return folder

@@ -8,7 +8,7 @@ _S: Final = 1_000_000_000
 
 
 class ReaderOrders(Protocol):
-    """What the run says to whoever reads sources ahead, and hears of it."""
+    """What the run says to readers of sources, and hears of them."""
 
     @property
     def readers(self) -> int:
@@ -58,7 +58,7 @@ FIRST_READERS: Final = 4
 MOST_READERS: Final = 16
 _LEAST_READERS: Final = 2
 #: Bytes that are on their way all the same, however few readers there are: what is small costs
-#: round trips, and takes nothing from anybody.
+#: round trips, and takes nothing from other files.
 SMALL_BYTES: Final = 1 << 20
 #: A file that comes more slowly than this has stopped coming: a call of 10 MB may take 17 minutes.
 SLOWEST_BYTES_PER_S: Final = 10_000

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: FUSE and many NFS clients read no more than 128 KiB at a piece of advice, whatever it asks for,
+#: FUSE and many NFS clients read no more than 128 KiB at a piece of advice, if asked for more, too,
 #: and twice as much of a file that is read in order. sshfs serves ten requests at a time, so what
 #: each of them asks for decides how much is on its way.
 _ADVICE_BYTES: Final = 256 * 1024

@@ -1,7 +1,7 @@
 """Calls to shares, each made by a thread, so that who waits for one can stop waiting.
 
 A call to a share that has stopped answering may never return, and a thread in it cannot be ended.
-So a call is waited for as long as something comes, and a share that has given nothing to anybody
+So a call is waited for as long as something comes, and a share that has given nothing to any call
 for as long as it may be silent is asked nothing more until a call that is still there returns.
 
 One lock for all shares of a process: there are few threads, and none holds it for long.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Calls to one share that nobody waits for any more: each holds a thread.
+#: Abandoned calls to one share: each holds a thread.
 MOST_STUCK: Final = 8
 #: A thread that found nothing to do for so long ends.
 _IDLE_S: Final = 10.0
@@ -47,7 +47,7 @@ class Call(Generic[T]):
 
         Args:
             do: the call.
-            drop: frees a result that nobody will take.
+            drop: frees a result that is not wanted any more.
             size_bytes: what its result keeps in memory, about.
         """
         self._do = do
@@ -63,11 +63,11 @@ class Call(Generic[T]):
         self.more_bytes = 0
         """What it reads beyond that, once it has its turn."""
         self.no_answer = False
-        """That it ends does not say that its share gave something: nobody wants the rest of it, or
+        """That it ends does not say that its share gave something: the rest of it is not wanted, or
         nothing is asked (sshfs closes a file without its server)."""
         self.done = False
         self.left = False
-        """Nobody waits for it, or will take its result."""
+        """It was abandoned: its result will not be taken."""
         self.begun_ns = 0
         self.heard_ns = 0
         """When it began, got its turn, or the share last gave something to it."""
@@ -86,7 +86,7 @@ class Call(Generic[T]):
         return self._result  # type: ignore[return-value]  # a T, as it is done
 
     def drop(self) -> None:
-        """Free a result that nobody takes."""
+        """Free a result that is not taken."""
         if self._drop is not None and self._result is not None:
             self._drop(self._result)
 
@@ -178,7 +178,7 @@ class ShareThreads:
         """Wait, in a thread that makes a call, until it may read more than its beginning.
 
         In the order in which calls began, and as many at a time as the run says: beginnings take
-        round trips, and what follows takes the link. Return whether anybody still wants it.
+        round trips, and what follows takes the link. Return whether it is still wanted.
         """
         with self._lock:
             there = self._share(share)
@@ -255,7 +255,7 @@ class ShareThreads:
         return call.outcome()
 
     def leave(self, share: int, do: Callable[[Call[None]], None]) -> None:
-        """Make a call some time, whose end nobody waits for and which says nothing of its share."""
+        """Make a call some time, without waiting for its end; it says nothing of its share."""
         call = Call(do)
         call.left = call.no_answer = True
         with self._lock:
@@ -301,7 +301,7 @@ class ShareThreads:
         return bool(call.begun and call.size_bytes) and now_ns - call.begun_ns > most_ns
 
     def _is_silent(self, there: _Share) -> bool:
-        """Tell whether a share was asked, and has given nothing to anybody for too long.
+        """Tell whether a share was asked, and has given nothing to any call for too long.
 
         What says so are the calls that waited when it last gave something, and have waited since:
         none to which nothing came while others were answered for long, and no single one.

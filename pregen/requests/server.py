@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pregen.sharing import SharedPlanner
 
 _CLIENTS: Final = 64
-#: Answers that a client has not read; whoever lets more gather is hung up on.
+#: Answers that a client has not read; a client that lets more gather is disconnected.
 _UNREAD_BYTES: Final = 8 << 20
 #: How long the end of a run waits for clients to take their answers.
 _CLOSE_S: Final = 1.0
@@ -73,7 +73,7 @@ class RequestServer:
 
     Args:
         path: of the socket (`socket_path`). What is there already is a dead run's, and replaced.
-        makes: what the run makes (`what_is_made`). Whoever wants more is told so.
+        makes: what the run makes (`what_is_made`). A client that wants more is told so.
 
     Raises:
         OSError: the socket cannot be made.
@@ -129,11 +129,11 @@ class RequestServer:
 
     @property
     def waits(self) -> bool:
-        """Whether somebody waits for an outcome."""
+        """Whether a client waits for an outcome."""
         return bool(self._asked)
 
     def answer(self, answer: FileAnswer) -> bool:
-        """Tell whoever asked for a file what became of it; tell whether anybody did."""
+        """Tell the clients that asked for a file what became of it; return whether any did."""
         with self._changed:
             clients = self._asked.pop(answer.path, [])
             self._taken.discard(answer.path)
@@ -313,7 +313,7 @@ class RequestedJobs:
         return not self._server.waits
 
     def finished(self, outcome: Outcome) -> None:
-        """Tell whoever asked for this source what became of it."""
+        """Tell the clients that asked for this source what became of it."""
         if self._server is None or not self._server.waits:
             return
         told = self._server.answer(
@@ -340,7 +340,7 @@ def what_is_made(plan: PlanConfig) -> tuple[str, ...]:
 
 
 def takes_requests(config: RunConfig) -> bool:
-    """Tell whether a run makes of a file what anybody would who asks for it."""
+    """Tell whether a run makes of a file what every client wants of it."""
     plan = config.plan
     return not (config.work.shared or plan.publish or plan.missing_only or plan.use_shared)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pregen.model import AllowedFolders
 
 _TASKS = Path("/proc/self/task")
-#: Programs' own files, which everybody may read; on systems that keep them elsewhere, there too.
+#: Programs' own files, which all users may read; on systems that keep them elsewhere, there too.
 _SYSTEM: Final = (
     "/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/app",
     "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types",

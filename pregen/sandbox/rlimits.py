@@ -60,7 +60,7 @@ def allow_cpu(limit_s: float) -> None:
 
 
 def drop_privileges() -> None:
-    """Keep, of root's privileges, those about files. Without effect for everybody else.
+    """Keep, of root's privileges, those about files. Without effect for other users.
 
     Raises:
         OSError: the kernel refused.

@@ -63,7 +63,7 @@ class Rule(NamedTuple):
     errno: int = errno.EPERM
     argument: int = 0
     only: tuple[int, ...] | None = None
-    """Allow these values of the argument alone; None: refuse whatever it is."""
+    """Allow these values of the argument alone; None: refuse every value."""
     but: tuple[int, ...] = ()
     """Refuse these values of the argument alone."""
     bits: int = 0
@@ -132,7 +132,7 @@ def rules(pid: int, *, gives_rights: bool) -> Iterator[Rule]:
     # A signal sent by way of a descriptor is a signal all the same. What pipes hold is not counted.
     of_others = _F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_SETLEASE, _F_NOTIFY
     yield Rule("fcntl", argument=1, but=(*of_others, _F_SETPIPE_SZ))
-    # It dies with its parent, and is nobody else's to trace.
+    # It dies with its parent, and no other process may trace it.
     yield Rule("prctl", but=(syscalls.PR_SET_PDEATHSIG, _PR_SET_PTRACER))
     for call in ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"):
         yield Rule(call, only=(pid,))

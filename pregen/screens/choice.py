@@ -32,7 +32,7 @@ _KEPT_PART: Final = 16
 
 
 class SetScale(NamedTuple):
-    """A scale that somebody, or a desktop, has set."""
+    """A scale that the user, or a desktop, has set."""
 
     source: str
     """The name of the file."""
@@ -92,7 +92,7 @@ def _smallest(edge_px: float) -> Flavor:
 
 
 def scale_by_size(panel: Panel) -> float:
-    """Return the scale that GNOME gives a screen that nobody has set: a whole one."""
+    """Return the scale that GNOME gives a screen without a setting: a whole one."""
     if not (panel.width_mm and panel.width_px):
         return 1.0
     inches = math.hypot(panel.width_mm, panel.height_mm) / _MM_PER_INCH

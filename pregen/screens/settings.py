@@ -137,7 +137,7 @@ def _walk_xml(
     """
     from pyexpat import ExpatError, ParserCreate  # noqa: PLC0415 - few machines have such files
 
-    parser = ParserCreate("UTF-8")  # whatever it declares: no desktop writes another encoding
+    parser = ParserCreate("UTF-8")  # also if it declares another: no desktop writes one
     parser.buffer_text = True
     depth, texts = 0, [""]
 

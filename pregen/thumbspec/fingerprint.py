@@ -4,8 +4,8 @@
     a3...f0:65536,983040+32768*3     the first 65,536, and three pieces of 32,768 from 983,040 on
 
 A picture is a function of the size of its file and of the bytes that were looked at. So another
-file of the same size with the same bytes at these places has the same picture, whatever its name,
-and one that differs where nobody looked has it too. Stands in our entries under `KEY`. Pure.
+file of the same size with the same bytes at these places has the same picture under any name,
+and one that differs elsewhere has it too. Stands in our entries under `KEY`. Pure.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _USEC_PER_S: Final = 10**6
 #: doubles, 64 / (10^6 * 2^(53 - exponent)), for exponents from 15.
 _DOUBLES_AGREE_FROM_S: Final = 2**16
 
-#: 20 digits hold every 64-bit number; more digits after the point than that nobody writes.
+#: 20 digits hold every 64-bit number; no program writes more digits after the point.
 _NUMBER: Final = re.compile(r"\s*([+-]?[0-9]{1,20})(?:\.([0-9]{0,40}))?\s*", re.ASCII)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pregen.model import Flavor
 
 
-#: How our folders below `fail/` begin, whatever the version.
+#: How our folders below `fail/` begin, of every version.
 OWN_PROGRAMS: Final = "pregen-"
 RAW_NAMES: Final = (
     b".cr2", b".cr3", b".nef", b".arw", b".dng", b".orf", b".rw2", b".raf", b".pef", b".srw",

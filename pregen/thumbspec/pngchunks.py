@@ -133,7 +133,7 @@ def walk(data: bytes, color_type: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def loose_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield type, start and end of all chunks that lie within the data, whatever they are."""
+    """Yield type, start and end of all chunks that lie within the data, of every type."""
     at = len(SIGNATURE)
     for _ in range(MAX_CHUNKS if data.startswith(SIGNATURE) else 0):
         if at + _AROUND_BYTES > len(data):

@@ -382,7 +382,7 @@ def feh(said: EntryTexts, wanted: Wanted) -> str:
 
 
 def rofi(_said: EntryTexts, _wanted: Wanted) -> str:
-    """Rofi 1.7, rofi-icon-fetcher.c: whatever is there, and decodes."""
+    """Rofi 1.7, rofi-icon-fetcher.c: all that is there, and decodes."""
     return ""
 
 

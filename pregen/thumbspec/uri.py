@@ -120,7 +120,7 @@ def all_uris(path: bytes) -> tuple[str, ...]:
 
 
 def shared_uris(path: bytes) -> tuple[str, str]:
-    """Return the URIs by which a shared repository beside `path` knows it; nobody's directory.
+    """Return the URIs by which a shared repository beside `path` knows it, without a directory.
 
     The name in its URI form, with `./` before it (standard, Shared Thumbnail Repositories, and
     libxfce4util 4.19.4 or newer) and without (the standard up to 0.8, and libxfce4util up to

@@ -125,7 +125,7 @@ def judge_fail_record(
 ) -> Judgement:
     """Judge a fail record of ours, or of any program: the texts as for an entry, any dimensions.
 
-    FRESH means that the source has not changed since the failure; never REFIT, as nobody but
+    FRESH means that the source has not changed since the failure; never REFIT, as no program but
     its writer reads it.
     """
     if data is None:
@@ -141,7 +141,7 @@ def examine(
     whole: bool,
     ending: Ending | None = None,
 ) -> Judgement:
-    """Judge by taking the PNG apart, whoever wrote it; `judge` without its short cut.
+    """Judge by taking the PNG apart, of any writer; `judge` without its short cut.
 
     Args:
         data: As for `judge`.

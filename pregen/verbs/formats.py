@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pregen.commandline import Command, print_lines, print_record, under
-from pregen.display.text import Verbatim, printable
+from pregen.commandline import Command, print_lines, print_record, terminal_columns, under
+from pregen.display.text import Verbatim, plural, printable
 from pregen.display.words import NOT_COMPILED
 from pregen.errors import ExitCode
 from pregen.options import option
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pregen.imaging.abilities import Ability
 
 _WIDTH = 100
+#: Of the column between a format's name and its types.
+_TOLD = 24
+#: Of what stands below a format's name.
+_INDENT = 8
 
 
 def _formats(*, json: bool) -> ExitCode:
@@ -44,6 +48,7 @@ def _formats(*, json: bool) -> ExitCode:
     print_lines(_lines(found, install_command(missing_ones) if missing_ones else ""))
     if not is_compiled():
         print_lines(["", *NOT_COMPILED, Verbatim(f"  {printable(compile_command())}")])
+    print_lines(["", _verdict(found)])
     return ExitCode.DONE
 
 
@@ -79,18 +84,34 @@ def _lines(found: list[Ability], install: str) -> Iterator[str]:
         yield from _rows(others, "white")
 
 
+def _verdict(found: list[Ability]) -> str:
+    """Return the last line."""
+    waiting = sum(bool(each.extra) and not each.reads for each in found)
+    more = f", {waiting} need an extra" if waiting else ""
+    return (
+        f"{plural(len({each.name for each in found if each.reads}), 'format')} can be read{more}."
+    )
+
+
 def _rows(rows: Iterable[tuple[Ability, str]], colour: str) -> Iterator[str]:
+    width = min(_WIDTH, terminal_columns() or _WIDTH)
     for each, told in rows:
-        lead = f"  {each.name:<6}{printable(told):<24}"
-        text = textwrap.wrap(
+        lead = f"  {each.name:<6}{printable(told):<{_TOLD}}"
+        column = len(f"  {'':<6}{'':<{_TOLD}}")
+        lines = []
+        if len(lead) > column or max(map(len, each.mimes)) >= width - column:
+            lines.append(lead.rstrip())  # its types stand below it, where they have more room
+            lead = " " * _INDENT
+        lines += textwrap.wrap(
             ", ".join(each.mimes),
-            _WIDTH,
+            width,
             initial_indent=lead,
             subsequent_indent=" " * len(lead),
             break_on_hyphens=False,
+            break_long_words=False,
         )
-        yield click.style(text[0][:8], fg=colour) + text[0][8:]
-        yield from text[1:]
+        yield click.style(lines[0][:_INDENT], fg=colour) + lines[0][_INDENT:]
+        yield from lines[1:]
 
 
 formats = Command(

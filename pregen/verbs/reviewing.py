@@ -175,7 +175,7 @@ class _Reviewer:
         return ours
 
     def end(self) -> None:
-        """End the process, whatever it does."""
+        """End the process, also one that hangs."""
         process, self._process = self._process, None
         pipe, self._pipe = self._pipe, None
         if pipe is not None:
@@ -255,7 +255,7 @@ def _prepared() -> Callable[[_Asked, bytes, bytes], bytes]:
                 seen = review.luminance(first)
                 return _LEVELS.pack(*seen) if seen else b""
             return review.small_jpeg(first, _BOX.unpack(second)[0]) or b""
-        except Exception as error:  # noqa: BLE001 - Pillow raises whatever its parsing runs into
+        except Exception as error:  # noqa: BLE001 - Pillow's parsers raise anything
             words = f"it cannot be decoded ({type(error).__name__})"
             return words.encode(errors="replace") if what in differences else b""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pregen.config import RunConfig
     from pregen.display.listener import Watch
     from pregen.display.metrics import MetricsFile
+    from pregen.display.state import Snapshot
     from pregen.options import Values
     from pregen.pipeline import RunStop
 
@@ -104,7 +106,7 @@ def run_session(
 
     Raises:
         PregenError: what ended the run before its time.
-        BrokenPipeError: whoever read standard output is gone.
+        BrokenPipeError: the program that read standard output is gone.
     """
     from pregen import pipeline  # noqa: PLC0415 - no --help needs it
     from pregen.display.listener import Watch  # noqa: PLC0415 - likewise
@@ -140,6 +142,7 @@ def run_session(
             watch.finish(error.exit_code, str(error))
             raise
         _tell_of_link(session, config, watch)
+        watch.before_the_end(partial(_tell_of_limit, session, config, watch))
         if config.dry_run:
             code = _rehearse(config, watch, stop, json=output.json)
         else:
@@ -172,6 +175,19 @@ def _tell_of_link(session: Session, config: RunConfig, watch: Watch) -> None:
             "installed here, ask by the real path and will not find these thumbnails: "
             "--realpath-keys always serves them too, never ends this note"
         )
+
+
+def _tell_of_limit(session: Session, config: RunConfig, watch: Watch, totals: Snapshot) -> None:
+    """Warn where a desktop will delete of what the run wrote."""
+    from pregen.errors import CacheError  # noqa: PLC0415 - no --help needs it
+    from pregen.verbs.doctor.readers.machine import limit_passed  # noqa: PLC0415 - likewise
+
+    if config.work.shared:
+        return
+    with suppress(CacheError):  # it can be filled, but not listed: the doctor says so
+        root = config.work.cache_root
+        if told := limit_passed(session.environ, session.home, root, totals.bytes_written):
+            watch.warn(told)
 
 
 def _logged(printer: Printer, path: str | None) -> Printer:

@@ -1,4 +1,4 @@
-"""`pregen share PATH...`: thumbnails beside the originals, for whoever mounts or is given them."""
+"""`pregen share PATH...`: thumbnails beside the originals, for all who mount or are given them."""
 
 from __future__ import annotations
 

@@ -135,6 +135,26 @@ def status_lines(facts: StatusFacts) -> Iterator[str]:
     for warning in facts.warnings:
         yield ""
         yield click.style(printable(warning), fg="yellow")
+    yield ""
+    yield click.style(_verdict(facts), bold=True)
+
+
+def _verdict(facts: StatusFacts) -> str:
+    """Return the last line: how much there is, how the last run ended, how many files failed."""
+    entries = sum(folder.entries for folder in facts.flavors.values())
+    size_bytes = sum(folder.size_bytes for folder in facts.flavors.values())
+    parts = [f"{text.plural(entries, 'thumbnail')}, {text.size(size_bytes)}."]
+    if facts.runs:
+        # That some failed is said behind it.
+        how = _state(facts.runs[0]).removesuffix(", some failed")
+        parts.append(f"Last run: {how}.")
+    elif facts.runs_wanted:
+        parts.append("No run yet: pregen run FOLDER")
+    if facts.failures:
+        parts.append(f"{text.plural(len(facts.failures), 'file')} failed: pregen failures")
+    elif facts.runs:
+        parts.append("No file failed.")
+    return " ".join(parts)
 
 
 def _cache_lines(facts: StatusFacts) -> Iterator[str]:
@@ -193,14 +213,22 @@ def _watches_joined(runs: Iterable[RecordedRun]) -> Iterator[RecordedRun]:
         )
 
 
-def _how(run: RecordedRun) -> str:
+def _state(run: RecordedRun) -> str:
+    """Return how a run ended, or that it goes on."""
     from pregen.journal import RunState  # noqa: PLC0415 - no --help needs it
 
+    if run.state is RunState.ENDED:
+        return meaning(run.exit_code or 0)
+    where = f" on {printable(run.host)}" if run.state is RunState.ELSEWHERE else ""
+    return f"{run.state.value}{where} (process {run.pid})"
+
+
+def _how(run: RecordedRun) -> str:
+    from pregen.journal import RunState  # noqa: PLC0415 - as above
+
     if run.state is not RunState.ENDED:
-        where = f" on {printable(run.host)}" if run.state is RunState.ELSEWHERE else ""
-        colour = "red" if run.state is RunState.KILLED else "cyan"
-        return click.style(f"{run.state.value}{where} (process {run.pid})", fg=colour)
-    parts = [meaning(run.exit_code or 0), text.duration(run.wall_ns / 1e9)]
+        return click.style(_state(run), fg="red" if run.state is RunState.KILLED else "cyan")
+    parts = [_state(run), text.duration(run.wall_ns / 1e9)]
     images = run.counts.get(Kind.MADE.value, 0)
     if images and run.wall_ns:
         parts.append(f"{text.number(images / (run.wall_ns / 1e9))} images/s")
@@ -233,7 +261,7 @@ def _failure_lines(facts: StatusFacts) -> Iterator[str]:
         yield f"  {shown(failure.path)}: {why}"
     hidden = len(facts.failures) - _FAILURES_SHOWN
     if hidden > 0:
-        yield click.style(f"  ... and {text.count(hidden)} more: pregen failures", dim=True)
+        yield click.style(f"  ... and {text.count(hidden)} more", dim=True)
 
 
 # The same for `--json`. Pure

@@ -246,7 +246,7 @@ class _Runs:
 
 
 # `--shard`: each machine walks the whole tree and keeps what is its own. The shares are disjoint,
-# together they are everything, and a source stays with its machine whatever else comes or goes.
+# together they are everything, and a source stays with its machine when others come or go.
 # They must all see the tree under the same path, because the path is what decides.
 
 

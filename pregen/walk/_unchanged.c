@@ -35,7 +35,7 @@ enum { MOST_THREADS = 4, LEAST_NAMES = 256, STACK_BYTES = 256 * 1024 };
 /* struct "<qq16s": size, mtime, key; then "Qqq" for each flavor: inode, mtime, size. */
 enum { SOURCE_BYTES = 16 + KEY_BYTES, STAMP_BYTES = 24 };
 
-/* What a folder may hold of entries nobody wants: a `cache.keyset.KeySet`. */
+/* Which unwanted entries a folder may hold: a `cache.keyset.KeySet`. */
 struct keys {
     const unsigned char *bits;
     size_t bytes;

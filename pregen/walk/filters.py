@@ -4,7 +4,7 @@
 matched against the name alone, at any depth; one with `/` against the path below its root; one
 that begins with `/` against that as well, or against the whole path. One that ends in `/` is for
 folders only. `*`, `?` and `[...]` never match a `/`; `**` as a whole segment stands for any number
-of folders. Latin letters match whatever their case, as in file managers, and a leading dot needs no
+of folders. Latin letters match in either case, as in file managers, and a leading dot needs no
 special care. A folder that is excluded is not entered; `include` is for files only; `exclude` wins.
 """
 

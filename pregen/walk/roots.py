@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Of many missing roots, so many are named.
 _SHOWN = 5
-#: Nobody names more by hand, and every worker opens each at its start.
+#: More than a person types, and every worker opens each at its start.
 _MOST_FOLDERS = 1000
 IN_CACHE = "in a thumbnail cache: thumbnails get no thumbnails"
 

@@ -83,7 +83,7 @@ class WalkContext(NamedTuple):
     folders: frozenset[bytes]
     """Folders the user named: each is a root, walked on its own turn and not from above."""
     files: frozenset[bytes]
-    """Whatever else the user named: not found a second time from above."""
+    """The other paths the user named: not found a second time from above."""
     counts: WalkCounts
     guard: Guard
     """Knows what must be left out, by what it lies on."""

@@ -53,9 +53,8 @@ def test_the_first_command_sets_up_and_goes_on_after_a_ctrl_c(checkout: Path) ->
     first = first_command(checkout, "--version")
     assert first.stderr
     # Told before anything is fetched: what happens, how large and how long.
-    told = first.stderr.readline()
-    assert str(checkout / ".venv") in told
-    assert "MB" in told
+    assert str(checkout / ".venv") in first.stderr.readline()
+    assert "MB" in first.stderr.readline()
     os.killpg(first.pid, signal.SIGINT)
     out, err = first.communicate()
     # The shell around it ends as the signal wants it.

@@ -48,6 +48,14 @@ PLAIN = Installation(Manager.PIP, PYTHON, "photos", requirements=LIBRARIES)
             PLAIN._replace(origin="/gone/pregen"),
             f"{PYTHON} -P -m pip install 'pillow-heif>=1.1' 'rawpy>=0.25'",
         ),
+        (
+            PLAIN._replace(origin="file:///gone/a%20wheel.whl", manager=Manager.UV_TOOL),
+            f"uv pip install --python {PYTHON} 'pillow-heif>=1.1' 'rawpy>=0.25'",
+        ),
+        (
+            PLAIN._replace(origin=Path(__file__).as_uri()),
+            f"{PYTHON} -P -m pip install 'pregen[heic,raw] @ {Path(__file__).as_uri()}'",
+        ),
     ],
 )
 def test_the_command_fits_the_installation(found: Installation, wanted: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,10 +11,14 @@ import tarfile
 import venv
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.running.capabilities import Capability, needs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="not a checkout")
@@ -90,6 +95,81 @@ def test_a_wheel_has_the_fast_decoder_where_there_is_no_compiler(
     assert done.returncode == 0, done
     assert "jpeg  pregen" in done.stdout
     assert "was not compiled" not in done.stdout
+
+
+def environment_of_pip(wheel: Path, place: Path) -> Path:
+    """Return `pregen` in a venv with the suite's libraries, but for one extra's."""
+    venv.create(place, with_pip=True)
+    (packages,) = (place / "lib").glob("python*/site-packages")
+    for path in filter(lambda path: path.endswith("site-packages"), sys.path):
+        for library in Path(path).iterdir():
+            is_left_out = re.match(r"pregen|__editable|pip\b|prometheus|.*\.pth$", library.name)
+            if not is_left_out and not (packages / library.name).exists():
+                (packages / library.name).symlink_to(library)
+    pip = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    subprocess.run([place / "bin" / "python", *pip, wheel], check=True)
+    return place / "bin" / "pregen"
+
+
+def tool_of_uv(wheel: Path, place: Path) -> Path:
+    """Return `pregen` as uv installs it for a user; skips where no package index is reached."""
+    pytest.importorskip("uv")
+    done = subprocess.run(
+        ["uv", "tool", "install", "--quiet", "--python", sys.executable, wheel],
+        env=account(place),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "Failed to fetch" in done.stderr:
+        pytest.skip("no package index can be reached")
+    assert done.returncode == 0, done
+    return place / "bin" / "pregen"
+
+
+def account(place: Path) -> dict[str, str]:
+    """Return the environment of a user whose tools lie in `place`; uv is on PATH."""
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "UV_TOOL_DIR": str(place / "tools"),
+        "UV_TOOL_BIN_DIR": str(place / "bin"),
+        "XDG_CACHE_HOME": str(place / "cache"),
+        "XDG_STATE_HOME": str(place / "state"),
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv")),
+    }
+
+
+@pytest.mark.parametrize("installed", [environment_of_pip, tool_of_uv])
+def test_the_command_that_is_printed_adds_an_extra(
+    installed: Callable[[Path, Path], Path], wheel: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "a place"
+    program = installed(wheel, place)
+    pictures, metrics = tmp_path / "pictures", tmp_path / "metrics.prom"
+    pictures.mkdir()
+    asked: list[str | Path] = [program, "run", pictures, "--metrics-file", metrics]
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            asked, env=account(place), capture_output=True, text=True, check=False
+        )
+
+    command = run().stderr.partition("Install it with: ")[2]
+    assert "pregen[metrics] @ file://" in command
+    pasted = subprocess.run(  # noqa: S602 - as it is pasted
+        command,
+        shell=True,
+        env=account(place),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if re.search("No matching distribution|Failed to fetch", pasted.stderr):
+        pytest.skip("no package index can be reached")
+    assert pasted.returncode == 0, pasted
+    done = run()
+    assert (done.returncode, metrics.exists()) == (0, True), done
 
 
 def test_the_source_archive_has_all_that_is_compiled(sources: Path, tmp_path: Path) -> None:

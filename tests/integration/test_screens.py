@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,10 @@ def screens(home: Path, columns: int, rows: int) -> Iterator[tuple[str, list[str
         "show": ("show", photo),
         "failures": ("failures",),
         "doctor": ("doctor", photos),
+        "verify": ("verify",),
+        "dry run": ("run", "--dry-run", photos),
+        "formats": ("formats",),
+        "report": ("report", "-o", str(home / "report.html")),
     }
     for name, arguments in commands.items():
         with Terminal([*MODES_COUNT, *PREGEN, *arguments], env, columns, rows) as terminal:
@@ -80,7 +85,15 @@ def test_the_last_line_tells_how_it_ended_and_words_stay_whole(
         assert any(line.startswith(f"{kind.capitalize()} ({number})") for line in seen["first run"])
     # Only what may succeed without a change is tried again.
     assert seen["second run"][-1].endswith(". 1 file failed: pregen failures")
-    assert seen["status"][-1] == f"  ... and {failed - 5} more: pregen failures"
+    assert seen["status"][-2] == f"  ... and {failed - 5} more"
+    assert re.fullmatch(
+        rf"\d+ thumbnails, [\d.]+ .B\. Last run: done\. {failed} files failed: pregen failures",
+        seen["status"][-1],
+    )
     assert seen["show"][-1] == "Up to date: normal, large."
     assert seen["failures"][-1] == f"{failed} failures."
+    assert seen["verify"][-1] == "48 entries checked: all correct"
+    assert re.fullmatch(r"\d+ formats can be read(, \d+ need an extra)?\.", seen["formats"][-1])
+    assert seen["dry run"][-1].startswith("No estimate of the time: no earlier run created ")
+    assert seen["report"][-1] == f"Written to {home}/report.html"
     assert seen["doctor"][-1].startswith(("Nothing to do.", "Found "))

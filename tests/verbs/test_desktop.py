@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,10 +21,10 @@ from tests.support.running.program import run_pregen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tests.support.running.program import Finished
 
+BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 MANAGERS = ("nautilus", "nemo", "caja", "thunar", "dolphin", "pcmanfm-qt")
 #: What a shell, Exec= and printf make something else of.
 ODD = "my $pictures & 100 % 'é'"
@@ -87,6 +91,42 @@ def test_install_and_remove_leave_the_home_as_it_was(home: Path) -> None:
     assert done.code == 0, done
     assert everything(home) == before
     assert "Nothing was installed" in desktop(home, "remove").out
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="no man here (Debian: man-db)")
+def test_man_finds_the_page_of_a_program_in_the_home(home: Path) -> None:
+    programs = home / ".local" / "bin"
+    programs.mkdir(parents=True)
+    env = {**environment(home), "PATH": f"{programs}:{os.environ['PATH']}"}
+    assert desktop(home, "install", env=env).code == 0
+    asked = subprocess.run(
+        ["man", "-w", "pregen"], env=env, capture_output=True, text=True, check=True
+    )
+    assert asked.stdout == f"{home}/.local/share/man/man1/pregen.1\n"
+
+
+@pytest.mark.skipif(not BASH_COMPLETION.exists(), reason="no bash-completion here")
+def test_bash_loads_the_completion_when_it_is_first_asked_for(home: Path, tmp_path: Path) -> None:
+    """As an interactive bash has it from its system-wide file (Debian: bash-completion)."""
+    assert desktop(home, "install").code == 0
+    program = tmp_path / "bin" / "pregen"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m pregen "$@"\n')
+    program.chmod(0o755)
+    # What Tab calls: a loader for every program that has none yet, which ends with 124.
+    ask = (
+        f". {BASH_COMPLETION}\n"
+        "loader=$(complete -p -D); loader=${loader##*-F }; loader=${loader%% *}\n"
+        '"$loader" pregen; echo "loaded $?"\n'
+        "complete -p pregen\n"
+    )
+    done = subprocess.run(
+        ["bash", "--norc", "-c", ask],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.match(r"loaded 124\ncomplete .* pregen\n", done.stdout), done
 
 
 def test_only_file_managers_that_are_here_get_entries(home: Path) -> None:

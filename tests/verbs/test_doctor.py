@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.files import foreign_entries, screens, sessions
-from tests.support.files.pictures import encode, image, put
+from tests.support.files.pictures import encode, image, jpeg, put
 from tests.support.files.source_trees import few
 from tests.support.judges import desktops
 from tests.support.running.capabilities import Capability, modes_count, needs
@@ -49,6 +49,36 @@ def mend(finding: dict[str, Any], cache: Path, env: dict[str, str]) -> None:
     """Run what the finding says, as it says it."""
     for command in finding["mend"]:
         subprocess.run(["bash", "-ec", command], env=environment(cache, env), check=True)
+
+
+@needs(Capability.GSETTINGS)
+def test_a_run_that_passes_the_limit_of_gnome_says_so(
+    tmp_path: Path, gnome: dict[str, str]
+) -> None:
+    home, photos, cache = tmp_path / "home", tmp_path / "photos", tmp_path / "cache"
+    keyfile = home / "config" / "glib-2.0" / "settings" / "keyfile"
+    env = {
+        **gnome,
+        "GSETTINGS_BACKEND": "keyfile",
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+    }
+    put(keyfile, b"[org/gnome/desktop/thumbnail-cache]\nmaximum-size=1\n")
+    for number in range(50):
+        put(photos / f"{number}.jpg", jpeg(400, 300, seed=number))
+    done = run_pregen("run", photos, cache=cache, env=env)
+    told = (
+        "GNOME deletes the oldest beyond 1 MB, at login and once a day. To keep them: gsettings set"
+    )
+    assert told in done.err + done.out
+    # Once: the next run does not pass it.
+    again = run_pregen("run", photos, "--force", "--flavors", "normal", cache=cache, env=env)
+    assert again.code == 0
+    assert "GNOME" not in again.err + again.out
+    # Not where nothing deletes.
+    env |= {"XDG_CONFIG_DIRS": str(tmp_path / "none")}
+    alone = run_pregen("run", photos, cache=tmp_path / "other", env=env)
+    assert "GNOME" not in alone.err + alone.out
 
 
 @needs(Capability.GSETTINGS)

@@ -66,6 +66,11 @@ def test_people_are_told_the_one_command_for_all(tmp_path: Path) -> None:
     words = shlex.split(line.partition("install with: ")[2])
     assert "pdf" in words[-1]
     assert "video" in words[-1]
+    # What a format needs, however long, does not run into its types.
+    assert (
+        "needs pregen[raw] for the rest\n"
+        in run_pregen("formats", env=without(tmp_path, ("raw",))).out
+    )
     everything = run_pregen("formats")
     assert "needs pregen" not in everything.out
 

@@ -43,7 +43,7 @@ def test_an_empty_home_has_nothing_and_stays_empty(cache: Path, tmp_path: Path) 
     assert record["runs"] == []
     assert record["warnings"] == []
     out = run_pregen("status", cache=cache).out
-    assert "No runs recorded." in out
+    assert out.splitlines()[-1] == "0 thumbnails, 0 B. No run yet: pregen run FOLDER"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -73,6 +73,9 @@ def test_a_person_is_told_the_same(photos: Path, cache: Path) -> None:
     assert "done, some failed" in out
     assert "4 created, 1 failed" in out
     assert r"broken\x1b[31m.jpg" in out
+    last = out.splitlines()[-1]
+    assert last.startswith("8 thumbnails, ")
+    assert last.endswith(". Last run: done. 1 file failed: pregen failures")
     assert "\x1b" not in out
 
 

@@ -161,7 +161,7 @@ class Cluster:
             self.events.put(BatchReturned(number, pickle.loads(payload)))  # noqa: S301 - see `messages`
         except UnfitError as error:
             self.events.put(error)
-        except Exception as error:  # noqa: BLE001 - whatever a cluster raises
+        except Exception as error:  # noqa: BLE001 - a cluster raises anything
             if type(error).__name__ in _NODE_TROUBLE:
                 self.events.put(BatchLost(number, _words(error)))
             elif self._client.status != "running" or "Cancelled" in type(error).__name__:

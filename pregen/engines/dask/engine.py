@@ -93,7 +93,7 @@ class DaskEngine:
 
     @property
     def caution(self) -> str:
-        """That anybody on the way to the scheduler can give orders, where it is so.
+        """That machines on the way to the scheduler can give orders, where it is so.
 
         Raises:
             UsageError: the scheduler's address makes no sense.

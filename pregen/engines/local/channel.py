@@ -1,13 +1,13 @@
 """How a run and a worker talk: by a pipe for messages, and a slot of shared memory beside it.
 
-The run's end of the pipe never blocks, whatever the worker does or fails to do.
+The run's end of the pipe never blocks: a worker may do anything, or nothing.
 `multiprocessing.Connection` would: it reads a message to its end, and a worker that is stopped or
 killed in the middle of one would take the run with it.
 
 The slot holds the few numbers of which none needs a message. The worker writes which job it has in
 flight, since when, how many it has finished, how much has come from shares and whether it waits for
 one; the run writes one flag, and how many sources may be read ahead at a time, and how fast.
-Whatever kills the worker, the run knows exactly which job it was doing. Every number has one
+However the worker dies, the run knows exactly which job it was doing. Every number has one
 writer. The order of writing makes a torn reading harmless: a job's start is in place before its id
 is.
 """

@@ -69,9 +69,9 @@ class Placement:
     def _may_take(self, worker: WorkerState, share: int, served: Mapping[int, int]) -> bool:
         """Tell whether a worker without jobs may have those of a share.
 
-        Of one from which nothing comes, one worker alone has jobs; and once it counts as one that
-        does not answer, while there is one that has waited for it already, nobody else, who would
-        wait for as long once more.
+        Of one from which nothing comes, one worker alone has jobs. Once it counts as one that does
+        not answer, that is one which has waited for it already, if there is one: another would wait
+        for as long once more.
         """
         state = self._shares[share]
         if not state.stalled:

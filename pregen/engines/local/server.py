@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: What the server imports before anything else, the code in a worker, and what comes last.
 _FIRST: Final = ("pregen.engines.local.served", "pregen.engines.local.worker")
 _LAST: Final = "pregen.engines.local.late"
-#: That of `late`, which is not imported here: it acts on whoever imports it.
+#: That of `late`, which is not imported here: it acts on the process that imports it.
 _IMPORT_SIGNAL: Final = signal.SIGURG
 #: Read when a worker's libraries are loaded, so they must be in its environment before. One thread
 #: in each worker: the parallelism is over sources. Huge pages for large blocks of memory (glibc
@@ -169,14 +169,14 @@ def _no_tracker() -> Iterator[None]:
         resource_tracker.ensure_running()
         yield
         return
-    nobody = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    tracker["_fd"] = nobody
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    tracker["_fd"] = nowhere
     try:
         yield
     finally:
-        if tracker["_fd"] == nobody:
+        if tracker["_fd"] == nowhere:
             tracker["_fd"] = None
-        os.close(nobody)
+        os.close(nowhere)
 
 
 @contextmanager

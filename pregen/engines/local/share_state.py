@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 #: Jobs sent to a worker ahead: enough for small files, which are a few round trips each.
 MOST_JOBS_AHEAD: Final = 32
-#: ... and no fewer, whatever their size: one is decoded while the other is read.
+#: ... and no fewer, of any size: one is decoded while the other is read.
 LEAST_JOBS_AHEAD: Final = 2
-#: A share that has given nothing for so long, while somebody waits, holds up nobody else. A disk
+#: A share that has given nothing for so long, while a worker waits, holds up no other. A disk
 #: that has to spin up takes longer, which costs a worker more for that time.
 STALLED_NS: Final = 3_000_000_000
 #: One that has given nothing for so long is sent no second worker, and of two one is called back

@@ -5,7 +5,7 @@ touches no pipe, so every decision can be tested without a process. `engine` is 
 
 The rules:
 
-* Every job that arrives gets exactly one outcome, whatever dies.
+* Every job that arrives gets exactly one outcome, also when workers die.
 * The job in flight when a worker dies gets a strike; the rest of the batch goes back free. A
   struck job is tried again, alone in a new worker. What it comes to is for `deaths` to say.
 * A job that outlives its deadline has its worker ended, and is judged like a death.
@@ -172,7 +172,7 @@ class Supervisor:
                 assert_never(event)
 
     def _follow_up(self) -> None:
-        """Do what follows from the state, whichever event led to it."""
+        """Do what follows from the state, after any event."""
         for number in self._budget.grant():
             self._grant(self._workers[number])
         self._start_workers()
@@ -215,7 +215,7 @@ class Supervisor:
         workers = len(self._workers)
         while self._pending:
             if worker.open and len(self._pending) <= workers:
-                break  # the last few wait for whoever is free first
+                break  # the last few wait for the first free worker
             room = self._rules.recycle_jobs - worker.assigned
             size = min(full, ceil(len(self._pending) / (2 * workers)), room)
             if size < len(worker.open):

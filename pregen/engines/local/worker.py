@@ -1,6 +1,6 @@
 """A worker process: it takes jobs from its pipe, does them, and reports what became of them.
 
-It decides nothing and writes to no screen: whatever a decoder prints is thrown away. It leaves
+It decides nothing and writes to no screen: what a decoder prints is thrown away. It leaves
 when its pipe ends; should it be unable to notice, the kernel kills it when its parent is gone.
 """
 
@@ -92,7 +92,7 @@ def _arrange(pipe: socket.socket) -> None:
 def _die_with_parent() -> None:
     """Have the kernel kill this process when its parent is gone (Linux).
 
-    The parent is the fork server. It ends when nobody holds the pipe it was given for that; the
+    The parent is the fork server. It ends when no process holds the pipe it was given for that; the
     run is to be the only one who does.
     """
     server = vars(forkserver._forkserver)  # noqa: SLF001 - there is no public way to that pipe
@@ -112,7 +112,7 @@ def _leave_resource_tracker() -> None:
     """Let go of the helper that `multiprocessing` starts beside the fork server.
 
     It holds the run's own output and lives until the last holder of its pipe has ended. A worker
-    that waits for a dead server cannot be ended, and nor could then whoever reads that output.
+    that waits for a dead server cannot be ended, nor could then the program that reads that output.
     """
     tracker = vars(resource_tracker._resource_tracker)  # noqa: SLF001 - there is no public way to that pipe
     pipe = tracker.get("_fd")

@@ -120,7 +120,7 @@ class WorkerState:
     unheeded: bool = False
     """It has lied: nothing more that it says counts."""
     culprit: int | None = None
-    """The job to blame for its end, whatever its slot says."""
+    """The job to blame for its end, which its slot may not name."""
     ended_for: deaths.Death | None = None
     """Why the run ends it."""
     overdue_job: int | None = None
@@ -236,7 +236,7 @@ class WorkerState:
         return self._unheard(rules, now_ns)
 
     def _unheard(self, rules: Rules, now_ns: int) -> deaths.Death | None:
-        """Return how it is to end if it reports nothing, whatever its slot says meanwhile."""
+        """Return how it is to end if it reports nothing; what its slot says does not count."""
         unheard_ns = now_ns - self.heard_ns - rules.timeout_ns
         if self.share:
             unheard_ns -= rules.patience_ns(self.open.values())
@@ -258,8 +258,8 @@ class MemoryBudget:
     """Bytes promised to workers for big pictures, and the workers that wait for a promise.
 
     Only work that expects a big picture asks. Requests are answered in the order in which they
-    came, so that a big one is not overtaken forever. A job may ask again for more. When nobody who
-    holds memory is running, the first in the queue is let in whatever it asks for: a request bigger
+    came, so that a big one is not overtaken forever. A job may ask again for more. When no job that
+    holds memory is running, the first in the queue is let in with any request: one that is bigger
     than the whole budget is served when it is alone, and two that wait for each other do not lock
     up.
     """

@@ -121,7 +121,7 @@ static bool unpack_lzw(const uint8_t *data, size_t data_size, uint8_t *out, size
         last = string;
         begins = false;
         if (++next >= LZW_CODES)
-            return made == size && lzw_ends(&bits, LZW_MOST_BITS); /* nobody writes more */
+            return made == size && lzw_ends(&bits, LZW_MOST_BITS); /* encoders write no more */
     }
 }
 

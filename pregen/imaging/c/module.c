@@ -9,7 +9,7 @@
 #include "vp8l.h"
 
 /* Other libraries (ISA-L is one) leave the upper halves of AVX registers in use, and then each
- * instruction of SSE waits for them: Lanczos-3 takes three times as long, until somebody clears them. */
+ * instruction of SSE waits for them: Lanczos-3 takes three times as long, until they are cleared. */
 static void clear_upper_halves(void)
 {
 #if defined __x86_64__ && defined __GNUC__

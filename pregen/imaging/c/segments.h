@@ -125,7 +125,7 @@ static enum result read_frame(struct decoder *decoder, const uint8_t *at, const 
         int across = fields[1] >> 4, down = fields[1] & 15;
         if (across < 1 || across > 4 || down < 1 || down > 4) /* B.2.2 */
             return NOT_MINE;
-        /* The only component of a picture is never reduced, whatever its factors say: A.2.2. */
+        /* The only component of a picture is never reduced, with any factors: A.2.2. */
         component->across = (uint8_t)(decoder->count == 1 ? 1 : across);
         component->down = (uint8_t)(decoder->count == 1 ? 1 : down);
         component->quantiser = fields[2];

@@ -130,7 +130,7 @@ static bool walk_block(struct walk *walk, struct walked_scan *scan, struct part_
 }
 
 /* True when what is left behind the last block makes whole MCUs up to the end of the data: damaged codes
- * have made too few of them. Anything else was put there by somebody, and costs nothing. */
+ * have made too few of them. Anything else was put there on purpose, and costs nothing. */
 static bool makes_more(struct walk *walk, const struct walked_scan *scan, struct bits *bits)
 {
     struct walked_scan further = *scan;
@@ -188,7 +188,7 @@ static void walk_scan(struct walk *walk, struct walked_scan *scan, struct accoun
     account->mcus = (int64_t)scan->columns * scan->rows;
     int64_t step = walk->restart_mcus ? walk->restart_mcus : account->mcus;
     int64_t begin = 0;
-    /* What was found before the first damage: that much is in its place, whatever follows. */
+    /* What was found before the first damage: that much is in its place in any case. */
     int64_t certain_mcus = -1;
     int due = 0; /* the number of the next restart marker, not modulo 8 */
     const uint8_t *at = walk->at;
@@ -237,7 +237,7 @@ static void walk_scan(struct walk *walk, struct walked_scan *scan, struct accoun
     if (begin != account->mcus && !account->cut && certain_mcus < 0)
         certain_mcus = account->sound_mcus;
     account->damaged = certain_mcus >= 0;
-    /* Where the number of intervals is not right, nobody knows which are missing. */
+    /* Where the number of intervals is not right, it is not known which are missing. */
     if (account->damaged && begin != account->mcus)
         account->sound_mcus = certain_mcus;
 }

@@ -2,7 +2,7 @@
 
 ISO/IEC 23008-12, 6.6.2.3 and 7.3. A decoder of HEVC or AV1 makes the whole picture of these. All
 else is for libheif and libavif, which put pictures together in more ways: transparency, parts of
-pictures, layers, overlays, tiles of several sizes, and properties that nobody here knows.
+pictures, layers, overlays, tiles of several sizes, and properties that are unknown here.
 """
 
 from __future__ import annotations

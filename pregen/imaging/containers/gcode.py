@@ -15,7 +15,7 @@ from pregen.imaging.source_bytes import DamagedError
 if TYPE_CHECKING:
     from pregen.imaging.source_bytes import SourceBytes
 
-#: Blanks in numbers: as many as anybody writes, lest a line of nothing else takes the square of its
+#: Blanks in numbers: as many as programs write, lest a line of nothing else takes the square of its
 #: length.
 _BEGIN: Final = re.compile(
     rb"^;[ \t]{0,9}(?:thumbnail(?:_\w{1,8})?|png|jpg|jpeg)[ \t]{1,9}begin[ \t]{1,9}(\d{1,5})"

@@ -494,9 +494,9 @@ def is_deep(meta: Meta) -> bool:
 
 
 def without_metadata(source: SourceBytes) -> bytes | None:
-    """Return a whole file in which items that are no picture are of a kind that nobody knows.
+    """Return a whole file in which items that are not pictures are of an unknown kind.
 
-    A decoder passes them over then, whatever is wrong with them: EXIF, XMP, and how to brighten a
+    A decoder ignores them then, also damaged ones: EXIF, XMP, and how to brighten a
     picture for a better screen. None where there are none.
     """
     try:

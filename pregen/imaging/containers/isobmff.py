@@ -24,7 +24,7 @@ _MAX_BOXES: Final = 1000
 
 
 class Box(NamedTuple):
-    """One box: its body is `[begin, end)` of whatever was walked."""
+    """One box: its body is `[begin, end)` of what was walked."""
 
     kind: bytes
     begin: int
@@ -34,7 +34,7 @@ class Box(NamedTuple):
 def boxes(read_at: ReadAt, begin: int, end: int, most: int = _MAX_BOXES) -> Iterator[Box]:
     """Yield the boxes from `begin` on, reading their headers only.
 
-    The last one may go on past `end`; a film's pictures, which nobody here wants, often do.
+    The last one may go on past `end`; a film's pictures, which are not read here, often do.
 
     Raises:
         DamagedError: there is no box where one should be; EndsEarlyError: only a part of one.

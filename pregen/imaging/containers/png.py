@@ -132,7 +132,7 @@ def _head(bodies: dict[bytes, bytes], spans: tuple[tuple[int, int], ...]) -> Png
     """Return what the chunks say. Raises DamagedError, struct.error, zlib.error."""
     width_px, height_px, bits, colours, *methods = _HEADER.unpack(bodies[b"IHDR"])
     if bits != _BITS or any(methods) or colours not in _BANDS or not width_px * height_px:
-        raise DamagedError("another depth, interlaced, or of methods that nobody knows")
+        raise DamagedError("another depth, interlaced, or of unknown methods")
     head = PngLayout(
         width_px,
         height_px,

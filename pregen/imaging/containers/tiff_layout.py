@@ -1,8 +1,8 @@
 """How one picture lies in a TIFF: its samples, and the strips or tiles that hold them.
 
 `read` tells it from a directory, `TiffLayout.rebuilt` writes a small TIFF of the same strips or
-tiles, in which nothing is said of the samples but their size: libtiff unpacks it, whatever they
-mean. Decodes nothing. References: TIFF 6.0; BigTIFF and tag numbers of libtiff.
+tiles, in which nothing is said of the samples but their size: libtiff unpacks it without knowing
+their meaning. Decodes nothing. References: TIFF 6.0; BigTIFF and tag numbers of libtiff.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ _HEADER_BYTES: Final = 12
 _CHUNK_BYTES: Final = 8
 #: Of an animation: place, duration and flags of a frame, whose chunks follow.
 _FRAME_BYTES: Final = 16
-#: Nobody writes more: a profile, alpha, the picture, metadata, chunks of other programs.
+#: Encoders write no more: a profile, alpha, the picture, metadata, chunks of other programs.
 _MOST_CHUNKS: Final = 64
 LOSSY, LOSSLESS = b"VP8 ", b"VP8L"
 #: What is taken from a picture at least. Of 230 sound lossy ones of many writers none decodes with

@@ -3,7 +3,7 @@
 The directory at the end says what there is; of the rest only the member that is asked for is read.
 Numbers are believed within bounds: so many members, so large a directory, so large a member, all
 within the file. Names are compared and never used as paths. What a member holds is not looked into
-again, whatever it is. What is wrong raises `DamagedError`, and nothing else.
+again, of any kind. What is wrong raises `DamagedError`, and nothing else.
 """
 
 from __future__ import annotations

@@ -172,5 +172,5 @@ def _zstandard(data: bytes, count: int) -> bytes:
             return strip.tobytes()[:count]
     except MemoryError:
         raise
-    except Exception as error:  # Pillow raises whatever its parsing runs into
+    except Exception as error:  # Pillow's parsers raise anything
         raise NotPicture("its content is not a picture") from error

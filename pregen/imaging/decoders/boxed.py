@@ -1,7 +1,7 @@
 """Samples of 8 bits that lie row by row or in tiles: read and averaged in C, without a library.
 
 PNG that is not interlaced; TIFF of grey, RGB or RGBA, not compressed, LZW or Deflate. Strictly:
-whatever is unusual, and whatever is not as it was written as far as that can be told, is left to
+what is unusual, and what is not as it was written as far as that can be told, is left to
 libvips, with the checks that are made there. The picture never lies in memory whole where blocks of
 its pixels are averaged.
 """

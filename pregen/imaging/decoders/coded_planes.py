@@ -47,7 +47,7 @@ _DECODERS: Final = {
 _PADDING_PX: Final = 63
 #: What a decoder holds of a picture, and the planes that are put together.
 _BYTES_PER_PIXEL: Final = 8
-#: Where a picture is reduced by this, nobody sees what HEVC's filters do at the edges of blocks: 55
+#: Where a picture is reduced by this, what HEVC's filters do at the edges of blocks is not seen: 55
 #: to 70 dB without them, for a twentieth of the time.
 _UNSEEN: Final = 4
 #: Of 1, how far the worst part of a sound picture may be beyond what can be shown.

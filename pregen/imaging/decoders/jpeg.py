@@ -6,8 +6,8 @@ mozjpeg. They get plain grey and colour Huffman JPEGs; CMYK, arithmetic coding a
 makes libjpeg-turbo complain go to libvips, which also shows files that end early.
 
 With `--previews auto` the picture that a camera stored beside the main one is decoded where it will
-do. That is never a failure of its own: whatever is wrong with a preview, the main picture is
-decoded. What is wrong with the main picture goes unnoticed then: nobody read it.
+do. That is never a failure of its own: with a damaged preview, the main picture is
+decoded. What is wrong with the main picture goes unnoticed then: it was not read.
 """
 
 from __future__ import annotations

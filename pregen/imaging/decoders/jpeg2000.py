@@ -265,7 +265,7 @@ def _roles(meaning: Meaning, channels: int, colours: int) -> tuple[list[int], in
     """
     order = list(range(colours))
     if not meaning.definitions:
-        # Nobody says what one more channel is, and all programs take it for an alpha.
+        # The file does not say what one more channel is, and all programs take it for an alpha.
         return order, colours if channels == colours + 1 else -1, False
     alpha, premultiplied = -1, False
     for channel, kind, which in meaning.definitions:

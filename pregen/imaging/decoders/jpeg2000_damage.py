@@ -168,7 +168,7 @@ class _Reading:
 
         A zero is a packet in which nothing is, so it stands for less than what it replaced, and
         when all packets are read bytes are left over. Where the end of a tile is not missed when
-        it is taken away, nobody reads it.
+        it is taken away, and not read.
         """
         runs: dict[int, list[tuple[int, int]]] = {}
         for part in self._parts:

@@ -77,7 +77,7 @@ def _share_before(data: bytes, seams: list[_Seam]) -> float:
         # Colour as it is stored: an edge in it is as sharp as the blocks are.
         pixels = simplejpeg.decode_jpeg(data, "RGB", fastupsample=True, strict=False)
     except ValueError:
-        return 1.0  # whoever decodes it says what is wrong
+        return 1.0  # its decoder says what is wrong
     rows, columns, _ = pixels.shape
     found = [
         ((seam.top_px + seam.height_px / 2) * columns) / (rows * columns)

@@ -1,6 +1,6 @@
 """RAWs that have no preview we can use, through LibRaw (rawpy): its own preview, or half the size.
 
-LibRaw shows a grey picture where data are missing; whoever calls judges that first.
+LibRaw shows a grey picture where data are missing; its callers judge that first.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def reads_first_partition(coded: bytes | memoryview) -> bool:
     """Tell whether the codes of the first partition of a lossy picture end where it does.
 
     libwebp tells where they go beyond it, not where they end before. Without the compiled module
-    nobody looks.
+    this is not looked at.
     """
     unread = compiled.unread(coded) if compiled.IS_HERE else None
     return unread is None or unread <= _MOST_UNREAD_BITS

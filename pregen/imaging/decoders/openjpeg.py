@@ -37,7 +37,7 @@ _BARE_CODESTREAM: Final = 0
 _PARAMETERS_BYTES: Final = 16 * 1024
 _BLOCK_BYTES: Final = 1024 * 1024
 _FAILED: Final = c_size_t(-1).value
-#: Of messages a few are kept, whatever a file makes the library say.
+#: Of messages a few are kept: a file may make the library say a lot.
 _MOST_MESSAGES: Final = 16
 #: What a block of coefficients left over, or wanted beyond its end, when it was decoded.
 _UNEVEN: Final = re.compile(rb"PTERM check failure: (\d+) (remaining|synthesized)")
@@ -269,7 +269,7 @@ def decode(
 
 
 class _Owner:
-    """Whoever keeps a sample keeps this, and it the picture of the library."""
+    """A sample keeps this alive, and this the picture of the library."""
 
 
 def _planes(library: ctypes.CDLL, image: Any) -> list[NDArray[np.int32]]:

@@ -109,7 +109,7 @@ def read(head: bytes) -> _PcxHeader:
 
     Raises:
         InvalidPicture: it makes no sense.
-        Unsupported: its planes and bits are of a kind that nobody writes.
+        Unsupported: its planes and bits are of a kind that no program writes.
         TruncatedPicture: the file ends within it.
     """
     if len(head) < _HEADER_BYTES:

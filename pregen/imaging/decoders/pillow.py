@@ -97,7 +97,7 @@ class PillowPicture(Opened):
             raise _refusal(self._request) from error
         except MemoryError:
             raise
-        except Exception as error:  # Pillow's plugins raise whatever their parsing runs into
+        except Exception as error:  # Pillow's plugins raise anything
             _reraise_if_unreadable(error)
             raise fault_of_error(error) from error
 

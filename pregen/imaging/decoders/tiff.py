@@ -240,11 +240,11 @@ def _in_full_range(pixels: Pixels, layout: TiffLayout | None) -> Pixels:
 
 
 class _Damage(InvalidPicture):
-    """Our own count shows the loss: nobody has to be asked again."""
+    """Our own count shows the loss: no other decoder is asked."""
 
 
 def open_picture(request: Request) -> Opened:
-    """Read the first directory. Raises Fault when nobody can."""
+    """Read the first directory. Raises Fault when no decoder can."""
     source = request.source
     if source.size_bytes <= WHOLE_FILE_BYTES:
         source.whole()
@@ -455,7 +455,7 @@ def _from_lab(image: pyvips.Image, layout: TiffLayout) -> pyvips.Image:
 
 
 def _inked(image: pyvips.Image, layout: TiffLayout | None) -> pyvips.Image:
-    """Take four inks for CMYK, whatever a file calls them (TIFF 6.0, section 16, InkSet).
+    """Take four inks for CMYK, even if a file calls them otherwise (TIFF 6.0, section 16, InkSet).
 
     Raises:
         Unsupported: it has others, of which no library knows the colours.
@@ -479,11 +479,11 @@ def _known(image: pyvips.Image) -> pyvips.Image:
             # Without a profile floating point is linear light, of grey as of RGB.
             beside = [image[1]] if image.hasalpha() else []
             return image[0].bandjoin([image[0], image[0], *beside]).copy(interpretation="scrgb")
-        # Its range of 0 to 1 is black, or no ink, for whoever expects 0 to 255.
+        # Its range of 0 to 1 is black, or no ink, for a program that expects 0 to 255.
         name = "grey16" if bands == 1 else "cmyk"
         image = (image * 65535).rint().cast("ushort").copy(interpretation=name)
     if image.interpretation == "cmyk" and image.format == "ushort" and image.hasalpha():
-        # An alpha of inks is taken for one of 8 bits, whatever they have.
+        # An alpha of inks is taken for one of 8 bits, also where they have more.
         return (image / 257).rint().cast("uchar").copy(interpretation="cmyk")
     return image
 

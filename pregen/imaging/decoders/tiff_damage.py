@@ -124,7 +124,7 @@ def _share(
 def _share_of_piece(layout: TiffLayout, piece: int, data: bytes, rows: int) -> float:
     """Return how much of a strip or tile is sound, counted from its top.
 
-    Of one that the file has whole it is all or nothing: where something went wrong nobody knows.
+    Of one that the file has whole it is all or nothing: it is unknown where something went wrong.
     """
     whole = layout.piece_bytes
     wanted = whole if layout.tile_px[0] else layout.bytes_of(rows)
@@ -204,7 +204,7 @@ def _line_ends(data: bytes) -> int:
 def deflate_share(data: bytes, wanted: int) -> float:
     """Return how much of a strip Deflate's own checks let pass (RFC 1950, 1951).
 
-    None of one whose checksum is wrong, since nobody knows where it went wrong.
+    None of one whose checksum is wrong, since it is unknown where it went wrong.
     """
     inflate = isal_zlib.decompressobj()
     made = 0

@@ -43,7 +43,7 @@ class Jpeg2000Tiff(Opened):
     loader = "openjpeg"
 
     def __init__(self, request: Request, layout: TiffLayout, profile: bytes) -> None:
-        """Take what the directory tells. Raises Unsupported for samples that nobody writes so."""
+        """Take what the directory tells. Raises Unsupported for samples that are not written so."""
         self._request = request
         self._layout = layout
         ycc = layout.compression == _APERIO_YCC

@@ -1,7 +1,7 @@
 """Pictures through libvips: PNG, GIF, and WebP, TIFF and JPEG where nothing is faster.
 
 Loaders are named, never searched for: the search would take UltraHDR JPEGs to a slower loader
-and RAWs to the TIFF one. libvips is lazy: an error is raised by whatever runs the pipeline, not by
+and RAWs to the TIFF one. libvips is lazy: an error is raised by what runs the pipeline, not by
 the call that loads.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: How many steps the rows are counted in: libvips reports an error per strip, not per row.
 _STRIPS: Final = 64
-#: libvips names the C function that met the error; nobody who has photos knows it.
+#: libvips names the C function that met the error, which means nothing to users.
 _FUNCTION = re.compile(r"^[A-Za-z0-9_]+: +")
 _LOADERS: Final = {
     "jpeg": "jpegload",

@@ -90,7 +90,7 @@ def check(data: bytes, pixels: Pixels, request: Request, options: dict[str, Any]
 def _counted(codes: webp.LosslessCodes) -> tuple[bool | None, bool]:
     """Tell whether codes are those that were written, and whether pixels are differences.
 
-    None: nobody counts them.
+    None: they are not counted.
     """
     if not compiled.IS_HERE or not codes.width_px or not codes.height_px:
         return None, False

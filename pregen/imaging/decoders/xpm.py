@@ -107,7 +107,7 @@ def _colour(told: bytes) -> tuple[int, ...]:
     """Return red, green, blue and alpha of a line such as `c #ffcc00 m white s sun`.
 
     Raises:
-        Unsupported: a name that nobody knows.
+        Unsupported: an unknown name.
         InvalidPicture: it names no colour.
     """
     found: dict[bytes, list[str]] = {}

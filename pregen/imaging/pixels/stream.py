@@ -40,7 +40,7 @@ def finish(packed: Packed) -> bytes:
 
 
 def _filtered(picture: Rgba) -> bytes:
-    import numpy as np  # noqa: PLC0415 - whoever has a picture of it has imported it
+    import numpy as np  # noqa: PLC0415 - code with a picture of it has imported it
 
     height_px, width_px, _ = picture.shape
     rows = picture.reshape(height_px, width_px * _PIXEL_BYTES)

@@ -82,7 +82,7 @@ def find_tiff(source: SourceBytes) -> Layout:
     sensor = max(sensors, key=_area, default=None)
     width_px, height_px = _size(source, top, sensor, exif)
     if sensor is None:
-        # CR2's has no tags but its strip; elsewhere whatever is stored must be there.
+        # CR2's has no tags but its strip; elsewhere all that is stored must be there.
         sensor = ifds[-1]
     return Layout(
         width_px, height_px, top.orientation, tuple(sized(source, previews)), _extent(sensor)

@@ -51,7 +51,7 @@ def decode(data: bytes, plugin: str, question: Question) -> Sight:
         return _decode(data, plugin, question)
     except (NoWitness, TooLarge, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - Pillow's plugins raise whatever their parsing runs into
+    except Exception as error:  # noqa: BLE001 - Pillow's plugins raise anything
         try:
             ImageFile.LOAD_TRUNCATED_IMAGES = True
             return _decode(data, plugin, question)._replace(whole=False)

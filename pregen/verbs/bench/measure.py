@@ -74,7 +74,7 @@ class Course(NamedTuple):
     sources: Sequence[Source]
     repeats: int = 1
     warmups: Sequence[Source] = ()
-    """Sources known to work, which get the workers ready; none: nobody waits for that."""
+    """Sources known to work, which get the workers ready; none: they need not be ready."""
 
 
 def measure(

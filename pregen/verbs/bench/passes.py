@@ -77,7 +77,7 @@ def run_bench(
         seed: draws one of many samples.
         stop: read all the time.
         say: told what is done now, for people who wait.
-        share: measure reading as of a share, on whatever the files lie.
+        share: measure reading as of a share, also of a local disk.
 
     Raises:
         UsageError: there is no picture to measure, or a share does not answer.

@@ -169,7 +169,7 @@ class Measured(NamedTuple):
 def estimate(library: Mapping[Stratum, Totals], measured: Sequence[Measured]) -> Estimate:
     """Estimate the sum of a value over the library.
 
-    A stratum nobody was drawn from goes by the bytes of those with its extension, or of all.
+    A stratum without a sample goes by the bytes of those with its extension, or of all.
     """
     members: dict[Stratum, list[Measured]] = defaultdict(list)
     for one in measured:

@@ -70,7 +70,7 @@ class CleanFacts(NamedTuple):
     """Of an entry; None for a fail record."""
     size_bytes: int = 0
     used_ns: int = 0
-    """When it was last used: read or written, whichever is later."""
+    """When it was last used: read or written, the later of both."""
     written_ns: int = 0
     uri: str = ""
     """Of its original; the one that is its key's, where an entry names several."""

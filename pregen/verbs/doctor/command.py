@@ -79,7 +79,7 @@ def _capital(text: str) -> str:
 
 
 def _is_among(finding: Finding, findings: Sequence[Finding]) -> bool:
-    """Tell whether the same is found, in whatever numbers."""
+    """Tell whether the same is found; numbers may differ."""
     same = finding.code, finding.about, finding.fix
     return any((each.code, each.about, each.fix) == same for each in findings)
 

@@ -65,7 +65,7 @@ class Failed(NamedTuple):
     path: bytes | None
     uri: str
     kind: Kind | None
-    """None: nobody says why."""
+    """None: the reason is not known."""
     message: str
     at_ns: int
     programs: tuple[str, ...]

@@ -132,7 +132,7 @@ class TransferTally:
 
 
 def write_archive(found: Iterable[FoundEntry], stream: BinaryIO) -> TransferTally:
-    """Write entries as members of a tar that belong to nobody there.
+    """Write entries as members of a tar that no user of the other machine owns.
 
     Raises:
         OSError: The stream takes no more.

@@ -1,6 +1,6 @@
 """Tar files, read and written as a stream: POSIX.1 ustar, and what others put into it. Pure.
 
-Reads within bounds, whatever the stream says: a member of any size that no archive of thumbnails
+Reads within bounds, also of a hostile stream: a member of any size that no archive of thumbnails
 has ends the reading, and so does a header that the format does not know. Headers that only give
 more facts of the next member (pax `x` and `g`, GNU `L` and `K`) are read as far as they are small,
 and looked at for what would change where the next header is. Formats: POSIX.1-2017, pax; GNU tar
@@ -46,7 +46,7 @@ _OCTAL: Final = re.compile(rb" *([0-7]{1,12})[ \0]*")
 _BASE_256: Final = 0x80
 _FILES: Final = (b"0", b"\0")
 _FOLDER: Final = b"5"
-#: Links, devices, folders and FIFOs: no data follows, whatever their size says.
+#: Links, devices, folders and FIFOs: no data follows, and their size means nothing.
 _WITHOUT_DATA: Final = (b"1", b"2", b"3", b"4", b"5", b"6")
 _FACTS: Final = (b"x", b"g", b"L", b"K", b"X")
 _LONG_NAME: Final = b"L"
@@ -219,7 +219,7 @@ def _pax(facts: bytes) -> dict[bytes, bytes]:
 
 
 def header(name: str, size_bytes: int, mtime_s: int) -> bytes:
-    """Return the header of a plain file that belongs to nobody there.
+    """Return the header of a plain file that no user of the other machine owns.
 
     Args:
         name: ASCII, at most 100 characters.

@@ -178,7 +178,7 @@ class Checker:
         )
 
     def _other(self, item: CacheFile) -> Checked | None:
-        """Tell what is wrong with a file that is not an entry; most are nobody's business."""
+        """Tell what is wrong with a file that is not an entry; of most there is nothing to tell."""
         mode, uri = item.stat.st_mode, ""
         named, regular = ENTRY_NAME.fullmatch(item.name), stat.S_ISREG(mode)
         if named and stat.S_ISLNK(mode):
@@ -309,7 +309,7 @@ def _mend_file(checked: Checked) -> Cure:
     item = checked.item
     if item is None or not item.unchanged():
         return Cure.LEFT
-    # Not by a descriptor: a file of mode 0000 cannot be opened. Nobody but its owner can have
+    # Not by a descriptor: a file of mode 0000 cannot be opened. Only its owner can have
     # put something else here since: the folder is 0700, or is made so first.
     with suppress(NotImplementedError):
         os.chmod(item.name, FILE_MODE, dir_fd=item.folder.fd)

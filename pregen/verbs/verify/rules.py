@@ -74,7 +74,7 @@ def judge(place: FileStat, anatomy: Anatomy, original: Original = UNKNOWN) -> tu
     found = list(anatomy.findings)
     if not found and anatomy.head:
         found += _content(place, anatomy.head, original)
-    if not place.mode & stat.S_IRUSR:  # root reads it all the same; nobody else can
+    if not place.mode & stat.S_IRUSR:  # root reads it all the same; no other user can
         found = [finding for finding in found if finding.flaw is not Flaw.UNREADABLE]
     return (*found, *_rights(place, anatomy.head))
 

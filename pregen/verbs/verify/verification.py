@@ -195,7 +195,7 @@ class Verification:
     def _to_make(self, bad: Iterable[Checked]) -> tuple[dict[tuple[Flavor, ...], set[bytes]], int]:
         """Return which sources need which flavors: those they have now, sound or not.
 
-        Also how many entries nobody knows the source of.
+        Also how many entries have an unknown source.
         """
         flavors: dict[bytes, set[Flavor]] = defaultdict(set)
         unknown = 0

@@ -43,7 +43,7 @@ class Change(NamedTuple):
     is_there: bool
 
 
-#: Something changed, and nobody can say where.
+#: Something changed, and it is not known where.
 LOST: Final = Change(_LOST, is_folder=False, is_there=True)
 
 

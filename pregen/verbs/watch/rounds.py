@@ -2,7 +2,7 @@
 
     Notifier --Change--> places_of --ChangedPlaces--> a run of that part; then entries removed
 
-What comes while a run goes on is handed to that run, or to whichever fills this cache, to be next.
+What comes while a run goes on is handed to that run, or to one of another process, to be next.
 
 The notifier listens before the first run begins, so nothing is missed between the two. Which
 entries may have lost their pictures, the events and the journal say; whether they go, `clean`
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from pregen.session import Session
 
 
-#: A storm goes on for longer than anybody wants to wait: it is worked on in portions.
+#: A storm goes on for longer than a user wants to wait: it is worked on in portions.
 _MOST_SETTLE_S: Final = 10.0
 #: A stop is seen within the notifier's own step; this is only how often the loop turns.
 _TURN_S: Final = 60.0
@@ -100,7 +100,7 @@ def remove_gone(session: Session, folders: Iterable[bytes], gone: Iterable[bytes
 
 
 def remove_all_gone(session: Session, roots: Iterable[bytes]) -> int:
-    """Delete the entries of whatever is gone below `roots`, by a look at the whole cache.
+    """Delete the entries of files that are gone below `roots`, by a look at the whole cache.
 
     Raises:
         CacheError: an entry cannot be deleted.

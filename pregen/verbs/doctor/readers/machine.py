@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from pregen.cache.opening import OpenPolicy
+from pregen.cache.store import Cache
 from pregen.config import WalkConfig
 from pregen.desktop_settings import ConfigFolders, matching, read_text
 from pregen.installation import compile_command, is_compiled
-from pregen.model import Source
+from pregen.model import ALL_FLAVORS, Source
 from pregen.originals.mounts import read_mounts
 from pregen.screens.facts import screen_facts
 from pregen.thumbspec.naming import thumbnails_root
@@ -23,6 +25,7 @@ from pregen.verbs.doctor.readers.gsettings import read_gsettings
 from pregen.verbs.doctor.readers.shares import read_shares
 from pregen.verbs.doctor.readers.thumbnailers import TypeNames, library_files, package_manager
 from pregen.verbs.doctor.readers.tools import find
+from pregen.verbs.doctor.rules.desktops import passed_limit
 from pregen.walk import walk
 
 if TYPE_CHECKING:
@@ -65,6 +68,27 @@ def read_housekeepers(config: ConfigFolders) -> frozenset[str]:
     there |= {process.info["name"] for process in psutil.process_iter(["name"])}
     there |= {os.path.basename(os.path.dirname(path)) for path in library_files(_MSD_PLUGIN)}
     return frozenset(desktop.name for desktop in G_DESKTOPS if desktop.daemon in there)
+
+
+def limit_passed(environ: Mapping[str, str], home: str, root: bytes, written_bytes: int) -> str:
+    """Return what a run says that brought a cache beyond a desktop's limit; else nothing.
+
+    Args:
+        environ: The environment whose desktop is meant.
+        home: The user's.
+        root: The run's cache; desktops delete from their own only.
+        written_bytes: By the run.
+
+    Raises:
+        CacheError: The cache cannot be listed.
+    """
+    housekeepers = read_housekeepers(ConfigFolders(environ, home))
+    if not housekeepers or not _same(root, thumbnails_root(environ, home)):
+        return ""
+    with Cache(root, policy=OpenPolicy.AS_FOUND) as cache:
+        held_bytes = sum(cache.folder(flavor).count().size_bytes for flavor in ALL_FLAVORS)
+    settings = read_gsettings(ConfigFolders(environ, home))
+    return passed_limit(housekeepers, settings, held_bytes, written_bytes)
 
 
 def read_sandboxes(home: str, root: bytes) -> tuple[OtherRoot, ...]:

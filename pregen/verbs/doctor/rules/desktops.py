@@ -22,8 +22,9 @@ from pregen.verbs.doctor.findings import (
 from pregen.verbs.doctor.fixes import Needs, RunProgram, SetValues
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from pregen.desktop_settings import Setting
     from pregen.verbs.doctor.facts import (
         GFileManager,
         Kde,
@@ -44,8 +45,8 @@ _KDE_GROUP: Final = "PreviewSettings"
 #: The last version of KIO 5 that was looked at: files on mounts of a network count as local
 #: (previewjob.cpp asks for the scheme of the URL only). KIO 6.13 asks `KFileItem::isSlow` as well.
 _MOUNTS_ARE_LOCAL: Final = (5, 103)
-#: The plugins of tumbler that may take a picture. The last one calls whatever thumbnailer programs
-#: are installed, which may be none.
+#: The plugins of tumbler that may take a picture. The last one calls the thumbnailer programs
+#: that are installed, which may be none.
 _BUILT_IN: Final = ("JPEGThumbnailer", "PixbufThumbnailer")
 _BY_PROGRAMS: Final = "DesktopThumbnailer"
 _OPEN: Final = {"Disabled": "false", "MaxFileSize": "0", "Excludes": "", "Locations": ""}
@@ -69,6 +70,34 @@ def housekeeping(facts: MachineFacts) -> Iterator[Finding]:
             yield _too_large(facts, desktop.name, megabytes, never(key="maximum-size"))
         if isinstance(days, int) and days >= 0:
             yield _too_old(facts, desktop.name, days, never(key="maximum-age"))
+
+
+def passed_limit(
+    housekeepers: Collection[str],
+    settings: Mapping[str, Mapping[str, Setting]],
+    held_bytes: int,
+    written_bytes: int,
+) -> str:
+    """Return what a run says that brought the cache beyond a desktop's limit; else nothing.
+
+    Args:
+        housekeepers: desktops of which something deletes entries here.
+        settings: as `MachineFacts.gsettings` has them.
+        held_bytes: of all entries, now.
+        written_bytes: by the run.
+    """
+    for desktop in G_DESKTOPS:
+        megabytes = settings.get(desktop.housekeeping, {}).get("maximum-size")
+        if desktop.name not in housekeepers or not isinstance(megabytes, int) or megabytes < 0:
+            continue
+        if held_bytes - written_bytes <= megabytes * _MIB < held_bytes:
+            never = setting(desktop.housekeeping, "maximum-size", "-1")
+            return (
+                f"The thumbnails take {text.size(held_bytes)} now. {desktop.name} deletes the "
+                f"oldest beyond {megabytes} MB, at login and once a day. To keep them: "
+                f"{shlex.join(never.argv)}"
+            )
+    return ""
 
 
 def _expected_bytes(facts: MachineFacts) -> int:
@@ -168,7 +197,7 @@ def nautilus_and_kin(facts: MachineFacts) -> Iterator[Finding]:
 def _limited(
     facts: MachineFacts, manager: GFileManager, limit: int, code: str
 ) -> Iterator[Finding]:
-    """An entry that is there is shown whatever its original's size; none is made beyond it."""
+    """An entry that exists is shown for an original of any size; none is made beyond it."""
     beyond = _beyond(limit * manager.limit_unit_bytes, facts.sources)
     if beyond:
         largest = max(source.size_bytes for source in facts.sources)

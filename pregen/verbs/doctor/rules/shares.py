@@ -197,7 +197,7 @@ def sshfs_options(command: Sequence[str]) -> frozenset[str]:
 def _mounted_again(share: ShareMount, without: frozenset[str], *more: str) -> tuple[str, ...]:
     """Return how to mount with sshfs again, without some options and with others.
 
-    In the background, whoever keeps it in the foreground now.
+    In the background, also where a program keeps it in the foreground now.
     """
     words: list[str] = []
     for word in share.command:
