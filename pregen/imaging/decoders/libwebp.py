@@ -88,8 +88,8 @@ class Small(NamedTuple):
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """Return the system's library, or the one that Pillow brings; None without either."""
-    for find in (_system, _pillows):
+    """Return the library that Pillow brings, else the system's; None without either."""
+    for find in (_pillows, _system):
         try:
             found = _typed(find())
         except (ImportError, OSError, AttributeError):
