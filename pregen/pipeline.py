@@ -365,7 +365,8 @@ class _PipelineRun:
             def ended(job: Job, outcome: Outcome) -> None:
                 # the entry is on disk by now: first the deed, then the record
                 self._record(outcome, job, journal, memory)
-                watch.finished(outcome, self._ground.known_on_share(job))
+                known_bytes = self._ground.known_on_share(job)
+                watch.finished(outcome, job.size_bytes, on_share_bytes=known_bytes)
                 requested.finished(outcome)
                 self._heed(outcome)
 
@@ -386,7 +387,8 @@ class _PipelineRun:
     def _found_done(self, job: Job) -> None:
         """A client asked for a source before the walk came to it."""
         done = Outcome(job.job_id, job.path, Kind.FRESH)
-        self._watch.finished(done, self._ground.known_on_share(job))
+        known_bytes = self._ground.known_on_share(job)
+        self._watch.finished(done, job.size_bytes, on_share_bytes=known_bytes)
 
     def _halt(self, verdict: LimitDecision) -> None:
         """End the run before it is done, for a reason that is not a failure, or for a full disk."""

@@ -123,7 +123,7 @@ def planned_jobs(
                 if isinstance(planned, Skip):
                     watch.skipped(planned)
                 else:
-                    watch.planned(size_on_share(planned))
+                    watch.planned(planned.size_bytes, on_share_bytes=size_on_share(planned))
                     yield planned
     except _StopWalkError:
         return

@@ -138,9 +138,9 @@ class Watch:
         """So many sources need no look, of a folder that was settled as a whole."""
         self._state.fresh(number)
 
-    def planned(self, on_share_bytes: int | None = None) -> None:
-        """A job is on its way to the engine; `on_share_bytes` as `RunCounts.planned` has it."""
-        self._state.planned(on_share_bytes)
+    def planned(self, size_bytes: int = 0, *, on_share_bytes: int | None = None) -> None:
+        """A job is on its way to the engine; sizes as `RunCounts.planned` has them."""
+        self._state.planned(size_bytes, on_share_bytes=on_share_bytes)
 
     def walk_ended(self) -> None:
         """The number of jobs is final."""
@@ -150,9 +150,11 @@ class Watch:
         """The walk left this much out by rules."""
         self._state.passed_over(number)
 
-    def finished(self, outcome: Outcome, on_share_bytes: int | None = None) -> None:
-        """A job ended; `on_share_bytes` as it was planned."""
-        self._state.finished(outcome, on_share_bytes)
+    def finished(
+        self, outcome: Outcome, size_bytes: int = 0, *, on_share_bytes: int | None = None
+    ) -> None:
+        """A job ended; sizes as they were planned."""
+        self._state.finished(outcome, size_bytes, on_share_bytes=on_share_bytes)
         self._printer.outcome(outcome)
 
     def warn(self, message: str) -> None:
@@ -234,7 +236,7 @@ class Watch:
         """Return the run at this moment; between `start` and `finish` for the ticker's thread."""
         now = self._state.snapshot()
         self._window.add(now.elapsed_s, now.point)
-        eta_s = None if now.walking else self._window.eta_s(now.jobs)
+        eta_s = None if now.walking else self._window.eta_s(now.work_bytes)
         return View(now, self._window.rates(), eta_s, tuple(self._workers()))
 
     def _tick(self, asked: bool) -> None:  # noqa: FBT001 - the ticker's one argument

@@ -382,7 +382,7 @@ def requested_jobs(
                 watch.skipped(planned)
                 server.answer(FileAnswer(planned.path, planned.kind, planned.message))
                 continue
-            watch.planned(size_on_share(planned))
+            watch.planned(planned.size_bytes, on_share_bytes=size_on_share(planned))
             # other machines number their devices otherwise
             yield planned._replace(device=0) if config.engine_name == "dask" else planned
 

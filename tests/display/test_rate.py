@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pregen.display.state import MIN_SPAN_S, WINDOW_S, RatePoint, Rates, RateWindow
+from tests.support.running.pretend_runs import Story, outcome
+
+MB = 1_000_000
 
 
 def _feed(window: RateWindow, until_s: float, per_s: float, start_s: float = 0.0) -> None:
@@ -12,7 +15,7 @@ def _feed(window: RateWindow, until_s: float, per_s: float, start_s: float = 0.0
     for tick in range(round(start_s * 10) + 1, round(until_s * 10) + 1):
         now_s = tick / 10
         done = int(per_s * now_s)
-        window.add(now_s, RatePoint(done, done, done * 1000, done * 12_000_000))
+        window.add(now_s, RatePoint(done, done, done * 1000, done * 12_000_000, work_bytes=done))
 
 
 def test_an_even_pace_is_seen_as_it_is() -> None:
@@ -55,9 +58,34 @@ def test_the_estimate_counts_what_is_left() -> None:
     assert window.eta_s(300) == 0
 
 
+def test_an_estimate_counts_bytes_as_large_files_come_first() -> None:
+    """With `--order newest` a later camera's photos of 16 MB come before those of 1 MB."""
+    story = Story()
+    window = RateWindow(story.clock.now_s)
+    sizes = [16 * MB] * 100 + [MB] * 400
+    for each in sizes:
+        story.state.planned(each)
+    for each in sizes[:50]:
+        story.state.finished(outcome(), each)
+        story.after(0.2)
+        window.add(story.clock.now_s, story.state.snapshot().point)
+    eta_s = window.eta_s(story.state.snapshot().work_bytes)
+    assert eta_s == pytest.approx(10 + 400 * 0.2 / 13, rel=0.05)
+    assert eta_s is not None
+    assert eta_s < 450 * 0.2 / 4, "by files it would be four times as long"
+
+
+def test_a_film_is_no_more_work_than_what_is_read_of_one() -> None:
+    story = Story()
+    story.state.planned(1000 * MB)
+    film = story.state.snapshot().work_bytes
+    story.state.planned(40 * MB)
+    assert story.state.snapshot().work_bytes == 2 * film
+
+
 def test_no_estimate_is_made_of_two_files() -> None:
     window = RateWindow(0.0)
-    window.add(5.0, RatePoint(2, 2, 0, 0))
+    window.add(5.0, RatePoint(2, 2, 0, 0, work_bytes=2))
     assert window.eta_s(100) is None
 
 

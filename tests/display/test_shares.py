@@ -40,11 +40,11 @@ def over_a_share(*, idle_share: float = 0.8, local: int = 0, waited: bool = True
     story.state = RunCounts(story.clock, Busy(story.clock, idle_share))
     for number in range(10 + local):
         size = None if number < local else MB3
-        story.state.planned(size)
+        story.state.planned(on_share_bytes=size)
     story.after(10)
     for number in range(5 + local):
         size = None if number < local else MB3
-        story.state.finished(WAITED if waited else COMPUTED, size)
+        story.state.finished(WAITED if waited else COMPUTED, on_share_bytes=size)
     return story.walked()
 
 
@@ -83,8 +83,8 @@ def test_the_summary_tells_what_came_from_shares(story: Story, said: str) -> Non
 def test_less_than_whole_files_shows() -> None:
     story = Story()
     for each in (1, 2):
-        story.state.planned(100 * MB3)
-        story.state.finished(WAITED._replace(bytes_read=each), 100 * MB3)
+        story.state.planned(on_share_bytes=100 * MB3)
+        story.state.finished(WAITED._replace(bytes_read=each), on_share_bytes=100 * MB3)
     assert "From shares: 3 B of 600 MB read" in plain_text(summary(story.after(9).report()))
 
 
@@ -144,6 +144,6 @@ def test_processors_are_not_asked_for_in_local_runs() -> None:
     watch.planned()
     watch.finished(outcome())
     watch.view()
-    watch.planned(MB3)
+    watch.planned(on_share_bytes=MB3)
     watch.view()
     assert next(asked) == 2
