@@ -5,9 +5,9 @@
  * last column or row (`extent_across`, `extent_down`): 2322 rows at 1/8 are 290.25.
  *
  * Weights are whole numbers that add up to 1 << WEIGHT_BITS. The sums are exact, so AVX2 where the
- * processor has it, SSE2, NEON and plain C give the same bytes; PLAIN_TWIN leaves only the last. Between the two directions a sample
- * has FRACTION_BITS behind the point and may be below 0 or above 255: to round and to cut it there
- * would cost up to 0.4 dB, and no less time.
+ * processor has it, SSE2, NEON and plain C give the same bytes; PLAIN_TWIN leaves only the last.
+ * Between the two directions a sample has FRACTION_BITS behind the point and may be below 0 or above
+ * 255: to round and to cut it there would cost up to 0.4 dB, and no less time.
  */
 #ifndef PREGEN_LANCZOS_H
 #define PREGEN_LANCZOS_H
