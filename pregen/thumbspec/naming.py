@@ -5,10 +5,15 @@ Builds names only. Reads no environment by itself, makes no directory, resolves 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from typing import TYPE_CHECKING, Final
+
+try:
+    # hashlib loads OpenSSL, a tenth of what `pregen path` takes beyond the interpreter.
+    from _md5 import md5  # type: ignore[import-not-found]  # CPython's own, without stubs
+except ImportError:
+    from hashlib import md5
 
 from pregen.thumbspec.uri import all_uris, file_uri, path_from_uri, qt_uris
 
@@ -78,7 +83,8 @@ def thumbnails_root(environ: Mapping[str, str], home: str) -> bytes:
 
 def key(uri: str) -> str:
     """Return the md5 of a URI as 32 lower-case hex digits (standard, Thumbnail Saving)."""
-    return hashlib.md5(uri.encode(), usedforsecurity=False).hexdigest()
+    digest: str = md5(uri.encode(), usedforsecurity=False).hexdigest()
+    return digest
 
 
 def entry_name(uri: str) -> str:
