@@ -270,7 +270,7 @@ _MOST_XMP_BYTES: Final = 64 * 1024
 
 
 def _avif_turned_by_xmp(suspect: Suspect) -> bool:
-    """An orientation in XMP counted, which no viewer takes from there."""
+    """An orientation in XMP counted, which other decoders do not take from there."""
     from pregen.imaging.containers import heif  # noqa: PLC0415 - see the module
 
     source = suspect.source

@@ -168,7 +168,7 @@ def _refusal(request: Request) -> Fault:
 
 def orientation_of(image: Image.Image) -> int:
     """Return EXIF's orientation; Pillow turns AVIF's irot and imir into it as well."""
-    # Without EXIF Pillow takes it from XMP, as no viewer does.
+    # Without EXIF Pillow takes it from XMP, which avifdec and ImageMagick do not.
     image.info.pop("xmp", None)
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)

@@ -141,8 +141,8 @@ class PsdPicture(Opened):
             if deep:
                 samples = ((samples.astype(np.uint32) * 255 + 32_895) >> 16).astype(np.uint8)
             inks = _COLOURS[_CMYK]
-            missing = ((0, 0), (0, 0), (0, max(0, inks - samples.shape[2])))
-            samples = np.pad(samples, missing, constant_values=255)
+            if (missing := inks - samples.shape[2]) > 0:
+                samples = np.pad(samples, ((0, 0), (0, 0), (0, missing)), constant_values=255)
             samples[..., :inks] ^= 255
             return self._shown(samples, "cmyk", box_px)
         grey = samples.shape[2] - alpha == 1

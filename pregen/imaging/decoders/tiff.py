@@ -460,8 +460,9 @@ def _inked(image: pyvips.Image, layout: TiffLayout | None) -> pyvips.Image:
     Raises:
         Unsupported: it has others, of which no library knows the colours.
     """
-    inks = layout is not None and layout.photometric == tiff_layout.INKS
-    if layout is None or not inks or layout.ifd.number(tiff.INK_SET, tiff.CMYK) == tiff.CMYK:
+    if layout is None or layout.photometric != tiff_layout.INKS:
+        return image
+    if layout.ifd.number(tiff.INK_SET, tiff.CMYK) == tiff.CMYK:
         return image
     if layout.samples - len(layout.extra) != tiff_layout.COLOURS[tiff_layout.INKS]:
         raise Unsupported("inks that are not CMYK")
