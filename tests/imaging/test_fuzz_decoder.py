@@ -27,55 +27,54 @@ if TYPE_CHECKING:
     from tools.prove_faults import Sabotage
 
 SABOTAGES = pytest.importorskip("tools.prove_faults", reason="not a checkout").SABOTAGES
-#: Inputs, not seconds: a slow machine tries as many.
-RUNS = 20_000
-#: The compiler alone may take minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+#: Inputs, not seconds: a slow machine tries as many. Each run of the suite tries others.
+RUNS = 5_000
+#: The compiler alone may take minutes on a busy machine; one process compiles each target once.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("fuzz"), pytest.mark.slow]
+
+
+class Targets:
+    """Programs to search with, each compiled when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._built: dict[str, Path] = {}
+
+    def take(self, name: str) -> Path:
+        if name not in self._built:
+            self._built[name] = build(self._folder, name=name, short=True)
+        return self._built[name]
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("target"))
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Targets:
+    return Targets(tmp_path_factory.mktemp("targets"))
 
 
-@pytest.fixture(scope="module")
-def cursors(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("target"), name="cursors")
+@pytest.fixture
+def seed(pytestconfig: pytest.Config) -> int:
+    """Return what makes other inputs in each run; --randomly-seed repeats them, and the order."""
+    chosen: int = pytestconfig.getoption("randomly_seed", 1)
+    return chosen % 2**32 or 1
 
 
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("target"), name="chain")
-
-
-@pytest.fixture(scope="module")
-def count(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("target"), name="vp8l")
-
-
-@pytest.fixture(scope="module")
-def partition(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("target"), name="vp8")
-
-
-@pytest.fixture(scope="module")
-def boxed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("target"), name="boxed")
-
-
-def short_run(target: Path, folder: Path, name: str = "jpegdc") -> fuzz_decoder.Search:
+def short_run(
+    target: Path, folder: Path, name: str, seed: int, runs: int = RUNS
+) -> fuzz_decoder.Search:
     fuzz_decoder.fill(folder / "seeds", name)
     (folder / "kept").mkdir()
-    runs = RUNS // 2 if name in {"vp8", "vp8l", "boxed"} else 2 * RUNS
-    options = [f"-runs={runs}", "-seed=1"]
-    return search(target, [folder / "kept", folder / "seeds"], options, folder)
+    runs = runs // 2 if name in {"vp8", "vp8l", "boxed"} else 2 * runs
+    options = [f"-runs={runs}", f"-seed={seed}"]
+    found = search(target, [folder / "kept", folder / "seeds"], options, folder)
+    print(f"-seed={seed}: {found.said[-4000:]}")  # noqa: T201 - shown where the test fails
+    return found
 
 
 @needs(Capability.LIBFUZZER)
 def test_damaged_jpegs_are_left_to_others_or_look_as_libjpeg_turbo_shows_them(
-    target: Path, tmp_path: Path
+    targets: Targets, tmp_path: Path, seed: int
 ) -> None:
-    found = short_run(target, tmp_path)
+    found = short_run(targets.take("jpegdc"), tmp_path, "jpegdc", seed)
     assert found.findings == ()
     assert found.inputs >= RUNS
     # Otherwise nothing was compared.
@@ -84,32 +83,40 @@ def test_damaged_jpegs_are_left_to_others_or_look_as_libjpeg_turbo_shows_them(
 
 
 @needs(Capability.LIBFUZZER)
-def test_three_cursors_show_and_refuse_what_one_does(cursors: Path, tmp_path: Path) -> None:
-    found = short_run(cursors, tmp_path, "cursors")
+def test_three_cursors_show_and_refuse_what_one_does(
+    targets: Targets, tmp_path: Path, seed: int
+) -> None:
+    found = short_run(targets.take("cursors"), tmp_path, "cursors", seed)
     assert found.findings == ()
     assert found.inputs >= RUNS
     assert found.accepted >= RUNS // 50
 
 
 @needs(Capability.LIBFUZZER)
-def test_pictures_and_streams_are_those_of_the_plain_twin(chain: Path, tmp_path: Path) -> None:
-    found = short_run(chain, tmp_path, "chain")
+def test_pictures_and_streams_are_those_of_the_plain_twin(
+    targets: Targets, tmp_path: Path, seed: int
+) -> None:
+    found = short_run(targets.take("chain"), tmp_path, "chain", seed)
     assert found.findings == ()
     assert found.inputs >= RUNS * 9 // 10
     assert found.accepted >= RUNS // 20
 
 
 @needs(Capability.LIBFUZZER)
-def test_codes_of_webp_make_sense_where_they_do_to_libwebp(count: Path, tmp_path: Path) -> None:
-    found = short_run(count, tmp_path, "vp8l")
+def test_codes_of_webp_make_sense_where_they_do_to_libwebp(
+    targets: Targets, tmp_path: Path, seed: int
+) -> None:
+    found = short_run(targets.take("vp8l"), tmp_path, "vp8l", seed)
     assert found.findings == ()
     assert found.inputs >= RUNS * 9 // 20
     assert found.accepted >= RUNS // 50
 
 
 @needs(Capability.LIBFUZZER)
-def test_a_first_partition_ends_where_it_does_to_libwebp(partition: Path, tmp_path: Path) -> None:
-    found = short_run(partition, tmp_path, "vp8")
+def test_a_first_partition_ends_where_it_does_to_libwebp(
+    targets: Targets, tmp_path: Path, seed: int
+) -> None:
+    found = short_run(targets.take("vp8"), tmp_path, "vp8", seed)
     assert found.findings == ()
     assert found.inputs >= RUNS * 9 // 20
     assert found.accepted >= RUNS // 50
@@ -117,9 +124,9 @@ def test_a_first_partition_ends_where_it_does_to_libwebp(partition: Path, tmp_pa
 
 @needs(Capability.LIBFUZZER)
 def test_rows_tiles_and_lzw_are_what_libpng_and_the_standard_say(
-    boxed: Path, tmp_path: Path
+    targets: Targets, tmp_path: Path, seed: int
 ) -> None:
-    found = short_run(boxed, tmp_path, "boxed")
+    found = short_run(targets.take("boxed"), tmp_path, "boxed", seed)
     assert found.findings == ()
     assert found.inputs >= RUNS * 9 // 20
     assert found.accepted >= RUNS // 10
@@ -129,13 +136,10 @@ def test_rows_tiles_and_lzw_are_what_libpng_and_the_standard_say(
 
 @needs(Capability.LIBFUZZER)
 @pytest.mark.parametrize("name", fuzz_decoder.TARGETS)
-def test_what_was_found_once_stays_mended(
-    request: pytest.FixtureRequest, name: str, tmp_path: Path
-) -> None:
+def test_what_was_found_once_stays_mended(targets: Targets, name: str, tmp_path: Path) -> None:
     fuzz_decoder.fill(tmp_path / "seeds", name)
     files = sorted((tmp_path / "seeds").iterdir())
-    fixture = {"jpegdc": "target", "vp8": "partition", "vp8l": "count"}.get(name, name)
-    found = search(request.getfixturevalue(fixture), files, [], tmp_path)
+    found = search(targets.take(name), files, [], tmp_path)
     assert found.findings == ()
     assert found.inputs == len(files)
 
@@ -184,7 +188,9 @@ def test_the_short_run_finds_a_planted_bug(planted: Sabotage, tmp_path: Path) ->
     assert text.count(planted.old) == 1
     file.write_text(text.replace(planted.old, planted.new))
     name = next((name for name in ("cursors", "boxed") if name in planted.judge), "jpegdc")
-    found = short_run(build(tmp_path, decoder, name), tmp_path, name)
+    target = build(tmp_path, decoder, name, short=True)
+    # Always the same inputs, and as many as it takes.
+    found = short_run(target, tmp_path, name, seed=1, runs=4 * RUNS)
     assert found.findings
 
 

@@ -50,7 +50,11 @@ VP8_HEADER_BYTES = 10
 SANITIZERS = ("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
 _LIBRARIES = ("-ljpeg", "-lpng", "-lwebp", "-lz", "-lm")
 #: Without a note of each comparison there are three times as many inputs.
-_OPTIONS = {"cursors": ("-fno-sanitize-coverage=trace-cmp",)}
+_NO_COMPARISONS = "-fno-sanitize-coverage=trace-cmp"
+#: The notes lead a long search farther; between cursors they lead nowhere.
+_FOR_LONG = dict.fromkeys(TARGETS, ("-O1",)) | {"cursors": ("-O1", _NO_COMPARISONS)}
+#: The optimiser takes four times as long as what a short search saves by it.
+_FOR_SHORT = ("-O0", _NO_COMPARISONS)
 #: Larger inputs reach nothing new, and take longer.
 _MOST_BYTES = 4096
 #: No input of this size takes a hundredth of it.
@@ -79,13 +83,16 @@ def source_of(name: str) -> Path:
     return Path(__file__).with_name(f"{name}_target.c")
 
 
-def build(folder: Path, decoder: Path = DECODER, name: str = "jpegdc") -> Path:
+def build(
+    folder: Path, decoder: Path = DECODER, name: str = "jpegdc", *, short: bool = False
+) -> Path:
     """Compile a target with clang; return the program.
 
     Args:
         folder: where it goes.
         decoder: the folder of `jpeg.h`.
         name: of `TARGETS`.
+        short: for a search that takes no longer than the optimiser.
 
     Raises:
         CalledProcessError: clang, its run-time library or the libraries' headers are missing.
@@ -94,8 +101,8 @@ def build(folder: Path, decoder: Path = DECODER, name: str = "jpegdc") -> Path:
     target, twin = folder / f"{name}-target", folder / f"{name}-plain.o"
     common = (
         "clang",
-        "-g",
-        "-O1",
+        "-gline-tables-only",
+        *(_FOR_SHORT if short else _FOR_LONG[name]),
         "-ffp-contract=off",
         "-Wall",
         "-Wextra",
@@ -104,7 +111,7 @@ def build(folder: Path, decoder: Path = DECODER, name: str = "jpegdc") -> Path:
         f"-I{decoder}",
     )
     plain = ("-fsanitize=fuzzer-no-link", "-DPLAIN_TWIN", "-c", source, "-o", twin)
-    whole = ("-fsanitize=fuzzer", *_OPTIONS.get(name, ()), source)
+    whole: tuple[str | Path, ...] = ("-fsanitize=fuzzer", source)
     has_twin = "PLAIN_TWIN" in source.read_text()
     if has_twin:
         subprocess.run([*common, *plain], check=True, capture_output=True)
