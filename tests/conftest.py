@@ -46,6 +46,33 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["capable"] = node.config.stash[CAPABLE]
 
 
+def _shares_a_module(item: pytest.Item) -> bool:
+    """Tell whether a test uses what is made once for its module."""
+    if not isinstance(item, pytest.Function):
+        return False
+    fixtures = item._fixtureinfo.name2fixturedefs
+    return any(made.scope == "module" for several in fixtures.values() for made in several)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In processes of xdist, make nothing twice, and keep long tests from being the last.
+
+    xdist begins with the groups, the largest first; then come single tests in this order.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None and _shares_a_module(item):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(config.rootpath))))
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("slow") is None
+            or item.get_closest_marker("xdist_group") is not None
+        )
+    )
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     """Say what this machine can test against."""
     capable = config.stash[CAPABLE]
