@@ -114,10 +114,12 @@ def test_it_stops_before_the_disk_is_full(small_disk: Path, tmp_path: Path) -> N
     assert not foreign_entries.leftovers(cache)
 
 
+@pytest.mark.timeout(500)
 def test_nice_and_idle_are_those_of_the_workers_too(tmp_path: Path, cache: Path) -> None:
     many_slow(tmp_path / "photos", 200)
     flags = ["--json", "--nice", "7", "--idle"]
-    with Running("run", *flags, str(tmp_path / "photos"), cache=cache) as running:
+    photos = str(tmp_path / "photos")
+    with Running("run", *flags, photos, cache=cache, patience_s=400) as running:
         workers = running.wait_for_workers()
         for pid in (running.process.pid, *workers):
             process = psutil.Process(pid)
@@ -202,6 +204,8 @@ def test_the_commands_of_units_and_cron_are_ones_that_run(
         ("%S/pregen", str(tmp_path / "state")),
         ("--min-free 2G", "--min-free 1k"),
         ("--pause-on-battery", ""),
+        # Beside a busy suite it is hardly given a processor; above is what the flag does.
+        ("--idle ", ""),
     ):
         words = words.replace(old, new)
     done = run_pregen("run", *words.split(), cache=cache)

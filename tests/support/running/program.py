@@ -113,7 +113,10 @@ def run_pregen(
 
 
 class Running:
-    """A run under way, in a process group of its own; killed with all its workers at the end."""
+    """A run under way, in a process group of its own; killed with all its workers at the end.
+
+    `patience_s`: a run of the lowest priority may need more beside a busy suite.
+    """
 
     def __init__(
         self,
@@ -121,7 +124,9 @@ class Running:
         cache: Path | None = None,
         env: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        patience_s: float = _TIMEOUT_S,
     ) -> None:
+        self._patience_s = patience_s
         self._mark = ("PYTHON_TEST_RUN", f"{os.getpid()}-{id(self)}-{time.monotonic_ns()}")
         self.process = subprocess.Popen(
             [*prefix, *PREGEN, *arguments],
@@ -159,7 +164,7 @@ class Running:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(self._patience_s)
         for process in self.survivors(0):
             process.kill()
         for reader in self._readers:
@@ -194,7 +199,7 @@ class Running:
 
     def _wait(self, lines: list[bytes], enough: Callable[[], bool]) -> None:
         with self._news:
-            self._news.wait_for(lambda: enough() or self._open_pipes == 0, _TIMEOUT_S)
+            self._news.wait_for(lambda: enough() or self._open_pipes == 0, self._patience_s)
             assert enough(), f"ended or hung before that: {lines} {self._err}"
 
     def send(self, number: signal.Signals) -> None:
@@ -211,7 +216,7 @@ class Running:
 
     def end(self) -> Finished:
         """Wait for the end of the run."""
-        code = self.process.wait(_TIMEOUT_S)
+        code = self.process.wait(self._patience_s)
         for reader in self._readers:
             reader.join(10)
         return Finished(code, b"".join(self._out), b"".join(self._err))
