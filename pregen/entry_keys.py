@@ -133,7 +133,7 @@ class EntryKeys:
     """
 
     def __init__(self, config: PlanConfig, files: BoundedFiles | None = None) -> None:
-        self._files = files or BoundedFiles()
+        self.files = files or BoundedFiles()
         real = {RealPathKeys.AUTO: None, RealPathKeys.ALWAYS: True, RealPathKeys.NEVER: False}
         self._wanted = WantedKeys.of(config.clients, real=real[config.realpath_keys])
         self._published = Published(config.publish) if config.publish else None
@@ -169,7 +169,7 @@ class EntryKeys:
             return base
         paths = Paths(elsewhere, elsewhere, elsewhere)
         if self.follows_links:
-            paths = paths_of(path, self._files)
+            paths = paths_of(path, self.files)
         return tuple(dict.fromkeys((*base, *self._wanted.more(paths))))
 
     def place(self, folder: bytes) -> bytes:
@@ -186,9 +186,9 @@ class EntryKeys:
 
     def may_be_remembered(self, path: bytes) -> bool:
         """Tell whether a source has these keys for as long as it and its folder do not change."""
-        return not (self.follows_links and self._files.is_link(path))
+        return not (self.follows_links and self.files.is_link(path))
 
     def _linked(self, folder: bytes) -> str:
         """Return what tells where a folder is really; empty: it is where its path says."""
-        real = self._files.real_folder(folder)
+        real = self.files.real_folder(folder)
         return "" if real == folder else hashlib.blake2b(real, digest_size=8).hexdigest()

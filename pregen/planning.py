@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pregen.config import Check
 from pregen.errors import UsageError
+from pregen.filesystems.shares import SILENT_WORDS, ShareSilentError
 from pregen.journal.listings import FolderListings
-from pregen.model import Skip
+from pregen.model import Kind, Skip
 from pregen.plan import Planner
 from pregen.reuse.index import ContentIndex
 from pregen.sharing import SharedEntries, SharedPlanner
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pregen.engines.base import Stop
     from pregen.entry_keys import EntryKeys
     from pregen.journal import Journal
-    from pregen.model import Flavor, Job, Kind, KnownFolder, Source
+    from pregen.model import Flavor, Job, KnownFolder, Source
     from pregen.privacy import RunGround
     from pregen.reuse.same_file import MetFiles
     from pregen.walk.unchanged import Settled
@@ -119,7 +120,7 @@ def planned_jobs(
                     watch.fresh(fresh)
                     fresh.clear()
             else:
-                planned = planner.plan(item)
+                planned = _planned(planner, item)
                 if isinstance(planned, Skip):
                     watch.skipped(planned)
                 else:
@@ -132,6 +133,13 @@ def planned_jobs(
             watch.fresh(fresh)
         planner.close()
     watch.walk_ended()
+
+
+def _planned(planner: Planner | SharedPlanner, source: Source) -> Job | Skip:
+    try:
+        return planner.plan(source)
+    except ShareSilentError:
+        return Skip(source.path, Kind.UNREADABLE, SILENT_WORDS)
 
 
 def planner_of(
@@ -159,16 +167,16 @@ def planner_of(
     def hints(source: Source) -> Kind | None:
         return journal.hint(source.path, source.size_bytes, source.mtime_ns)
 
-    plan = config.plan
+    plan, version, files = config.plan, config.work.version, memory.keys.files
     if config.work.shared:
-        return SharedPlanner(config.work.version, plan, hints, next_id, watch.warn)
+        return SharedPlanner(version, plan, hints, next_id, watch.warn, files=files)
     return Planner(
         cache,
         plan,
         hints,
         next_id,
         memory if memory.recalls and journal.usable else None,
-        shared=SharedEntries(config.work.version).fresh if plan.use_shared else None,
+        shared=SharedEntries(version, files).fresh if plan.use_shared else None,
         kin=ContentIndex(cache, plan.flavors, journal).candidates,
         met=met.find if met and journal.usable else None,
         uris=memory.keys.uris,

@@ -2,7 +2,8 @@
 
 The decisions are `plan`'s. What differs: every folder has a repository of its own, in which a
 source is known by its name alone; and a folder that cannot be written ends its own sources, before
-anything of them is decoded.
+anything of them is decoded. What lies on a share is looked at by a thread of that share, which is
+waited for no longer than the share may be silent.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pregen.cache.shared import SharedRepositories, SharedRepository
 from pregen.model import ALL_FLAVORS, Job, Kind, Skip
 from pregen.plan import Planner
+from pregen.readers.threads import ShareThreads
 from pregen.thumbspec.uri import shared_uris
 from pregen.thumbspec.validity import Freshness, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pregen.config import PlanConfig
+    from pregen.filesystems.bounded import BoundedFiles
     from pregen.model import Flavor, Source
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 #: The walk needs one folder at a time; other orders come back to some. Up to six descriptors each.
 _OPEN_FOLDERS = 16
@@ -30,19 +36,73 @@ _OPEN_FOLDERS = 16
 _LEFT_ALONE = "its shared thumbnail is outdated and stays; --update recreates it"
 
 
-class SharedEntries:
-    """Tells what the repositories beside sources hold that is fresh. For one thread."""
+class _Alone:
+    """What threads are told that look at one thing at a time (`ReaderOrders`)."""
 
-    def __init__(self, version: str) -> None:
-        self._repositories = SharedRepositories(version)
+    readers, bytes_per_s = 1, 0
+
+    def hear(self, heard: int) -> None: ...
+
+    def wait(self, *, waits: bool) -> None: ...
+
+
+class _Shares(Generic[T]):
+    """Looks beside sources, on each share with what belongs to that share alone.
+
+    A look that is given up goes on by itself, with what it has; until it ends, that share is not
+    looked at again.
+    """
+
+    def __init__(self, files: BoundedFiles, make: Callable[[], T]) -> None:
+        self._files = files
+        self._make = make
+        self._threads: ShareThreads | None = None
+        self._of_share: dict[int, T] = {}
+
+    def look(self, source: Source, look: Callable[[T, Source], U]) -> U:
+        """Return what a look at a source gives.
+
+        Raises:
+            ShareSilentError: its share does not answer.
+        """
+        share = self._files.share_of(source.path, source.device)
+        its = self._of_share.get(share)
+        if its is None:
+            its = self._of_share[share] = self._make()
+        if not share:
+            return look(its, source)
+        if self._threads is None:
+            self._threads = ShareThreads(self._files.silence_s, _Alone(), most_bytes=0)
+        return self._threads.run(share, lambda _: look(its, source))
+
+    def all(self) -> Iterable[T]:
+        """Return what belongs to each share, and to all disks together."""
+        return self._of_share.values()
+
+
+class SharedEntries:
+    """Tells what the repositories beside sources hold that is fresh. For one thread.
+
+    Args:
+        version: pregen's.
+        files: knows what lies on shares, and how long these may give nothing.
+    """
+
+    def __init__(self, version: str, files: BoundedFiles) -> None:
+        self._shares = _Shares(files, partial(SharedRepositories, version))
 
     def fresh(self, source: Source) -> frozenset[Flavor]:
         """Return the flavors a reader of shared repositories would take, under either name.
 
         Raises:
             CacheError: The repository cannot be read: out of descriptors, a failing disk.
+            ShareSilentError: The share of the source does not answer.
         """
-        repository = self._repositories.beside(source.path)
+        return self._shares.look(source, self._fresh)
+
+    @staticmethod
+    def _fresh(repositories: SharedRepositories, source: Source) -> frozenset[Flavor]:
+        repository = repositories.beside(source.path)
         uris = shared_uris(source.path)
         return frozenset(
             flavor
@@ -66,6 +126,9 @@ class _OriginalsFolder(NamedTuple):
     """Why nothing can be written there."""
 
 
+_OpenFolders = OrderedDict[bytes, _OriginalsFolder]
+
+
 class SharedPlanner:
     """Plans one source after another, as `plan.Planner`. For one thread.
 
@@ -75,6 +138,7 @@ class SharedPlanner:
         hints: Asks the journal, and only about sources that would be decoded.
         next_id: Numbers the jobs.
         warn: Told at the end what was left alone.
+        files: Knows what lies on shares, and how long these may give nothing.
     """
 
     def __init__(
@@ -84,6 +148,8 @@ class SharedPlanner:
         hints: Callable[[Source], Kind | None],
         next_id: Callable[[], int],
         warn: Callable[[str], None],
+        *,
+        files: BoundedFiles,
     ) -> None:
         self._version = version
         self._flavors = config.flavors
@@ -91,14 +157,14 @@ class SharedPlanner:
             Planner, config=config, hints=hints, next_id=next_id, uris=shared_uris
         )
         self._warn = warn
-        self._places: OrderedDict[bytes, _OriginalsFolder] = OrderedDict()
+        self._shares: _Shares[_OpenFolders] = _Shares(files, OrderedDict)
         self._left_alone = 0
 
     def close(self) -> None:
         """Close the folders, and tell what was left alone. The walk is over."""
-        for place in self._places.values():
-            place.repository.close()
-        self._places.clear()
+        for places in self._shares.all():
+            while places:
+                places.popitem()[1].repository.close()
         if self._left_alone:
             number = self._left_alone
             files = "1 file has an outdated" if number == 1 else f"{number} files have outdated"
@@ -120,27 +186,32 @@ class SharedPlanner:
 
         Raises:
             CacheError: The repository cannot be read: out of descriptors, a failing disk.
+            ShareSilentError: The share of the source does not answer.
         """
-        place = self._place(os.path.dirname(source.path))
-        planned = place.planner.plan(source)
+        planned = self._shares.look(source, self._plan)
         if isinstance(planned, Job):
-            if place.obstacle:
-                return Skip(source.path, Kind.CACHE_ERROR, place.obstacle)
             return planned
         if planned.kind is Kind.EXCLUDED:
             self._left_alone += 1
             return planned._replace(message=_LEFT_ALONE)
         return planned
 
-    def _place(self, directory: bytes) -> _OriginalsFolder:
-        place = self._places.get(directory)
+    def _plan(self, places: _OpenFolders, source: Source) -> Job | Skip:
+        place = self._place(places, os.path.dirname(source.path))
+        planned = place.planner.plan(source)
+        if isinstance(planned, Job) and place.obstacle:
+            return Skip(source.path, Kind.CACHE_ERROR, place.obstacle)
+        return planned
+
+    def _place(self, places: _OpenFolders, directory: bytes) -> _OriginalsFolder:
+        place = places.get(directory)
         if place is None:
             repository = SharedRepository(directory, self._version)
             obstacle = repository.obstacle(self._flavors)
             place = _OriginalsFolder(repository, self._planner(repository), obstacle)
-            self._places[directory] = place
-            if len(self._places) > _OPEN_FOLDERS:
-                self._places.popitem(last=False)[1].repository.close()
+            places[directory] = place
+            if len(places) > _OPEN_FOLDERS:
+                places.popitem(last=False)[1].repository.close()
         else:
-            self._places.move_to_end(directory)
+            places.move_to_end(directory)
         return place

@@ -42,7 +42,7 @@ class BoundedFiles:
     def __init__(
         self, silence_s: float = DEFAULT_SILENCE_S, mounts: LiveMounts | None = None
     ) -> None:
-        self._silence_s = silence_s
+        self.silence_s = silence_s
         self._mounts = mounts or LiveMounts()
         self._any = any(map(may_hang, self._mounts.table.mounts))
         self._clients: dict[str, ShareClient] = {}
@@ -103,7 +103,7 @@ class BoundedFiles:
             if client is None or client.ended:
                 from pregen.filesystems.share_client import ShareClient  # noqa: PLC0415 - seldom
 
-                client = self._clients[mount.device] = ShareClient(self._silence_s)
+                client = self._clients[mount.device] = ShareClient(self.silence_s)
             return client
 
     def folder(self, path: bytes) -> ShareFolder | None:

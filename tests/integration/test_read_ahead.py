@@ -20,7 +20,7 @@ from tests.support.running.capabilities import Capability, needs
 from tests.support.running.program import Running, path_of, run_pregen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tests.support.running.program import Finished
@@ -40,9 +40,12 @@ class FolderShare:
         self.point.mkdir()
         self.order()
 
-    def order(self, delay_s: float = 0.0, **files: dict[str, object]) -> None:
-        """Say how the server is to behave."""
+    def order(
+        self, delay_s: float = 0.0, *, hang: Iterable[str] = (), **files: dict[str, object]
+    ) -> None:
+        """Say how the server is to behave; `hang` names files of any kind, `files` pictures."""
         named = {f"{name}.jpg": order for name, order in files.items()}
+        named |= {name: {"do": "hang", "at": 0} for name in hang}
         whole = self._orders.with_name("orders.new")
         whole.write_text(json.dumps({"delay_s": delay_s, "files": named}))
         whole.replace(self._orders)
@@ -216,3 +219,30 @@ def test_a_share_that_stops_answering_holds_up_no_other(tmp_path: Path) -> None:
     assert len(kinds) == 48
     assert done.code == 3
     assert all_s < 60
+
+
+@pytest.mark.parametrize("verb", ["run", "share"])
+def test_a_share_that_hangs_at_thumbnails_beside_pictures(
+    share: FolderShare, tmp_path: Path, verb: str
+) -> None:
+    """They are looked at before anything is decoded: the share costs its time-out, and no more."""
+    for name in ("a", "b", "c"):
+        picture(share, name)
+    assert run_pregen("share", share.behind).code == 0
+    beside = sorted(share.behind.glob(".sh_thumbnails/*/*.png"))
+    assert beside
+    share.order(hang=[path.name for path in beside])
+    local = tmp_path / "local"
+    for number in range(4):
+        put(local / f"local-{number}.jpg", content() + b"%d" % number)
+    flags = ("--json", "-v", "--read-timeout", "2", *(("--use-shared",) if verb == "run" else ()))
+    with mounted(share) as mount:
+        done = run_pregen(
+            verb, *flags, share.point, local, cache=tmp_path / "cache", prefix=mount.inside
+        )
+    kinds = done.kinds()
+    assert {kinds.pop(f"{name}.jpg") for name in ("a", "b", "c")} == {"unreadable"}
+    assert set(kinds.values()) == {"made"}
+    assert len(kinds) == 4
+    assert SILENT_WORDS in done.out
+    assert done.code == 3
