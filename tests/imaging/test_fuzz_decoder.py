@@ -238,6 +238,7 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs(Capability.SANITIZERS)
+@pytest.mark.xdist_group("sanitized")  # with the file's: a group apart
 @pytest.mark.parametrize("name", ["jpegdc", "cursors", "compiled", "boxed"])
 def test_the_decoders_own_tests_pass_under_sanitizers(sanitized: Path, name: str) -> None:
     asan = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
