@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from tools.prove_faults import Sabotage
 
 SABOTAGES = pytest.importorskip("tools.prove_faults", reason="not a checkout").SABOTAGES
-#: Inputs, not seconds: a slow machine tries as many. Each run of the suite tries others.
+#: Inputs, not seconds: a slow machine tries as many. Always the same ones: the suite says whether
+#: a change breaks something. Others are `scripts/soak fuzz`'s.
 RUNS = 5_000
 #: The compiler alone may take minutes on a busy machine; one process compiles each target once.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("fuzz"), pytest.mark.slow]
@@ -51,30 +52,19 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Targets:
     return Targets(tmp_path_factory.mktemp("targets"))
 
 
-@pytest.fixture
-def seed(pytestconfig: pytest.Config) -> int:
-    """Return what makes other inputs in each run; --randomly-seed repeats them, and the order."""
-    chosen: int = pytestconfig.getoption("randomly_seed", 1)
-    return chosen % 2**32 or 1
-
-
-def short_run(
-    target: Path, folder: Path, name: str, seed: int, runs: int = RUNS
-) -> fuzz_decoder.Search:
+def short_run(target: Path, folder: Path, name: str, runs: int = RUNS) -> fuzz_decoder.Search:
     fuzz_decoder.fill(folder / "seeds", name)
     (folder / "kept").mkdir()
     runs = runs // 2 if name in {"vp8", "vp8l", "boxed"} else 2 * runs
-    options = [f"-runs={runs}", f"-seed={seed}"]
-    found = search(target, [folder / "kept", folder / "seeds"], options, folder)
-    print(f"-seed={seed}: {found.said[-4000:]}")  # noqa: T201 - shown where the test fails
-    return found
+    options = [f"-runs={runs}", "-seed=1"]
+    return search(target, [folder / "kept", folder / "seeds"], options, folder)
 
 
 @needs(Capability.LIBFUZZER)
 def test_damaged_jpegs_are_left_to_others_or_look_as_libjpeg_turbo_shows_them(
-    targets: Targets, tmp_path: Path, seed: int
+    targets: Targets, tmp_path: Path
 ) -> None:
-    found = short_run(targets.take("jpegdc"), tmp_path, "jpegdc", seed)
+    found = short_run(targets.take("jpegdc"), tmp_path, "jpegdc")
     assert found.findings == ()
     assert found.inputs >= RUNS
     # Otherwise nothing was compared.
@@ -83,20 +73,16 @@ def test_damaged_jpegs_are_left_to_others_or_look_as_libjpeg_turbo_shows_them(
 
 
 @needs(Capability.LIBFUZZER)
-def test_three_cursors_show_and_refuse_what_one_does(
-    targets: Targets, tmp_path: Path, seed: int
-) -> None:
-    found = short_run(targets.take("cursors"), tmp_path, "cursors", seed)
+def test_three_cursors_show_and_refuse_what_one_does(targets: Targets, tmp_path: Path) -> None:
+    found = short_run(targets.take("cursors"), tmp_path, "cursors")
     assert found.findings == ()
     assert found.inputs >= RUNS
     assert found.accepted >= RUNS // 50
 
 
 @needs(Capability.LIBFUZZER)
-def test_pictures_and_streams_are_those_of_the_plain_twin(
-    targets: Targets, tmp_path: Path, seed: int
-) -> None:
-    found = short_run(targets.take("chain"), tmp_path, "chain", seed)
+def test_pictures_and_streams_are_those_of_the_plain_twin(targets: Targets, tmp_path: Path) -> None:
+    found = short_run(targets.take("chain"), tmp_path, "chain")
     assert found.findings == ()
     assert found.inputs >= RUNS * 9 // 10
     assert found.accepted >= RUNS // 20
@@ -104,19 +90,17 @@ def test_pictures_and_streams_are_those_of_the_plain_twin(
 
 @needs(Capability.LIBFUZZER)
 def test_codes_of_webp_make_sense_where_they_do_to_libwebp(
-    targets: Targets, tmp_path: Path, seed: int
+    targets: Targets, tmp_path: Path
 ) -> None:
-    found = short_run(targets.take("vp8l"), tmp_path, "vp8l", seed)
+    found = short_run(targets.take("vp8l"), tmp_path, "vp8l")
     assert found.findings == ()
     assert found.inputs >= RUNS * 9 // 20
     assert found.accepted >= RUNS // 50
 
 
 @needs(Capability.LIBFUZZER)
-def test_a_first_partition_ends_where_it_does_to_libwebp(
-    targets: Targets, tmp_path: Path, seed: int
-) -> None:
-    found = short_run(targets.take("vp8"), tmp_path, "vp8", seed)
+def test_a_first_partition_ends_where_it_does_to_libwebp(targets: Targets, tmp_path: Path) -> None:
+    found = short_run(targets.take("vp8"), tmp_path, "vp8")
     assert found.findings == ()
     assert found.inputs >= RUNS * 9 // 20
     assert found.accepted >= RUNS // 50
@@ -124,9 +108,9 @@ def test_a_first_partition_ends_where_it_does_to_libwebp(
 
 @needs(Capability.LIBFUZZER)
 def test_rows_tiles_and_lzw_are_what_libpng_and_the_standard_say(
-    targets: Targets, tmp_path: Path, seed: int
+    targets: Targets, tmp_path: Path
 ) -> None:
-    found = short_run(targets.take("boxed"), tmp_path, "boxed", seed)
+    found = short_run(targets.take("boxed"), tmp_path, "boxed")
     assert found.findings == ()
     assert found.inputs >= RUNS * 9 // 20
     assert found.accepted >= RUNS // 10
@@ -189,8 +173,7 @@ def test_the_short_run_finds_a_planted_bug(planted: Sabotage, tmp_path: Path) ->
     file.write_text(text.replace(planted.old, planted.new))
     name = next((name for name in ("cursors", "boxed") if name in planted.judge), "jpegdc")
     target = build(tmp_path, decoder, name, short=True)
-    # Always the same inputs, and as many as it takes.
-    found = short_run(target, tmp_path, name, seed=1, runs=4 * RUNS)
+    found = short_run(target, tmp_path, name, runs=4 * RUNS)
     assert found.findings
 
 
