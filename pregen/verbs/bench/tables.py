@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     )
 
 #: More failures than this are for `--json`.
-_FAILURES_SHOWN = 20
+_FAILURES_SHOWN = 5
 #: Above this share of pages in memory, cold is not cold.
 _STAYED = 0.05
 
 _LIMITS = {
     Limit.CPU: "The processor limits: a faster disk would hardly help.",
-    Limit.DISK: "The disk limits when the files are not in memory: more cores would hardly help.",
-    Limit.BOTH: "Disk and processor both limit when the files are not in memory.",
+    Limit.DISK: "The disk limits: more cores would hardly help.",
+    Limit.BOTH: "Both disk and processor limit it.",
 }
 
 
@@ -48,8 +48,14 @@ class Table(NamedTuple):
     """Lines below the rows."""
 
 
-def tables(result: BenchResult) -> Iterator[Table]:
-    """Yield all that a person is told."""
+def tables(result: BenchResult, old: Record | None, new: Record) -> Iterator[Table]:
+    """Yield what people read, the verdict last.
+
+    Args:
+        result: What was measured.
+        old: The record of an earlier bench to compare with.
+        new: `result` as a record.
+    """
     yield _about(result)
     yield from map(_share, result.shares)
     yield _speeds(result)
@@ -57,23 +63,33 @@ def tables(result: BenchResult) -> Iterator[Table]:
     if result.decoders:
         yield _contest(result.decoders, result.floor)
     yield _scaling(result)
-    yield _prediction(result)
     notes = tuple(_troubles(result))
     if notes:
         yield Table("Not measured", notes=notes)
+    yield _prediction(result)
+    if old is not None:
+        yield _compared(old, new)
+    yield Table(_verdict(result))
 
 
-def compared(old: Record, new: Record) -> Table:
+def _verdict(result: BenchResult) -> str:
+    found = result.prediction
+    warm, cold = (text.duration(each.total) for each in (found.warm, found.cold))
+    times = f"{cold} from the disk" if warm == cold else f"{cold} from the disk, {warm} from memory"
+    return f"A run over all files takes about {times}. {_LIMITS[result.limit]}"
+
+
+def _compared(old: Record, new: Record) -> Table:
     """Return old numbers against new ones."""
     rows = tuple(
-        (row.name, text.number(row.old), text.number(row.new), f"{row.ratio:.2f}", _verdict(row))
+        (row.name, text.number(row.old), text.number(row.new), f"{row.ratio:.2f}", _better(row))
         for row in comparison.rows(old, new)
     )
     warnings = tuple(f"not the same {printable(each)}" for each in comparison.warnings(old, new))
     return Table("Compared", ("", "old", "new", "ratio", ""), rows, warnings)
 
 
-def _verdict(row: comparison.Row) -> str:
+def _better(row: comparison.Row) -> str:
     if abs(row.gain - 1) < comparison.SAME:
         return ""
     return "better" if row.gain > 1 else "worse"
@@ -204,7 +220,7 @@ def _scaling(result: BenchResult) -> Table:
     warm_share, cold_share = min(1.0, warm.cpu_share), min(1.0, cold.cpu_share)
     notes = [
         f"Workers used the processor {warm_share:.0%} of the time warm, {cold_share:.0%} cold.",
-        f"Cold takes {cold.slowdown:.2f} times as long as warm. {_LIMITS[result.limit]}",
+        f"Cold takes {cold.slowdown:.2f} times as long as warm.",
     ]
     if warm.cpu_share < BUSY_SHARE:
         notes.append(

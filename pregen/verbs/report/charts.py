@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 from pregen.display.text import clock
 
@@ -47,6 +48,9 @@ _STYLE: Final[dict[Any, Any]] = {
     "axes.facecolor": "none",
     "legend.frameon": False,
 }
+#: Between two times on an axis, in seconds: as clocks are divided.
+_TICKS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400)
+_MOST_TICKS: Final = 8
 _WIDTH_IN: Final = 6.4
 #: With what stands before it. The page says how large a chart is, so that its size goes.
 _OPENING: Final = re.compile(r'\A.*?<svg[^>]*(viewBox="[^"]*")[^>]*>', re.DOTALL)
@@ -71,8 +75,13 @@ def over_time(seconds: Sequence[float], images: Series, megabytes: Series) -> st
             axis.set_ylabel(series.name)
             axis.set_ylim(bottom=0)
         axes[-1].set_xlabel("time since the start")
+        axes[-1].xaxis.set_major_locator(MultipleLocator(_tick_s(max(seconds))))
         axes[-1].xaxis.set_major_formatter(lambda value, _position: clock(round(value)))
         return _svg(figure, "images and megabytes per second over time")
+
+
+def _tick_s(span_s: float) -> int:
+    return next((tick for tick in _TICKS_S if span_s <= tick * _MOST_TICKS), _TICKS_S[-1])
 
 
 def stacked(rows: Sequence[str], parts: Sequence[Series], unit: str, title: str) -> str:
