@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.display import text
-from pregen.display.bottleneck import LIMITED_BY, bottleneck
+from pregen.display.bottleneck import LIMITED_BY, Bottleneck, bottleneck, slow_disk
 from pregen.display.text import printable, shown
 from pregen.model import Kind, Skip
 
@@ -127,7 +127,7 @@ def status_line(view: View) -> str:
         place = f"{text.count(now.jobs_done)} / {text.count(now.jobs)}{share}"
     parts = [place]
     if view.rates.done_per_s:
-        parts.append(", ".join([*rate_texts(view.rates), *share_texts(now, view.rates)]))
+        parts.append(", ".join([*rate_texts(view.rates), *reading_texts(now, view.rates)]))
     if now.failed:
         parts.append(f"{text.count(now.failed)} failed")
     if view.eta_s is not None:
@@ -144,10 +144,11 @@ def rate_texts(rates: Rates) -> list[str]:
     ]
 
 
-def share_texts(now: Snapshot, rates: Rates) -> list[str]:
-    """Return what comes over a network, and what limits; nothing where nothing does so."""
+def reading_texts(now: Snapshot, rates: Rates) -> list[str]:
+    """Return what comes over a network, and what limits; of local files when their disk does."""
     if not now.share_jobs:
-        return []
+        slow = slow_disk(rates.spent, now.elapsed_s, share=False)
+        return [f"limited by {LIMITED_BY[Bottleneck.DISK]}"] if slow else []
     mixed = now.share_jobs < now.jobs and rates.share_bytes_per_s
     found = [f"{text.size(rates.share_bytes_per_s)}/s from shares"] if mixed else []
     limit = bottleneck(rates.spent, share=True)
