@@ -130,7 +130,7 @@ def _reading(totals: Snapshot) -> Iterator[Line]:
         said = f"From shares: {text.size(read)} of {text.size(done)} read, {speed}/s"
         said += f"; limited by {LIMITED_BY[limit]}" if limit else ""
         left = totals.share_bytes - done
-        yield Line(f"{said}{f'; {text.size(left)} not begun' if left else ''}.")
+        yield Line(f"{said}{f'; {text.size(left)} not started' if left else ''}.")
     elif slow_disk(spent, totals.elapsed_s, share=False):
         waited = spent.waiting_s / (spent.waiting_s + spent.computing_s)
         yield Line(f"Slow disk: the workers waited for it {waited:.0%} of the time.", Style.WARN)
@@ -182,7 +182,7 @@ def _missing(report: RunReport) -> Iterator[Line]:
     extras, unsupported = report.findings.extras, report.findings.unsupported
     if extras:
         each = ", ".join(f"{text.count(number)} {name}" for name, number in extras.items())
-        yield Line(f"Waiting for an extra: {each}", Style.HEAD)
+        yield Line(f"Needs an extra: {each}", Style.HEAD)
         if report.install:
             yield Line(
                 f"  install with: {printable(report.install)}",

@@ -34,7 +34,7 @@ WORDS: dict[Kind, Words] = {
     Kind.FRESH: Words("up to date"),
     Kind.SMALL: Words("too small", "128 x 128 or less: they need no thumbnail"),
     Kind.NOT_PICTURE: Words("not a picture"),
-    Kind.EXCLUDED: Words("skipped", "for the reasons above; -v names all"),
+    Kind.EXCLUDED: Words("skipped", "for the reasons above; -v lists all"),
     Kind.PRIVATE: Words("private", "in encrypted vaults: see the warning"),
     Kind.OFFLINE: Words(
         "offline", "only placeholders are on this machine: --download fetches them"
@@ -47,10 +47,10 @@ WORDS: dict[Kind, Words] = {
     Kind.INVALID: Words(
         "invalid",
         "damaged, or not a picture",
-        "copy damaged files again from the camera or a backup; a file that changes is tried again",
+        "copy again from the camera or a backup; changed files are retried",
     ),
     Kind.TRUNCATED: Words(
-        "truncated", "the file ends too early", "copy it again from the camera or a backup"
+        "truncated", "the file ends too early", "copy again from the camera or a backup"
     ),
     Kind.TOO_LARGE: Words(
         "too large",

@@ -71,7 +71,7 @@ def test_what_limits(spent: Spent, *, share: bool, expected: Bottleneck | None) 
         (over_a_share(), "From shares: 15 MB of 15 MB read, 1.5 MB/s; limited by the link; "),
         (over_a_share(idle_share=0.01), "limited by reading and the processors; "),
         (over_a_share(waited=False), "limited by the processors; "),
-        (over_a_share(), "; 15 MB not begun."),
+        (over_a_share(), "; 15 MB not started."),
         (over_a_share(local=5), "From shares: 15 MB of 15 MB read, 1.5 MB/s; "),
     ],
 )

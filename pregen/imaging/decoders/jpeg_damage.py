@@ -67,7 +67,7 @@ def check(data: bytes) -> bool:
         )
     raise InvalidPicture(
         f"its data is damaged: {share:.0%} of the picture is certainly intact, {ENOUGH_ROWS:.0%} "
-        "are needed"
+        "needed"
     )
 
 

@@ -295,7 +295,7 @@ def _check_share(share: float, why: str) -> None:
     """Raise InvalidPicture where too little is sound."""
     if share < ENOUGH_ROWS:
         because = f" ({why})" if why else ""
-        raise _Damage(f"{share:.0%} of its data are sound, {ENOUGH_ROWS:.0%} are needed{because}")
+        raise _Damage(f"{share:.0%} of its data are sound, {ENOUGH_ROWS:.0%} needed{because}")
 
 
 def _pages(layout: TiffLayout) -> int:

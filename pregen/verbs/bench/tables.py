@@ -120,14 +120,16 @@ def _share(share: ShareResult) -> Table:
     )
     notes = []
     if share.opening_s is not None:
-        notes.append(f"From opening a file to its first byte it takes {_ms(share.opening_s)} ms.")
+        notes.append(
+            f"The first byte of a file arrives {_ms(share.opening_s)} ms after it is opened."
+        )
     if share.readers:
         readers = text.plural(share.readers, "reader")
         link, processors = (text.about(each.total) for each in (share.link, share.processors))
         notes += [
-            f"For all of it the link takes {link} with {readers}, the processors {processors}.",
+            f"For all files the link needs {link} with {readers}, the processors {processors}.",
             "A run takes at least the longer of the two, and less where stored previews suffice.",
-            "The figures below include reading over the share, with nothing of it cached here.",
+            "The figures below include reading from the share, with nothing cached here.",
         ]
     files, size = text.plural(share.sources, "file"), text.size(share.library_bytes)
     title = f"The share {shown(share.point)} ({printable(share.kind)}): {files}, {size}"
@@ -224,7 +226,8 @@ def _scaling(result: BenchResult) -> Table:
     ]
     if warm.cpu_share < BUSY_SHARE:
         notes.append(
-            "Even with files in memory they waited: for the cache's disk, or for other programs."
+            "Even with files in memory the workers waited: for the cache's disk, or for other "
+            "programs."
         )
     return Table("Scaling", ("", "images/s", "speed-up", "efficiency"), rows, tuple(notes))
 
@@ -237,7 +240,7 @@ def _prediction(result: BenchResult) -> Table:
     free = text.size(found.free_bytes)
     notes = [f"{entries} {room} of the cache's disk; {free} are free."]
     if need.total > found.free_bytes:
-        notes.append("That is too little: free some space, or move the cache with XDG_CACHE_HOME.")
+        notes.append("That is not enough: free some space, or move the cache with XDG_CACHE_HOME.")
     return Table(
         "A run over all files, into an empty cache",
         ("", "time", "+/-", "images/s"),
@@ -267,7 +270,7 @@ def _troubles(result: BenchResult) -> Iterator[str]:
             f"{text.count(n)} {name}" for name, n in sorted(sample.needs_extra.items())
         )
         install = printable(install_command(sample.needs_extra))
-        yield f"waiting for an extra: {each}; install with: {install}"
+        yield f"needs an extra: {each}; install with: {install}"
     kinds = Counter(one.kind for one in sample.failures)
     if kinds:
         each = ", ".join(f"{text.count(n)} {label(kind)}" for kind, n in kinds.items())

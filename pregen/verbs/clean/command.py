@@ -125,7 +125,7 @@ clean = Command(
                 ["--private"],
                 is_flag=True,
                 help="The file lies in an encrypted vault or disk, open or locked, and the cache "
-                "does not. PATHs are vaults that pregen cannot know of.",
+                "does not. PATHs name vaults that pregen cannot find itself.",
             ),
             Option(
                 ["--older-than", "older_than_s"],

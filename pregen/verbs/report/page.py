@@ -182,7 +182,7 @@ def _at_once(figures: Figures) -> str:
         return ""
     at_once = figures.busy_ns / figures.wall_ns
     number = len(figures.workers)
-    return f" {text.plural(number, 'worker')}, {text.number(at_once)} of them at work on average."
+    return f" {text.plural(number, 'worker')}, {text.number(at_once)} of them busy on average."
 
 
 def _slow(seen: SourceHistory) -> dict[str, str]:
