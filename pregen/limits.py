@@ -12,7 +12,6 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.display.text import size
 from pregen.errors import UsageError
 from pregen.model import Action, Kind
 
@@ -95,7 +94,7 @@ def decide(config: GovernorConfig, now: MachineLoad) -> LimitDecision:
     if least is not None and free is not None and free < least:
         return LimitDecision(
             Do.FULL,
-            f"The disk of the cache has {size(free)} free, --min-free asks for {size(least)}. "
+            f"The disk of the cache has {_size(free)} free, --min-free asks for {_size(least)}. "
             "Free some space, then run again: finished work is kept.",
         )
     if why := _ended(config, now):
@@ -108,6 +107,12 @@ def decide(config: GovernorConfig, now: MachineLoad) -> LimitDecision:
     return GO
 
 
+def _size(size_bytes: float) -> str:
+    """Return gigabytes, or terabytes: these limits are of disks and shares."""
+    terabytes = size_bytes / 1e12
+    return f"{terabytes:,.1f} TB" if terabytes >= 1 else f"{size_bytes / 1e9:,.1f} GB"
+
+
 def _ended(config: GovernorConfig, now: MachineLoad) -> str:
     if config.limit is not None and now.decoded >= config.limit:
         return f"{config.limit} files were processed (--limit)"
@@ -115,7 +120,7 @@ def _ended(config: GovernorConfig, now: MachineLoad) -> str:
         return "the time limit is reached (--max-time)"
     most = config.max_read_bytes
     if most is not None and now.read_bytes >= most:
-        return f"{size(now.read_bytes)} were read (--max-read)"
+        return f"{_size(now.read_bytes)} were read (--max-read)"
     if config.until is not None and now.clock >= config.until:
         return f"it is {config.until:%H:%M} (--until)"
     return ""
