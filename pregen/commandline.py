@@ -104,10 +104,9 @@ class Command(click.Command):
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.NoSuchOption as error:
-            error.possibilities = (error.possibilities or [])[
-                :1
-            ]  # the closest; click sorts several
-            raise
+            nearest = (error.possibilities or [])[:1]  # click sorts several by their letters
+            name = error.option_name
+            raise click.NoSuchOption(name, possibilities=nearest, ctx=error.ctx) from None
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the whole help page."""
