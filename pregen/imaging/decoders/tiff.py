@@ -286,8 +286,7 @@ def _check_inside(layout: TiffLayout, source: SourceBytes) -> None:
     share = layout.share_inside(source.size_bytes)
     if layout.offsets and share < ENOUGH_ROWS:
         raise TruncatedPicture(
-            f"the file ends early: {share:.0%} of its data are present, {ENOUGH_ROWS:.0%} are "
-            "needed"
+            f"the file ends early: {share:.0%} of its data are present, {ENOUGH_ROWS:.0%} needed"
         )
 
 
