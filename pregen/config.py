@@ -241,7 +241,7 @@ class PlanConfig(NamedTuple):
         tuple[Flavor, ...],
         Flag(
             "Sizes: normal (128 px), large (256), x-large (512), xx-large (1024); auto: "
-            "what your screens need.",
+            "your screens'.",
             "LIST",
             default=(),
         ),
@@ -513,7 +513,7 @@ class GovernorConfig(NamedTuple):
     min_free_bytes: Annotated[
         int | None,
         Flag(
-            "Stop (exit 12) when less than SIZE is free on the disk (2G).",
+            "Stop (exit 12) when less than SIZE (2G) is free.",
             "SIZE",
             name="min-free",
             notation="size",
