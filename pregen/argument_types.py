@@ -170,7 +170,7 @@ def age_s(text: str | float) -> float:
         return text  # click converts defaults once more
     match = _AGE.fullmatch(str(text).strip())
     if match is None:
-        raise click.BadParameter(f"{text!r} is not a time: use 30d, 4w or 12h.")
+        raise click.BadParameter(f"{text!r} is not a time: use 90m, 12h, 30d or 4w.")
     return float(match[1]) * _SECONDS[match[2]]
 
 

@@ -101,7 +101,12 @@ class Command(click.Command):
         """Parse; refuse variables that would do what only a command line may ask for."""
         if not (asks_for_help(args) or extra.get("resilient_parsing")):
             self._refuse_variables()
-        return super().make_context(info_name, args, parent, **extra)
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.NoSuchOption as error:
+            nearest = (error.possibilities or [])[:1]  # click sorts several by their letters
+            name = error.option_name
+            raise click.NoSuchOption(name, possibilities=nearest, ctx=error.ctx) from None
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the whole help page."""
@@ -116,6 +121,7 @@ class Command(click.Command):
         groups = [{"name": name, "options": options} for name, options in panels.items()]
         look = {
             "style_options_panel_border": "dim",
+            "append_metavars_help_string": "<{}>",
             "options_table_column_types": ["opt_short", "opt_long_metavar", "help"],
             "max_width": 100,
             "option_groups": {ctx.command_path: groups},
@@ -219,7 +225,7 @@ class LazyGroup(click.Group):
         if name not in self.verbs and not name.startswith("-") and not ctx.resilient_parsing:
             from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
 
-            near = get_close_matches(name, self.verbs, n=1)
+            near = get_close_matches(name, [*self.verbs, "help"], n=1)
             hint = f"Did you mean `pregen {near[0]}`?" if near else "`pregen help` lists all verbs."
             ctx.fail(f"There is no verb {name!r}. {hint}")
         return super().resolve_command(ctx, args)

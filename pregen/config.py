@@ -240,8 +240,8 @@ class PlanConfig(NamedTuple):
     flavors: Annotated[
         tuple[Flavor, ...],
         Flag(
-            "Sizes: normal (128 px), large (256), x-large (512), xx-large (1024); auto: by "
-            "screens.",
+            "Sizes: normal (128 px), large (256), x-large (512), xx-large (1024); auto: "
+            "your screens'.",
             "LIST",
             default=(),
         ),
@@ -343,7 +343,7 @@ class WorkConfig(NamedTuple):
     """The wanted ones, for a source that changed after it was planned."""
     max_pixels: Annotated[
         int,
-        Flag("Refuse pictures of more pixels (1G: 10^9).", "NUMBER", notation="pixels"),
+        Flag("Refuse pictures with more pixels (1G: 10^9).", "NUMBER", notation="pixels"),
     ] = DEFAULT_MAX_PIXELS
     decoder: Annotated[
         Decoder,
@@ -513,7 +513,7 @@ class GovernorConfig(NamedTuple):
     min_free_bytes: Annotated[
         int | None,
         Flag(
-            "Stop (exit 12) when the disk has less free (2G).",
+            "Stop (exit 12) when less than SIZE (2G) is free.",
             "SIZE",
             name="min-free",
             notation="size",

@@ -94,7 +94,7 @@ def decide(config: GovernorConfig, now: MachineLoad) -> LimitDecision:
     if least is not None and free is not None and free < least:
         return LimitDecision(
             Do.FULL,
-            f"The disk of the cache has less than {least / 1e9:,.1f} GB left (--min-free). "
+            f"The disk of the cache has {_size(free)} free, --min-free asks for {_size(least)}. "
             "Free some space, then run again: finished work is kept.",
         )
     if why := _ended(config, now):
@@ -107,6 +107,12 @@ def decide(config: GovernorConfig, now: MachineLoad) -> LimitDecision:
     return GO
 
 
+def _size(size_bytes: float) -> str:
+    """Return gigabytes, or terabytes: these limits are of disks and shares."""
+    terabytes = size_bytes / 1e12
+    return f"{terabytes:,.1f} TB" if terabytes >= 1 else f"{size_bytes / 1e9:,.1f} GB"
+
+
 def _ended(config: GovernorConfig, now: MachineLoad) -> str:
     if config.limit is not None and now.decoded >= config.limit:
         return f"{config.limit} files were processed (--limit)"
@@ -114,7 +120,7 @@ def _ended(config: GovernorConfig, now: MachineLoad) -> str:
         return "the time limit is reached (--max-time)"
     most = config.max_read_bytes
     if most is not None and now.read_bytes >= most:
-        return f"{now.read_bytes / 1e9:,.1f} GB were read (--max-read)"
+        return f"{_size(now.read_bytes)} were read (--max-read)"
     if config.until is not None and now.clock >= config.until:
         return f"it is {config.until:%H:%M} (--until)"
     return ""
@@ -124,7 +130,7 @@ def _waits_for(config: GovernorConfig, now: MachineLoad) -> str:
     if config.pause_on_battery and now.on_battery:
         return "on battery"
     if config.max_load is not None and now.load >= config.max_load:
-        return f"the load is {now.load:.1f}, and --max-load {config.max_load:g}"
+        return f"the load is {now.load:.1f}, over --max-load {config.max_load:g}"
     return ""
 
 

@@ -279,7 +279,8 @@ class Outcome(NamedTuple):
     fingerprint: str = ""
     """What the pictures were made of (`thumbspec.fingerprint`); empty when none was made."""
     waited_ns: int = 0
-    """How long the decoder had nothing to do but to wait for the share this source lies on."""
+    """How long the decoder had nothing to do but to wait for the share this source lies on, or for
+    its disk that spins before the decode (`Stages.read_ns` is what it waits in the decode)."""
     share: int = 0
     """That of the job: `bytes_read` came from a share."""
 

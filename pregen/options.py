@@ -449,7 +449,7 @@ def _checked(option: click.Option, value: object) -> object:
     """Return the value, or its list; ValueError when it is of the wrong type or makes no sense."""
     if option.multiple:
         values = value if isinstance(value, list) else [value]
-        return [_checked_one(option, each, "a list of texts") for each in values]
+        return [_checked_one(option, each, "a list of strings") for each in values]
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         value = ",".join(value)
     return _checked_one(option, value, "a text")

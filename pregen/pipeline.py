@@ -258,7 +258,7 @@ class _PipelineRun:
                         raise LockedError(f"{error}; {client.refusal}") from error
                     lock.acquire(
                         wait=waits,
-                        waiting=lambda why: self._watch.note(f"waiting, as {why}"),
+                        waiting=lambda why: self._watch.note(f"waiting: {why}"),
                         stopped=self._stop.is_set,
                     )
                     return found
@@ -303,9 +303,9 @@ class _PipelineRun:
         if deaths >= _MANY_DEATHS and deaths * _LARGE_PART >= totals.jobs_done:
             journal.spare()
             self._watch.warn(
-                f"{deaths} of {totals.jobs_done} files crashed the process that decoded them: most "
-                "likely something is wrong with this machine (a limit of memory or stack, a broken "
-                "library, a failing disk) and not with the files. The next run tries them again."
+                f"{deaths} of {totals.jobs_done} files crashed the process that decoded them. Most "
+                "likely this machine is at fault, not the files: a limit of memory or stack, a "
+                "broken library, a failing disk. The next run tries them again."
             )
 
     def _drive(self, found: Iterable[Source | Skip], cache: Cache, journal: Journal) -> None:

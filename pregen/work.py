@@ -231,7 +231,10 @@ class JobWorker:
                     if wanted_by_others is None:
                         wanted_by_others = source.resident()
                     if job.spins and not wanted_by_others:
+                        begun_ns = perf_counter_ns()
                         self._pull(job, source)
+                        pulled_ns = perf_counter_ns() - begun_ns
+                        blank = blank._replace(waited_ns=blank.waited_ns + pulled_ns)
                     with self._places:
                         cache = self._caches.for_source(job.path, source.fd)
                     outcome = _Attempt(self._config, cache, job, source).run(blank, ask)

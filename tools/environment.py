@@ -269,5 +269,5 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        print("\nStopped. The next call goes on with it.", file=sys.stderr)
+        print("\nStopped. Run the same command to continue.", file=sys.stderr)
         sys.exit(130)

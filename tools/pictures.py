@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 COLUMNS, ROWS = 90, 26
 #: So that a run takes some seconds.
-COUNT, WIDTH_PX = 500, 2400
+COUNT, WIDTH_PX = 900, 4000
 _TICK_S = 0.2
 #: Programs of this machine are nothing to a made-up user (util-linux).
 ALONE = ("unshare", "--pid", "--fork", "--mount-proc")

@@ -18,6 +18,8 @@ _HARDLY: Final = 0.2
 _SPARE: Final = 0.1
 #: Of a shorter time nothing is said.
 _LEAST_S: Final = 1.0
+#: A disk that is slow for a shorter time needs no word: every disk is, in the beginning.
+_DISK_S: Final = 5.0
 
 
 class Bottleneck(Enum):
@@ -60,6 +62,17 @@ def bottleneck(spent: Spent, *, share: bool) -> Bottleneck | None:
     if waits < _MOSTLY or busy:
         return Bottleneck.BOTH
     return Bottleneck.LINK if share else Bottleneck.DISK
+
+
+def slow_disk(spent: Spent, elapsed_s: float, *, share: bool) -> bool:
+    """Tell whether a run over local files is slower than it could be because of their disk.
+
+    Args:
+        spent: where the time went.
+        elapsed_s: how long the run has taken.
+        share: bytes came over a network.
+    """
+    return elapsed_s >= _DISK_S and bottleneck(spent, share=share) is Bottleneck.DISK
 
 
 def long_enough(spent: Spent) -> bool:

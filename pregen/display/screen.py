@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pregen.display import text
 from pregen.display.text import cells, printable, shorten, shown
-from pregen.display.words import WORDS, label, rate_texts, share_texts
+from pregen.display.words import WORDS, label, rate_texts, reading_texts
 from pregen.model import FAILURES, Kind, WorkerView
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _speed_parts(view: View, load: Load, cores: int) -> list[Text]:
     parts = []
     if rates.done_per_s:
         parts = list(map(Text, rate_texts(rates), ("bold cyan", "cyan", "cyan")))
-        parts += [Text(each, "yellow") for each in share_texts(view.now, rates)]
+        parts += [Text(each, "yellow") for each in reading_texts(view.now, rates)]
     parts.append(Text(text.clock(view.now.elapsed_s)))
     if load.memory_bytes:
         parts.append(Text(f"{load.cores:.1f} of {text.plural(cores, 'core')}", "dim"))

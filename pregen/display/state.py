@@ -269,10 +269,10 @@ class RunCounts:
             if outcome.kind is Kind.MADE:
                 totals.pixels += outcome.width_px * outcome.height_px
             totals.stages = Stages(*map(add, totals.stages, outcome.stages))
-            # what was read ahead is only copied when it is read
-            waiting_ns = outcome.waited_ns if outcome.share else outcome.stages.read_ns
-            totals.waiting_ns += waiting_ns
-            inside_ns = min(waiting_ns, outcome.stages.read_ns)
+            waiting_ns = inside_ns = outcome.stages.read_ns
+            if outcome.share:  # what was read ahead is only copied when it is read
+                waiting_ns, inside_ns = 0, min(outcome.waited_ns, inside_ns)
+            totals.waiting_ns += outcome.waited_ns + waiting_ns
             totals.computing_ns += outcome.stages.total_ns - inside_ns
             self._keep_slow(outcome)
             if outcome.kind in FAILURES:

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pregen.display import text
-from pregen.display.bottleneck import LIMITED_BY, Bottleneck, bottleneck, long_enough
+from pregen.display.bottleneck import LIMITED_BY, bottleneck, long_enough, slow_disk
 from pregen.display.text import printable, shown
 from pregen.display.words import NOT_COMPILED, WORDS, rate_texts
 from pregen.errors import ExitCode
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 #: So many files of a kind are named: what is above them stays on the screen.
 FAILURES_NAMED = 5
 _SLOW_S = 1.0
-#: For a shorter run it does not matter what limited it.
-_LONG_S = 30.0
 #: A file is worth naming when it took this many times the mean ...
 _SLOW_FACTOR = 10
 #: ... and this many at most.
@@ -124,17 +122,18 @@ def headline(report: RunReport) -> Line:
 
 def _reading(totals: Snapshot) -> Iterator[Line]:
     """Yield what was read over a network and what limited that; of a local disk when it did."""
-    enough = long_enough(totals.spent)
-    limit = bottleneck(totals.spent, share=bool(totals.share_jobs)) if enough else None
+    spent = totals.spent
     if totals.share_jobs:
+        limit = bottleneck(spent, share=True) if long_enough(spent) else None
         read, done = totals.share_bytes_read, totals.share_bytes_done
         speed = text.size(totals.means.share_bytes_per_s)
         said = f"From shares: {text.size(read)} of {text.size(done)} read, {speed}/s"
         said += f"; limited by {LIMITED_BY[limit]}" if limit else ""
         left = totals.share_bytes - done
-        yield Line(f"{said}{f'; {text.size(left)} not begun' if left else ''}.")
-    elif limit is Bottleneck.DISK and totals.elapsed_s >= _LONG_S:
-        yield Line(f"Limited by {LIMITED_BY[limit]}.", Style.DIM)
+        yield Line(f"{said}{f'; {text.size(left)} not started' if left else ''}.")
+    elif slow_disk(spent, totals.elapsed_s, share=False):
+        waited = spent.waiting_s / (spent.waiting_s + spent.computing_s)
+        yield Line(f"Slow disk: the workers waited for it {waited:.0%} of the time.", Style.WARN)
 
 
 def count_lines(totals: Snapshot, not_begun: int) -> Iterator[Line]:
@@ -183,7 +182,7 @@ def _missing(report: RunReport) -> Iterator[Line]:
     extras, unsupported = report.findings.extras, report.findings.unsupported
     if extras:
         each = ", ".join(f"{text.count(number)} {name}" for name, number in extras.items())
-        yield Line(f"Waiting for an extra: {each}", Style.HEAD)
+        yield Line(f"Needs an extra: {each}", Style.HEAD)
         if report.install:
             yield Line(
                 f"  install with: {printable(report.install)}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.display import text
-from pregen.display.bottleneck import LIMITED_BY, bottleneck
+from pregen.display.bottleneck import LIMITED_BY, Bottleneck, bottleneck, slow_disk
 from pregen.display.text import printable, shown
 from pregen.model import Kind, Skip
 
@@ -34,7 +34,7 @@ WORDS: dict[Kind, Words] = {
     Kind.FRESH: Words("up to date"),
     Kind.SMALL: Words("too small", "128 x 128 or less: they need no thumbnail"),
     Kind.NOT_PICTURE: Words("not a picture"),
-    Kind.EXCLUDED: Words("skipped", "for the reasons above; -v names all"),
+    Kind.EXCLUDED: Words("skipped", "for the reasons above; -v lists all"),
     Kind.PRIVATE: Words("private", "in encrypted vaults: see the warning"),
     Kind.OFFLINE: Words(
         "offline", "only placeholders are on this machine: --download fetches them"
@@ -47,10 +47,10 @@ WORDS: dict[Kind, Words] = {
     Kind.INVALID: Words(
         "invalid",
         "damaged, or not a picture",
-        "copy damaged files again from the camera or a backup; a file that changes is tried again",
+        "copy again from the camera or a backup; changed files are retried",
     ),
     Kind.TRUNCATED: Words(
-        "truncated", "the file ends too early", "copy it again from the camera or a backup"
+        "truncated", "the file ends too early", "copy again from the camera or a backup"
     ),
     Kind.TOO_LARGE: Words(
         "too large",
@@ -127,7 +127,7 @@ def status_line(view: View) -> str:
         place = f"{text.count(now.jobs_done)} / {text.count(now.jobs)}{share}"
     parts = [place]
     if view.rates.done_per_s:
-        parts.append(", ".join([*rate_texts(view.rates), *share_texts(now, view.rates)]))
+        parts.append(", ".join([*rate_texts(view.rates), *reading_texts(now, view.rates)]))
     if now.failed:
         parts.append(f"{text.count(now.failed)} failed")
     if view.eta_s is not None:
@@ -144,10 +144,11 @@ def rate_texts(rates: Rates) -> list[str]:
     ]
 
 
-def share_texts(now: Snapshot, rates: Rates) -> list[str]:
-    """Return what comes over a network, and what limits; nothing where nothing does so."""
+def reading_texts(now: Snapshot, rates: Rates) -> list[str]:
+    """Return what comes over a network, and what limits; of local files when their disk does."""
     if not now.share_jobs:
-        return []
+        slow = slow_disk(rates.spent, now.elapsed_s, share=False)
+        return [f"limited by {LIMITED_BY[Bottleneck.DISK]}"] if slow else []
     mixed = now.share_jobs < now.jobs and rates.share_bytes_per_s
     found = [f"{text.size(rates.share_bytes_per_s)}/s from shares"] if mixed else []
     limit = bottleneck(rates.spent, share=True)

@@ -293,8 +293,8 @@ def private_words(ground: Ground) -> str:
     """Return the same with what to do, for people."""
     place = _shown(ground.point)
     return (
-        f"skipped {place}: it is {private_reason(ground)}, so they would show what is in it while "
-        f"it is locked; --allow-encrypted {place} creates them all the same"
+        f"skipped {place}: it is {private_reason(ground)}, so they would show its pictures while "
+        f"it is locked; --allow-encrypted {place} creates them anyway"
     )
 
 

@@ -98,8 +98,8 @@ class TooLarge(Fault):
 
     def __init__(self, width_px: int, height_px: int, limit_pixels: int) -> None:
         super().__init__(
-            f"{width_px} x {height_px} pixels ({width_px * height_px / 1e6:,.0f} Mpx) are more than"
-            f" the limit of {limit_pixels / 1e6:,.0f} Mpx (--max-pixels)"
+            f"{width_px} x {height_px} pixels ({width_px * height_px / 1e6:,.0f} Mpx), over the "
+            f"limit of {limit_pixels / 1e6:,.0f} Mpx (--max-pixels)"
         )
 
 

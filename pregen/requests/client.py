@@ -202,7 +202,7 @@ def hand_over(
         spill_dir: as `Feed` has it.
     """
     watch.note(
-        f"another run (process {client.process_id}) fills this cache: it takes these files next"
+        f"another run (process {client.process_id}) is filling this cache: these files are next"
     )
     asked: dict[bytes, Source] = {}
     undone, all_asked = [], threading.Event()

@@ -50,7 +50,7 @@ class SandboxSupport(NamedTuple):
         there = [f"Landlock {self.landlock}"] * bool(self.landlock) + ["seccomp"] * self.seccomp
         missing = ["Landlock"] * (not self.landlock) + ["seccomp"] * (not self.seccomp)
         found = " and ".join(there) or "resource limits only"
-        return f"{found}; this kernel has no {' and no '.join(missing)}" if missing else found
+        return f"{found}; this kernel lacks {' and '.join(missing)}" if missing else found
 
 
 def probe() -> SandboxSupport:

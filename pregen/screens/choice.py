@@ -158,4 +158,4 @@ def _by_entries(facts: ScreenFacts) -> Iterator[_Wish]:
         if foreign >= _ENOUGH_FOREIGN and foreign * 2 >= looked_at:
             yield _Wish((flavor,), f"as other programs use it ({foreign} of {looked_at} entries)")
         elif having and having * _KEPT_PART >= pictures:
-            yield _Wish((flavor,), f"as before: {having} of {pictures} entries looked at have it")
+            yield _Wish((flavor,), f"as before: {having} of {pictures} entries checked have it")

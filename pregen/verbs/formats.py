@@ -73,7 +73,7 @@ def _lines(found: list[Ability], install: str) -> Iterator[str]:
     yield from _rows(rows, "green")
     if install:
         yield ""
-        yield click.style("Waiting for an extra", bold=True)
+        yield click.style("Needs an extra", bold=True)
         rows = ((each, each.trouble) for each in found if each.extra and not each.reads)
         yield from _rows(rows, "yellow")
         yield Verbatim(f"  install with: {printable(install)}")

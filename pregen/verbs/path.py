@@ -59,9 +59,9 @@ def _path(
 ) -> ExitCode:
     """Print where the thumbnail of each FILE is; create it if there is no up-to-date one.
 
-    Without FILE the names are read from standard input, one per line, and answered one line each,
-    in order, as soon as they are known: an empty line where there is no thumbnail. Exit code 3: one
-    of the files has none; standard error says why.
+    Without FILE it reads names from standard input, one per line, and prints one line for each, in
+    order and as soon as possible: an empty line means that there is no thumbnail. Exit code 3: a
+    file has none; standard error says why.
     """
     names = Names(
         tuple(map(session.clean, files)), sys.stdin.fileno() if not files else None, null=null

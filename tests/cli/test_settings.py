@@ -99,7 +99,7 @@ def test_both_names_of_a_switch_are_keys(config: Path) -> None:
         ('flavors = "huge"\n', "flavors", "huge"),
         ("flavors = [1]\n", "flavors", "a text"),
         ('order = "random"\n', "order", "random"),
-        ("exclude = [3.5]\n", "exclude", "a list of texts"),
+        ("exclude = [3.5]\n", "exclude", "a list of strings"),
         ('max-pixels = "many"\n', "max-pixels", "many"),
         ("shard = 3\n", "shard", "not a share"),
         ("until = 6\n", "until", "not a time of day"),

@@ -79,8 +79,7 @@ def test_quiet_tells_what_failed_and_nothing_else() -> None:
     assert stream.getvalue() == (
         "Invalid (1): damaged, or not a picture\n"
         "  /photos/bad\\x1b[31m.jpg: no JPEG\n"
-        "  -> copy damaged files again from the camera or a backup; a file that changes is tried "
-        "again\n"
+        "  -> copy again from the camera or a backup; changed files are retried\n"
         "\n"
         "Unreadable (1): could not be read\n"
         "  /closed: no\n"

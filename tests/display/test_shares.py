@@ -71,7 +71,7 @@ def test_what_limits(spent: Spent, *, share: bool, expected: Bottleneck | None) 
         (over_a_share(), "From shares: 15 MB of 15 MB read, 1.5 MB/s; limited by the link; "),
         (over_a_share(idle_share=0.01), "limited by reading and the processors; "),
         (over_a_share(waited=False), "limited by the processors; "),
-        (over_a_share(), "; 15 MB not begun."),
+        (over_a_share(), "; 15 MB not started."),
         (over_a_share(local=5), "From shares: 15 MB of 15 MB read, 1.5 MB/s; "),
     ],
 )
@@ -122,11 +122,18 @@ def local(outcome_s: int, elapsed_s: float) -> str:
 
 
 def test_a_local_run_says_nothing_of_shares_and_only_a_long_one_that_the_disk_limits() -> None:
-    assert "limited" not in local(1, 10).lower()
+    assert "limited" not in local(1, 4)
+    assert "Slow" not in local(1, 4)
     assert "share" not in local(100, 1000)
-    assert "Limited by the disk." in local(100, 1000)
+    assert "limited by the disk" in local(100, 1000)
+    assert "Slow disk: the workers waited for it 90% of the time." in local(100, 1000)
+    pulled = outcome(stages=Stages(0, S_NS), waited_ns=9 * S_NS)  # from a disk that spins
+    spun = Story().jobs(pulled).after(10).walked()
+    assert "Slow disk: the workers waited for it 90% of the time." in plain_text(
+        summary(spun.report())
+    )
     computed = Story().jobs(COMPUTED).after(1000).walked()
-    assert "imited" not in plain_text(summary(computed.report()))
+    assert "Slow" not in plain_text(summary(computed.report()))
 
 
 def test_the_processors_of_this_machine_are_measured() -> None:

@@ -58,7 +58,7 @@ def test_failures_are_named_with_reason_and_what_to_do() -> None:
     text = _text(story, ExitCode.SOME_FAILED)
     assert "2 files failed" in text
     assert "Truncated (1): the file ends too early\n  /photos/cut.jpg: 12 of 300 rows\n" in text
-    assert "-> copy it again" in text
+    assert "-> copy again from" in text
     assert "\n  /photos/bomb.png\n" in text
     assert "--max-pixels" in text
 
@@ -121,7 +121,7 @@ def test_sources_that_wait_for_an_extra_are_counted_by_it() -> None:
         *[outcome(Kind.NEEDS_EXTRA, extra="raw")] * 1500, outcome(Kind.NEEDS_EXTRA, extra="heic")
     )
     text = _text(story)
-    assert "Waiting for an extra: 1,500 raw, 1 heic\n  install with: pip install " in text
+    assert "Needs an extra: 1,500 raw, 1 heic\n  install with: pip install " in text
     assert "'pregen[heic,raw]'" in text
     assert "run again" in text
 

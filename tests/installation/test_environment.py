@@ -60,7 +60,7 @@ def test_the_first_command_sets_up_and_goes_on_after_a_ctrl_c(checkout: Path) ->
     # The shell around it ends as the signal wants it.
     assert first.returncode in {130, -signal.SIGINT}
     assert out == ""
-    assert "Stopped. The next call goes on with it." in err
+    assert "Stopped. Run the same command to continue." in err
     assert "Traceback" not in err
 
     second = first_command(checkout, "--version")

@@ -82,7 +82,7 @@ def test_without_the_extras_exactly_their_files_wait_and_leave_nothing(tmp_path:
     keys = {desktops.entry_path(cache, "large", desktops.glib_uri(path)).name for path in waiting}
     assert not keys & {path.name for path in foreign_entries.files(cache)}
     told = run_pregen("run", corpus() / "formats", cache=tmp_path / "other", env=bare)
-    assert "Waiting for an extra: 4 video, 3 heic" in told.out
+    assert "Needs an extra: 4 video, 3 heic" in told.out
 
 
 def test_what_waited_for_an_extra_is_made_once_it_is_there(tmp_path: Path) -> None:

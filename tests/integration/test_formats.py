@@ -58,7 +58,7 @@ def test_the_four_ways_to_come_to_nothing_have_words_of_their_own(
     assert re.search(r"--with video|\[video\]", done.summary["install"])
     assert len(list((cache / "thumbnails").glob("fail/*/*.png"))) == 2  # cut and junk
     told = run_pregen("run", folder, cache=tmp_path / "other", env=bare)
-    assert "Waiting for an extra: 2 video\n  install with: " in told.out
+    assert "Needs an extra: 2 video\n  install with: " in told.out
     assert "Unsupported: 1 application/pdf\n" in told.out
     assert "Truncated (1)" in told.out
     assert "Invalid (1)" in told.out

@@ -183,7 +183,8 @@ def test_a_damaged_archive_leaves_what_came_before(
     other = tmp_path / "other"
     done = call("import", other, "-", stdin=data[damage])
     assert done.code == 2, done
-    assert "cannot be read further" in done.err
+    words = "cannot be read further: " if damage == "cut" else "cannot be read: it is "
+    assert words in done.err
     arrived = content(other)
     assert arrived.items() <= content(cache).items()
     assert bool(arrived) == (damage == "cut")

@@ -268,7 +268,7 @@ CASES: dict[str, tuple[ScreenFacts, tuple[Flavor, ...], str]] = {
     "kept as before": (
         ScreenFacts(filled=(Filled(XX_LARGE, 64, 0, 64, 60),)),
         (XX_LARGE,),
-        "xx-large as before: 60 of 64 entries looked at have it",
+        "xx-large as before: 60 of 64 entries checked have it",
     ),
     "one folder only": (ScreenFacts(filled=(Filled(X_LARGE, 64, 0, 64, 3),)), (), "no"),
     "an empty folder": (ScreenFacts(filled=(Filled(X_LARGE, 0, 0, 0, 0),)), (), "no"),

@@ -85,7 +85,9 @@ def test_install_and_remove_leave_the_home_as_it_was(home: Path) -> None:
     for _ in range(2):
         assert desktop(home, "install").code == 0
         status = desktop(home, "status")
-        assert {line.split()[0] for line in status.out.splitlines()} == {"installed"}, status
+        *rows, verdict = filter(None, status.out.splitlines())
+        assert {line.split()[0] for line in rows} == {"installed"}, status
+        assert verdict == f"{len(rows)} files installed, all up to date."
     assert OTHERS.partition("</actions>")[0] in own.read_text()
     done = desktop(home, "remove")
     assert done.code == 0, done

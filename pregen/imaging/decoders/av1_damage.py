@@ -91,7 +91,7 @@ def check(source: SourceBytes) -> None:
     if share < ENOUGH_ROWS and not _libaom_shows(source):
         raise InvalidPicture(
             f"its data is damaged: {share:.0%} of the picture is certainly intact,"
-            f" {ENOUGH_ROWS:.0%} are needed"
+            f" {ENOUGH_ROWS:.0%} needed"
         )
 
 

@@ -68,7 +68,7 @@ def check(meta: Meta, number: int, read: Callable[[int, int], bytes]) -> None:
     if share < ENOUGH_ROWS:
         raise InvalidPicture(
             f"its data is damaged: {share:.0%} of the picture is certainly intact,"
-            f" {ENOUGH_ROWS:.0%} are needed"
+            f" {ENOUGH_ROWS:.0%} needed"
         )
 
 

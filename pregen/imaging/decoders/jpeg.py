@@ -126,7 +126,7 @@ class JpegSource:
                     raise
                 raise InvalidPicture(
                     f"its data is damaged: {share:.0%} of the rows are present,"
-                    f" {ENOUGH_ROWS:.0%} are needed"
+                    f" {ENOUGH_ROWS:.0%} needed"
                 ) from error
             return samples
 

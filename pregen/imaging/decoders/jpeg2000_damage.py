@@ -137,7 +137,7 @@ class _Reading:
         if share >= ENOUGH_ROWS:
             return planes
         because = f" ({fault})" if fault is not None else ""
-        text = f"{share:.0%} of the picture is present, {ENOUGH_ROWS:.0%} are needed{because}"
+        text = f"{share:.0%} of the picture is present, {ENOUGH_ROWS:.0%} needed{because}"
         raise TruncatedPicture(f"the file ends early: {text}") if early else InvalidPicture(text)
 
     def _lost_tiles(self) -> list[int]:

@@ -62,12 +62,11 @@ def check(data: bytes) -> bool:
         return ends_early
     if ends_early:
         raise TruncatedPicture(
-            f"the file ends early: {share:.0%} of the picture is present, {ENOUGH_ROWS:.0%} are "
-            "needed"
+            f"the file ends early: {share:.0%} of the picture is present, {ENOUGH_ROWS:.0%} needed"
         )
     raise InvalidPicture(
         f"its data is damaged: {share:.0%} of the picture is certainly intact, {ENOUGH_ROWS:.0%} "
-        "are needed"
+        "needed"
     )
 
 

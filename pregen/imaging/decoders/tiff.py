@@ -286,8 +286,7 @@ def _check_inside(layout: TiffLayout, source: SourceBytes) -> None:
     share = layout.share_inside(source.size_bytes)
     if layout.offsets and share < ENOUGH_ROWS:
         raise TruncatedPicture(
-            f"the file ends early: {share:.0%} of its data are present, {ENOUGH_ROWS:.0%} are "
-            "needed"
+            f"the file ends early: {share:.0%} of its data are present, {ENOUGH_ROWS:.0%} needed"
         )
 
 
@@ -295,7 +294,7 @@ def _check_share(share: float, why: str) -> None:
     """Raise InvalidPicture where too little is sound."""
     if share < ENOUGH_ROWS:
         because = f" ({why})" if why else ""
-        raise _Damage(f"{share:.0%} of its data are sound, {ENOUGH_ROWS:.0%} are needed{because}")
+        raise _Damage(f"{share:.0%} of its data are sound, {ENOUGH_ROWS:.0%} needed{because}")
 
 
 def _pages(layout: TiffLayout) -> int:

@@ -82,7 +82,7 @@ class Jpeg2000Tiff(Opened):
         if canvas is None or share < ENOUGH_ROWS:
             because = f" ({first})" if first else ""
             raise InvalidPicture(
-                f"{share:.0%} of its data are sound, {ENOUGH_ROWS:.0%} are needed{because}"
+                f"{share:.0%} of its data are sound, {ENOUGH_ROWS:.0%} needed{because}"
             )
         image = image_of(canvas, name)
         if self._profile:

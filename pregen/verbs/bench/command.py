@@ -51,7 +51,7 @@ def _bench(
     from pregen.verbs.bench.comparison import comparison_record  # noqa: PLC0415 - likewise
     from pregen.verbs.bench.passes import run_bench  # noqa: PLC0415 - likewise
     from pregen.verbs.bench.result import result_record  # noqa: PLC0415 - likewise
-    from pregen.verbs.bench.tables import compared, tables  # noqa: PLC0415 - likewise
+    from pregen.verbs.bench.tables import tables  # noqa: PLC0415 - likewise
 
     if not paths:
         raise UsageError(
@@ -72,8 +72,7 @@ def _bench(
     if values["json"]:
         print_record(new if old is None else {**new, "comparison": comparison_record(old, new)})
     else:
-        shown_tables = [*tables(result), *([] if old is None else [compared(old, new)])]
-        print_lines(table_lines(shown_tables))
+        print_lines(table_lines(tables(result, old, new)))
     return ExitCode.DONE
 
 

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     )
 
 #: More failures than this are for `--json`.
-_FAILURES_SHOWN = 20
+_FAILURES_SHOWN = 5
 #: Above this share of pages in memory, cold is not cold.
 _STAYED = 0.05
 
 _LIMITS = {
     Limit.CPU: "The processor limits: a faster disk would hardly help.",
-    Limit.DISK: "The disk limits when the files are not in memory: more cores would hardly help.",
-    Limit.BOTH: "Disk and processor both limit when the files are not in memory.",
+    Limit.DISK: "The disk limits: more cores would hardly help.",
+    Limit.BOTH: "Both disk and processor limit it.",
 }
 
 
@@ -48,8 +48,14 @@ class Table(NamedTuple):
     """Lines below the rows."""
 
 
-def tables(result: BenchResult) -> Iterator[Table]:
-    """Yield all that a person is told."""
+def tables(result: BenchResult, old: Record | None, new: Record) -> Iterator[Table]:
+    """Yield what people read, the verdict last.
+
+    Args:
+        result: What was measured.
+        old: The record of an earlier bench to compare with.
+        new: `result` as a record.
+    """
     yield _about(result)
     yield from map(_share, result.shares)
     yield _speeds(result)
@@ -57,23 +63,33 @@ def tables(result: BenchResult) -> Iterator[Table]:
     if result.decoders:
         yield _contest(result.decoders, result.floor)
     yield _scaling(result)
-    yield _prediction(result)
     notes = tuple(_troubles(result))
     if notes:
         yield Table("Not measured", notes=notes)
+    yield _prediction(result)
+    if old is not None:
+        yield _compared(old, new)
+    yield Table(_verdict(result))
 
 
-def compared(old: Record, new: Record) -> Table:
+def _verdict(result: BenchResult) -> str:
+    found = result.prediction
+    warm, cold = (text.duration(each.total) for each in (found.warm, found.cold))
+    times = f"{cold} from the disk" if warm == cold else f"{cold} from the disk, {warm} from memory"
+    return f"A run over all files takes about {times}. {_LIMITS[result.limit]}"
+
+
+def _compared(old: Record, new: Record) -> Table:
     """Return old numbers against new ones."""
     rows = tuple(
-        (row.name, text.number(row.old), text.number(row.new), f"{row.ratio:.2f}", _verdict(row))
+        (row.name, text.number(row.old), text.number(row.new), f"{row.ratio:.2f}", _better(row))
         for row in comparison.rows(old, new)
     )
     warnings = tuple(f"not the same {printable(each)}" for each in comparison.warnings(old, new))
     return Table("Compared", ("", "old", "new", "ratio", ""), rows, warnings)
 
 
-def _verdict(row: comparison.Row) -> str:
+def _better(row: comparison.Row) -> str:
     if abs(row.gain - 1) < comparison.SAME:
         return ""
     return "better" if row.gain > 1 else "worse"
@@ -104,14 +120,16 @@ def _share(share: ShareResult) -> Table:
     )
     notes = []
     if share.opening_s is not None:
-        notes.append(f"From opening a file to its first byte it takes {_ms(share.opening_s)} ms.")
+        notes.append(
+            f"The first byte of a file arrives {_ms(share.opening_s)} ms after it is opened."
+        )
     if share.readers:
         readers = text.plural(share.readers, "reader")
         link, processors = (text.about(each.total) for each in (share.link, share.processors))
         notes += [
-            f"For all of it the link takes {link} with {readers}, the processors {processors}.",
+            f"For all files the link needs {link} with {readers}, the processors {processors}.",
             "A run takes at least the longer of the two, and less where stored previews suffice.",
-            "The figures below include reading over the share, with nothing of it cached here.",
+            "The figures below include reading from the share, with nothing cached here.",
         ]
     files, size = text.plural(share.sources, "file"), text.size(share.library_bytes)
     title = f"The share {shown(share.point)} ({printable(share.kind)}): {files}, {size}"
@@ -204,11 +222,12 @@ def _scaling(result: BenchResult) -> Table:
     warm_share, cold_share = min(1.0, warm.cpu_share), min(1.0, cold.cpu_share)
     notes = [
         f"Workers used the processor {warm_share:.0%} of the time warm, {cold_share:.0%} cold.",
-        f"Cold takes {cold.slowdown:.2f} times as long as warm. {_LIMITS[result.limit]}",
+        f"Cold takes {cold.slowdown:.2f} times as long as warm.",
     ]
     if warm.cpu_share < BUSY_SHARE:
         notes.append(
-            "Even with files in memory they waited: for the cache's disk, or for other programs."
+            "Even with files in memory the workers waited: for the cache's disk, or for other "
+            "programs."
         )
     return Table("Scaling", ("", "images/s", "speed-up", "efficiency"), rows, tuple(notes))
 
@@ -221,7 +240,7 @@ def _prediction(result: BenchResult) -> Table:
     free = text.size(found.free_bytes)
     notes = [f"{entries} {room} of the cache's disk; {free} are free."]
     if need.total > found.free_bytes:
-        notes.append("That is too little: free some space, or move the cache with XDG_CACHE_HOME.")
+        notes.append("That is not enough: free some space, or move the cache with XDG_CACHE_HOME.")
     return Table(
         "A run over all files, into an empty cache",
         ("", "time", "+/-", "images/s"),
@@ -251,7 +270,7 @@ def _troubles(result: BenchResult) -> Iterator[str]:
             f"{text.count(n)} {name}" for name, n in sorted(sample.needs_extra.items())
         )
         install = printable(install_command(sample.needs_extra))
-        yield f"waiting for an extra: {each}; install with: {install}"
+        yield f"needs an extra: {each}; install with: {install}"
     kinds = Counter(one.kind for one in sample.failures)
     if kinds:
         each = ", ".join(f"{text.count(n)} {label(kind)}" for kind, n in kinds.items())

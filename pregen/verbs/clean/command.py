@@ -94,6 +94,7 @@ def _clean(
         if asks and lock is not None:
             lock.release()  # a run need not wait for the answer: all is looked at once more
             if not click.confirm(question(plan), err=True):
+                print_lines(["Nothing was deleted."] if not json else [])
                 return ExitCode.DONE
             acquire(lock, wait=wait)
         _delete(session, cleaner, plan, json=json, verbose=verbose)
@@ -124,7 +125,7 @@ clean = Command(
                 ["--private"],
                 is_flag=True,
                 help="The file lies in an encrypted vault or disk, open or locked, and the cache "
-                "does not. PATHs are vaults that pregen cannot know of.",
+                "does not. PATHs name vaults that pregen cannot find itself.",
             ),
             Option(
                 ["--older-than", "older_than_s"],
@@ -221,6 +222,8 @@ def _tell_only(plan: Plan, *, dry_run: bool, json: bool, verbose: bool) -> None:
             print_lines([entry_line(each)])
     if json:
         print_record(summary_record(plan, None, dry_run=dry_run))
+    else:
+        print_lines(["", verdict(plan)])
 
 
 def _delete(session: Session, cleaner: Cleaner, plan: Plan, *, json: bool, verbose: bool) -> None:
@@ -302,11 +305,21 @@ def plan_lines(root: bytes, plan: Plan, *, dry_run: bool) -> Iterator[str]:
         yield click.style("Would be deleted" if dry_run else "To be deleted", fg="red")
         yield from _table(going, _REASON_WORDS)
     if plan.kept.total:
-        yield "Kept" if plan.doomed else "Nothing to delete; kept"
+        yield "Kept"
         yield from _table(plan.kept, _KEPT)
     yield from _place_lines(plan)
     for link in plan.links:
         yield click.style(f"Skipped: {shown(link)} is a symbolic link", fg="yellow")
+
+
+def verdict(plan: Plan) -> str:
+    """Return how it ends when nothing is deleted, coloured."""
+    going = plan.going
+    if not going.total:
+        kept = f": {_entries(plan.kept.total)} kept" if plan.kept.total else ""
+        return click.style(f"Nothing to delete{kept}.", fg="green")
+    held = f"{_entries(going.total)}, {text.size(going.total_bytes)}"
+    return click.style(f"Would delete {held}. Nothing was deleted.", bold=True)
 
 
 def question(plan: Plan) -> str:
@@ -319,9 +332,9 @@ def result_lines(tally: CleanTally) -> Iterator[str]:
     """Yield what was done."""
     kept, kept_bytes = tally.entries[Kept.CHANGED], tally.size_bytes[Kept.CHANGED]
     deleted = tally.total - kept
-    yield f"Deleted {_entries(deleted)}, {text.size(tally.total_bytes - kept_bytes)}."
     if kept:
         yield f"Kept {_entries(kept)} after all: {_KEPT[Kept.CHANGED]}."
+    yield f"Deleted {_entries(deleted)}, {text.size(tally.total_bytes - kept_bytes)}."
 
 
 def entry_line(each: Doomed) -> str:

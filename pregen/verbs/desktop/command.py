@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from click.shell_completion import get_completion_class
 
 from pregen.argument_types import raw_bytes
 from pregen.commandline import Command, Option, print_lines, under
+from pregen.display import text
 from pregen.display.text import shown
 from pregen.errors import ExitCode, UsageError
 
@@ -55,7 +57,8 @@ def _desktop(
     if action == "remove":
         deleted = installer.remove(places, scripts)
         print_lines([f"Deleted {shown(bytes(path))}" for path in deleted])
-        print_lines(["Nothing was installed."] if not deleted else [])
+        words = f"Deleted {text.plural(len(deleted), 'file')}."
+        print_lines([words if deleted else "Nothing was installed."])
         return ExitCode.DONE
     print_lines(_installed_lines(installer.install(places, scripts), places))
     return ExitCode.DONE
@@ -100,14 +103,28 @@ def _status_lines(found: Sequence[State]) -> Iterator[str]:
     for state in sorted(found, key=lambda each: (each.file.serves, each.path)):
         label = click.style(f"{state.state:<{width}}", fg=_COLOURS.get(state.state))
         yield f"{label}  {state.file.serves}: {shown(bytes(state.path))}"
+    yield ""
+    yield _status_verdict(Counter(state.state for state in found))
+
+
+def _status_verdict(states: Counter[str]) -> str:
+    installed = states["installed"]
+    lacking = states["missing"] + states["outdated"]
+    if not installed and not states["outdated"]:
+        return "Nothing is installed: pregen desktop install"
+    words = f"{text.plural(installed, 'file')} installed"
+    if lacking:
+        return f"{words}, {lacking} missing or outdated: pregen desktop install"
+    return f"{words}, all up to date."
 
 
 def _installed_lines(found: Sequence[State], places: Places) -> Iterator[str]:
     ordered = sorted(found, key=lambda each: each.file.serves)
     for serves, group in groupby(ordered, key=lambda each: each.file.serves):
         yield f"{serves}: {', '.join(shown(bytes(state.path)) for state in group)}"
+    yield ""
     if places.is_home:
-        yield ""
         yield "Restart open file managers to see the new menu entries."
         yield "Every night: systemctl --user enable --now pregen.timer"
-        yield "To remove all of it: pregen desktop remove"
+    undo = " To remove them: pregen desktop remove" if places.is_home else ""
+    yield f"Installed {text.plural(len(found), 'file')}.{undo}"

@@ -59,7 +59,7 @@ class GiveBack(NamedTuple):
     @property
     def question(self) -> str:
         """What a person is asked."""
-        return f"Give all of {shown(self.root)} to {self.owner}?"
+        return f"Make {self.owner} the owner of {shown(self.root)}?"
 
 
 class SetModes(NamedTuple):

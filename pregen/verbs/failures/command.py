@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pregen.argument_types import raw_bytes
-from pregen.commandline import Command, Option, print_lines, print_record, under
+from pregen.commandline import (
+    Command,
+    Option,
+    print_lines,
+    print_record,
+    terminal_columns,
+    under,
+)
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
-from pregen.display.text import printable, shown
+from pregen.display.text import cells, printable, shown
 from pregen.display.words import WORDS
 from pregen.errors import ExitCode, UsageError
 from pregen.installation import install_command
@@ -172,7 +179,7 @@ def _tell(
             print_record(record(each))
         print_record(summary(failed, ExitCode.DONE, install, forgotten))
     elif forgotten is None:
-        print_lines(lines(failed, install, verbose=verbose))
+        print_lines(lines(failed, install, terminal_columns(), verbose=verbose))
     else:
         rows, files = forgotten
         fail_records = text.plural(files, "fail record")
@@ -237,12 +244,13 @@ _NOW = {
 }
 
 
-def lines(failed: Sequence[Failed], install: str, *, verbose: bool) -> Iterator[str]:
+def lines(failed: Sequence[Failed], install: str, columns: int, *, verbose: bool) -> Iterator[str]:
     """Yield failures by kind, coloured.
 
     Args:
         failed: By path.
         install: The command that gets the extras some wait for.
+        columns: How wide the terminal is; 0: there is none.
         verbose: Name all of them.
     """
     if not failed:
@@ -253,8 +261,7 @@ def lines(failed: Sequence[Failed], install: str, *, verbose: bool) -> Iterator[
         if not members:
             continue
         yield from _group_head(group, len(members), install)
-        for each in members if verbose else members[:_SHOWN]:
-            yield _line(each)
+        yield from _rows(members if verbose else members[:_SHOWN], columns)
         if not verbose and len(members) > _SHOWN:
             more = text.count(len(members) - _SHOWN)
             yield click.style(f"  ... and {more} more: -v lists them", dim=True)
@@ -274,13 +281,26 @@ def _group_head(group: str, number: int, install: str) -> Iterator[str]:
         yield click.style(f"  {printable(todo)}", fg="yellow")
 
 
-def _line(failed: Failed) -> str:
+def _rows(members: Sequence[Failed], columns: int) -> Iterator[str]:
+    """Yield a row for each, or two where the reason does not fit beside every name."""
+    rows = list(map(_row, members))
+    fits = not columns or all(cells(f"{name}  {notes}") <= columns for name, notes in rows)
+    for name, notes in rows:
+        if fits or not notes:
+            yield f"{name}  {notes}".rstrip()
+        else:
+            yield name
+            yield f"    {notes}"
+
+
+def _row(failed: Failed) -> tuple[str, str]:
+    """Return when it was and which file, and what is known of it."""
     whose = shown(failed.path) if failed.path is not None else printable(failed.uri)
     when = text.moment(failed.at_ns).partition(".")[0]
     # Our own record is no news beside what the journal says.
     others = [name for name in failed.programs if failed.kind is None or "pregen" not in name]
     notes = [failed.message, _NOW[failed.now], ", ".join(others)]
-    return "  ".join(["", when, whose, *(printable(note) for note in notes if note)])
+    return f"  {when}  {whose}", "  ".join(printable(note) for note in notes if note)
 
 
 def record(failed: Failed) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 from pregen.display.text import clock
 
@@ -47,7 +48,11 @@ _STYLE: Final[dict[Any, Any]] = {
     "axes.facecolor": "none",
     "legend.frameon": False,
 }
-_WIDTH_IN: Final = 6.4
+#: Between two times on an axis, in seconds: as clocks are divided.
+_TICKS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400)
+_MOST_TICKS: Final = 8
+#: On a phone of 390 px the letters are 10 px high, in a browser on a desk 13.
+_WIDTH_IN: Final = 4.8
 #: With what stands before it. The page says how large a chart is, so that its size goes.
 _OPENING: Final = re.compile(r'\A.*?<svg[^>]*(viewBox="[^"]*")[^>]*>', re.DOTALL)
 _METADATA: Final = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
@@ -60,19 +65,31 @@ class Series(NamedTuple):
     values: Sequence[float]
 
 
-def over_time(seconds: Sequence[float], images: Series, megabytes: Series) -> str:
-    """Draw two rates over time, one above the other: their units differ."""
+def over_time(step_s: float, images: Series, megabytes: Series) -> str:
+    """Draw two rates over time, one above the other: their units differ.
+
+    Args:
+        step_s: How long each value holds, in seconds since the start.
+        images: One value for each step.
+        megabytes: Likewise.
+    """
+    edges_s = [step_s * number for number in range(len(images.values) + 1)]
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH_IN, 3.6), layout="constrained")
         axes = figure.subplots(2, 1, sharex=True)
         for axis, series, colour in zip(axes, (images, megabytes), _SERIES, strict=False):
-            axis.fill_between(seconds, series.values, color=colour, alpha=0.25, linewidth=0)
-            axis.plot(seconds, series.values, color=colour, linewidth=1.5)
+            axis.stairs(series.values, edges_s, color=colour, alpha=0.25, fill=True)
+            axis.stairs(series.values, edges_s, color=colour, linewidth=1.5, baseline=None)
             axis.set_ylabel(series.name)
             axis.set_ylim(bottom=0)
         axes[-1].set_xlabel("time since the start")
+        axes[-1].xaxis.set_major_locator(MultipleLocator(_tick_s(edges_s[-1])))
         axes[-1].xaxis.set_major_formatter(lambda value, _position: clock(round(value)))
         return _svg(figure, "images and megabytes per second over time")
+
+
+def _tick_s(span_s: float) -> int:
+    return next((tick for tick in _TICKS_S if span_s <= tick * _MOST_TICKS), _TICKS_S[-1])
 
 
 def stacked(rows: Sequence[str], parts: Sequence[Series], unit: str, title: str) -> str:
@@ -94,7 +111,14 @@ def stacked(rows: Sequence[str], parts: Sequence[Series], unit: str, title: str)
         axis.grid(visible=False, axis="y")
         axis.set_xlabel(unit)
         if len(parts) > 1:
-            figure.legend(loc="outside upper left", ncols=len(parts), fontsize=10)
+            figure.legend(
+                loc="outside upper left",
+                ncols=len(parts),
+                fontsize=10,
+                columnspacing=1,
+                handlelength=1,
+                handletextpad=0.4,
+            )
         return _svg(figure, title)
 
 

@@ -27,6 +27,8 @@ _STAGES: Final = tuple(name.removesuffix("_ns") for name in Stages._fields)
 #: More rows than this say nothing on a screen.
 _MOST_ROWS: Final = 12
 _MOST_WORKERS: Final = 32
+_JPEG_DECODERS: Final = frozenset({"dc", "blocks", "turbo"})
+_JPEG_WORDS: Final = "JPEG: dc and blocks are pregen's own decoder, turbo is libjpeg-turbo."
 
 
 class ReportFacts(NamedTuple):
@@ -122,14 +124,13 @@ def _kinds(run: RecordedRun) -> list[tuple[str, str, str]]:
 def _charts(figures: Figures) -> list[tuple[str, str, Markup]]:
     """Heading, a sentence, and the drawing of each chart."""
     step_s = figures.bucket_s
-    times = [step_s * (number + 0.5) for number in range(figures.buckets)]
     images = [number / step_s for number in figures.images_over_time]
     megabytes = [number / step_s / 1e6 for number in figures.bytes_over_time]
     loaders = sorted(figures.loaders.items(), key=lambda item: -item[1].images)[:_MOST_ROWS]
     workers = sorted(figures.workers.items())[:_MOST_WORKERS]
     mimes = figures.mimes.most_common(_MOST_ROWS)
     sizes = [number for number in range(len(SIZES_MPX) + 1) if figures.sizes[number]]
-    speed = charts.over_time(times, Series("images/s", images), Series("MB/s", megabytes))
+    speed = charts.over_time(step_s, Series("images/s", images), Series("MB/s", megabytes))
     stages = charts.stacked(
         [printable(f"{name} ({text.count(each.images)})") for name, each in loaders],
         [
@@ -141,9 +142,14 @@ def _charts(figures: Figures) -> list[tuple[str, str, Markup]]:
     )
     formats = {printable(name): number for name, number in mimes}
     by_size = {_size_name(number): figures.sizes[number] for number in sizes}
-    busy = {str(pid): 100 * each.busy_ns / figures.wall_ns for pid, each in workers}
+    busy = {
+        str(number): 100 * each.busy_ns / figures.wall_ns
+        for number, (_, each) in enumerate(workers, 1)
+    }
     busy_words = f"How much of the run each worker spent on pictures.{_at_once(figures)}"
     stage_words = "Milliseconds of one worker per picture, by decoder."
+    if not _JPEG_DECODERS.isdisjoint(figures.loaders):
+        stage_words += f" {_JPEG_WORDS}"
     drawn = (
         ("Speed", "", speed),
         ("Time by stage", stage_words, stages),
@@ -176,7 +182,7 @@ def _at_once(figures: Figures) -> str:
         return ""
     at_once = figures.busy_ns / figures.wall_ns
     number = len(figures.workers)
-    return f" {text.plural(number, 'worker')}, {text.number(at_once)} of them at work on average."
+    return f" {text.plural(number, 'worker')}, {text.number(at_once)} of them busy on average."
 
 
 def _slow(seen: SourceHistory) -> dict[str, str]:

@@ -125,6 +125,11 @@ class TransferTally:
     private: int = 0
     """Left out: where they go, they would show what lies in an encrypted vault."""
 
+    @property
+    def total(self) -> int:
+        """Return how many entries were seen."""
+        return self.taken + self.kept + self.private
+
     def take(self, entry: FoundEntry) -> None:
         """Count an entry that has arrived."""
         self.taken += 1

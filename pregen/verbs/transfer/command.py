@@ -129,10 +129,7 @@ def _import(
                     merge(found, cache, tally, told, hidden)
             except (ArchiveError, OSError) as error:
                 why = getattr(error, "strerror", None) or str(error)
-                before = plural(tally.taken, "entry", "entries")
-                trouble = (
-                    f"{_shown(source)} cannot be read further: {why}. {before} imported before."
-                )
+                trouble = _trouble(source, why, tally)
                 break
     code = _ended(tally, "imported", json=json, told=told, trouble=trouble)
     if trouble:
@@ -339,9 +336,16 @@ def _ended(
         words += f"; {told.count:,} refused"
     if told.stream_taken:
         click.echo(f"{words}.", err=True)
-    else:
+    elif tally.total or not trouble:
         print_lines([f"{words}."])
     return code
+
+
+def _trouble(source: bytes, why: str, tally: TransferTally) -> str:
+    if not tally.total:
+        return f"{_shown(source)} cannot be read: {why}. Nothing was imported."
+    before = plural(tally.taken, "entry", "entries")
+    return f"{_shown(source)} cannot be read further: {why}. {before} imported before."
 
 
 def _shown(path: bytes) -> str:

@@ -26,7 +26,7 @@ _CURES = {
     Cure.REMOVED: "removed",
     Cure.KEPT: "kept: its file is not available",
     Cure.LEFT: "left: it has changed meanwhile, or cannot be changed",
-    Cure.SAME: "left: a new one would be the same, for two decoders disagree about its file",
+    Cure.SAME: "left: two decoders disagree about its file, and a new one would be the same",
 }
 _AWAY = {
     OriginalState.GONE: "their file no longer exists (`pregen clean` deletes them)",

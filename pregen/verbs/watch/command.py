@@ -61,7 +61,7 @@ watch = ConfiguredCommand(
                 type=Number(0.1, 3600),
                 default="0.5",
                 show_default=True,
-                help="Process changes after this long without further ones.",
+                help="Wait until nothing has changed for this long.",
             ),
             Option(
                 ["--rescan"],

@@ -157,8 +157,8 @@ def fail_records(facts: MachineFacts) -> Iterator[Finding]:
             yield warning(
                 "fail-records",
                 program,
-                f"{program} has given up on {files} a thumbnail now: without that thumbnail, "
-                "no desktop that reads these records tries again.",
+                f"{program} recorded a failure for {files} a thumbnail now. If that thumbnail is "
+                "lost, desktops that read these records do not try again.",
                 f"pregen clean --fail --program {quoted(records.program.encode())}",
             )
 
@@ -173,8 +173,8 @@ def private(facts: MachineFacts) -> Iterator[Finding]:
             "private",
             _ABOUT,
             f"{number} in {shown(cache.root)} {verb} encrypted files, as in "
-            f"{shown(cache.private_place)}: who reads the disk sees them while those are "
-            "locked.",
+            f"{shown(cache.private_place)}: anyone who reads the disk sees them, even while those "
+            "are locked.",
             "pregen clean --private",
         )
 

@@ -108,18 +108,18 @@ def _expected_bytes(facts: MachineFacts) -> int:
 def _too_large(facts: MachineFacts, desktop: str, megabytes: int, never: RunProgram) -> Finding:
     limit_bytes, expected = megabytes * _MIB, _expected_bytes(facts)
     if facts.cache.size_bytes > limit_bytes:
-        state = f"and it holds {text.size(facts.cache.size_bytes)} now"
+        state = f"; the cache holds {text.size(facts.cache.size_bytes)} now"
     elif expected > limit_bytes:
-        state = f"and all of your pictures will take about {text.size(expected)}"
+        state = f"; all of your pictures will take about {text.size(expected)}"
     else:
         pictures = text.count(int(limit_bytes / bytes_per_source(facts)))
-        state = f"which is about {pictures} pictures"
+        state = f", about {pictures} pictures"
     judged = problem if expected > limit_bytes else warning
     return judged(
         f"{desktop.lower()}-maximum-size",
         desktop,
-        f"{desktop} deletes the oldest thumbnails of all programs beyond {megabytes} MB, "
-        f"at login and once a day, {state}.",
+        f"At login and once a day {desktop} deletes the oldest thumbnails of all programs beyond "
+        f"{megabytes} MB{state}.",
         shlex.join(never.argv),
         fix=never,
     )
@@ -159,11 +159,11 @@ def _shows_none(code: str, program: str, mend: str, fix: Fix) -> Finding:
 
 
 def _beyond(limit_bytes: int, sources: Sequence[SeenSource]) -> str:
-    """Return which files are beyond a limit; empty: none of these is."""
+    """Return which files are over a limit; empty: none of these is."""
     over = sum(source.size_bytes > limit_bytes for source in sources)
     if not over:
         return ""
-    return f"beyond {text.size(limit_bytes)}, as {share(over, len(sources))} of yours are"
+    return f"over {text.size(limit_bytes)} ({share(over, len(sources))} of yours)"
 
 
 def _remote_example(facts: MachineFacts) -> str:
@@ -206,8 +206,8 @@ def _limited(
         yield note(
             f"{code}-thumbnail-limit",
             manager.name,
-            f"{manager.name} creates no thumbnails of files {beyond}: it shows those that pregen "
-            "created, and new files wait for the next run.",
+            f"{manager.name} creates no thumbnails for files {beyond}. It shows those that pregen "
+            "created; new files have none until the next run.",
             shlex.join(raise_it.argv),
             fix=raise_it,
         )
@@ -227,7 +227,7 @@ def dolphin(facts: MachineFacts) -> Iterator[Finding]:
         yield _kde_limit(
             kde,
             "MaximumRemoteSize",
-            f"Dolphin shows no thumbnails of files on a network, and {remote}.",
+            f"Dolphin shows no thumbnails for files on a network, and {remote}.",
         )
     for is_remote, key, where, limit_bytes in (
         (True, "MaximumRemoteSize", "on a network", kde.maximum_remote_size_bytes),
@@ -239,7 +239,7 @@ def dolphin(facts: MachineFacts) -> Iterator[Finding]:
             if (source.remote and not mounts_are_local) == is_remote
         ]
         if limit_bytes and (beyond := _beyond(limit_bytes, sources)):
-            yield _kde_limit(kde, key, f"Dolphin shows no thumbnails of files {where} {beyond}.")
+            yield _kde_limit(kde, key, f"Dolphin shows no thumbnails for files {where} {beyond}.")
     if remote and not kde.remote_folders:
         yield note(
             "kde-remote-folders",
@@ -288,7 +288,7 @@ def thunar(facts: MachineFacts) -> Iterator[Finding]:
         yield problem(
             "thunar-maximum-size",
             "Thunar",
-            f"Thunar shows no thumbnails of files {beyond}.",
+            f"Thunar shows no thumbnails for files {beyond}.",
             shlex.join(fix.argv),
             fix=fix,
         )

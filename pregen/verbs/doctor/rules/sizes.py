@@ -47,7 +47,7 @@ def wanted(facts: MachineFacts) -> Iterator[Finding]:
     yield warning(
         "sizes-wanted",
         _ABOUT,
-        f"Your screens ask for thumbnails of {names} ({choice.why}), and {has} of about "
+        f"Your screens need {names} thumbnails ({choice.why}); {has} of about "
         f"{text.count(facts.cache.keys)} pictures have them{because}.",
         f"{run} --flavors auto" if named else run,
     )
@@ -66,8 +66,8 @@ def unwanted(facts: MachineFacts) -> Iterator[Finding]:
             "sizes-unwanted",
             _ABOUT,
             f"{shown(facts.cache.root)} has {text.count(count.entries)} thumbnails of "
-            f"{flavor.directory} ({text.size(count.size_bytes)}); no screen that is known here and "
-            "no other program asks for this size.",
+            f"{flavor.directory} ({text.size(count.size_bytes)}); no known screen and no other "
+            "program needs this size.",
             f"pregen clean --flavor {flavor.directory}",
         )
 
