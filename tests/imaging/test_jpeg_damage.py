@@ -86,20 +86,30 @@ def test_restart_markers_that_are_gone_make_the_rest_uncertain() -> None:
     assert share < 0.4
 
 
-def shifted(levels: int, down_px: int = 0) -> bytes:
-    """A photo that is brighter from a block in the middle of it on, as damage makes it."""
+def shifted(levels: int, down_px: int = 0, edges_levels: int = 0) -> bytes:
+    """A photo that is brighter from a block in the middle of it on, as damage makes it.
+
+    Args:
+        levels: by so much.
+        down_px: it does not begin with a row of blocks, but so much lower.
+        edges_levels: what was damaged before that is brighter by so much, and something in the
+            picture, one row lower, as well.
+    """
     samples = photo(WIDTH_PX, HEIGHT_PX, seed=8).astype(np.int16) * 3 // 5 + 50
     top, left = 7 * MCU_PX + down_px, 19 * MCU_PX
     samples[top : top + MCU_PX, left:] += levels
     samples[top + MCU_PX :] += levels
+    samples[top : top + MCU_PX, left - 3 * MCU_PX : left] += edges_levels
+    samples[top + MCU_PX : top + 2 * MCU_PX, left - 3 * MCU_PX : left + 3 * MCU_PX] += edges_levels
     return encode(np.clip(samples, 0, 255).astype(np.uint8), "JPEG", quality=90)
 
 
-@pytest.mark.parametrize("levels", [40, -40])
-def test_a_shift_from_one_block_on_is_seen(levels: int) -> None:
-    assert _compiled.account(shifted(levels))[:2] == SOUND[:2]
+@pytest.mark.parametrize(("levels", "edges_levels"), [(40, 0), (-40, 0), (-40, -28)])
+def test_a_shift_from_one_block_on_is_seen(levels: int, edges_levels: int) -> None:
+    data = shifted(levels, edges_levels=edges_levels)
+    assert _compiled.account(data)[:2] == SOUND[:2]
     with pytest.raises(InvalidPicture, match=r"2[12]%"):
-        jpeg_damage.check(shifted(levels))
+        jpeg_damage.check(data)
 
 
 @pytest.mark.parametrize("down_px", [0, 3, 8])
