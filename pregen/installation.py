@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import os
 import re
@@ -13,9 +14,7 @@ import site
 import sys
 from contextlib import contextmanager, suppress
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from pregen.errors import MissingLibraryError
 
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
     from importlib import metadata
 
 _NAME = "pregen"
-_VIPS: Final = tuple(f"{place}/libvips.so.*" for place in ("lib*", "lib/*", "local/lib*"))
+_VIPS: Final = tuple(f"/usr/{place}/libvips.so.*" for place in ("lib*", "lib/*", "local/lib*"))
 #: What scripts/env leaves in the environments that it makes.
-_CHECKOUT: Final = ".pregen-*"
+_CHECKOUT: Final = ".pregen-"
 _FACTS: Final = (".dist-info", ".egg-info")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
@@ -102,7 +101,7 @@ def decoding_libraries() -> str:
         with suppress(OSError):
             found.update(filter(_is_decoding, os.listdir(folder or ".")))
     if not any(name.startswith("pyvips_binary-") for name in found):
-        found.update(each.name for places in _VIPS for each in Path("/usr").glob(places))
+        found.update(os.path.basename(path) for place in _VIPS for path in glob.glob(place))
     return " ".join(sorted(name.removesuffix(".dist-info") for name in found))
 
 
@@ -120,9 +119,7 @@ def command(found: Installation, extras: Iterable[str]) -> str:
     wanted = sorted(set(extras))
     libraries = [one for extra in wanted for one in found.requirements.get(extra, ())]
     if found.manager is Manager.CHECKOUT:
-        return shlex.join(
-            [f"{Path(found.python).parents[2]}/scripts/pregen", "--with", ",".join(wanted)]
-        )
+        return shlex.join([f"{_checkout(found)}/scripts/pregen", "--with", ",".join(wanted)])
     if found.manager is Manager.PIPX:
         # Survives `pipx upgrade`, and needs not be told the extras that are there already.
         return shlex.join(["pipx", "inject", found.environment, *(libraries or wanted)])
@@ -151,10 +148,21 @@ def command(found: Installation, extras: Iterable[str]) -> str:
     return shlex.join([*start, *what])
 
 
+def _checkout(found: Installation) -> str:
+    """Return the folder of the checkout whose .venv/bin the interpreter is in."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(found.python)))
+
+
+def _path_of(url: str) -> str:
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - seldom needed, and takes 2 ms
+
+    return unquote(urlsplit(url).path)
+
+
 def _is_gone(origin: str) -> bool:
     """Tell whether the folder or the downloaded wheel it was installed from was deleted."""
-    path = unquote(urlsplit(origin).path) if origin.startswith("file:") else origin
-    return path.startswith("/") and not Path(path).exists()
+    path = _path_of(origin) if origin.startswith("file:") else origin
+    return path.startswith("/") and not os.path.exists(path)
 
 
 def is_compiled() -> bool:
@@ -168,7 +176,7 @@ def compile_command(found: Installation | None = None) -> str:
     anew = ["--force-reinstall", "--no-deps"]
     what = [*(["--editable"] if found.editable else []), found.origin or _NAME]
     if found.manager is Manager.CHECKOUT:
-        root = Path(found.python).parents[2]
+        root = _checkout(found)
         again = shlex.join([f"{root}/scripts/pregen", "--version"])
         return f"{shlex.join(['rm', '-rf', f'{root}/.venv'])} && {again}"
     if found.manager is Manager.PIPX:
@@ -205,7 +213,7 @@ def look() -> Installation:
     return Installation(
         _manager(str(distribution.locate_file(""))),
         sys.executable,
-        Path(sys.prefix).name,
+        os.path.basename(sys.prefix),
         _origin(direct_url),
         bool(direct_url.get("dir_info", {}).get("editable")),
         requirements,
@@ -222,11 +230,11 @@ def _direct_url(distribution: metadata.Distribution) -> dict[str, Any]:
 
 def _manager(place: str) -> Manager:
     """Return who looks after the environment; `place` is where pregen lies."""
-    if Path(sys.prefix, "pipx_metadata.json").exists():
+    if os.path.exists(f"{sys.prefix}/pipx_metadata.json"):
         return Manager.PIPX
-    if Path(sys.prefix, "uv-receipt.toml").exists():
+    if os.path.exists(f"{sys.prefix}/uv-receipt.toml"):
         return Manager.UV_TOOL
-    if any(Path(sys.prefix).glob(_CHECKOUT)):
+    if any(name.startswith(_CHECKOUT) for name in os.listdir(sys.prefix)):
         return Manager.CHECKOUT
     if importlib.util.find_spec("pip") is None:
         return Manager.UV
@@ -238,7 +246,7 @@ def _origin(direct_url: Mapping[str, Any]) -> str:
     """Return a folder's path, or an address as pip takes it (PEP 610)."""
     url: str = direct_url.get("url", "")
     if "dir_info" in direct_url:
-        return unquote(urlsplit(url).path)
+        return _path_of(url)
     if version_control := direct_url.get("vcs_info"):
         return f"{version_control['vcs']}+{url}@{version_control['commit_id']}"
     return url

@@ -18,7 +18,6 @@ from collections import deque
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pregen.cache.errors import CACHE_ERRORS
@@ -449,7 +448,7 @@ def _folders(config: RunConfig, ground: RunGround) -> tuple[bytes, ...]:
 
 def _cwd() -> bytes:
     try:
-        return bytes(Path.cwd())
+        return os.getcwdb()
     except OSError:  # it was deleted, and no root was relative
         return b""
 

@@ -6,11 +6,11 @@ which starts its helpers with `-c`: a `signal.py` beside the photos would run.
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 from typing import Final
 
-_HOME: Final = Path(__file__).parents[1]
+_HOME: Final = os.path.dirname(os.path.dirname(__file__))
 
 
 def command() -> list[str]:
@@ -32,6 +32,6 @@ def is_wanted() -> bool:
     if sys.flags.safe_path:
         return True
     try:
-        return not _HOME.samefile(".")
+        return not os.path.samefile(_HOME, ".")
     except OSError:  # the current folder has been deleted
         return True

@@ -365,6 +365,7 @@ RECIPES: dict[str, Callable[[Path, Path, Path], None]] = {
     "camera": partial(camera, copies=32),
     "camera-10": partial(camera, copies=1, count=10),
     "share": partial(share, copies=4),
+    "share-long": partial(share, copies=16, first=100),
     "share-few": partial(share, copies=1, first=900),
     "share-small": partial(share_small, count=2000),
     "jpeg-24mpx": partial(jpeg, size_px=(6000, 4000), count=16, copies=3),

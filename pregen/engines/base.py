@@ -18,7 +18,6 @@ import importlib
 import os
 from collections.abc import Callable, Generator, Iterator
 from enum import IntEnum
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from pregen.config import Decoder, Previews, WorkConfig
@@ -196,7 +195,7 @@ def last_line(error: BaseException) -> str:
     if not frames:
         return words
     frame = frames[-1]
-    return f"{words} ({PurePath(frame.filename).name}:{frame.lineno}, in {frame.name})"
+    return f"{words} ({os.path.basename(frame.filename)}:{frame.lineno}, in {frame.name})"
 
 
 class EngineEntry(NamedTuple):

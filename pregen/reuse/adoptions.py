@@ -1,12 +1,12 @@
-"""Files that were only moved get their entries in threads of the parent, without a worker.
+"""Files that were only moved get their entries in a thread of the parent, without a worker.
 
 Nothing of a source is read and nothing decoded (`reuse.same_file`): what takes time is writing,
-which threads do without the interpreter's lock.
+which a thread does without the interpreter's lock. Two of them wait longer for that lock than they
+gain.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
 _MOST: Final = 128
 #: To wake a thread costs as much as a part of its work.
 _AT_ONCE: Final = 16
-_THREADS: Final = 2
 
 
 class Adoptions:
     """Jobs that are done beside the engine. For one thread.
 
     Args:
-        adopter: makes what does the jobs of one thread.
+        adopter: makes what does the jobs.
         kin: names the entries of sources of a size and time, for a job that a worker has to do
             after all.
     """
@@ -39,8 +38,7 @@ class Adoptions:
         self._make_adopter = adopter
         self._kin = kin
         self._pool: ThreadPoolExecutor | None = None
-        self._own = threading.local()
-        self._adopters: list[Adopter] = []
+        self._adopter: Adopter | None = None
         self._next: list[Job] = []
         self._open: deque[Future[list[tuple[Job, Outcome | None]]]] = deque()
 
@@ -67,16 +65,14 @@ class Adoptions:
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - seldom needed
 
-            self._pool = ThreadPoolExecutor(_THREADS, "pregen-adopt")
+            self._pool = ThreadPoolExecutor(1, "pregen-adopt")
         self._open.append(self._pool.submit(self._adopt, self._next))
         self._next = []
 
     def _adopt(self, jobs: list[Job]) -> list[tuple[Job, Outcome | None]]:
-        adopter: Adopter | None = getattr(self._own, "adopter", None)
-        if adopter is None:
-            adopter = self._own.adopter = self._make_adopter()
-            self._adopters.append(adopter)
-        return [(job, adopter.adopt(job)) for job in jobs]
+        if self._adopter is None:
+            self._adopter = self._make_adopter()
+        return [(job, self._adopter.adopt(job)) for job in jobs]
 
     def ended(self, *, wait: bool = False) -> Iterator[tuple[Job, Outcome | None]]:
         """Yield the jobs that have ended; None for the outcome of one that a worker has to do."""
@@ -93,5 +89,5 @@ class Adoptions:
         """Begin no more; wait for what was begun."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        for adopter in self._adopters:
-            adopter.close()
+        if self._adopter is not None:
+            self._adopter.close()

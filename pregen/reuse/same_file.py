@@ -119,7 +119,7 @@ class MetFiles:
 
 
 class Adopter:
-    """Writes the entries of a source by those of its former name. Each thread has its own.
+    """Writes the entries of a source by those of its former name.
 
     Args:
         cache: read and written; closed with this.

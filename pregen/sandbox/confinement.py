@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.sandbox import landlock, rlimits, seccomp, syscalls
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 
     from pregen.model import AllowedFolders
 
-_TASKS = Path("/proc/self/task")
+_TASKS = "/proc/self/task"
 #: Programs' own files, which all users may read; on systems that keep them elsewhere, there too.
 _SYSTEM: Final = (
     "/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/app",
@@ -77,7 +75,7 @@ def confine(allowed: AllowedFolders, opened: Mapping[bytes, int]) -> None:
         rlimits.limit_resources()
         if not (kernel.landlock or kernel.seccomp):
             return
-        if (threads := len(list(_TASKS.iterdir()))) != 1:
+        if (threads := len(os.listdir(_TASKS))) != 1:
             raise SandboxRefusedError(f"{threads} threads run already and would not be sandboxed")
         os.umask(0o077)
         rlimits.drop_privileges()
@@ -115,8 +113,7 @@ def late_reads() -> tuple[str, ...]:
 
 
 def _of_libraries() -> Iterator[str]:
-    for name in ("stdlib", "platstdlib", "purelib", "platlib"):
-        yield sysconfig.get_path(name)
+    yield os.path.dirname(os.__file__)
     for prefix in {sys.prefix, sys.base_prefix}:
         yield from (f"{prefix}/{below}" for below in ("lib", "lib64", "etc/fonts", "share/fonts"))
     # Of the search path only folders that packages are installed in: the first is often the
@@ -128,7 +125,7 @@ def _of_libraries() -> Iterator[str]:
 
 def _fonts() -> Iterator[str]:
     """Yield where a user's own fonts and their index are (fonts.conf(5), XDG base directories)."""
-    home = Path.home()
+    home = os.path.expanduser("~")
     yield from (f"{home}/.fonts", f"{home}/.fonts.conf")
     yield f"{os.environ.get('XDG_DATA_HOME') or f'{home}/.local/share'}/fonts"
     yield f"{os.environ.get('XDG_CONFIG_HOME') or f'{home}/.config'}/fontconfig"

@@ -180,7 +180,7 @@ def _tell_of_link(session: Session, config: RunConfig, watch: Watch) -> None:
 def _tell_of_limit(session: Session, config: RunConfig, watch: Watch, totals: Snapshot) -> None:
     """Warn where a desktop will delete of what the run wrote."""
     from pregen.errors import CacheError  # noqa: PLC0415 - no --help needs it
-    from pregen.verbs.doctor.readers.machine import limit_passed  # noqa: PLC0415 - likewise
+    from pregen.verbs.doctor.readers.housekeepers import limit_passed  # noqa: PLC0415 - likewise
 
     if config.work.shared:
         return

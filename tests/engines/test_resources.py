@@ -29,11 +29,11 @@ def test_the_tightest_control_group_counts(tmp_path: Path) -> None:
         (group / "memory.max").write_text(f"{limit}\n")
         (group / "memory.current").write_text(f"{used}\n")
         (group / "memory.stat").write_text("anon 200\nactive_file 60\ninactive_file 40\n")
-    assert resources.cgroup_room_bytes(own, tmp_path / "fs") == 800
+    assert resources.cgroup_room_bytes(str(own), str(tmp_path / "fs")) == 800
 
 
 def test_without_control_groups_nothing_is_limited(tmp_path: Path) -> None:
-    assert resources.cgroup_room_bytes(tmp_path / "nothing", tmp_path) is None
+    assert resources.cgroup_room_bytes(str(tmp_path / "nothing"), str(tmp_path)) is None
 
 
 def test_the_size_of_this_process_is_that_which_psutil_sees() -> None:

@@ -13,10 +13,10 @@ it again.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from enum import Enum, auto
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.model import Job, Kind, Outcome
@@ -160,7 +160,7 @@ def innermost(last_words: bytes) -> str:
     if frame is None:
         return ""
     path, line, function = (part.decode(errors="replace").strip() for part in frame.groups())
-    return f"{function} ({PurePosixPath(path).name}:{line})"
+    return f"{function} ({os.path.basename(path)}:{line})"
 
 
 def blamed_job(open_jobs: Mapping[int, Job], in_flight: int | None, unreported: int) -> Job | None:

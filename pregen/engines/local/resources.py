@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-from pathlib import Path
 from typing import Final
 
 #: Of the memory that is free at the start, this part may be used for big pictures: the rest is
@@ -16,10 +15,10 @@ LEAST_WORKER_BYTES: Final = 1 << 30
 #: When nothing can be found out.
 _UNKNOWN_FREE_BYTES: Final = 2 << 30
 _PAGE_BYTES: Final = resource.getpagesize()
-_STATM: Final = Path("/proc/self/statm")
-_MEMINFO: Final = Path("/proc/meminfo")
+_STATM: Final = "/proc/self/statm"
+_MEMINFO: Final = "/proc/meminfo"
 _AVAILABLE: Final = b"MemAvailable:"
-_CGROUPS: Final = Path("/sys/fs/cgroup")
+_CGROUPS: Final = "/sys/fs/cgroup"
 
 
 def memory_budget_bytes() -> int:
@@ -32,7 +31,7 @@ def memory_budget_bytes() -> int:
 def _free_bytes() -> int:
     """Return what programs can have before the machine swaps (`MemAvailable` of proc(5))."""
     try:
-        lines = _MEMINFO.read_bytes().splitlines()
+        lines = _read(_MEMINFO).splitlines()
         return next(int(line.split()[1]) << 10 for line in lines if line.startswith(_AVAILABLE))
     except (OSError, ValueError, IndexError, StopIteration):
         pass
@@ -44,29 +43,32 @@ def _free_bytes() -> int:
         return _UNKNOWN_FREE_BYTES
 
 
-def cgroup_room_bytes(
-    own: Path = Path("/proc/self/cgroup"), mounted: Path = _CGROUPS
-) -> int | None:
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def cgroup_room_bytes(own: str = "/proc/self/cgroup", mounted: str = _CGROUPS) -> int | None:
     """Return what the tightest memory limit of our control groups leaves; None without one.
 
     Control groups version 2 only (kernel documentation, cgroup-v2, `memory.max`). The page cache
     counts as free: the kernel drops it before it refuses memory.
     """
     try:
-        line = next(line for line in own.read_text().splitlines() if line.startswith("0::"))
+        line = next(line for line in _read(own).splitlines() if line.startswith(b"0::"))
     except (OSError, StopIteration):
         return None
-    group = mounted / line.removeprefix("0::").lstrip("/")
-    rooms = [_room(place) for place in (group, *group.parents) if place.is_relative_to(mounted)]
-    return min((room for room in rooms if room is not None), default=None)
+    names = [name for name in os.fsdecode(line.removeprefix(b"0::")).split("/") if name]
+    groups = ["/".join([mounted, *names[:count]]) for count in range(len(names) + 1)]
+    return min((room for room in map(_room, groups) if room is not None), default=None)
 
 
-def _room(group: Path) -> int | None:
+def _room(group: str) -> int | None:
     try:
-        limit = int((group / "memory.max").read_text())
-        used = int((group / "memory.current").read_text())
-        counters = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        cached = int(counters["active_file"]) + int(counters["inactive_file"])
+        limit = int(_read(f"{group}/memory.max"))
+        used = int(_read(f"{group}/memory.current"))
+        counters = dict(line.split() for line in _read(f"{group}/memory.stat").splitlines())
+        cached = int(counters[b"active_file"]) + int(counters[b"inactive_file"])
     except (OSError, ValueError, KeyError):
         return None  # "max" is no number: no limit here
     return max(0, limit - used + cached)
@@ -92,8 +94,7 @@ class OwnSize:
 def process_size() -> tuple[int, int]:
     """Return (address space, resident memory) of this process in bytes; zeros if not known."""
     try:
-        with _STATM.open("rb") as statm:
-            pages = statm.read().split()
+        pages = _read(_STATM).split()
     except OSError:
         return 0, 0
     return int(pages[0]) * _PAGE_BYTES, int(pages[1]) * _PAGE_BYTES
@@ -102,7 +103,7 @@ def process_size() -> tuple[int, int]:
 def thread_count(pid: int) -> int:
     """Return how many threads a process has; 0 if that is not known."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        stat = _read(f"/proc/{pid}/stat")
         return int(stat.rpartition(b")")[2].split()[17])  # num_threads of proc(5)
     except (OSError, ValueError, IndexError):
         return 0
@@ -126,8 +127,8 @@ def limit_growth(growth_bytes: int) -> None:
 
 def volunteer_for_oom_kill() -> None:
     """Should memory run out, let the kernel take this process before the run or the desktop."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb") as score:
+        score.write(b"500")
 
 
 def is_linux() -> bool:

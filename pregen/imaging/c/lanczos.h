@@ -48,14 +48,35 @@ struct weights {
     int16_t *values;
 };
 
-static double lanczos(double x)
+#define PI 3.14159265358979323846
+
+/* A point that goes round the unit circle: the sine and the cosine of an angle. */
+struct angle {
+    double sine, cosine;
+};
+
+static struct angle angle_of(double radians)
 {
-    const double pi = 3.14159265358979323846;
-    if (x == 0)
+    return (struct angle){sin(radians), cos(radians)};
+}
+
+/* The sum of two, without a sine: each weight would take two. */
+static struct angle sum_of_angles(struct angle one, struct angle two)
+{
+    return (struct angle){one.sine * two.cosine + one.cosine * two.sine,
+                          one.cosine * two.cosine - one.sine * two.sine};
+}
+
+/* The weight at a distance, of which `third` is pi / LOBES times. Lanczos-3 is
+ * 3 sin(pi x) sin(pi x / 3) / (pi x)^2, and sin(3 a) is sin(a) (3 - 4 sin(a)^2). */
+static double lanczos(double distance, struct angle third)
+{
+    if (fabs(distance) < 1e-8)
         return 1;
-    if (fabs(x) >= LOBES)
+    if (fabs(distance) >= LOBES)
         return 0;
-    return LOBES * sin(pi * x) * sin(pi * x / LOBES) / (pi * pi * x * x);
+    double square = third.sine * third.sine;
+    return LOBES * square * (3 - 4 * square) / (PI * PI * distance * distance);
 }
 
 /* Weigh `extent` pixels, of which `pixels` are there (the last one perhaps not all of it), for each
@@ -72,6 +93,7 @@ static bool weigh_pixels(struct weights *weights, int pixels, double extent, int
         free(exact);
         return false;
     }
+    const struct angle step_angle = angle_of(PI / LOBES / stretch);
     for (int n = 0; n < results; n++) { /* turns: at most MOST_SIDE */
         double middle = (n + 0.5) * scale, sum = 0;
         int first = (int)(middle - LOBES * stretch + 0.5);
@@ -83,15 +105,18 @@ static bool weigh_pixels(struct weights *weights, int pixels, double extent, int
             end = pixels;
         if (end - first > count)
             end = first + count; /* by rounding; its weight is next to 0 */
+        struct angle third = angle_of(PI / LOBES * (first + 0.5 - middle) / stretch);
         for (int at = first; at < end; at++) { /* turns: at most count */
-            double weight = lanczos((at + 0.5 - middle) / stretch);
+            double weight = lanczos((at + 0.5 - middle) / stretch, third);
             exact[at - first] = weight;
             sum += weight;
+            third = sum_of_angles(third, step_angle);
         }
+        double share = (1 << WEIGHT_BITS) / sum;
         int16_t *values = weights->values + (size_t)n * (size_t)count;
         int left = 1 << WEIGHT_BITS, largest = 0;
         for (int at = 0; at < end - first; at++) { /* turns: at most count */
-            values[at] = (int16_t)lrint(exact[at] / sum * (1 << WEIGHT_BITS));
+            values[at] = (int16_t)lrint(exact[at] * share);
             left -= values[at];
             if (values[at] > values[largest])
                 largest = at;

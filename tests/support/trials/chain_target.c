@@ -1,8 +1,8 @@
 /* A target for libFuzzer: from samples or a JPEG to the pictures of entries, beside a plain twin.
  *
  * Every input is made into two pictures under sanitizers, by the code with SIMD and by its plain
- * twin (this file compiled with PLAIN_TWIN), which have to give the same bytes: with AVX2, where the
- * processor has it, or with SSE2. zlib has to unpack each stream to the pixels that it was made of.
+ * twin (this file compiled with PLAIN_TWIN), which have to give the same bytes: with AVX2 and BMI2,
+ * where the processor has them, or with SSE2. zlib has to unpack each stream to the pixels that it was made of.
  *
  * An input begins with a head of HEAD bytes; the rest are samples, or a JPEG. Compiled with PRINTS
  * it is a program that tells what becomes of files, to compare other processors with this one.
@@ -10,9 +10,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* An input tells whether AVX2 may be used where the processor has it. */
-static __attribute__((unused)) bool may_avx2 = true;
-#define CAN_AVX2 (may_avx2 && __builtin_cpu_supports("avx2"))
+/* An input tells whether AVX2 and BMI2 may be used where the processor has them. */
+static __attribute__((unused)) bool may_all = true;
+#define CAN_AVX2 (may_all && __builtin_cpu_supports("avx2"))
+#define CAN_BMI2 (may_all && __builtin_cpu_supports("bmi2"))
 
 #include "chain.h"
 
@@ -112,7 +113,7 @@ int main(int count, char **names)
             fclose(file);
         if (size < HEAD)
             return 1;
-        may_avx2 = data[0] & 2;
+        may_all = data[0] & 2;
         struct outcome made = MAKE(data, size, data[0] & 1);
         printf("%d", made.result);
         for (int m = 0; m < COUNT && made.result == DONE; m++) { /* turns: COUNT */
@@ -170,7 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return -1;
     inputs++;
     bool jpeg = data[0] & 1;
-    may_avx2 = data[0] & 2;
+    may_all = data[0] & 2;
     struct outcome ours = make(data, size, jpeg), plain = make_plainly(data, size, jpeg);
     if (ours.result != plain.result)
         found("the plain twin accepts something else");

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pregen.desktop_settings import ConfigFolders, parse, read_gvdb
 from pregen.verbs.doctor.facts import Kde, LxFileManager, Thunar, TumblerPlugin
-from pregen.verbs.doctor.readers import desktops, gsettings, machine, thumbnailers, tools
+from pregen.verbs.doctor.readers import desktops, gsettings, machine, tools
 from tests.support.files.pictures import put
 from tests.support.running.capabilities import Capability, needs
 
@@ -44,7 +44,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     monkeypatch.setenv("PATH", str(bin_folder))
-    monkeypatch.setattr(thumbnailers, "_LIBRARIES", ())
+    monkeypatch.setattr(tools, "_LIBRARIES", ())
     return bin_folder
 
 

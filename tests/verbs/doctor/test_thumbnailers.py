@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.desktop_settings import ConfigFolders, parse, read_text
-from pregen.verbs.doctor.readers import thumbnailers
+from pregen.verbs.doctor.readers import thumbnailers, tools
 from pregen.verbs.doctor.readers.thumbnailers import TypeNames, qt_mime_types
 from tests.support.files.pictures import put
 from tests.support.judges import desktops
@@ -44,7 +44,7 @@ def plugin(mimes: Sequence[str], mark: bytes = QT_6, *, ended: bool = False) -> 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine on which nothing is installed but what a test puts there."""
-    monkeypatch.setattr(thumbnailers, "_LIBRARIES", ((str(tmp_path), "usr/lib/"),))
+    monkeypatch.setattr(tools, "_LIBRARIES", ((str(tmp_path), "usr/lib/"),))
     return tmp_path
 
 

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from pregen.cache.opening import OpenPolicy
-from pregen.cache.store import Cache
 from pregen.config import WalkConfig
 from pregen.desktop_settings import ConfigFolders, matching, read_text
 from pregen.installation import compile_command, is_compiled
-from pregen.model import ALL_FLAVORS, Source
+from pregen.model import Source
 from pregen.originals.mounts import read_mounts
 from pregen.screens.facts import screen_facts
 from pregen.thumbspec.naming import thumbnails_root
-from pregen.verbs.doctor.facts import G_DESKTOPS, MachineFacts, OtherRoot, SessionRoot
+from pregen.verbs.doctor.facts import MachineFacts, OtherRoot, SessionRoot
 from pregen.verbs.doctor.readers import desktops
 from pregen.verbs.doctor.readers.cache import read_cache, sampled
 from pregen.verbs.doctor.readers.gsettings import read_gsettings
+from pregen.verbs.doctor.readers.housekeepers import (
+    installed_housekeepers,
+    running_housekeepers,
+    same,
+)
 from pregen.verbs.doctor.readers.shares import read_shares
-from pregen.verbs.doctor.readers.thumbnailers import TypeNames, library_files, package_manager
-from pregen.verbs.doctor.readers.tools import find
-from pregen.verbs.doctor.rules.desktops import passed_limit
+from pregen.verbs.doctor.readers.thumbnailers import TypeNames, package_manager
 from pregen.walk import walk
 
 if TYPE_CHECKING:
@@ -41,54 +42,10 @@ _DESKTOP: Final = re.compile(
     r"|cosmic-.*|gsd-housekeeping",
     re.IGNORECASE,
 )
-#: What a session starts, and how that is written: in desktop files, in units of systemd.
-_AUTOSTART: Final = "autostart/*ousekeeping*.desktop"
-_USER_UNITS: Final = ("/usr/lib/systemd/user", "/etc/systemd/user")
-_UNIT: Final = "*ousekeeping*.service"
-_MSD_PLUGIN: Final = "mate-settings-daemon/libhousekeeping.so"
-_EXEC: Final = re.compile(r"^(?:Try)?Exec(?:Start)?=[-@:+!]*(\S+)", re.MULTILINE)
 _ASSIGNMENT: Final = re.compile(
     r"""^\s*(?:export\s+)?XDG_CACHE_HOME\s*(?:=|\s+DEFAULT=)\s*(["']?)([^"'#\n]+)\1""",
     re.MULTILINE,
 )
-
-
-def read_housekeepers(config: ConfigFolders) -> frozenset[str]:
-    """Return the desktops of which something deletes entries here, by name.
-
-    Found by the program or the plugin itself, by what a session starts it with, or by one that
-    runs; never by schemas, which come with programs of any kind.
-    """
-    started = [
-        *(path for folder in (config.own, *config.shared) for path in matching(folder, _AUTOSTART)),
-        *(path for folder in _USER_UNITS for path in matching(folder, _UNIT)),
-    ]
-    programs = {match[1] for path in started for match in _EXEC.finditer(read_text(path))}
-    there = {os.path.basename(program) for program in programs if find(program)}
-    there |= {process.info["name"] for process in psutil.process_iter(["name"])}
-    there |= {os.path.basename(os.path.dirname(path)) for path in library_files(_MSD_PLUGIN)}
-    return frozenset(desktop.name for desktop in G_DESKTOPS if desktop.daemon in there)
-
-
-def limit_passed(environ: Mapping[str, str], home: str, root: bytes, written_bytes: int) -> str:
-    """Return what a run says that brought a cache beyond a desktop's limit; else nothing.
-
-    Args:
-        environ: The environment whose desktop is meant.
-        home: The user's.
-        root: The run's cache; desktops delete from their own only.
-        written_bytes: By the run.
-
-    Raises:
-        CacheError: The cache cannot be listed.
-    """
-    housekeepers = read_housekeepers(ConfigFolders(environ, home))
-    if not housekeepers or not _same(root, thumbnails_root(environ, home)):
-        return ""
-    with Cache(root, policy=OpenPolicy.AS_FOUND) as cache:
-        held_bytes = sum(cache.folder(flavor).count().size_bytes for flavor in ALL_FLAVORS)
-    settings = read_gsettings(ConfigFolders(environ, home))
-    return passed_limit(housekeepers, settings, held_bytes, written_bytes)
 
 
 def read_sandboxes(home: str, root: bytes) -> tuple[OtherRoot, ...]:
@@ -98,23 +55,16 @@ def read_sandboxes(home: str, root: bytes) -> tuple[OtherRoot, ...]:
         for folder in matching(f"{home}/{above}", "*"):
             cache_home = os.fsencode(f"{folder}/{below}")
             thumbnails = cache_home + b"/thumbnails"
-            if os.path.isdir(thumbnails) and not _same(thumbnails, root):
+            if os.path.isdir(thumbnails) and not same(thumbnails, root):
                 found.append(OtherRoot(kind, os.path.basename(folder), cache_home))
     return tuple(found)
-
-
-def _same(first: bytes, second: bytes) -> bool:
-    try:
-        return os.path.samefile(first, second)
-    except OSError:
-        return False
 
 
 def read_session(home: str, root: bytes) -> tuple[SessionRoot, ...]:
     """Return where the desktop's running programs, or the files that set it up, have the cache."""
     running = tuple(_running(home))
     found = running or tuple(_declared(home))
-    return tuple(each for each in found if each.root != root and not _same(each.root, root))
+    return tuple(each for each in found if each.root != root and not same(each.root, root))
 
 
 def _running(home: str) -> Iterator[SessionRoot]:
@@ -196,7 +146,7 @@ def gather(
         cache=cache,
         home=os.fsencode(home),
         gsettings=read_gsettings(config),
-        housekeepers=read_housekeepers(config),
+        housekeepers=installed_housekeepers(config) | running_housekeepers(),
         kde=desktops.read_kde(config),
         thunar=desktops.read_thunar(config),
         tumbler=desktops.read_tumbler(config),

@@ -13,20 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from pregen.desktop_settings import boolean, matching, parse, read_bytes, read_text
 from pregen.verbs.doctor.facts import ThumbnailPlugin
-from pregen.verbs.doctor.readers.tools import find
+from pregen.verbs.doctor.readers.tools import find, library_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pregen.desktop_settings import ConfigFolders
 
-#: Where distributions have libraries: Debian's folders by machine, Fedora's, Arch's, NixOS'.
-_LIBRARIES: Final = (
-    ("/usr/lib", "*-linux-gnu*/"),
-    ("/usr", "lib64/"),
-    ("/usr", "lib/"),
-    ("/run/current-system/sw", "lib/"),
-)
 _MIME: Final = re.compile(
     rb"\0((?:application|audio|font|image|model|text|video)/[A-Za-z0-9.+_-]+)\0"
 )
@@ -49,12 +42,6 @@ _MOST_ANCESTORS: Final = 32
 def package_manager() -> str:
     """Return what installs packages here, by the first word of its family."""
     return _MANAGERS.get(find(*_MANAGERS) or "", "")
-
-
-def library_files(pattern: str) -> list[str]:
-    """Return the files of libraries that match, wherever distributions have them."""
-    found = chain.from_iterable(matching(above, below + pattern) for above, below in _LIBRARIES)
-    return list({os.path.realpath(path): path for path in found}.values())
 
 
 # KIO.

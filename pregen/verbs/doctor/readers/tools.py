@@ -1,18 +1,33 @@
-"""The desktops' own programs, and XML."""
+"""The desktops' own programs and libraries, and XML."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from typing import Final
-from xml.etree import ElementTree as ET
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from pregen.desktop_settings import matching
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree as ET
 
 #: A tool answers in milliseconds, or waits for a session bus that is not there.
 _TIMEOUT_S: Final = 5.0
+#: Where distributions have libraries: Debian's folders by machine, Fedora's, Arch's, NixOS'.
+_LIBRARIES: Final = (
+    ("/usr/lib", "*-linux-gnu*/"),
+    ("/usr", "lib64/"),
+    ("/usr", "lib/"),
+    ("/run/current-system/sw", "lib/"),
+)
 
 
 def parse_xml(text: str) -> ET.Element:
     """Return the root of an XML text; an empty element where it is damaged."""
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 - not for `library_files`
+
     try:
         return ET.fromstring(text.encode())  # noqa: S314 - the user's own settings
     except ET.ParseError:
@@ -37,3 +52,9 @@ def ask(*command: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.decode("utf-8", "replace")
+
+
+def library_files(pattern: str) -> list[str]:
+    """Return the files of libraries that match, wherever distributions have them."""
+    found = chain.from_iterable(matching(above, below + pattern) for above, below in _LIBRARIES)
+    return list({os.path.realpath(path): path for path in found}.values())
