@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
 from pregen.imaging import _compiled
 from pregen.imaging.containers import jpeg
 from pregen.imaging.decoders import jpeg_damage
-from pregen.imaging.faults import InvalidPicture, TruncatedPicture
+from pregen.imaging.faults import Fault, InvalidPicture, TruncatedPicture
 from tests.support.files import pictures
 from tests.support.files.photo import photo
 from tests.support.files.pictures import encode
@@ -83,20 +86,30 @@ def test_restart_markers_that_are_gone_make_the_rest_uncertain() -> None:
     assert share < 0.4
 
 
-def shifted(levels: int, down_px: int = 0) -> bytes:
-    """A photo that is brighter from a block in the middle of it on, as damage makes it."""
+def shifted(levels: int, down_px: int = 0, edges_levels: int = 0) -> bytes:
+    """A photo that is brighter from a block in the middle of it on, as damage makes it.
+
+    Args:
+        levels: by so much.
+        down_px: it does not begin with a row of blocks, but so much lower.
+        edges_levels: what was damaged before that is brighter by so much, and something in the
+            picture, one row lower, as well.
+    """
     samples = photo(WIDTH_PX, HEIGHT_PX, seed=8).astype(np.int16) * 3 // 5 + 50
     top, left = 7 * MCU_PX + down_px, 19 * MCU_PX
     samples[top : top + MCU_PX, left:] += levels
     samples[top + MCU_PX :] += levels
+    samples[top : top + MCU_PX, left - 3 * MCU_PX : left] += edges_levels
+    samples[top + MCU_PX : top + 2 * MCU_PX, left - 3 * MCU_PX : left + 3 * MCU_PX] += edges_levels
     return encode(np.clip(samples, 0, 255).astype(np.uint8), "JPEG", quality=90)
 
 
-@pytest.mark.parametrize("levels", [40, -40])
-def test_a_shift_from_one_block_on_is_seen(levels: int) -> None:
-    assert _compiled.account(shifted(levels))[:2] == SOUND[:2]
+@pytest.mark.parametrize(("levels", "edges_levels"), [(40, 0), (-40, 0), (-40, -28)])
+def test_a_shift_from_one_block_on_is_seen(levels: int, edges_levels: int) -> None:
+    data = shifted(levels, edges_levels=edges_levels)
+    assert _compiled.account(data)[:2] == SOUND[:2]
     with pytest.raises(InvalidPicture, match=r"2[12]%"):
-        jpeg_damage.check(shifted(levels))
+        jpeg_damage.check(data)
 
 
 @pytest.mark.parametrize("down_px", [0, 3, 8])
@@ -157,3 +170,64 @@ def test_a_progressive_picture_that_lost_its_first_scan_is_damaged() -> None:
     ((begin, _),) = _segments(data, jpeg.SOS)
     with pytest.raises(InvalidPicture):
         large(data[:begin] + bytes(4) + data[begin + 4 :])
+
+
+def _scan_ends(data: bytes) -> list[int]:
+    """Where each scan of a progressive JPEG begins with its tables, and where the last one ends."""
+    found = [data.index(b"\xff\xc4")]
+    while found[-1] < len(data) - 2:
+        at = data.index(b"\xff\xda", found[-1]) + 2  # in coded data, 0 follows 255
+        while data[at] != 0xFF or data[at + 1] == 0:
+            at += 1
+        found.append(at)
+    return found
+
+
+def _place_of_bits(data: bytes, begin: int) -> int:
+    """Where a scan says which bits of coefficients it brings: Ah and Al, a half of a byte each."""
+    at = data.index(b"\xff\xda", begin)
+    return at + 1 + int.from_bytes(data[at + 2 : at + 4], "big")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_bits_that_do_not_come_in_order_are_damage(mode: str) -> None:
+    picture = Image.fromarray(photo(320, 240, seed=8)).convert(mode)
+    data = encode(picture, "JPEG", quality=88, progressive=True)
+    space = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}[mode]
+    for begin in _scan_ends(data)[:-1]:
+        at = _place_of_bits(data, begin)
+        high, low = data[at] & 0xF0, data[at] & 15
+        changed = {high | bit for bit in (0, 1, 2, 3, 7, 13)} | {bit << 4 | low for bit in range(4)}
+        damaged = data
+        for bits in changed - {data[at]}:
+            damaged = data[:at] + bytes([bits]) + data[at + 1 :]
+            with pytest.raises(ValueError, match=r"progressi"):  # libjpeg-turbo says so as well
+                simplejpeg.decode_jpeg(damaged, space, strict=True)
+            # What libjpeg-turbo refuses need not be looked at.
+            if high == 0 or bits >> 4 == 0:
+                assert _compiled.account(damaged)[0] == 0
+        with pytest.raises(Fault):
+            large(damaged)
+
+
+def test_bits_that_are_not_all_there_or_come_twice_cost_nothing() -> None:
+    data = encode(photo(320, 240, seed=8), "JPEG", quality=88, progressive=True)
+    sound, ends = large(data).astype(int), _scan_ends(data)
+    for begin, end in itertools.pairwise(ends):
+        high, low = divmod(data[_place_of_bits(data, begin)], 16)
+        if high:
+            forged = data[:begin] + data[end:] if low == 0 else data[:end] + data[ends[-1] :]
+        else:
+            forged = data[:end] + data[begin:]
+        assert _compiled.account(forged)[0] == 1
+        assert np.abs(large(forged) - sound).mean() < 3
+
+
+def test_bits_out_of_order_are_damage_in_the_scans_that_are_read_at_an_eighth() -> None:
+    data = pictures.jpeg(2400, 1800, seed=8, quality=88, subsampling="4:4:4", progressive=True)
+    at = _place_of_bits(data, 0)
+    for changed in (data[at] | 0x20, data[at] | 0x10):
+        with pytest.raises(InvalidPicture):
+            large(data[:at] + bytes([changed]) + data[at + 1 :])
+    with pytest.raises(InvalidPicture):
+        large(data[: at - 2] + b"\1" + data[at - 1 :])

@@ -17,6 +17,8 @@
 #define MOST_LEVELS_APART 48
 /* So many blocks before and behind each end of a seam are looked at. */
 #define SEAM_ENDS 4
+/* Of them, so many may be on the wrong side: what is damaged itself, or an edge of the picture's. */
+#define MOST_ASTRAY 6
 #define LEAST_COLUMNS 8
 
 /* One component's DC: a value each `step`, rows `row_step` apart. */
@@ -56,7 +58,7 @@ static bool is_seam(const struct dc_plane *plane, int64_t at, int32_t mean)
         ends += near && far != inside;
     }
     /* An edge along all of a row misses each block of the shorter side twice: here, and one row below. */
-    int64_t most = 2 * short_side - 1 < SEAM_ENDS ? 2 * short_side - 1 : SEAM_ENDS;
+    int64_t most = 2 * short_side - 1 < MOST_ASTRAY ? 2 * short_side - 1 : MOST_ASTRAY;
     return within * 4 >= columns * 3 && around * 5 <= last - first - columns && ends <= most;
 }
 

@@ -21,7 +21,7 @@
 
 struct part_of_frame {
     uint8_t identifier, across, down, quantiser, dc_table, ac_table;
-    bool begun;        /* its DC are told, G.1.1.1.1 */
+    int8_t low[BLOCK]; /* progressive: the lowest bit that is known, or UNKNOWN */
     int columns, rows; /* in blocks, those of a scan of its own, A.2.2 */
     int32_t dc_before;
 };
@@ -264,6 +264,7 @@ static bool walk_frame(struct walk *walk, const uint8_t *at, const uint8_t *end)
             .down = (uint8_t)down,
             .quantiser = fields[2],
         };
+        memset(walk->parts[n].low, UNKNOWN, sizeof walk->parts[n].low);
         most_across = across > most_across ? across : most_across;
         most_down = down > most_down ? down : most_down;
     }
@@ -329,6 +330,26 @@ static bool walk_header(struct walk *walk, struct walked_scan *scan, const uint8
     return true;
 }
 
+/* Note which bits of coefficients a progressive scan brings. False: not those that come next, the first
+ * after the DC, then bit by bit, G.1.1.1.1. It or a scan before says so wrongly, and what that brings is
+ * too bright or too dark many times; libjpeg shows it with a warning. A scan that comes again costs nothing. */
+static bool comes_next(struct walked_scan *scan)
+{
+    for (int n = 0; n < scan->count; n++) { /* turns: at most MOST_PARTS */
+        int8_t *low = scan->parts[n]->low;
+        if (scan->first && low[0] == UNKNOWN)
+            return false;
+        for (int place = scan->first; place <= scan->last; place++) { /* turns: at most BLOCK */
+            bool next = scan->high ? low[place] == scan->high && scan->low == scan->high - 1
+                                   : low[place] == UNKNOWN || low[place] == scan->low;
+            if (!next)
+                return false;
+            low[place] = (int8_t)scan->low;
+        }
+    }
+    return true;
+}
+
 /* Have the tables of a scan ready. False where one is missing: libjpeg takes a usual one, and does not
  * say so. Nor does it of a quantiser of zero, which no file has (B.2.4.1). */
 static bool walk_tables(struct walk *walk, struct walked_scan *scan)
@@ -387,7 +408,6 @@ static void take_account(struct walk *walk, struct walked_scan *scan, struct sou
     struct account account = {0};
     double share = 1;
     for (int n = 0; dc && n < scan->count; n++) { /* turns: at most MOST_PARTS */
-        scan->parts[n]->begun = true;
         scan->first_dc[n] = calloc((size_t)mcus, sizeof *scan->first_dc[n]);
         if (!scan->first_dc[n])
             share = -1;
@@ -458,7 +478,7 @@ static void walk_all(struct walk *walk, struct soundness *found)
             if (!walk_header(walk, &scan, body, end))
                 return;
             walk->scanned = true;
-            if (scan.first && !scan.parts[0]->begun) {
+            if (walk->progressive && !comes_next(&scan)) {
                 found->share = 0;
                 return;
             }

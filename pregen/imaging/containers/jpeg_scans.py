@@ -22,6 +22,8 @@ _EOI_BYTES: Final = b"\xff\xd9"
 #: What ends entropy-coded data: any marker but stuffed zeros, restarts and fill (T.81, B.1.1.5).
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TABLE_ENTRIES: Final = 64
+#: No bit of a coefficient is known; bits have smaller numbers.
+_UNKNOWN: Final = 255
 #: What precedes the components in a frame header: precision, height, width, their count.
 _FRAME_BYTES: Final = 5
 #: Identifier, sampling factors, quantisation table (T.81, B.2.2).
@@ -60,7 +62,8 @@ class _Scan(NamedTuple):
     first_place: int
     """Of the coefficients it holds, in zigzag order; 0 is the DC."""
     last_place: int
-    refines: bool
+    refined_bit: int
+    """The lowest bit known before, of which it brings the next; 0: it is the first."""
     low_bit: int
     """The lowest bit of the coefficients that is known after this scan."""
 
@@ -78,6 +81,9 @@ class _Needs:
         }
         self._dc_quantiser = {c.identifier: quantisers.get(c.table, 255) for c in components}
         self._lost_bits = dict.fromkeys(self._dc, 0)
+        self._low_bits = {
+            component.identifier: bytearray([_UNKNOWN]) * _TABLE_ENTRIES for component in components
+        }
 
     @property
     def dc_found(self) -> bool:
@@ -92,6 +98,7 @@ class _Needs:
         """Note what a scan brings; tell whether it is wanted."""
         if not scan.components <= self._dc_quantiser.keys():
             raise ValueError("a scan of a component that the frame does not have")
+        self._note(scan)
         if scan.first_place == 0:
             self._dc -= scan.components
             self._lost_bits |= dict.fromkeys(scan.components, scan.low_bit)
@@ -101,10 +108,20 @@ class _Needs:
             for identifier, place in self._low_ac
             if identifier in scan.components and scan.first_place <= place <= scan.last_place
         }
-        if scan.refines or not brought:
+        if scan.refined_bit or not brought:
             return False
         self._low_ac -= brought
         return True
+
+    def _note(self, scan: _Scan) -> None:
+        """Note which bits are known of what it holds: bit by bit they come (T.81, G.1.1.1.1)."""
+        places = slice(scan.first_place, scan.last_place + 1)
+        count = scan.last_place - scan.first_place + 1
+        for identifier in scan.components:
+            known = self._low_bits[identifier]
+            if known[places].count(scan.refined_bit or _UNKNOWN) != count:
+                raise ValueError("a scan does not begin with the bits where the one before ended")
+            known[places] = bytes([scan.low_bit]) * count
 
     def _lost(self) -> bool:
         return any(
@@ -204,7 +221,7 @@ def _scan(header: bytes, begin: int, sos: int, end: int) -> _Scan:
     first_place, last_place, bits = header[1 + 2 * count : 4 + 2 * count]
     return _Scan(
         begin, sos, end, frozenset(header[1 : 1 + 2 * count : 2]),
-        first_place, last_place, refines=bits >> 4 != 0, low_bit=bits & 15,
+        first_place, last_place, refined_bit=bits >> 4, low_bit=bits & 15,
     )  # fmt: skip
 
 

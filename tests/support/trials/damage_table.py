@@ -73,10 +73,10 @@ class Row:
     """Each damage after which something was stored that shows less than `ENOUGH`, and how much."""
 
 
-def samples() -> dict[str, bytes]:
-    """Return a sound file of each kind."""
+def samples(beginning: str = "") -> dict[str, bytes]:
+    """Return a sound file of each kind whose name begins so."""
     picture = Image.fromarray(photo(*_EDGES_PX, seed=8))
-    return {name: make(picture) for name, make in KINDS.items()}
+    return {name: make(picture) for name, make in KINDS.items() if name.startswith(beginning)}
 
 
 def _with(kind: str, **options: Any) -> Callable[[Image.Image], bytes]:
@@ -175,9 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verdicts = ("whole", "partly", "refused", "wrong")
     sys.stdout.write("kind".ljust(18) + "damages".rjust(9))
     sys.stdout.write("".join(name.rjust(9) for name in verdicts) + "\n")
-    for name, data in samples().items():
-        if not name.startswith(chosen.only):
-            continue
+    for name, data in samples(chosen.only).items():
         found = row(data, chosen.count, chosen.seed)
         counts = "".join(str(found.verdicts[each]).rjust(9) for each in verdicts)
         sys.stdout.write(f"{name:18}{chosen.count:9}{counts}\n")
