@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from pregen.imaging.containers import coded_picture, heif
+from pregen.imaging.containers.coded_picture import LeftAloneError
 from pregen.imaging.containers.heif import LumaCoding
 from pregen.imaging.decoders import base, coded_planes
-from pregen.imaging.faults import Fault
+from pregen.imaging.faults import Fault, InvalidPicture
 from pregen.imaging.pixels import planes
 from pregen.imaging.pixels.planes import Planes
 from pregen.model import Flavor
@@ -179,6 +180,16 @@ def test_decoding_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     assert during
     begun = {name for task, name in during.items() if task not in before}
     assert begun <= {"libvips worker"}  # those of libvips come and go
+
+
+@pytest.mark.parametrize(("lost_rows", "refused"), [(11, True), (9, False)])
+def test_a_fifth_of_impossible_colours_is_more_than_a_fourth_lost(
+    lost_rows: int, *, refused: bool
+) -> None:
+    signal = np.full((384, 512, 3), 0.5, np.float32)
+    signal[-lost_rows * 8 :] = 1.5  # of 48 rows of windows
+    with pytest.raises(InvalidPicture if refused else LeftAloneError):
+        coded_planes._check_colours(signal)
 
 
 # --- what is left to libheif and Pillow -----------------------------------------------------------
