@@ -108,7 +108,7 @@ def test_what_a_stopped_run_leaves_is_done_by_who_asked(
     with Running(
         "run", "--json", "--no-reuse", tmp_path / "more", cache=cache, env=runtime
     ) as second:
-        second.wait_for_stderr("takes these files next")
+        second.wait_for_stderr("these files are next")
         busy.send_to_group(signal.SIGKILL)
         done = second.end()
     assert done.code == 0, done

@@ -158,4 +158,4 @@ def test_local_files_are_no_share_unless_asked_for(tmp_path: Path) -> None:
     lines = done.out.splitlines()
     title = next(line for line in lines if line.startswith("The share "))
     assert title.endswith(": 4 files, " + title.rpartition(", ")[2])
-    assert any("For all of it the link takes" in line for line in lines)
+    assert any("For all files the link needs" in line for line in lines)
