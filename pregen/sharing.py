@@ -36,7 +36,7 @@ _OPEN_FOLDERS = 16
 _LEFT_ALONE = "its shared thumbnail is outdated and stays; --update recreates it"
 
 
-class _Alone:
+class _OneReader:
     """What threads are told that look at one thing at a time (`ReaderOrders`)."""
 
     readers, bytes_per_s = 1, 0
@@ -46,7 +46,7 @@ class _Alone:
     def wait(self, *, waits: bool) -> None: ...
 
 
-class _Shares(Generic[T]):
+class _StateOfShares(Generic[T]):
     """Looks beside sources, on each share with what belongs to that share alone.
 
     A look that is given up goes on by itself, with what it has; until it ends, that share is not
@@ -72,10 +72,10 @@ class _Shares(Generic[T]):
         if not share:
             return look(its, source)
         if self._threads is None:
-            self._threads = ShareThreads(self._files.silence_s, _Alone(), most_bytes=0)
+            self._threads = ShareThreads(self._files.silence_s, _OneReader(), most_bytes=0)
         return self._threads.run(share, lambda _: look(its, source))
 
-    def all(self) -> Iterable[T]:
+    def states(self) -> Iterable[T]:
         """Return what belongs to each share, and to all disks together."""
         return self._of_share.values()
 
@@ -89,7 +89,7 @@ class SharedEntries:
     """
 
     def __init__(self, version: str, files: BoundedFiles) -> None:
-        self._shares = _Shares(files, partial(SharedRepositories, version))
+        self._shares = _StateOfShares(files, partial(SharedRepositories, version))
 
     def fresh(self, source: Source) -> frozenset[Flavor]:
         """Return the flavors a reader of shared repositories would take, under either name.
@@ -157,12 +157,12 @@ class SharedPlanner:
             Planner, config=config, hints=hints, next_id=next_id, uris=shared_uris
         )
         self._warn = warn
-        self._shares: _Shares[_OpenFolders] = _Shares(files, OrderedDict)
+        self._shares: _StateOfShares[_OpenFolders] = _StateOfShares(files, OrderedDict)
         self._left_alone = 0
 
     def close(self) -> None:
         """Close the folders, and tell what was left alone. The walk is over."""
-        for places in self._shares.all():
+        for places in self._shares.states():
             while places:
                 places.popitem()[1].repository.close()
         if self._left_alone:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pregen.desktop_settings import ConfigFolders, matching, read_text
 from pregen.thumbspec.naming import thumbnails_root
 from pregen.verbs.doctor.facts import G_DESKTOPS
-from pregen.verbs.doctor.readers.tools import library_files
+from pregen.verbs.doctor.readers.tools import library_files, same_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,11 @@ def limit_passed(environ: Mapping[str, str], home: str, root: bytes, written_byt
     """
     config = ConfigFolders(environ, home)
     housekeepers = installed_housekeepers(config)
-    if not written_bytes or not housekeepers or not same(root, thumbnails_root(environ, home)):
+    if (
+        not written_bytes
+        or not housekeepers
+        or not same_folder(root, thumbnails_root(environ, home))
+    ):
         return ""
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - seldom needed
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
@@ -78,11 +82,3 @@ def limit_passed(environ: Mapping[str, str], home: str, root: bytes, written_byt
     with Cache(root, policy=OpenPolicy.AS_FOUND) as cache:
         held_bytes = sum(cache.folder(flavor).count().size_bytes for flavor in ALL_FLAVORS)
     return passed_limit(housekeepers, read_gsettings(config), held_bytes, written_bytes)
-
-
-def same(first: bytes, second: bytes) -> bool:
-    """Tell whether both are there, and one folder."""
-    try:
-        return os.path.samefile(first, second)
-    except OSError:
-        return False

@@ -23,10 +23,10 @@ from pregen.verbs.doctor.readers.gsettings import read_gsettings
 from pregen.verbs.doctor.readers.housekeepers import (
     installed_housekeepers,
     running_housekeepers,
-    same,
 )
 from pregen.verbs.doctor.readers.shares import read_shares
 from pregen.verbs.doctor.readers.thumbnailers import TypeNames, package_manager
+from pregen.verbs.doctor.readers.tools import same_folder
 from pregen.walk import walk
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def read_sandboxes(home: str, root: bytes) -> tuple[OtherRoot, ...]:
         for folder in matching(f"{home}/{above}", "*"):
             cache_home = os.fsencode(f"{folder}/{below}")
             thumbnails = cache_home + b"/thumbnails"
-            if os.path.isdir(thumbnails) and not same(thumbnails, root):
+            if os.path.isdir(thumbnails) and not same_folder(thumbnails, root):
                 found.append(OtherRoot(kind, os.path.basename(folder), cache_home))
     return tuple(found)
 
@@ -64,7 +64,7 @@ def read_session(home: str, root: bytes) -> tuple[SessionRoot, ...]:
     """Return where the desktop's running programs, or the files that set it up, have the cache."""
     running = tuple(_running(home))
     found = running or tuple(_declared(home))
-    return tuple(each for each in found if each.root != root and not same(each.root, root))
+    return tuple(each for each in found if each.root != root and not same_folder(each.root, root))
 
 
 def _running(home: str) -> Iterator[SessionRoot]:

@@ -1,4 +1,4 @@
-"""The desktops' own programs and libraries, and XML."""
+"""The desktops' own programs, libraries and folders, and XML."""
 
 from __future__ import annotations
 
@@ -58,3 +58,11 @@ def library_files(pattern: str) -> list[str]:
     """Return the files of libraries that match, wherever distributions have them."""
     found = chain.from_iterable(matching(above, below + pattern) for above, below in _LIBRARIES)
     return list({os.path.realpath(path): path for path in found}.values())
+
+
+def same_folder(first: bytes, second: bytes) -> bool:
+    """Tell whether both are there, and one folder."""
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return False
