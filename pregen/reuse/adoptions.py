@@ -1,8 +1,7 @@
-"""Files that were only moved get their entries in a thread of the parent, without a worker.
+"""Files that were only moved get their entries in threads of the parent, without a worker.
 
-Nothing of a source is read and nothing decoded (`reuse.same_file`): what takes time is writing,
-which a thread does without the interpreter's lock. Two of them wait longer for that lock than they
-gain.
+Nothing of a source is read and nothing decoded (`reuse.same_file`): what takes time is to read and
+write entries, which threads do without the interpreter's lock, many at a time.
 """
 
 from __future__ import annotations
@@ -17,10 +16,14 @@ if TYPE_CHECKING:
     from pregen.model import Job, Kin, Outcome
     from pregen.reuse.same_file import Adopter
 
-#: So many are on their way at most, and so many are recorded at once: some milliseconds.
-_MOST: Final = 128
-#: To wake a thread costs as much as a part of its work.
-_AT_ONCE: Final = 16
+#: While one has the interpreter's lock, the other reads and writes; the run's own thread wants it
+#: as well.
+_THREADS: Final = 2
+#: Done together: a thread may have to wait some milliseconds for the lock. So many are recorded at
+#: once, which takes as long.
+_AT_ONCE: Final = 64
+#: Portions that are on their way at most: as many again are planned meanwhile.
+_PORTIONS: Final = 2 * _THREADS
 
 
 class Adoptions:
@@ -38,14 +41,14 @@ class Adoptions:
         self._make_adopter = adopter
         self._kin = kin
         self._pool: ThreadPoolExecutor | None = None
-        self._adopter: Adopter | None = None
+        self._idle: list[Adopter] = []
         self._next: list[Job] = []
         self._open: deque[Future[list[tuple[Job, Outcome | None]]]] = deque()
 
     @property
     def full(self) -> bool:
         """No more may be begun before some have ended."""
-        return len(self._open) >= _MOST // _AT_ONCE
+        return len(self._open) >= _PORTIONS
 
     @property
     def idle(self) -> bool:
@@ -65,14 +68,19 @@ class Adoptions:
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - seldom needed
 
-            self._pool = ThreadPoolExecutor(1, "pregen-adopt")
+            self._pool = ThreadPoolExecutor(_THREADS, "pregen-adopt")
         self._open.append(self._pool.submit(self._adopt, self._next))
         self._next = []
 
     def _adopt(self, jobs: list[Job]) -> list[tuple[Job, Outcome | None]]:
-        if self._adopter is None:
-            self._adopter = self._make_adopter()
-        return [(job, self._adopter.adopt(job)) for job in jobs]
+        try:
+            adopter = self._idle.pop()
+        except IndexError:
+            adopter = self._make_adopter()
+        try:
+            return list(zip(jobs, adopter.adopt_all(jobs), strict=True))
+        finally:
+            self._idle.append(adopter)
 
     def ended(self, *, wait: bool = False) -> Iterator[tuple[Job, Outcome | None]]:
         """Yield the jobs that have ended; None for the outcome of one that a worker has to do."""
@@ -89,5 +97,5 @@ class Adoptions:
         """Begin no more; wait for what was begun."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        if self._adopter is not None:
-            self._adopter.close()
+        for adopter in self._idle:
+            adopter.close()

@@ -13,22 +13,26 @@ the limits of entries; they have to be whole, and made by what decodes now (`ima
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
+from pregen.cache import atomic
 from pregen.cache.errors import kind_of
 from pregen.errors import CacheError
 from pregen.imaging import revisions
 from pregen.model import Action, Kind, Outcome, SameFile, Stages
+from pregen.reuse import batch
 from pregen.source_file import settled_ctime_ns
 from pregen.thumbspec import fingerprint, pngbuild
-from pregen.thumbspec.naming import PICTURE_NAMES
+from pregen.thumbspec.naming import PICTURE_NAMES, entry_name
 from pregen.thumbspec.naming import key as key_of
-from pregen.thumbspec.validity import Freshness, judge
+from pregen.thumbspec.pngchunks import END
+from pregen.thumbspec.validity import Ending, Freshness, judge
 from pregen.thumbspec.wholeness import damage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pregen.cache.store import Cache
     from pregen.filesystems.bounded import BoundedFiles
@@ -140,13 +144,21 @@ class Adopter:
         """Let go of the cache's folders."""
         self._cache.close()
 
+    def adopt_all(self, jobs: Sequence[Job]) -> list[Outcome | None]:
+        """Do jobs as `adopt` does one, and most of them together (`reuse.batch`)."""
+        together: dict[int, Outcome] = {}
+        if batch.COMPILED and not self._unpack:
+            with suppress(CacheError):  # it comes again where it concerns a job
+                together = self._adopt_together([job for job in jobs if self._is_plain(job)])
+        return [together.get(job.job_id) or self.adopt(job) for job in jobs]
+
     def adopt(self, job: Job) -> Outcome | None:
         """Do a job whose source is the same file as one before; None: a worker has to do it.
 
         All of its entries or none.
         """
         begun_ns = perf_counter_ns()
-        if job.same is None or any(step.action is not Action.MAKE for step in job.steps):
+        if job.same is None or not _makes_all(job):
             return None
         try:
             return self._adopt(job, job.same, begun_ns)
@@ -166,39 +178,24 @@ class Adopter:
         if not self._is_same(job, same):
             return None
         read_ns = perf_counter_ns()
-        stamps: dict[tuple[str, Flavor], Stamp] = {}
-        for (_, flavor, uri), png in zip(job.steps, new, strict=True):
-            stamps[uri, flavor] = self._cache.write(flavor, uri, png)
+        stamps = [
+            self._cache.write(flavor, uri, png)
+            for (_, flavor, uri), png in zip(job.steps, new, strict=True)
+        ]
         self._cache.delete_fail(job.uris[0])
-        return Outcome(
-            job.job_id,
-            job.path,
-            Kind.REUSED,
-            entries_written=len(new),
-            bytes_written=sum(map(len, new)),
-            stages=Stages(encode_ns=read_ns - begun_ns, commit_ns=perf_counter_ns() - read_ns),
-            worker_pid=os.getpid(),
-            source_size_bytes=job.size_bytes,
-            source_mtime_ns=job.mtime_ns,
-            source_inode=same.inode,
-            source_ctime_ns=same.ctime_ns,
-            stamps=job.all_stamps(stamps, self._flavors),
-            fingerprint=pngbuild.fingerprint_of(new[0]),
-        )
+        spent = Stages(encode_ns=read_ns - begun_ns, commit_ns=perf_counter_ns() - read_ns)
+        return self._outcome(job, same, new[0], stamps, spent)
 
     def _renamed(
         self, old: bytes | None, same: SameFile, job: Job, flavor: Flavor, uri: str
     ) -> bytes | None:
         """Return an old entry under a new URI, if it is whole, ours, right, and of this file."""
         facts = job.mtime_ns, job.size_bytes
-        said = pngbuild.uri_of(old) if old else ""
-        if not old or not said or key_of(said) != same.key:
+        said = _said(old, same) if old else ""
+        beginning = pngbuild.readdressed(old, said, uri, *facts) if old and said else None
+        if not old or not beginning:
             return None
-        if fingerprint.brief(pngbuild.fingerprint_of(old)) != same.brief:
-            return None
-        new = pngbuild.readdressed(old, said, uri, *facts)
-        if new is None:
-            return None
+        new = b"".join((beginning[0], memoryview(old)[beginning[1] :]))
         judged = judge(new, flavor, uri, *facts, whole=True)
         if judged.verdict is not Freshness.FRESH or revisions.is_outdated(judged.maker):
             return None
@@ -212,3 +209,136 @@ class Adopter:
             return False
         facts = now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
         return facts == (job.device, same.inode, job.size_bytes, job.mtime_ns, same.ctime_ns)
+
+    def _outcome(
+        self, job: Job, same: SameFile, png: bytes, written: Sequence[Stamp], spent: Stages
+    ) -> Outcome:
+        """Return what has been done.
+
+        Args:
+            job: of the source.
+            same: the very file.
+            png: one of its entries, old or new, or its beginning.
+            written: the stamps of the new ones, one for each step.
+            spent: how long it took.
+        """
+        stamps = {
+            (uri, flavor): stamp for (_, flavor, uri), stamp in zip(job.steps, written, strict=True)
+        }
+        return Outcome(
+            job.job_id,
+            job.path,
+            Kind.REUSED,
+            entries_written=len(written),
+            bytes_written=sum(stamp.size_bytes for stamp in written),
+            stages=spent,
+            worker_pid=os.getpid(),
+            source_size_bytes=job.size_bytes,
+            source_mtime_ns=job.mtime_ns,
+            source_inode=same.inode,
+            source_ctime_ns=same.ctime_ns,
+            stamps=job.all_stamps(stamps, self._flavors),
+            fingerprint=pngbuild.fingerprint_of(png),
+        )
+
+    # Many at once.
+
+    def _is_plain(self, job: Job) -> bool:
+        """Tell whether a job can be done with others: C asks for the stat of its source."""
+        return job.same is not None and _makes_all(job) and not self._files.is_on_share(job.path)
+
+    def _adopt_together(self, jobs: Sequence[Job]) -> dict[int, Outcome]:
+        """Do those of some jobs with which all is as it nearly always is; return them by number.
+
+        Raises:
+            CacheError: the cache cannot be written.
+        """
+        begun_ns = perf_counter_ns()
+        folders = {flavor: self._cache.folder(flavor) for flavor in self._flavors}
+        fds = {flavor: folder.writing_fd() for flavor, folder in folders.items()}
+        fails = self._cache.fail_folder
+        fail_fd = fails.writing_fd() if fails.exists() else None
+        names = [
+            (fds[flavor], f"{job.same.key}.png")
+            for job in jobs
+            if job.same
+            for _, flavor, _ in job.steps
+        ]
+        heads = iter(batch.heads(names))
+        planned: list[tuple[Job, SameFile, batch.NewEntries]] = []
+        for job in jobs:
+            found = [next(heads) for _ in job.steps]
+            if job.same and (new := self._new_entries(job, job.same, found, fds)):
+                planned.append((job, job.same, new))
+        read_ns = perf_counter_ns()
+        if not planned:
+            return {}
+        temp = atomic.temp_name(planned[0][1].key)
+        written = batch.write(temp, fail_fd, [new for _, _, new in planned])
+        ended_ns = perf_counter_ns()
+        spent = Stages(
+            encode_ns=(read_ns - begun_ns) // len(planned),
+            commit_ns=(ended_ns - read_ns) // len(planned),
+        )
+        return {
+            job.job_id: self._outcome(job, same, new.entries[0].old_head, stamps, spent)
+            for (job, same, new), stamps in zip(planned, written, strict=True)
+            if stamps
+        }
+
+    def _new_entries(
+        self,
+        job: Job,
+        same: SameFile,
+        heads: Sequence[batch.Head | None],
+        fds: Mapping[Flavor, int],
+    ) -> batch.NewEntries | None:
+        """Return what is to be written for a job; None where one of its old entries will not do.
+
+        What `_renamed` asks of a new entry is asked of the old one: it is recognised as ours by the
+        same bytes, but for the URI. That it is whole is looked at when it is copied.
+        """
+        facts = job.mtime_ns, job.size_bytes
+        entries: list[batch.NewEntry] = []
+        for (_, flavor, uri), head in zip(job.steps, heads, strict=True):
+            if head is None or head.file_bytes > self._cache.folder(flavor).limit_bytes:
+                return None
+            old, file_bytes = head
+            said = _said(old, same)
+            beginning = pngbuild.readdressed(old, said, uri, *facts) if said else None
+            if beginning is None:
+                return None
+            judged = judge(old, flavor, said, *facts, ending=Ending(file_bytes, END))
+            if (
+                judged.verdict is not Freshness.FRESH
+                or judged.head is not None  # not by its bytes
+                or revisions.is_outdated(judged.maker)
+            ):
+                return None
+            new, old_from = beginning
+            old_name, name = f"{same.key}.png", entry_name(uri)
+            entries.append(
+                batch.NewEntry(fds[flavor], old_name, file_bytes, old, old_from, name, new)
+            )
+        return batch.NewEntries(
+            job.path,
+            job.device,
+            same.inode,
+            job.size_bytes,
+            job.mtime_ns,
+            same.ctime_ns,
+            entry_name(job.uris[0]),
+            tuple(entries),
+        )
+
+
+def _makes_all(job: Job) -> bool:
+    return all(step.action is Action.MAKE for step in job.steps)
+
+
+def _said(old: bytes, same: SameFile) -> str:
+    """Return the URI in an old entry, if it is that of its key, and of this content; else empty."""
+    said = pngbuild.uri_of(old)
+    if not said or key_of(said) != same.key:
+        return ""
+    return said if fingerprint.brief(pngbuild.fingerprint_of(old)) == same.brief else ""

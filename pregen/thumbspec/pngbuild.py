@@ -310,10 +310,12 @@ def fingerprint_of(png: bytes) -> str:
     return png[at + len(_FINGERPRINT) : end].decode("latin-1") if at > 0 else ""
 
 
-def readdressed(png: bytes, uri: str, new_uri: str, mtime_ns: int, size_bytes: int) -> bytes | None:
-    """Return an entry of ours for the same source under another URI; None where it is not ours.
+def readdressed(
+    png: bytes, uri: str, new_uri: str, mtime_ns: int, size_bytes: int
+) -> tuple[bytes, int] | None:
+    """Return how an entry of ours begins for the same source under another URI.
 
-    Nothing else of it is changed, nor looked at: that is for who judges the new one, whole.
+    Nothing else of it is changed, nor looked at: that is for who judges one of the two, whole.
 
     Args:
         png: a whole file.
@@ -321,12 +323,15 @@ def readdressed(png: bytes, uri: str, new_uri: str, mtime_ns: int, size_bytes: i
         new_uri: under which the source is known now.
         mtime_ns: of the source.
         size_bytes: likewise.
+
+    Returns:
+        The new beginning, and from which byte on `png` follows it; None where it is not ours.
     """
     identity = leading_chunks(uri, mtime_ns, size_bytes)
     if not png.startswith(identity, HEADER_BYTES):
         return None
     new = leading_chunks(new_uri, mtime_ns, size_bytes)
-    return b"".join((png[:HEADER_BYTES], new, memoryview(png)[HEADER_BYTES + len(identity) :]))
+    return png[:HEADER_BYTES] + new, HEADER_BYTES + len(identity)
 
 
 def retext(png: bytes, facts: SourceFacts) -> bytes:

@@ -62,12 +62,17 @@ def wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(sources, "wheel", tmp_path_factory.mktemp("wheel"))
 
 
+#: What is written in C.
+COMPILED = {
+    f"pregen/{name}.abi3.so" for name in ("imaging/_compiled", "reuse/_batch", "walk/_unchanged")
+}
+
+
 @needs(Capability.COMPILED)
 def test_one_wheel_is_for_every_python_and_holds_no_sources_of_c(wheel: Path) -> None:
     assert "-cp311-abi3-" in wheel.name
     names = zipfile.ZipFile(wheel).namelist()
-    assert "pregen/imaging/_compiled.abi3.so" in names
-    assert "pregen/walk/_unchanged.abi3.so" in names
+    assert set(names) >= COMPILED
     assert not [name for name in names if name.endswith((".c", ".h", "ARCHITECTURE.md"))]
     for wanted in ("share/man/man1/pregen.1", "pregen/verbs/desktop/data/pregen.service"):
         assert [name for name in names if name.endswith(wanted)], wanted
@@ -197,5 +202,5 @@ def test_a_wheel_for_aarch64_is_built(sources: Path, tmp_path: Path) -> None:
     )
     assert file.name.endswith("-cp311-abi3-linux_aarch64.whl")
     with zipfile.ZipFile(file) as content:
-        for name in ("pregen/imaging/_compiled.abi3.so", "pregen/walk/_unchanged.abi3.so"):
+        for name in COMPILED:
             assert int.from_bytes(content.read(name)[18:20], "little") == _AARCH64

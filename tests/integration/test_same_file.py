@@ -16,7 +16,7 @@ from tests.support.files.loop_disk import LoopDisk
 from tests.support.files.photo import photo, psnr_db
 from tests.support.files.pictures import encode, every_format, put
 from tests.support.files.source_trees import MTIME_NS
-from tests.support.judges import desktops
+from tests.support.judges import desktops, png_walk
 from tests.support.running.capabilities import Capability, needs
 from tests.support.running.program import run_pregen
 
@@ -227,6 +227,31 @@ def test_an_entry_that_is_gone_damaged_or_outdated_is_left_to_a_worker(
     kinds = run(moved, cache).kinds()
     assert {name: kinds[name] for name in made[:4]} == dict.fromkeys(made[:4], "made")
     assert {kinds[name] for name in made[4:]} == {"reused"}
+    assert run(moved, cache, "--check=full").summary["kinds"]["fresh"] == len(made)
+
+
+@needs(Capability.STRACE, Capability.COMPILED)
+@pytest.mark.parametrize(("call", "when"), [("writev", 1), ("renameat", 9)])
+def test_a_run_killed_while_it_takes_over_loses_nothing(
+    tmp_path: Path, photos: Path, cache: Path, call: str, when: int
+) -> None:
+    first = run(photos, cache)
+    made = [name for name, kind in first.kinds().items() if kind == "made"]
+    before = foreign_entries.identities(cache)
+    moved = photos.rename(tmp_path / "moved")
+    inject = f"inject={call}:signal=KILL:when={when}"
+    killing = ("strace", "-f", "-qq", "-e", f"trace={call}", "-e", inject, "-o", "/dev/null")
+    done = run_pregen("run", "--json", moved, cache=cache, prefix=killing)
+    assert done.code not in {0, 1, 2, 3}, done
+    for path in foreign_entries.files(cache):
+        if path.suffix == ".png":
+            png_walk.chunks(path.read_bytes())
+    assert before.items() <= foreign_entries.identities(cache).items()
+
+    again = run(moved, cache)
+    assert again.summary["bytes_read"] == 0
+    assert {again.kinds()[name] for name in made} <= {"reused", "fresh"}
+    assert foreign_entries.leftovers(cache) == []
     assert run(moved, cache, "--check=full").summary["kinds"]["fresh"] == len(made)
 
 
