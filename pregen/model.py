@@ -21,6 +21,9 @@ class Flavor(Enum):
     X_LARGE = ("x-large", 512)
     XX_LARGE = ("xx-large", 1024)
 
+    #: There is one object for each; an enum's own hash is a call of Python.
+    __hash__ = object.__hash__
+
     def __init__(self, directory: str, box_px: int) -> None:
         self.directory = directory
         self.box_px = box_px
@@ -151,6 +154,8 @@ class Job(NamedTuple):
 
 class Kind(Enum):
     """What became of a source. The values appear in `--json` and in the journal: never rename."""
+
+    __hash__ = object.__hash__
 
     MADE = "made"
     REFITTED = "refitted"

@@ -41,19 +41,24 @@ def source_row(
     outcome: Outcome, size_bytes: int, mtime_ns: int, run_id: int, seen_at_ns: int
 ) -> tuple[Any, ...]:
     """Return the row of `sources` for an outcome."""
-    values = {
-        **outcome._asdict(),
-        **outcome.stages._asdict(),
-        "size_bytes": fits(size_bytes),
-        "mtime_ns": fits(mtime_ns),
-        "kind": outcome.kind.value,
-        "message": clean(outcome.message),
-        "loader": clean(outcome.loader),
-        "mime": clean(outcome.mime),
-        "run_id": run_id,
-        "seen_at_ns": seen_at_ns,
-    }
-    return tuple(map(values.__getitem__, SOURCE_COLUMNS))
+    return (
+        outcome.path,
+        fits(size_bytes),
+        fits(mtime_ns),
+        outcome.kind.value,
+        clean(outcome.message),
+        clean(outcome.loader),
+        clean(outcome.mime),
+        outcome.width_px,
+        outcome.height_px,
+        outcome.entries_written,
+        outcome.bytes_written,
+        outcome.bytes_read,
+        *outcome.stages,
+        outcome.worker_pid,
+        run_id,
+        seen_at_ns,
+    )
 
 
 class RunTotals(NamedTuple):

@@ -149,7 +149,7 @@ class Adopter:
         together: dict[int, Outcome] = {}
         if batch.COMPILED and not self._unpack:
             with suppress(CacheError):  # it comes again where it concerns a job
-                together = self._adopt_together([job for job in jobs if self._is_plain(job)])
+                together = self._adopt_together(self._plain(jobs))
         return [together.get(job.job_id) or self.adopt(job) for job in jobs]
 
     def adopt(self, job: Job) -> Outcome | None:
@@ -243,9 +243,12 @@ class Adopter:
 
     # Many at once.
 
-    def _is_plain(self, job: Job) -> bool:
-        """Tell whether a job can be done with others: C asks for the stat of its source."""
-        return job.same is not None and _makes_all(job) and not self._files.is_on_share(job.path)
+    def _plain(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the jobs that can be done with others: C asks for the stat of their sources."""
+        plain = [job for job in jobs if job.same is not None and _makes_all(job)]
+        if self._files.any_shares:
+            plain = [job for job in plain if not self._files.is_on_share(job.path)]
+        return plain
 
     def _adopt_together(self, jobs: Sequence[Job]) -> dict[int, Outcome]:
         """Do those of some jobs with which all is as it nearly always is; return them by number.
@@ -299,6 +302,7 @@ class Adopter:
         same bytes, but for the URI. That it is whole is looked at when it is copied.
         """
         facts = job.mtime_ns, job.size_bytes
+        old_name, names = f"{same.key}.png", {uri: entry_name(uri) for uri in job.uris}
         entries: list[batch.NewEntry] = []
         for (_, flavor, uri), head in zip(job.steps, heads, strict=True):
             if head is None or head.file_bytes > self._cache.folder(flavor).limit_bytes:
@@ -316,9 +320,8 @@ class Adopter:
             ):
                 return None
             new, old_from = beginning
-            old_name, name = f"{same.key}.png", entry_name(uri)
             entries.append(
-                batch.NewEntry(fds[flavor], old_name, file_bytes, old, old_from, name, new)
+                batch.NewEntry(fds[flavor], old_name, file_bytes, old, old_from, names[uri], new)
             )
         return batch.NewEntries(
             job.path,
@@ -327,7 +330,7 @@ class Adopter:
             job.size_bytes,
             job.mtime_ns,
             same.ctime_ns,
-            entry_name(job.uris[0]),
+            names[job.uris[0]],
             tuple(entries),
         )
 
