@@ -136,20 +136,24 @@ class SourceFile:
             count -= got
 
     def resident(self) -> bool:
-        """Tell whether the kernel holds the middle of the file in memory, without waiting for it.
+        """Tell whether the kernel holds beginning and middle of the file, without waiting for them.
 
-        The kernel does begin to read what is not there, and on a busy machine that read may end
-        before it looks again: the byte comes as if it had been there all along. But a read that was
-        begun is counted as this thread's.
+        The kernel does begin to read what is not there: so the beginning first, which will be
+        needed anyway, and of a file that is on the disk not the middle, where a head would have to
+        go. On a busy machine that read may end before it looks again, and the byte comes as if it
+        had been there all along; but a read that was begun is counted as this thread's.
         """
         if not self.size_bytes:
             return False  # files of the kernel say so, and to read one may do something
         before = _blocks_read()
-        try:
-            there = os.preadv(self.fd, [bytearray(1)], self.size_bytes // 2, _NOWAIT)
-        except OSError:
-            return False
-        return bool(there) and _blocks_read() == before
+        for offset in (0, self.size_bytes // 2):
+            try:
+                there = os.preadv(self.fd, [bytearray(1)], offset, _NOWAIT)
+            except OSError:
+                return False
+            if not there or _blocks_read() != before:
+                return False
+        return True
 
     def read_ahead(self, limit_bytes: int) -> None:
         """Have the kernel begin to read the file, up to a limit; returns at once."""

@@ -160,17 +160,26 @@ class JobWorker:
 
         self._turns = DiskTurns(turns)
 
-    def _pull(self, job: Job, source: SourceFile) -> None:
-        """Have all that a decode will read of a source that is not in memory, in one go."""
-        if self._turns is not None and self._decodes(job, source):
-            from pregen.imaging.needs import needed  # noqa: PLC0415 - no other disk needs it
+    def _was_in_memory(self, job: Job, source: SourceFile) -> bool:
+        """Tell whether a source is in memory.
 
-            with self._turns.turn(), suppress(OSError):
+        Of one that is not, and lies on a disk that spins, all that a decode will read is then read,
+        in one go. It is this worker's turn when it asks, because the kernel reads then, too.
+        """
+        if not job.spins or self._turns is None or not self._decodes(job, source):
+            return source.resident()
+        from pregen.imaging.needs import needed  # noqa: PLC0415 - no other disk needs it
+
+        with self._turns.turn():
+            if source.resident():
+                return True
+            with suppress(OSError):
                 head = source.pread(0, sniff.HEAD_BYTES)
                 previews = self._config.previews is Previews.AUTO
                 count = needed(head, source.size_bytes, previews=previews)
                 for _ in source.portions(len(head), count - len(head)):
                     pass
+        return False
 
     def prefetch(self, job: Job) -> None:
         """Have the kernel read the source of a coming job, while another is decoded."""
@@ -229,12 +238,10 @@ class JobWorker:
                     if barred := self._barred(job, source):
                         return blank._replace(kind=Kind.PRIVATE, message=barred)
                     if wanted_by_others is None:
-                        wanted_by_others = source.resident()
-                    if job.spins and not wanted_by_others:
                         begun_ns = perf_counter_ns()
-                        self._pull(job, source)
-                        pulled_ns = perf_counter_ns() - begun_ns
-                        blank = blank._replace(waited_ns=blank.waited_ns + pulled_ns)
+                        wanted_by_others = self._was_in_memory(job, source)
+                        if job.spins:
+                            blank = blank._replace(waited_ns=perf_counter_ns() - begun_ns)
                     with self._places:
                         cache = self._caches.for_source(job.path, source.fd)
                     outcome = _Attempt(self._config, cache, job, source).run(blank, ask)

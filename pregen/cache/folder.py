@@ -207,6 +207,15 @@ class Folder:
         """Tell whether there is a directory to read."""
         return self.reading_fd() is not None
 
+    def own_bytes(self) -> int:
+        """Return the size of the directory itself, which grows with its names; 0: there is none.
+
+        Raises:
+            CacheError: As `reading_fd`.
+        """
+        fd = self.reading_fd()
+        return 0 if fd is None else os.fstat(fd).st_size
+
     def probe(self) -> None:
         """Create the folder if need be, and try whether a file can be made in it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,6 @@ from tests.support.judges import png_walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 NORMAL, LARGE, X_LARGE, XX_LARGE = ALL_FLAVORS
 MAKE, REFIT, DELETE, COPY = Action.MAKE, Action.REFIT, Action.DELETE, Action.COPY
@@ -380,3 +380,21 @@ def test_once_listed_an_absent_entry_is_not_looked_for(
     assert actions(planner.plan(SOURCE)) == [(MAKE, LARGE)], "listed now"
     fill(cache)
     assert actions(planner.plan(SOURCE)) == [(MAKE, LARGE)], "written after the listing"
+
+
+@pytest.mark.parametrize("names", [10, 4000])
+def test_small_folders_are_listed_sooner(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, names: int
+) -> None:
+    monkeypatch.setattr(plan_module, "LIST_AFTER_SOURCES", 1000)
+    monkeypatch.setattr(plan_module, "LIST_SMALL_AFTER_SOURCES", 2)
+    monkeypatch.setattr(plan_module, "SMALL_FOLDER_BYTES", 64 * 1024)
+    planner = Planner(cache, PlanConfig(), no_hint, count().__next__)
+    cache.prepare([NORMAL, LARGE])
+    for number in range(names):
+        Path(os.fsdecode(cache.folder(LARGE).path), f"{number:036}").touch()
+    for _ in range(2):
+        assert isinstance(planner.plan(SOURCE), Job)
+    fill(cache)
+    listed = os.stat(cache.folder(LARGE).path).st_size <= 64 * 1024
+    assert isinstance(planner.plan(SOURCE), Job) == listed, "written after the listing"

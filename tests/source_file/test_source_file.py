@@ -252,6 +252,27 @@ def blocks_read() -> int:
     return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock
 
 
+def test_of_a_file_that_is_on_the_disk_only_the_beginning_is_asked_for(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel begins to read what it is asked for: a head would have to go to the middle."""
+    real, asked = os.preadv, []
+
+    def noted(fd: int, buffers: list[bytearray], offset: int, flags: int) -> int:
+        asked.append(offset)
+        return real(fd, buffers, offset, flags)
+
+    monkeypatch.setattr(os, "preadv", noted)
+    evict(photo)
+    with open_source(bytes(photo)) as source:
+        if source.resident():
+            pytest.skip("this file system keeps its pages")
+        assert asked == [0]
+        photo.read_bytes()
+        assert source.resident()
+        assert asked == [0, 0, photo.stat().st_size // 2]
+
+
 def test_what_only_the_question_had_read_was_not_in_memory(
     photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
