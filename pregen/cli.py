@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from pregen import __version__
-from pregen.commandline import LazyGroup, Option, Verb
+from pregen.commandline import LazyGroup, Option, Verb, in_plain_words
 from pregen.display.printer import silence
 from pregen.display.text import printable
 from pregen.errors import TOO_MANY_OPEN, ExitCode, PregenError, TooManyOpenError, exit_codes
@@ -111,9 +111,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as ending:
         return ending.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+    except click.UsageError as error:
+        _tell(in_plain_words(error, program, "pregen"))
+        return ExitCode.USAGE
     except PregenError as error:
         _tell(str(error))
         return error.exit_code

@@ -44,9 +44,6 @@ class RunCommand(ConfiguredCommand):
         json = "--json" in args
         try:
             return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            self._refuse(error.format_message(), json=json)
-            raise
         except UsageError as error:
             self._refuse(str(error), json=json)
             raise
