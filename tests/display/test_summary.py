@@ -17,7 +17,7 @@ from pregen.display.summary import (
     wrapped,
 )
 from pregen.display.text import cells, natural
-from pregen.display.words import WORDS
+from pregen.display.words import WORDS, Named, named_lines
 from pregen.errors import ExitCode
 from pregen.model import FAILURES, Kind, Outcome, Skip, Stages
 from tests.support.running.pretend_runs import Story, outcome
@@ -90,6 +90,28 @@ def test_failures_stand_in_the_order_in_which_people_count() -> None:
         "    t10.jpg",
         "    t.jpg",
         "  /photos/more/t1.jpg",
+    ]
+
+
+def test_a_reason_that_several_share_is_named_once() -> None:
+    files = [
+        Named(b"/a/1", "empty"),
+        Named(b"/a/2", "empty", "noon  "),
+        Named(b"/b/3", "empty"),
+        Named(b"/b/4", "cut"),
+        Named(b"/b/5", "torn"),
+        Named(b"/c/6", ""),
+    ]
+    assert list(named_lines(files)) == [
+        "  empty",
+        "  /a/",
+        "    1",
+        "    noon  2",
+        "  /b/3",
+        "  /b/",
+        "    4: cut",
+        "    5: torn",
+        "  /c/6",
     ]
 
 

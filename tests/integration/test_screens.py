@@ -97,11 +97,11 @@ def test_the_last_line_tells_how_it_ended_and_words_stay_whole(
         rf"\d+ thumbnails, [\d.]+ .B\. Last run: done\. {failed} files failed: pregen failures",
         seen["status"][-1],
     )
-    assert seen["show"][-1] == "Up to date: normal, large."
-    assert seen["failures"][-1] == f"{failed} failures."
+    assert seen["show"][-1].startswith("Up to date: normal, large; accepted by ")
+    assert seen["failures"][-1] == f"{failed} failures. To try them again: pregen failures --retry"
     assert seen["verify"][-1] == "48 entries checked: all correct"
     assert re.fullmatch(r"\d+ formats can be read(, \d+ need an extra)?\.", seen["formats"][-1])
-    assert seen["dry run"][-1].startswith("No estimate of the time: no earlier run created ")
+    assert seen["dry run"][-1].startswith("Nothing was written. Time unknown: ")
     assert seen["clean"][-1] == "Nothing to delete: 48 entries kept."
     assert seen["desktop"][-1] == "Nothing is installed: pregen desktop install"
     assert seen["report"][-1] == f"Written to {home}/report.html"
