@@ -11,7 +11,7 @@ import re
 import sys
 from importlib import import_module
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
@@ -308,10 +308,11 @@ def print_lines(lines: Iterable[str]) -> None:
             click.echo(part, color=colour)
 
 
-def terminal_columns() -> int:
-    """Return how wide the terminal of standard output is; 0: it leads elsewhere."""
+def terminal_columns(stream: TextIO | None = None) -> int:
+    """Return how wide the terminal of a stream (standard output) is; 0: it leads elsewhere."""
+    stream = stream or sys.stdout
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
     except (OSError, ValueError):
         return 0
 

@@ -45,7 +45,7 @@ ENTRY_BYTES: Mapping[Flavor, int] = {
 }
 _NOT_BEGUN = "when the run ended"
 _EMPTY = "hidden files are skipped without --hidden"
-_PASSED_OVER = "hidden, not selected, or not a picture by name"
+_PASSED_OVER = "hidden, left out by --include/--exclude, or not a picture by name"
 _STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.READER_GONE})
 
 
@@ -108,7 +108,7 @@ def headline(report: RunReport) -> Line:
         return Line(f"Ended after {took}: {why}. Run the same command to continue.", Style.WARN)
     if not totals.found:
         ignored = totals.passed_over
-        why = f"{text.plural(ignored, 'file')} ignored: {_PASSED_OVER}" if ignored else _EMPTY
+        why = f"{text.plural(ignored, 'file')} ignored" if ignored else _EMPTY
         return Line(f"No pictures found; {why}.", Style.WARN)
     rates = rate_texts(totals.means) if totals.images else []
     speed = f": {', '.join(rates)}" if rates else ""

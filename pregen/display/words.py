@@ -139,12 +139,13 @@ def status_line(view: View) -> str:
 
 
 def rate_texts(rates: Rates) -> list[str]:
-    """Return images/s, MB/s read and Mpx/s."""
-    return [
-        f"{text.number(rates.images_per_s)} images/s",
-        f"{text.size(rates.bytes_per_s)}/s read",
-        f"{text.megapixels(rates.pixels_per_s)}/s",
-    ]
+    """Return images/s, MB/s read and Mpx/s; the last two where files were read."""
+    texts = [f"{text.number(rates.images_per_s)} images/s"]
+    if rates.bytes_per_s:
+        texts.append(f"{text.size(rates.bytes_per_s)}/s read")
+    if rates.pixels_per_s:
+        texts.append(f"{text.megapixels(rates.pixels_per_s)}/s")
+    return texts
 
 
 def reading_texts(now: Snapshot, rates: Rates) -> list[str]:

@@ -169,8 +169,8 @@ def _tell_of_link(session: Session, config: RunConfig, watch: Watch) -> None:
         link, real = found
         watch.note(
             f"{shown(link)} is a link to {shown(real)}. KDE and COSMIC, which are not "
-            "installed here, ask by the real path and will not find these thumbnails: "
-            "--realpath-keys always serves them too, never ends this note"
+            "installed here, look for thumbnails by the real path and will not find these. "
+            "--realpath-keys always creates theirs too; --realpath-keys never hides this note."
         )
 
 
