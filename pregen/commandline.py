@@ -19,7 +19,7 @@ from pregen.display.text import Verbatim, folded
 from pregen.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 #: For modules that only word what a verb prints.
 style = click.style
@@ -160,6 +160,21 @@ class Command(click.Command):
                 f"{option.variable} is set, but {option.flag} is not a setting. "
                 f"Unset {option.variable} and give {option.flag} on the command line."
             )
+        given = [name for name in os.environ if name.startswith("PREGEN_")]
+        if given:
+            refuse_misspelt(given, [each.variable for each in declared()])
+
+
+def refuse_misspelt(given: Iterable[str], settings: Sequence[str]) -> None:
+    """Refuse variables that are spelt nearly like a setting: they would be ignored."""
+    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
+
+    start = len("PREGEN_")
+    names = [setting[start:] for setting in settings]
+    for name in given:
+        near = get_close_matches(name[start:], names, 1, 0.8)
+        if near and name not in settings:
+            raise UsageError(f"There is no setting {name}. Did you mean PREGEN_{near[0]}?")
 
 
 def in_plain_words(error: click.UsageError, command: click.Command, called: str) -> str:
@@ -286,7 +301,9 @@ class LazyGroup(click.Group):
         if name not in self.verbs and not name.startswith("-") and not ctx.resilient_parsing:
             from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
 
-            near = get_close_matches(name, [*self.verbs, "help"], n=1)
+            near = get_close_matches(name, [*self.verbs, "help", "--version"], n=1)
+            if "/" in name or name in {".", ".."}:
+                near = [f"run {name}"]
             hint = f"Did you mean `pregen {near[0]}`?" if near else "`pregen help` lists all verbs."
             ctx.fail(f"There is no verb {name!r}. {hint}")
         return super().resolve_command(ctx, args)

@@ -418,6 +418,11 @@ def load_defaults(path: str) -> dict[str, Any]:
     known = _keys()
     defaults = {}
     for key, value in settings.items():
+        if isinstance(value, dict):
+            raise UsageError(
+                f"{path}: `{key}` is a table. No tables are needed: write `workers = 3` on a "
+                "line without one."
+            )
         if key not in known:
             raise UsageError(f"{path}: unknown key `{key}`.{_suggestion(key, known)}")
         option, inverted = known[key]

@@ -79,6 +79,7 @@ def test_help_all_lists_every_flag_of_run_and_help_all_but_those_for_debugging()
         (["run", "--files-from", "/does/not/exist"], "/does/not/exist"),
         (["frobnicate"], "`pregen help` lists all verbs"),
         (["rnu"], "Did you mean `pregen run`?"),
+        (["/home/ann/Pictures"], "Did you mean `pregen run /home/ann/Pictures`?"),
         (["help", "faliures"], "Did you mean `pregen failures`?"),
         (["run", "--wrkers", "3", "x"], "Unknown flag --wrkers. Did you mean --workers?"),
         (["clean", "--older", "3d"], "Did you mean --older-than?"),

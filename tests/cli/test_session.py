@@ -174,6 +174,13 @@ def test_what_one_call_does_is_not_set_in_the_environment(
     assert run_pregen(words[0], "--help", env={name: "1"}).code == 0
 
 
+def test_a_misspelt_variable_is_refused_with_the_right_one() -> None:
+    done = run_pregen("status", env={"PREGEN_WORKRS": "3"})
+    assert done.code == 2
+    assert "no setting PREGEN_WORKRS. Did you mean PREGEN_WORKERS?" in done.err
+    assert run_pregen("status", env={"PREGEN_OF_ANOTHER_PROGRAM": "3"}).code == 0
+
+
 def test_a_refused_variable_ends_json_with_a_summary() -> None:
     done = run_pregen("run", "--json", ".", env={"PREGEN_FORCE": "1"})
     assert done.code == 2
