@@ -109,6 +109,11 @@ NOT_COMPILED = (
 )
 
 
+#: Loaders of an outcome whose names are ours, and what they are.
+JPEG_DECODERS = frozenset({"dc", "blocks", "turbo"})
+JPEG_WORDS = "JPEG: dc and blocks are pregen's own decoder, turbo is libjpeg-turbo."
+
+
 def label(kind: Kind) -> str:
     """Return what stands beside a number of outcomes."""
     return WORDS[kind].label
