@@ -221,6 +221,16 @@ def test_the_file_of_a_scheduler_is_named_as_its_address_or_the_old_way() -> Non
         assert (cluster.scheduler, cluster.scheduler_file) == (address, "")
 
 
+def test_little_memory_means_few_workers() -> None:
+    def workers(size: str) -> int:
+        values = run.make_context("run", ["--workers", "8", "--memory-limit", size, "a"]).params
+        return this_session().run_config(values, values["paths"]).engine.workers
+
+    assert workers("700M") == 3
+    assert workers("200M") == 1
+    assert workers("9G") == 8
+
+
 def test_what_the_user_sets_is_read_without_a_command_line(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
