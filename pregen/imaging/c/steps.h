@@ -190,7 +190,7 @@ static void prepare_index(struct index *index, const struct decoder *decoder,
         index->slots[n] = decoder->slots[place >= 0 && place < BLOCK ? place : BLOCK - 1];
     }
     for (int n = 0; n < CURSORS; n++) /* turns: CURSORS */
-        index->filled[n] = LIST_BLOCKS;
+        index->filled[n] = 2 * index->range_blocks; /* what was in this memory before */
 }
 
 /* ---- steps ---- */
