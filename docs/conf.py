@@ -11,6 +11,8 @@ extensions = ["myst_parser"]
 html_theme = "furo"
 html_title = f"pregen {__version__}"
 html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 # Links to headings: as code hosts show these pages, too.
 myst_heading_anchors = 3
 nitpicky = True

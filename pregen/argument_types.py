@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import datetime, timedelta
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -75,9 +76,12 @@ class Number(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number; BadParameter names the bounds."""
         try:
-            return super().convert(value, param, ctx)
+            number = super().convert(value, param, ctx)
         except click.BadParameter:
+            number = nan
+        if not isfinite(number):
             self.fail(f"{value!r} is not a number{_bounds(self)}.", param, ctx)
+        return number
 
 
 def _bounds(kind: click.IntRange | click.FloatRange) -> str:
@@ -134,6 +138,14 @@ def size_bytes(text: str | int) -> int:
     if match is None:
         raise click.BadParameter(f"{text!r} is not a size: use 2G or 500M.")
     return int(float(match[1]) * _BYTES[match[2] or ""])
+
+
+def rate_bytes_s(text: str | int) -> int:
+    """Return the bytes per second of `20M` or `20M/s`."""
+    try:
+        return size_bytes(str(text).strip().removesuffix("/s"))
+    except click.BadParameter:
+        raise click.BadParameter(f"{text!r} is not a rate: use 20M for 20 MB/s.") from None
 
 
 def shard(text: str | Shard) -> Shard:

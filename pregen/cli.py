@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from pregen import __version__
-from pregen.commandline import LazyGroup, Option, Verb
+from pregen.commandline import LazyGroup, Option, Verb, in_plain_words, terminal_columns
 from pregen.display.printer import silence
-from pregen.display.text import printable
+from pregen.display.text import folded, printable
 from pregen.errors import TOO_MANY_OPEN, ExitCode, PregenError, TooManyOpenError, exit_codes
 
 if TYPE_CHECKING:
@@ -111,9 +111,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as ending:
         return ending.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+    except click.UsageError as error:
+        _tell(in_plain_words(error, program, "pregen"))
+        return ExitCode.USAGE
     except PregenError as error:
         _tell(str(error))
         return error.exit_code
@@ -143,9 +143,12 @@ def _invoke(arguments: list[str]) -> object:
 
 def _tell(message: str) -> None:
     """Tell people; a message may quote names, which must not drive a terminal."""
-    text = "\n".join(printable(line) for line in message.split("\n"))
+    lines = [printable(line) for line in f"pregen: {message}".split("\n")]
+    width = terminal_columns(sys.stderr)
     try:
-        print(f"pregen: {text}", file=sys.stderr)  # noqa: T201 - this is the program's voice
+        for line in lines:
+            for part in folded(line, width) if width else [line]:
+                print(part, file=sys.stderr)  # noqa: T201 - this is the program's voice
     except OSError:
         return  # its reader is gone; the exit code says so, too
 

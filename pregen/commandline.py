@@ -7,10 +7,11 @@ parameters: the import of rich takes longer than the start of everything else.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib import import_module
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
@@ -18,7 +19,7 @@ from pregen.display.text import Verbatim, folded
 from pregen.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 #: For modules that only word what a verb prints.
 style = click.style
@@ -47,11 +48,10 @@ class Option(click.Option):
         if setting:
             self.envvar = self.variable
 
-    def get_error_hint(self, ctx: click.Context | None) -> str:
+    def get_error_hint(self, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's signature
         """Return what a message calls this option."""
-        hint = super().get_error_hint(ctx)
         given = self.envvar and os.environ.get(self.variable)
-        return f"{hint} (${self.variable})" if given else hint
+        return f"{self.flag} (${self.variable})" if given else self.flag
 
 
 def under(heading: str, *options: Option) -> tuple[Option, ...]:
@@ -101,12 +101,14 @@ class Command(click.Command):
         """Parse; refuse variables that would do what only a command line may ask for."""
         if not (asks_for_help(args) or extra.get("resilient_parsing")):
             self._refuse_variables()
+        called = f"{parent.command_path} {info_name}" if parent else str(info_name)
         try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.NoSuchOption as error:
-            nearest = (error.possibilities or [])[:1]  # click sorts several by their letters
-            name = error.option_name
-            raise click.NoSuchOption(name, possibilities=nearest, ctx=error.ctx) from None
+            ctx = super().make_context(info_name, args, parent, allow_extra_args=True, **extra)
+        except click.UsageError as error:
+            raise UsageError(in_plain_words(error, self, called)) from None
+        if ctx.args and not ctx.resilient_parsing:
+            raise UsageError(f"Unexpected argument: {ctx.args[0]}. {self.get_usage(ctx)}")
+        return ctx
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the whole help page."""
@@ -158,6 +160,80 @@ class Command(click.Command):
                 f"{option.variable} is set, but {option.flag} is not a setting. "
                 f"Unset {option.variable} and give {option.flag} on the command line."
             )
+        given = [name for name in os.environ if name.startswith("PREGEN_")]
+        if given:
+            refuse_misspelt(given, [each.variable for each in declared()])
+
+
+def refuse_misspelt(given: Iterable[str], settings: Sequence[str]) -> None:
+    """Refuse variables that are spelt nearly like a setting: they would be ignored."""
+    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
+
+    start = len("PREGEN_")
+    names = [setting[start:] for setting in settings]
+    for name in given:
+        near = get_close_matches(name[start:], names, 1, 0.8)
+        if near and name not in settings:
+            raise UsageError(f"There is no setting {name}. Did you mean PREGEN_{near[0]}?")
+
+
+def in_plain_words(error: click.UsageError, command: click.Command, called: str) -> str:
+    """Return what is wrong with a command line, and what to do, as pregen says it.
+
+    Args:
+        error: what click found.
+        command: whose arguments they are.
+        called: the words it is called by: `pregen run`.
+    """
+    ctx = click.Context(command)
+    params = command.get_params(ctx)
+    flags = {name: each for each in params for name in (*each.opts, *each.secondary_opts)}
+    if isinstance(error, click.NoSuchOption):
+        near = _nearest(error.option_name, flags)
+        hint = f"Did you mean {near}?" if near else f"`{called} --help` lists the flags."
+        if isinstance(command, click.Group):
+            hint = f"Flags of a verb stand after it: {called} run {error.option_name} ..."
+        return f"Unknown flag {error.option_name}. {hint}"
+    if isinstance(error, click.BadOptionUsage):
+        name, option = error.option_name, flags.get(error.option_name)
+        if not isinstance(option, click.Option) or option.is_flag:
+            return f"{name} takes no value."
+        return f"{name} needs a value: {name} {option.make_metavar(ctx)}"
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        example = _EXAMPLE.search(f"{command.help}\n{command.epilog}")
+        words = f" Example: {example[1] or example[2]}" if example else ""
+        return f"{_name(error.param, ctx)} is missing.{words}"
+    if isinstance(error, click.BadParameter) and error.param is not None:
+        name = _name(error.param, ctx)
+        return f"{name}: {error.message}" if _WORD.fullmatch(name) else error.message
+    return error.format_message()
+
+
+#: The first one in the help of a verb.
+_EXAMPLE = re.compile(r"Examples?:\s+(?:`([^`]+)`|([^;\n]+))")
+#: Names a value: a flag, or an argument such as FILE. Not: "bash|zsh|fish".
+_WORD = re.compile(r"-.+|[A-Z]+")
+
+
+def _name(param: click.Parameter, ctx: click.Context) -> str:
+    if isinstance(param, click.Option):
+        return param.get_error_hint(ctx)
+    return param.make_metavar(ctx).strip("[].")
+
+
+def _nearest(name: str, flags: Mapping[str, click.Parameter]) -> str:
+    """Return the flag that is spelt like this or begins with it; empty: there is none."""
+    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
+
+    known = {
+        flag.lstrip("-"): flag
+        for flag, each in flags.items()
+        if flag.startswith("--") and not getattr(each, "hidden", False)
+    }
+    given = name.lstrip("-")
+    longer = [word for word in known if word.startswith(given) and name.startswith("--")]
+    near = [*longer, *get_close_matches(given, known, 1, 0.7)]
+    return known[near[0]] if near else ""
 
 
 def _show_all(ctx: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
@@ -225,7 +301,9 @@ class LazyGroup(click.Group):
         if name not in self.verbs and not name.startswith("-") and not ctx.resilient_parsing:
             from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
 
-            near = get_close_matches(name, [*self.verbs, "help"], n=1)
+            near = get_close_matches(name, [*self.verbs, "help", "--version"], n=1)
+            if "/" in name or name in {".", ".."}:
+                near = [f"run {name}"]
             hint = f"Did you mean `pregen {near[0]}`?" if near else "`pregen help` lists all verbs."
             ctx.fail(f"There is no verb {name!r}. {hint}")
         return super().resolve_command(ctx, args)
@@ -247,10 +325,11 @@ def print_lines(lines: Iterable[str]) -> None:
             click.echo(part, color=colour)
 
 
-def terminal_columns() -> int:
-    """Return how wide the terminal of standard output is; 0: it leads elsewhere."""
+def terminal_columns(stream: TextIO | None = None) -> int:
+    """Return how wide the terminal of a stream (standard output) is; 0: it leads elsewhere."""
+    stream = stream or sys.stdout
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
     except (OSError, ValueError):
         return 0
 

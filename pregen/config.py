@@ -31,7 +31,7 @@ DEFAULT_NODE_TIMEOUT_S = 30.0
 #: A scheduler that does not answer within this is not there.
 CONNECT_TIMEOUT_S = 10.0
 
-Notation = Literal["number", "pixels", "size", "time", "clock"]
+Notation = Literal["number", "pixels", "size", "rate", "time", "clock"]
 """How a person writes a value whose type does not say it: 500M, 2G, 8h, 06:30."""
 
 
@@ -445,7 +445,10 @@ class EngineConfig(NamedTuple):
     max_rate: Annotated[
         int | None,
         Flag(
-            "Read at most SIZE per second from shares (20M).", "SIZE", notation="size", debug=True
+            "Read at most RATE bytes per second from shares (20M).",
+            "RATE",
+            notation="rate",
+            debug=True,
         ),
     ] = None
     """Bytes in a second, from all shares."""
@@ -605,10 +608,10 @@ class RunConfig(NamedTuple):
     sweep: bool = True
     """Look for temps of dead runs, which lists the whole cache, before and after."""
     wait: Annotated[bool, Flag("Wait while another run fills this cache.")] = False
+    """Wait for another run on the same cache instead of refusing."""
     must_lock: bool = True
     """False: another run that fills the cache does not keep it from working."""
-    """Wait for another run on the same cache instead of refusing."""
-    dry_run: Annotated[bool, Flag("Show what would be done, with an estimate.")] = False
+    dry_run: Annotated[bool, Flag("Show what would be done, with an estimate.", short="-n")] = False
     chosen: FlavorChoice | None = None
     """Why the flavors are wanted; None: the user named them."""
     journal_path: bytes = b""

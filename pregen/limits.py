@@ -108,7 +108,9 @@ def decide(config: GovernorConfig, now: MachineLoad) -> LimitDecision:
 
 
 def _size(size_bytes: float) -> str:
-    """Return gigabytes, or terabytes: these limits are of disks and shares."""
+    """Return `20 MB`, `1.5 GB` or `2.0 TB`: these limits are of disks and shares."""
+    if size_bytes < 1e9:  # noqa: PLR2004 - a unit
+        return f"{size_bytes / 1e6:,.0f} MB"
     terabytes = size_bytes / 1e12
     return f"{terabytes:,.1f} TB" if terabytes >= 1 else f"{size_bytes / 1e9:,.1f} GB"
 

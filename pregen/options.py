@@ -23,6 +23,7 @@ from pregen.argument_types import (
     next_time,
     pixels,
     publication,
+    rate_bytes_s,
     raw_bytes,
     shard,
     size_bytes,
@@ -46,7 +47,7 @@ from pregen.config import (
     WorkConfig,
     declared,
 )
-from pregen.display.text import printable
+from pregen.display.text import printable, size
 from pregen.errors import UsageError
 from pregen.model import Flavor
 
@@ -121,6 +122,7 @@ _SHOWN = (int, float, Enum, tuple, str)
 _NOTATIONS: dict[str, Callable[[Any], Any]] = {
     "pixels": pixels,
     "size": size_bytes,
+    "rate": rate_bytes_s,
     "time": age_s,
     "clock": next_time,
 }
@@ -291,6 +293,11 @@ def _engine(values: Values, priority: PriorityConfig) -> EngineConfig:
     workers = values.get("workers") or len(os.sched_getaffinity(0))
     memory_bytes = priority.memory_limit_bytes
     if memory_bytes is not None:
+        if memory_bytes < _WORKER_BYTES:
+            raise UsageError(
+                f"--memory-limit {size(memory_bytes)}: one worker alone takes about "
+                f"{size(_WORKER_BYTES)}. Allow at least that, for example 2G."
+            )
         workers = max(1, min(workers, memory_bytes // _WORKER_BYTES - 1))
         # what is left for big pictures when every process has what it always takes
         memory_bytes = max(memory_bytes - (workers + 1) * _WORKER_BYTES, _LEAST_PICTURE_BYTES)
@@ -359,7 +366,7 @@ def _check_cluster(engine_name: str, cluster: DaskConfig) -> None:
         if len(given) > 1:
             raise UsageError("--scheduler and --scheduler-file both name a scheduler: choose one.")
     elif given or cluster.collect:
-        raise UsageError("--scheduler, --scheduler-file and --collect need --engine dask.")
+        raise UsageError("--scheduler and --collect need --engine dask.")
 
 
 # The configuration file: `$XDG_CONFIG_HOME/pregen/config.toml`, flat keys named like the flags
@@ -411,6 +418,11 @@ def load_defaults(path: str) -> dict[str, Any]:
     known = _keys()
     defaults = {}
     for key, value in settings.items():
+        if isinstance(value, dict):
+            raise UsageError(
+                f"{path}: `{key}` is a table. No tables are needed: write `workers = 3` on a "
+                "line without one."
+            )
         if key not in known:
             raise UsageError(f"{path}: unknown key `{key}`.{_suggestion(key, known)}")
         option, inverted = known[key]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 import click
 
 from pregen.argument_types import Number
-from pregen.commandline import Command, Option, asks_for_help
+from pregen.commandline import Command, Option, asks_for_help, terminal_columns
 from pregen.display import text
 from pregen.display.printer import Output, silence
 from pregen.display.text import count, printable
@@ -242,7 +242,7 @@ class Session:
         if sys.stdout is not None and not self.is_terminal(sys.stdout):
             results = Output(sys.stdout, lambda _error: silence(sys.stdout))
         if output.quiet:
-            return QuietPrinter(people)
+            return QuietPrinter(people, terminal_columns(sys.stderr))
         if self.is_terminal(sys.stderr):
             from rich.console import Console  # noqa: PLC0415 - takes long, and only a terminal needs it
 

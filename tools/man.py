@@ -86,11 +86,21 @@ def pairs(rows: tuple[tuple[str, str], ...]) -> Iterator[str]:
 
 def flag(option: click.Option, ctx: click.Context) -> Iterator[str]:
     """Yield an option as in the help, with its default."""
+    for names, meaning in described(option, ctx):
+        yield from (".TP", f"\\fB{plain(names)}\\fP", plain(" ".join(meaning.split())))
+
+
+def described(option: click.Option, ctx: click.Context) -> Iterator[tuple[str, str]]:
+    """Yield names and help of an option that is shown. Bounds are in words: 1 to 4096."""
     record = option.get_help_record(ctx)
-    if record is None:
-        return
-    names, meaning = record
-    yield from (".TP", f"\\fB{plain(names)}\\fP", plain(" ".join(meaning.split())))
+    if record is not None:
+        bounds = re.sub(r"([0-9.]+)<=x<=([0-9.]+)\]$", r"\1 to \2]", record[1])
+        bounds = re.sub(r"x>=?([0-9.]+)\]$", _at_least, bounds)
+        yield record[0], bounds
+
+
+def _at_least(found: re.Match[str]) -> str:
+    return f"{'at least' if '=' in found[0] else 'above'} {found[1]}]"
 
 
 def verb(command: click.Command, ctx: click.Context) -> Iterator[str]:
@@ -164,7 +174,7 @@ def reference() -> str:
             record
             for option in command.get_params(its_context)
             if isinstance(option, click.Option)
-            and (record := option.get_help_record(its_context)) is not None
+            for record in described(option, its_context)
         ]
         lines += _table(("option", "meaning"), records) if records else []
     for title, head, rows in (

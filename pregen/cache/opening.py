@@ -152,6 +152,8 @@ def _make_path(path: bytes) -> None:
         raise CacheError(f"{error.strerror}, or choose another cache with --cache") from error
     except (FileNotFoundError, NotADirectoryError):
         pass  # said below
+    if not os.path.lexists(path):
+        raise CacheError(f"{shown(path)} cannot be created: choose another cache with --cache")
     if not os.path.isdir(path):
         raise CacheError(
             f"{shown(path)} is not a directory, or is a dangling symbolic link: move it "

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from pregen.display.printer import Output, Printer
-from pregen.display.summary import failure_lines, plain_text, summary, warning_lines
+from pregen.display.summary import failure_lines, plain_text, summary, warning_lines, wrapped
 from pregen.display.text import printable
 from pregen.display.words import outcome_line, status_line
 from pregen.model import FAILURES
@@ -87,11 +87,16 @@ class QuietPrinter(Printer):
     """Writes which files failed, why, and what to do, at the end; nothing when all went well.
 
     Made for cron, which mails what is written.
+
+    Args:
+        output: writes to standard error.
+        columns: how wide the terminal is; 0: there is none.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, columns: int = 0) -> None:
         super().__init__()
         self._output = output
+        self._columns = columns
 
     def tick(self, view: View, *, asked: bool) -> None:
         """Answer a person who asked with SIGUSR1."""
@@ -100,7 +105,8 @@ class QuietPrinter(Printer):
 
     def finish(self, report: RunReport) -> None:
         """Write the failures, if there are any."""
-        self._output.write(plain_text(failure_lines(report)))
+        lines = failure_lines(report)
+        self._output.write(plain_text(wrapped(lines, self._columns) if self._columns else lines))
 
 
 class LogStream:

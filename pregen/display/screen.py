@@ -70,7 +70,7 @@ def _progress_line(view: View, width: int, glyphs: Glyphs) -> Text:
     else:
         done, jobs = text.count(now.jobs_done), text.count(now.jobs)
         share = now.jobs_done / now.jobs if now.jobs else 1.0
-        right = f"{int(100 * share):3d} %  {done} / {jobs}"
+        right = f"{int(100 * share):3d}%  {done} / {jobs}"
         if view.eta_s is not None and now.jobs_done < now.jobs:
             right += f"  {text.about(max(view.eta_s, 1))} left"
     line = Text(no_wrap=True)

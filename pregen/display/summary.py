@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import Enum
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pregen.display import text
 from pregen.display.bottleneck import LIMITED_BY, bottleneck, long_enough, slow_disk
 from pregen.display.text import printable, shown
-from pregen.display.words import NOT_COMPILED, WORDS, rate_texts
+from pregen.display.words import NOT_COMPILED, WORDS, Named, named_lines, rate_texts
 from pregen.errors import ExitCode
 from pregen.model import FAILURES, Action, Flavor, Kind
 
@@ -46,7 +45,7 @@ ENTRY_BYTES: Mapping[Flavor, int] = {
 }
 _NOT_BEGUN = "when the run ended"
 _EMPTY = "hidden files are skipped without --hidden"
-_PASSED_OVER = "hidden, not selected, or not a picture by name"
+_PASSED_OVER = "hidden, left out by --include/--exclude, or not a picture by name"
 _STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.READER_GONE})
 
 
@@ -109,7 +108,7 @@ def headline(report: RunReport) -> Line:
         return Line(f"Ended after {took}: {why}. Run the same command to continue.", Style.WARN)
     if not totals.found:
         ignored = totals.passed_over
-        why = f"{text.plural(ignored, 'file')} ignored: {_PASSED_OVER}" if ignored else _EMPTY
+        why = f"{text.plural(ignored, 'file')} ignored" if ignored else _EMPTY
         return Line(f"No pictures found; {why}.", Style.WARN)
     rates = rate_texts(totals.means) if totals.images else []
     speed = f": {', '.join(rates)}" if rates else ""
@@ -243,7 +242,8 @@ def failure_lines(report: RunReport) -> Iterator[Line]:
         title = f"{words.label.capitalize()} ({text.count(group.number)})"
         yield Line(f"{title}: {words.meaning}", Style.BAD)
         named = sorted(group.first, key=_place)[:FAILURES_NAMED]
-        yield from _named(named)
+        files = (Named(each.path, each.message) for each in named)
+        yield from map(Line, named_lines(files))
         if hidden := group.number - len(named):
             yield Line(f"  ... and {text.count(hidden)} more", Style.DIM)
         yield Line(f"  -> {words.todo}", Style.DIM)
@@ -252,19 +252,6 @@ def failure_lines(report: RunReport) -> Iterator[Line]:
 def _place(failure: FailedSource) -> tuple[object, ...]:
     folder, _, name = failure.path.rpartition(b"/")
     return text.natural(folder), text.natural(name), failure.path
-
-
-def _named(failures: list[FailedSource]) -> Iterator[Line]:
-    """Yield a line for each; the folder of several is named once."""
-    for folder, group in groupby(failures, key=lambda each: each.path.rpartition(b"/")[0]):
-        here = list(group)
-        together = len(here) > 1
-        if together:
-            yield Line(f"  {shown(folder)}/")
-        for each in here:
-            name = each.path.rpartition(b"/")[2] if together else each.path
-            said = f": {printable(each.message)}" if each.message else ""
-            yield Line(f"{'    ' if together else '  '}{shown(name)}{said}")
 
 
 def wrapped(lines: Iterable[Line], width: int) -> Iterator[Line]:
@@ -331,16 +318,14 @@ def forecast_lines(forecast: Forecast, images_per_s: float | None, report: RunRe
         images_per_s: of an earlier run; None: there was none to learn from.
         report: what there is not.
     """
-    lines = [Line("Nothing was written. A run would:", Style.HEAD), *_deeds(forecast)]
+    lines = [Line("A run would:", Style.HEAD), *_deeds(forecast)]
     counts = list(count_lines(report.totals, not_begun=0))
     if counts:
         lines += [Line(), Line("Nothing to do for:", Style.HEAD), *counts]
     failures = list(failure_lines(report))
     if failures:
         lines += [Line(), *failures]
-    if forecast.sources:
-        lines += [Line(), _duration_line(forecast, images_per_s)]
-    return lines
+    return [*lines, Line(), _duration_line(forecast, images_per_s)]
 
 
 def _deeds(forecast: Forecast) -> list[Line]:
@@ -368,12 +353,16 @@ def _deeds(forecast: Forecast) -> list[Line]:
 
 
 def _duration_line(forecast: Forecast, images_per_s: float | None) -> Line:
+    """Return the last line."""
+    nothing = "Nothing was written."
+    if not forecast.sources:
+        return Line(nothing)
     if not images_per_s:
         why = f"no earlier run created {_ENOUGH_IMAGES} thumbnails"
-        return Line(f"No estimate of the time: {why}.", Style.DIM)
-    took = text.about(forecast.sources / images_per_s)
+        return Line(f"{nothing} Time unknown: {why}.")
+    took = text.about(max(forecast.sources / images_per_s, 1))
     speed = text.number(images_per_s)
-    return Line(f"Estimated time: {took}, at the speed of the last run ({speed} images/s).")
+    return Line(f"{nothing} Estimated time: {took} ({speed} images/s last time).")
 
 
 def forecast_record(forecast: Forecast, images_per_s: float | None) -> dict[str, Any]:

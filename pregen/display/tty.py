@@ -20,7 +20,7 @@ from pregen.display.plain import wrote_results
 from pregen.display.printer import Printer
 from pregen.display.screen import ASCII, UNICODE, LoadMeter, screen
 from pregen.display.summary import Style, headline, summary, warning_lines, wrapped
-from pregen.display.text import printable
+from pregen.display.text import folded, printable
 from pregen.display.words import outcome_line, status_line
 from pregen.model import Skip
 
@@ -163,8 +163,9 @@ class TtyPrinter(Printer):
             self._leave(f"warning: {printable(message)}", "yellow")
 
     def note(self, message: str) -> None:
-        """Leave a line above the display."""
-        self._leave(printable(message), "bold yellow")
+        """Leave it above the display."""
+        for line in folded(printable(message), max(self._size()[0] - 1, 1)):
+            self._leave(line, "bold yellow")
 
     def tick(self, view: View, *, asked: bool) -> None:
         """Draw the display anew."""

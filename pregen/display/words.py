@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.display import text
@@ -10,6 +11,8 @@ from pregen.display.text import printable, shown
 from pregen.model import Kind, Skip
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pregen.display.printer import View
     from pregen.display.state import Rates, Snapshot
     from pregen.model import Outcome
@@ -106,6 +109,11 @@ NOT_COMPILED = (
 )
 
 
+#: Loaders of an outcome whose names are ours, and what they are.
+JPEG_DECODERS = frozenset({"dc", "blocks", "turbo"})
+JPEG_WORDS = "JPEG: dc and blocks are pregen's own decoder, turbo is libjpeg-turbo."
+
+
 def label(kind: Kind) -> str:
     """Return what stands beside a number of outcomes."""
     return WORDS[kind].label
@@ -123,7 +131,7 @@ def status_line(view: View) -> str:
             f"searching, {text.plural(now.found, 'file')} so far; {text.count(now.jobs_done)} done"
         )
     else:
-        share = f" ({100 * now.jobs_done // now.jobs} %)" if now.jobs else ""
+        share = f" ({100 * now.jobs_done // now.jobs}%)" if now.jobs else ""
         place = f"{text.count(now.jobs_done)} / {text.count(now.jobs)}{share}"
     parts = [place]
     if view.rates.done_per_s:
@@ -136,12 +144,13 @@ def status_line(view: View) -> str:
 
 
 def rate_texts(rates: Rates) -> list[str]:
-    """Return images/s, MB/s read and Mpx/s."""
-    return [
-        f"{text.number(rates.images_per_s)} images/s",
-        f"{text.size(rates.bytes_per_s)}/s read",
-        f"{text.megapixels(rates.pixels_per_s)}/s",
-    ]
+    """Return images/s, MB/s read and Mpx/s; the last two where files were read."""
+    texts = [f"{text.number(rates.images_per_s)} images/s"]
+    if rates.bytes_per_s:
+        texts.append(f"{text.size(rates.bytes_per_s)}/s read")
+    if rates.pixels_per_s:
+        texts.append(f"{text.megapixels(rates.pixels_per_s)}/s")
+    return texts
 
 
 def reading_texts(now: Snapshot, rates: Rates) -> list[str]:
@@ -158,6 +167,42 @@ def reading_texts(now: Snapshot, rates: Rates) -> list[str]:
 def is_named(outcome: Outcome | Skip) -> bool:
     """Tell whether the file may be named: a private one is not; a warning names its vault."""
     return outcome.kind is not Kind.PRIVATE
+
+
+class Named(NamedTuple):
+    """A file with what is said of it, for a list that people read."""
+
+    path: bytes
+    why: str
+    lead: str = ""
+    """Stands before its name."""
+
+
+def named_lines(files: Iterable[Named]) -> Iterator[str]:
+    """Yield a line for each file. A reason or a folder of several in a row is named once."""
+    others: list[Named] = []
+    for why, group in groupby(files, key=lambda each: each.why):
+        same = list(group)
+        if len(same) > 1 and why:
+            yield from _by_folder(others)
+            yield f"  {printable(why)}"
+            yield from _by_folder([each._replace(why="") for each in same])
+            others = []
+        else:
+            others += same
+    yield from _by_folder(others)
+
+
+def _by_folder(files: Iterable[Named]) -> Iterator[str]:
+    for folder, group in groupby(files, key=lambda each: each.path.rpartition(b"/")[0]):
+        here = list(group)
+        together = len(here) > 1
+        if together:
+            yield f"  {shown(folder)}/"
+        for path, why, lead in here:
+            name = shown(path.rpartition(b"/")[2] if together else path)
+            told = f": {printable(why)}" if why else ""
+            yield f"{'    ' if together else '  '}{lead}{name}{told}"
 
 
 def outcome_line(outcome: Outcome | Skip) -> str:

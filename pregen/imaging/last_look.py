@@ -120,7 +120,7 @@ def judged(fault: Fault, request: Request, max_pixels: int) -> Fault:
     *first, last = (witness_names.LIBRARIES[other] for other in others)
     called = f"{', '.join(first)} and {last}" if first else last
     refuse = "refuses" if len(others) == 1 else "refuse"
-    return InvalidPicture(f"{fault}; {called} {refuse} it, too: replace it from a backup")
+    return InvalidPicture(f"{fault}; {called} {refuse} it, too")
 
 
 def _installed(name: str, refuser: str) -> list[str]:

@@ -138,7 +138,7 @@ def _nothing_more(screens: list[_Wish]) -> str:
 
 def _by_settings(facts: ScreenFacts) -> Iterator[_Wish]:
     for source, (screen, factor) in facts.scales:
-        why = f"for {screen or 'screens'} at {factor * 100:.0f} % ({source})"
+        why = f"for {screen or 'screens'} at {factor * 100:.0f}% ({source})"
         yield _Wish(flavors_at(factor), why, factor)
 
 

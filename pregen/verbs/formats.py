@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from pregen.imaging.abilities import Ability
 
-_WIDTH = 100
-#: Of the column between a format's name and its types.
-_TOLD = 24
-#: Of what stands below a format's name.
-_INDENT = 8
+_MOST_COLUMNS = 120
+#: Of the column of names, and of that between a name and its types.
+_NAME, _TOLD = 7, 20
+#: Before types that stand below a name: the longest has 74 characters.
+_BELOW = " " * 6
 
 
 def _formats(*, json: bool) -> ExitCode:
@@ -94,14 +94,14 @@ def _verdict(found: list[Ability]) -> str:
 
 
 def _rows(rows: Iterable[tuple[Ability, str]], colour: str) -> Iterator[str]:
-    width = min(_WIDTH, terminal_columns() or _WIDTH)
+    width = min(_MOST_COLUMNS, terminal_columns() or _MOST_COLUMNS)
     for each, told in rows:
-        lead = f"  {each.name:<6}{printable(told):<{_TOLD}}"
-        column = len(f"  {'':<6}{'':<{_TOLD}}")
+        lead = f"  {each.name:<{_NAME}}{printable(told):<{_TOLD}}"
+        column = 2 + _NAME + _TOLD
         lines = []
         if len(lead) > column or max(map(len, each.mimes)) >= width - column:
             lines.append(lead.rstrip())  # its types stand below it, where they have more room
-            lead = " " * _INDENT
+            lead = _BELOW
         lines += textwrap.wrap(
             ", ".join(each.mimes),
             width,
@@ -110,7 +110,7 @@ def _rows(rows: Iterable[tuple[Ability, str]], colour: str) -> Iterator[str]:
             break_on_hyphens=False,
             break_long_words=False,
         )
-        yield click.style(lines[0][:_INDENT], fg=colour) + lines[0][_INDENT:]
+        yield click.style(lines[0][: 2 + _NAME], fg=colour) + lines[0][2 + _NAME :]
         yield from lines[1:]
 
 

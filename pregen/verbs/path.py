@@ -27,7 +27,7 @@ from pregen.commandline import Command, Option, under
 from pregen.config import Check, Order
 from pregen.display.printer import Printer
 from pregen.display.text import printable, shown
-from pregen.display.words import label
+from pregen.display.words import WORDS, label
 from pregen.errors import ExitCode, UsageError
 from pregen.filesystems.bounded import BoundedFiles
 from pregen.model import Flavor, Outcome, Skip
@@ -360,7 +360,8 @@ class _Answers:
             entry = b""
             with suppress(OSError):
                 entry = self._entry(outcome.path, self._looks.stat(outcome.path))
-            words = label(outcome.kind) + (f": {outcome.message}" if outcome.message else "")
+            why = outcome.message or WORDS[outcome.kind].meaning
+            words = label(outcome.kind) + (f": {why}" if why else "")
             for question in questions:
                 question.give(entry, "" if entry else words)
 

@@ -44,9 +44,6 @@ class RunCommand(ConfiguredCommand):
         json = "--json" in args
         try:
             return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            self._refuse(error.format_message(), json=json)
-            raise
         except UsageError as error:
             self._refuse(str(error), json=json)
             raise
@@ -172,8 +169,8 @@ def _tell_of_link(session: Session, config: RunConfig, watch: Watch) -> None:
         link, real = found
         watch.note(
             f"{shown(link)} is a link to {shown(real)}. KDE and COSMIC, which are not "
-            "installed here, ask by the real path and will not find these thumbnails: "
-            "--realpath-keys always serves them too, never ends this note"
+            "installed here, look for thumbnails by the real path and will not find these. "
+            "--realpath-keys always creates theirs too; --realpath-keys never hides this note."
         )
 
 

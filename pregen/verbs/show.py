@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import textwrap
 from contextlib import closing
@@ -13,7 +14,7 @@ import click
 
 from pregen import __version__
 from pregen.argument_types import raw_bytes
-from pregen.commandline import Command, print_lines, print_record, under
+from pregen.commandline import Command, print_lines, print_record, terminal_columns, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
@@ -32,7 +33,7 @@ from pregen.thumbspec.clients import (
     asked_uris,
     desktop_verdicts,
 )
-from pregen.thumbspec.naming import entry_name, key
+from pregen.thumbspec.naming import OWN_PROGRAMS, entry_name, key, made_by
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import PngHead, read_head
 from pregen.thumbspec.uri import UriForm, all_uris, shared_uris, uris_in
@@ -50,13 +51,19 @@ if TYPE_CHECKING:
 
 @click.pass_obj
 def _show(
-    session: Session, /, *, files: tuple[bytes, ...], json: bool, mount_timeout: float
+    session: Session,
+    /,
+    *,
+    files: tuple[bytes, ...],
+    json: bool,
+    verbose: bool,
+    mount_timeout: float,
 ) -> ExitCode:
     """Show what the thumbnail cache holds for FILEs.
 
-    URIs and keys, entries with their texts, whether they are up to date, which desktops accept
-    them, fail records of any program, and what the programs installed here find. Also works for
-    deleted files. Exit code 3: a FILE does not exist and nothing is known about it.
+    URIs and keys, entries, whether they are up to date, which desktops accept them, fail records of
+    any program, and what the programs installed here find. Also works for deleted files. Exit code
+    3: a FILE does not exist and nothing is known about it.
     """
     all_known = True
     for number, facts in enumerate(inspect_all(session, files, mount_timeout)):
@@ -65,7 +72,7 @@ def _show(
             print_record(file_record(facts))
         else:
             print_lines([""] * bool(number))
-            print_lines(file_lines(facts))
+            print_lines(file_lines(facts, terminal_columns(), verbose=verbose))
     return ExitCode.DONE if all_known else ExitCode.SOME_FAILED
 
 
@@ -79,6 +86,7 @@ show = Command(
             mount_timeout_option(),
             cache_option(),
             option("json", help="Write a JSON object for each FILE."),
+            option("verbose", help="Also show the texts of each entry."),
         ),
     ],
     help=_show.__doc__,
@@ -341,16 +349,21 @@ def _head(data: bytes) -> PngHead | None:
 
 
 _VERDICTS = {"fresh": "up to date", "refit": "texts need an update"}
-#: So that a line fits in 80 columns.
-_WRAP_CHARS = 59
 _ACCEPTED = "accepted by"
+_MOST_COLUMNS = 120
 _COLOURS = {"fresh": "green", "refit": "yellow", "unknown": "yellow"}
 #: PNG, 11.2.2.
 _COLOR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
 
 
-def file_lines(facts: FileFacts) -> Iterator[str]:
-    """Yield what a person sees of one file. Names and URIs are escaped."""
+def file_lines(facts: FileFacts, columns: int, *, verbose: bool) -> Iterator[str]:
+    """Yield what a person sees of one file. Names and URIs are escaped.
+
+    Args:
+        facts: about it.
+        columns: how wide the terminal is; 0: there is none.
+        verbose: the texts of entries too.
+    """
     yield click.style(shown(facts.path), bold=True)
     if facts.source is None:
         yield click.style(f"  {facts.trouble}", fg="red")
@@ -369,7 +382,7 @@ def file_lines(facts: FileFacts) -> Iterator[str]:
         )
     for uri in (*facts.uris, *facts.shared):
         yield ""
-        yield from _uri_lines(uri)
+        yield from _uri_lines(uri, columns or 80, verbose=verbose)
     if any(each.installed for each in facts.served):
         yield ""
         yield from _served_lines(facts)
@@ -378,36 +391,76 @@ def file_lines(facts: FileFacts) -> Iterator[str]:
 
 
 def _verdict_line(facts: FileFacts) -> str:
-    """Return the last line: which sizes are up to date."""
+    """Return the last line: which sizes are up to date, who accepts them, what to do."""
+    everything = (*facts.uris, *facts.shared)
     if facts.source is None:
-        return click.style(f"No thumbnail can be up to date: {facts.trouble}.", fg="yellow")
+        known = any(uri.entries or uri.fail_records for uri in everything)
+        why = f"No thumbnail can be up to date: {facts.trouble}."
+        hint = "" if known else " Nothing is known about it: check the name."
+        return click.style(f"{why}{hint}", fg="yellow")
     verdicts = {
         entry.flavor.directory: entry.verdict == Freshness.FRESH.value
-        for uri in reversed((*facts.uris, *facts.shared))
+        for uri in reversed(everything)
         for entry in uri.entries
         if entry.flavor
     }
     fresh = ", ".join(size for size, is_fresh in verdicts.items() if is_fresh)
     others = ", ".join(size for size, is_fresh in verdicts.items() if not is_fresh)
-    parts = [f"Up to date: {fresh}."] if fresh else []
-    parts += [f"Not up to date: {others}."] if others else []
-    colour = "green" if fresh and not others else "yellow"
-    return click.style(" ".join(parts) or "There is no thumbnail.", fg=colour)
+    file = printable(shlex.quote(os.fsdecode(facts.path)))
+    if not verdicts:
+        return click.style(f"There is no thumbnail{_why_none(facts, file)}", fg="yellow")
+    told = f"Up to date: {fresh}; {_acceptance(facts.served)}." if fresh else ""
+    if others:
+        told = f"{told} Not up to date: {others}. To recreate: pregen run {file}".lstrip()
+    return click.style(told, fg="yellow" if others else "green")
 
 
-def _uri_lines(facts: UriFacts) -> Iterator[str]:
+def _why_none(facts: FileFacts, file: str) -> str:
+    if facts.private is not None:
+        return ": the file is in an encrypted place."
+    if facts.memory is not None:
+        return f": {WORDS[facts.memory].label}."
+    failed = any(
+        made_by(record.program, (OWN_PROGRAMS,)) and record.verdict == Freshness.FRESH.value
+        for uri in facts.uris
+        for record in uri.fail_records
+    )
+    return (
+        f": an earlier run failed. Why: pregen failures {file}"
+        if failed
+        else f". To create it: pregen run {file}"
+    )
+
+
+def _acceptance(served: Iterable[Served]) -> str:
+    """Return how many programs accept a thumbnail, and which refuse or do not find one."""
+    every = list(served)
+    number = sum(bool(each.flavors) for each in every)
+    accepting = f"accepted by {text.plural(number, 'program')}"
+    against = [
+        each.client.name
+        for each in every
+        if not each.flavors and (each.why_not or (each.installed and each.asks_for))
+    ]
+    return f"{accepting}, but not by {', '.join(against)}" if against else accepting
+
+
+def _uri_lines(facts: UriFacts, columns: int, *, verbose: bool) -> Iterator[str]:
     form = f" ({facts.form})" if facts.form else ""
     yield f"  URI  {printable(facts.uri)}{form}"
     yield f"  key  {facts.key}"
     for entry in facts.entries:
-        yield from _entry_lines(entry, entry.flavor.directory if entry.flavor else "")
+        yield from _entry_lines(
+            entry, entry.flavor.directory if entry.flavor else "", verbose=verbose
+        )
+        yield from _desktop_lines(entry, columns)
     for record in facts.fail_records:
-        yield from _entry_lines(record, f"fail record of {record.program}")
+        yield from _entry_lines(record, f"fail record of {record.program}", verbose=verbose)
     if not facts.entries and not facts.fail_records:
         yield click.style("    no thumbnail of any size, no fail record", dim=True)
 
 
-def _entry_lines(entry: EntryFacts, title: str) -> Iterator[str]:
+def _entry_lines(entry: EntryFacts, title: str, *, verbose: bool) -> Iterator[str]:
     colour = _COLOURS.get(entry.verdict, "red")
     verdict = click.style(_VERDICTS.get(entry.verdict, entry.verdict), fg=colour)
     why = f": {printable(entry.reason)}" if entry.reason else ""
@@ -423,18 +476,20 @@ def _entry_lines(entry: EntryFacts, title: str) -> Iterator[str]:
         f"      {head.width_px}x{head.height_px}, {text.size(entry.size_bytes)}, "
         f"{head.bit_depth}-bit {_COLOR_TYPES.get(head.color_type, 'unknown')}{interlaced}"
     )
+    if not verbose:
+        return
     width = max((len(chunk.key) for chunk in head.texts), default=0)
     for chunk in head.texts:
         late = "" if chunk.before_image else "  (after the picture)"
         yield f"      {chunk.kind} {printable(chunk.key):<{width}}  {printable(chunk.value)}{late}"
-    yield from _desktop_lines(entry)
 
 
-def _desktop_lines(entry: EntryFacts) -> Iterator[str]:
+def _desktop_lines(entry: EntryFacts, columns: int) -> Iterator[str]:
     """Yield who accepts an entry, and who refuses it and why. Who asks elsewhere is not named."""
     looking = [desktop for desktop in entry.desktops if desktop.looks_here]
     accepting = ", ".join(desktop.client for desktop in looking if desktop.accepts)
-    for number, line in enumerate(textwrap.wrap(accepting, _WRAP_CHARS)):
+    room = min(columns, _MOST_COLUMNS) - len(f"      {_ACCEPTED}  ")
+    for number, line in enumerate(textwrap.wrap(accepting, max(room, 20), break_on_hyphens=False)):
         label = " " * len(_ACCEPTED) if number else click.style(_ACCEPTED, fg="green")
         yield f"      {label}  {line}"
     for desktop in looking:

@@ -13,7 +13,7 @@ from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
-from pregen.display.words import WORDS
+from pregen.display.words import WORDS, Named, named_lines
 from pregen.errors import ExitCode, meaning
 from pregen.model import ALL_FLAVORS, FAILURES, Kind
 from pregen.options import option
@@ -256,9 +256,10 @@ def _failure_lines(facts: StatusFacts) -> Iterator[str]:
     )
     yield ""
     yield click.style(f"Failed when last tried: {each}", fg="red")
-    for failure in facts.failures[:_FAILURES_SHOWN]:
-        why = printable(failure.message) or WORDS[failure.kind].meaning
-        yield f"  {shown(failure.path)}: {why}"
+    yield from named_lines(
+        Named(failure.path, failure.message or WORDS[failure.kind].meaning)
+        for failure in facts.failures[:_FAILURES_SHOWN]
+    )
     hidden = len(facts.failures) - _FAILURES_SHOWN
     if hidden > 0:
         yield click.style(f"  ... and {text.count(hidden)} more", dim=True)

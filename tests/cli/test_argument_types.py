@@ -81,6 +81,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         (WholeNumber(1), "0", "'0' is not a whole number of at least 1."),
         (Number(0, min_open=True), "0", "'0' is not a number above 0."),
         (Number(max=2), "3", "'3' is not a number of at most 2."),
+        (Number(), "inf", "'inf' is not a number."),
     ],
 )
 def test_numbers_out_of_bounds_are_refused_in_plain_words(

@@ -174,6 +174,13 @@ def test_what_one_call_does_is_not_set_in_the_environment(
     assert run_pregen(words[0], "--help", env={name: "1"}).code == 0
 
 
+def test_a_misspelt_variable_is_refused_with_the_right_one() -> None:
+    done = run_pregen("status", env={"PREGEN_WORKRS": "3"})
+    assert done.code == 2
+    assert "no setting PREGEN_WORKRS. Did you mean PREGEN_WORKERS?" in done.err
+    assert run_pregen("status", env={"PREGEN_OF_ANOTHER_PROGRAM": "3"}).code == 0
+
+
 def test_a_refused_variable_ends_json_with_a_summary() -> None:
     done = run_pregen("run", "--json", ".", env={"PREGEN_FORCE": "1"})
     assert done.code == 2
@@ -212,6 +219,16 @@ def test_the_file_of_a_scheduler_is_named_as_its_address_or_the_old_way() -> Non
         cluster = _cluster("--scheduler", address)
         assert cluster is not None
         assert (cluster.scheduler, cluster.scheduler_file) == (address, "")
+
+
+def test_little_memory_means_few_workers() -> None:
+    def workers(size: str) -> int:
+        values = run.make_context("run", ["--workers", "8", "--memory-limit", size, "a"]).params
+        return this_session().run_config(values, values["paths"]).engine.workers
+
+    assert workers("700M") == 3
+    assert workers("200M") == 1
+    assert workers("9G") == 8
 
 
 def test_what_the_user_sets_is_read_without_a_command_line(

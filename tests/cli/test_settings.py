@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
 import pytest
 
 from pregen.commandline import Option
@@ -90,7 +89,7 @@ def test_both_names_of_a_switch_are_keys(config: Path) -> None:
     [
         ("worker = 3\n", "worker", "Did you mean `workers`?"),
         ("xyzzy = 3\n", "xyzzy", "unknown key"),
-        ("[run]\nworkers = 3\n", "run", "unknown key"),
+        ("[run]\nworkers = 3\n", "run", "No tables are needed"),
         ('workers = "3"\n', "workers", "a whole number"),
         ("workers = true\n", "workers", "a whole number"),
         ("workers = 0\n", "workers", "0"),
@@ -139,9 +138,8 @@ def test_a_relative_config_home_does_not_count(home: Path) -> None:
 
 def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREGEN_WORKERS", "many")
-    with pytest.raises(click.BadParameter) as error:
+    with pytest.raises(UsageError, match=r"\$PREGEN_WORKERS"):
         _values("a")
-    assert "$PREGEN_WORKERS" in error.value.format_message()
 
 
 def test_every_setting_has_its_variable() -> None:

@@ -55,7 +55,7 @@ def test_plain_lines_hold_progress_notes_and_the_summary() -> None:
     note, progress, *_, done = stream.getvalue().splitlines()
     assert note == "finishing 1 picture"
     assert progress == (
-        "2 / 3 (66 %); 312 images/s, 980 MB/s read, 3,650 Mpx/s; 2 failed; about 1 min 05 s left"
+        "2 / 3 (66%); 312 images/s, 980 MB/s read, 3,650 Mpx/s; 2 failed; about 1 min 05 s left"
     )
     assert done.startswith("Done in 6.0 s")
     assert "\x1b" not in stream.getvalue()
@@ -100,7 +100,7 @@ def test_quiet_is_silent_when_all_went_well() -> None:
 def test_quiet_answers_who_asks() -> None:
     stream, output = _output()
     _tell(QuietPrinter(output), asked=True)
-    assert stream.getvalue().startswith("2 / 3 (66 %); ")
+    assert stream.getvalue().startswith("2 / 3 (66%); ")
 
 
 @pytest.mark.parametrize("verbose", [False, True])
@@ -144,7 +144,7 @@ def test_a_terminal_shows_the_run_and_keeps_the_summary() -> None:
     view = story.view(WorkerView(1, b"/photos/[red]now.jpg", 0.1, 2), rates=_RATES, eta_s=65.0)
     printer.tick(view, asked=False)
     live = terminal.shown()
-    assert "50 %  5 / 10  1 min 05 s left" in live[0]
+    assert "50%  5 / 10  1 min 05 s left" in live[0]
     assert "312 images/s" in live[1]
     assert live[-1] == "  1 /photos/[red]now.jpg"
     printer.note("finishing 1 picture")
@@ -177,7 +177,7 @@ def test_long_paths_stay_whole_in_the_summary_for_copying() -> None:
 def test_who_asks_on_a_terminal_gets_a_line_that_stays() -> None:
     terminal, output, console = _terminal()
     _tell(TtyPrinter(output, console, terminal.size), asked=True)
-    assert terminal.shown()[1].startswith("2 / 3 (66 %); 312 images/s")
+    assert terminal.shown()[1].startswith("2 / 3 (66%); 312 images/s")
 
 
 def test_a_terminal_without_colours_gets_none() -> None:

@@ -33,7 +33,7 @@ def _shown(story: Story, *workers: WorkerView, width: int = 79, height: int = 23
 
 def test_eighty_columns_hold_all_that_matters() -> None:
     bar, speed, counts, *rows = _shown(_story().walked(), *_workers(2))
-    assert bar.endswith(" 50 %  41 / 81  2 min 05 s left")
+    assert bar.endswith(" 50%  41 / 81  2 min 05 s left")
     assert bar.startswith("━━━")
     assert speed == ("312 images/s · 980 MB/s read · 3,650 Mpx/s · 1:23 · 1.9 of 2 cores · 412 MB")
     assert counts == "40 created · 1 failed · 1,234 up to date"

@@ -17,7 +17,7 @@ from pregen.display.summary import (
     wrapped,
 )
 from pregen.display.text import cells, natural
-from pregen.display.words import WORDS
+from pregen.display.words import WORDS, Named, named_lines
 from pregen.errors import ExitCode
 from pregen.model import FAILURES, Kind, Outcome, Skip, Stages
 from tests.support.running.pretend_runs import Story, outcome
@@ -90,6 +90,28 @@ def test_failures_stand_in_the_order_in_which_people_count() -> None:
         "    t10.jpg",
         "    t.jpg",
         "  /photos/more/t1.jpg",
+    ]
+
+
+def test_a_reason_that_several_share_is_named_once() -> None:
+    files = [
+        Named(b"/a/1", "empty"),
+        Named(b"/a/2", "empty", "noon  "),
+        Named(b"/b/3", "empty"),
+        Named(b"/b/4", "cut"),
+        Named(b"/b/5", "torn"),
+        Named(b"/c/6", ""),
+    ]
+    assert list(named_lines(files)) == [
+        "  empty",
+        "  /a/",
+        "    1",
+        "    noon  2",
+        "  /b/3",
+        "  /b/",
+        "    4: cut",
+        "    5: torn",
+        "  /c/6",
     ]
 
 
@@ -190,7 +212,7 @@ def test_what_was_not_begun_is_counted_although_it_has_no_outcome() -> None:
 def test_what_rules_left_out_is_told() -> None:
     story = Story().jobs(outcome())
     story.state.passed_over(12)
-    assert "12  ignored  hidden, not selected, or not a picture by name" in _text(story)
+    assert "12  ignored  hidden, left out by --include/--exclude, or not a picture" in _text(story)
 
 
 def test_a_run_without_the_fast_decoder_names_the_command_that_brings_it() -> None:

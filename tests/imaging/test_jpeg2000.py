@@ -418,7 +418,7 @@ def test_a_damaged_length_costs_no_more_than_the_tile_can_have(
 
 def test_a_file_that_ends_early_says_so() -> None:
     sound = _SOUND["PCRL"]()
-    with pytest.raises(TruncatedPicture, match="ends early"):
+    with pytest.raises(TruncatedPicture, match="75% needed"):
         make(sound[: len(sound) // 2])
     with pytest.raises(TruncatedPicture):
         make(sound[:100])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pregen.engines.dask.cluster import is_exposed
+from pregen.config import DaskConfig
+from pregen.engines.dask.cluster import is_exposed, scheduler_address
 from tests.support.files import foreign_entries
 from tests.support.files.pictures import jpeg
 from tests.support.files.source_trees import few
@@ -184,6 +185,11 @@ def test_a_connection_that_others_can_join_is_told_from_one_they_cannot(
     exposed: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     assert is_exposed(address) is exposed
+
+
+def test_an_address_without_a_port_has_that_of_dask() -> None:
+    assert scheduler_address(DaskConfig(scheduler="host")) == "tcp://host:8786"
+    assert scheduler_address(DaskConfig(scheduler="tls://[::1]:99")) == "tls://[::1]:99"
 
 
 def test_orders_that_anybody_could_give_are_warned_of(tmp_path: Path) -> None:

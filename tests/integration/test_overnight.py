@@ -128,15 +128,6 @@ def test_nice_and_idle_are_those_of_the_workers_too(tmp_path: Path, cache: Path)
             assert process.ionice().ioclass == psutil.IOPRIO_CLASS_IDLE
 
 
-def test_little_memory_means_few_workers(tmp_path: Path, cache: Path) -> None:
-    many_slow(tmp_path / "photos", 60)
-    flags = ["--json", "--workers", "8", "--memory-limit", "700M"]
-    done = run_pregen("run", *flags, tmp_path / "photos", cache=cache)
-    assert done.code == 0, done
-    shown = [len(record["workers"]) for record in done.records if record["type"] == "progress"]
-    assert max(shown) == 3
-
-
 def test_the_log_has_what_was_said_and_what_failed(tmp_path: Path, cache: Path) -> None:
     few(tmp_path / "photos", 2)
     put(tmp_path / "photos" / "evil\x1b[31m.jpg", jpeg()[:2000])

@@ -49,6 +49,8 @@ def screens(home: Path, columns: int, rows: int) -> Iterator[tuple[str, list[str
         "show": ("show", photo),
         "failures": ("failures",),
         "doctor": ("doctor", photos),
+        "quiet run": ("run", "--quiet", photos),
+        "export": ("export", "--to", str(home / "nowhere" / "thumbnails of all pictures.tar")),
         "verify": ("verify",),
         "dry run": ("run", "--dry-run", photos),
         "formats": ("formats",),
@@ -97,11 +99,13 @@ def test_the_last_line_tells_how_it_ended_and_words_stay_whole(
         rf"\d+ thumbnails, [\d.]+ .B\. Last run: done\. {failed} files failed: pregen failures",
         seen["status"][-1],
     )
-    assert seen["show"][-1] == "Up to date: normal, large."
-    assert seen["failures"][-1] == f"{failed} failures."
+    assert seen["show"][-1].startswith("Up to date: normal, large; accepted by ")
+    assert seen["failures"][-1] == f"{failed} failures. To try them again: pregen failures --retry"
+    assert seen["quiet run"][-1] == "  -> check the permissions and the disk, then run again"
+    assert " ".join(map(str.strip, seen["export"])).endswith("create it, or choose another.")
     assert seen["verify"][-1] == "48 entries checked: all correct"
     assert re.fullmatch(r"\d+ formats can be read(, \d+ need an extra)?\.", seen["formats"][-1])
-    assert seen["dry run"][-1].startswith("No estimate of the time: no earlier run created ")
+    assert seen["dry run"][-1].startswith("Nothing was written. Time unknown: ")
     assert seen["clean"][-1] == "Nothing to delete: 48 entries kept."
     assert seen["desktop"][-1] == "Nothing is installed: pregen desktop install"
     assert seen["report"][-1] == f"Written to {home}/report.html"

@@ -48,9 +48,7 @@ def test_nothing_that_kio_asks_for_is_left_to_be_made(
     done = run_pregen("run", "--json", photo.parent, cache=cache)
     assert made(cache, photo) == {"normal", "large"} | asked_by_kio(ratio)
     assert set(done.summary["flavors"]) == made(cache, photo)
-    assert (
-        f"eDP-1 at {ratio * 100:.0f} % (kwinoutputconfig.json)" in done.summary["flavors_because"]
-    )
+    assert f"eDP-1 at {ratio * 100:.0f}% (kwinoutputconfig.json)" in done.summary["flavors_because"]
     assert ("sizes: " in done.err) == (ratio > 1)
 
 

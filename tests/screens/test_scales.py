@@ -73,7 +73,7 @@ def test_each_desktops_own_file_at_each_scale(desktop: str, factor: float) -> No
     assert scales == [Scale(screen, factor)]
     chosen = choose(ScreenFacts(scales=(SetScale("file", scales[0]),)))
     assert set(chosen.flavors) == {NORMAL, LARGE, *WANTED[float(factor)]}
-    assert f"{factor * 100:.0f} % (file)" in chosen.why
+    assert f"{factor * 100:.0f}% (file)" in chosen.why
     assert ("x-large" in chosen.why) == (factor > 1)
 
 
@@ -238,15 +238,15 @@ CASES: dict[str, tuple[ScreenFacts, tuple[Flavor, ...], str]] = {
         (X_LARGE,),
         "x-large for eDP-1 (3840 x 2160 on 344 x 194 mm)",
     ),
-    "set to 100 %, whatever its size": (
+    "set to 100%, whatever its size": (
         ScreenFacts(scales(("eDP-1", 1)), (SMALL_AND_DENSE,)),
         (),
-        "enough for eDP-1 at 100 % (f)",
+        "enough for eDP-1 at 100% (f)",
     ),
-    "all set to 100 %": (
+    "all set to 100%": (
         ScreenFacts(scales(("", 1)), (SMALL_AND_DENSE,)),
         (),
-        "enough for screens at 100 % (f)",
+        "enough for screens at 100% (f)",
     ),
     "another one set": (
         ScreenFacts(scales(("DP-1", 1)), (SMALL_AND_DENSE,)),
@@ -256,7 +256,7 @@ CASES: dict[str, tuple[ScreenFacts, tuple[Flavor, ...], str]] = {
     "the largest of several": (
         ScreenFacts(scales(("DP-1", 1), ("eDP-1", 3), ("DP-2", 1.25))),
         (X_LARGE, XX_LARGE),
-        "x-large and xx-large for eDP-1 at 300 % (f)",
+        "x-large and xx-large for eDP-1 at 300% (f)",
     ),
     "other programs' entries": (
         ScreenFacts(filled=(Filled(X_LARGE, 20, 15, 64, 0),)),

@@ -223,18 +223,25 @@ def words_of(manager: str, home: Path, folder: Path) -> list[str]:
     place = {
         "thunar": home / ".config/Thunar/uca.xml",
         "nemo": data / "nemo/actions/pregen-make.nemo_action",
+        "nemo, nothing selected": data / "nemo/actions/pregen-make-folder.nemo_action",
         "dolphin": data / "kio/servicemenus/pregen.desktop",
         "pcmanfm-qt": data / "file-manager/actions/pregen-make.desktop",
     }[manager]
     start = "\t<command>" if manager == "thunar" else "Exec="
     (line, *_) = [line for line in place.read_text().splitlines() if line.startswith(start)]
     command = line.removeprefix(start).removesuffix("</command>")
-    return shlex.split(command.replace("%F", shlex.quote(str(folder))))
+    for code in ("%F", "%P"):
+        command = command.replace(code, shlex.quote(str(folder)))
+    return shlex.split(command)
 
 
 @needs(Capability.GIO)
 @pytest.mark.parametrize(
-    "manager", ["gio", "nautilus", "caja", "thunar", "nemo", "dolphin", "pcmanfm-qt"]
+    "manager",
+    [
+        *("gio", "nautilus", "caja", "thunar", "nemo", "nemo, nothing selected", "dolphin"),
+        "pcmanfm-qt",
+    ],
 )
 def test_what_a_menu_starts_creates_thumbnails(manager: str, home: Path) -> None:
     folder = home / ODD

@@ -129,7 +129,7 @@ def test_the_sizes_that_a_run_makes_here_are_told_with_their_reason(
     assert bare["flavors_because"] == "no screens were found"
     put(home / "config" / "kwinoutputconfig.json", screens.kwinoutputconfig(1.5))
     done = run_pregen("doctor", cache=cache)
-    assert "Sizes: normal, large; x-large for eDP-1 at 150 % (kwinoutputconfig.json)." in done.out
+    assert "Sizes: normal, large; x-large for eDP-1 at 150% (kwinoutputconfig.json)." in done.out
     named = run_pregen("doctor", "--json", cache=cache, env={"PREGEN_FLAVORS": "large"})
     assert "flavors" not in named.summary
 

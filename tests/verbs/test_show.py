@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,10 +67,31 @@ def test_a_person_is_told_the_same(photo: Path, cache: Path) -> None:
     assert out.count("up to date") == 4
     assert "256x192" in out
     assert "8-bit RGBA" in out
-    assert "iTXt Thumb::MTime" in out
-    assert "1700000000.123456" in out
-    assert "accepted by" in out
+    assert "accepted by  GLib" in out
     assert "\x1b" not in out
+    assert re.search(r"\nUp to date: normal, large; accepted by \d+ programs\.\n$", out)
+    assert "Thumb::MTime" not in out
+    texts = run_pregen("show", "-v", photo, cache=cache).out
+    assert "iTXt Thumb::MTime" in texts
+    assert "1700000000.123456" in texts
+
+
+def test_the_last_line_says_what_to_do(tmp_path: Path, photo: Path, cache: Path) -> None:
+    def verdict(file: Path) -> str:
+        return run_pregen("show", file, cache=cache).out.splitlines()[-1]
+
+    small = put(tmp_path / "small.jpg", jpeg(100, 100))
+    broken = put(tmp_path / "it is broken.jpg", b"\xff\xd8\xff\xe0 broken")
+    run_pregen("run", small, broken, cache=cache)
+    new = put(tmp_path / "new.jpg", jpeg(400, 300))
+    os.utime(photo, ns=(1, 1_800_000_000_000_000_000))
+    assert verdict(small) == "There is no thumbnail: too small."
+    why = f"an earlier run failed. Why: pregen failures '{broken}'"
+    assert verdict(broken) == f"There is no thumbnail: {why}"
+    assert verdict(new) == f"There is no thumbnail. To create it: pregen run {new}"
+    again = f"To recreate: pregen run '{photo}'"
+    assert verdict(photo) == f"Not up to date: normal, large. {again}"
+    assert verdict(tmp_path / "no such.jpg").endswith("Nothing is known about it: check the name.")
 
 
 def test_a_changed_source_is_told_from_its_entries(photo: Path, cache: Path) -> None:

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import dask
 from distributed import Client, LocalCluster
-from distributed.comm.addressing import parse_address, parse_host_port
+from distributed.comm.addressing import (
+    parse_address,
+    parse_host_port,
+    unparse_address,
+    unparse_host_port,
+)
 from distributed.comm.registry import get_backend
 
 from pregen.engines.dask import node
@@ -244,12 +249,13 @@ def scheduler_address(config: DaskConfig) -> str:
         try:
             scheme, place = parse_address(address)
             get_backend(scheme)
-            parse_host_port(place, _SCHEDULER_PORT)
+            host, port = parse_host_port(place, _SCHEDULER_PORT)
         except ValueError as error:
             raise UsageError(
                 f"{address} is not the address of a scheduler: use tls://host:8786, "
                 "tcp://host:8786, or local:2 for a trial on this machine."
             ) from error
+        return unparse_address(scheme, unparse_host_port(host, port))
     return address
 
 

@@ -57,9 +57,7 @@ class MaskedTexture(Opened):
         data = self._request.source.first(_PIXELS_AT + row_bytes * height_px)
         there = min(height_px, max(0, len(data) - _PIXELS_AT) // row_bytes)
         if there < height_px * ENOUGH_ROWS:
-            raise TruncatedPicture(
-                f"the file ends early: {there / height_px:.0%} of the rows are present"
-            )
+            raise TruncatedPicture(f"{there / height_px:.0%} of the rows are present")
         lines = np.frombuffer(data, np.uint8, there * row_bytes, _PIXELS_AT)
         lines = lines.reshape(there, row_bytes)
         samples = np.zeros((height_px, width_px, len(self._masks)), np.uint8)

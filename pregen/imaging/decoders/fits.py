@@ -77,9 +77,7 @@ class FitsPicture(Opened):
         data = self._request.source.read_at(at, row_bytes * self.height_px)
         there = len(data) // row_bytes
         if there < self.height_px * ENOUGH_ROWS:
-            raise TruncatedPicture(
-                f"the file ends early: {there / self.height_px:.0%} of the rows are present"
-            )
+            raise TruncatedPicture(f"{there / self.height_px:.0%} of the rows are present")
         rows = np.frombuffer(data, kind, there * self.width_px).reshape(there, self.width_px)
         if there < self.height_px:
             rows = np.concatenate([rows, np.repeat(rows[-1:], self.height_px - there, axis=0)])

@@ -138,7 +138,7 @@ class _Reading:
             return planes
         because = f" ({fault})" if fault is not None else ""
         text = f"{share:.0%} of the picture is present, {ENOUGH_ROWS:.0%} needed{because}"
-        raise TruncatedPicture(f"the file ends early: {text}") if early else InvalidPicture(text)
+        raise TruncatedPicture(text) if early else InvalidPicture(text)
 
     def _lost_tiles(self) -> list[int]:
         """Tiles of which a part, or all, is nowhere in the file."""

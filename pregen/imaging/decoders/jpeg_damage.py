@@ -61,9 +61,7 @@ def check(data: bytes) -> bool:
     if share >= ENOUGH_ROWS:
         return ends_early
     if ends_early:
-        raise TruncatedPicture(
-            f"the file ends early: {share:.0%} of the picture is present, {ENOUGH_ROWS:.0%} needed"
-        )
+        raise TruncatedPicture(f"{share:.0%} of the picture is present, {ENOUGH_ROWS:.0%} needed")
     raise InvalidPicture(
         f"its data is damaged: {share:.0%} of the picture is certainly intact, {ENOUGH_ROWS:.0%} "
         "needed"

@@ -68,9 +68,7 @@ class NetpbmPicture(Opened):
         data = self._request.source.first(data_at + row_bytes * height_px)
         there = min(height_px, max(0, len(data) - data_at) // row_bytes)
         if there < height_px * ENOUGH_ROWS:
-            raise TruncatedPicture(
-                f"the file ends early: {there / height_px:.0%} of the rows are present"
-            )
+            raise TruncatedPicture(f"{there / height_px:.0%} of the rows are present")
         samples = np.frombuffer(data, kind, there * width_px * bands, data_at)
         if not largest:
             # The first row is the lowest.

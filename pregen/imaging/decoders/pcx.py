@@ -83,9 +83,7 @@ class PcxPicture(Opened):
         samples = rows(source.whole()[_HEADER_BYTES:], header)
         there = len(samples)
         if there < header.height_px * ENOUGH_ROWS:
-            raise TruncatedPicture(
-                f"the file ends early: {there / header.height_px:.0%} of the rows are present"
-            )
+            raise TruncatedPicture(f"{there / header.height_px:.0%} of the rows are present")
         planes = samples.reshape(there, header.planes, header.row_bytes)
         if (header.bits, header.planes) in _BYTES:
             shown = np.moveaxis(planes[..., : header.width_px], 1, -1)

@@ -142,9 +142,7 @@ class PillowPicture(Opened):
         else:
             share = float(samples.any(axis=(1, 2)).mean())
         if share < ENOUGH_ROWS:
-            raise TruncatedPicture(
-                f"the file ends early: {share:.0%} of the rows are present"
-            ) from fault
+            raise TruncatedPicture(f"{share:.0%} of the rows are present") from fault
 
 
 def open_picture(request: Request) -> Opened:

@@ -285,9 +285,7 @@ def _check_inside(layout: TiffLayout, source: SourceBytes) -> None:
     """Raise TruncatedPicture where too much lies past the end of the file."""
     share = layout.share_inside(source.size_bytes)
     if layout.offsets and share < ENOUGH_ROWS:
-        raise TruncatedPicture(
-            f"the file ends early: {share:.0%} of its data are present, {ENOUGH_ROWS:.0%} needed"
-        )
+        raise TruncatedPicture(f"{share:.0%} of its data are present, {ENOUGH_ROWS:.0%} needed")
 
 
 def _check_share(share: float, why: str) -> None:

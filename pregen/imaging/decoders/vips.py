@@ -313,7 +313,7 @@ def recover(error: pyvips.Error, load: Callable[[str], pyvips.Image]) -> pyvips.
     share = _share_of_rows(load("truncated"))
     if share < ENOUGH_ROWS:
         raise TruncatedPicture(
-            f"the file ends early: {share:.0%} of the rows are present, {ENOUGH_ROWS:.0%} needed"
+            f"{share:.0%} of the rows are present, {ENOUGH_ROWS:.0%} needed"
         ) from error
     return load("none")
 

@@ -75,7 +75,7 @@ class XpmPicture(Opened):
             rows.append(line[1][:row_bytes])
         if len(rows) < self.height_px * ENOUGH_ROWS:
             share = len(rows) / self.height_px
-            raise TruncatedPicture(f"the file ends early: {share:.0%} of the rows are present")
+            raise TruncatedPicture(f"{share:.0%} of the rows are present")
         rows += rows[-1:] * (self.height_px - len(rows))
         keys = np.frombuffer(b"".join(rows), np.uint8).reshape(self.height_px, -1, wide)
         codes = np.zeros(keys.shape[:2], np.uint32)

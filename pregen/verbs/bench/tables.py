@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.display import text
 from pregen.display.text import printable, shown
-from pregen.display.words import label
+from pregen.display.words import JPEG_DECODERS, JPEG_WORDS, label
 from pregen.installation import install_command
 from pregen.verbs.bench import comparison
 from pregen.verbs.bench.result import Limit
@@ -158,7 +158,10 @@ def _speeds(result: BenchResult) -> Table:
         f"Speed, {workers}",
         ("", "pictures", "images/s", "Mpx/s", "MB/s", "ms each"),
         rows,
-        (stayed,) if result.cold.resident_share > _STAYED else (),
+        (
+            *([JPEG_WORDS] if any(each.loader in JPEG_DECODERS for each in result.loaders) else []),
+            *([stayed] if result.cold.resident_share > _STAYED else []),
+        ),
     )
 
 
@@ -198,7 +201,7 @@ def _contest(contest: Contest, floor: Floor | None) -> Table:
             f"a whole run takes {run_ms} ms: {floor.ratio:.2f} times the floor.",
         )
     return Table(
-        f"Decoders, 1 worker, {text.plural(contest.pictures, 'same JPEG')}",
+        f"Decoders, 1 worker, each with the same {text.plural(contest.pictures, 'JPEG')}",
         ("", "read+decode ms", "all ms", "ratio"),
         tuple(
             (one.name, _ms(one.decode_s), _ms(one.picture_s), f"{one.ratio:.2f}")

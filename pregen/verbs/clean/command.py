@@ -189,7 +189,7 @@ clean = Command(
         *under(
             "How",
             Option(["-y", "--yes"], is_flag=True, help="Delete without asking."),
-            option("dry-run", short="-n", help="Show what would be deleted; delete nothing."),
+            option("dry-run", help="Show what would be deleted; delete nothing."),
             cache_option(),
             option("wait"),
             mount_timeout_option(),

@@ -99,10 +99,16 @@ def _completions(ctx: click.Context) -> dict[str, str]:
 
 
 def _status_lines(found: Sequence[State]) -> Iterator[str]:
-    width = max(len(state.state) for state in found)
-    for state in sorted(found, key=lambda each: (each.file.serves, each.path)):
+    from pregen.verbs.desktop.installer import NOT_NEEDED  # noqa: PLC0415 - no --help needs it
+
+    needed = [each for each in found if each.state != NOT_NEEDED]
+    width = max((len(each.state) for each in needed), default=0)
+    for state in sorted(needed, key=lambda each: (each.file.serves, each.path)):
         label = click.style(f"{state.state:<{width}}", fg=_COLOURS.get(state.state))
         yield f"{label}  {state.file.serves}: {shown(bytes(state.path))}"
+    others = sorted({each.file.serves for each in found if each.state == NOT_NEEDED})
+    if others:
+        yield f"Not on this machine, and nothing to install for them: {', '.join(others)}."
     yield ""
     yield _status_verdict(Counter(state.state for state in found))
 

@@ -116,13 +116,14 @@ def _menus(program: Sequence[str]) -> Iterator[DesktopFile]:
     # KIO asks for the executable bit of menus in a home.
     yield DesktopFile(Base.DATA, place, _service_menu(start), "Dolphin", dolphin, executable=True)
     for action in ACTIONS:
-        yield DesktopFile(
-            Base.DATA,
-            f"nemo/actions/pregen-{action.key}.nemo_action",
-            _nemo_action(action, start),
-            "Nemo",
-            ("nemo",),
-        )
+        for suffix, selection, names in (("", "notnone", "%F"), ("-folder", "none", "%P")):
+            yield DesktopFile(
+                Base.DATA,
+                f"nemo/actions/pregen-{action.key}{suffix}.nemo_action",
+                _nemo_action(action, start, selection, names),
+                "Nemo",
+                ("nemo",),
+            )
         yield DesktopFile(
             Base.DATA,
             f"file-manager/actions/pregen-{action.key}.desktop",
@@ -171,13 +172,14 @@ def _service_menu(start: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _nemo_action(action: MenuEntry, start: str) -> str:
+def _nemo_action(action: MenuEntry, start: str, selection: str, names: str) -> str:
+    """Return an action of Nemo. A folder in which nothing is selected needs one of its own."""
     return f"""[Nemo Action]
 Name={action.name}
 Comment={action.comment}
-Exec={start} desktop {action.key} %F
+Exec={start} desktop {action.key} {names}
 Icon-Name=pregen
-Selection=notnone
+Selection={selection}
 Extensions=any;
 """
 

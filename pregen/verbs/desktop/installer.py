@@ -58,13 +58,17 @@ class Record(NamedTuple):
     """Created for them, outermost first."""
 
 
+#: The program that would read the file is not here.
+NOT_NEEDED: Final = "not needed"
+
+
 class State(NamedTuple):
     """One file and how it is."""
 
     file: DesktopFile
     path: Path
     state: str
-    """"installed", "outdated", "missing", or "not needed": nothing here would read it."""
+    """"installed", "outdated", "missing", or NOT_NEEDED."""
 
 
 def places_in_home(environ: Mapping[str, str], home: Path) -> Places:
@@ -106,7 +110,7 @@ def states(places: Places, completions: Mapping[str, str]) -> Iterator[State]:
         if text == file.text:
             yield State(file, path, "installed")
         elif places.is_home and file.programs and not any(map(shutil.which, file.programs)):
-            yield State(file, path, "not needed")
+            yield State(file, path, NOT_NEEDED)
         else:
             is_there = text is not None and (file.name != _UCA or has_thunar_actions(text))
             yield State(file, path, "outdated" if is_there else "missing")
@@ -149,7 +153,7 @@ def install(places: Places, completions: Mapping[str, str]) -> list[State]:
     """
     record = _read(places)
     files, folders = list(record.files), list(record.folders)
-    found = [state for state in states(places, completions) if state.state != "not needed"]
+    found = [state for state in states(places, completions) if state.state != NOT_NEEDED]
     try:
         for state in found:
             if state.state != "installed":

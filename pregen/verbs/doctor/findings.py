@@ -65,8 +65,8 @@ note = partial(_finding, Severity.NOTE)
 
 
 def share(part: int, whole: int) -> str:
-    """Return `all` or `12 %`."""
-    return "all" if part == whole else f"{max(1, round(100 * part / whole))} %"
+    """Return `all` or `12%`."""
+    return "all" if part == whole else f"{max(1, round(100 * part / whole))}%"
 
 
 def quoted(path: bytes) -> str:

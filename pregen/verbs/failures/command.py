@@ -21,8 +21,8 @@ from pregen.commandline import (
 )
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
-from pregen.display.text import cells, printable, shown
-from pregen.display.words import WORDS
+from pregen.display.text import printable, shown
+from pregen.display.words import WORDS, Named, named_lines
 from pregen.errors import ExitCode, UsageError
 from pregen.installation import install_command
 from pregen.model import Kind
@@ -101,7 +101,7 @@ def _failures(  # noqa: PLR0913 - an argument for each option
         again = dict.fromkeys(each.path for each in failed if each.path is not None)
         values = values_for_files(session, retry_failed=True, json=json)
         return run_over(session, again, values)
-    _tell(failed, forgotten, json=json, verbose=verbose)
+    _tell(failed, places, forgotten, json=json, verbose=verbose)
     return ExitCode.DONE
 
 
@@ -169,7 +169,12 @@ _EXTRA = re.compile(r"pregen\[([a-z0-9-]+)\]")
 
 
 def _tell(
-    failed: list[Failed], forgotten: tuple[int, int] | None, *, json: bool, verbose: bool
+    failed: list[Failed],
+    places: Iterable[bytes],
+    forgotten: tuple[int, int] | None,
+    *,
+    json: bool,
+    verbose: bool,
 ) -> None:
     waiting = [each.message for each in failed if each.kind is Kind.NEEDS_EXTRA]
     extras = {name for message in waiting for name in _EXTRA.findall(message)}
@@ -178,6 +183,9 @@ def _tell(
         for each in failed:
             print_record(record(each))
         print_record(summary(failed, ExitCode.DONE, install, forgotten))
+    elif forgotten is None and not failed:
+        there = ", ".join(map(shown, places))
+        print_lines([f"No known failures in {there}." if places else "No known failures."])
     elif forgotten is None:
         print_lines(lines(failed, install, terminal_columns(), verbose=verbose))
     else:
@@ -248,14 +256,11 @@ def lines(failed: Sequence[Failed], install: str, columns: int, *, verbose: bool
     """Yield failures by kind, coloured.
 
     Args:
-        failed: By path.
+        failed: One or more, by path.
         install: The command that gets the extras some wait for.
         columns: How wide the terminal is; 0: there is none.
         verbose: Name all of them.
     """
-    if not failed:
-        yield "No known failures."
-        return
     for group in GROUPS:
         members = [each for each in failed if each.why == group]
         if not members:
@@ -266,7 +271,8 @@ def lines(failed: Sequence[Failed], install: str, columns: int, *, verbose: bool
             more = text.count(len(members) - _SHOWN)
             yield click.style(f"  ... and {more} more: -v lists them", dim=True)
         yield ""
-    yield click.style(f"{text.plural(len(failed), 'failure')}.", bold=True)
+    again = "To try them again: pregen failures --retry"
+    yield click.style(f"{text.plural(len(failed), 'failure')}. {again}", bold=True)
 
 
 def _group_head(group: str, number: int, install: str) -> Iterator[str]:
@@ -278,29 +284,27 @@ def _group_head(group: str, number: int, install: str) -> Iterator[str]:
     if group == Kind.NEEDS_EXTRA.value and install:
         todo = f"{install}, and run again"
     if todo:
-        yield click.style(f"  {printable(todo)}", fg="yellow")
+        yield click.style(f"  -> {printable(todo)}", fg="yellow")
 
 
 def _rows(members: Sequence[Failed], columns: int) -> Iterator[str]:
-    """Yield a row for each, or two where the reason does not fit beside every name."""
-    rows = list(map(_row, members))
-    fits = not columns or all(cells(f"{name}  {notes}") <= columns for name, notes in rows)
-    for name, notes in rows:
-        if fits or not notes:
-            yield f"{name}  {notes}".rstrip()
-        else:
-            yield name
-            yield f"    {notes}"
+    """Yield a row for each: in a file or a pipe with all that is known of it."""
+    rows = list(map(_named, members))
+    if columns:
+        yield from named_lines(rows)
+        return
+    for path, why, lead in rows:
+        yield f"  {lead}{shown(path)}  {printable(why)}".rstrip()
 
 
-def _row(failed: Failed) -> tuple[str, str]:
-    """Return when it was and which file, and what is known of it."""
-    whose = shown(failed.path) if failed.path is not None else printable(failed.uri)
+def _named(failed: Failed) -> Named:
+    """Return which file, when it was, and what is known of it."""
+    path = failed.path if failed.path is not None else os.fsencode(failed.uri)
     when = text.moment(failed.at_ns).partition(".")[0]
     # Our own record is no news beside what the journal says.
     others = [name for name in failed.programs if failed.kind is None or "pregen" not in name]
     notes = [failed.message, _NOW[failed.now], ", ".join(others)]
-    return f"  {when}  {whose}", "  ".join(printable(note) for note in notes if note)
+    return Named(path, "  ".join(note for note in notes if note), f"{when}  ")
 
 
 def record(failed: Failed) -> dict[str, Any]:

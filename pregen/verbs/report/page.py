@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pregen.display import text
 from pregen.display.text import printable, shown
-from pregen.display.words import WORDS
+from pregen.display.words import JPEG_DECODERS, JPEG_WORDS, WORDS
 from pregen.model import Stages
 from pregen.verbs.report import charts
 from pregen.verbs.report.charts import Series
@@ -27,8 +27,6 @@ _STAGES: Final = tuple(name.removesuffix("_ns") for name in Stages._fields)
 #: More rows than this say nothing on a screen.
 _MOST_ROWS: Final = 12
 _MOST_WORKERS: Final = 32
-_JPEG_DECODERS: Final = frozenset({"dc", "blocks", "turbo"})
-_JPEG_WORDS: Final = "JPEG: dc and blocks are pregen's own decoder, turbo is libjpeg-turbo."
 
 
 class ReportFacts(NamedTuple):
@@ -148,8 +146,8 @@ def _charts(figures: Figures) -> list[tuple[str, str, Markup]]:
     }
     busy_words = f"How much of the run each worker spent on pictures.{_at_once(figures)}"
     stage_words = "Milliseconds of one worker per picture, by decoder."
-    if not _JPEG_DECODERS.isdisjoint(figures.loaders):
-        stage_words += f" {_JPEG_WORDS}"
+    if not JPEG_DECODERS.isdisjoint(figures.loaders):
+        stage_words += f" {JPEG_WORDS}"
     drawn = (
         ("Speed", "", speed),
         ("Time by stage", stage_words, stages),

@@ -246,6 +246,9 @@ def _whole_file(path: bytes) -> Iterator[BinaryIO]:
     """Write a file that has its name only when it is complete, 0600."""
     try:
         fd, temp = tempfile.mkstemp(b".part", b".pregen-", os.path.dirname(path))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        folder = _shown(os.path.dirname(path))
+        raise UsageError(f"There is no folder {folder}: create it, or choose another.") from error
     except OSError as error:
         raise cache_error(error, path) from error
     try:

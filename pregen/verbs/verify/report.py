@@ -52,13 +52,29 @@ def bad_lines(root: bytes, checked: Checked) -> Iterator[str]:
 
 
 def end_lines(result: Verified, *, repair: bool) -> Iterator[str]:
-    """Yield the summary."""
+    """Yield the summary; its last line says how it ended and what to do."""
+    details = [*_detail_lines(result), *(_repair_lines(result) if repair else ())]
+    yield from details
+    if details or result.bad:
+        yield ""
+    yield style(_verdict(result, repair=repair), bold=True)
+
+
+def _verdict(result: Verified, *, repair: bool) -> str:
     compared = f", {text.plural(result.compared, 'picture')} compared" if result.compared else ""
     looked = f"{text.plural(result.entries, 'entry', 'entries')} checked{compared}"
-    if result.bad:
-        yield style(f"{looked}: {text.count(len(result.bad))} bad", bold=True)
-    else:
-        yield style(f"{looked}: all correct", bold=True)
+    if not result.bad:
+        return f"{looked}: all correct" if result.entries else "No entries to check."
+    bad = f"{looked}: {text.count(len(result.bad))} bad"
+    if not repair:
+        can = any(Flaw.DISPUTED not in each.flaws for each in result.bad)
+        return f"{bad}. To repair them: pregen verify --repair" if can else bad
+    cured = sum(each.cure in {Cure.MENDED, Cure.REMOVED} for each in result.bad)
+    left = len(result.bad) - cured + len(result.still_bad)
+    return f"{bad}, {text.count(left)} still bad" if left else f"{bad}, all repaired or removed"
+
+
+def _detail_lines(result: Verified) -> Iterator[str]:
     if result.alone:
         kinds = ", ".join(f"{mime} {count}" for mime, count in sorted(result.alone.items()))
         alone = text.plural(sum(result.alone.values()), "picture")
@@ -71,10 +87,6 @@ def end_lines(result: Verified, *, repair: bool) -> Iterator[str]:
         yield style(f"  {shown(point)} does not answer", fg="yellow")
     for link in result.links:
         yield style(f"  Skipped: {shown(link)} is a symbolic link", fg="yellow")
-    if repair:
-        yield from _repair_lines(result)
-    elif any(Flaw.DISPUTED not in bad.flaws for bad in result.bad):
-        yield "Repair with: pregen verify --repair"
 
 
 def _repair_lines(result: Verified) -> Iterator[str]:

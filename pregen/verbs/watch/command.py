@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from pregen.argument_types import Number, raw_bytes
 from pregen.commandline import Option, print_record, under
 from pregen.config import OutputConfig
 from pregen.display.printer import Output
-from pregen.display.text import plural
+from pregen.display.text import count, duration, plural
 from pregen.display.words import label
 from pregen.errors import UsageError
 from pregen.installation import requires
@@ -99,6 +101,8 @@ def watch_session(
     stop = RunStop()
     people = Output(sys.stderr)
     rounds = 0
+    since: Counter[str] = Counter()
+    start_s = time.monotonic()
 
     def one_run(part: RunConfig) -> RunReport:
         nonlocal rounds
@@ -113,6 +117,8 @@ def watch_session(
         return report
 
     def told(done: Round) -> None:
+        since.update(created=done.report.totals.count(Kind.MADE), failed=done.report.totals.failed)
+        since.update(removed=done.removed)
         if output.json:
             print_record({"v": 1, "type": "removed", "entries": done.removed})
         elif not output.quiet and (line := round_line(done)):
@@ -125,7 +131,19 @@ def watch_session(
             raise UsageError(f"{shown} is not a folder. Give the folders to watch.")
     idle = Watch(session.printer(OutputConfig(quiet=True), lambda _error: None))
     with Signals(stop, idle):
-        return follow(session, config, how, roots, stop, one_run, told=told)
+        code = follow(session, config, how, roots, stop, one_run, told=told)
+    if rounds and not (output.json or output.quiet):
+        # A terminal shows ^C where the line begins.
+        start = "\r" if session.is_terminal(sys.stderr) else ""
+        people.write(f"{start}{_end(since, time.monotonic() - start_s)}\n")
+    return code
+
+
+def _end(since: Counter[str], elapsed_s: float) -> str:
+    """Return the last line: for how long it watched, and what came of it after the first run."""
+    created, removed = since["created"], plural(since["removed"], "entry", "entries")
+    failed = f", {count(since['failed'])} failed: pregen failures" if since["failed"] else "."
+    return f"Watched for {duration(elapsed_s)}: {count(created)} created, {removed} removed{failed}"
 
 
 def round_line(done: Round) -> str:

@@ -133,6 +133,7 @@ def test_tables_and_a_comparison_for_people(
     for row in ("all, cold", "libjpeg-turbo", "libvips", "Pillow", "files on disk", "start-up"):
         assert f"\n  {row}" in done.out
     assert "a sample of 3" in done.out
+    assert "\n  JPEG: dc and blocks are pregen's own decoder, turbo is libjpeg-turbo.\n" in done.out
     assert "times the floor." in done.out
     compared = done.out[done.out.index("\nCompared") :]
     (warm,) = (line for line in compared.splitlines() if line.startswith("  warm, images/s"))

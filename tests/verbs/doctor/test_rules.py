@@ -372,7 +372,7 @@ def test_a_mixed_library_is_told_in_parts() -> None:
     facts = replace(
         gsettings(NAUTILUS, show_image_thumbnails="local-only"), sources=(LOCAL,) * 3 + (REMOTE,)
     )
-    assert "25 % of your pictures are on a network: /mnt/nas" in only(facts).why
+    assert "25% of your pictures are on a network: /mnt/nas" in only(facts).why
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_paths_and_kinds_choose(cache: Path, photos: Path) -> None:
     assert kinds(failures(cache, "--json", photos / "good.jpg")) == {}
     chosen = failures(cache, "--json", "--kind", "invalid", "--kind=too-large", photos)
     assert set(kinds(chosen)) == {"noise.png", "bomb.png"}
-    assert failures(cache, photos / "good.jpg").out == "No known failures.\n"
+    assert failures(cache, photos / "good.jpg").out == f"No known failures in {photos}/good.jpg.\n"
 
 
 def test_paths_for_a_pipeline(tmp_path: Path) -> None:

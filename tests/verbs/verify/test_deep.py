@@ -184,7 +184,7 @@ def test_what_two_decoders_show_differently_is_told_and_stays(tmp_path: Path) ->
         assert foreign_entries.identities(cache) == before
     words = run_pregen("verify", "--deep", cache=cache).out
     assert "a new one would be the same" in words
-    assert "Repair with" not in words
+    assert "--repair" not in words
     # ... and what is wrong besides is mended: the file's other entry.
     large = foreign_entries.read(cache, "large", source)
     large.path.write_bytes(with_picture(large.data, white(np.asarray(large.image))))
