@@ -26,6 +26,8 @@ pytestmark = needs(Capability.COMPILED)
 
 #: Bytes that each of three cursors reads at a time.
 RANGES_BYTES = (8, 24, 40, 64, 100, 256, 700)
+#: All at which there is a decoder: 1 / n.
+SCALES = (8, 4, 2)
 RESTARTS: tuple[Mapping[str, int], ...] = (
     {},
     {"restart_marker_blocks": 1},
@@ -92,22 +94,14 @@ def all_kinds() -> dict[str, Coded]:
 KINDS = all_kinds()
 
 
+@pytest.mark.parametrize("shrink", SCALES)
 @pytest.mark.parametrize("name", KINDS)
-def test_a_sound_jpeg_has_the_pixels_that_one_cursor_finds(name: str) -> None:
+def test_a_sound_jpeg_has_the_pixels_that_one_cursor_finds(name: str, shrink: int) -> None:
     kind = KINDS[name]
-    by_one = kind.decoded(0)
+    by_one = kind.decoded(0, shrink=shrink)
     assert by_one is not None
     for range_bytes in RANGES_BYTES:
-        assert kind.decoded(range_bytes) == by_one, range_bytes
-
-
-@pytest.mark.parametrize("shrink", [4, 2])
-def test_at_other_scales_ranges_change_nothing(shrink: int) -> None:
-    for name in ("4:2:0, no restart", "4:4:4, 7 restart_marker_blocks", "grey, no restart"):
-        kind = KINDS[name]
-        by_one = kind.decoded(0, shrink=shrink)
-        assert by_one is not None
-        assert kind.decoded(24, shrink=shrink) == by_one
+        assert kind.decoded(range_bytes, shrink=shrink) == by_one, range_bytes
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
@@ -135,7 +129,9 @@ def test_a_damaged_one_is_shown_or_refused_as_by_one_cursor(name: str) -> None:
     for _ in range(20):
         data = damaged(kind.data, chance)
         range_bytes = chance.choice(RANGES_BYTES)
-        assert kind.decoded(range_bytes, data) == kind.decoded(0, data), range_bytes
+        for shrink in SCALES:
+            by_one = kind.decoded(0, data, shrink)
+            assert kind.decoded(range_bytes, data, shrink) == by_one, (range_bytes, shrink)
 
 
 def test_damage_is_of_both_kinds() -> None:
@@ -159,12 +155,13 @@ def test_ranges_of_a_whole_file_are_as_long_as_others_have_them(
     data = pictures.encode(picture, "JPEG", quality=97, subsampling=subsampling, **options)
     kind = Coded(data, 1203, 901)
     assert len(data) > 400_000
-    by_one = kind.decoded(0)
-    assert by_one is not None
-    assert kind.decoded(36 * 1024) == by_one
     at = len(data) * 2 // 3
     cut = data[:at] + data[at + 1 :]
-    assert kind.decoded(36 * 1024, cut) == kind.decoded(0, cut)
+    for shrink in SCALES:
+        by_one = kind.decoded(0, shrink=shrink)
+        assert by_one is not None
+        assert kind.decoded(36 * 1024, shrink=shrink) == by_one
+        assert kind.decoded(36 * 1024, cut, shrink) == kind.decoded(0, cut, shrink)
 
 
 @pytest.mark.parametrize("range_bytes", [-1, 1 << 20])

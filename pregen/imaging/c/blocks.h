@@ -8,19 +8,10 @@
 #define PREGEN_BLOCKS_H
 
 #include "huffman.h"
-#include "scaled.h"
+#include "quarters.h"
 
-/* What 8-bit samples become: 1024 at most, and half a quantiser for the rounding. With more than
- * this, libjpeg-turbo's C code and its SIMD code run over, each in its own way. */
-#define MOST_AC 2048 /* coefficient times quantiser */
 /* A DC is 8 times the mean of samples from -128 to 127, and what an encoder rounds. */
 #define MOST_MEAN 1024
-
-/* Where the coefficients of a scan lie in a block, A.6: zigzag place -> 8 * row + column. */
-static const uint8_t ZIGZAG[BLOCK] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
-    41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
-    30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
 
 struct component {
     uint8_t identifier, across, down, quantiser, dc_table, ac_table;
@@ -30,12 +21,12 @@ struct component {
     uint32_t dc_before;      /* unsigned: what is damaged may overflow */
     int16_t *dc;
     struct scaled scaled;    /* of more than the DC */
-    float *sums;             /* progressive: QUARTERS a block, what its AC add to its samples */
+    four patterns[BLOCK];    /* chroma at 1/8 that becomes 2 x 2 samples: what they add to these */
+    four *sums;              /* progressive: for a block, what its AC add to its samples */
     int most_value[BLOCK];   /* what keeps a coefficient within MOST_AC */
     int8_t low[BLOCK];       /* progressive: the lowest bit that is known, or UNKNOWN */
 };
 
-#define QUARTERS 4
 #define UNKNOWN (-1)
 
 /* The farthest from the middle that a DC can be, dequantised. The last bits may come later. */
@@ -117,9 +108,9 @@ HOT int take_ac(const struct huffman *table, struct bits *bits, int place, int32
     return place + places < BLOCK ? place + places : -1;
 }
 
-/* Read the next AC coefficient of a block and add it to its samples; return as take_ac does. */
+/* Read the next AC coefficient of a block and add it to its quarters; return as take_ac does. */
 HOT int add_ac(const struct component *component, const struct huffman *table, struct bits *bits,
-               int place, four *sums, const int size, const int places)
+               int place, four *sums)
 {
     int32_t value;
     place = take_ac(table, bits, place, &value);
@@ -127,69 +118,56 @@ HOT int add_ac(const struct component *component, const struct huffman *table, s
         return place;
     if (abs(value) > component->most_value[place])
         return -1;
-    if (place < places)
-        add_pattern(sums, component->scaled.patterns + place * size * size, (float)value, size);
+    *sums += component->patterns[place] * (float)value;
     return place;
 }
 
-/* True when more coefficients count: `places` do, and the last one was at `place`. */
-HOT bool goes_on(int place, const int places)
+/* True when more coefficients follow the one at `place`. */
+HOT bool goes_on(int place)
 {
-    return place >= 0 && place < places - 1;
+    return place >= 0 && place < BLOCK - 1;
 }
 
-/* So many short codes are ready after a refill. */
-#define SHORT_CODES (56 / VALUE_BITS)
-
-/* Read the AC of a block that becomes `size` x `size` samples of `places` coefficients, and store
- * these. */
-HOT bool take_scaled(const struct component *component, const struct huffman *table,
-                     struct bits *bits, int32_t dc, uint8_t *out, const int size, const int places)
+/* Read the AC of a block of chroma that becomes 2 x 2 samples at 1/8, and store these. */
+HOT bool take_quarters(const struct component *component, const struct huffman *table,
+                       struct bits *bits, int32_t dc, uint8_t *out)
 {
-    const struct scaled *scaled = &component->scaled;
-    four sums[MOST_SAMPLES / 4];
-    begin_sums(sums, scaled, dc, size);
+    four sums = begin_quarters(component->patterns, dc);
     int place = 0;
-    bool goes_on = true;
-    while (goes_on) { /* turns: at most BLOCK: each but the last adds a place */
-        refill(bits);
-        for (int n = 0; n < SHORT_CODES; n++) { /* turns: SHORT_CODES */
-            int32_t entry = table->value[peek(bits, VALUE_BITS)], value = VALUE_OF(entry);
-            int after = place + VALUE_PLACES(entry);
-            goes_on = after < places;
-            if (!goes_on)
-                break;
-            if (UNLIKELY(abs(value) > component->most_value[after]))
-                return false;
-            drop(bits, VALUE_USED(entry));
-            add_pattern(sums, scaled->patterns + after * size * size, (float)value, size);
-            place = after;
-        }
-        /* It does not count, or the block ends, or the code is a long one. Behind the last that counts
-         * there may be the next block's. */
-        if (!goes_on && place < places - 1 &&
-            UNLIKELY(!VALUE_USED(table->value[peek(bits, VALUE_BITS)]))) {
-            place = add_ac(component, table, bits, place, sums, size, places);
-            if (place < 0)
-                return false;
-            goes_on = place < places - 1;
-        }
+    while (goes_on(place)) /* turns: at most BLOCK: each but the last adds a place */
+        place = add_ac(component, table, bits, place, &sums);
+    return place >= 0 && put_quarters(sums, out, component->scaled.stride);
+}
+
+/* Make the samples of a block at 1/4 or 1/2, of its coefficients by slot. */
+HOT bool put_scaled(const struct scaled *scaled, int32_t dc, const int16_t *coefficients,
+                    uint8_t *out, const int shrink)
+{
+    if (shrink == 4)
+        return scaled->size == 2 ? put_block(scaled, dc, coefficients, out, 2, 2)
+                                 : put_block(scaled, dc, coefficients, out, 4, 2);
+    return scaled->size == 4 ? put_block(scaled, dc, coefficients, out, 4, ROUNDS)
+                             : put_block(scaled, dc, coefficients, out, 8, ROUNDS);
+}
+
+/* Read the AC of a block at 1/4 or 1/2, and store its samples. */
+HOT bool take_scaled(const struct component *component, const struct huffman *table,
+                     struct bits *bits, int32_t dc, const uint8_t *slots, uint8_t *out,
+                     const int shrink)
+{
+    int16_t coefficients[SLOTS] = {0};
+    int place = 0;
+    while (place < places_at(shrink) - 1) { /* turns: at most BLOCK: each adds a place or ends it */
+        int32_t value;
+        place = take_ac(table, bits, place, &value);
+        if (place < 0)
+            return false;
+        if (place < BLOCK)
+            coefficients[slots[place]] = (int16_t)value;
     }
     if (place < BLOCK - 1 && !skip_ac(table, bits, place + 1))
         return false;
-    return put_samples(sums, out, scaled->stride, size);
-}
-
-/* The same, of any size. */
-HOT bool take_any_scaled(const struct component *component, const struct huffman *table,
-                         struct bits *bits, int32_t dc, uint8_t *out)
-{
-    int size = component->scaled.size, places = component->scaled.places;
-    if (size == 2)
-        return take_scaled(component, table, bits, dc, out, 2, places);
-    if (size == 4)
-        return take_scaled(component, table, bits, dc, out, 4, places);
-    return take_scaled(component, table, bits, dc, out, 8, places);
+    return put_scaled(&component->scaled, dc, coefficients, out, shrink);
 }
 
 /* Read a progressive block of AC, G.1.2.2, from `first` to `last`. A run of blocks that end at
@@ -198,7 +176,7 @@ static inline bool take_band(struct component *component, const struct huffman *
                              struct bits *bits, size_t index, int first, int last, int low,
                              uint32_t *to_pass)
 {
-    four *sums = (four *)(component->sums + index * QUARTERS);
+    four *sums = component->sums + index;
     for (int place = first; place <= last; place++) { /* turns: at most BLOCK: `last` is below */
         refill(bits);
         int symbol = take_symbol(table, bits);
@@ -221,19 +199,21 @@ static inline bool take_band(struct component *component, const struct huffman *
         int32_t value = (int32_t)((uint32_t)take_value(bits, size) << low);
         if (abs(value) > component->most_value[place])
             return false;
-        add_pattern(sums, component->scaled.patterns + place * QUARTERS, (float)value, 2);
+        *sums += component->patterns[place] * (float)value;
     }
     return true;
 }
 
-/* Prepare what is made of a component's coefficients. */
-static void weigh(struct component *component, const uint16_t *quantisers)
+/* Prepare what is made of a component's coefficients at a scale. */
+static void weigh_component(struct component *component, const uint16_t *quantisers, int shrink)
 {
     component->dc_quantiser = quantisers[0];
     for (int place = 0; place < BLOCK; place++) /* turns: BLOCK */
         component->most_value[place] = quantisers[place] ? MOST_AC / quantisers[place] : MOST_AC;
-    if (component->scaled.size)
-        find_patterns(&component->scaled, quantisers, ZIGZAG);
+    if (shrink < 8)
+        find_weights(&component->scaled, quantisers, places_at(shrink));
+    else if (component->scaled.size)
+        find_patterns(component->patterns, quantisers);
 }
 
 #endif

@@ -16,6 +16,7 @@ struct decoder {
     const uint8_t *data, *end, *at;
     int width_px, height_px, count, mcus_across, mcus_down;
     int shrink; /* 8, 4 or 2 */
+    uint8_t slots[BLOCK]; /* of coefficients at 1/4 and 1/2 (scaled.h) */
     int range_bytes; /* of cursors.h; 0: one cursor */
     int most_across, most_down;
     int restart_mcus;

@@ -7,9 +7,9 @@
 #ifndef PREGEN_HUFFMAN_H
 #define PREGEN_HUFFMAN_H
 
-#include "bits.h"
+#include "scaled.h"
 
-#define BLOCK 64
+
 #define CODE_BITS 16 /* the longest code, C.2 */
 #define MOST_DC_BITS 11 /* 8-bit samples, F.1.2.1 */
 /* 16 and 4 KiB a table: those of a file stay in a first-level cache. With 11 and 13 bits a step is
@@ -110,6 +110,12 @@ static int symbol_within(const struct huffman *table, uint32_t window, int used,
     int symbol = take_symbol(table, &bits);
     *length = 64 - bits.count;
     return *length <= STEP_BITS - used ? symbol : -1;
+}
+
+/* True for the symbol of an AC coefficient that none follows, F.1.2.2. */
+static inline bool ends_block(int symbol)
+{
+    return !(symbol & 15) && symbol >> 4 != 15;
 }
 
 /* Tell how far the codes reach that begin in STEP_BITS bits: those of AC coefficients alone, or

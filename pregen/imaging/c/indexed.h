@@ -1,5 +1,6 @@
-/* A baseline scan at 1/8, read in two steps: three cursors find where its blocks end (cursors.h), and
- * then what is needed of each block is read where it begins.
+/* A baseline scan, read in two steps: three cursors find where its blocks end (cursors.h), and then
+ * what is needed of each block is read where it begins. At 1/4 and 1/2 they have its coefficients, too:
+ * its samples are made of these.
  *
  * It accepts what one cursor accepts (scans.h), and finds the same. Restart intervals, E.2.4, begin
  * where they begin: short ones are read three at a time, and each is certain.
@@ -22,11 +23,22 @@ struct intervals {
     uint32_t bounds[MOST_INTERVALS + 1]; /* where each begins, in bits, and the last one ends */
 };
 
+/* One of an MCU's blocks: where its DC and its samples go, in the next MCU. */
+struct spot {
+    struct component *component;
+    int across; /* blocks to those of the MCU behind it */
+    int16_t *dc;
+    uint8_t *samples;
+};
+
 struct indexed {
-    struct index index;
     struct intervals whole;
     /* Where blocks begin that are not read yet, and where the last one ends. */
     uint32_t begins[1 + MOST_BLOCKS + CURSORS * LIST_BLOCKS];
+    /* At 1/4 and 1/2: the next block, and which it is of its MCU. */
+    struct spot spots[MOST_BLOCKS];
+    int block, row, column;
+    struct index index; /* has its coefficients behind it */
 };
 
 /* ---- blocks ---- */
@@ -90,22 +102,21 @@ static bool take_found_chroma(const struct decoder *decoder, const struct found 
             return false;
         blue->dc[at] = (int16_t)blue_dc;
         red->dc[at] = (int16_t)red_dc;
-        four blue_sum, red_sum;
-        begin_sums(&blue_sum, &blue->scaled, blue_dc, 2);
-        begin_sums(&red_sum, &red->scaled, red_dc, 2);
+        four blue_sum = begin_quarters(blue->patterns, blue_dc);
+        four red_sum = begin_quarters(red->patterns, red_dc);
         int blue_place = 0, red_place = 0;
         /* turns: at most BLOCK: each adds a place to both, or ends one */
-        while (goes_on(blue_place, PLACES_AT_8) && goes_on(red_place, PLACES_AT_8)) {
-            blue_place = add_ac(blue, blue_ac, &blue_bits, blue_place, &blue_sum, 2, PLACES_AT_8);
-            red_place = add_ac(red, red_ac, &red_bits, red_place, &red_sum, 2, PLACES_AT_8);
+        while (goes_on(blue_place) && goes_on(red_place)) {
+            blue_place = add_ac(blue, blue_ac, &blue_bits, blue_place, &blue_sum);
+            red_place = add_ac(red, red_ac, &red_bits, red_place, &red_sum);
         }
-        while (goes_on(blue_place, PLACES_AT_8)) /* turns: at most BLOCK */
-            blue_place = add_ac(blue, blue_ac, &blue_bits, blue_place, &blue_sum, 2, PLACES_AT_8);
-        while (goes_on(red_place, PLACES_AT_8)) /* turns: at most BLOCK */
-            red_place = add_ac(red, red_ac, &red_bits, red_place, &red_sum, 2, PLACES_AT_8);
+        while (goes_on(blue_place)) /* turns: at most BLOCK */
+            blue_place = add_ac(blue, blue_ac, &blue_bits, blue_place, &blue_sum);
+        while (goes_on(red_place)) /* turns: at most BLOCK */
+            red_place = add_ac(red, red_ac, &red_bits, red_place, &red_sum);
         if (blue_place < 0 || red_place < 0 ||
-            !put_samples(&blue_sum, samples_of(blue, row, column), blue->scaled.stride, 2) ||
-            !put_samples(&red_sum, samples_of(red, row, column), red->scaled.stride, 2))
+            !put_quarters(blue_sum, samples_of(blue, row, column), blue->scaled.stride) ||
+            !put_quarters(red_sum, samples_of(red, row, column), red->scaled.stride))
             return false;
     }
     return true;
@@ -137,7 +148,92 @@ static bool take_found_mcus(struct decoder *decoder, struct scan *scan, const ui
     return true;
 }
 
+/* Go to the first block in a row of MCUs. */
+static void begin_row(const struct scan *scan, struct indexed *indexed)
+{
+    struct spot *spot = indexed->spots;
+    for (int n = 0; n < scan->count; n++) { /* turns: at most MAX_COMPONENTS */
+        struct component *component = scan->components[n];
+        int across = blocks_across(scan, component), down = blocks_down(scan, component);
+        for (int block = 0; block < across * down; block++, spot++) { /* turns: at most 4 */
+            size_t row = (size_t)(indexed->row * down + block / across);
+            size_t column = (size_t)(block % across);
+            spot->component = component;
+            spot->across = across;
+            spot->dc = component->dc + row * (size_t)component->stride + column;
+            spot->samples = samples_of(component, row, column);
+        }
+    }
+}
+
+/* Make the samples of the blocks of a list, from a place in it on. */
+HOT bool put_blocks(const struct scan *scan, struct indexed *indexed, const uint32_t *ends, int count,
+                    const int shrink)
+{
+    const int16_t *coefficients = coefficients_at(&indexed->index, ends);
+    for (; count--; coefficients += SLOTS) { /* turns: at most a list */
+        struct spot *spot = &indexed->spots[indexed->block];
+        struct component *component = spot->component;
+        component->dc_before += (uint32_t)coefficients[0];
+        int32_t dc = (int32_t)component->dc_before;
+        *spot->dc = (int16_t)dc;
+        if (!put_scaled(&component->scaled, dc, coefficients, spot->samples, shrink))
+            return false;
+        spot->dc += spot->across;
+        spot->samples += spot->across * component->scaled.size;
+        if (++indexed->block == indexed->index.blocks) {
+            indexed->block = 0;
+            if (++indexed->column == scan->columns) {
+                indexed->column = 0;
+                if (++indexed->row < scan->rows)
+                    begin_row(scan, indexed);
+            }
+        }
+    }
+    return true;
+}
+
+static bool put_kept(const struct decoder *decoder, const struct scan *scan,
+                     struct indexed *indexed, const uint32_t *ends, int count)
+{
+    return decoder->shrink == 4 ? put_blocks(scan, indexed, ends, count, 4)
+                                : put_blocks(scan, indexed, ends, count, 2);
+}
+
 /* ---- intervals ---- */
+
+/* Make the samples of MCUs at 1/4 or 1/2, from a place in the window on, which becomes that of their end. */
+static bool take_kept(struct decoder *decoder, const struct scan *scan, struct indexed *indexed,
+                      uint32_t *at, int64_t mcus)
+{
+    struct index *index = &indexed->index;
+    struct entropy *entropy = &decoder->entropy;
+    struct range now = new_range(index, 0, 0, *at, 0);
+    int64_t left = mcus * index->blocks;
+    clear_coefficients(index);
+    while (left) { /* turns: at most the data's bits: each goes on by one */
+        uint32_t shift = now.state & POSITION & ~7u; /* what is before is read */
+        struct part parts[CURSORS];
+        if (shift > 8 * (uint32_t)entropy->filled)
+            return false;
+        slide_to(entropy, entropy->window + shift / 8);
+        now.state -= shift;
+        if (find_ends(index, entropy, &now, indexed->block, 8 * (uint32_t)decoder->range_bytes,
+                      parts) < 0)
+            return false;
+        for (int n = 0; n < CURSORS; n++) { /* turns: CURSORS */
+            int count = parts[n].count < left ? parts[n].count : (int)left;
+            if (!count)
+                continue;
+            *at = parts[n].ends[count - 1];
+            if (*at > 8 * (uint32_t)entropy->filled ||
+                !put_kept(decoder, scan, indexed, parts[n].ends, count))
+                return false;
+            left -= count;
+        }
+    }
+    return true;
+}
 
 /* Read MCUs from number `mcu` on, from a place in the window on, which becomes that of their end. */
 static bool take_long(struct decoder *decoder, struct scan *scan, struct indexed *indexed,
@@ -148,6 +244,8 @@ static bool take_long(struct decoder *decoder, struct scan *scan, struct indexed
     uint32_t *begins = indexed->begins;
     int known = 0; /* blocks of which the end is known, but not read */
     struct range now = new_range(index, 0, 0, *at, 0);
+    if (index->keeps)
+        return take_kept(decoder, scan, indexed, at, mcus);
     begins[0] = *at;
     while (mcus) { /* turns: at most the data's bits: each goes on by one */
         uint32_t shift = begins[0] & ~7u;
@@ -155,11 +253,14 @@ static bool take_long(struct decoder *decoder, struct scan *scan, struct indexed
         for (int n = 0; n <= known; n++) /* turns: at most MOST_BLOCKS */
             begins[n] -= shift;
         now.state -= shift;
-        int found = find_ends(index, entropy, &now, known, 8 * (uint32_t)decoder->range_bytes,
-                              begins + 1 + known);
-        if (found < 0)
+        struct part parts[CURSORS];
+        if (find_ends(index, entropy, &now, known, 8 * (uint32_t)decoder->range_bytes, parts) < 0)
             return false;
-        known += found;
+        for (int n = 0; n < CURSORS; n++) { /* turns: CURSORS */
+            if (parts[n].count)
+                memcpy(begins + 1 + known, parts[n].ends, (size_t)parts[n].count * sizeof *begins);
+            known += parts[n].count;
+        }
         int64_t whole = known / index->blocks < mcus ? known / index->blocks : mcus;
         int taken = (int)whole * index->blocks;
         if (begins[taken] > 8 * (uint32_t)entropy->filled ||
@@ -206,7 +307,7 @@ static int take_short(struct decoder *decoder, struct scan *scan, struct indexed
     int64_t left = (total - mcu + step - 1) / step;
     /* In a list each has a place before it, and as many behind it as a cursor may go too far. */
     int room = ((int)step + 1 + (1 + GROUP_STEPS) / index->blocks) * index->blocks;
-    int most = CURSORS * ((LIST_BLOCKS - MOST_BLOCKS) / room);
+    int most = CURSORS * ((2 * index->range_blocks - MOST_BLOCKS) / room);
     struct range ranges[MOST_INTERVALS], *first[CURSORS] = {NULL};
     whole->bounds[0] = *at;
     if (!find_intervals(&decoder->entropy, whole, left, number))
@@ -225,6 +326,8 @@ static int take_short(struct decoder *decoder, struct scan *scan, struct indexed
         else
             ranges[n - CURSORS].next = &ranges[n];
     }
+    if (index->keeps)
+        clear_coefficients(index);
     read_ranges(index, &decoder->entropy, first, true);
     *at = whole->bounds[count];
     for (int n = 0; n < count; n++) { /* turns: at most MOST_INTERVALS */
@@ -236,7 +339,9 @@ static int take_short(struct decoder *decoder, struct scan *scan, struct indexed
         begin_interval(scan);
         range->list[-1] = whole->bounds[n];
         int mcus = (int)(range->limit - range->list) / index->blocks;
-        if (!take_found_mcus(decoder, scan, range->list - 1, index->blocks, mcu, mcus))
+        if (index->keeps
+                ? !put_kept(decoder, scan, indexed, range->list, mcus * index->blocks)
+                : !take_found_mcus(decoder, scan, range->list - 1, index->blocks, mcu, mcus))
             return -1;
         mcu += mcus;
         if (is_last)
@@ -255,7 +360,7 @@ static bool take_intervals(struct decoder *decoder, struct scan *scan, struct in
     struct entropy *entropy = &decoder->entropy;
     int64_t total = (int64_t)scan->columns * scan->rows, mcu = 0;
     int64_t step = decoder->restart_mcus ? decoder->restart_mcus : total;
-    bool is_short = decoder->restart_mcus && step * indexed->index.blocks <= MOST_SHORT_BLOCKS;
+    bool is_short = decoder->restart_mcus && step * indexed->index.blocks <= indexed->index.range_blocks / 3;
     int restarts = 0;
     uint32_t at = 0;
     while (mcu < total) { /* turns: at most MCUs */
@@ -282,21 +387,30 @@ static bool take_intervals(struct decoder *decoder, struct scan *scan, struct in
     return true;
 }
 
-/* True for a scan that is long enough; chroma that becomes 2 x 2 samples comes with the rest. */
+/* True for a baseline scan that is long enough; at 1/8 chroma that becomes 2 x 2 samples comes with
+ * the rest. */
 static bool is_for_cursors(const struct decoder *decoder, const struct scan *scan)
 {
     for (int n = 0; n < scan->count; n++) /* turns: at most MAX_COMPONENTS */
-        if (scan->components[n]->scaled.size && scan->count < 3)
+        if (decoder->shrink == 8 && scan->components[n]->scaled.size && scan->count < 3)
             return false;
-    return decoder->range_bytes && decoder->end - decoder->at >= CURSORS * decoder->range_bytes;
+    return !decoder->progressive && decoder->range_bytes &&
+           decoder->end - decoder->at >= CURSORS * decoder->range_bytes;
 }
 
-/* Read a scan as take_baseline does. */
+/* Read a baseline scan as one cursor does. */
 static bool take_by_cursors(struct decoder *decoder, struct scan *scan, struct bits *bits)
 {
-    struct indexed *indexed = malloc(sizeof *indexed);
+    bool keeps = decoder->shrink < 8;
+    size_t kept = keeps ? (size_t)CURSORS * LIST_SIZE * SLOTS * sizeof(int16_t) : 0;
+    struct indexed *indexed = malloc(sizeof *indexed + kept);
     if (!indexed)
-        return take_baseline(decoder, scan, bits);
+        return take_by_one(decoder, scan, bits);
+    indexed->index.keeps = keeps;
+    indexed->index.range_blocks = keeps ? KEPT_BLOCKS : RANGE_BLOCKS;
+    indexed->block = indexed->row = indexed->column = 0;
+    if (keeps)
+        begin_row(scan, indexed);
     prepare_index(&indexed->index, decoder, scan, decoder->range_bytes);
     indexed->whole.count = 0;
     /* What is known of it so far. */

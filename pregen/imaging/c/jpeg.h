@@ -1,7 +1,8 @@
 /* A JPEG at 1/8, 1/4 or 1/2, from some of the coefficients of each block.
  *
  * At 1/8 libjpeg-turbo spends nearly all of its time on reading AC coefficients that it then throws
- * away, one symbol at a time. Here they are passed over several at once, in three places at once.
+ * away, one symbol at a time. Here they are passed over several at once, in three places at once. At 1/4
+ * and 1/2 the first ones are kept, one at a time in each of the three places.
  * The pixels are those of libjpeg-turbo at that scale, or a level beside them.
  *
  * Anything unusual, damaged or cut short makes decode() return False: it is then libjpeg-turbo's
@@ -11,11 +12,11 @@
  * tells in a comment how many turns it takes. `scripts/soak fuzz` tries to prove all this wrong.
  *
  *     segments.h   the frame, tables and scans, one after the other
- *     indexed.h    a baseline scan at 1/8, where its blocks are known to begin
- *     cursors.h    where they begin, found in three places at once
+ *     indexed.h    a baseline scan, where its blocks are known to begin
+ *     cursors.h    where they begin, found in three places at once (steps.h)
  *     scans.h      all scans, block after block
  *     decoder.h    what is known of the file
- *     blocks.h     a block's coefficients, and what becomes of them (scaled.h)
+ *     blocks.h     a block's coefficients, and what becomes of them (quarters.h, scaled.h)
  *     huffman.h    codes, and tables of them
  *     bits.h       the data without its stuffing
  *     pixels.h     samples and colours (colour.h)
@@ -49,6 +50,7 @@ static enum result decode_all(const uint8_t *data, size_t size, int width_px, in
         decoder->width_px = width_px;
         decoder->height_px = height_px;
         decoder->shrink = shrink;
+        find_slots(decoder->slots, places_at(shrink));
         decoder->range_bytes = range_bytes;
         result = read_all(decoder);
         if (result == DONE)

@@ -26,10 +26,9 @@ static bool finish_sums(struct component *component)
     for (size_t row = 0; row < (size_t)component->height; row++) /* turns: at most MOST_PX / 8 + 1 */
         for (size_t column = 0; column < (size_t)component->stride; column++) { /* turns: likewise */
             size_t index = row * (size_t)component->stride + column;
-            four sum;
-            begin_sums(&sum, &component->scaled, component->dc[index], 2);
-            sum += *(const four *)(component->sums + index * QUARTERS);
-            if (!put_samples(&sum, samples_of(component, row, column), component->scaled.stride, 2))
+            four sum = begin_quarters(component->patterns, component->dc[index]);
+            sum += component->sums[index];
+            if (!put_quarters(sum, samples_of(component, row, column), component->scaled.stride))
                 return false;
         }
     return true;

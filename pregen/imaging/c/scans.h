@@ -5,7 +5,7 @@
 #include "decoder.h"
 #include "seams.h"
 
-enum kind { BASELINE, PROGRESSIVE, SCALED };
+enum kind { BASELINE, PROGRESSIVE, AT_4, AT_2 };
 
 HOT bool take_block(struct decoder *decoder, struct scan *scan, struct component *component,
                     int row, int column, struct bits *bits, const enum kind kind)
@@ -25,8 +25,8 @@ HOT bool take_block(struct decoder *decoder, struct scan *scan, struct component
             return skip_ac(ac_table, bits, 1);
         uint8_t *out = samples_of(component, (size_t)row, (size_t)column);
         if (kind == BASELINE)
-            return take_scaled(component, ac_table, bits, dc, out, 2, PLACES_AT_8);
-        return take_any_scaled(component, ac_table, bits, dc, out);
+            return take_quarters(component, ac_table, bits, dc, out);
+        return take_scaled(component, ac_table, bits, dc, decoder->slots, out, kind == AT_4 ? 4 : 2);
     }
     if (scan->first) {
         if (!scan->to_pass)
@@ -106,9 +106,23 @@ static bool take_progressive(struct decoder *decoder, struct scan *scan, struct 
     return take_mcus(decoder, scan, bits, PROGRESSIVE);
 }
 
-static bool take_scaled_blocks(struct decoder *decoder, struct scan *scan, struct bits *bits)
+static bool take_fourths(struct decoder *decoder, struct scan *scan, struct bits *bits)
 {
-    return take_mcus(decoder, scan, bits, SCALED);
+    return take_mcus(decoder, scan, bits, AT_4);
+}
+
+static bool take_halves(struct decoder *decoder, struct scan *scan, struct bits *bits)
+{
+    return take_mcus(decoder, scan, bits, AT_2);
+}
+
+/* Read a scan of any kind, at any scale. */
+static bool take_by_one(struct decoder *decoder, struct scan *scan, struct bits *bits)
+{
+    return decoder->progressive   ? take_progressive(decoder, scan, bits)
+           : decoder->shrink == 4 ? take_fourths(decoder, scan, bits)
+           : decoder->shrink == 2 ? take_halves(decoder, scan, bits)
+                                  : take_baseline(decoder, scan, bits);
 }
 
 /* True when the DC of a scan looks as if it were shifted from some block on. */

@@ -99,13 +99,10 @@ static bool prepare_component(const struct decoder *decoder, struct component *c
         scaled->size = 0;
         return true;
     }
-    scaled->places = decoder->shrink == 8   ? PLACES_AT_8
-                     : decoder->shrink == 4 ? PLACES_AT_4
-                                            : PLACES_AT_2;
     scaled->stride = (size_t)component->stride * (size_t)scaled->size;
     scaled->samples = calloc(scaled->stride * (size_t)scaled->size, (size_t)component->height);
     if (decoder->progressive)
-        component->sums = calloc(blocks, QUARTERS * sizeof *component->sums);
+        component->sums = calloc(blocks, sizeof *component->sums);
     return scaled->samples && (component->sums || !decoder->progressive);
 }
 
@@ -237,7 +234,7 @@ static bool ready(struct decoder *decoder, struct scan *scan)
         decoder->dc_known[number] |= scan->first == 0;
         if (!decoder->quantisers[component->quantiser][0]) /* no file has it, B.2.4.1: damage */
             return false;
-        weigh(component, decoder->quantisers[component->quantiser]);
+        weigh_component(component, decoder->quantisers[component->quantiser], decoder->shrink);
     }
     return true;
 }
@@ -246,15 +243,8 @@ static bool take_scan(struct decoder *decoder, struct scan *scan)
 {
     struct bits bits = open_entropy(&decoder->entropy, decoder->at);
     begin_interval(scan);
-    bool sound;
-    if (decoder->progressive)
-        sound = take_progressive(decoder, scan, &bits);
-    else if (decoder->shrink < 8)
-        sound = take_scaled_blocks(decoder, scan, &bits);
-    else if (is_for_cursors(decoder, scan))
-        sound = take_by_cursors(decoder, scan, &bits);
-    else
-        sound = take_baseline(decoder, scan, &bits);
+    bool sound = is_for_cursors(decoder, scan) ? take_by_cursors(decoder, scan, &bits)
+                                               : take_by_one(decoder, scan, &bits);
     return sound && end_scan(decoder, scan, &bits);
 }
 

@@ -1,4 +1,4 @@
-/* A target for libFuzzer: three cursors beside one, in pregen's decoder of JPEGs at 1/8.
+/* A target for libFuzzer: three cursors beside one, in pregen's decoder of JPEGs at 1/8, 1/4 and 1/2.
  *
  * Every input is decoded under sanitizers by three cursors, in ranges so short that small files have
  * many, and by one. Both have to accept the same and to show the same. Windows, tables and lists are
@@ -12,6 +12,7 @@
 #define STEP_BITS 8
 #define VALUE_BITS 7
 #define RANGE_BLOCKS 256
+#define KEPT_BLOCKS 128
 
 #include "jpeg.h"
 #include "target.h"
@@ -54,13 +55,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int height_px = word(frame + 3), width_px = word(frame + 5), bands = frame[7] == 1 ? 1 : 3;
     if (!width_px || !height_px || width_px * (long)height_px > MOST_AREA_PX)
         return -1;
-    size_t count = (size_t)((width_px + 7) / 8) * (size_t)((height_px + 7) / 8) * (size_t)bands;
+    int shrink = 8 >> size / 7 % 3;
+    size_t count = (size_t)((width_px + shrink - 1) / shrink) *
+                   (size_t)((height_px + shrink - 1) / shrink) * (size_t)bands;
     int range_bytes = RANGES_BYTES[size % (sizeof RANGES_BYTES / sizeof *RANGES_BYTES)];
     uint8_t *by_three = malloc(count), *by_one = malloc(count);
     if (!by_three || !by_one)
         abort();
-    enum result result = decode_all(data, size, width_px, height_px, 8, by_three, bands, range_bytes);
-    if (result != decode_all(data, size, width_px, height_px, 8, by_one, bands, 0))
+    enum result result = decode_all(data, size, width_px, height_px, shrink, by_three, bands,
+                                    range_bytes);
+    if (result != decode_all(data, size, width_px, height_px, shrink, by_one, bands, 0))
         found(result == DONE ? "one cursor refuses what three accept"
                              : "three cursors refuse what one accepts");
     if (result == DONE) {
