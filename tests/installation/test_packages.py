@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import venv
 import zipfile
@@ -185,6 +186,16 @@ def test_the_source_archive_has_all_that_is_compiled(sources: Path, tmp_path: Pa
     wanted = {str(path.relative_to(sources)) for path in sources.rglob("*.[ch]")}
     assert wanted
     assert wanted <= names
+
+
+@needs(Capability.OLDER_GCC)
+def test_an_older_compiler_takes_all_of_it() -> None:
+    """Ubuntu 22.04 and Red Hat 9 have GCC 11, the image of manylinux2014 has 10."""
+    sources = [str(path) for path in (ROOT / "pregen").rglob("*.c")]
+    assert sources
+    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
+    headers = sysconfig.get_paths()["include"]
+    subprocess.run(["gcc-11", *flags, f"-I{headers}", *sources], check=True)
 
 
 @needs(Capability.AARCH64)

@@ -200,7 +200,13 @@ HOT shorts beyond(shorts levels)
     return (shorts)(levels > MOST_SAMPLE) | (shorts)(levels < LEAST_SAMPLE);
 }
 
-#define SAME(from, n) __builtin_shufflevector((lanes)(from), (lanes)(from), n, n, n, n)
+/* Lanes of two vectors, those of the second from 4 on. GCC has Clang's name for it since version 12. */
+#ifdef __clang__
+#define SHUFFLE(one, other, ...) __builtin_shufflevector(one, other, __VA_ARGS__)
+#else
+#define SHUFFLE(one, other, ...) __builtin_shuffle(one, other, (lanes){__VA_ARGS__})
+#endif
+#define SAME(from, n) SHUFFLE((lanes)(from), (lanes)(from), n, n, n, n)
 
 /* Weigh a block's coefficients for four samples of its first quarter: a sum for each class. */
 HOT void weigh(lanes *sums, const shorts *values, const int16_t (*weights)[16], size_t from,
@@ -237,11 +243,11 @@ HOT shorts put_2(const struct scaled *scaled, const shorts *values, int32_t mean
     sums = add_products(sums, values[0], *(const shorts *)scaled->weights[0][0]);
     sums = add_products(sums, values[1], *(const shorts *)scaled->weights[0][1]);
     /* Columns, and then rows. */
-    lanes odd = __builtin_shufflevector(sums, sums, 1, 1, 3, 3), minus = {0, -1, 0, -1};
-    sums = __builtin_shufflevector(sums, sums, 0, 0, 2, 2) + ((odd ^ minus) - minus);
-    lanes below = __builtin_shufflevector(sums, sums, 2, 3, 2, 3);
+    lanes odd = SHUFFLE(sums, sums, 1, 1, 3, 3), minus = {0, -1, 0, -1};
+    sums = SHUFFLE(sums, sums, 0, 0, 2, 2) + ((odd ^ minus) - minus);
+    lanes below = SHUFFLE(sums, sums, 2, 3, 2, 3);
     minus = (lanes){0, 0, -1, -1};
-    sums = __builtin_shufflevector(sums, sums, 0, 1, 0, 1) + ((below ^ minus) - minus);
+    sums = SHUFFLE(sums, sums, 0, 1, 0, 1) + ((below ^ minus) - minus);
     shorts levels = levels_of(sums, sums);
     uint8_t samples[8];
     put_levels(samples, levels);
@@ -256,12 +262,10 @@ HOT shorts put_4(const struct scaled *scaled, const shorts *values, int32_t mean
     lanes sums[CLASSES] = {{mean, mean, mean, mean}};
     weigh(sums, values, scaled->weights[0], 0, rounds);
     struct quarters parts = quarters_of(sums);
-    shorts top = levels_of(
-        __builtin_shufflevector(parts.top_left, parts.top_right, 0, 1, 5, 4),
-        __builtin_shufflevector(parts.top_left, parts.top_right, 2, 3, 7, 6));
-    shorts bottom = levels_of(
-        __builtin_shufflevector(parts.bottom_left, parts.bottom_right, 2, 3, 7, 6),
-        __builtin_shufflevector(parts.bottom_left, parts.bottom_right, 0, 1, 5, 4));
+    shorts top = levels_of(SHUFFLE(parts.top_left, parts.top_right, 0, 1, 5, 4),
+                           SHUFFLE(parts.top_left, parts.top_right, 2, 3, 7, 6));
+    shorts bottom = levels_of(SHUFFLE(parts.bottom_left, parts.bottom_right, 2, 3, 7, 6),
+                              SHUFFLE(parts.bottom_left, parts.bottom_right, 0, 1, 5, 4));
     uint8_t samples[16];
     put_levels(samples, top);
     put_levels(samples + 8, bottom);
@@ -278,10 +282,10 @@ HOT shorts put_8(const struct scaled *scaled, const shorts *values, int32_t mean
         lanes sums[CLASSES] = {{mean, mean, mean, mean}};
         weigh(sums, values, scaled->weights[y / 2], (size_t)(y % 2 * 8), ROUNDS);
         struct quarters parts = quarters_of(sums);
-        shorts top = levels_of(parts.top_left, __builtin_shufflevector(
-            parts.top_right, parts.top_right, 3, 2, 1, 0));
-        shorts bottom = levels_of(parts.bottom_left, __builtin_shufflevector(
-            parts.bottom_right, parts.bottom_right, 3, 2, 1, 0));
+        shorts top = levels_of(parts.top_left,
+                               SHUFFLE(parts.top_right, parts.top_right, 3, 2, 1, 0));
+        shorts bottom = levels_of(parts.bottom_left,
+                                  SHUFFLE(parts.bottom_right, parts.bottom_right, 3, 2, 1, 0));
         put_levels(out, top);
         put_levels(last, bottom);
         outside |= beyond(top) | beyond(bottom);

@@ -86,6 +86,7 @@ class Capability(Enum):
         "a compiler for aarch64, and QEMU"
         " (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)"
     )
+    OLDER_GCC = "GCC 11 (Debian: gcc-11)"
     PRELOAD = "a C compiler and a libc that obeys LD_PRELOAD"
     IMAGEMAGICK = "ImageMagick (Debian: imagemagick)"
     GDK_PIXBUF = "gdk-pixbuf (Debian: python3-gi gir1.2-gdkpixbuf-2.0)"
@@ -314,6 +315,7 @@ _PROBES: dict[Capability, Callable[[], bool]] = {
         _ends_well("qemu-aarch64", "--version")
         and _compiles("aarch64-linux-gnu-gcc", b"int main(void) { return 0; }", "-static")
     ),
+    Capability.OLDER_GCC: lambda: _ends_well("gcc-11", "--version"),
     Capability.IMAGEMAGICK: lambda: _ends_well("convert", "-size", "8x8", "xc:red", "MIFF:-"),
     Capability.GDK_PIXBUF: lambda: _ends_well(
         "/usr/bin/python3", "-Ic", "import gi; gi.require_version('GdkPixbuf', '2.0')"
