@@ -185,24 +185,24 @@ def named_lines(files: Iterable[Named]) -> Iterator[str]:
         same = list(group)
         if len(same) > 1 and why:
             yield from _by_folder(others)
-            yield f"  {printable(why)}"
-            yield from _by_folder([each._replace(why="") for each in same])
+            yield f"  {printable(why)}:"
+            yield from _by_folder([each._replace(why="") for each in same], indent="    ")
             others = []
         else:
             others += same
     yield from _by_folder(others)
 
 
-def _by_folder(files: Iterable[Named]) -> Iterator[str]:
+def _by_folder(files: Iterable[Named], indent: str = "  ") -> Iterator[str]:
     for folder, group in groupby(files, key=lambda each: each.path.rpartition(b"/")[0]):
         here = list(group)
         together = len(here) > 1
         if together:
-            yield f"  {shown(folder)}/"
+            yield f"{indent}{shown(folder)}/"
         for path, why, lead in here:
             name = shown(path.rpartition(b"/")[2] if together else path)
             told = f": {printable(why)}" if why else ""
-            yield f"{'    ' if together else '  '}{lead}{name}{told}"
+            yield f"{indent}{'  ' if together else ''}{lead}{name}{told}"
 
 
 def outcome_line(outcome: Outcome | Skip) -> str:

@@ -265,8 +265,9 @@ static bool fill(int fd, struct entry *entry, unsigned char *old)
     if (written < 0 || (size_t)written != parts[0].iov_len + parts[1].iov_len ||
         fstat(fd, &status))
         return false;
-    /* the umask or the folder took some, or the file system keeps none */
-    if ((status.st_mode & 07777) != FILE_MODE && fchmod(fd, FILE_MODE))
+    /* the umask or the folder took some, or the file system keeps none: `cache.atomic` */
+    if ((status.st_mode & 07777) != FILE_MODE && fchmod(fd, FILE_MODE) && errno != EPERM &&
+        errno != EOPNOTSUPP && errno != ENOSYS)
         return false;
     entry->stamp = (struct stamp){
         status.st_ino, (int64_t)MODIFIED(status).tv_sec * 1000000000 + MODIFIED(status).tv_nsec,

@@ -75,6 +75,7 @@ class Adoptions:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - seldom needed
 
             self._pool = ThreadPoolExecutor(_THREADS, "pregen-adopt")
+        if not self._switch_s:
             self._switch_s = sys.getswitchinterval()
             sys.setswitchinterval(_SWITCH_S)
         self._open.append(self._pool.submit(self._adopt, self._next))
@@ -96,6 +97,13 @@ class Adoptions:
             self.begin()
         while self._open and (wait or self._open[0].done()):
             yield from self._open.popleft().result()
+        if not self._open:
+            self._switch_back()
+
+    def _switch_back(self) -> None:
+        if self._switch_s:
+            sys.setswitchinterval(self._switch_s)
+            self._switch_s = 0.0
 
     def for_worker(self, job: Job) -> Job:
         """Return a job as a worker is given it: its content may have been met."""
@@ -103,8 +111,10 @@ class Adoptions:
 
     def close(self) -> None:
         """Begin no more; wait for what was begun."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            sys.setswitchinterval(self._switch_s)
-        for adopter in self._idle:
-            adopter.close()
+        try:
+            if self._pool is not None:
+                self._pool.shutdown(cancel_futures=True)
+        finally:
+            self._switch_back()
+            for adopter in self._idle:
+                adopter.close()

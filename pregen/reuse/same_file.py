@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from itertools import accumulate
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -244,11 +245,17 @@ class Adopter:
     # Many at once.
 
     def _plain(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs that can be done with others: C asks for the stat of their sources."""
+        """Return the jobs that can be done with others: C asks for the stat of their sources.
+
+        No more than fit into one call.
+        """
         plain = [job for job in jobs if job.same is not None and _makes_all(job)]
         if self._files.any_shares:
             plain = [job for job in plain if not self._files.is_on_share(job.path)]
-        return plain
+        entries = accumulate(len(job.steps) for job in plain)
+        return [
+            job for job, so_far in zip(plain, entries, strict=True) if so_far <= batch.MOST_ENTRIES
+        ]
 
     def _adopt_together(self, jobs: Sequence[Job]) -> dict[int, Outcome]:
         """Do those of some jobs with which all is as it nearly always is; return them by number.

@@ -103,11 +103,11 @@ def test_a_reason_that_several_share_is_named_once() -> None:
         Named(b"/c/6", ""),
     ]
     assert list(named_lines(files)) == [
-        "  empty",
-        "  /a/",
-        "    1",
-        "    noon  2",
-        "  /b/3",
+        "  empty:",
+        "    /a/",
+        "      1",
+        "      noon  2",
+        "    /b/3",
         "  /b/",
         "    4: cut",
         "    5: torn",

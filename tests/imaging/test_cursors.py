@@ -164,6 +164,19 @@ def test_ranges_of_a_whole_file_are_as_long_as_others_have_them(
         assert kind.decoded(36 * 1024, cut, shrink) == kind.decoded(0, cut, shrink)
 
 
+@pytest.mark.parametrize("coded_bytes", [*range(128 * 1024 - 300, 128 * 1024 + 1, 50), 66 * 1969])
+def test_the_longest_codes_are_not_read_beyond_a_window(coded_bytes: int) -> None:
+    """Sanitizers see it where an interval is as long as a window. 1,969 bytes are eight blocks."""
+    columns = 8 * coded_bytes // 1969
+    cut = Coded(fuzz_decoder.longest_codes(coded_bytes, 1000), 8000, 16, 1)
+    whole = Coded(fuzz_decoder.longest_codes(coded_bytes, columns), 8 * columns, 16, 1)
+    for shrink in SCALES:
+        for kind in (cut, whole):
+            assert kind.decoded(36 * 1024, shrink=shrink) == kind.decoded(0, shrink=shrink)
+    is_sound = coded_bytes % 1969 == 0
+    assert (whole.decoded(0) is not None, cut.decoded(0)) == (is_sound, None)
+
+
 @pytest.mark.parametrize("range_bytes", [-1, 1 << 20])
 def test_a_range_that_cannot_be_is_refused(range_bytes: int) -> None:
     with pytest.raises(ValueError, match="range_bytes is not from 0 to"):

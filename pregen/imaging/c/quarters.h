@@ -58,7 +58,8 @@ HOT bool put_quarters(four sums, uint8_t *out, size_t stride)
     vst1_u8(samples, vqmovun_s16(levels));
 #else
     for (int n = 0; n < QUARTERS; n++) { /* turns: QUARTERS */
-        int level = (int)sums[n];
+        bool fits = sums[n] > INT16_MIN && sums[n] < INT16_MAX;
+        int level = fits ? (int)sums[n] : INT16_MAX;
         outside |= level > MOST_SAMPLE || level < LEAST_SAMPLE;
         samples[n] = (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
     }

@@ -215,7 +215,7 @@ HOT void weigh(lanes *sums, const shorts *values, const int16_t (*weights)[16], 
     for (int n = 0; n < rounds; n++, weights += CLASSES) { /* turns: at most ROUNDS */
         shorts value = values[n];
         sums[0] = add_products(sums[0], (shorts)SAME(value, 0), *(const shorts *)(weights[0] + from));
-        if (n == ROUNDS - 1) /* has but one coefficient */
+        if (n == ROUNDS - 1) /* it has coefficients of one class alone */
             break;
         sums[1] = add_products(sums[1], (shorts)SAME(value, 1), *(const shorts *)(weights[1] + from));
         sums[2] = add_products(sums[2], (shorts)SAME(value, 2), *(const shorts *)(weights[2] + from));

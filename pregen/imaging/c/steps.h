@@ -25,7 +25,9 @@
 #define LIST_BLOCKS (2 * RANGE_BLOCKS)
 #define LEAST_LIST 32
 #define GROUP_STEPS 3 /* a word of 57 bits is enough for two whole ones and what is looked up */
-#define GROUP_BITS (GROUP_STEPS * MOST_STEP)
+/* What a step reads at most: a code and 15 more. MOST_STEP is what one of the tables does. */
+#define MOST_CODE (CODE_BITS + 15)
+#define GROUP_BITS (GROUP_STEPS * MOST_CODE)
 #define GROUPS_AT_ONCE 64
 /* What a cursor with nothing to do may find until it is asked. */
 #define LIST_SLACK (GROUP_STEPS * GROUPS_AT_ONCE + MOST_BLOCKS)
@@ -264,7 +266,7 @@ static __attribute__((noinline)) void step_slowly(struct index *index, const uin
 /* One step of a cursor, its state in registers. `ahead` are its next bits. */
 #define STEP(n)                                                                                    \
     {                                                                                              \
-        int64_t step = (int32_t)index->steps[(ahead##n >> (64 - STEP_BITS)) + steps##n];                    \
+        int64_t step = (int32_t)index->steps[(ahead##n >> (64 - STEP_BITS)) + steps##n];           \
         uint32_t after = state##n + (uint32_t)step, next = out##n[TO_NEXT(n)];                     \
         if (UNLIKELY(after & TOO_FAR)) {                                                           \
             STORE(n);                                                                              \

@@ -299,7 +299,7 @@ def _rows(members: Sequence[Failed], columns: int) -> Iterator[str]:
 
 def _named(failed: Failed) -> Named:
     """Return which file, when it was, and what is known of it."""
-    path = failed.path if failed.path is not None else os.fsencode(failed.uri)
+    path = failed.path if failed.path is not None else failed.uri.encode("utf-8", "surrogateescape")
     when = text.moment(failed.at_ns).partition(".")[0]
     # Our own record is no news beside what the journal says.
     others = [name for name in failed.programs if failed.kind is None or "pregen" not in name]

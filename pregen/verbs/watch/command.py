@@ -142,8 +142,11 @@ def watch_session(
 def _end(since: Counter[str], elapsed_s: float) -> str:
     """Return the last line: for how long it watched, and what came of it after the first run."""
     created, removed = since["created"], plural(since["removed"], "entry", "entries")
-    failed = f", {count(since['failed'])} failed: pregen failures" if since["failed"] else "."
-    return f"Watched for {duration(elapsed_s)}: {count(created)} created, {removed} removed{failed}"
+    text = f"Watched for {duration(elapsed_s)}: {count(created)} created, {removed} removed"
+    if not since["failed"]:
+        return f"{text}."
+    attempts = plural(since["failed"], "failed attempt")
+    return f"{text}, {attempts}. What still fails: pregen failures"
 
 
 def round_line(done: Round) -> str:

@@ -179,6 +179,8 @@ def seeds() -> Iterator[bytes]:
     yield from many_blocks()
     # Likewise the bytes of a range.
     yield from (one_table(30, 20) + bytes(number) for number in range(7))
+    # As long as the window of a target.
+    yield from (longest_codes(size, size // 246) for size in (984, 1000, 1024))
 
 
 def many_blocks() -> Iterator[bytes]:
@@ -215,6 +217,26 @@ def one_table(columns: int, rows: int) -> bytes:
         b"\xc0\0\x11\x08" + size + b"\3" + components,
         b"\xc4" + (2 + len(tables)).to_bytes(2, "big") + tables,
         b"\xda\0\x0c\3\1\0\2\0\3\0\0\x3f\0" + coded,
+        b"\xd9",
+    )
+    return b"\xff\xd8" + b"".join(b"\xff" + segment for segment in segments)
+
+
+def longest_codes(coded_bytes: int, columns: int) -> bytes:
+    """Return a grey JPEG of two intervals, the first of zeros: codes of 16 bits, values of 15.
+
+    No table of steps knows such a code. A block takes 1,969 bits, the most that there is.
+    """
+    size = (16).to_bytes(2, "big") + (8 * columns).to_bytes(2, "big")
+    lengths = bytes([*[0] * 15, 1])
+    tables = b"\0" + lengths + b"\0" + b"\x10" + lengths + b"\x0f"
+    segments = (
+        b"\xdb" + bytes([0, 67, 0]) + b"\2" * 64,
+        b"\xc0\0\x0b\x08" + size + bytes([1, 1, 0x11, 0]),
+        b"\xc4" + (2 + len(tables)).to_bytes(2, "big") + tables,
+        b"\xdd\0\4" + columns.to_bytes(2, "big"),
+        b"\xda\0\x08\1\1\0\0\x3f\0" + bytes(coded_bytes),
+        b"\xd0" + bytes(coded_bytes),
         b"\xd9",
     )
     return b"\xff\xd8" + b"".join(b"\xff" + segment for segment in segments)
