@@ -125,7 +125,8 @@ def test_what_was_found_once_stays_mended(targets: Targets, name: str, tmp_path:
     files = sorted((tmp_path / "seeds").iterdir())
     found = search(targets.take(name), files, [], tmp_path)
     assert found.findings == ()
-    assert found.inputs == len(files)
+    # libFuzzer tries an input again that has taken more memory than it has given back.
+    assert len(files) <= found.inputs <= 2 * len(files)
 
 
 @needs(Capability.AARCH64)
