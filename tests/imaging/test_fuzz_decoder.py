@@ -123,10 +123,10 @@ def test_rows_tiles_and_lzw_are_what_libpng_and_the_standard_say(
 def test_what_was_found_once_stays_mended(targets: Targets, name: str, tmp_path: Path) -> None:
     fuzz_decoder.fill(tmp_path / "seeds", name)
     files = sorted((tmp_path / "seeds").iterdir())
-    found = search(targets.take(name), files, [], tmp_path)
+    # libFuzzer would try an input again that keeps memory. Leaks are found at the end all the same.
+    found = search(targets.take(name), files, ["-detect_leaks=0"], tmp_path)
     assert found.findings == ()
-    # libFuzzer tries an input again that has taken more memory than it has given back.
-    assert len(files) <= found.inputs <= 2 * len(files)
+    assert found.inputs == len(files)
 
 
 @needs(Capability.AARCH64)

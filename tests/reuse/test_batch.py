@@ -19,7 +19,9 @@ from pregen.reuse import batch
 from pregen.reuse.same_file import Adopter
 from pregen.thumbspec.pngchunks import END, SIGNATURE, chunk
 from tests.support.running.capabilities import Capability, needs
-from tests.support.trials.batch_twins import FLAVORS, Moved, run_sanitized
+from tests.support.trials import batch_twins
+from tests.support.trials.batch_twins import FLAVORS, Moved
+from tests.support.trials.sanitized import run_sanitized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -327,7 +329,7 @@ def test_more_than_there_is_room_for_is_refused(folder: int) -> None:
 
 @needs(Capability.SANITIZERS)
 def test_under_sanitizers_both_do_the_same_with_damaged_entries(tmp_path: Path) -> None:
-    found = run_sanitized(tmp_path, rounds=60)
+    found = run_sanitized(batch_twins.__name__, batch_twins.MODULE, tmp_path, rounds=60)
     assert found.code == 0, found.said
     assert "60 alike" in found.said
 

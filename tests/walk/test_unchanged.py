@@ -20,6 +20,7 @@ from pregen.walk import unchanged as module
 from pregen.walk.unchanged import EntryFolders, RememberedFolder, Settled, in_python, unchanged
 from tests.support.running.capabilities import Capability, needs
 from tests.support.trials import unchanged_twins
+from tests.support.trials.sanitized import run_sanitized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -368,7 +369,7 @@ def test_more_than_there_are_flavors_is_refused(
 
 @needs(Capability.SANITIZERS)
 def test_under_sanitizers_both_say_the_same_of_damaged_rows(tmp_path: Path) -> None:
-    found = unchanged_twins.run_sanitized(tmp_path, rounds=3000)
+    found = run_sanitized(unchanged_twins.__name__, unchanged_twins.MODULE, tmp_path, rounds=3000)
     assert found.code == 0, found.said
     assert "3000 alike" in found.said
 

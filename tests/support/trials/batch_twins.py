@@ -8,16 +8,13 @@ in the same way. Ends with 1 where they are not the same afterwards, or somethin
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import shutil
-import subprocess
 import sys
-import sysconfig
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pregen.cache.store import Cache
 from pregen.filesystems.bounded import BoundedFiles
@@ -26,28 +23,19 @@ from pregen.reuse import batch
 from pregen.reuse.same_file import Adopter
 from pregen.thumbspec import fingerprint, pngbuild, uri
 from pregen.thumbspec.naming import entry_name, key
+from tests.support.trials.sanitized import sanitized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import ModuleType
 
     from pregen.model import Outcome
 
-_SOURCE = Path(__file__).resolve().parents[3] / "pregen" / "reuse" / "_batch.c"
-_FLAGS = ("-g", "-O1", "-shared", "-fPIC", "-fsanitize=address,undefined")
-_STRICT = ("-fno-sanitize-recover=all", f"-I{sysconfig.get_path('include')}")
+MODULE = "pregen.reuse._batch"
 #: Of all sources: with a fraction, which an iTXt tells.
 _MTIME_NS = 1_700_000_000_123_456_789
 FLAVORS = (Flavor.NORMAL, Flavor.LARGE)
 #: Sources of a round, and how many of their entries are left as they are.
 _SOURCES, _SOUND_SHARE = 6, 0.5
-
-
-class Said(NamedTuple):
-    """How a run of this program ended."""
-
-    code: int
-    said: str
 
 
 class Moved:
@@ -182,36 +170,6 @@ def entry(facts: pngbuild.SourceFacts, flavor: Flavor, seed: int) -> bytes:
     return pngbuild.assemble(width_px, height_px, pngbuild.entry_chunks(facts), idat)
 
 
-def _compiled(path: Path) -> ModuleType:
-    """Return a compiled module."""
-    spec = importlib.util.spec_from_file_location("pregen.reuse._batch", path)
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
-def run_sanitized(folder: Path, rounds: int, seed: int = 0) -> Said:
-    """Compile the module with sanitizers and run this program with it.
-
-    Raises:
-        CalledProcessError: there is no compiler that can.
-    """
-    target = folder / "_batch.so"
-    subprocess.run(["gcc", *_FLAGS, *_STRICT, str(_SOURCE), "-o", str(target)], check=True)
-    runtime = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
-    options = "detect_leaks=0:allocator_may_return_null=1"
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, str(folder), str(rounds), str(seed)],
-        env={**os.environ, "LD_PRELOAD": runtime, "ASAN_OPTIONS": options},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Said(done.returncode, done.stdout + done.stderr)
-
-
 def _damages(random_: random.Random) -> Iterator[tuple[int, Flavor, int, float, int]]:
     """Yield entries to be damaged: which, how, where in it (0 to 1), and with what."""
     for number in range(_SOURCES):
@@ -250,7 +208,7 @@ def _damage(path: Path, how: int, where: float, byte: int) -> None:
 def main(base: Path, rounds: int, seed: int) -> int:
     """Take entries over in both ways `rounds` times; return the exit code."""
     # the one with sanitizers
-    vars(batch).update(_batch=_compiled(base / "_batch.so"), COMPILED=True)
+    vars(batch).update(_batch=sanitized(base, MODULE), COMPILED=True)
     random_ = random.Random(seed)  # noqa: S311 - damages, not secrets
     for number in range(rounds):
         folder = base / "round"

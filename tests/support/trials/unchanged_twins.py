@@ -7,64 +7,20 @@ FOLDER takes a compiled module and some files. Ends with 1 where the two say dif
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import struct
-import subprocess
 import sys
-import sysconfig
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.walk.unchanged import EntryFolders, RememberedFolder, in_python
+from tests.support.trials.sanitized import sanitized
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-_SOURCE = Path(__file__).resolve().parents[3] / "pregen" / "walk" / "_unchanged.c"
-_FLAGS = ("-g", "-O1", "-shared", "-fPIC", "-pthread", "-fsanitize=address,undefined")
-_STRICT = ("-fno-sanitize-recover=all", f"-I{sysconfig.get_path('include')}")
+MODULE = "pregen.walk._unchanged"
 _FILES = 300
 #: Of rows so long that two threads share them; of names that are left alone; of rows cut short.
 _MANY_SHARE, _SOUND_SHARE, _CUT_SHARE = 0.01, 0.95, 0.1
 _NAMES = (b"a", b"\xff", b"..", b".", b"", b"../a", b"n" * 255, b".hidden", b"a\nb")
-
-
-class Said(NamedTuple):
-    """How a run of this program ended."""
-
-    code: int
-    said: str
-
-
-def run_sanitized(folder: Path, rounds: int, seed: int = 0) -> Said:
-    """Compile the module with sanitizers and run this program with it.
-
-    Raises:
-        CalledProcessError: there is no compiler that can.
-    """
-    target = folder / "_unchanged.so"
-    subprocess.run(["gcc", *_FLAGS, *_STRICT, str(_SOURCE), "-o", str(target)], check=True)
-    runtime = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
-    options = "detect_leaks=0:allocator_may_return_null=1"
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, str(folder), str(rounds), str(seed)],
-        env={**os.environ, "LD_PRELOAD": runtime, "ASAN_OPTIONS": options},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Said(done.returncode, done.stdout + done.stderr)
-
-
-def _module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pregen.walk._unchanged", path)
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
 
 
 def _folders(base: Path) -> tuple[int, tuple[int, int]]:
@@ -119,7 +75,7 @@ def _row(known: list[bytes], random_: random.Random) -> RememberedFolder:
 
 def main(base: Path, rounds: int, seed: int) -> int:
     """Ask both `rounds` times; return the exit code."""
-    compiled = _module(base / "_unchanged.so")
+    compiled = sanitized(base, MODULE)
     random_ = random.Random(seed)  # noqa: S311 - damages, not secrets
     photos, entries = _folders(base)
     device = os.fstat(photos).st_dev
