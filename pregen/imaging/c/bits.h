@@ -31,6 +31,7 @@
 #ifndef WINDOW_BYTES /* a fuzz target has a smaller one, which slides in small files */
 #define WINDOW_BYTES (128 * 1024)
 #endif
+#define BLOCK 64 /* coefficients, A.3.1 */
 /* A block takes at most 64 codes of 16 bits, each with 15 more: less than this. */
 #define BLOCK_BYTES 256
 /* Zeros behind the data: a block that begins in its last byte, and what is read at once. */

@@ -7,8 +7,7 @@
 #ifndef PREGEN_HUFFMAN_H
 #define PREGEN_HUFFMAN_H
 
-#include "scaled.h"
-
+#include "bits.h"
 
 #define CODE_BITS 16 /* the longest code, C.2 */
 #define MOST_DC_BITS 11 /* 8-bit samples, F.1.2.1 */

@@ -33,7 +33,6 @@
 /* Coefficients that count, of 64. */
 #define PLACES_AT_4 10
 #define PLACES_AT_2 25
-#define BLOCK 64
 #define CLASSES 4
 /* A block's coefficients in memory: slots by twos, each two of one class, and the classes in turn. */
 #define SLOTS 32
