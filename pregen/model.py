@@ -46,6 +46,9 @@ class Source(NamedTuple):
     """Of the file system it lies on, as stat says; 0: not known."""
     away: bool = False
     """Only its name is here: reading it would have its content fetched."""
+    inode: int = 0
+    """With the change time what stat said in the same look; 0: not kept."""
+    ctime_ns: int = 0
 
 
 class Action(IntEnum):
@@ -146,10 +149,8 @@ class Job(NamedTuple):
         Returns:
             Nothing where one is missing.
         """
-        wanted = [(uri, flavor) for uri in self.uris for flavor in flavors]
-        if len(stamps) < len(wanted) or not all(one in stamps for one in wanted):
-            return ()
-        return tuple(stamps[one] for one in wanted)
+        found = [stamps.get((uri, flavor)) for uri in self.uris for flavor in flavors]
+        return tuple([each for each in found if each is not None]) if None not in found else ()
 
 
 class Kind(Enum):

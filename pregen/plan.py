@@ -259,7 +259,8 @@ class Planner:
             hint = self._hints(source)
             if not hint and self._met and (met := self._met(source)) and not met.same.key:
                 hint, met = met.kind, None
-            found = decide(source, entries, config, failed=failed, hint=hint, spared=spared)
+            if spared or failed or hint:
+                found = decide(source, entries, config, failed=failed, hint=hint, spared=spared)
         if isinstance(found, Skip):
             return found
         if source.away and not config.download:
@@ -267,7 +268,7 @@ class Planner:
         same = met.same if met else None
         # Where it is the very file, its content is asked for only if that does not do.
         kin = self._kin(source) if self._kin and not same and found[-1].action is _MAKE else ()
-        path, size_bytes, mtime_ns, device, _ = source
+        path, size_bytes, mtime_ns, device = source[:4]
         return Job(self._next_id(), path, size_bytes, mtime_ns, uris, found, kin, device, same)
 
     def _list_when_due(self) -> None:
@@ -298,7 +299,7 @@ class Planner:
         Appends the stamp of each entry to `stamps`, None for one that is not there.
         """
         name = entry_name(uri)
-        _, size_bytes, mtime_ns, _, _ = source
+        _, size_bytes, mtime_ns = source[:3]
         verdicts = []
         for flavor, listed in self._flavors:
             verdict = _MISSING
@@ -334,7 +335,7 @@ class Planner:
         if self._fails.examine(name) is None:
             return False
         data = self._fails.folder.read(name)
-        _, size_bytes, mtime_ns, _, _ = source
+        _, size_bytes, mtime_ns = source[:3]
         judged = judge_fail_record(data, uri, mtime_ns, size_bytes, whole=True)
         return judged.verdict is _FRESH and not revisions.reads_more(judged.maker)
 

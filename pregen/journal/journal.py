@@ -248,9 +248,9 @@ class Journal:
         try:
             _wait_for_locks(connection, timeout_s)
             with database.transaction(connection):
-                connection.executemany(_RECORD, waiting)
-                connection.executemany(fingerprints.WRITE, self._prints)
-                connection.executemany(known_files.WRITE, self._files)
+                database.insert(connection, _RECORD, waiting)
+                database.insert(connection, fingerprints.WRITE, self._prints)
+                database.insert(connection, known_files.WRITE, self._files)
         except sqlite3.Error as error:
             self._locked_out = database.is_busy(error)
             if not self._locked_out or len(waiting) >= _KEPT_OUTCOMES:

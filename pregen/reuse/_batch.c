@@ -210,10 +210,11 @@ static bool is_time(const struct timespec *time, long long wanted_ns)
            (long long)time->tv_sec * 1000000000 + time->tv_nsec == wanted_ns;
 }
 
+/* A link is another file than the one it leads to, and may lead to a share that hangs. */
 static bool is_as_it_was(const struct job *job)
 {
     struct stat status;
-    return !stat(job->path, &status) && (unsigned long long)status.st_dev == job->device &&
+    return !lstat(job->path, &status) && (unsigned long long)status.st_dev == job->device &&
            (unsigned long long)status.st_ino == job->inode && status.st_size == job->bytes &&
            is_time(&MODIFIED(status), job->mtime_ns) && is_time(&CHANGED(status), job->ctime_ns);
 }

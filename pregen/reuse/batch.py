@@ -26,14 +26,6 @@ else:
 MOST_ENTRIES: Final = 4096
 
 
-class Head(NamedTuple):
-    """How an entry begins."""
-
-    data: bytes
-    """As much as is needed to judge it (`thumbspec.validity.HEAD_BYTES`)."""
-    file_bytes: int
-
-
 class NewEntry(NamedTuple):
     """An entry to be written: a new beginning, then an old entry from a byte on."""
 
@@ -54,7 +46,7 @@ class NewEntries(NamedTuple):
     """All entries of a source, which are written if it is still as it was."""
 
     source: bytes
-    """Its path; links are followed."""
+    """Its path; one that is a link is left to be done alone."""
     device: int
     inode: int
     size_bytes: int
@@ -65,18 +57,22 @@ class NewEntries(NamedTuple):
     entries: tuple[NewEntry, ...]
 
 
-def heads(entries: Sequence[tuple[int, str]]) -> list[Head | None]:
-    """Return how entries begin. None: it is no regular file, or cannot be read.
+def heads(entries: Sequence[tuple[int, str]]) -> list[tuple[bytes, int] | None]:
+    """Return how entries begin.
 
     Args:
         entries: descriptors of their folders, and their names.
+
+    Returns:
+        For each as much as is needed to judge it (`thumbspec.validity.HEAD_BYTES`), and the size of
+        its file in bytes. None: it is no regular file, or cannot be read.
 
     Raises:
         ValueError: more than `MOST_ENTRIES`, or a name with a zero byte.
         MemoryError: there was not enough memory.
     """
-    found = _batch.heads(tuple(entries))
-    return [None if head is None else Head._make(head) for head in found]
+    found: list[tuple[bytes, int] | None] = _batch.heads(tuple(entries))
+    return found
 
 
 def write(

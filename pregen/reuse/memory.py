@@ -81,7 +81,7 @@ class RememberedSources:
 
     def fresh(self, source: Source) -> bool:
         """Tell whether the source and its entries are what they were when all was fresh."""
-        path, size_bytes, mtime_ns, _, _ = source
+        path, size_bytes, mtime_ns = source[:3]
         folder, _, name = path.rpartition(b"/")
         if folder != self._folder:
             self._enter(folder)
@@ -142,7 +142,7 @@ class RememberedSources:
             source: as it was found.
             entries: its keys, each with the stamps of all wanted flavors in order.
         """
-        path, size_bytes, mtime_ns, _, _ = source
+        path, size_bytes, mtime_ns = source[:3]
         folder, _, name = path.rpartition(b"/")
         self._learned.setdefault(folder, {})[name] = tuple(
             known(size_bytes, mtime_ns, key, stamps) for key, stamps in entries

@@ -24,12 +24,10 @@ from pregen.errors import CacheError
 from pregen.imaging import revisions
 from pregen.model import Action, Kind, Outcome, SameFile, Stages
 from pregen.reuse import batch
-from pregen.source_file import settled_ctime_ns
 from pregen.thumbspec import fingerprint, pngbuild
 from pregen.thumbspec.naming import PICTURE_NAMES, entry_name
 from pregen.thumbspec.naming import key as key_of
-from pregen.thumbspec.pngchunks import END
-from pregen.thumbspec.validity import Ending, Freshness, judge
+from pregen.thumbspec.validity import Freshness, judge, own_entry
 from pregen.thumbspec.wholeness import damage
 
 if TYPE_CHECKING:
@@ -42,6 +40,9 @@ if TYPE_CHECKING:
     from pregen.journal.known_files import KnownFile
     from pregen.model import Flavor, Job, Source, Stamp
 
+
+# Members of an enum cost ten times a global in Python 3.11, and these are asked for every source.
+_MAKE, _REUSED = Action.MAKE, Kind.REUSED
 
 #: Rows that are asked for together, where files come in the order of their numbers ...
 _MOST_AT_ONCE = 64
@@ -76,7 +77,8 @@ class MetFiles:
         self._system_of = system_of
         self._files = files
         self._journal = journal
-        self._numbers: dict[FileSystem, int | None] = {}
+        self._systems: dict[int, tuple[int, Callable[[int, int], bool]] | None] = {}
+        """By device."""
         self._rows: dict[int, KnownFile] = {}
         self._span = (0, range(0))
         """Which numbers of which file system are in `_rows`, or nowhere."""
@@ -84,32 +86,39 @@ class MetFiles:
 
     def find(self, source: Source) -> Met | None:
         """Return what became of this very file; None: it is not known, or has changed since."""
-        system = self._system_of(source.path, source.device)
-        number = None if system is None else self._number(system)
-        if system is None or number is None:
+        path, size_bytes, mtime_ns, device, _, inode, ctime_ns = source
+        if device not in self._systems:
+            self._systems[device] = self._system(source)
+        system = self._systems[device]
+        if system is None:
             return None
-        try:
-            now = self._files.stat(source.path)
-        except OSError:
-            return None  # the worker will say what is wrong
-        ctime_ns = settled_ctime_ns(now)
-        known = self._known(number, now.st_ino) if ctime_ns else None
-        if known is None or known.kind is None:
-            return None
+        if not inode:
+            try:
+                now = self._files.stat(path)
+            except OSError:
+                return None  # the worker will say what is wrong
+            if source[1:4] != (now.st_size, now.st_mtime_ns, now.st_dev):
+                return None
+            inode, ctime_ns = now.st_ino, now.st_ctime_ns
+        number, keeps_change_time = system
+        known = self._known(number, inode)
         if (
-            known[1:4] != (now.st_size, now.st_mtime_ns, ctime_ns)
-            or source[1:4] != (now.st_size, now.st_mtime_ns, now.st_dev)
-            or not system.keeps_change_time(ctime_ns, now.st_mtime_ns)
+            known is None
+            or (kind := known.kind) is None
+            # what the journal keeps was settled then: a later change has a later time
+            or known[1:4] != (size_bytes, mtime_ns, ctime_ns)
+            or not keeps_change_time(ctime_ns, mtime_ns)
             # by a name like this one, what is no picture is damaged
-            or (known.kind is Kind.NOT_PICTURE and source.path.lower().endswith(PICTURE_NAMES))
+            or (kind is Kind.NOT_PICTURE and path.lower().endswith(PICTURE_NAMES))
         ):
             return None
-        return Met(known.kind, SameFile(known.key, now.st_ino, ctime_ns, known.brief))
+        return Met(kind, SameFile(known.key, inode, ctime_ns, known.brief))
 
-    def _number(self, system: FileSystem) -> int | None:
-        if system not in self._numbers:
-            self._numbers[system] = self._journal.numbered(system)
-        return self._numbers[system]
+    def _system(self, source: Source) -> tuple[int, Callable[[int, int], bool]] | None:
+        """Return what finds files of the same file system, and `FileSystem.keeps_change_time`."""
+        system = self._system_of(source.path, source.device)
+        number = None if system is None else self._journal.numbered(system)
+        return None if system is None or number is None else (number, system.keeps_change_time)
 
     def _known(self, system: int, inode: int) -> KnownFile | None:
         held, span = self._span
@@ -185,14 +194,14 @@ class Adopter:
         ]
         self._cache.delete_fail(job.uris[0])
         spent = Stages(encode_ns=read_ns - begun_ns, commit_ns=perf_counter_ns() - read_ns)
-        return self._outcome(job, same, new[0], stamps, spent)
+        return self._outcome(job, same, pngbuild.fingerprint_of(new[0]), stamps, spent)
 
     def _renamed(
         self, old: bytes | None, same: SameFile, job: Job, flavor: Flavor, uri: str
     ) -> bytes | None:
         """Return an old entry under a new URI, if it is whole, ours, right, and of this file."""
         facts = job.mtime_ns, job.size_bytes
-        said = _said(old, same) if old else ""
+        said, _ = _said(old, same) if old else ("", "")
         beginning = pngbuild.readdressed(old, said, uri, *facts) if old and said else None
         if not old or not beginning:
             return None
@@ -212,14 +221,14 @@ class Adopter:
         return facts == (job.device, same.inode, job.size_bytes, job.mtime_ns, same.ctime_ns)
 
     def _outcome(
-        self, job: Job, same: SameFile, png: bytes, written: Sequence[Stamp], spent: Stages
+        self, job: Job, same: SameFile, said: str, written: Sequence[Stamp], spent: Stages
     ) -> Outcome:
         """Return what has been done.
 
         Args:
             job: of the source.
             same: the very file.
-            png: one of its entries, old or new, or its beginning.
+            said: the fingerprint in its entries.
             written: the stamps of the new ones, one for each step.
             spent: how long it took.
         """
@@ -229,9 +238,9 @@ class Adopter:
         return Outcome(
             job.job_id,
             job.path,
-            Kind.REUSED,
+            _REUSED,
             entries_written=len(written),
-            bytes_written=sum(stamp.size_bytes for stamp in written),
+            bytes_written=sum([stamp.size_bytes for stamp in written]),
             stages=spent,
             worker_pid=os.getpid(),
             source_size_bytes=job.size_bytes,
@@ -239,7 +248,7 @@ class Adopter:
             source_inode=same.inode,
             source_ctime_ns=same.ctime_ns,
             stamps=job.all_stamps(stamps, self._flavors),
-            fingerprint=pngbuild.fingerprint_of(png),
+            fingerprint=said,
         )
 
     # Many at once.
@@ -251,7 +260,9 @@ class Adopter:
         """
         plain = [job for job in jobs if job.same is not None and _makes_all(job)]
         if self._files.any_shares:
-            plain = [job for job in plain if not self._files.is_on_share(job.path)]
+            folders = [os.path.dirname(job.path) for job in plain]
+            on_share = {folder: self._files.is_on_share(folder) for folder in {*folders}}
+            plain = [job for job, at in zip(plain, folders, strict=True) if not on_share[at]]
         entries = accumulate(len(job.steps) for job in plain)
         return [
             job for job, so_far in zip(plain, entries, strict=True) if so_far <= batch.MOST_ENTRIES
@@ -275,24 +286,24 @@ class Adopter:
             for _, flavor, _ in job.steps
         ]
         heads = iter(batch.heads(names))
-        planned: list[tuple[Job, SameFile, batch.NewEntries]] = []
+        planned: list[tuple[Job, SameFile, str, batch.NewEntries]] = []
         for job in jobs:
             found = [next(heads) for _ in job.steps]
             if job.same and (new := self._new_entries(job, job.same, found, fds)):
-                planned.append((job, job.same, new))
+                planned.append((job, job.same, *new))
         read_ns = perf_counter_ns()
         if not planned:
             return {}
         temp = atomic.temp_name(planned[0][1].key)
-        written = batch.write(temp, fail_fd, [new for _, _, new in planned])
+        written = batch.write(temp, fail_fd, [new for *_, new in planned])
         ended_ns = perf_counter_ns()
         spent = Stages(
             encode_ns=(read_ns - begun_ns) // len(planned),
             commit_ns=(ended_ns - read_ns) // len(planned),
         )
         return {
-            job.job_id: self._outcome(job, same, new.entries[0].old_head, stamps, spent)
-            for (job, same, new), stamps in zip(planned, written, strict=True)
+            job.job_id: self._outcome(job, same, said, stamps, spent)
+            for (job, same, said, _), stamps in zip(planned, written, strict=True)
             if stamps
         }
 
@@ -300,37 +311,41 @@ class Adopter:
         self,
         job: Job,
         same: SameFile,
-        heads: Sequence[batch.Head | None],
+        heads: Sequence[tuple[bytes, int] | None],
         fds: Mapping[Flavor, int],
-    ) -> batch.NewEntries | None:
-        """Return what is to be written for a job; None where one of its old entries will not do.
+    ) -> tuple[str, batch.NewEntries] | None:
+        """Return what is to be written for a job, and the fingerprint in all of its old entries.
 
-        What `_renamed` asks of a new entry is asked of the old one: it is recognised as ours by the
-        same bytes, but for the URI. That it is whole is looked at when it is copied.
+        None where one of these will not do. What `_renamed` asks of a new entry is asked of the old
+        one: it is recognised as ours by the same bytes, but for the URI. That it is whole is looked
+        at when it is copied.
         """
         facts = job.mtime_ns, job.size_bytes
         old_name, names = f"{same.key}.png", {uri: entry_name(uri) for uri in job.uris}
+        said, content = _said(heads[0][0], same) if heads[0] else ("", "")
+        if not said:
+            return None
         entries: list[batch.NewEntry] = []
         for (_, flavor, uri), head in zip(job.steps, heads, strict=True):
-            if head is None or head.file_bytes > self._cache.folder(flavor).limit_bytes:
+            if head is None:
                 return None
             old, file_bytes = head
-            said = _said(old, same)
-            beginning = pngbuild.readdressed(old, said, uri, *facts) if said else None
-            if beginning is None:
-                return None
-            judged = judge(old, flavor, said, *facts, ending=Ending(file_bytes, END))
+            own = own_entry(old, flavor, said, *facts)
+            beginning = pngbuild.readdressed(old, said, uri, *facts)
             if (
-                judged.verdict is not Freshness.FRESH
-                or judged.head is not None  # not by its bytes
-                or revisions.is_outdated(judged.maker)
+                own is None
+                or own.file_bytes != file_bytes
+                or own.fingerprint != content
+                or revisions.is_outdated(own.maker)
+                or file_bytes > self._cache.folder(flavor).limit_bytes
+                or beginning is None
             ):
                 return None
             new, old_from = beginning
             entries.append(
                 batch.NewEntry(fds[flavor], old_name, file_bytes, old, old_from, names[uri], new)
             )
-        return batch.NewEntries(
+        return content, batch.NewEntries(
             job.path,
             job.device,
             same.inode,
@@ -343,12 +358,16 @@ class Adopter:
 
 
 def _makes_all(job: Job) -> bool:
-    return all(step.action is Action.MAKE for step in job.steps)
+    return all(action is _MAKE for action, _, _ in job.steps)
 
 
-def _said(old: bytes, same: SameFile) -> str:
-    """Return the URI in an old entry, if it is that of its key, and of this content; else empty."""
+def _said(old: bytes, same: SameFile) -> tuple[str, str]:
+    """Return URI and fingerprint in an old entry, if they are those of its key and this content.
+
+    Else two empty texts.
+    """
     said = pngbuild.uri_of(old)
     if not said or key_of(said) != same.key:
-        return ""
-    return said if fingerprint.brief(pngbuild.fingerprint_of(old)) == same.brief else ""
+        return "", ""
+    content = pngbuild.fingerprint_of(old)
+    return (said, content) if fingerprint.brief(content) == same.brief else ("", "")

@@ -124,7 +124,12 @@ def maker_of(head: PngHead) -> Maker:
 
 def identity_texts(uri: str, mtime_ns: int, size_bytes: int) -> tuple[Text, ...]:
     """Return the texts by which an entry of ours is judged, in the order of the file."""
-    said = _leading(uri, mtime_ns, size_bytes) + _trailing(mtime_ns)
+    said = (
+        *_before_uri(mtime_ns),
+        _uri_text(uri),
+        *_behind_uri(mtime_ns, size_bytes),
+        *_trailing(mtime_ns),
+    )
     return tuple(Text(*one) for one in said)
 
 
@@ -133,7 +138,14 @@ def identity_texts(uri: str, mtime_ns: int, size_bytes: int) -> tuple[Text, ...]
 @lru_cache(maxsize=16)
 def leading_chunks(uri: str, mtime_ns: int, size_bytes: int) -> bytes:
     """Return the chunks that stand right behind IHDR in every entry of ours."""
-    return _encode(_leading(uri, mtime_ns, size_bytes))
+    before, behind = _around_uri(mtime_ns, size_bytes)
+    return b"".join((before, _encode([_uri_text(uri)]), behind))
+
+
+# A source that is taken over has two URIs.
+@lru_cache(maxsize=16)
+def _around_uri(mtime_ns: int, size_bytes: int) -> tuple[bytes, bytes]:
+    return _encode(_before_uri(mtime_ns)), _encode(_behind_uri(mtime_ns, size_bytes))
 
 
 def entry_chunks(facts: SourceFacts) -> bytes:
@@ -206,6 +218,8 @@ class OwnEntry(NamedTuple):
     original_px: tuple[int, int]
     """Of the original; 0 where the entry does not say."""
     maker: Maker
+    fingerprint: str
+    """Of what the picture was made of; empty where the entry does not say."""
     picture_at: int
     """Where the chunk of the picture begins."""
     file_bytes: int
@@ -240,34 +254,52 @@ def recognised(data: bytes, uri: str, mtime_ns: int, size_bytes: int) -> OwnEntr
         None says nothing about the entry: read it then.
     """
     identity = leading_chunks(uri, mtime_ns, size_bytes)
-    if (
-        not data.startswith(identity, HEADER_BYTES)
-        or not data.startswith(START)
-        or not data.startswith(_OUR_FORMAT, _FORMAT_AT)
-        or zlib.crc32(data[12:29]) != int.from_bytes(data[29:HEADER_BYTES], "big")
-    ):
+    edges = _edges_in(data[:HEADER_BYTES])
+    if edges is None or not data.startswith(identity, HEADER_BYTES):
         return None
     at = HEADER_BYTES + len(identity)
     picture = data.find(IDAT, at) - 4
     length = int.from_bytes(data[picture : picture + 4], "big")
     if picture < at or length > MAX_LENGTH:
         return None
-    # The fingerprint is another one for every picture, and `_said_in` can remember the rest.
-    end = data.rfind(_FINGERPRINT, at, picture) - 4
-    if end < at:
-        end = picture
-    else:
-        check = picture - 4
-        if (
-            int.from_bytes(data[end : end + 4], "big") != check - end - 8
-            or zlib.crc32(data[end + 4 : check]).to_bytes(4, "big") != data[check:picture]
-        ):
-            return None
-    said = _said_in(data[at:end])
-    edges: tuple[int, int] = _EDGES.unpack_from(data, _EDGES_AT)
-    if said is None or not min(edges):
+    said = _all_said_in(data[at:picture])
+    if said is None:
         return None
     return OwnEntry(edges, *said, picture, picture + length + _BEHIND_BYTES)
+
+
+# Of the photos of a camera, two for each flavor.
+@lru_cache(maxsize=64)
+def _edges_in(header: bytes) -> tuple[int, int] | None:
+    """Return the edges of the picture where all that stands before the texts is as we write it."""
+    if (
+        not header.startswith(START)
+        or not header.startswith(_OUR_FORMAT, _FORMAT_AT)
+        or zlib.crc32(header[12:29]) != int.from_bytes(header[29:], "big")
+    ):
+        return None
+    edges: tuple[int, int] = _EDGES.unpack_from(header, _EDGES_AT)
+    return edges if min(edges) else None
+
+
+# The flavors of a source say the same.
+@lru_cache(maxsize=16)
+def _all_said_in(texts: bytes) -> tuple[tuple[int, int], Maker, str] | None:
+    """Read the texts behind the identity, of which the last may be a fingerprint."""
+    # That is another one for every source, and `_said_in` can remember the rest.
+    end = texts.rfind(_FINGERPRINT) - 4
+    if end < 0:
+        said, fingerprint_said = _said_in(texts), ""
+    else:
+        check = len(texts) - 4
+        if (
+            int.from_bytes(texts[end : end + 4], "big") != check - end - 8
+            or zlib.crc32(texts[end + 4 : check]).to_bytes(4, "big") != texts[check:]
+        ):
+            return None
+        said = _said_in(texts[:end])
+        fingerprint_said = texts[end + 4 + len(_FINGERPRINT) : check].decode("latin-1")
+    return None if said is None else (*said, fingerprint_said)
 
 
 # The photos of a camera all have one type and one size, and so their entries the same texts.
@@ -382,16 +414,21 @@ def number(text: str) -> int:
     return int(text) if len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit() else 0
 
 
-def _leading(uri: str, mtime_ns: int, size_bytes: int) -> list[_Said]:
-    said = [
-        # some programs' own URIs have letters that no tEXt holds
-        (TextKind.TEXT if uri.isascii() else TextKind.ITXT, pngtext.URI, uri),
+def _before_uri(mtime_ns: int) -> list[_Said]:
+    leading = mtime.leading_text(mtime_ns)
+    return [(TextKind.ITXT, pngtext.MTIME, leading)] if leading else []
+
+
+def _uri_text(uri: str) -> _Said:
+    # some programs' own URIs have letters that no tEXt holds
+    return (TextKind.TEXT if uri.isascii() else TextKind.ITXT, pngtext.URI, uri)
+
+
+def _behind_uri(mtime_ns: int, size_bytes: int) -> list[_Said]:
+    return [
         (TextKind.TEXT, pngtext.MTIME, mtime.integer_text(mtime_ns)),
         (TextKind.TEXT, pngtext.SIZE, str(size_bytes)),
     ]
-    if leading := mtime.leading_text(mtime_ns):
-        said.insert(0, (TextKind.ITXT, pngtext.MTIME, leading))
-    return said
 
 
 def _trailing(mtime_ns: int) -> list[_Said]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pregen.model import UNKNOWN_MAKER, Maker
 from pregen.thumbspec import mtime
 from pregen.thumbspec.clients import refused_by
-from pregen.thumbspec.pngbuild import identity_texts, maker_of, number, recognised
+from pregen.thumbspec.pngbuild import OwnEntry, identity_texts, maker_of, number, recognised
 from pregen.thumbspec.pngchunks import END, HEADER_BYTES, START, PngError, read_header
 from pregen.thumbspec.pngtext import IMAGE_HEIGHT, IMAGE_WIDTH, MTIME, SIZE, URI, PngHead, read_head
 from pregen.thumbspec.refusals import Wanted, shown
@@ -109,8 +109,8 @@ def judge(
     """
     if data is None:
         return Judgement(Freshness.MISSING, "there is no entry")
-    own = recognised(data, uri, mtime_ns, size_bytes)
-    if own is not None and not _wrong_dimensions(own.edges_px, own.original_px, flavor):
+    own = own_entry(data, flavor, uri, mtime_ns, size_bytes)
+    if own is not None:
         known = ending is None or ending == (own.file_bytes, END)
         if own.is_whole(data) if whole else known:
             return _fresh(own.maker)
@@ -118,6 +118,26 @@ def judge(
             return Judgement(Freshness.NEED_MORE, "it has another size than its picture")
     wanted = Wanted(uri, mtime_ns, size_bytes)
     return examine(data, flavor, wanted, whole=whole, ending=ending)
+
+
+def own_entry(
+    data: bytes, flavor: Flavor, uri: str, mtime_ns: int, size_bytes: int
+) -> OwnEntry | None:
+    """Return what an entry of ours is that was recognised by how it begins, and is fresh if whole.
+
+    None says nothing about it.
+
+    Args:
+        data: As for `judge`.
+        flavor: Likewise.
+        uri: Likewise.
+        mtime_ns: Of the source.
+        size_bytes: Of the source.
+    """
+    own = recognised(data, uri, mtime_ns, size_bytes)
+    if own is None or _wrong_dimensions(own.edges_px, own.original_px, flavor):
+        return None
+    return own
 
 
 def judge_fail_record(

@@ -289,7 +289,7 @@ def test_what_is_no_whole_png_is_not_written(folder: int, tmp_path: Path, data: 
         assert copied(folder, tmp_path, data) is None
     (tmp_path / "old").write_bytes(data)
     head = batch.heads([(folder, "old"), (folder, "none")])
-    assert head == [batch.Head(data[:4096], len(data)), None]
+    assert head == [(data[:4096], len(data)), None]
 
 
 def test_what_changed_since_it_was_judged_is_not_written(folder: int, tmp_path: Path) -> None:

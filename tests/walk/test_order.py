@@ -49,8 +49,8 @@ def small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(sources=st.lists(_sources, max_size=30))
 def test_sources_come_by_time_and_then_by_path(tmp_path: Path, sources: list[Source]) -> None:
     spool = os.fsencode(tmp_path)
-    oldest = sorted(sources, key=lambda s: (s.mtime_ns, s.path, s.size_bytes, s.device, s.away))
-    newest = sorted(sources, key=lambda s: (-s.mtime_ns, s.path, s.size_bytes, s.device, s.away))
+    oldest = sorted(sources, key=lambda s: (s.mtime_ns, s.path, s[1], *s[3:]))
+    newest = sorted(sources, key=lambda s: (-s.mtime_ns, s.path, s[1], *s[3:]))
     assert list(in_order(sources, Order.OLDEST, spool)) == oldest
     assert list(in_order(sources, Order.NEWEST, spool)) == newest
     assert list(tmp_path.iterdir()) == []

@@ -60,7 +60,8 @@ def skips(*roots: Path, **rules: Any) -> dict[str, tuple[Kind, str]]:
 def test_a_source_is_what_stat_says(tmp_path: Path) -> None:
     file = put(tmp_path / "a.jpg", 1234)
     os.utime(file, ns=(0, 1_600_000_000_123_456_789))
-    facts = 1234, 1_600_000_000_123_456_789, file.stat().st_dev
+    there = file.stat()
+    facts = 1234, 1_600_000_000_123_456_789, there.st_dev, False, there.st_ino, there.st_ctime_ns
     assert walked(tmp_path) == [Source(os.fsencode(file), *facts)]
 
 
@@ -366,10 +367,11 @@ def test_symlinked_files_are_taken_with_the_facts_of_their_target(tmp_path: Path
     (tmp_path / "pics" / "link.jpg").symlink_to(target)
     (tmp_path / "pics" / "again.jpg").symlink_to("link.jpg")
     pics = os.fsencode(tmp_path / "pics")
-    device = tmp_path.stat().st_dev
+    there = target.stat()
+    facts = 77, 5 * 10**9, there.st_dev, False, there.st_ino, there.st_ctime_ns
     assert walked(tmp_path / "pics") == [
-        Source(pics + b"/again.jpg", 77, 5 * 10**9, device),
-        Source(pics + b"/link.jpg", 77, 5 * 10**9, device),
+        Source(pics + b"/again.jpg", *facts),
+        Source(pics + b"/link.jpg", *facts),
     ]
 
 

@@ -64,7 +64,7 @@ def job_of(source: Source, job_id: int, flavors: Sequence[Flavor], copy: int = 0
     """
     uris = tuple(f"{uri}#{copy}" if copy else uri for uri in all_uris(source.path))
     steps = tuple(Step(Action.MAKE, flavor, uri) for uri in uris for flavor in flavors)
-    path, size_bytes, mtime_ns, device, _ = source
+    path, size_bytes, mtime_ns, device = source[:4]
     return Job(job_id, path, size_bytes, mtime_ns, uris, steps, device=device)
 
 
