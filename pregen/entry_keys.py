@@ -136,6 +136,7 @@ class EntryKeys:
         self.files = files or BoundedFiles()
         real = {RealPathKeys.AUTO: None, RealPathKeys.ALWAYS: True, RealPathKeys.NEVER: False}
         self._wanted = WantedKeys.of(config.clients, real=real[config.realpath_keys])
+        self._name = self._wanted.name
         self._published = Published(config.publish) if config.publish else None
         self.follows_links = self._wanted.follows_links
         """Entries are kept under real paths, too."""
@@ -181,7 +182,7 @@ class EntryKeys:
 
         Empty: they are those that every run makes.
         """
-        name = self._wanted.name
+        name = self._name
         return f"{name} {self._linked(folder)}".strip() if self.follows_links else name
 
     def may_be_remembered(self, path: bytes) -> bool:

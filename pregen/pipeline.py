@@ -17,17 +17,24 @@ import time
 from collections import deque
 from contextlib import closing, contextmanager, suppress
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from pregen.cache.errors import CACHE_ERRORS
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
-from pregen.config import Check
+from pregen.config import Check, Sandbox
 from pregen.delivery import unpack
 from pregen.descriptors import workers_with_room
 from pregen.display.summary import RUNS_TO_LEARN_FROM, speed_of
-from pregen.engines.base import WORK_MODULE, Stop, StopLevel, make_engine, make_work
+from pregen.engines.base import (
+    DEFAULT_ENGINE,
+    WORK_MODULE,
+    Stop,
+    StopLevel,
+    make_engine,
+    make_work,
+)
 from pregen.entry_keys import EntryKeys
 from pregen.errors import (
     TOO_MANY_OPEN,
@@ -61,6 +68,7 @@ if TYPE_CHECKING:
     from pregen.display.listener import Watch
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
+    from pregen.engines.base import Engine
     from pregen.display.summary import Forecast
     from pregen.filesystems.bounded import BoundedFiles
     from pregen.model import Job, Source
@@ -205,6 +213,7 @@ class _PipelineRun:
         # A walk ends; what other programs give may not, and would fill the disk.
         self._spill_dir = os.fsencode(tempfile.gettempdir()) if spills else None
         self._fatal: CacheError | None = None
+        self._workers = False
 
     def do(self, found: Iterable[Source | Skip]) -> ExitCode:
         work = self._config.work
@@ -226,8 +235,8 @@ class _PipelineRun:
                 try:
                     self._work(found, cache)
                 finally:
-                    # Without a job no worker was there that could have left a temp.
-                    if self._config.sweep and self._watch.totals().jobs:
+                    # Without a worker there was none that could have left a temp.
+                    if self._config.sweep and self._workers:
                         with suppress(CacheError):
                             cache.sweep_all()
         except LockedError:
@@ -311,23 +320,9 @@ class _PipelineRun:
     def _drive(self, found: Iterable[Source | Skip], cache: Cache, journal: Journal) -> None:
         """Bring the feed's jobs to the engine, and its outcomes to all who want to know."""
         config, watch, stop = self._config, self._watch, self._stop
-        engine = make_engine(
-            config.engine_name,
-            make_work,
-            config.work._replace(
-                folders=_folders(config, self._ground),
-                allow_encrypted=self._ground.allowed,
-                cache_keys=self._ground.guard.place_keys,
-            ),
-            config.engine,
-            [WORK_MODULE],
-            partial(unpack, cache),
-            files=self._ground.files,
-        )
-        watch.remark(f"sandbox: {engine.sandbox}")
-        if caution := engine.caution:
-            watch.warn(caution)
-        watch.watch_workers(engine.workers)
+        # Other engines, and walls that must be, are told to be missing even where there is no job.
+        late = config.engine_name == DEFAULT_ENGINE and config.engine.sandbox is not Sandbox.REQUIRE
+        engine = None if late else self._engine(cache)
         memory = FolderMemory(journal, EntryKeys(config.plan, self._ground.files))
         ids = count().__next__
         # Other machines number files and devices otherwise.
@@ -378,10 +373,36 @@ class _PipelineRun:
                 adoptions=adoptions,
                 ended=ended,
             )
-            with closing(engine.run(jobs, stop)) as outcomes:
-                for outcome in outcomes:
-                    ended(jobs.done(outcome), outcome)
-                jobs.settle()
+            first = jobs.first(stop)
+            if first is not None:
+                engine = engine or self._engine(cache)
+                with closing(engine.run(chain((first,), jobs), stop)) as outcomes:
+                    for outcome in outcomes:
+                        ended(jobs.done(outcome), outcome)
+            jobs.settle()
+
+    def _engine(self, cache: Cache) -> Engine:
+        """Make the engine, and have it shown."""
+        config, watch = self._config, self._watch
+        engine = make_engine(
+            config.engine_name,
+            make_work,
+            config.work._replace(
+                folders=_folders(config, self._ground),
+                allow_encrypted=self._ground.allowed,
+                cache_keys=self._ground.guard.place_keys,
+            ),
+            config.engine,
+            [WORK_MODULE],
+            partial(unpack, cache),
+            files=self._ground.files,
+        )
+        self._workers = True
+        watch.remark(f"sandbox: {engine.sandbox}")
+        if caution := engine.caution:
+            watch.warn(caution)
+        watch.watch_workers(engine.workers)
+        return engine
 
     def _found_done(self, job: Job) -> None:
         """A client asked for a source before the walk came to it."""
@@ -400,12 +421,13 @@ class _PipelineRun:
         if not self._ground.may_be_named(job, outcome):
             return
         found = outcome.source_size_bytes, outcome.source_mtime_ns
+        keys = list(map(key, job.uris))
         if outcome.source_size_bytes >= 0:
             # It may have changed since it was planned: this is what the outcome is about. Only a
             # worker says so; that a source needs no look for good is not believed of it then.
             if found != (job.size_bytes, job.mtime_ns) and outcome.kind in REMEMBERED:
                 return
-            named = "" if self._config.work.shared else key(job.uris[0])
+            named = "" if self._config.work.shared else keys[0]
             system = self._ground.numbered_device(job.device)
             journal.record(outcome, *found, named, system)
         else:
@@ -415,8 +437,8 @@ class _PipelineRun:
             folder, _, name = job.path.rpartition(b"/")
             stamps = zip(*[iter(outcome.stamps)] * len(flavors), strict=True)
             fresh = tuple(
-                known(job.size_bytes, job.mtime_ns, key(uri), each)
-                for uri, each in zip(job.uris, stamps, strict=True)
+                known(job.size_bytes, job.mtime_ns, name_key, each)
+                for name_key, each in zip(keys, stamps, strict=True)
             )
             memory.learn(folder, flavors, {name: fresh})
 
@@ -453,6 +475,8 @@ def _cwd() -> bytes:
         return b""
 
 
+#: How long what has nothing ready is left alone before it is asked again.
+_POLL_S = 0.002
 #: A run that waits for a power supply shall not empty the battery by asking for it; workers are
 #: looked after this often all the same.
 _PAUSE_S = 0.05
@@ -488,6 +512,14 @@ class _JobsInFlight:
 
     def __iter__(self) -> Iterator[Job | None]:
         return self
+
+    def first(self, stop: Stop) -> Job | None:
+        """Wait for the first job that needs a worker; None: there is none."""
+        for job in self:
+            if job is not None or stop.is_set():
+                return job
+            time.sleep(_POLL_S)
+        return None
 
     def settle(self) -> None:
         """Record what has been done beside the engine; nothing is begun any more."""

@@ -331,8 +331,11 @@ class RunCounts:
             self._left_out[skip.message] = named, number + 1
 
     def _keep_slow(self, outcome: Outcome) -> None:
+        seconds = outcome.stages.total_ns / 1e9
+        if len(self._slowest) == _KEPT_SLOWEST and seconds < self._slowest[0].seconds:
+            return
         slow = Slow(
-            outcome.stages.total_ns / 1e9,
+            seconds,
             outcome.path,
             outcome.width_px * outcome.height_px,
             outcome.bytes_read,

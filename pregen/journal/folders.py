@@ -14,6 +14,7 @@ import struct
 import threading
 from collections import defaultdict
 from contextlib import closing
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pregen.journal import database
@@ -60,9 +61,14 @@ def judged_by(version: str) -> str:
     return f"{version} {_LOOKED}"
 
 
+@lru_cache(maxsize=16)
+def _flavors_text(flavors: tuple[Flavor, ...], keys: str) -> str:
+    return f"{','.join(flavor.directory for flavor in flavors)} {keys}".rstrip()
+
+
 def flavors_text(flavors: Sequence[Flavor], keys: str = "") -> str:
     """Return the flavors as a row holds them, and what tells its keys from those of other runs."""
-    return f"{','.join(flavor.directory for flavor in flavors)} {keys}".rstrip()
+    return _flavors_text(tuple(flavors), keys)
 
 
 def packed(row: Iterable[Any] | None, version: str, flavors: str) -> tuple[bytes, bytes] | None:

@@ -10,6 +10,7 @@ import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pregen.journal.rows import KIND_VALUES
 from pregen.model import Kind
 from pregen.thumbspec import fingerprint
 
@@ -81,7 +82,7 @@ def row(
         key = ""
     elif outcome.kind not in WITH_ENTRIES or not key:
         return None
-    kind = outcome.kind.value
+    kind = KIND_VALUES[outcome.kind]
     number = number_of(system)
     brief = fingerprint.brief(outcome.fingerprint)
     return number, inode, size_bytes, mtime_ns, ctime_ns, kind, bytes.fromhex(key), brief, run_id

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from pregen.model import Outcome
 
 _INT64 = 2**63
+#: To ask an enum for its value is a call of Python.
+KIND_VALUES: Final = {kind: kind.value for kind in Kind}
 
 
 def fits(number: int) -> int:
     """Return `number`, or the nearest that SQLite holds: ext4 and XFS keep times beyond 2262."""
-    return max(-_INT64, min(number, _INT64 - 1))
+    return number if -_INT64 <= number < _INT64 else -_INT64 if number < 0 else _INT64 - 1
 
 
 def clean(text: str) -> str:
     """Return `text` as SQLite takes it: names in messages may hold bytes that are not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 #: The columns of `sources`, in the order of `source_row`.
@@ -45,7 +47,7 @@ def source_row(
         outcome.path,
         fits(size_bytes),
         fits(mtime_ns),
-        outcome.kind.value,
+        KIND_VALUES[outcome.kind],
         clean(outcome.message),
         clean(outcome.loader),
         clean(outcome.mime),

@@ -27,8 +27,9 @@ _AT_ONCE: Final = 64
 #: plans makes a dozen system calls for each source and has to wait for the lock after most of them:
 #: with the usual 5 ms all of this took half as long again.
 _SWITCH_S: Final = 0.0002
-#: Portions that are on their way at most: as many again are planned meanwhile.
-_PORTIONS: Final = 2 * _THREADS
+#: Portions that are on their way at most: some wait, so that no thread does while others are
+#: recorded, which takes as long as a portion.
+_PORTIONS: Final = 4 * _THREADS
 
 
 class Adoptions:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from pregen.desktop_settings import ConfigFolders, matching, read_text
 from pregen.thumbspec.naming import thumbnails_root
-from pregen.verbs.doctor.facts import G_DESKTOPS
 from pregen.verbs.doctor.readers.tools import library_files, same_folder
 
 if TYPE_CHECKING:
@@ -50,6 +49,10 @@ def running_housekeepers() -> frozenset[str]:
 
 
 def _desktops(daemons: set[str]) -> frozenset[str]:
+    if not daemons:
+        return frozenset()
+    from pregen.verbs.doctor.facts import G_DESKTOPS  # noqa: PLC0415 - takes 4 ms
+
     return frozenset(desktop.name for desktop in G_DESKTOPS if desktop.daemon in daemons)
 
 
