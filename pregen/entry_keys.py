@@ -6,11 +6,11 @@ by is in `thumbspec.clients`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING, Final
 
 from pregen.config import RealPathKeys
+from pregen.digests import blake2b
 from pregen.filesystems.bounded import BoundedFiles
 from pregen.filesystems.live_mounts import LiveMounts
 from pregen.filesystems.mounttable import is_below
@@ -192,4 +192,4 @@ class EntryKeys:
     def _linked(self, folder: bytes) -> str:
         """Return what tells where a folder is really; empty: it is where its path says."""
         real = self.files.real_folder(folder)
-        return "" if real == folder else hashlib.blake2b(real, digest_size=8).hexdigest()
+        return "" if real == folder else blake2b(real, digest_size=8).hexdigest()

@@ -68,8 +68,8 @@ if TYPE_CHECKING:
     from pregen.display.listener import Watch
     from pregen.display.printer import RunReport
     from pregen.display.state import Snapshot
-    from pregen.engines.base import Engine
     from pregen.display.summary import Forecast
+    from pregen.engines.base import Engine
     from pregen.filesystems.bounded import BoundedFiles
     from pregen.model import Job, Source
 

@@ -6,10 +6,10 @@ that it names says itself what it was made of. One row for a file: 60 bytes.
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pregen.digests import blake2b
 from pregen.journal.rows import KIND_VALUES
 from pregen.model import Kind
 from pregen.thumbspec import fingerprint
@@ -92,7 +92,7 @@ def row(
 def number_of(system: FileSystem) -> int:
     """Return by what rows of a file system are found: 63 bits of a hash."""
     name = f"{system.kind}\0{system.identity}".encode("utf-8", "surrogateescape")
-    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") >> 1
+    return int.from_bytes(blake2b(name, digest_size=8).digest(), "big") >> 1
 
 
 def known_file(found: tuple[Any, ...]) -> KnownFile:

@@ -6,11 +6,11 @@ to who reads the file: a mount point of removable media bears the label of what 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pregen.digests import blake2b
 from pregen.filesystems.identity import FileSystem
 from pregen.filesystems.mounttable import is_below
 from pregen.journal.database import DamagedJournalError, fitting
@@ -54,7 +54,7 @@ _FORGET_GONE: Final = tuple(
 
 def salted(salt: bytes, place: bytes) -> bytes:
     """Return what is kept of a place."""
-    return hashlib.blake2b(place, digest_size=_HASH_BYTES, key=salt).digest()
+    return blake2b(place, digest_size=_HASH_BYTES, key=salt).digest()
 
 
 class VaultMemory(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import stat
@@ -11,6 +10,7 @@ import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pregen.digests import md5
 from pregen.model import Kind
 from pregen.private_folders import make_folder
 
@@ -77,7 +77,7 @@ def socket_path(cache_root: bytes, environ: Mapping[str, str]) -> bytes | None:
     runtime = os.fsencode(environ.get("XDG_RUNTIME_DIR", ""))
     if runtime.startswith(b"/"):
         places.insert(0, os.path.join(runtime, b"pregen"))
-    name = hashlib.md5(cache_root, usedforsecurity=False).hexdigest().encode() + b".sock"
+    name = md5(cache_root, usedforsecurity=False).hexdigest().encode() + b".sock"
     for place in places:
         if len(place) + len(name) >= _PATH_BYTES:
             continue

@@ -124,6 +124,7 @@ class RememberedSources:
             return None
         known = self._memory.recall_packed(folder, self._flavors)
         if known is None:
+            self._held.setdefault(folder, _EMPTY)
             return None
         entries = EntryFolders(tuple(self._fds), tuple(others.table for others in self._others))
         try:

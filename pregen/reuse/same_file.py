@@ -322,29 +322,32 @@ class Adopter:
         """
         facts = job.mtime_ns, job.size_bytes
         old_name, names = f"{same.key}.png", {uri: entry_name(uri) for uri in job.uris}
-        said, content = _said(heads[0][0], same) if heads[0] else ("", "")
-        if not said:
+        said = pngbuild.uri_of(heads[0][0]) if heads[0] else ""
+        if not said or key_of(said) != same.key:
             return None
+        content = ""
         entries: list[batch.NewEntry] = []
         for (_, flavor, uri), head in zip(job.steps, heads, strict=True):
-            if head is None:
+            own = own_entry(head[0], flavor, said, *facts) if head else None
+            if head is None or own is None:
                 return None
             old, file_bytes = head
-            own = own_entry(old, flavor, said, *facts)
             beginning = pngbuild.readdressed(old, said, uri, *facts)
+            content = content or own.fingerprint
             if (
-                own is None
+                beginning is None
                 or own.file_bytes != file_bytes
                 or own.fingerprint != content
                 or revisions.is_outdated(own.maker)
                 or file_bytes > self._cache.folder(flavor).limit_bytes
-                or beginning is None
             ):
                 return None
             new, old_from = beginning
             entries.append(
                 batch.NewEntry(fds[flavor], old_name, file_bytes, old, old_from, names[uri], new)
             )
+        if fingerprint.brief(content) != same.brief:
+            return None
         return content, batch.NewEntries(
             job.path,
             job.device,

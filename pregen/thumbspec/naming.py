@@ -9,12 +9,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-try:
-    # hashlib loads OpenSSL, a tenth of what `pregen path` takes beyond the interpreter.
-    from _md5 import md5  # type: ignore[import-not-found]  # CPython's own, without stubs
-except ImportError:
-    from hashlib import md5
-
+from pregen.digests import md5
 from pregen.thumbspec.uri import all_uris, file_uri, path_from_uri, qt_uris
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from pregen.journal import (
     journal_path,
     state_dir,
 )
-from pregen.journal.database import MIGRATIONS, OF_NOTE
+from pregen.journal.database import MIGRATIONS, OF_NOTE, insert
 from pregen.journal.rows import in_list
 from pregen.model import FAILURES, REMEMBERED, Flavor, Kin, Kind, Outcome, Stages
 
@@ -159,6 +159,20 @@ def test_many_outcomes_are_written_without_waiting_for_the_end(tmp_path: Path) -
         found.record(outcome(b"/%d" % number, Kind.MADE), *FACTS)
     assert stored(tmp_path, "SELECT count(*) FROM sources") == [(journal.BATCH_OUTCOMES,)]
     found.close()
+
+
+@pytest.mark.parametrize("most_values", [32_766, 999, 9, 2])
+def test_rows_are_inserted_whatever_one_statement_may_hold(
+    tmp_path: Path, most_values: int
+) -> None:
+    rows = [(number, f"{number}") for number in range(250)]
+    connection = sqlite3.connect(tmp_path / "some.sqlite3")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, most_values)
+    connection.execute("CREATE TABLE some (number INTEGER PRIMARY KEY, name TEXT)")
+    for portion in ([], rows[:1], rows[:100], rows):
+        insert(connection, "INSERT OR REPLACE INTO some (number, name) VALUES (?, ?)", portion)
+        assert connection.execute("SELECT * FROM some ORDER BY number").fetchall() == portion
+    connection.close()
 
 
 def test_few_outcomes_are_written_when_their_time_is_up(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -25,7 +26,15 @@ class Said(NamedTuple):
     said: str
 
 
-def run_sanitized(trial: str, module: str, folder: Path, rounds: int, seed: int = 0) -> Said:
+def run_sanitized(  # noqa: PLR0913 - keywords
+    trial: str,
+    module: str,
+    folder: Path,
+    rounds: int,
+    seed: int = 0,
+    *,
+    options: Sequence[str] = (),
+) -> Said:
     """Compile a module into a folder, and run a trial with folder, rounds and seed.
 
     Args:
@@ -34,18 +43,20 @@ def run_sanitized(trial: str, module: str, folder: Path, rounds: int, seed: int 
         folder: takes what is compiled.
         rounds: of the trial.
         seed: of its damage.
+        options: more for the compiler.
 
     Raises:
         CalledProcessError: there is no compiler that can.
     """
     source = (_ROOT / module.replace(".", "/")).with_suffix(".c")
     target = _in_folder(folder, module)
-    subprocess.run(["gcc", *_FLAGS, *_STRICT, str(source), "-o", str(target)], check=True)
+    command = ("gcc", *_FLAGS, *_STRICT, *options, str(source), "-o", str(target))
+    subprocess.run(command, check=True)
     runtime = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
-    options = "detect_leaks=0:allocator_may_return_null=1"
+    asan = "detect_leaks=0:allocator_may_return_null=1"
     done = subprocess.run(
         [sys.executable, "-m", trial, str(folder), str(rounds), str(seed)],
-        env={**os.environ, "LD_PRELOAD": runtime, "ASAN_OPTIONS": options},
+        env={**os.environ, "LD_PRELOAD": runtime, "ASAN_OPTIONS": asan},
         capture_output=True,
         text=True,
         check=False,
