@@ -26,7 +26,7 @@ class Said(NamedTuple):
     said: str
 
 
-def run_sanitized(  # noqa: PLR0913 - keywords
+def run_sanitized(
     trial: str,
     module: str,
     folder: Path,
