@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
-from collections import deque
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import chain, count
+from threading import Event
 from typing import TYPE_CHECKING
 
 from pregen.cache.errors import CACHE_ERRORS
@@ -47,6 +46,7 @@ from pregen.errors import (
 )
 from pregen.feed import Feed
 from pregen.imaging import revisions
+from pregen.in_flight import JobsInFlight
 from pregen.installation import decoding_libraries
 from pregen.journal import Journal, RunTotals
 from pregen.limits import Do, Governor, LimitDecision
@@ -54,7 +54,7 @@ from pregen.model import REMEMBERED, Kind, Outcome, Skip
 from pregen.planning import FolderMemory, FolderSettler, found_sources, planned_jobs, planner_of
 from pregen.privacy import RunGround
 from pregen.requests.client import connect, hand_over
-from pregen.requests.server import RequestedJobs, requested_jobs
+from pregen.requests.server import requested_jobs
 from pregen.reuse.adoptions import Adoptions
 from pregen.reuse.memory import known
 from pregen.reuse.same_file import Adopter, MetFiles
@@ -330,12 +330,15 @@ class _PipelineRun:
         met = None if elsewhere else MetFiles(self._ground.numbered, journal, self._ground.files)
         planner = planner_of(config, cache, journal, memory, watch, ids, met=met)
         self._settler.planner = planner
-        jobs_found = planned_jobs(found, planner, watch, stop, self._ground.size_on_share)
+        ready = Event()
+        on_share = self._ground.size_on_share
+        jobs_found = planned_jobs(found, planner, watch, stop, on_share, ready)
         if elsewhere:
             jobs_found = (job._replace(device=0) for job in jobs_found)
         counted = _counted(config, self._ground)
         with (
             closing(Feed(jobs_found, self._spill_dir)) as feed,
+            _set_in_the_end(ready),
             requested_jobs(
                 config,
                 planner_of(
@@ -364,7 +367,7 @@ class _PipelineRun:
                 requested.finished(outcome)
                 self._heed(outcome)
 
-            jobs = _JobsInFlight(
+            jobs = JobsInFlight(
                 feed,
                 requested,
                 governor,
@@ -376,6 +379,7 @@ class _PipelineRun:
             first = jobs.first(stop)
             if first is not None:
                 engine = engine or self._engine(cache)
+                ready.set()
                 with closing(engine.run(chain((first,), jobs), stop)) as outcomes:
                     for outcome in outcomes:
                         ended(jobs.done(outcome), outcome)
@@ -452,6 +456,14 @@ class _PipelineRun:
             self._stop.raise_to(StopLevel.DRAIN)
 
 
+@contextmanager
+def _set_in_the_end(event: Event) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        event.set()
+
+
 def _totals(totals: Snapshot) -> RunTotals:
     return RunTotals(
         totals.kinds,
@@ -475,121 +487,6 @@ def _cwd() -> bytes:
         return b""
 
 
-#: How long what has nothing ready is left alone before it is asked again.
-_POLL_S = 0.002
-#: A run that waits for a power supply shall not empty the battery by asking for it; workers are
-#: looked after this often all the same.
-_PAUSE_S = 0.05
-
-
-class _JobsInFlight:
-    """The feed as the governor lets it through; keeps what was planned, for the journal.
-
-    What needs no worker is done beside, and comes to its end here.
-    """
-
-    def __init__(
-        self,
-        feed: Feed[Job],
-        requested: RequestedJobs,
-        governor: Governor | None,
-        halted: Callable[[LimitDecision], None],
-        settled: Callable[[Job], None],
-        *,
-        adoptions: Adoptions,
-        ended: Callable[[Job, Outcome], None],
-    ) -> None:
-        self._feed = feed
-        self._requested = requested
-        self._settled = settled
-        self._jobs: dict[int, Job] = {}
-        self._governor = governor
-        self._halted = halted
-        self._adoptions = adoptions
-        self._ended = ended
-        self._left: deque[Job] = deque()
-        """For workers after all."""
-
-    def __iter__(self) -> Iterator[Job | None]:
-        return self
-
-    def first(self, stop: Stop) -> Job | None:
-        """Wait for the first job that needs a worker; None: there is none."""
-        for job in self:
-            if job is not None or stop.is_set():
-                return job
-            time.sleep(_POLL_S)
-        return None
-
-    def settle(self) -> None:
-        """Record what has been done beside the engine; nothing is begun any more."""
-        for job, outcome in self._adoptions.ended(wait=True):
-            self._ended(job, outcome or _not_begun(job))
-        for job in self._left:
-            self._ended(job, _not_begun(job))
-        self._left.clear()
-
-    def _collect(self) -> None:
-        for job, outcome in self._adoptions.ended():
-            if outcome is None:
-                self._left.append(self._adoptions.for_worker(job))
-            else:
-                self._ended(job, outcome)
-
-    def __next__(self) -> Job | None:
-        self._collect()
-        if self._governor is not None:
-            verdict = self._governor.ask()
-            if verdict.do is Do.PAUSE:
-                time.sleep(_PAUSE_S)
-                return None
-            if verdict.do is Do.WAIT:
-                return None
-            if verdict.do is not Do.GO:
-                self._halted(verdict)
-                raise StopIteration
-        job = self._requested.take() or self._next_found()
-        if job is not None:
-            self._jobs[job.job_id] = job
-            if self._governor is not None:
-                self._governor.begun(job)
-        return job
-
-    def _next_found(self) -> Job | None:
-        """Return the next job of the walk; what needs no worker is begun on the way.
-
-        Raises:
-            StopIteration: there is none, and no client waits for one.
-        """
-        while not self._left:
-            if self._adoptions.full:
-                return None
-            try:
-                job = next(self._feed)
-            except StopIteration:
-                self._adoptions.begin()
-                if self._adoptions.idle and self._requested.end():
-                    raise
-                return None
-            if job is None:
-                self._adoptions.begin()
-                return None
-            if self._requested.has_served(job):
-                self._settled(job)
-                return None
-            if job.same is None:
-                return job
-            self._adoptions.add(job)
-        return self._left.popleft()
-
-    def done(self, outcome: Outcome) -> Job:
-        """Return the job that came to this end, and forget it."""
-        job = self._jobs.pop(outcome.job_id)
-        if self._governor is not None:
-            self._governor.ended(job, outcome)
-        return job
-
-
 def _adoptions(config: RunConfig, journal: Journal, files: BoundedFiles) -> Adoptions:
     work, plan = config.work, config.plan
     unpack = plan.check is Check.FULL
@@ -606,10 +503,6 @@ def _counted(config: RunConfig, ground: RunGround) -> Callable[[Job], bool]:
     if not any(map(ground.is_remote, config.walk.roots)):
         return lambda _job: True
     return lambda job: not job.device or ground.known_on_share(job) is not None
-
-
-def _not_begun(job: Job) -> Outcome:
-    return Outcome(job.job_id, job.path, Kind.INTERRUPTED)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from pregen.walk import WalkCounts, sources_from_list, walk, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from threading import Event
 
     from pregen.cache.store import Cache
     from pregen.config import RunConfig
@@ -104,8 +105,19 @@ def planned_jobs(
     watch: Watch,
     stop: Stop,
     size_on_share: Callable[[Job], int | None] = lambda _job: None,
+    ready: Event | None = None,
 ) -> Iterator[Job]:
-    """Yield a job for every source that needs one, until a stop; count the others."""
+    """Yield a job for every source that needs one, until a stop; count the others.
+
+    Args:
+        found: sources.
+        planner: of this run.
+        watch: is told of all.
+        stop: of the run.
+        size_on_share: tells how much of a job comes over a network.
+        ready: waited for after a job for a worker: what is imported for the first one, in another
+            thread, would have to wait for the interpreter's lock again and again.
+    """
     fresh: list[bytes] = []
     believes = planner.believes
     try:
@@ -126,6 +138,8 @@ def planned_jobs(
                 else:
                     watch.planned(planned.size_bytes, on_share_bytes=size_on_share(planned))
                     yield planned
+                    if ready is not None and planned.same is None:
+                        ready.wait()
     except _StopWalkError:
         return
     finally:
