@@ -24,9 +24,10 @@ _THREADS: Final = 2
 #: once, which takes as long.
 _AT_ONCE: Final = 64
 #: How long a thread may keep the lock while another one waits for it, meanwhile. The thread that
-#: plans makes a dozen system calls for each source and has to wait for the lock after most of them:
-#: with the usual 5 ms all of this took half as long again.
-_SWITCH_S: Final = 0.0002
+#: plans gives it away for each look at a file, and those that write for each portion: with the
+#: usual 5 ms processors have nothing to do. With 0.2 ms it changes hands so often that it takes a
+#: tenth more of their time.
+_SWITCH_S: Final = 0.001
 #: Portions that are on their way at most: some wait, so that no thread does while others are
 #: recorded, which takes as long as a portion.
 _PORTIONS: Final = 4 * _THREADS
