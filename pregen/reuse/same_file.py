@@ -65,7 +65,7 @@ class MetFiles:
         system_of: tells on which file system a source lies; None where its files are not known
             again by their numbers.
         journal: remembers.
-        files: looks at sources.
+        files: looks at sources of which the walk told no number.
     """
 
     def __init__(
