@@ -37,6 +37,7 @@ from pregen.errors import (
     LockedError,
     PregenError,
     TooManyOpenError,
+    UsageError,
 )
 from pregen.feed import Feed
 from pregen.imaging import revisions
@@ -52,7 +53,7 @@ from pregen.reuse.adoptions import Adoptions
 from pregen.reuse.memory import known
 from pregen.reuse.same_file import Adopter, MetFiles
 from pregen.thumbspec.naming import key
-from pregen.walk import folder_roots
+from pregen.walk import folder_roots, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -281,7 +282,12 @@ class _PipelineRun:
         config, watch = self._config, self._watch
         with _journal(config, watch, self._ground) as journal:
             cwd, arguments = _cwd(), config.arguments
-            journal.begin_run(self._ground.told_cwd(cwd), self._ground.told(arguments, cwd))
+            journal.begin_run(
+                self._ground.told_cwd(cwd),
+                self._ground.told(arguments, cwd),
+                config.work.cache_root,
+                self._ground.told_roots(config.walk.roots, _browsed()),
+            )
             code = ExitCode.UNEXPECTED
             try:
                 if config.sweep and not config.work.shared:
@@ -450,6 +456,14 @@ def _cwd() -> bytes:
     try:
         return os.getcwdb()
     except OSError:  # it was deleted, and no root was relative
+        return b""
+
+
+def _browsed() -> bytes:
+    """Return where relative roots start."""
+    try:
+        return working_directory(os.environ)
+    except UsageError:  # as above
         return b""
 
 

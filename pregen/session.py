@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -71,6 +72,14 @@ class Session:
         if cache is None and (named := self.file_settings.get("cache_root")):
             cache = os.fsencode(named)
         return thumbnails_root(self.environ, self.home) if cache is None else self.clean(cache)
+
+    @cached_property
+    def cache_flag(self) -> str:
+        """What a command that is shown needs to work on this cache too: "" or " --cache DIR"."""
+        named = os.fsencode(self.environ.get("PREGEN_CACHE", "")) or None
+        if self.cache_root == replace(self, cache=named).cache_root:
+            return ""
+        return f" --cache {shlex.quote(printable(os.fsdecode(self.cache_root)))}"
 
     @property
     def journal_path(self) -> bytes:
@@ -223,7 +232,7 @@ class Session:
     def entry_count(self) -> Iterator[Callable[[int], None]]:
         """Count entries in one line of people's terminal; a number below zero removes it."""
         with self.status_line() as say:
-            yield lambda number: say(f"{count(number)} entries ..." if number >= 0 else "")
+            yield lambda number: say(f"{count(number)} thumbnails ..." if number >= 0 else "")
 
     def printer(self, output: OutputConfig, on_results_lost: Callable[[OSError], None]) -> Printer:
         """Return the printer of a run. Only a terminal's imports rich.

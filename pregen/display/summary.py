@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pregen.display import text
 from pregen.display.bottleneck import LIMITED_BY, bottleneck, long_enough, slow_disk
 from pregen.display.text import printable, shown
-from pregen.display.words import NOT_COMPILED, WORDS, Named, named_lines, rate_texts
+from pregen.display.words import NOT_COMPILED, WORDS, Named, advice, named_lines, rate_texts
 from pregen.errors import ExitCode
 from pregen.model import FAILURES, Action, Flavor, Kind
 
@@ -115,7 +115,10 @@ def headline(report: RunReport) -> Line:
     if totals.failed:
         failed = text.plural(totals.failed, "file")
         speed = f": {', '.join(rates[:2])}" if rates else ""  # fits in 80 columns
-        return Line(f"Done in {took}{speed}. {failed} failed: pregen failures", Style.WARN)
+        return Line(
+            f"Done in {took}{speed}. {failed} failed: pregen failures{report.cache_flag}",
+            Style.WARN,
+        )
     return Line(f"Done in {took}{speed}.", Style.GOOD)
 
 
@@ -155,8 +158,8 @@ def count_lines(totals: Snapshot, not_begun: int) -> Iterator[Line]:
 
 def _detail(kind: Kind, totals: Snapshot) -> str:
     if kind is Kind.MADE:
-        entries = text.plural(totals.entries_written, "entry", "entries")
-        return f"{entries}, {text.size(totals.bytes_written)} written"
+        thumbnails = text.plural(totals.entries_written, "thumbnail")
+        return f"{thumbnails}, {text.size(totals.bytes_written)} written"
     return "" if kind in FAILURES else WORDS[kind].meaning  # a failure is explained further down
 
 
@@ -235,6 +238,7 @@ def failure_lines(report: RunReport) -> Iterator[Line]:
     """Yield the failures by reason, with the first of each, and what to do about them."""
     order = list(WORDS)
     groups = sorted(report.findings.failures, key=lambda group: order.index(group.kind))
+    todo = advice([group.kind for group in groups], last=True)
     for number, group in enumerate(groups):
         if number:
             yield Line()
@@ -246,7 +250,8 @@ def failure_lines(report: RunReport) -> Iterator[Line]:
         yield from map(Line, named_lines(files))
         if hidden := group.number - len(named):
             yield Line(f"  ... and {text.count(hidden)} more", Style.DIM)
-        yield Line(f"  -> {words.todo}", Style.DIM)
+        if group.kind in todo:
+            yield Line(f"  -> {todo[group.kind]}", Style.DIM)
 
 
 def _place(failure: FailedSource) -> tuple[object, ...]:
@@ -333,10 +338,10 @@ def _deeds(forecast: Forecast) -> list[Line]:
     lines = []
     if forecast.sources:
         files = text.plural(forecast.sources, "file")
-        entries = text.plural(made, "entry", "entries")
+        thumbnails = text.plural(made, "thumbnail")
         lines += [
             Line(f"  decode at most {files}, {text.size(forecast.bytes_to_read)} to read"),
-            Line(f"  write at most {entries}, about {text.size(forecast.bytes_to_write)}"),
+            Line(f"  write at most {thumbnails}, about {text.size(forecast.bytes_to_write)}"),
         ]
     if forecast.rechecks:
         files = text.plural(forecast.rechecks, "file")
@@ -344,11 +349,11 @@ def _deeds(forecast: Forecast) -> list[Line]:
             Line(f"  check the beginning of {files}, and decode those whose thumbnails are wrong")
         )
     if forecast.refits:
-        entries = text.plural(forecast.refits, "entry", "entries")
-        lines.append(Line(f"  rewrite the texts of {entries}, without decoding"))
+        thumbnails = text.plural(forecast.refits, "thumbnail")
+        lines.append(Line(f"  rewrite the texts of {thumbnails}, without decoding"))
     if forecast.removals:
-        entries = text.plural(forecast.removals, "stale entry", "stale entries")
-        lines.append(Line(f"  remove {entries} of other sizes"))
+        thumbnails = text.plural(forecast.removals, "stale thumbnail")
+        lines.append(Line(f"  remove {thumbnails} of other sizes"))
     return lines or [Line("  do nothing", Style.GOOD)]
 
 

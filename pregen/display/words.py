@@ -28,6 +28,8 @@ class Words(NamedTuple):
     """The next step; empty where there is nothing to do."""
 
 
+_COPY_AGAIN = "copy again from the camera or a backup; changed files are retried"
+
 #: In the order of a summary: what was done, what needed nothing, what was left, what failed.
 WORDS: dict[Kind, Words] = {
     Kind.MADE: Words("created"),
@@ -50,11 +52,9 @@ WORDS: dict[Kind, Words] = {
     Kind.INVALID: Words(
         "invalid",
         "damaged, or not a picture",
-        "copy again from the camera or a backup; changed files are retried",
+        _COPY_AGAIN,
     ),
-    Kind.TRUNCATED: Words(
-        "truncated", "the file ends too early", "copy again from the camera or a backup"
-    ),
+    Kind.TRUNCATED: Words("truncated", "the file ends too early", _COPY_AGAIN),
     Kind.TOO_LARGE: Words(
         "too large",
         "more pixels than allowed",
@@ -99,6 +99,33 @@ WORDS: dict[Kind, Words] = {
     ),
     Kind.INTERRUPTED: Words("not started"),
 }
+
+
+def advice(kinds: Iterable[Kind], *, last: bool) -> dict[Kind, str]:
+    """Return what is to be done about failures of some kinds: what is alike once, for all of them.
+
+    Args:
+        kinds: in the order in which they are told.
+        last: what is alike is to be told with the last of them, not with the first.
+    """
+    alike: dict[str, list[Kind]] = {}
+    for kind in kinds:
+        alike.setdefault(WORDS[kind].todo, []).append(kind)
+    found = {}
+    for todo, those in alike.items():
+        whose = ", ".join(WORDS[kind].label for kind in those)
+        found[those[-1 if last else 0]] = f"{whose}: {todo}" if len(those) > 1 else todo
+    return found
+
+
+def thumbnails(number: int, fail_records: int) -> str:
+    """Return so many things in a cache in words; `fail_records` of them are no thumbnails."""
+    records = text.plural(fail_records, "fail record")
+    if not fail_records:
+        return text.plural(number, "thumbnail")
+    if number == fail_records:
+        return records
+    return f"{text.plural(number - fail_records, 'thumbnail')} and {records}"
 
 
 #: What costs most of the speed, and what helps: the command follows.
@@ -216,7 +243,7 @@ def outcome_line(outcome: Outcome | Skip) -> str:
     if outcome.width_px:
         facts.append(f"{outcome.width_px}x{outcome.height_px}")
     if outcome.entries_written:
-        facts.append(text.plural(outcome.entries_written, "entry", "entries"))
+        facts.append(text.plural(outcome.entries_written, "thumbnail"))
     if outcome.stages.total_ns:
         facts.append(text.duration(outcome.stages.total_ns / 1e9))
     told = f" ({', '.join(facts)})" if facts else ""

@@ -138,6 +138,7 @@ def run_session(
         except PregenError as error:
             watch.finish(error.exit_code, str(error))
             raise
+        watch.cache_flag = session.cache_flag
         _tell_of_link(session, config, watch)
         watch.before_the_end(partial(_tell_of_limit, session, config, watch))
         if config.dry_run:

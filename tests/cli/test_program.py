@@ -133,7 +133,7 @@ def test_a_dry_run_answers_on_standard_output(tmp_path: Path) -> None:
     people = run_pregen(*arguments, cache=tmp_path / "cache")
     assert (people.code, people.err) == (0, "")
     assert "decode at most 1 file" in people.out
-    assert "write at most 1 entry" in people.out
+    assert "write at most 1 thumbnail" in people.out
     program = run_pregen(*arguments, "--json", cache=tmp_path / "cache")
     assert program.code == 0
     assert program.summary["would"] == {

@@ -213,7 +213,6 @@ def test_the_journal_remembers_what_a_dictionary_does(
             assert found.hint(path, size_bytes + 1, mtime_ns) is None
         failed = {path: kind for path, (kind, _, _) in model.items() if kind in FAILURES}
         assert {failure.path: failure.kind for failure in found.outcomes(FAILURES)} == failed
-        assert sum(found.failure_counts().values()) == len(failed)
         found.close()
 
 
@@ -430,6 +429,38 @@ def test_the_newest_runs_come_first(tmp_path: Path) -> None:
     found.close()
 
 
+def test_runs_and_failures_are_told_by_cache(tmp_path: Path) -> None:
+    """What runs on one cache looked at is its own, also where another's run met it last."""
+    caches = [os.fsencode(tmp_path / name) for name in ("one", "two", "link")]
+    (tmp_path / "link").symlink_to("one")
+
+    def run(cache: bytes, root: bytes, *failed: bytes) -> None:
+        found.begin_run(b"/", [], cache, [root])
+        for path in failed:
+            found.record(outcome(path, Kind.INVALID), *FACTS)
+        found.end_run(3, RunTotals({}))
+
+    def told(cache: bytes) -> tuple[list[int], list[bytes]]:
+        runs = [each.run_id for each in found.last_runs(9, cache=cache)]
+        return runs, [failure.path for failure in found.outcomes(FAILURES, cache)]
+
+    found = opened(tmp_path)
+    run(b"", b"/", b"/before")  # as a run before caches were noted
+    run(caches[0], b"/a", b"/a/x", b"/listed")
+    run(caches[1], b"/a/b", b"/a/b/y")
+    assert (
+        told(caches[0]) == told(caches[2]) == ([2, 1], [b"/a/b/y", b"/a/x", b"/before", b"/listed"])
+    )
+    assert told(caches[1]) == ([3, 1], [b"/a/b/y", b"/before"])
+    run(caches[1], b"/a/x", b"/a/x")
+    assert told(caches[0])[1] == [b"/a/b/y", b"/a/x", b"/before", b"/listed"]
+    assert told(caches[1])[1] == [b"/a/b/y", b"/a/x", b"/before"]
+    assert [each.run_id for each in found.last_runs(9)] == [4, 3, 2, 1]
+    found.forget_below([b"/a/b"])
+    found.close()
+    assert stored(tmp_path, "SELECT root FROM roots ORDER BY root") == [(b"/a",), (b"/a/x",)]
+
+
 def test_a_run_that_goes_on_is_seen_by_others(tmp_path: Path) -> None:
     found = opened(tmp_path)
     found.begin_run(b"/", [])
@@ -499,11 +530,10 @@ def test_failures_are_listed_by_path_with_their_reasons(tmp_path: Path) -> None:
     ]
     assert [failure.path for failure in found.outcomes(FAILURES)][:1] == [b"/a"]
     assert found.outcomes(FAILURES)[0][3:6] == (*FACTS, 1)
-    assert found.failure_counts() == {Kind.INVALID: 2, Kind.CRASHED: 1}
     found.record(outcome(b"/b", Kind.MADE), *FACTS)
     found.close()
     found = opened(tmp_path)
-    assert found.failure_counts() == {Kind.INVALID: 1, Kind.CRASHED: 1}
+    assert [failure.path for failure in found.outcomes(FAILURES)] == [b"/a", b"/e"]
     found.close()
 
 

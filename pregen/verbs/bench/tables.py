@@ -238,7 +238,7 @@ def _scaling(result: BenchResult) -> Table:
 def _prediction(result: BenchResult) -> Table:
     found = result.prediction
     need = found.disk_bytes
-    entries = text.plural(round(found.entries.total), "entry needs", "entries need")
+    entries = text.plural(round(found.entries.total), "thumbnail needs", "thumbnails need")
     room = f"{'about ' if need.plus_minus else ''}{text.size(need.total)}"
     free = text.size(found.free_bytes)
     notes = [f"{entries} {room} of the cache's disk; {free} are free."]

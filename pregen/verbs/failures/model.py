@@ -149,12 +149,12 @@ def _now(said: FailureRecord, original: Original) -> SourceState:
 
 
 def gather(journal: Journal, cache: Cache, examiner: Examiner) -> list[Failed]:
-    """Return everything that failed and has not been made since, by path.
+    """Return everything that failed in runs on this cache and has not been made since, by path.
 
     Raises:
         CacheError: the cache cannot be read.
     """
-    said = [*_from_journal(journal), *from_records(cache)]
+    said = [*_from_journal(journal, cache.root), *from_records(cache)]
     written_ns: dict[bytes, int] = {}
     for each in said:
         if each.path is not None:
@@ -200,8 +200,8 @@ def records(cache: Cache) -> Iterator[CacheFile]:
         yield from folder.entries()
 
 
-def _from_journal(journal: Journal) -> Iterator[FailureRecord]:
-    for row in journal.outcomes(TOLD):
+def _from_journal(journal: Journal, cache_root: bytes) -> Iterator[FailureRecord]:
+    for row in journal.outcomes(TOLD, cache_root):
         # One that was gone, or could not be looked at, has no size and no time.
         looked = row.kind not in {Kind.VANISHED, Kind.UNREADABLE}
         yield FailureRecord(

@@ -58,9 +58,9 @@ def _export(
     json: bool,
     allow_encrypted: tuple[bytes, ...],
 ) -> ExitCode:
-    """Copy the entries of the thumbnail cache, or a part of them, to a tar file or another cache.
+    """Copy the thumbnails of the cache, or a part of them, to a tar file or another cache.
 
-    Copies intact entries of all programs. Leaves out fail records, and entries of files in
+    Copies intact thumbnails of all programs. Leaves out fail records, and thumbnails of files in
     encrypted vaults (open or locked) unless the copy lies in the same vault. An existing folder is
     merged, as by `pregen import`; a tar file appears when it is complete.
     """
@@ -111,12 +111,12 @@ def _import(
     json: bool,
     allow_encrypted: tuple[bytes, ...],
 ) -> ExitCode:
-    """Merge entries into the thumbnail cache: from a tar file of `pregen export`, or a cache.
+    """Merge thumbnails into the cache: from a tar file of `pregen export`, or from another cache.
 
-    Where both have an entry of a file, the one made from the later version of the file stays.
-    Damaged members and members that are not entries are refused and reported. Entries of files in
-    encrypted vaults of this machine (open or locked) are left out. Nothing outside the cache is
-    written. If interrupted, run it again.
+    Where both have a thumbnail of a file, the one made from the later version of the file stays.
+    Damaged members and members that are not thumbnails are refused and reported. Thumbnails of
+    files in encrypted vaults of this machine (open or locked) are left out. Nothing outside the
+    cache is written. If interrupted, run it again.
     """
     root = session.cache_root
     hidden = _hidden(session, root, allow_encrypted)
@@ -142,7 +142,7 @@ def _shared_options() -> tuple[Option, ...]:
         "Options",
         option(
             "allow-encrypted",
-            help="Also entries of files in encrypted vaults and disks at PATH; may be repeated.",
+            help="Also thumbnails of files in encrypted vaults and disks at PATH; may be repeated.",
         ),
         cache_option(),
         option("wait"),
@@ -172,7 +172,7 @@ export = Command(
                 metavar="PATH",
                 type=raw_bytes,
                 multiple=True,
-                help="Only entries of files in this folder, or with URIs below this one; may be "
+                help="Only thumbnails of files in this folder, or with URIs below this one; may be "
                 "repeated.",
             ),
             Option(
@@ -330,7 +330,7 @@ def _ended(
             }
         )
         return code
-    words = f"{plural(tally.taken, 'entry', 'entries')} {word}, {size(tally.taken_bytes)}"
+    words = f"{plural(tally.taken, 'thumbnail')} {word}, {size(tally.taken_bytes)}"
     if tally.kept:
         words += f"; {tally.kept:,} kept: the existing ones are as new"
     if tally.private:
@@ -347,7 +347,7 @@ def _ended(
 def _trouble(source: bytes, why: str, tally: TransferTally) -> str:
     if not tally.total:
         return f"{_shown(source)} cannot be read: {why}. Nothing was imported."
-    before = plural(tally.taken, "entry", "entries")
+    before = plural(tally.taken, "thumbnail")
     return f"{_shown(source)} cannot be read further: {why}. {before} imported before."
 
 
