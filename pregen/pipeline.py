@@ -20,7 +20,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from pregen.cache.errors import CACHE_ERRORS
+from pregen.cache.errors import error_of
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
 from pregen.config import Check
@@ -37,7 +37,6 @@ from pregen.errors import (
     LockedError,
     PregenError,
     TooManyOpenError,
-    UsageError,
 )
 from pregen.feed import Feed
 from pregen.imaging import revisions
@@ -53,7 +52,7 @@ from pregen.reuse.adoptions import Adoptions
 from pregen.reuse.memory import known
 from pregen.reuse.same_file import Adopter, MetFiles
 from pregen.thumbspec.naming import key
-from pregen.walk import folder_roots, working_directory
+from pregen.walk import folder_roots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -286,7 +285,6 @@ class _PipelineRun:
                 self._ground.told_cwd(cwd),
                 self._ground.told(arguments, cwd),
                 config.work.cache_root,
-                self._ground.told_roots(config.walk.roots, _browsed()),
             )
             code = ExitCode.UNEXPECTED
             try:
@@ -428,17 +426,22 @@ class _PipelineRun:
 
     def _heed(self, outcome: Outcome) -> None:
         """Stop the run when the cache takes no more entries."""
-        error = CACHE_ERRORS.get(outcome.kind)
-        if error is CacheError and self._config.work.shared:
+        work = self._config.work
+        place = os.path.dirname(outcome.path) if work.shared else work.cache_root
+        error = error_of(outcome.kind, outcome.message, place)
+        if work.shared and not isinstance(error, CacheFullError):
             return  # the trouble of one folder of originals
         if error is not None and self._fatal is None:
-            self._fatal = error(outcome.message)
+            self._fatal = error
             self._stop.raise_to(StopLevel.DRAIN)
 
 
 def _totals(totals: Snapshot) -> RunTotals:
+    # those that waited in the feed have no outcome
+    not_begun = totals.jobs - totals.jobs_done
+    kinds = {**totals.kinds, Kind.INTERRUPTED: not_begun} if not_begun else totals.kinds
     return RunTotals(
-        totals.kinds,
+        kinds,
         totals.bytes_read,
         totals.bytes_written,
         totals.entries_written,
@@ -456,14 +459,6 @@ def _cwd() -> bytes:
     try:
         return os.getcwdb()
     except OSError:  # it was deleted, and no root was relative
-        return b""
-
-
-def _browsed() -> bytes:
-    """Return where relative roots start."""
-    try:
-        return working_directory(os.environ)
-    except UsageError:  # as above
         return b""
 
 

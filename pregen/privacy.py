@@ -15,7 +15,7 @@ from pregen.thumbspec.naming import clean_path
 from pregen.walk import guard_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from pregen.config import RunConfig
     from pregen.filesystems.guard import Ground
@@ -143,11 +143,6 @@ class RunGround:
     def told(self, arguments: Sequence[str], cwd: bytes) -> tuple[str, ...]:
         """Return the command line as the journal may keep it: without names of private files."""
         return tuple(self._told_argument(each, cwd or b"/") for each in arguments)
-
-    def told_roots(self, roots: Iterable[bytes], cwd: bytes) -> tuple[bytes, ...]:
-        """Return what the run looks at, absolute, as far as the journal may name it."""
-        paths = (clean_path(each, cwd or b"/") for each in roots)
-        return tuple(each for each in paths if not self._is_unsaid(each))
 
     def _told_argument(self, argument: str, cwd: bytes) -> str:
         names = [os.fsencode(each) for each in (argument, *argument.split("=")) if each]

@@ -22,7 +22,7 @@ from pregen.commandline import Command, Option, asks_for_help, terminal_columns
 from pregen.display import text
 from pregen.display.printer import Output, silence
 from pregen.display.text import count, printable
-from pregen.errors import ExitCode
+from pregen.errors import ExitCode, UsageError
 from pregen.options import all_options, config_path, load_defaults, option, run_config
 from pregen.thumbspec.naming import clean_path, thumbnails_root
 
@@ -66,12 +66,18 @@ class Session:
         """The thumbnails directory that this call works on, absolute and clean.
 
         Raises:
-            UsageError: config.toml makes no sense, or the working directory was deleted.
+            UsageError: config.toml makes no sense, what is named is not a folder, or the working
+                directory was deleted.
         """
         cache = self.cache
         if cache is None and (named := self.file_settings.get("cache_root")):
             cache = os.fsencode(named)
-        return thumbnails_root(self.environ, self.home) if cache is None else self.clean(cache)
+        if cache is None:
+            return thumbnails_root(self.environ, self.home)
+        root = self.clean(cache)
+        if os.path.exists(root) and not os.path.isdir(root):
+            raise UsageError(f"the cache {printable(os.fsdecode(root))} is not a folder.")
+        return root
 
     @cached_property
     def cache_flag(self) -> str:

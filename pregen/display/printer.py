@@ -46,6 +46,8 @@ class RunReport(NamedTuple):
     """Why these; empty: the user named them."""
     cache_flag: str = ""
     """What commands need that are to work on the same cache (`session.Session.cache_flag`)."""
+    again: str = "--retry-failed"
+    """The flag or the command that tries again what failed earlier."""
 
 
 class Printer:

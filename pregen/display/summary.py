@@ -44,8 +44,8 @@ ENTRY_BYTES: Mapping[Flavor, int] = {
     Flavor.XX_LARGE: 1_394_000,
 }
 _NOT_BEGUN = "when the run ended"
-_EMPTY = "hidden files are skipped without --hidden"
-_PASSED_OVER = "hidden, left out by --include/--exclude, or not a picture by name"
+_EMPTY = "hidden files need --hidden, and folders left out by --exclude are not searched"
+_PASSED_OVER = "hidden, excluded, or not a picture by name"
 _STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.READER_GONE})
 
 
@@ -84,7 +84,7 @@ def summary(report: RunReport, *, warnings: bool = True) -> list[Line]:
         list(_compile(report)),
         list(_slowest(report)),
         list(warning_lines(report)) if warnings else [],
-        list(count_lines(report.totals, not_begun)),
+        list(count_lines(report.totals, not_begun, report.again)),
         [*_reading(report.totals), headline(report)],
     )
     lines: list[Line] = []
@@ -138,10 +138,16 @@ def _reading(totals: Snapshot) -> Iterator[Line]:
         yield Line(f"Slow disk: the workers waited for it {waited:.0%} of the time.", Style.WARN)
 
 
-def count_lines(totals: Snapshot, not_begun: int) -> Iterator[Line]:
-    """Yield a line for each kind of outcome there was, and for the jobs left."""
+def count_lines(totals: Snapshot, not_begun: int, again: str) -> Iterator[Line]:
+    """Yield a line for each kind of outcome there was, and for the jobs left.
+
+    Args:
+        totals: of the run.
+        not_begun: jobs left.
+        again: what tries again what failed earlier.
+    """
     rows = [
-        (totals.count(kind), words.label, _detail(kind, totals), _style(kind))
+        (totals.count(kind), words.label, _detail(kind, totals, again), _style(kind))
         for kind, words in WORDS.items()
         if totals.count(kind) and kind is not Kind.INTERRUPTED
     ]
@@ -156,10 +162,12 @@ def count_lines(totals: Snapshot, not_begun: int) -> Iterator[Line]:
         yield Line(line.rstrip(), style)
 
 
-def _detail(kind: Kind, totals: Snapshot) -> str:
+def _detail(kind: Kind, totals: Snapshot, again: str) -> str:
     if kind is Kind.MADE:
         thumbnails = text.plural(totals.entries_written, "thumbnail")
         return f"{thumbnails}, {text.size(totals.bytes_written)} written"
+    if kind is Kind.FAILED_BEFORE:
+        return f"{WORDS[kind].meaning}; {again} tries again"
     return "" if kind in FAILURES else WORDS[kind].meaning  # a failure is explained further down
 
 
@@ -324,12 +332,12 @@ def forecast_lines(forecast: Forecast, images_per_s: float | None, report: RunRe
         report: what there is not.
     """
     lines = [Line("A run would:", Style.HEAD), *_deeds(forecast)]
-    counts = list(count_lines(report.totals, not_begun=0))
+    counts = list(count_lines(report.totals, 0, report.again))
     if counts:
         lines += [Line(), Line("Nothing to do for:", Style.HEAD), *counts]
-    failures = list(failure_lines(report))
-    if failures:
-        lines += [Line(), *failures]
+    for more in (failure_lines(report), _left_out(report), warning_lines(report)):
+        if named := list(more):
+            lines += [Line(), *named]
     return [*lines, Line(), _duration_line(forecast, images_per_s)]
 
 

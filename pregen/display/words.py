@@ -46,7 +46,7 @@ WORDS: dict[Kind, Words] = {
     ),
     Kind.SPECIAL: Words("not a regular file", "FIFOs, sockets and devices are never opened"),
     Kind.VANISHED: Words("missing", "deleted meanwhile, or dangling links"),
-    Kind.FAILED_BEFORE: Words("failed earlier", "unchanged since; --retry-failed tries again"),
+    Kind.FAILED_BEFORE: Words("failed earlier", "unchanged since"),
     Kind.NEEDS_EXTRA: Words("needs an extra", "need a library that is not installed"),
     Kind.UNSUPPORTED: Words("unsupported", "known formats or variants that pregen cannot decode"),
     Kind.INVALID: Words(
@@ -58,7 +58,7 @@ WORDS: dict[Kind, Words] = {
     Kind.TOO_LARGE: Words(
         "too large",
         "more pixels than allowed",
-        "if you trust the file, raise --max-pixels and add --retry-failed",
+        "if you trust the file: pregen run FILE --max-pixels 2G --retry-failed",
     ),
     Kind.UNREADABLE: Words(
         "unreadable", "could not be read", "check the permissions and the disk, then run again"
@@ -69,12 +69,13 @@ WORDS: dict[Kind, Words] = {
     Kind.CRASHED: Words(
         "crashed",
         "crashed its worker twice, the second time alone",
-        "a bug in a decoding library: please report the file; --retry-failed tries again",
+        "a bug in a decoding library: please report the file. To try again: pregen run FILE "
+        "--retry-failed",
     ),
     Kind.TIMED_OUT: Words(
         "timed out",
         "exceeded the time limit twice, the second time alone",
-        "allow more time with --timeout and add --retry-failed",
+        "allow more time: pregen run FILE --timeout 600 --retry-failed",
     ),
     Kind.OUT_OF_MEMORY: Words(
         "out of memory",

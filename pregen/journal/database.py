@@ -192,13 +192,6 @@ CREATE TABLE listings (
 _VERSION_7: Final = """
 -- The cache that a run filled, without links; empty: of a run before this version.
 ALTER TABLE runs ADD COLUMN filled BLOB NOT NULL DEFAULT x'';
-
--- What runs looked at for a cache: which failures are to be told of it.
-CREATE TABLE roots (
-    cache BLOB NOT NULL,
-    root BLOB NOT NULL,
-    PRIMARY KEY (cache, root)
-) WITHOUT ROWID;
 """
 
 #: Of every version.
@@ -208,7 +201,7 @@ _OUR_TABLES: Final = frozenset({"runs", "sources"})
 _SINCE: Final = (
     ("runs", "", 1), ("folders", "", 2), ("fingerprints", "", 3), ("runs", "libraries", 4),
     ("file_systems", "", 5), ("vaults", "", 5), ("salts", "", 5),
-    ("known_files", "", 6), ("listings", "", 6), ("runs", "filled", 7), ("roots", "", 7),
+    ("known_files", "", 6), ("listings", "", 6), ("runs", "filled", 7),
 )  # fmt: skip
 
 MIGRATIONS: Final[tuple[str, ...]] = (

@@ -179,7 +179,6 @@ class Journal:
         cwd: bytes,
         arguments: Sequence[str],
         cache: bytes = b"",
-        roots: Iterable[bytes] = (),
     ) -> None:
         """Note that a run has begun, at once: a run that is killed leaves this behind.
 
@@ -187,19 +186,12 @@ class Journal:
             cwd: the working directory.
             arguments: the command line.
             cache: that it fills; empty: that is not to be known.
-            roots: what it looks at for that; absolute, clean.
         """
         host, pid, words = socket.gethostname(), os.getpid(), json.dumps(list(arguments))
         cache = _without_links(cache)
         row = time.time_ns(), self._version, self._libraries, host, pid, cwd, words, cache
-
-        def begin(connection: sqlite3.Connection) -> int:
-            with database.transaction(connection):
-                if cache:
-                    places.write_roots(connection, cache, roots)
-                return connection.execute(_BEGIN, row).lastrowid or 0
-
-        self._run_id = self._attempt(begin) or 0
+        cursor = self._attempt(lambda connection: connection.execute(_BEGIN, row))
+        self._run_id = 0 if cursor is None else cursor.lastrowid or 0
         self._due_ns = time.monotonic_ns() + BATCH_NS
 
     def record(
@@ -468,30 +460,16 @@ class Journal:
         except sqlite3.Error as error:
             self._give_up(error)
 
-    def outcomes(self, kinds: frozenset[Kind], cache: bytes | None = None) -> list[RecordedFailure]:
+    def outcomes(self, kinds: frozenset[Kind]) -> list[RecordedFailure]:
         """Return sources whose last outcome was of one of these kinds, by path.
 
         Those of which there are many (`database.OF_NOTE`) are not found.
-
-        Args:
-            kinds: of the outcomes.
-            cache: only sources that runs looked at for this one, be it that the last outcome was a
-                run's for another one: a file that is damaged is so for both.
         """
         *fields, _ = RecordedFailure._fields
         query = (
             f"SELECT {', '.join(fields)}, {_FILLED} {_FROM_NOTED} {in_list(kinds)} ORDER BY path"
         )
-        found = self._rows_of(rows.recorded_failure, query)
-        if cache is None:
-            return found
-        own = _without_links(cache)
-        roots = self._attempt(lambda opened: places.read_roots(opened, own)) or frozenset()
-        return [
-            each
-            for each in found
-            if each.cache in {b"", own} or places.is_at_or_below(each.path, roots)
-        ]
+        return self._rows_of(rows.recorded_failure, query)
 
     def forget(self, paths: Sequence[bytes]) -> int:
         """Forget the last outcomes of these sources; return how many there were."""

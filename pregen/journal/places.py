@@ -1,4 +1,4 @@
-"""Where originals lay, as rows: below which roots, on which file systems, where vaults were met.
+"""Where originals lay, as rows: on which file systems, and at which places vaults were met.
 
 Of a vault's place only a salted hash is kept, which tells it when it is asked for and says nothing
 to who reads the file: a mount point of removable media bears the label of what is encrypted.
@@ -27,8 +27,6 @@ _HASH_BYTES: Final = 16
 #: Stands in a command line for a name that must not be kept.
 PRIVATE: Final = "(private)"
 _COMMANDS: Final = "SELECT id, cwd, arguments FROM runs"
-_WRITE_ROOT: Final = "INSERT OR IGNORE INTO roots (cache, root) VALUES (?, ?)"
-_READ_ROOTS: Final = "SELECT root FROM roots WHERE cache = ?"
 _RETELL: Final = "UPDATE runs SET cwd = ?, arguments = ? WHERE id = ?"
 READ_SYSTEM: Final = "SELECT kind, identity FROM file_systems WHERE folder = ?"
 _WRITE_SYSTEM: Final = (
@@ -44,7 +42,6 @@ _FORGET: Final = tuple(
         ("folders", "path"),
         ("file_systems", "folder"),
         ("listings", "folder"),
-        ("roots", "root"),
     )
 )
 _GONE: Final = "CREATE TEMP TABLE gone (key BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID"
@@ -107,27 +104,6 @@ def write_systems(connection: sqlite3.Connection, systems: Mapping[bytes, FileSy
     """Note on which file system each folder with sources lies; what is known is not written."""
     rows = [(folder, *system) for folder, system in systems.items()]
     connection.executemany(_WRITE_SYSTEM, rows)
-
-
-def write_roots(connection: sqlite3.Connection, cache: bytes, roots: Iterable[bytes]) -> None:
-    """Note what a run looks at for a cache."""
-    connection.executemany(_WRITE_ROOT, [(cache, root) for root in roots])
-
-
-def read_roots(connection: sqlite3.Connection, cache: bytes) -> frozenset[bytes]:
-    """Return all that runs looked at for a cache."""
-    found = connection.execute(_READ_ROOTS, (cache,))
-    return frozenset(fitting(row, (bytes,))[0] for row in found)
-
-
-def is_at_or_below(path: bytes, roots: frozenset[bytes]) -> bool:
-    """Tell whether an absolute, clean path is one of these, or lies below one."""
-    while path not in roots:
-        parent = os.path.dirname(path)
-        if parent == path:
-            return False
-        path = parent
-    return True
 
 
 def forget_below(

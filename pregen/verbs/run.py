@@ -13,7 +13,7 @@ from pregen.commandline import print_lines
 from pregen.config import Check, OutputConfig
 from pregen.display.printer import Printer, silence
 from pregen.display.text import shown
-from pregen.errors import ExitCode, PregenError, UsageError
+from pregen.errors import ExitCode, PregenError, ResultsLostError, UsageError
 from pregen.installation import requires
 from pregen.model import Outcome, Skip
 from pregen.options import PATHS, all_options, check, made
@@ -81,10 +81,6 @@ run = RunCommand(
     "`pregen run ~/Pictures`; `pregen run ~/Pictures --dry-run`; "
     "`pregen run /mnt/nas --order newest --workers 8`.",
 )
-
-
-class ResultsLostError(PregenError):
-    """Standard output takes no more: its disk is full. Some records are lost."""
 
 
 def run_session(

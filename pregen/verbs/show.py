@@ -8,7 +8,7 @@ import stat
 import textwrap
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -260,13 +260,18 @@ def _served(client: Client, paths: Paths, uris: Iterable[UriFacts], *, installed
     return Served(client, installed, asked, tuple(dict.fromkeys(flavors)), why_not)
 
 
+NO_FILE: Final = "the file does not exist"
+
+
 def _source(path: bytes, looks: BoundedFiles) -> tuple[Source | None, str]:
     try:
         facts = looks.stat(path)
     except FileNotFoundError:
-        return None, "the file does not exist"
+        return None, NO_FILE
     except OSError as error:
         return None, f"the file cannot be examined: {error.strerror}"
+    if stat.S_ISDIR(facts.st_mode):
+        return None, "a folder; thumbnails are of files"
     if not stat.S_ISREG(facts.st_mode):
         return None, "not a regular file"
     return Source(path, facts.st_size, facts.st_mtime_ns), ""
@@ -401,7 +406,9 @@ def _verdict_line(facts: FileFacts, cache_flag: str) -> str:
     if facts.source is None:
         known = any(uri.entries or uri.fail_records for uri in everything)
         why = f"No thumbnail can be up to date: {facts.trouble}."
-        hint = "" if known else " Nothing is known about it: check the name."
+        hint = " Nothing is known about it: check the name."
+        if known or facts.trouble != NO_FILE:
+            hint = ""
         return click.style(f"{why}{hint}", fg="yellow")
     verdicts = {
         entry.flavor.directory: entry.verdict == Freshness.FRESH.value

@@ -99,15 +99,16 @@ def gather(session: Session, runs: int) -> StatusFacts:
     """
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
+    from pregen.verbs.failures.model import failed_here  # noqa: PLC0415 - likewise
 
     root, path = session.cache_root, session.journal_path
     warnings: list[str] = []
     with Cache(root, policy=OpenPolicy.AS_FOUND) as cache:
         flavors = {flavor.directory: cache.folder(flavor).count() for flavor in ALL_FLAVORS}
         fail_records = {folder.program: folder.count() for folder in cache.fail_folders()}
-    with session.journal(warnings.append) as journal:
-        last = tuple(journal.last_runs(runs * _ROWS_PER_RUN, cache=root))
-        failures = tuple(journal.outcomes(FAILURES, root))
+        with session.journal(warnings.append) as journal:
+            last = tuple(journal.last_runs(runs * _ROWS_PER_RUN, cache=root))
+            failures = tuple(failed_here(journal, cache, FAILURES))
     return StatusFacts(root, path, flavors, fail_records, last, runs, failures, tuple(warnings))
 
 

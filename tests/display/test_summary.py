@@ -225,7 +225,7 @@ def test_what_was_not_begun_is_counted_although_it_has_no_outcome() -> None:
 def test_what_rules_left_out_is_told() -> None:
     story = Story().jobs(outcome())
     story.state.passed_over(12)
-    assert "12  ignored  hidden, left out by --include/--exclude, or not a picture" in _text(story)
+    assert "12  ignored  hidden, excluded, or not a picture by name" in _text(story)
 
 
 def test_a_run_without_the_fast_decoder_names_the_command_that_brings_it() -> None:

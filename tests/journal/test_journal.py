@@ -429,36 +429,21 @@ def test_the_newest_runs_come_first(tmp_path: Path) -> None:
     found.close()
 
 
-def test_runs_and_failures_are_told_by_cache(tmp_path: Path) -> None:
-    """What runs on one cache looked at is its own, also where another's run met it last."""
-    caches = [os.fsencode(tmp_path / name) for name in ("one", "two", "link")]
+def test_it_is_known_which_cache_a_run_filled(tmp_path: Path) -> None:
+    one, two, link = (os.fsencode(tmp_path / name) for name in ("one", "two", "link"))
     (tmp_path / "link").symlink_to("one")
-
-    def run(cache: bytes, root: bytes, *failed: bytes) -> None:
-        found.begin_run(b"/", [], cache, [root])
-        for path in failed:
-            found.record(outcome(path, Kind.INVALID), *FACTS)
-        found.end_run(3, RunTotals({}))
-
-    def told(cache: bytes) -> tuple[list[int], list[bytes]]:
-        runs = [each.run_id for each in found.last_runs(9, cache=cache)]
-        return runs, [failure.path for failure in found.outcomes(FAILURES, cache)]
-
     found = opened(tmp_path)
-    run(b"", b"/", b"/before")  # as a run before caches were noted
-    run(caches[0], b"/a", b"/a/x", b"/listed")
-    run(caches[1], b"/a/b", b"/a/b/y")
-    assert (
-        told(caches[0]) == told(caches[2]) == ([2, 1], [b"/a/b/y", b"/a/x", b"/before", b"/listed"])
-    )
-    assert told(caches[1]) == ([3, 1], [b"/a/b/y", b"/before"])
-    run(caches[1], b"/a/x", b"/a/x")
-    assert told(caches[0])[1] == [b"/a/b/y", b"/a/x", b"/before", b"/listed"]
-    assert told(caches[1])[1] == [b"/a/b/y", b"/a/x", b"/before"]
-    assert [each.run_id for each in found.last_runs(9)] == [4, 3, 2, 1]
-    found.forget_below([b"/a/b"])
+    for cache, path in ((b"", b"/before"), (one, b"/x"), (two, b"/y"), (two, b"/x")):
+        found.begin_run(b"/", [], cache)
+        found.record(outcome(path, Kind.INVALID), *FACTS)
+        found.end_run(3, RunTotals({}))
+    assert [run.cache for run in found.last_runs(9)] == [two, two, one, b""]
+    for cache, runs in ((one, [2, 1]), (link, [2, 1]), (two, [4, 3, 1])):
+        assert [run.run_id for run in found.last_runs(9, cache=cache)] == runs
+    assert [run.run_id for run in found.last_runs(1, 2, two)] == []
+    failures = [(failure.path, failure.cache) for failure in found.outcomes(FAILURES)]
+    assert failures == [(b"/before", b""), (b"/x", two), (b"/y", two)]
     found.close()
-    assert stored(tmp_path, "SELECT root FROM roots ORDER BY root") == [(b"/a",), (b"/a/x",)]
 
 
 def test_a_run_that_goes_on_is_seen_by_others(tmp_path: Path) -> None:

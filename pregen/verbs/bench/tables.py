@@ -243,7 +243,7 @@ def _prediction(result: BenchResult) -> Table:
     free = text.size(found.free_bytes)
     notes = [f"{entries} {room} of the cache's disk; {free} are free."]
     if need.total > found.free_bytes:
-        notes.append("That is not enough: free some space, or move the cache with XDG_CACHE_HOME.")
+        notes.append("That is not enough: free some space, or choose another cache with --cache.")
     return Table(
         "A run over all files, into an empty cache",
         ("", "time", "+/-", "images/s"),

@@ -65,6 +65,11 @@ def _export(
     merged, as by `pregen import`; a tar file appears when it is complete.
     """
     root, place = session.cache_root, session.clean(to)
+    if to == b"-" and sys.stdout.isatty():
+        raise UsageError(
+            "a tar is not written to a terminal: pregen export --to - > thumbs.tar, or give "
+            "--to thumbs.tar."
+        )
     told = _Refusals(json=json, stream_taken=to == b"-")
     if not os.path.isdir(root):
         raise UsageError(f"there is no cache at {_shown(root)}; choose another with --cache.")
@@ -82,7 +87,8 @@ def _export(
 
     found = entries(root, wanted, wanted_one, told)
     if to == b"-":
-        tally = _written(found, sys.stdout.buffer, b"standard output")
+        tally = _written(found, sys.stdout.buffer)
+        sys.stdout.flush()
     elif to.endswith(b"/") or os.path.isdir(place):
         if os.path.realpath(place) == os.path.realpath(root):
             raise UsageError("--to is the exported cache itself; give another folder.")
@@ -211,18 +217,22 @@ def _opened(
         place = inner if os.path.isdir(inner) else place
         if os.path.realpath(place) == os.path.realpath(root):
             raise UsageError("this is the cache to import into; give another folder.")
+        sizes = [flavor.directory for flavor in ALL_FLAVORS]
+        if not any(os.path.isdir(os.path.join(place, size.encode())) for size in sizes):
+            raise ArchiveError(f"it has no folder {', '.join(sizes[:-1])} or {sizes[-1]}")
         yield entries(place, ALL_FLAVORS, lambda _: True, told)
         return
     with os.fdopen(0, "rb", closefd=False) if source == b"-" else open(place, "rb") as stream:
         yield members(stream, told)
 
 
-def _written(found: Iterator[FoundEntry], stream: BinaryIO, name: bytes) -> TransferTally:
+def _written(found: Iterator[FoundEntry], stream: BinaryIO, name: bytes = b"") -> TransferTally:
+    """Write an archive; what goes wrong is a matter of the file of this name, if it has one."""
     try:
         return write_archive(found, stream)
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if not name:
+            raise
         raise cache_error(error, name) from error
 
 

@@ -110,6 +110,7 @@ def watch_session(
         shown = output._replace(quiet=output.quiet or rounds > 1)
         watch = Watch(session.printer(shown, lambda _error: stop.raise_to(StopLevel.DRAIN)))
         watch.cache_flag = session.cache_flag
+        watch.again = f"pregen failures{session.cache_flag} --retry"
         with Signals(stop, watch) as signals:
             watch.poll(signals.announce)
             report = run(part, watch, stop)
