@@ -347,6 +347,17 @@ def _echo(line: str, colour: bool | None = None) -> None:  # noqa: FBT001 - clic
         raise ResultsLostError(LOST.format(error.strerror)) from error
 
 
+def agreed(question: str) -> bool:
+    """Ask on the terminal; only a yes is one. Raises click.Abort: Ctrl-C, or the input ended."""
+    while True:
+        answer = click.prompt(f"{question} [y/N]", "", show_default=False, err=True)
+        if answer.strip().lower() in {"y", "yes"}:
+            return True
+        if answer.strip().lower() in {"", "n", "no", "q", "quit"}:
+            return False
+        click.echo("Answer y or n.", err=True)
+
+
 def terminal_columns(stream: TextIO | None = None) -> int:
     """Return how wide the terminal of a stream (standard output) is; 0: it leads elsewhere."""
     stream = stream or sys.stdout

@@ -113,13 +113,20 @@ def headline(report: RunReport) -> Line:
     rates = rate_texts(totals.means) if totals.images else []
     speed = f": {', '.join(rates)}" if rates else ""
     if totals.failed:
-        failed = text.plural(totals.failed, "file")
         speed = f": {', '.join(rates[:2])}" if rates else ""  # fits in 80 columns
-        return Line(
-            f"Done in {took}{speed}. {failed} failed: pregen failures{report.cache_flag}",
-            Style.WARN,
-        )
+        return Line(f"Done in {took}{speed}. {_failed(report)}", Style.WARN)
     return Line(f"Done in {took}{speed}.", Style.GOOD)
+
+
+def _failed(report: RunReport) -> str:
+    """Return how many failed, and where they are listed: what has no outcome only above."""
+    above = report.totals.not_entered
+    listed = report.totals.failed - above
+    parts = [f"{text.count(above)} unreadable: see above"] if above else []
+    if listed:
+        files = text.plural(listed, "file")
+        parts.append(f"{files} failed: pregen failures{report.cache_flag}")
+    return "; ".join(parts)
 
 
 def _reading(totals: Snapshot) -> Iterator[Line]:

@@ -145,7 +145,7 @@ def _verdict(facts: StatusFacts, cache_flag: str) -> str:
         # That some failed is said behind it.
         how = _state(facts.runs[0]).removesuffix(", some failed")
         parts.append(f"Last run: {how}.")
-    elif facts.runs_wanted:
+    elif facts.runs_wanted and not facts.warnings:
         parts.append(f"No run yet: pregen run FOLDER{cache_flag}")
     if facts.failures:
         failed = text.plural(len(facts.failures), "file")

@@ -63,6 +63,14 @@ def test_failures_are_named_with_reason_and_what_to_do() -> None:
     assert "--max-pixels" in text
 
 
+def test_a_folder_that_could_not_be_read_is_no_failed_file() -> None:
+    """The journal has files only: so many as are told are listed by `pregen failures`."""
+    story = Story().jobs(outcome(Kind.TRUNCATED, b"/photos/cut.jpg"))
+    story.skips(Skip(b"/photos/closed", Kind.UNREADABLE, "Permission denied"))
+    last = _text(story, ExitCode.SOME_FAILED).splitlines()[-1]
+    assert last.endswith(". 1 unreadable: see above; 1 file failed: pregen failures")
+
+
 def test_what_helps_several_kinds_is_said_once_with_their_names() -> None:
     story = Story().jobs(
         outcome(Kind.INVALID, b"/photos/noise.jpg"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pregen.argument_types import age_s, flavors, raw_bytes, size_bytes
-from pregen.commandline import Command, Option, print_lines, print_record, under
+from pregen.commandline import Command, Option, agreed, print_lines, print_record, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
@@ -97,7 +97,7 @@ def _clean(
             return ExitCode.DONE
         if asks and lock is not None:
             lock.release()  # a run need not wait for the answer: all is looked at once more
-            if not click.confirm(question(plan), err=True):
+            if not agreed(question(plan)):
                 print_lines(["Nothing was deleted."] if not json else [])
                 return ExitCode.DONE
             acquire(lock, wait=wait)

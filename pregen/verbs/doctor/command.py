@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from pregen.argument_types import raw_bytes
-from pregen.commandline import Command, Option, print_lines, print_record, under
+from pregen.commandline import Command, Option, agreed, print_lines, print_record, under
 from pregen.display.records import VERSION
 from pregen.display.text import Verbatim, plural, printable
 from pregen.errors import ExitCode, UsageError
@@ -169,7 +169,7 @@ def fix_all(
             continue
         if not json:
             print_lines(_lines(finding))
-        if not yes and not click.confirm(finding.fix.question, err=True):
+        if not yes and not agreed(finding.fix.question):
             answers.append(FixResult())
             continue
         try:
