@@ -154,6 +154,8 @@ class FileFacts(NamedTuple):
     cache does not."""
     served: tuple[Served, ...] = ()
     """What each client finds, in the order of the table."""
+    unreadable: bool = False
+    """The file is there, and this user may not read it; not asked on a share."""
 
     @property
     def known(self) -> bool:
@@ -192,7 +194,9 @@ def inspect_all(
             facts = inspect(path, cache, looks, here)
             memory = journal.hint(*facts.source[:3]) if facts.source else None
             private = places.place_of(path) or places.place_of(looks.real_file(path))
-            yield facts._replace(memory=memory, private=private)
+            asked = facts.source is not None and not looks.is_on_share(path)
+            unreadable = asked and not os.access(path, os.R_OK)
+            yield facts._replace(memory=memory, private=private, unreadable=unreadable)
 
 
 def inspect(
@@ -428,6 +432,8 @@ def _verdict_line(facts: FileFacts, cache_flag: str) -> str:
 
 
 def _why_none(facts: FileFacts, file: str) -> str:
+    if facts.unreadable:
+        return ": the file cannot be read. Make it readable for this user."
     if facts.private is not None:
         return ": the file is in an encrypted place."
     if facts.memory is not None:
