@@ -106,7 +106,12 @@ def flavors_or_auto(text: str | tuple[Flavor, ...]) -> tuple[Flavor, ...]:
     """Return the flavors of a list; none for `auto`."""
     if isinstance(text, tuple):
         return text  # click converts defaults once more
-    return () if text.strip() == "auto" else flavors(text)
+    if text.strip() == "auto":
+        return ()
+    try:
+        return flavors(text)
+    except click.BadParameter as error:
+        raise click.BadParameter(f"{error.message.removesuffix('.')}, or auto.") from error
 
 
 def clients(text: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -154,9 +159,7 @@ def shard(text: str | Shard) -> Shard:
         return text  # click converts defaults once more
     match = _SHARD.fullmatch(text.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise click.BadParameter(
-            f"{text!r} is not a share: use 1/3 on the first of three machines."
-        )
+        raise click.BadParameter(f"{text!r} is not a part: use 1/3 on the first of three machines.")
     return Shard(int(match[1]), int(match[2]))
 
 

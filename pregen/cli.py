@@ -10,15 +10,22 @@ import gc
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
 from pregen import __version__
-from pregen.commandline import LazyGroup, Option, Verb, in_plain_words, terminal_columns
+from pregen.commandline import LOST, LazyGroup, Option, Verb, in_plain_words, terminal_columns
 from pregen.display.printer import silence
 from pregen.display.text import folded, printable
-from pregen.errors import TOO_MANY_OPEN, ExitCode, PregenError, TooManyOpenError, exit_codes
+from pregen.errors import (
+    TOO_MANY_OPEN,
+    ExitCode,
+    PregenError,
+    ResultsLostError,
+    TooManyOpenError,
+    exit_codes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,30 +109,51 @@ def program(ctx: click.Context, cache_root: bytes | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code. What is not expected keeps its traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # a name the locale cannot write is shown escaped, not as a traceback
-            stream.reconfigure(errors="backslashreplace")
     try:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # a name the locale cannot write is shown escaped, not as a traceback
+                stream.reconfigure(errors="backslashreplace")
         code = _invoke(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except click.exceptions.Exit as ending:
         return ending.exit_code
-    except click.UsageError as error:
-        _tell(in_plain_words(error, program, "pregen"))
-        return ExitCode.USAGE
-    except PregenError as error:
-        _tell(str(error))
-        return error.exit_code
-    except BrokenPipeError:
-        silence(sys.stdout)
-        return ExitCode.READER_GONE
     except (KeyboardInterrupt, click.Abort) as ending:
         if isinstance(ending, click.Abort) and sys.stderr.isatty():
             # At a question: the terminal shows ^C behind it.
             print("\nStopped; nothing was changed.", file=sys.stderr)  # noqa: T201 - the program's voice
         return ExitCode.INTERRUPTED
+    except (click.UsageError, PregenError, OSError) as error:
+        return _ending(error)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _ending(error: click.UsageError | PregenError | OSError) -> ExitCode:
+    """Say what went wrong; return the exit code. An OSError of anything but output goes on."""
+    if isinstance(error, click.UsageError):
+        _tell(in_plain_words(error, program, "pregen"))
+        return ExitCode.USAGE
+    if isinstance(error, PregenError):
+        if isinstance(error, ResultsLostError):
+            silence(sys.stdout)
+        _tell(str(error))
+        return error.exit_code
+    if not isinstance(error, BrokenPipeError):
+        if not _takes_no_more(sys.stdout):
+            raise error
+        _tell(LOST.format(error.strerror))
+    silence(sys.stdout)
+    return ExitCode.READER_GONE
+
+
+def _takes_no_more(stream: TextIO) -> bool:
+    """Tell whether it was this stream that could not be written."""
+    try:
+        stream.flush()
+        os.write(stream.fileno(), b"\n")  # it may keep nothing that was not written
+    except OSError:
+        return True
+    return False
 
 
 def _invoke(arguments: list[str]) -> object:

@@ -11,12 +11,12 @@ import re
 import sys
 from importlib import import_module
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
 import click
 
 from pregen.display.text import Verbatim, folded
-from pregen.errors import UsageError
+from pregen.errors import ResultsLostError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -189,11 +189,11 @@ def in_plain_words(error: click.UsageError, command: click.Command, called: str)
     params = command.get_params(ctx)
     flags = {name: each for each in params for name in (*each.opts, *each.secondary_opts)}
     if isinstance(error, click.NoSuchOption):
-        near = _nearest(error.option_name, flags)
+        name, near = error.option_name, _nearest(error.option_name, flags)
         hint = f"Did you mean {near}?" if near else f"`{called} --help` lists the flags."
-        if isinstance(command, click.Group):
-            hint = f"Flags of a verb stand after it: {called} run {error.option_name} ..."
-        return f"Unknown flag {error.option_name}. {hint}"
+        if isinstance(command, LazyGroup):
+            hint = command.about_flag(ctx, name)
+        return f"Unknown flag {name}. {hint}"
     if isinstance(error, click.BadOptionUsage):
         name, option = error.option_name, flags.get(error.option_name)
         if not isinstance(option, click.Option) or option.is_flag:
@@ -204,11 +204,15 @@ def in_plain_words(error: click.UsageError, command: click.Command, called: str)
         words = f" Example: {example[1] or example[2]}" if example else ""
         return f"{_name(error.param, ctx)} is missing.{words}"
     if isinstance(error, click.BadParameter) and error.param is not None:
-        name = _name(error.param, ctx)
-        return f"{name}: {error.message}" if _WORD.fullmatch(name) else error.message
+        name, message = _name(error.param, ctx), error.message
+        if isinstance(error.param.type, click.types.BoolParamType):  # of a variable
+            message = f"{message.partition(' is not ')[0]} is not true or false."
+        return f"{name}: {message}" if _WORD.fullmatch(name) else message
     return error.format_message()
 
 
+#: With why, of standard output.
+LOST: Final = "standard output cannot be written ({}): something of it is lost."
 #: The first one in the help of a verb.
 _EXAMPLE = re.compile(r"Examples?:\s+(?:`([^`]+)`|([^;\n]+))")
 #: Names a value: a flag, or an argument such as FILE. Not: "bash|zsh|fish".
@@ -293,6 +297,14 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def about_flag(self, ctx: click.Context, flag: str) -> str:
+        """Return what helps who gave a flag before the verb: the first verb that has it, if any."""
+        for name in self.verbs:
+            verb = self.get_command(ctx, name)
+            if verb and any(flag in (*each.opts, *each.secondary_opts) for each in verb.params):
+                return f"Flags of a verb stand after it: pregen {name} {flag} ..."
+        return "`pregen help` lists the verbs, `pregen help VERB` the flags of one."
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -322,7 +334,28 @@ def print_lines(lines: Iterable[str]) -> None:
     width = terminal_columns()
     for line in lines:
         for part in folded(line, width) if width and not isinstance(line, Verbatim) else [line]:
-            click.echo(part, color=colour)
+            _echo(part, colour)
+
+
+def _echo(line: str, colour: bool | None = None) -> None:  # noqa: FBT001 - click's three values
+    """Write a line. Raises ResultsLostError, and BrokenPipeError where its reader is gone."""
+    try:
+        click.echo(line, color=colour)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ResultsLostError(LOST.format(error.strerror)) from error
+
+
+def agreed(question: str) -> bool:
+    """Ask on the terminal; only a yes is one. Raises click.Abort: Ctrl-C, or the input ended."""
+    while True:
+        answer = click.prompt(f"{question} [y/N]", "", show_default=False, err=True)
+        if answer.strip().lower() in {"y", "yes"}:
+            return True
+        if answer.strip().lower() in {"", "n", "no", "q", "quit"}:
+            return False
+        click.echo("Answer y or n.", err=True)
 
 
 def terminal_columns(stream: TextIO | None = None) -> int:
@@ -338,4 +371,4 @@ def print_record(record: Mapping[str, Any]) -> None:
     """Write one JSON object as a line to standard output."""
     import json  # noqa: PLC0415 - no --help needs it
 
-    click.echo(json.dumps(record, separators=(",", ":")))
+    _echo(json.dumps(record, separators=(",", ":")))

@@ -283,8 +283,8 @@ class PlanConfig(NamedTuple):
     clients: Annotated[
         tuple[str, ...],
         Flag(
-            "Also create entries for programs that look for other names: auto (those installed), "
-            "all, none, or a list (gwenview,cosmic).",
+            "Also create thumbnails for programs that look for other names: auto (those "
+            "installed), all, none, or a list (gwenview,cosmic).",
             "LIST",
             default="auto",
             debug=True,
@@ -294,7 +294,7 @@ class PlanConfig(NamedTuple):
     realpath_keys: Annotated[
         RealPathKeys,
         Flag(
-            "Also create entries for the real path of files reached through links. auto: if KDE "
+            "Also create thumbnails for the real path of files reached through links. auto: if KDE "
             "or COSMIC, which look for that, is installed.",
             default=RealPathKeys.AUTO,
             debug=True,
@@ -334,7 +334,7 @@ class WorkConfig(NamedTuple):
             "Use DIR as the thumbnails folder.",
             "DIR",
             name="cache",
-            heading="Which entries",
+            heading="Which thumbnails",
         ),
     ]
     """The thumbnails directory, absolute."""
@@ -629,7 +629,7 @@ class RunConfig(NamedTuple):
 _GROUPS = {
     RunConfig: "How",
     WalkConfig: "Which files",
-    PlanConfig: "Which entries",
+    PlanConfig: "Which thumbnails",
     EngineConfig: "How",
     WorkConfig: "How",
     PriorityConfig: "Overnight, and beside other work",
@@ -640,7 +640,7 @@ _GROUPS = {
 #: In the order of the help.
 HEADINGS = (
     "Which files",
-    "Which entries",
+    "Which thumbnails",
     "How",
     "Overnight, and beside other work",
     "On a cluster (--engine dask)",

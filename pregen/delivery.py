@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from pregen.cache.errors import kind_of
+from pregen.cache.errors import kind_of, text_of
 from pregen.cache.store import Cache
 from pregen.errors import CacheError
 from pregen.model import ALL_FLAVORS, Action, Flavor, Kind
@@ -82,7 +82,7 @@ def unpack(cache: Cache, job: Job, outcome: Outcome, parcel: Parcel) -> Outcome:
     try:
         stamps = _commit(cache, job, outcome, parcel)
     except CacheError as error:
-        return outcome._replace(kind=kind_of(error), message=str(error), stamps=())
+        return outcome._replace(kind=kind_of(error), message=text_of(error), stamps=())
     # packed in the order in which an outcome has them
     return outcome._replace(stamps=stamps if len(stamps) == len(outcome.stamps) else ())
 

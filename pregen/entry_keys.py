@@ -97,7 +97,8 @@ def unserved_link(config: PlanConfig, roots: Iterable[bytes]) -> tuple[bytes, by
         return None
     mounts = LiveMounts()
     try:
-        found = ((root, _leads_to(root, mounts.table)) for root in roots)
+        there = (root for root in roots if not os.path.islink(root) or os.path.exists(root))
+        found = ((root, _leads_to(root, mounts.table)) for root in there)
         return next(((root, real) for root, real in found if real != root), None)
     finally:
         mounts.close()

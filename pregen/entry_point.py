@@ -33,6 +33,8 @@ _HELP: Final = frozenset({"-h", "--help", "--help-all"})
 def main() -> NoReturn:
     """Entry point of `pregen` and `python -m pregen`."""
     gc.set_threshold(_GARBAGE_AFTER)
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        open_closed_streams()
     if needs_workers(sys.argv[1:]):
         from pregen.engines.local import server  # noqa: PLC0415 - see the module
 
@@ -50,6 +52,20 @@ def main() -> NoReturn:
     from pregen.cli import main as program  # noqa: PLC0415 - see the module
 
     program()
+
+
+def open_closed_streams() -> None:
+    """Have standard streams that are closed (`pregen ... >&-`) lead nowhere.
+
+    Otherwise what is opened next takes their numbers: the journal, or a pipe to a worker.
+    """
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - until the end
 
 
 def needs_workers(arguments: Sequence[str]) -> bool:

@@ -41,7 +41,7 @@ class ExitCode(IntEnum):
     CACHE = 12, "the cache cannot be written or its disk is full"
     CLUSTER = 13, "the Dask cluster cannot be used or was lost"
     INTERRUPTED = 130, "stopped by Ctrl-C"
-    READER_GONE = 141, "the program that read the output ended"
+    READER_GONE = 141, "standard output took no more: its reader ended, or its disk is full"
     """128 + SIGPIPE, as for any program in a pipe."""
     TERMINATED = 143, "stopped by SIGTERM"
 
@@ -109,4 +109,19 @@ class CacheError(PregenError):
 
 
 class CacheFullError(CacheError):
-    """The disk or the quota of the cache is used up (ENOSPC, EDQUOT, EFBIG)."""
+    """The disk or the quota of the cache is used up (ENOSPC, EDQUOT, EFBIG).
+
+    Args:
+        message: for people, with what to do.
+        brief: the same of one of many sources: only why.
+    """
+
+    def __init__(self, message: str, brief: str = "") -> None:
+        super().__init__(message)
+        self.brief = brief or message
+
+
+class ResultsLostError(PregenError):
+    """Standard output takes no more: its disk is full. Something of it is lost."""
+
+    exit_code = ExitCode.READER_GONE

@@ -400,22 +400,8 @@ def load_defaults(path: str) -> dict[str, Any]:
         UsageError: The file cannot be read, is not TOML, or has a key or a value that makes no
             sense; the message names file and key.
     """
-    try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below; most people have none
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    import tomllib  # noqa: PLC0415 - seldom needed
-
-    try:
-        with file:
-            settings = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}.") from error
-    known = _keys()
+    settings = _read(path)
+    known = _keys() if settings else {}
     defaults = {}
     for key, value in settings.items():
         if isinstance(value, dict):
@@ -437,6 +423,27 @@ def load_defaults(path: str) -> dict[str, Any]:
             raise UsageError(f"{path}: `{key}` {error}") from error
         defaults[str(option.name)] = not checked if inverted else checked
     return defaults
+
+
+def _read(path: str) -> dict[str, Any]:
+    """Return what the file holds; nothing where there is none. Raises UsageError."""
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below; most people have none
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    import tomllib  # noqa: PLC0415 - seldom needed
+
+    try:
+        with file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text. Save it in that encoding.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from error
 
 
 def _keys() -> dict[str, tuple[Option, bool]]:

@@ -19,7 +19,7 @@ from itertools import chain, count
 from threading import Event
 from typing import TYPE_CHECKING
 
-from pregen.cache.errors import CACHE_ERRORS
+from pregen.cache.errors import error_of
 from pregen.cache.lock import CacheLock
 from pregen.cache.store import Cache
 from pregen.config import Check, Sandbox
@@ -290,7 +290,11 @@ class _PipelineRun:
         config, watch = self._config, self._watch
         with _journal(config, watch, self._ground) as journal:
             cwd, arguments = _cwd(), config.arguments
-            journal.begin_run(self._ground.told_cwd(cwd), self._ground.told(arguments, cwd))
+            journal.begin_run(
+                self._ground.told_cwd(cwd),
+                self._ground.told(arguments, cwd),
+                config.work.cache_root,
+            )
             code = ExitCode.UNEXPECTED
             try:
                 if config.sweep and not config.work.shared:
@@ -448,11 +452,13 @@ class _PipelineRun:
 
     def _heed(self, outcome: Outcome) -> None:
         """Stop the run when the cache takes no more entries."""
-        error = CACHE_ERRORS.get(outcome.kind)
-        if error is CacheError and self._config.work.shared:
+        work = self._config.work
+        place = os.path.dirname(outcome.path) if work.shared else work.cache_root
+        error = error_of(outcome.kind, outcome.message, place)
+        if work.shared and not isinstance(error, CacheFullError):
             return  # the trouble of one folder of originals
         if error is not None and self._fatal is None:
-            self._fatal = error(outcome.message)
+            self._fatal = error
             self._stop.raise_to(StopLevel.DRAIN)
 
 
@@ -465,8 +471,11 @@ def _set_in_the_end(event: Event) -> Iterator[None]:
 
 
 def _totals(totals: Snapshot) -> RunTotals:
+    # those that waited in the feed have no outcome
+    not_begun = totals.jobs - totals.jobs_done
+    kinds = {**totals.kinds, Kind.INTERRUPTED: not_begun} if not_begun else totals.kinds
     return RunTotals(
-        totals.kinds,
+        kinds,
         totals.bytes_read,
         totals.bytes_written,
         totals.entries_written,

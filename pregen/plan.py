@@ -53,7 +53,7 @@ _DECODES = (_MAKE, _RECHECK)
 #: Those whose pixels are of the source: worth a look, or a copy.
 _WHOLE = (_FRESH, _REFIT)
 
-_UNCHANGED = "has not changed since; --retry-failed tries again"
+_UNCHANGED = "has not changed since"
 #: Failures among the journal's hints.
 _FAILED = {
     Kind.CRASHED: f"it crashed a worker earlier and {_UNCHANGED}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -21,7 +22,7 @@ from pregen.commandline import Command, Option, asks_for_help, terminal_columns
 from pregen.display import text
 from pregen.display.printer import Output, silence
 from pregen.display.text import count, printable
-from pregen.errors import ExitCode
+from pregen.errors import ExitCode, UsageError
 from pregen.options import all_options, config_path, load_defaults, option, run_config
 from pregen.thumbspec.naming import clean_path, thumbnails_root
 
@@ -65,12 +66,26 @@ class Session:
         """The thumbnails directory that this call works on, absolute and clean.
 
         Raises:
-            UsageError: config.toml makes no sense, or the working directory was deleted.
+            UsageError: config.toml makes no sense, what is named is not a folder, or the working
+                directory was deleted.
         """
         cache = self.cache
         if cache is None and (named := self.file_settings.get("cache_root")):
             cache = os.fsencode(named)
-        return thumbnails_root(self.environ, self.home) if cache is None else self.clean(cache)
+        if cache is None:
+            return thumbnails_root(self.environ, self.home)
+        root = self.clean(cache)
+        if os.path.exists(root) and not os.path.isdir(root):
+            raise UsageError(f"the cache {printable(os.fsdecode(root))} is not a folder.")
+        return root
+
+    @cached_property
+    def cache_flag(self) -> str:
+        """What a command that is shown needs to work on this cache too: "" or " --cache DIR"."""
+        named = os.fsencode(self.environ.get("PREGEN_CACHE", "")) or None
+        if self.cache_root == replace(self, cache=named).cache_root:
+            return ""
+        return f" --cache {shlex.quote(printable(os.fsdecode(self.cache_root)))}"
 
     @property
     def journal_path(self) -> bytes:
@@ -223,7 +238,7 @@ class Session:
     def entry_count(self) -> Iterator[Callable[[int], None]]:
         """Count entries in one line of people's terminal; a number below zero removes it."""
         with self.status_line() as say:
-            yield lambda number: say(f"{count(number)} entries ..." if number >= 0 else "")
+            yield lambda number: say(f"{count(number)} thumbnails ..." if number >= 0 else "")
 
     def printer(self, output: OutputConfig, on_results_lost: Callable[[OSError], None]) -> Printer:
         """Return the printer of a run. Only a terminal's imports rich.

@@ -13,7 +13,7 @@ from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
-from pregen.cache.errors import kind_of
+from pregen.cache.errors import kind_of, text_of
 from pregen.cache.shared import SharedRepositories
 from pregen.cache.store import Cache
 from pregen.config import Previews
@@ -269,7 +269,7 @@ class JobWorker:
         except SourceAccessError as error:
             return blank._replace(kind=error.kind, message=str(error))
         except CacheError as error:
-            return blank._replace(kind=kind_of(error), message=str(error))
+            return blank._replace(kind=kind_of(error), message=text_of(error))
         except MemoryError:
             return blank._replace(
                 kind=Kind.OUT_OF_MEMORY,

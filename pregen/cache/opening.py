@@ -111,7 +111,9 @@ def _open_or_make(name: bytes, above: int | None, path: bytes) -> int:
             raise
         os.chmod(name, DIR_MODE, dir_fd=above)
     except NotADirectoryError:
-        raise CacheError(f"{shown(path)} is not a directory: move it away and run again") from None
+        raise CacheError(
+            f"{shown(path)} is not a folder: choose another cache with --cache, or move it away"
+        ) from None
     try:
         return os.open(name, DIR_FLAGS, dir_fd=above)
     except FileNotFoundError:
@@ -131,7 +133,7 @@ def _check(fd: int, name: bytes, above: int | None, path: bytes) -> None:
     if stat.S_ISLNK(link.st_mode) and link.st_uid not in {us, 0}:
         raise CacheError(
             f"{shown(path)} is a symbolic link made by user {link.st_uid}: remove it, or choose"
-            " another cache with XDG_CACHE_HOME"
+            " another cache (--cache, XDG_CACHE_HOME)"
         )
     if facts.st_uid != us:
         how = ", change the folder's owner (chown -R)" if us else f" ({run_as(facts.st_uid)})"
@@ -156,6 +158,6 @@ def _make_path(path: bytes) -> None:
         raise CacheError(f"{shown(path)} cannot be created: choose another cache with --cache")
     if not os.path.isdir(path):
         raise CacheError(
-            f"{shown(path)} is not a directory, or is a dangling symbolic link: move it "
-            "away, mount the disk of its target, or set XDG_CACHE_HOME"
+            f"{shown(path)} is not a folder, or is a dangling symbolic link: move it away, "
+            "mount the disk of its target, or choose another cache (--cache, XDG_CACHE_HOME)"
         )

@@ -87,6 +87,10 @@ class Watch:
 
     def __init__(self, printer: Printer, state: RunCounts | None = None) -> None:
         self._printer = printer
+        self.cache_flag = ""
+        """What commands need that are shown in the end (`session.Session.cache_flag`)."""
+        self.again = "--retry-failed"
+        """The flag or the command that tries again what failed earlier."""
         self._state = state or RunCounts()
         self._window = RateWindow(self._state.snapshot().elapsed_s)
         self._ended_because = ""
@@ -225,6 +229,8 @@ class Watch:
             self._ended_because,
             self._flavors,
             self._flavors_because,
+            self.cache_flag,
+            self.again,
         )
         try:
             self._ticker.close()

@@ -94,11 +94,13 @@ class MetricsFile(Collector):
         yield _Counter("pregen_pixels", "Pixels of the decoded pictures.", now.pixels)
         yield _Counter("pregen_jobs", "Files that need work.", now.jobs)
         yield _Counter("pregen_jobs_done", "Files that needed work and are done.", now.jobs_done)
-        yield _Counter("pregen_entries", "Entries written.", now.entries_written)
+        yield _Counter("pregen_entries", "Thumbnails written.", now.entries_written)
         yield _Counter("pregen_read_bytes", "Bytes read from files.", now.bytes_read)
         about = "Bytes read from files that come over a network."
         yield _Counter("pregen_share_read_bytes", about, now.share_bytes_read)
-        yield _Counter("pregen_written_bytes", "Bytes of the entries written.", now.bytes_written)
+        yield _Counter(
+            "pregen_written_bytes", "Bytes of the thumbnails written.", now.bytes_written
+        )
         yield _Gauge("pregen_found", "Files found so far.", now.found)
         yield _Gauge("pregen_walking", "1 while folders are searched.", now.walking)
         yield _Gauge("pregen_elapsed_seconds", "Time since the start.", now.elapsed_s)

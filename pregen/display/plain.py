@@ -68,10 +68,13 @@ class PlainPrinter(Printer):
 
     def finish(self, report: RunReport) -> None:
         """Write the summary."""
-        if self._results is None or not wrote_results(self._results, report):
+        if self._results is None:
             self._output.write(plain_text(summary(report)))
-        else:
-            self._output.write(plain_text(warning_lines(report)))
+            return
+        # both may lead to one file, in which the verdict comes last
+        self._output.write(plain_text(warning_lines(report)))
+        if not wrote_results(self._results, report):
+            self._output.write(plain_text(summary(report, warnings=False)))
 
     def _line(self, text: str) -> None:
         self._output.write(f"{text}\n")

@@ -44,6 +44,10 @@ class RunReport(NamedTuple):
     """What it made entries of; empty: it did not come so far."""
     flavors_because: str = ""
     """Why these; empty: the user named them."""
+    cache_flag: str = ""
+    """What commands need that are to work on the same cache (`session.Session.cache_flag`)."""
+    again: str = "--retry-failed"
+    """The flag or the command that tries again what failed earlier."""
 
 
 class Printer:

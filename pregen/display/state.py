@@ -107,6 +107,8 @@ class Snapshot:
     """Files and folders that rules left out unseen: hidden, of another kind by their name."""
     not_there: int = 0
     """Sources that the user's list names and that do not exist."""
+    not_entered: int = 0
+    """Folders and files that failed before there was a job for them: the journal has no outcome."""
     paused: str = ""
     """What the run waits for; empty when it does not."""
 
@@ -207,6 +209,7 @@ class RunCounts:
             self._totals.kinds[skip.kind] += 1
             self._totals.not_there += skip.listed
             if skip.kind in FAILURES:
+                self._totals.not_entered += 1
                 self._keep_failure(skip)
             elif skip.kind is Kind.EXCLUDED or skip.listed:
                 self._keep_left_out(skip)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pregen.display import text
 from pregen.display.bottleneck import LIMITED_BY, bottleneck, long_enough, slow_disk
 from pregen.display.text import printable, shown
-from pregen.display.words import NOT_COMPILED, WORDS, Named, named_lines, rate_texts
+from pregen.display.words import NOT_COMPILED, WORDS, Named, advice, named_lines, rate_texts
 from pregen.errors import ExitCode
 from pregen.model import FAILURES, Action, Flavor, Kind
 
@@ -44,8 +44,8 @@ ENTRY_BYTES: Mapping[Flavor, int] = {
     Flavor.XX_LARGE: 1_394_000,
 }
 _NOT_BEGUN = "when the run ended"
-_EMPTY = "hidden files are skipped without --hidden"
-_PASSED_OVER = "hidden, left out by --include/--exclude, or not a picture by name"
+_EMPTY = "hidden files need --hidden, and folders left out by --exclude are not searched"
+_PASSED_OVER = "hidden, excluded, or not a picture by name"
 _STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.READER_GONE})
 
 
@@ -84,7 +84,7 @@ def summary(report: RunReport, *, warnings: bool = True) -> list[Line]:
         list(_compile(report)),
         list(_slowest(report)),
         list(warning_lines(report)) if warnings else [],
-        list(count_lines(report.totals, not_begun)),
+        list(count_lines(report.totals, not_begun, report.again)),
         [*_reading(report.totals), headline(report)],
     )
     lines: list[Line] = []
@@ -113,10 +113,20 @@ def headline(report: RunReport) -> Line:
     rates = rate_texts(totals.means) if totals.images else []
     speed = f": {', '.join(rates)}" if rates else ""
     if totals.failed:
-        failed = text.plural(totals.failed, "file")
         speed = f": {', '.join(rates[:2])}" if rates else ""  # fits in 80 columns
-        return Line(f"Done in {took}{speed}. {failed} failed: pregen failures", Style.WARN)
+        return Line(f"Done in {took}{speed}. {_failed(report)}", Style.WARN)
     return Line(f"Done in {took}{speed}.", Style.GOOD)
+
+
+def _failed(report: RunReport) -> str:
+    """Return how many failed, and where they are listed: what has no outcome only above."""
+    above = report.totals.not_entered
+    listed = report.totals.failed - above
+    parts = [f"{text.count(above)} unreadable: see above"] if above else []
+    if listed:
+        files = text.plural(listed, "file")
+        parts.append(f"{files} failed: pregen failures{report.cache_flag}")
+    return "; ".join(parts)
 
 
 def _reading(totals: Snapshot) -> Iterator[Line]:
@@ -135,10 +145,16 @@ def _reading(totals: Snapshot) -> Iterator[Line]:
         yield Line(f"Slow disk: the workers waited for it {waited:.0%} of the time.", Style.WARN)
 
 
-def count_lines(totals: Snapshot, not_begun: int) -> Iterator[Line]:
-    """Yield a line for each kind of outcome there was, and for the jobs left."""
+def count_lines(totals: Snapshot, not_begun: int, again: str) -> Iterator[Line]:
+    """Yield a line for each kind of outcome there was, and for the jobs left.
+
+    Args:
+        totals: of the run.
+        not_begun: jobs left.
+        again: what tries again what failed earlier.
+    """
     rows = [
-        (totals.count(kind), words.label, _detail(kind, totals), _style(kind))
+        (totals.count(kind), words.label, _detail(kind, totals, again), _style(kind))
         for kind, words in WORDS.items()
         if totals.count(kind) and kind is not Kind.INTERRUPTED
     ]
@@ -153,10 +169,12 @@ def count_lines(totals: Snapshot, not_begun: int) -> Iterator[Line]:
         yield Line(line.rstrip(), style)
 
 
-def _detail(kind: Kind, totals: Snapshot) -> str:
+def _detail(kind: Kind, totals: Snapshot, again: str) -> str:
     if kind is Kind.MADE:
-        entries = text.plural(totals.entries_written, "entry", "entries")
-        return f"{entries}, {text.size(totals.bytes_written)} written"
+        thumbnails = text.plural(totals.entries_written, "thumbnail")
+        return f"{thumbnails}, {text.size(totals.bytes_written)} written"
+    if kind is Kind.FAILED_BEFORE:
+        return f"{WORDS[kind].meaning}; {again} tries again"
     return "" if kind in FAILURES else WORDS[kind].meaning  # a failure is explained further down
 
 
@@ -235,6 +253,7 @@ def failure_lines(report: RunReport) -> Iterator[Line]:
     """Yield the failures by reason, with the first of each, and what to do about them."""
     order = list(WORDS)
     groups = sorted(report.findings.failures, key=lambda group: order.index(group.kind))
+    todo = advice([group.kind for group in groups], last=True)
     for number, group in enumerate(groups):
         if number:
             yield Line()
@@ -246,7 +265,8 @@ def failure_lines(report: RunReport) -> Iterator[Line]:
         yield from map(Line, named_lines(files))
         if hidden := group.number - len(named):
             yield Line(f"  ... and {text.count(hidden)} more", Style.DIM)
-        yield Line(f"  -> {words.todo}", Style.DIM)
+        if group.kind in todo:
+            yield Line(f"  -> {todo[group.kind]}", Style.DIM)
 
 
 def _place(failure: FailedSource) -> tuple[object, ...]:
@@ -319,12 +339,12 @@ def forecast_lines(forecast: Forecast, images_per_s: float | None, report: RunRe
         report: what there is not.
     """
     lines = [Line("A run would:", Style.HEAD), *_deeds(forecast)]
-    counts = list(count_lines(report.totals, not_begun=0))
+    counts = list(count_lines(report.totals, 0, report.again))
     if counts:
         lines += [Line(), Line("Nothing to do for:", Style.HEAD), *counts]
-    failures = list(failure_lines(report))
-    if failures:
-        lines += [Line(), *failures]
+    for more in (failure_lines(report), _left_out(report), warning_lines(report)):
+        if named := list(more):
+            lines += [Line(), *named]
     return [*lines, Line(), _duration_line(forecast, images_per_s)]
 
 
@@ -333,10 +353,10 @@ def _deeds(forecast: Forecast) -> list[Line]:
     lines = []
     if forecast.sources:
         files = text.plural(forecast.sources, "file")
-        entries = text.plural(made, "entry", "entries")
+        thumbnails = text.plural(made, "thumbnail")
         lines += [
             Line(f"  decode at most {files}, {text.size(forecast.bytes_to_read)} to read"),
-            Line(f"  write at most {entries}, about {text.size(forecast.bytes_to_write)}"),
+            Line(f"  write at most {thumbnails}, about {text.size(forecast.bytes_to_write)}"),
         ]
     if forecast.rechecks:
         files = text.plural(forecast.rechecks, "file")
@@ -344,11 +364,11 @@ def _deeds(forecast: Forecast) -> list[Line]:
             Line(f"  check the beginning of {files}, and decode those whose thumbnails are wrong")
         )
     if forecast.refits:
-        entries = text.plural(forecast.refits, "entry", "entries")
-        lines.append(Line(f"  rewrite the texts of {entries}, without decoding"))
+        thumbnails = text.plural(forecast.refits, "thumbnail")
+        lines.append(Line(f"  rewrite the texts of {thumbnails}, without decoding"))
     if forecast.removals:
-        entries = text.plural(forecast.removals, "stale entry", "stale entries")
-        lines.append(Line(f"  remove {entries} of other sizes"))
+        thumbnails = text.plural(forecast.removals, "stale thumbnail")
+        lines.append(Line(f"  remove {thumbnails} of other sizes"))
     return lines or [Line("  do nothing", Style.GOOD)]
 
 

@@ -28,6 +28,8 @@ class Words(NamedTuple):
     """The next step; empty where there is nothing to do."""
 
 
+_COPY_AGAIN = "copy again from the camera or a backup; changed files are retried"
+
 #: In the order of a summary: what was done, what needed nothing, what was left, what failed.
 WORDS: dict[Kind, Words] = {
     Kind.MADE: Words("created"),
@@ -44,21 +46,19 @@ WORDS: dict[Kind, Words] = {
     ),
     Kind.SPECIAL: Words("not a regular file", "FIFOs, sockets and devices are never opened"),
     Kind.VANISHED: Words("missing", "deleted meanwhile, or dangling links"),
-    Kind.FAILED_BEFORE: Words("failed earlier", "unchanged since; --retry-failed tries again"),
+    Kind.FAILED_BEFORE: Words("failed earlier", "unchanged since"),
     Kind.NEEDS_EXTRA: Words("needs an extra", "need a library that is not installed"),
     Kind.UNSUPPORTED: Words("unsupported", "known formats or variants that pregen cannot decode"),
     Kind.INVALID: Words(
         "invalid",
         "damaged, or not a picture",
-        "copy again from the camera or a backup; changed files are retried",
+        _COPY_AGAIN,
     ),
-    Kind.TRUNCATED: Words(
-        "truncated", "the file ends too early", "copy again from the camera or a backup"
-    ),
+    Kind.TRUNCATED: Words("truncated", "the file ends too early", _COPY_AGAIN),
     Kind.TOO_LARGE: Words(
         "too large",
         "more pixels than allowed",
-        "if you trust the file, raise --max-pixels and add --retry-failed",
+        "if you trust the file: pregen run FILE --max-pixels 2G --retry-failed",
     ),
     Kind.UNREADABLE: Words(
         "unreadable", "could not be read", "check the permissions and the disk, then run again"
@@ -69,12 +69,13 @@ WORDS: dict[Kind, Words] = {
     Kind.CRASHED: Words(
         "crashed",
         "crashed its worker twice, the second time alone",
-        "a bug in a decoding library: please report the file; --retry-failed tries again",
+        "a bug in a decoding library: please report the file. To try again: pregen run FILE "
+        "--retry-failed",
     ),
     Kind.TIMED_OUT: Words(
         "timed out",
         "exceeded the time limit twice, the second time alone",
-        "allow more time with --timeout and add --retry-failed",
+        "allow more time: pregen run FILE --timeout 600 --retry-failed",
     ),
     Kind.OUT_OF_MEMORY: Words(
         "out of memory",
@@ -99,6 +100,33 @@ WORDS: dict[Kind, Words] = {
     ),
     Kind.INTERRUPTED: Words("not started"),
 }
+
+
+def advice(kinds: Iterable[Kind], *, last: bool) -> dict[Kind, str]:
+    """Return what is to be done about failures of some kinds: what is alike once, for all of them.
+
+    Args:
+        kinds: in the order in which they are told.
+        last: what is alike is to be told with the last of them, not with the first.
+    """
+    alike: dict[str, list[Kind]] = {}
+    for kind in kinds:
+        alike.setdefault(WORDS[kind].todo, []).append(kind)
+    found = {}
+    for todo, those in alike.items():
+        whose = ", ".join(WORDS[kind].label for kind in those)
+        found[those[-1 if last else 0]] = f"{whose}: {todo}" if len(those) > 1 else todo
+    return found
+
+
+def thumbnails(number: int, fail_records: int) -> str:
+    """Return so many things in a cache in words; `fail_records` of them are no thumbnails."""
+    records = text.plural(fail_records, "fail record")
+    if not fail_records:
+        return text.plural(number, "thumbnail")
+    if number == fail_records:
+        return records
+    return f"{text.plural(number - fail_records, 'thumbnail')} and {records}"
 
 
 #: What costs most of the speed, and what helps: the command follows.
@@ -216,7 +244,7 @@ def outcome_line(outcome: Outcome | Skip) -> str:
     if outcome.width_px:
         facts.append(f"{outcome.width_px}x{outcome.height_px}")
     if outcome.entries_written:
-        facts.append(text.plural(outcome.entries_written, "entry", "entries"))
+        facts.append(text.plural(outcome.entries_written, "thumbnail"))
     if outcome.stages.total_ns:
         facts.append(text.duration(outcome.stages.total_ns / 1e9))
     told = f" ({', '.join(facts)})" if facts else ""

@@ -190,6 +190,11 @@ CREATE TABLE listings (
 ) WITHOUT ROWID;
 """
 
+_VERSION_7: Final = """
+-- The cache that a run filled, without links; empty: of a run before this version.
+ALTER TABLE runs ADD COLUMN filled BLOB NOT NULL DEFAULT x'';
+"""
+
 #: Of every version.
 _OUR_TABLES: Final = frozenset({"runs", "sources"})
 #: Words in the declarations of tables, and since which version they stand there: a file that has
@@ -197,7 +202,7 @@ _OUR_TABLES: Final = frozenset({"runs", "sources"})
 _SINCE: Final = (
     ("runs", "", 1), ("folders", "", 2), ("fingerprints", "", 3), ("runs", "libraries", 4),
     ("file_systems", "", 5), ("vaults", "", 5), ("salts", "", 5),
-    ("known_files", "", 6), ("listings", "", 6),
+    ("known_files", "", 6), ("listings", "", 6), ("runs", "filled", 7),
 )  # fmt: skip
 
 MIGRATIONS: Final[tuple[str, ...]] = (
@@ -207,6 +212,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     _VERSION_4,
     _VERSION_5,
     _VERSION_6,
+    _VERSION_7,
 )
 
 

@@ -20,7 +20,7 @@ from pregen.journal import database, fingerprints, folders, known_files, listing
 from pregen.journal.database import OF_NOTE
 from pregen.journal.places import VaultMemory
 from pregen.journal.rows import RecordedFailure, RecordedRun, RunState, RunTotals, fits, in_list
-from pregen.model import FAILURES, REMEMBERED, Kin, Kind
+from pregen.model import REMEMBERED, Kin, Kind
 from pregen.processes import born_s
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ _COLUMNS = ", ".join(rows.SOURCE_COLUMNS)
 _MARKS = ", ".join("?" for _ in rows.SOURCE_COLUMNS)
 _RECORD: Final = f"INSERT OR REPLACE INTO sources ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - constants
 _LAST_RUNS: Final = (
-    f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE ?1 IS NULL OR id = ?1 ORDER BY id DESC LIMIT ?2"  # noqa: S608 - likewise
+    f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE (?1 IS NULL OR id = ?1)"  # noqa: S608 - likewise
+    " AND (?2 IS NULL OR filled IN (?2, x'')) ORDER BY id DESC LIMIT ?3"
 )
 _ALL_PATHS: Final = "SELECT path FROM sources"
 _TWO: Final = (bytes, bytes)
@@ -63,10 +64,12 @@ _TWO: Final = (bytes, bytes)
 _OWN_FOLDERS: Final = "SELECT path, names FROM folders WHERE substr(path, 1, 1) = x'2f'"
 _OWN_RUN_SHAPE: Final = (int, str)
 _OWN_RUNS: Final = "SELECT id, libraries FROM runs WHERE version = ?"
+#: By the run of a row of `sources`.
+_FILLED: Final = "coalesce((SELECT filled FROM runs WHERE id = run_id), x'')"
 _FORGET: Final = "DELETE FROM sources WHERE path = ?"
 _BEGIN: Final = (
-    "INSERT INTO runs (started_at_ns, version, libraries, host, pid, cwd, arguments)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO runs (started_at_ns, version, libraries, host, pid, cwd, arguments, filled)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _END: Final = (
     "UPDATE runs SET ended_at_ns = ?, exit_code = ?, counts = ?, bytes_read = ?,"
@@ -171,10 +174,22 @@ class Journal:
 
     # Writing.
 
-    def begin_run(self, cwd: bytes, arguments: Sequence[str]) -> None:
-        """Note that a run has begun, at once: a run that is killed leaves this behind."""
+    def begin_run(
+        self,
+        cwd: bytes,
+        arguments: Sequence[str],
+        cache: bytes = b"",
+    ) -> None:
+        """Note that a run has begun, at once: a run that is killed leaves this behind.
+
+        Args:
+            cwd: the working directory.
+            arguments: the command line.
+            cache: that it fills; empty: that is not to be known.
+        """
         host, pid, words = socket.gethostname(), os.getpid(), json.dumps(list(arguments))
-        row = time.time_ns(), self._version, self._libraries, host, pid, cwd, words
+        cache = _without_links(cache)
+        row = time.time_ns(), self._version, self._libraries, host, pid, cwd, words, cache
         cursor = self._attempt(lambda connection: connection.execute(_BEGIN, row))
         self._run_id = 0 if cursor is None else cursor.lastrowid or 0
         self._due_ns = time.monotonic_ns() + BATCH_NS
@@ -419,9 +434,18 @@ class Journal:
         reader = self._reader
         return [] if reader is None else reader.rows(shape, query, *values)
 
-    def last_runs(self, count: int, run_id: int | None = None) -> list[RecordedRun]:
-        """Return the newest runs, newest first; with `run_id` that one, if there is such a run."""
-        return self._rows_of(_recorded_run, _LAST_RUNS, run_id, count)
+    def last_runs(
+        self, count: int, run_id: int | None = None, cache: bytes | None = None
+    ) -> list[RecordedRun]:
+        """Return the newest runs, newest first.
+
+        Args:
+            count: so many at most.
+            run_id: that one alone, if there is such a run.
+            cache: only those that filled this one, or of which that is not known.
+        """
+        filled = None if cache is None else _without_links(cache)
+        return self._rows_of(_recorded_run, _LAST_RUNS, run_id, filled, count)
 
     def sources_of(self, run_id: int) -> Iterator[SourceHistory]:
         """Yield the sources of which this run was the last to say something, in no order.
@@ -441,8 +465,10 @@ class Journal:
 
         Those of which there are many (`database.OF_NOTE`) are not found.
         """
-        columns = ", ".join(RecordedFailure._fields)
-        query = f"SELECT {columns} {_FROM_NOTED} {in_list(kinds)} ORDER BY path"
+        *fields, _ = RecordedFailure._fields
+        query = (
+            f"SELECT {', '.join(fields)}, {_FILLED} {_FROM_NOTED} {in_list(kinds)} ORDER BY path"
+        )
         return self._rows_of(rows.recorded_failure, query)
 
     def forget(self, paths: Sequence[bytes]) -> int:
@@ -455,11 +481,6 @@ class Journal:
         for folder, names in self._rows_of(lambda row: database.fitting(row, _TWO), _OWN_FOLDERS):
             for name in names.split(b"\0"):
                 yield folder + b"/" + name
-
-    def failure_counts(self) -> dict[Kind, int]:
-        """Return how many sources there are whose last outcome was a failure, by kind."""
-        query = f"SELECT kind, count(*) {_FROM_NOTED} {in_list(FAILURES)} GROUP BY kind"
-        return dict(self._rows_of(lambda row: (rows.known_kind(row[0]), int(row[1])), query))
 
     def _rows_of(self, convert: Callable[[sqlite3.Row], T], query: str, *values: Any) -> list[T]:
         """Return what a query finds, converted; nothing where that cannot be done any more."""
@@ -519,6 +540,11 @@ def _wait_for_locks(connection: sqlite3.Connection, timeout_s: float) -> None:
 def _forget(connection: sqlite3.Connection, paths: Sequence[bytes]) -> int:
     with database.transaction(connection):
         return connection.executemany(_FORGET, [(path,) for path in paths]).rowcount
+
+
+def _without_links(cache: bytes) -> bytes:
+    """Return how a cache is noted: one place, one name."""
+    return cache and os.path.realpath(cache)
 
 
 def _recorded_run(row: sqlite3.Row) -> RecordedRun:

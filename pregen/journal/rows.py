@@ -104,19 +104,22 @@ class RecordedRun(NamedTuple):
     bytes_written: int
     entries_written: int
     wall_ns: int
+    cache: bytes = b""
+    """That it filled, without links; empty: not known."""
 
 
 _RUN_NAMES: Final = tuple(name for name in RecordedRun._fields if name != "state")
 _MAYBE: Final = (int, NoneType)
 #: In the order of `_RUN_NAMES`.
 _RUN_SHAPE: Final = (
-    int, int, _MAYBE, str, str, int, bytes, str, _MAYBE, (str, NoneType), int, int, int, int,
+    int, int, _MAYBE, str, str, int, bytes, str, _MAYBE, (str, NoneType), int, int, int, int, bytes,
 )  # fmt: skip
 #: What `recorded_run` takes.
 RUN_COLUMNS: Final = (
     "id AS run_id, started_at_ns, ended_at_ns, version, host, pid, cwd, arguments, exit_code,"
     " counts, coalesce(bytes_read, 0) AS bytes_read, coalesce(bytes_written, 0) AS bytes_written,"
-    " coalesce(entries_written, 0) AS entries_written, coalesce(wall_ns, 0) AS wall_ns"
+    " coalesce(entries_written, 0) AS entries_written, coalesce(wall_ns, 0) AS wall_ns,"
+    " filled AS cache"
 )
 
 
@@ -155,10 +158,12 @@ class RecordedFailure(NamedTuple):
     mtime_ns: int
     run_id: int
     seen_at_ns: int
+    cache: bytes
+    """That the run filled; empty: not known."""
 
 
 #: Of a row of its fields.
-_FAILURE_SHAPE: Final = (bytes, str, str, int, int, int, int)
+_FAILURE_SHAPE: Final = (bytes, str, str, int, int, int, int, bytes)
 
 
 def recorded_failure(row: sqlite3.Row) -> RecordedFailure:

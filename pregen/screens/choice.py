@@ -156,6 +156,8 @@ def _by_size(facts: ScreenFacts) -> Iterator[_Wish]:
 def _by_entries(facts: ScreenFacts) -> Iterator[_Wish]:
     for flavor, looked_at, foreign, pictures, having in facts.filled:
         if foreign >= _ENOUGH_FOREIGN and foreign * 2 >= looked_at:
-            yield _Wish((flavor,), f"as other programs use it ({foreign} of {looked_at} entries)")
+            yield _Wish(
+                (flavor,), f"as other programs use it ({foreign} of {looked_at} thumbnails)"
+            )
         elif having and having * _KEPT_PART >= pictures:
-            yield _Wish((flavor,), f"as before: {having} of {pictures} entries checked have it")
+            yield _Wish((flavor,), f"as before: {having} of {pictures} pictures checked have it")

@@ -385,10 +385,10 @@ def desktop_verdicts(
     for client in CLIENTS:
         reason = away = _looks_elsewhere(client, place)
         if not away and entry is None:
-            reason = "there is no entry"
+            reason = "there is no thumbnail"
         elif not away and entry is not None:
             useless = entry.unreadable(client.reads)
-            reason = f"the entry {useless}" if useless else client.refusal(entry.texts, wanted)
+            reason = f"the thumbnail {useless}" if useless else client.refusal(entry.texts, wanted)
         verdicts.append(ClientVerdict(client.name, not reason, reason, looks_here=not away))
     return verdicts
 

@@ -230,7 +230,7 @@ def kio(said: EntryTexts, wanted: Wanted) -> str:
     if texts.get(URI) != wanted.uri:
         return f"the last {URI} is {shown(texts.get(URI, ''))}"
     if qt_signed(texts.get(MTIME, "")) != mtime.whole_s(wanted.mtime_ns):
-        return f"the last {MTIME}, {shown(texts.get(MTIME, ''))}, is not the source's integer"
+        return f"the last {MTIME}, {shown(texts.get(MTIME, ''))}, is not the file's integer"
     maker = texts.get(SOFTWARE, "")
     if (
         maker.startswith(_KDE)
@@ -281,7 +281,7 @@ def libfm_qt(said: EntryTexts, wanted: Wanted) -> str:
     text = said.last.get(MTIME, "")
     if text and qt_unsigned(text) == mtime.unsigned_s(wanted.mtime_ns):
         return ""
-    return f"the last {MTIME}, {shown(text)}, is not the source's integer"
+    return f"the last {MTIME}, {shown(text)}, is not the file's integer"
 
 
 def gthumb(said: EntryTexts, wanted: Wanted) -> str:
@@ -292,7 +292,7 @@ def gthumb(said: EntryTexts, wanted: Wanted) -> str:
     text = texts.get(MTIME, "")
     if vala_int64(text) == mtime.whole_s(wanted.mtime_ns):
         return ""
-    return f"the last {MTIME}, {shown(text)}, is not the source's integer"
+    return f"the last {MTIME}, {shown(text)}, is not the file's integer"
 
 
 def gimp(said: EntryTexts, wanted: Wanted) -> str:
@@ -345,7 +345,7 @@ def nomacs(said: EntryTexts, wanted: Wanted) -> str:
         return f"the last {URI} is {shown(texts.get(URI, ''))}"
     text = texts.get(MTIME, "")
     if qt_signed(text.partition(".")[0]) != mtime.whole_s(wanted.mtime_ns):
-        return f"the last {MTIME}, {shown(text)}, is not the source's"
+        return f"the last {MTIME}, {shown(text)}, is not the file's"
     size = texts.get(SIZE)
     return f"the last {SIZE} is {size}" if size and qt_signed(size) != wanted.size_bytes else ""
 
@@ -370,7 +370,7 @@ def blender(said: EntryTexts, wanted: Wanted) -> str:
     text = _picked(said.before).get(MTIME)
     if text is not None and strtol(text) == mtime.whole_s(wanted.mtime_ns):
         return ""
-    return f"the last {MTIME}, {shown(text or '')}, does not begin with the source's seconds"
+    return f"the last {MTIME}, {shown(text or '')}, does not begin with the file's seconds"
 
 
 def feh(said: EntryTexts, wanted: Wanted) -> str:
@@ -378,7 +378,7 @@ def feh(said: EntryTexts, wanted: Wanted) -> str:
     text = _picked(said.before).get(MTIME, "")
     if strtol(text) == mtime.whole_s(wanted.mtime_ns):
         return ""
-    return f"the last {MTIME}, {shown(text)}, does not begin with the source's seconds"
+    return f"the last {MTIME}, {shown(text)}, does not begin with the file's seconds"
 
 
 def rofi(_said: EntryTexts, _wanted: Wanted) -> str:
@@ -404,4 +404,4 @@ def _first_integer(said: EntryTexts, wanted: Wanted) -> str:
         return f"there is no {MTIME}"
     if strtol(text) == mtime.whole_s(wanted.mtime_ns):
         return ""
-    return f"the first {MTIME}, {shown(text)}, does not begin with the source's seconds"
+    return f"the first {MTIME}, {shown(text)}, does not begin with the file's seconds"

@@ -108,7 +108,7 @@ def judge(
         ending: How the file ends, where `data` is not all of it; None: it is not asked.
     """
     if data is None:
-        return Judgement(Freshness.MISSING, "there is no entry")
+        return Judgement(Freshness.MISSING, "there is no thumbnail")
     own = own_entry(data, flavor, uri, mtime_ns, size_bytes)
     if own is not None:
         known = ending is None or ending == (own.file_bytes, END)
@@ -177,7 +177,7 @@ def examine(
         if whole and flavor is not None:
             check_chunks(data, read_header(data))
     except PngError as error:
-        return Judgement(Freshness.CORRUPT, f"the entry {error}")
+        return Judgement(Freshness.CORRUPT, f"the thumbnail {error}")
     lacks = _missing_key(head)
     if disagreement := contradiction(head, wanted):
         return Judgement(Freshness.STALE, disagreement, head)
@@ -239,12 +239,12 @@ def contradiction(head: PngHead, wanted: Wanted) -> str:
     """Return how the texts disagree with the source: any one of them does, of any type."""
     for text in head.texts:
         if text.key == URI and text.value != wanted.uri:
-            return f"{URI} is {shown(text.value)}, the source's is {shown(wanted.uri)}"
+            return f"{URI} is {shown(text.value)}, the file's is {shown(wanted.uri)}"
         if text.key == MTIME and not mtime.agrees(text.value, wanted.mtime_ns):
             seconds = f"{mtime.whole_s(wanted.mtime_ns)}.{mtime.usec(wanted.mtime_ns):06}"
-            return f"{MTIME} is {shown(text.value)}, the source's is {seconds}"
+            return f"{MTIME} is {shown(text.value)}, the file's is {seconds}"
         if text.key == SIZE and not _is_size(text.value, wanted.size_bytes):
-            return f"{SIZE} is {shown(text.value)}, the source's is {wanted.size_bytes}"
+            return f"{SIZE} is {shown(text.value)}, the file's is {wanted.size_bytes}"
     return ""
 
 

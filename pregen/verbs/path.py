@@ -30,7 +30,7 @@ from pregen.display.text import printable, shown
 from pregen.display.words import WORDS, label
 from pregen.errors import ExitCode, UsageError
 from pregen.filesystems.bounded import BoundedFiles
-from pregen.model import Flavor, Outcome, Skip
+from pregen.model import Flavor, Kind, Outcome, Skip
 from pregen.session import Session, cache_option, mount_timeout_option
 from pregen.thumbspec.naming import clean_path, entry_path
 from pregen.thumbspec.uri import file_uri
@@ -69,7 +69,7 @@ def _path(
     if not files and sys.stdin.isatty():
         raise UsageError("give files, or names on standard input: pregen path ~/Pictures/cat.jpg")
     with EntryMaker(session, flavor) as maker, closing(BoundedFiles(mount_timeout)) as looks:
-        return answer_all(names, maker, session.cache_root, flavor, looks)
+        return answer_all(names, maker, session, flavor, looks)
 
 
 class _FlavorType(click.ParamType[Flavor]):
@@ -283,15 +283,15 @@ class _Telling(Printer):
 
 
 def answer_all(
-    names: Names, maker: EntryMaker, cache_root: bytes, flavor: Flavor, looks: BoundedFiles
+    names: Names, maker: EntryMaker, session: Session, flavor: Flavor, looks: BoundedFiles
 ) -> ExitCode:
     """Print the answer to each name, in order; tell whether each has a thumbnail.
 
     Raises:
         PregenError: what ended the making of entries, or the cache cannot be read.
     """
-    with Cache(cache_root) as cache:
-        answers = _Answers(maker, cache, flavor, looks)
+    with Cache(session.cache_root) as cache:
+        answers = _Answers(maker, cache, flavor, looks, session.cache_flag)
         while not names.over or answers.waiting:
             takes = not names.over and len(answers.waiting) < _WAITING
             if takes and (names.stream is None or _is_ready(names.stream, answers, maker)):
@@ -315,7 +315,12 @@ class _Answers:
     """Questions in order, and what is known of them."""
 
     def __init__(
-        self, maker: EntryMaker, cache: Cache, flavor: Flavor, looks: BoundedFiles
+        self,
+        maker: EntryMaker,
+        cache: Cache,
+        flavor: Flavor,
+        looks: BoundedFiles,
+        cache_flag: str,
     ) -> None:
         self.waiting: deque[_Question] = deque()
         """In the order of the names, the first of them not printed yet."""
@@ -327,6 +332,7 @@ class _Answers:
         self._folder = cache.folder(flavor)
         self._asked: dict[bytes, list[_Question]] = {}
         self._looks = looks
+        self._cache_flag = cache_flag
 
     def ask(self, path: bytes) -> None:
         """Look for a file's entry, and have it made if there is no fresh one."""
@@ -362,6 +368,8 @@ class _Answers:
                 entry = self._entry(outcome.path, self._looks.stat(outcome.path))
             why = outcome.message or WORDS[outcome.kind].meaning
             words = label(outcome.kind) + (f": {why}" if why else "")
+            if outcome.kind is Kind.FAILED_BEFORE:
+                words += f". To try again: pregen failures{self._cache_flag} --retry"
             for question in questions:
                 question.give(entry, "" if entry else words)
 

@@ -13,7 +13,7 @@ from pregen.commandline import print_lines
 from pregen.config import Check, OutputConfig
 from pregen.display.printer import Printer, silence
 from pregen.display.text import shown
-from pregen.errors import ExitCode, PregenError, UsageError
+from pregen.errors import ExitCode, PregenError, ResultsLostError, UsageError
 from pregen.installation import requires
 from pregen.model import Outcome, Skip
 from pregen.options import PATHS, all_options, check, made
@@ -83,10 +83,6 @@ run = RunCommand(
 )
 
 
-class ResultsLostError(PregenError):
-    """Standard output takes no more: its disk is full. Some records are lost."""
-
-
 def run_session(
     session: Session,
     values: Values,
@@ -138,6 +134,7 @@ def run_session(
         except PregenError as error:
             watch.finish(error.exit_code, str(error))
             raise
+        watch.cache_flag = session.cache_flag
         _tell_of_link(session, config, watch)
         watch.before_the_end(partial(_tell_of_limit, session, config, watch))
         if config.dry_run:

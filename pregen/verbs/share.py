@@ -61,7 +61,7 @@ share = ConfiguredCommand(
         Option(
             ["--update"],
             is_flag=True,
-            heading="Which entries",
+            heading="Which thumbnails",
             help="Also recreate outdated and damaged shared thumbnails.",
         ),
         # Not this machine's screens count, but those of all who mount the pictures.

@@ -8,7 +8,7 @@ import stat
 import textwrap
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -61,9 +61,9 @@ def _show(
 ) -> ExitCode:
     """Show what the thumbnail cache holds for FILEs.
 
-    URIs and keys, entries, whether they are up to date, which desktops accept them, fail records of
-    any program, and what the programs installed here find. Also works for deleted files. Exit code
-    3: a FILE does not exist and nothing is known about it.
+    URIs and keys, thumbnails, whether they are up to date, which desktops accept them, fail
+    records of any program, and what the programs installed here find. Also works for deleted
+    files. Exit code 3: a FILE does not exist and nothing is known about it.
     """
     all_known = True
     for number, facts in enumerate(inspect_all(session, files, mount_timeout)):
@@ -72,7 +72,8 @@ def _show(
             print_record(file_record(facts))
         else:
             print_lines([""] * bool(number))
-            print_lines(file_lines(facts, terminal_columns(), verbose=verbose))
+            columns, cache_flag = terminal_columns(), session.cache_flag
+            print_lines(file_lines(facts, columns, cache_flag, verbose=verbose))
     return ExitCode.DONE if all_known else ExitCode.SOME_FAILED
 
 
@@ -86,7 +87,7 @@ show = Command(
             mount_timeout_option(),
             cache_option(),
             option("json", help="Write a JSON object for each FILE."),
-            option("verbose", help="Also show the texts of each entry."),
+            option("verbose", help="Also show the texts of each thumbnail."),
         ),
     ],
     help=_show.__doc__,
@@ -153,6 +154,8 @@ class FileFacts(NamedTuple):
     cache does not."""
     served: tuple[Served, ...] = ()
     """What each client finds, in the order of the table."""
+    unreadable: bool = False
+    """The file is there, and this user may not read it; not asked on a share."""
 
     @property
     def known(self) -> bool:
@@ -191,7 +194,9 @@ def inspect_all(
             facts = inspect(path, cache, looks, here)
             memory = journal.hint(*facts.source[:3]) if facts.source else None
             private = places.place_of(path) or places.place_of(looks.real_file(path))
-            yield facts._replace(memory=memory, private=private)
+            asked = facts.source is not None and not looks.is_on_share(path)
+            unreadable = asked and not os.access(path, os.R_OK)
+            yield facts._replace(memory=memory, private=private, unreadable=unreadable)
 
 
 def inspect(
@@ -259,13 +264,18 @@ def _served(client: Client, paths: Paths, uris: Iterable[UriFacts], *, installed
     return Served(client, installed, asked, tuple(dict.fromkeys(flavors)), why_not)
 
 
+NO_FILE: Final = "the file does not exist"
+
+
 def _source(path: bytes, looks: BoundedFiles) -> tuple[Source | None, str]:
     try:
         facts = looks.stat(path)
     except FileNotFoundError:
-        return None, "the file does not exist"
+        return None, NO_FILE
     except OSError as error:
         return None, f"the file cannot be examined: {error.strerror}"
+    if stat.S_ISDIR(facts.st_mode):
+        return None, "a folder; thumbnails are of files"
     if not stat.S_ISREG(facts.st_mode):
         return None, "not a regular file"
     return Source(path, facts.st_size, facts.st_mtime_ns), ""
@@ -295,7 +305,7 @@ class _Look:
         _, size_bytes, mtime_ns, *_ = self.source
         judged = judge(data, flavor, uri, mtime_ns, size_bytes, whole=True)
         if judged.verdict in {Freshness.FRESH, Freshness.REFIT} and (flaw := damage(data)):
-            judged = Judgement(Freshness.CORRUPT, f"the entry {flaw}")
+            judged = Judgement(Freshness.CORRUPT, f"the thumbnail {flaw}")
         if linked is not None:
             data, judged = linked, Judgement(Freshness.CORRUPT, _LINK)
         place = Place(flavor, uri, self.paths, self.shared)
@@ -322,7 +332,7 @@ class _Look:
         return EntryFacts(path, len(data), _head(data), "unknown", self.trouble)
 
 
-_LINK = "the entry is a symbolic link, which pregen does not follow, but desktops do"
+_LINK = "the thumbnail is a symbolic link, which pregen does not follow, but desktops do"
 
 
 def _followed(folder: Folder, uri: str) -> bytes | None:
@@ -356,12 +366,15 @@ _COLOURS = {"fresh": "green", "refit": "yellow", "unknown": "yellow"}
 _COLOR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
 
 
-def file_lines(facts: FileFacts, columns: int, *, verbose: bool) -> Iterator[str]:
+def file_lines(
+    facts: FileFacts, columns: int, cache_flag: str = "", *, verbose: bool
+) -> Iterator[str]:
     """Yield what a person sees of one file. Names and URIs are escaped.
 
     Args:
         facts: about it.
         columns: how wide the terminal is; 0: there is none.
+        cache_flag: for the commands in them.
         verbose: the texts of entries too.
     """
     yield click.style(shown(facts.path), bold=True)
@@ -377,7 +390,8 @@ def file_lines(facts: FileFacts, columns: int, *, verbose: bool) -> Iterator[str
     if facts.private is not None:
         yield click.style(
             f"  private: encrypted at {shown(facts.private)}, and its thumbnails would not be; "
-            "--allow-encrypted creates them, `pregen clean --private` deletes them",
+            "--allow-encrypted creates them, "
+            f"`pregen clean{cache_flag} --private` deletes them",
             fg="yellow",
         )
     for uri in (*facts.uris, *facts.shared):
@@ -387,16 +401,18 @@ def file_lines(facts: FileFacts, columns: int, *, verbose: bool) -> Iterator[str
         yield ""
         yield from _served_lines(facts)
     yield ""
-    yield _verdict_line(facts)
+    yield _verdict_line(facts, cache_flag)
 
 
-def _verdict_line(facts: FileFacts) -> str:
+def _verdict_line(facts: FileFacts, cache_flag: str) -> str:
     """Return the last line: which sizes are up to date, who accepts them, what to do."""
     everything = (*facts.uris, *facts.shared)
     if facts.source is None:
         known = any(uri.entries or uri.fail_records for uri in everything)
         why = f"No thumbnail can be up to date: {facts.trouble}."
-        hint = "" if known else " Nothing is known about it: check the name."
+        hint = " Nothing is known about it: check the name."
+        if known or facts.trouble != NO_FILE:
+            hint = ""
         return click.style(f"{why}{hint}", fg="yellow")
     verdicts = {
         entry.flavor.directory: entry.verdict == Freshness.FRESH.value
@@ -406,7 +422,7 @@ def _verdict_line(facts: FileFacts) -> str:
     }
     fresh = ", ".join(size for size, is_fresh in verdicts.items() if is_fresh)
     others = ", ".join(size for size, is_fresh in verdicts.items() if not is_fresh)
-    file = printable(shlex.quote(os.fsdecode(facts.path)))
+    file = f"{printable(shlex.quote(os.fsdecode(facts.path)))}{cache_flag}"
     if not verdicts:
         return click.style(f"There is no thumbnail{_why_none(facts, file)}", fg="yellow")
     told = f"Up to date: {fresh}; {_acceptance(facts.served)}." if fresh else ""
@@ -416,6 +432,8 @@ def _verdict_line(facts: FileFacts) -> str:
 
 
 def _why_none(facts: FileFacts, file: str) -> str:
+    if facts.unreadable:
+        return ": the file cannot be read. Make it readable for this user."
     if facts.private is not None:
         return ": the file is in an encrypted place."
     if facts.memory is not None:

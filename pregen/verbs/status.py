@@ -20,7 +20,7 @@ from pregen.options import option
 from pregen.session import Session, cache_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from pregen.cache.folder import FolderCount
     from pregen.journal import RecordedFailure, RecordedRun
@@ -32,16 +32,16 @@ _RUNS = 7
 
 @click.pass_obj
 def _status(session: Session, /, *, runs: int, json: bool) -> ExitCode:
-    """Show the entries and bytes of each flavor, the last runs, and what failed.
+    """Show the thumbnails of each size, the last runs on this cache, and what failed.
 
-    Reads names and sizes in the cache, and the journal. To see whether entries are up to date, use
-    `pregen show FILE` or `pregen run --dry-run`.
+    Reads names and sizes in the cache, and the journal. To see whether thumbnails are up to date,
+    use `pregen show FILE` or `pregen run --dry-run`.
     """
     facts = gather(session, runs)
     if json:
         print_record(status_record(facts))
     else:
-        print_lines(status_lines(facts))
+        print_lines(status_lines(facts, session.cache_flag))
     return ExitCode.DONE
 
 
@@ -83,7 +83,6 @@ class StatusFacts(NamedTuple):
     """Newest first; each of a watch's is one."""
     runs_wanted: int
     """So many are shown, those of a watch as one."""
-    failure_counts: Mapping[Kind, int]
     failures: tuple[RecordedFailure, ...]
     """Sources whose last outcome was a failure, by path."""
     warnings: tuple[str, ...]
@@ -100,19 +99,17 @@ def gather(session: Session, runs: int) -> StatusFacts:
     """
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
+    from pregen.verbs.failures.model import failed_here  # noqa: PLC0415 - likewise
 
     root, path = session.cache_root, session.journal_path
     warnings: list[str] = []
     with Cache(root, policy=OpenPolicy.AS_FOUND) as cache:
         flavors = {flavor.directory: cache.folder(flavor).count() for flavor in ALL_FLAVORS}
         fail_records = {folder.program: folder.count() for folder in cache.fail_folders()}
-    with session.journal(warnings.append) as journal:
-        last = tuple(journal.last_runs(runs * _ROWS_PER_RUN))
-        counts = journal.failure_counts()
-        failures = tuple(journal.outcomes(FAILURES))
-    return StatusFacts(
-        root, path, flavors, fail_records, last, runs, counts, failures, tuple(warnings)
-    )
+        with session.journal(warnings.append) as journal:
+            last = tuple(journal.last_runs(runs * _ROWS_PER_RUN, cache=root))
+            failures = tuple(failed_here(journal, cache, FAILURES))
+    return StatusFacts(root, path, flavors, fail_records, last, runs, failures, tuple(warnings))
 
 
 # The same for people. Pure but for the local time zone
@@ -125,8 +122,8 @@ _FAILURES_SHOWN = 5
 _ROWS_PER_RUN = 50
 
 
-def status_lines(facts: StatusFacts) -> Iterator[str]:
-    """Yield the lines, coloured."""
+def status_lines(facts: StatusFacts, cache_flag: str = "") -> Iterator[str]:
+    """Yield the lines, coloured; `cache_flag` is for the commands in them."""
     yield click.style(f"Cache {shown(facts.root)}", bold=True)
     yield from _cache_lines(facts)
     yield ""
@@ -136,10 +133,10 @@ def status_lines(facts: StatusFacts) -> Iterator[str]:
         yield ""
         yield click.style(printable(warning), fg="yellow")
     yield ""
-    yield click.style(_verdict(facts), bold=True)
+    yield click.style(_verdict(facts, cache_flag), bold=True)
 
 
-def _verdict(facts: StatusFacts) -> str:
+def _verdict(facts: StatusFacts, cache_flag: str) -> str:
     """Return the last line: how much there is, how the last run ended, how many files failed."""
     entries = sum(folder.entries for folder in facts.flavors.values())
     size_bytes = sum(folder.size_bytes for folder in facts.flavors.values())
@@ -148,10 +145,11 @@ def _verdict(facts: StatusFacts) -> str:
         # That some failed is said behind it.
         how = _state(facts.runs[0]).removesuffix(", some failed")
         parts.append(f"Last run: {how}.")
-    elif facts.runs_wanted:
-        parts.append("No run yet: pregen run FOLDER")
+    elif facts.runs_wanted and not facts.warnings:
+        parts.append(f"No run yet: pregen run FOLDER{cache_flag}")
     if facts.failures:
-        parts.append(f"{text.plural(len(facts.failures), 'file')} failed: pregen failures")
+        failed = text.plural(len(facts.failures), "file")
+        parts.append(f"{failed} failed: pregen failures{cache_flag}")
     elif facts.runs:
         parts.append("No file failed.")
     return " ".join(parts)
@@ -160,7 +158,7 @@ def _verdict(facts: StatusFacts) -> str:
 def _cache_lines(facts: StatusFacts) -> Iterator[str]:
     width = max(len(text.count(folder.entries)) for folder in facts.flavors.values())
     for name, folder in facts.flavors.items():
-        what = "entry" if folder.entries == 1 else "entries"
+        what = "thumbnail" if folder.entries == 1 else "thumbnails"
         size = f"  {text.size(folder.size_bytes)}" if folder.entries else ""
         others = f"  and {text.plural(folder.others, 'other file')}" if folder.others else ""
         line = f"  {name:<8}  {text.count(folder.entries):>{width}} {what}{size}{others}"
@@ -248,11 +246,18 @@ def _counts(run: RecordedRun) -> str:
     return ", ".join(parts + ([f"{text.count(failed)} failed"] if failed else []))
 
 
+def _by_kind(failures: Iterable[RecordedFailure]) -> dict[Kind, int]:
+    """Return how many failures there are of each kind, in the order of the words."""
+    counts = Counter(each.kind for each in failures)
+    return {kind: counts[kind] for kind in WORDS if counts[kind]}
+
+
 def _failure_lines(facts: StatusFacts) -> Iterator[str]:
     if not facts.failures:
         return
     each = ", ".join(
-        f"{text.count(number)} {WORDS[kind].label}" for kind, number in facts.failure_counts.items()
+        f"{text.count(number)} {WORDS[kind].label}"
+        for kind, number in _by_kind(facts.failures).items()
     )
     yield ""
     yield click.style(f"Failed when last tried: {each}", fg="red")
@@ -278,7 +283,7 @@ def status_record(facts: StatusFacts) -> dict[str, Any]:
         "flavors": {name: _folder(count) for name, count in facts.flavors.items()},
         "fail_records": {name: _folder(count) for name, count in facts.fail_records.items()},
         "runs": [_run(run) for run in facts.runs[: facts.runs_wanted]],
-        "failure_counts": {kind.value: number for kind, number in facts.failure_counts.items()},
+        "failure_counts": {kind.value: number for kind, number in _by_kind(facts.failures).items()},
         "failures": [_failure(failure) for failure in facts.failures],
         "warnings": list(facts.warnings),
     }
@@ -298,6 +303,7 @@ def _run(run: RecordedRun) -> dict[str, Any]:
         "host": run.host,
         "pid": run.pid,
         "cwd": path_fields(run.cwd),
+        "cache": path_fields(run.cache) if run.cache else None,
         "arguments": list(run.arguments),
         "exit_code": run.exit_code,
         "kinds": dict(run.counts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pregen.errors import UsageError
@@ -69,18 +70,26 @@ def look_at_roots(
             raise UsageError("A path is empty. Give the folders or files to process.")
         paths[clean_path(root, cwd)] = None
     found: list[FolderRoot | Source | Skip] = []
-    missing: list[bytes] = []
+    missing: list[str] = []
     for path in paths:
         item = look_at(path, caches, files)
         if isinstance(item, Skip) and item.kind is Kind.VANISHED:
-            missing.append(path)
+            missing.append(_named(path))
         else:
             found.append(item)
     if missing:
-        names = ", ".join(path.decode("utf-8", "backslashreplace") for path in missing[:_SHOWN])
+        names = ", ".join(missing[:_SHOWN])
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise UsageError(f"No such file or folder: {names}{more}. Check the spelling, or mount it.")
     return found
+
+
+def _named(path: bytes) -> str:
+    """Return the name of what is not there; a dangling link with where it leads."""
+    name = path.decode("utf-8", "backslashreplace")
+    with suppress(OSError):
+        return f"{name} (a link to {os.readlink(path).decode('utf-8', 'backslashreplace')})"
+    return name
 
 
 def folder_roots(

@@ -243,7 +243,7 @@ def test_a_read_only_disk_is_an_error_before_any_work(root: Path, cache: Cache) 
     cache.close()
     subprocess.run(["mount", "--bind", "-o", "ro", root, root], check=True)
     try:
-        with pytest.raises(CacheError, match="read-only"):
+        with pytest.raises(CacheError, match="Read-only"):
             cache.prepare([LARGE])
         assert cache.read(LARGE, URI) == DATA
     finally:

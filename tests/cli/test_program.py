@@ -69,7 +69,7 @@ def test_help_all_lists_every_flag_of_run_and_help_all_but_those_for_debugging()
         (["run"], "pregen run ~/Pictures"),
         (["run", "--bad", "x"], "--bad"),
         (["run", "--workers", "0", "x"], "--workers"),
-        (["run", "--flavors", "huge", "x"], "xx-large"),
+        (["run", "--flavors", "huge", "x"], "one of normal, large, x-large, xx-large, or auto."),
         (["run", "--engine", "quantum", "x"], "local"),
         (["run", "--timeout", "-1", "x"], "--timeout"),
         (["run", "-0", "x"], "--files-from"),
@@ -85,6 +85,9 @@ def test_help_all_lists_every_flag_of_run_and_help_all_but_those_for_debugging()
         (["clean", "--older", "3d"], "Did you mean --older-than?"),
         (["clean", "--reason"], "Unknown flag --reason. `pregen clean --help` lists the flags."),
         (["--json", "run", "x"], "Flags of a verb stand after it: pregen run --json ..."),
+        (["--repair"], "Flags of a verb stand after it: pregen verify --repair ..."),
+        (["--nope"], "`pregen help` lists the verbs, `pregen help VERB` the flags of one."),
+        (["status", "--cache", "/dev/null"], "the cache /dev/null is not a folder."),
         (["run", "--workers"], "--workers needs a value: --workers NUMBER"),
         (["run", "--force=3", "x"], "--force takes no value."),
         (["run", "--max-rate", "fast", "x"], "--max-rate: 'fast' is not a rate: use 20M for 20 MB"),
@@ -127,13 +130,40 @@ def test_json_ends_with_a_summary_also_when_the_call_was_wrong(arguments: list[s
     assert summary["error"] in done.err
 
 
+def test_what_was_not_started_is_told_alike_by_run_and_status(tmp_path: Path) -> None:
+    for number in range(4):
+        put(tmp_path / "photos" / f"{number}.jpg", jpeg(300, 200))
+    done = run_pregen("run", "--limit", "1", tmp_path / "photos", cache=tmp_path / "cache")
+    assert "  3  not started  when the run ended\n" in done.out
+    (status,) = run_pregen("status", "--json", cache=tmp_path / "cache").records
+    assert status["runs"][0]["kinds"] == {"made": 1, "interrupted": 3}
+
+
+def test_a_dry_run_names_what_it_skips(tmp_path: Path) -> None:
+    put(tmp_path / "photos" / "a.jpg", jpeg(300, 200))
+    (tmp_path / "photos" / "more").symlink_to(tmp_path)
+    done = run_pregen("run", "--dry-run", tmp_path / "photos", cache=tmp_path / "cache")
+    assert "1  skipped  for the reasons above" in done.out
+    assert f"Skipped: {tmp_path}/photos/more: a symbolic link to a folder" in done.out
+    assert done.out.splitlines()[-1].startswith("Nothing was written.")
+
+
+def test_a_link_that_leads_nowhere_is_told_with_its_target(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("nothing.jpg")
+    done = run_pregen("run", link, cache=tmp_path / "cache")
+    assert done.code == 2
+    words = f"No such file or folder: {link} (a link to nothing.jpg). Check the spelling"
+    assert done.err.startswith(f"pregen: {words}")
+
+
 def test_a_dry_run_answers_on_standard_output(tmp_path: Path) -> None:
     put(tmp_path / "photos" / "a.jpg", jpeg(300, 200))
     arguments = ("run", "--dry-run", "--flavors", "large", tmp_path / "photos")
     people = run_pregen(*arguments, cache=tmp_path / "cache")
     assert (people.code, people.err) == (0, "")
     assert "decode at most 1 file" in people.out
-    assert "write at most 1 entry" in people.out
+    assert "write at most 1 thumbnail" in people.out
     program = run_pregen(*arguments, "--json", cache=tmp_path / "cache")
     assert program.code == 0
     assert program.summary["would"] == {
@@ -202,10 +232,45 @@ def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
             check=False,
             timeout=60,
         )
-    assert done.returncode == 1
+    assert done.returncode == 141
     assert b"the records are incomplete" in done.stderr
     assert b"Traceback" not in done.stderr
     assert b"Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["1", ""])
+def test_what_a_full_disk_does_not_take_is_no_traceback(tmp_path: Path, unbuffered: str) -> None:
+    photo = put(tmp_path / "a.jpg", jpeg(300, 200))
+    env = {"PYTHONUNBUFFERED": unbuffered}
+    cache = tmp_path / "cache"
+    assert run_pregen("path", photo, cache=cache).code == 0
+    for arguments in (["status"], ["verify", "--help"], ["path", photo], ["export", "--to", "-"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                [*PREGEN, *arguments],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                env=environment(cache, env),
+                check=False,
+                timeout=60,
+            )
+        assert done.returncode == 141, (arguments, done)
+        assert done.stderr == (
+            b"pregen: standard output cannot be written (No space left on device): something of "
+            b"it is lost.\n"
+        )
+
+
+def test_closed_streams_are_no_traceback(tmp_path: Path) -> None:
+    put(tmp_path / "photos" / "a.jpg", jpeg(300, 200))
+    cache = tmp_path / "cache"
+    for arguments in (f"run {tmp_path}/photos", "status", "verify --json"):
+        command = f"exec {' '.join(PREGEN)} {arguments} <&- >&- 2>&-"
+        done = subprocess.run(
+            ["sh", "-c", command], env=environment(cache, None), check=False, timeout=60
+        )
+        assert done.returncode == 0, arguments
+    assert run_pregen("status", "--json", cache=cache).records[0]["runs"][0]["kinds"] == {"made": 1}
 
 
 _IMPORTED = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import tarfile
 from typing import TYPE_CHECKING
@@ -65,6 +66,32 @@ class Named:
 def named(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Iterator[Named]:
     yield Named(home, tmp_path / "elsewhere", request.param)
     assert not (home / "cache" / "thumbnails").exists(), "somebody worked on the user's own cache"
+
+
+@pytest.mark.usefixtures("home")
+def test_two_caches_are_told_apart_and_commands_name_theirs(tmp_path: Path) -> None:
+    """Runs and failures of one are not shown of the other; what is advised works as it stands."""
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    bad = [put(folder / "bad.jpg", jpeg(300, 200)[:400]) for folder in (mine, theirs)]
+    elsewhere = ["--cache", str(tmp_path / "a second one")]
+    ran = [run_pregen("run", mine), run_pregen("run", theirs, *elsewhere)]
+    assert [done.code for done in ran] == [3, 3], ran
+    advised = ["pregen failures", shlex.join(["pregen", "failures", *elsewhere])]
+    for done, words, file in zip(ran, advised, bad, strict=True):
+        assert done.out.splitlines()[-1].endswith(f"1 file failed: {words}")
+        listed = run_pregen(*shlex.split(words)[1:], "--paths")
+        assert listed.out == f"{file}\n", listed
+    for number, named in ((1, []), (2, elsewhere)):
+        (status,) = run_pregen("status", "--json", *named).records
+        assert [run["id"] for run in status["runs"]] == [number]
+        assert status["failure_counts"] == {"invalid": 1}
+        assert status["failures"][0]["path"] == str(bad[number - 1])
+        assert run_pregen("status", *named).out.splitlines()[-1].endswith(advised[number - 1])
+        assert f"pregen run {number}" in run_pregen("report", "-o", "-", *named).out
+    # it failed for both, and one is told of a run on the other
+    assert run_pregen("run", mine, *elsewhere).code == 3
+    assert run_pregen("failures", "--paths").out == f"{bad[0]}\n"
+    assert run_pregen("failures", "--paths", *elsewhere).out == f"{bad[0]}\n{bad[1]}\n"
 
 
 def test_every_verb_works_on_the_cache_that_is_named(named: Named, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_both_names_of_a_switch_are_keys(config: Path) -> None:
         ('order = "random"\n', "order", "random"),
         ("exclude = [3.5]\n", "exclude", "a list of strings"),
         ('max-pixels = "many"\n', "max-pixels", "many"),
-        ("shard = 3\n", "shard", "not a share"),
+        ("shard = 3\n", "shard", "not a part"),
         ("until = 6\n", "until", "not a time of day"),
         ("force = true\n", "force", "not a setting"),
     ],
@@ -116,10 +116,12 @@ def test_a_key_or_value_that_makes_no_sense_is_named_with_its_file(
     assert says in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"workers = \n", b"\xff\xfe"])
-def test_a_file_that_is_no_toml_is_refused(config: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"workers = \n", "not valid TOML"), (b"\xff\xfe", "not UTF-8 text")]
+)
+def test_a_file_that_is_no_toml_is_refused(config: Path, content: bytes, says: str) -> None:
     config.write_bytes(content)
-    with pytest.raises(UsageError, match="not valid TOML"):
+    with pytest.raises(UsageError, match=says):
         _values("a")
 
 

@@ -46,9 +46,9 @@ def test_a_person_is_told_the_same() -> None:
     assert text == (
         "A run would:\n"
         "  decode at most 2 files, 8.0 MB to read\n"
-        "  write at most 3 entries, about 229 kB\n"
-        "  rewrite the texts of 2 entries, without decoding\n"
-        "  remove 1 stale entry of other sizes\n"
+        "  write at most 3 thumbnails, about 229 kB\n"
+        "  rewrite the texts of 2 thumbnails, without decoding\n"
+        "  remove 1 stale thumbnail of other sizes\n"
         "\n"
         "Nothing to do for:\n"
         "  1  up to date\n"

@@ -66,7 +66,7 @@ def test_a_verbose_plain_run_has_a_line_for_each_source() -> None:
     stream, output = _output()
     _tell(PlainPrinter(output, verbose=True))
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "created            /photos/a.jpg (turbo, 4000x3000, 2 entries, 0.02 s)"
+    assert lines[0] == "created            /photos/a.jpg (turbo, 4000x3000, 2 thumbnails, 0.02 s)"
     assert lines[1] == r"invalid            /photos/bad\x1b[31m.jpg: no JPEG"
     assert lines[2] == "up to date         /photos/old.jpg"
     assert lines[3] == "unreadable         /closed: no"

@@ -34,7 +34,7 @@ def _broken(number: int, kind: Kind = Kind.INVALID) -> list[Outcome]:
 def test_a_run_without_trouble_is_told_in_a_few_lines() -> None:
     story = Story().jobs(*[outcome()] * 100).skips(*[Skip(b"/x", Kind.FRESH)] * 2000).walked()
     assert _text(story.after(10)) == (
-        "    100  created     200 entries, 12 MB written\n"
+        "    100  created     200 thumbnails, 12 MB written\n"
         "  2,000  up to date\n"
         "\n"
         "Done in 10 s: 10 images/s, 30 MB/s read, 120 Mpx/s.\n"
@@ -61,6 +61,27 @@ def test_failures_are_named_with_reason_and_what_to_do() -> None:
     assert "-> copy again from" in text
     assert "\n  /photos/bomb.png\n" in text
     assert "--max-pixels" in text
+
+
+def test_a_folder_that_could_not_be_read_is_no_failed_file() -> None:
+    """The journal has files only: so many as are told are listed by `pregen failures`."""
+    story = Story().jobs(outcome(Kind.TRUNCATED, b"/photos/cut.jpg"))
+    story.skips(Skip(b"/photos/closed", Kind.UNREADABLE, "Permission denied"))
+    last = _text(story, ExitCode.SOME_FAILED).splitlines()[-1]
+    assert last.endswith(". 1 unreadable: see above; 1 file failed: pregen failures")
+
+
+def test_what_helps_several_kinds_is_said_once_with_their_names() -> None:
+    story = Story().jobs(
+        outcome(Kind.INVALID, b"/photos/noise.jpg"),
+        outcome(Kind.TRUNCATED, b"/photos/cut.jpg"),
+        outcome(Kind.UNREADABLE, b"/photos/closed.jpg"),
+    )
+    text = _text(story, ExitCode.SOME_FAILED)
+    assert text.count("from the camera or a backup") == 1
+    assert "/photos/noise.jpg\n\nTruncated" in text
+    assert "/photos/cut.jpg\n  -> invalid, truncated: copy again from the camera" in text
+    assert "/photos/closed.jpg\n  -> check the permissions" in text
 
 
 def test_the_last_line_tells_how_it_ended_and_where_the_rest_is() -> None:
@@ -212,7 +233,7 @@ def test_what_was_not_begun_is_counted_although_it_has_no_outcome() -> None:
 def test_what_rules_left_out_is_told() -> None:
     story = Story().jobs(outcome())
     story.state.passed_over(12)
-    assert "12  ignored  hidden, left out by --include/--exclude, or not a picture" in _text(story)
+    assert "12  ignored  hidden, excluded, or not a picture by name" in _text(story)
 
 
 def test_a_run_without_the_fast_decoder_names_the_command_that_brings_it() -> None:

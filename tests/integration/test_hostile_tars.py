@@ -91,7 +91,7 @@ def test_it_is_refused_in_a_sentence_and_nothing_changes(
     why = [line for line in done.words.splitlines() if any(word in line for word in words)]
     # Each of many members has its own, up to the limit of what people are told.
     assert len(why) == 1 or name == "20 GB of holes", told
-    verdicts = ("0 entries", "Nothing was imported.")
+    verdicts = ("0 thumbnails", "Nothing was imported.")
     assert any(verdict in " ".join(done.words.split()) for verdict in verdicts), told
     assert done.resident_bytes < _MOST_BYTES, told
     assert everything(cache.parent) == before, told

@@ -63,6 +63,20 @@ def test_what_has_no_thumbnail_is_an_empty_line_and_told_why(tmp_path: Path, cac
     assert len(done.err.splitlines()) == 4
 
 
+def test_what_failed_earlier_is_told_with_the_command_that_tries_again(
+    tmp_path: Path, cache: Path
+) -> None:
+    bad = put(tmp_path / "bad.jpg", jpeg(300, 200)[:400])
+    assert run_pregen("path", bad, cache=cache).code == 3
+    done = run_pregen("path", bad, cache=cache)
+    assert done.code == 3, done
+    said, _, command = done.err.rstrip().rpartition(". To try again: pregen ")
+    assert said.startswith(f"pregen: {bad}: failed earlier: ")
+    put(bad, jpeg(300, 200))
+    assert run_pregen(*command.split(), cache=cache).code == 0
+    assert run_pregen("path", bad, cache=cache).out == entry(cache, bad) + "\n"
+
+
 def test_a_changed_file_gets_a_new_entry(tmp_path: Path, cache: Path) -> None:
     photo = put(tmp_path / "a.jpg", jpeg(400, 300, seed=1), 10**18)
     first = run_pregen("path", "--flavor", "normal", photo, cache=cache).out

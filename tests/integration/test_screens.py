@@ -103,10 +103,10 @@ def test_the_last_line_tells_how_it_ended_and_words_stay_whole(
     assert seen["failures"][-1] == f"{failed} failures. To try them again: pregen failures --retry"
     assert seen["quiet run"][-1] == "  -> check the permissions and the disk, then run again"
     assert " ".join(map(str.strip, seen["export"])).endswith("create it, or choose another.")
-    assert seen["verify"][-1] == "48 entries checked: all correct"
+    assert seen["verify"][-1] == "24 thumbnails and 24 fail records checked: all correct."
     assert re.fullmatch(r"\d+ formats can be read(, \d+ need an extra)?\.", seen["formats"][-1])
     assert seen["dry run"][-1].startswith("Nothing was written. Time unknown: ")
-    assert seen["clean"][-1] == "Nothing to delete: 48 entries kept."
+    assert seen["clean"][-1] == "Nothing to delete: 48 kept."
     assert seen["desktop"][-1] == "Nothing is installed: pregen desktop install"
     assert seen["report"][-1] == f"Written to {home}/report.html"
     assert seen["doctor"][-1].startswith(("Nothing to do.", "Found "))

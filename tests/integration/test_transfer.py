@@ -231,6 +231,7 @@ def test_an_interrupted_export_leaves_no_half_archive(cache: Path, tmp_path: Pat
     [
         (["export", "--to", "/nowhere/folder"], "end its name with /"),
         (["import", "/nowhere/a.tar"], "No such file"),
+        (["import", "/proc/self/task"], "no folder normal, large, x-large or xx-large. Nothing"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(cache: Path, arguments: list[str], words: str) -> None:

@@ -44,8 +44,8 @@ def use(path: Path) -> tuple[bool, list[str]]:
     found.tick()
     found.end_run(0, RunTotals({Kind.SMALL: 1}))
     found.last_runs(3)
+    found.last_runs(3, cache=b"/cache")
     found.outcomes(FAILURES)
-    found.failure_counts()
     usable = found.usable
     found.close()
     found.record(Outcome(0, b"/b", Kind.SMALL), *FACTS)
@@ -345,10 +345,8 @@ def everything(path: Path) -> list[str]:
     found.record(Outcome(0, b"/d/a", Kind.MADE, fingerprint="f"), *FACTS, key="0" * 32)
     found.end_run(0, RunTotals({Kind.MADE: 1}))
     root = b"/nowhere/thumbnails"
-    runs, failures = tuple(found.last_runs(9)), tuple(found.outcomes(FAILURES))
-    facts = StatusFacts(
-        root, b"/j", {"large": FolderCount()}, {}, runs, 9, found.failure_counts(), failures, ()
-    )
+    runs, failures = tuple(found.last_runs(9, cache=root)), tuple(found.outcomes(FAILURES))
+    facts = StatusFacts(root, b"/j", {"large": FolderCount()}, {}, runs, 9, failures, ())
     list(status_lines(facts))
     json.dumps(status_record(facts))
     for source in found.sources():

@@ -227,7 +227,6 @@ def test_the_journal_remembers_what_a_dictionary_does(
             assert found.hint(path, size_bytes + 1, mtime_ns) is None
         failed = {path: kind for path, (kind, _, _) in model.items() if kind in FAILURES}
         assert {failure.path: failure.kind for failure in found.outcomes(FAILURES)} == failed
-        assert sum(found.failure_counts().values()) == len(failed)
         found.close()
 
 
@@ -444,6 +443,23 @@ def test_the_newest_runs_come_first(tmp_path: Path) -> None:
     found.close()
 
 
+def test_it_is_known_which_cache_a_run_filled(tmp_path: Path) -> None:
+    one, two, link = (os.fsencode(tmp_path / name) for name in ("one", "two", "link"))
+    (tmp_path / "link").symlink_to("one")
+    found = opened(tmp_path)
+    for cache, path in ((b"", b"/before"), (one, b"/x"), (two, b"/y"), (two, b"/x")):
+        found.begin_run(b"/", [], cache)
+        found.record(outcome(path, Kind.INVALID), *FACTS)
+        found.end_run(3, RunTotals({}))
+    assert [run.cache for run in found.last_runs(9)] == [two, two, one, b""]
+    for cache, runs in ((one, [2, 1]), (link, [2, 1]), (two, [4, 3, 1])):
+        assert [run.run_id for run in found.last_runs(9, cache=cache)] == runs
+    assert [run.run_id for run in found.last_runs(1, 2, two)] == []
+    failures = [(failure.path, failure.cache) for failure in found.outcomes(FAILURES)]
+    assert failures == [(b"/before", b""), (b"/x", two), (b"/y", two)]
+    found.close()
+
+
 def test_a_run_that_goes_on_is_seen_by_others(tmp_path: Path) -> None:
     found = opened(tmp_path)
     found.begin_run(b"/", [])
@@ -513,11 +529,10 @@ def test_failures_are_listed_by_path_with_their_reasons(tmp_path: Path) -> None:
     ]
     assert [failure.path for failure in found.outcomes(FAILURES)][:1] == [b"/a"]
     assert found.outcomes(FAILURES)[0][3:6] == (*FACTS, 1)
-    assert found.failure_counts() == {Kind.INVALID: 2, Kind.CRASHED: 1}
     found.record(outcome(b"/b", Kind.MADE), *FACTS)
     found.close()
     found = opened(tmp_path)
-    assert found.failure_counts() == {Kind.INVALID: 1, Kind.CRASHED: 1}
+    assert [failure.path for failure in found.outcomes(FAILURES)] == [b"/a", b"/e"]
     found.close()
 
 

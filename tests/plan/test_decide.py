@@ -139,12 +139,12 @@ def test_a_source_gets_what_its_entries_ask_for(case: Case) -> None:
 @pytest.mark.parametrize(
     ("hint", "failed", "says"),
     [
-        (None, True, "--retry-failed"),
-        (Kind.CRASHED, False, "crashed.*--retry-failed"),
-        (Kind.TIMED_OUT, False, "exceeded the time limit.*--retry-failed"),
+        (None, True, "failed earlier, and the file has not changed since$"),
+        (Kind.CRASHED, False, "crashed a worker earlier and has not changed since$"),
+        (Kind.TIMED_OUT, False, "exceeded the time limit earlier and has not changed since$"),
     ],
 )
-def test_a_source_that_failed_says_how_to_try_it_again(
+def test_a_source_that_failed_says_why_it_is_not_tried_again(
     hint: Kind | None, says: str, *, failed: bool
 ) -> None:
     found = decide(SOURCE, [entries("----")], PlanConfig(), failed=failed, hint=hint)

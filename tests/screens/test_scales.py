@@ -261,14 +261,14 @@ CASES: dict[str, tuple[ScreenFacts, tuple[Flavor, ...], str]] = {
     "other programs' entries": (
         ScreenFacts(filled=(Filled(X_LARGE, 20, 15, 64, 0),)),
         (X_LARGE,),
-        "x-large as other programs use it (15 of 20 entries)",
+        "x-large as other programs use it (15 of 20 thumbnails)",
     ),
     "a few of other programs'": (ScreenFacts(filled=(Filled(X_LARGE, 7, 7, 64, 0),)), (), "no"),
     "few of them by others": (ScreenFacts(filled=(Filled(X_LARGE, 64, 9, 64, 0),)), (), "no"),
     "kept as before": (
         ScreenFacts(filled=(Filled(XX_LARGE, 64, 0, 64, 60),)),
         (XX_LARGE,),
-        "xx-large as before: 60 of 64 entries checked have it",
+        "xx-large as before: 60 of 64 pictures checked have it",
     ),
     "one folder only": (ScreenFacts(filled=(Filled(X_LARGE, 64, 0, 64, 3),)), (), "no"),
     "an empty folder": (ScreenFacts(filled=(Filled(X_LARGE, 0, 0, 0, 0),)), (), "no"),

@@ -99,9 +99,9 @@ def test_any_change_of_the_source_makes_our_entry_stale(
     ("mtime_ns", "size_bytes", "uri", "why"),
     [
         (MTIME_NS - 10**9, SIZE_BYTES, URI, "Thumb::MTime is '1700000000.123456'"),
-        (MTIME_NS + 10**9, SIZE_BYTES, URI, "the source's is 1700000001.123456"),
-        (MTIME_NS + 1000, SIZE_BYTES, URI, "the source's is 1700000000.123457"),
-        (MTIME_NS, SIZE_BYTES + 1, URI, "Thumb::Size is '4123456', the source's is 4123457"),
+        (MTIME_NS + 10**9, SIZE_BYTES, URI, "the file's is 1700000001.123456"),
+        (MTIME_NS + 1000, SIZE_BYTES, URI, "the file's is 1700000000.123457"),
+        (MTIME_NS, SIZE_BYTES + 1, URI, "Thumb::Size is '4123456', the file's is 4123457"),
         (MTIME_NS, SIZE_BYTES, URI + "x", "Thumb::URI is 'file:///home/jens/photos/me.png'"),
     ],
 )
@@ -265,7 +265,7 @@ def test_any_legal_png_format_will_do(png: bytes) -> None:
 def test_a_broken_file_is_corrupt(data: bytes) -> None:
     judged = _judge(data)
     assert judged.verdict is Freshness.CORRUPT
-    assert judged.reason.startswith("the entry ")
+    assert judged.reason.startswith("the thumbnail ")
     assert judged.head is None
 
 

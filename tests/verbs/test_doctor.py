@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -236,6 +237,22 @@ def test_fail_records_of_gnome_for_pictures_with_thumbnails_go_by_the_command(
     assert program == "pregen"
     assert run_pregen(*arguments, "--yes", cache=cache).code == 0
     assert "fail-records" not in findings(cache)
+
+
+def test_commands_name_the_cache_that_was_looked_at(cache: Path, tmp_path: Path) -> None:
+    (photo,) = few(tmp_path / "photos", 1)
+    other = tmp_path / "the other"
+    run_pregen("run", photo, "--cache", other, cache=cache)
+    name = desktops.entry_path(tmp_path, "normal", desktops.glib_uri(photo)).name
+    put(other / "fail" / "gnome-thumbnail-factory" / name, encode(image(1, 1), "PNG"))
+
+    def commands() -> list[str]:
+        records = run_pregen("doctor", "--json", "--cache", other, cache=cache).records
+        return [each["mend"][0] for each in records if each.get("code") == "fail-records"]
+
+    (command,) = commands()
+    assert run_pregen(*shlex.split(command)[1:], "--yes", cache=cache).code == 0
+    assert commands() == []
 
 
 def test_a_path_that_is_not_there_is_refused(cache: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.files.pictures import jpeg, put
 from tests.support.judges import desktops
+from tests.support.running.capabilities import Capability, modes_count, needs
 from tests.support.running.program import Finished, run_pregen
 
 if TYPE_CHECKING:
@@ -92,6 +93,16 @@ def test_the_last_line_says_what_to_do(tmp_path: Path, photo: Path, cache: Path)
     again = f"To recreate: pregen run '{photo}'"
     assert verdict(photo) == f"Not up to date: normal, large. {again}"
     assert verdict(tmp_path / "no such.jpg").endswith("Nothing is known about it: check the name.")
+
+
+@needs(Capability.FILE_MODES)
+def test_no_run_is_advised_for_what_it_could_not_read(tmp_path: Path, cache: Path) -> None:
+    secret = put(tmp_path / "secret.jpg", jpeg(400, 300))
+    secret.chmod(0)
+    done = run_pregen("show", secret, tmp_path, cache=cache, prefix=modes_count())
+    told = done.out.splitlines()
+    assert "There is no thumbnail: the file cannot be read. Make it readable for this user." in told
+    assert told[-1] == "No thumbnail can be up to date: a folder; thumbnails are of files."
 
 
 def test_a_changed_source_is_told_from_its_entries(photo: Path, cache: Path) -> None:

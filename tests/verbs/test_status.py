@@ -69,7 +69,7 @@ def test_entries_runs_and_failures_are_told(photos: Path, cache: Path) -> None:
 def test_a_person_is_told_the_same(photos: Path, cache: Path) -> None:
     run_pregen("run", photos, cache=cache)
     out = run_pregen("status", cache=cache).out
-    assert "large     4 entries" in out
+    assert "large     4 thumbnails" in out
     assert "done, some failed" in out
     assert "4 created, 1 failed" in out
     assert r"broken\x1b[31m.jpg" in out
@@ -88,11 +88,11 @@ def test_a_watch_is_one_run_and_each_has_its_number() -> None:
         )  # fmt: skip
 
     runs = (run(9, 5, "run", 1), run(8, 4, "watch", 2), run(7, 4, "watch", 3), run(6, 3, "run", 4))
-    lines = list(_run_lines(StatusFacts(b"", b"", {}, {}, runs, 3, {}, (), ())))
+    lines = list(_run_lines(StatusFacts(b"", b"", {}, {}, runs, 3, (), ())))
     assert [line.split()[0] for line in lines[1::2]] == ["9", "8", "6"]
     assert [line.split()[0] for line in lines[2::2]] == ["1", "5", "4"]
     assert "watch: done, 2.0 s" in lines[3]
-    fewer = list(_run_lines(StatusFacts(b"", b"", {}, {}, runs, 2, {}, (), ())))
+    fewer = list(_run_lines(StatusFacts(b"", b"", {}, {}, runs, 2, (), ())))
     assert fewer == lines[:5]
 
 

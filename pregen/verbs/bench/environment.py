@@ -47,7 +47,7 @@ def scratch_folder(cache_root: bytes) -> Iterator[bytes]:
     except OSError as error:
         raise CacheError(
             f"{parent.decode('utf-8', 'backslashreplace')} cannot hold a scratch folder "
-            f"({error.strerror}): make it writable, or set XDG_CACHE_HOME to another place."
+            f"({error.strerror}): make it writable, or choose another cache (PREGEN_CACHE)."
         ) from error
     try:
         yield path

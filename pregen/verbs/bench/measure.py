@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from pregen import safepath
-from pregen.cache.errors import CACHE_ERRORS
+from pregen.cache.errors import error_of
 from pregen.engines.base import WORK_MODULE, make_engine
 from pregen.errors import ExitCode, PregenError
 from pregen.model import Action, Job, Step
@@ -104,9 +104,9 @@ def measure(
     running = make_engine("local", factory, work, engine, [WORK_MODULE])
     with closing(running.run(timekeeper.jobs(before), stop)) as outcomes:
         for outcome in outcomes:
-            error = CACHE_ERRORS.get(outcome.kind)
+            error = error_of(outcome.kind, outcome.message, work.cache_root)
             if error is not None:
-                raise error(outcome.message)
+                raise error
             timekeeper.take(outcome)
     check(stop)
     return timekeeper.result()

@@ -238,12 +238,12 @@ def _scaling(result: BenchResult) -> Table:
 def _prediction(result: BenchResult) -> Table:
     found = result.prediction
     need = found.disk_bytes
-    entries = text.plural(round(found.entries.total), "entry needs", "entries need")
+    entries = text.plural(round(found.entries.total), "thumbnail needs", "thumbnails need")
     room = f"{'about ' if need.plus_minus else ''}{text.size(need.total)}"
     free = text.size(found.free_bytes)
     notes = [f"{entries} {room} of the cache's disk; {free} are free."]
     if need.total > found.free_bytes:
-        notes.append("That is not enough: free some space, or move the cache with XDG_CACHE_HOME.")
+        notes.append("That is not enough: free some space, or choose another cache with --cache.")
     return Table(
         "A run over all files, into an empty cache",
         ("", "time", "+/-", "images/s"),

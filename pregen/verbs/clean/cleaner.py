@@ -90,17 +90,31 @@ class Doomed(NamedTuple):
         """The whole path of the entry."""
         return os.path.join(self.folder.path, os.fsencode(self.name))
 
+    @property
+    def is_fail_record(self) -> bool:
+        """Whether it is no thumbnail."""
+        return bool(self.folder.program)
+
 
 class CleanTally:
     """Numbers and bytes by reason."""
 
     def __init__(self) -> None:
         self.entries: Counter[CleanReason | Kept] = Counter()
+        """Thumbnails and fail records."""
+        self.fail_records: Counter[CleanReason | Kept] = Counter()
+        """Those of them that are no thumbnails; not of what is kept."""
         self.size_bytes: Counter[CleanReason | Kept] = Counter()
 
-    def add(self, why: CleanReason | Kept, size_bytes: int, number: int = 1) -> None:
-        """Count one entry; take it back with `number` and bytes below zero."""
+    def add(
+        self, why: CleanReason | Kept, size_bytes: int, number: int = 1, *, fails: bool = False
+    ) -> None:
+        """Count one entry, or with `fails` a fail record.
+
+        Take it back with `number` and bytes below zero.
+        """
         self.entries[why] += number
+        self.fail_records[why] += number * fails
         self.size_bytes[why] += size_bytes
 
     @property
@@ -124,6 +138,8 @@ class Plan:
     """How many entries stay because what lies at this place is not there now."""
     total: int = 0
     """All entries and fail records of the cache."""
+    total_fails: int = 0
+    """The fail records among them."""
     total_bytes: int = 0
     emptied: Counter[bytes] = field(default_factory=Counter)
     """How many entries stay because all that was in this folder vanished together."""
@@ -137,7 +153,7 @@ class Plan:
         """What goes, by reason."""
         tally = CleanTally()
         for each in self.doomed:
-            tally.add(each.reason, each.size_bytes)
+            tally.add(each.reason, each.size_bytes, fails=each.is_fail_record)
         return tally
 
 
@@ -213,6 +229,7 @@ class Cleaner:
             for each in self._judged(entries):
                 size_bytes = each.facts.size_bytes
                 plan.total += 1
+                plan.total_fails += bool(each.facts.program)
                 plan.total_bytes += size_bytes
                 path = each.facts.path
                 if path is not None and each.original.state is OriginalState.THERE:
@@ -272,7 +289,8 @@ class Cleaner:
             for each in chunk:
                 entry = going.get(each.path)
                 deleted = entry is not None and entry.remove()
-                tally.add(each.reason if deleted else Kept.CHANGED, each.size_bytes)
+                why = each.reason if deleted else Kept.CHANGED
+                tally.add(why, each.size_bytes, fails=each.is_fail_record)
                 done(each, deleted)
         return tally
 

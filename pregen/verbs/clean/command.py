@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pregen.argument_types import age_s, flavors, raw_bytes, size_bytes
-from pregen.commandline import Command, Option, print_lines, print_record, under
+from pregen.commandline import Command, Option, agreed, print_lines, print_record, under
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
+from pregen.display.words import thumbnails
 from pregen.errors import ExitCode, UsageError
 from pregen.options import option
 from pregen.session import Session, acquire, cache_option, mount_timeout_option
@@ -45,16 +47,18 @@ def _clean(
 ) -> ExitCode:
     """Delete thumbnails and fail records of all programs, chosen by reason.
 
-    Without flags: entries whose file no longer exists, and corrupt ones. A file on a disk or share
+    Without flags: those whose file no longer exists, and corrupt ones. A file on a disk or share
     that is not mounted now never counts as deleted, nor do many files of a folder that vanished
-    together, and entries whose file cannot be examined stay. Shows what would be deleted, and asks.
+    together, and thumbnails whose file cannot be examined stay. Shows what would be deleted, and
+    asks.
 
-    An entry is deleted if any of the given reasons and all of the given limits apply. Limits
-    alone suffice: `pregen clean --local` deletes every entry of a file on a local disk, and
-    keeps those of network files.
+    A thumbnail or fail record is deleted if any of the given reasons and all of the given limits
+    apply. Limits alone suffice: `pregen clean --local` deletes every thumbnail of a file on a
+    local disk, and keeps those of network files. `pregen clean --under FOLDER` deletes those of
+    the files in one folder.
     """
-    paths: tuple[bytes, ...] = chosen.pop("paths")
-    selection = _selection(session, paths, **chosen)
+    vaults: tuple[bytes, ...] = chosen.pop("vaults")
+    selection = _selection(session, vaults, **chosen)
     root = session.cache_root
     if not os.path.isdir(root):
         if json:
@@ -79,13 +83,13 @@ def _clean(
         nullcontext() if dry_run else session.locked(wait=wait) as lock,
     ):
         now_ns = int(datetime.now(UTC).timestamp() * 1e9)
-        named = [session.clean(path) for path in paths]
+        named = [session.clean(path) for path in vaults]
         places = session.private_places(journal, named)
         cleaner = Cleaner(cache, examiner, selection, now_ns, places)
         plan = cleaner.plan(told)
         told(-1)
         if not json:
-            print_lines(plan_lines(root, plan, dry_run=dry_run))
+            print_lines(plan_lines(root, plan, session.cache_flag, dry_run=dry_run))
         if dry_run or not plan.doomed:
             _tell_only(plan, dry_run=dry_run, json=json, verbose=verbose)
             if not dry_run:
@@ -93,7 +97,7 @@ def _clean(
             return ExitCode.DONE
         if asks and lock is not None:
             lock.release()  # a run need not wait for the answer: all is looked at once more
-            if not click.confirm(question(plan), err=True):
+            if not agreed(question(plan)):
                 print_lines(["Nothing was deleted."] if not json else [])
                 return ExitCode.DONE
             acquire(lock, wait=wait)
@@ -106,7 +110,7 @@ clean = Command(
     "clean",
     callback=_clean,
     params=[
-        click.Argument(["paths"], metavar="[PATH]...", type=raw_bytes, nargs=-1),
+        click.Argument(["vaults"], metavar="[VAULT]...", type=raw_bytes, nargs=-1),
         *under(
             "Reasons",
             Option(["--missing"], is_flag=True, help="The file no longer exists."),
@@ -125,7 +129,8 @@ clean = Command(
                 ["--private"],
                 is_flag=True,
                 help="The file lies in an encrypted vault or disk, open or locked, and the cache "
-                "does not. PATHs name vaults that pregen cannot find itself.",
+                "does not. VAULTs are folders that count as vaults, too: those that pregen cannot "
+                "find itself.",
             ),
             Option(
                 ["--older-than", "older_than_s"],
@@ -149,7 +154,7 @@ clean = Command(
                 metavar="PATH",
                 type=raw_bytes,
                 multiple=True,
-                help="Only entries of files in this folder, or with URIs below this one; may be "
+                help="Only thumbnails of files in this folder, or with URIs below this one; may be "
                 "repeated.",
             ),
             Option(
@@ -157,17 +162,18 @@ clean = Command(
                 metavar="PATH",
                 type=raw_bytes,
                 multiple=True,
-                help="Only entries of files elsewhere; may be repeated.",
+                help="Only thumbnails of files elsewhere; may be repeated.",
             ),
             Option(
                 ["--local"],
                 is_flag=True,
-                help="Only entries of files on file systems of this machine.",
+                help="Only thumbnails of files on file systems of this machine.",
             ),
             Option(
                 ["--remote"],
                 is_flag=True,
-                help="Only entries of files that come over a network (NFS, SMB, sshfs, gvfs, ...).",
+                help="Only thumbnails of files that come over a network (NFS, SMB, sshfs, gvfs, "
+                "...).",
             ),
             Option(["--fail"], is_flag=True, help="Only fail records."),
             Option(
@@ -182,7 +188,7 @@ clean = Command(
                 ["--program", "programs"],
                 metavar="NAME",
                 multiple=True,
-                help="Only entries written by a program whose name starts with NAME; may be "
+                help="Only those written by a program whose name starts with NAME; may be "
                 "repeated.",
             ),
         ),
@@ -196,9 +202,9 @@ clean = Command(
         ),
         option(
             "json",
-            help="Write a JSON object per line: every deleted entry, and a final summary.",
+            help="Write a JSON object per line: everything deleted, and a final summary.",
         ),
-        option("verbose", help="List every deleted entry."),
+        option("verbose", help="List everything deleted."),
     ],
     help=_clean.__doc__,
     epilog="Examples: `pregen clean --dry-run`; `pregen clean --missing --not-under ~/Archive "
@@ -255,9 +261,10 @@ def _selection(
     if local and remote:
         raise UsageError("--local and --remote exclude each other: choose one, or neither.")
     if vaults and not chosen["private"]:
+        folder = printable(shlex.quote(os.fsdecode(session.clean(vaults[0]))))
         raise UsageError(
-            "PATH names a vault for --private. For the entries of the files in a folder use "
-            "--under PATH."
+            "VAULT is for --private only. To delete the thumbnails of the files in "
+            f"{shown(vaults[0])}: pregen clean{session.cache_flag} --under {folder}"
         )
     if flavor and chosen["fail"]:
         raise UsageError("a fail record has no size: choose --fail or --flavor.")
@@ -291,14 +298,14 @@ _KEPT = {
     Kept.UNREADABLE: "the file cannot be examined (no permission, or its disk or server fails)",
     Kept.TIMED_OUT: "its volume does not answer",
     Kept.OTHER_SCHEME: "not a local file; --older-than selects these",
-    Kept.ENTRY_UNREADABLE: "the entry cannot be read",
-    Kept.CHANGED: "the entry or its file changed meanwhile",
+    Kept.ENTRY_UNREADABLE: "the thumbnail cannot be read",
+    Kept.CHANGED: "the thumbnail or its file changed meanwhile",
 }
 
 
-def plan_lines(root: bytes, plan: Plan, *, dry_run: bool) -> Iterator[str]:
-    """Yield the plan, coloured."""
-    held = f"{_entries(plan.total)}, {text.size(plan.total_bytes)}"
+def plan_lines(root: bytes, plan: Plan, cache_flag: str, *, dry_run: bool) -> Iterator[str]:
+    """Yield the plan, coloured; `cache_flag` is for the command in it."""
+    held = f"{thumbnails(plan.total, plan.total_fails)}, {text.size(plan.total_bytes)}"
     yield click.style(f"Cache {shown(root)}: {held}", bold=True)
     going = plan.going
     if plan.doomed:
@@ -307,7 +314,7 @@ def plan_lines(root: bytes, plan: Plan, *, dry_run: bool) -> Iterator[str]:
     if plan.kept.total:
         yield "Kept"
         yield from _table(plan.kept, _KEPT)
-    yield from _place_lines(plan)
+    yield from _place_lines(plan, cache_flag)
     for link in plan.links:
         yield click.style(f"Skipped: {shown(link)} is a symbolic link", fg="yellow")
 
@@ -316,25 +323,25 @@ def verdict(plan: Plan) -> str:
     """Return how it ends when nothing is deleted, coloured."""
     going = plan.going
     if not going.total:
-        kept = f": {_entries(plan.kept.total)} kept" if plan.kept.total else ""
+        kept = f": {text.count(plan.kept.total)} kept" if plan.kept.total else ""
         return click.style(f"Nothing to delete{kept}.", fg="green")
-    held = f"{_entries(going.total)}, {text.size(going.total_bytes)}"
+    held = f"{_going(going)}, {text.size(going.total_bytes)}"
     return click.style(f"Would delete {held}. Nothing was deleted.", bold=True)
 
 
 def question(plan: Plan) -> str:
     """Return what a person is asked."""
     going = plan.going
-    return f"Delete {_entries(going.total)} ({text.size(going.total_bytes)})?"
+    return f"Delete {_going(going)} ({text.size(going.total_bytes)})?"
 
 
 def result_lines(tally: CleanTally) -> Iterator[str]:
     """Yield what was done."""
     kept, kept_bytes = tally.entries[Kept.CHANGED], tally.size_bytes[Kept.CHANGED]
-    deleted = tally.total - kept
     if kept:
-        yield f"Kept {_entries(kept)} after all: {_KEPT[Kept.CHANGED]}."
-    yield f"Deleted {_entries(deleted)}, {text.size(tally.total_bytes - kept_bytes)}."
+        these = thumbnails(kept, tally.fail_records[Kept.CHANGED])
+        yield f"Kept {these} after all: {_KEPT[Kept.CHANGED]}."
+    yield f"Deleted {_going(tally)}, {text.size(tally.total_bytes - kept_bytes)}."
 
 
 def entry_line(each: Doomed) -> str:
@@ -354,25 +361,28 @@ def _table(tally: CleanTally, words: dict[CleanReason, str] | dict[Kept, str]) -
         yield f"  {number:>{widths[0]}}  {size:>{widths[1]}}  {name:<{widths[2]}}  {meaning}"
 
 
-def _place_lines(plan: Plan) -> Iterator[str]:
+def _place_lines(plan: Plan, cache_flag: str) -> Iterator[str]:
     for point in plan.hung:
         yield click.style(f"  {shown(point)} does not answer", fg="yellow")
     absent = plan.offline.copy()
     for point in plan.hung:
         absent.pop(point, None)
     for place, number in absent.most_common(_PLACES_SHOWN):
-        yield f"  {shown(place)} is not mounted: {_entries(number)} kept"
+        yield f"  {shown(place)} is not mounted: {text.count(number)} kept"
     for place, number in plan.emptied.most_common(_PLACES_SHOWN):
-        yield f"  {shown(place)} has lost all its files at once: {_entries(number)} kept"
+        yield f"  {shown(place)} has lost all its files at once: {text.count(number)} kept"
     if absent or plan.emptied:
-        yield click.style("  Gone for good? `pregen clean --under PATH` deletes these.", dim=True)
+        command = f"`pregen clean{cache_flag} --under PATH`"
+        yield click.style(f"  Gone for good? {command} deletes these.", dim=True)
     more = len(absent) - _PLACES_SHOWN
     if more > 0:
         yield click.style(f"  ... and {text.plural(more, 'other place')}", dim=True)
 
 
-def _entries(number: int) -> str:
-    return text.plural(number, "entry", "entries")
+def _going(tally: CleanTally) -> str:
+    """Return how many go, or went."""
+    kept = tally.entries[Kept.CHANGED], tally.fail_records[Kept.CHANGED]
+    return thumbnails(tally.total - kept[0], tally.fail_records.total() - kept[1])
 
 
 # What `--json` writes. Pure. Scripts rely on it: add keys, never rename

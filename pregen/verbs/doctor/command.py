@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from pregen.argument_types import raw_bytes
-from pregen.commandline import Command, Option, print_lines, print_record, under
+from pregen.commandline import Command, Option, agreed, print_lines, print_record, under
 from pregen.display.records import VERSION
 from pregen.display.text import Verbatim, plural, printable
 from pregen.errors import ExitCode, UsageError
@@ -70,7 +70,7 @@ def _doctor(
         print_lines(left_lines(left, answers) if answers else finding_lines(left))
         if seen.sizes is not None:
             print_lines([click.style(f"{_capital(seen.sizes.told)}.", dim=True), ""])
-        print_lines([verdict_line(left, asked=fix)])
+        print_lines([verdict_line(left, session.cache_flag, asked=fix)])
     return code
 
 
@@ -103,6 +103,10 @@ doctor = Command(
     ],
     help=_doctor.__doc__,
 )
+
+
+#: Commands on the cache.
+_OURS = ("pregen clean", "pregen run")
 
 
 class Examination(NamedTuple):
@@ -142,7 +146,14 @@ def examine(session: Session, paths: Sequence[bytes]) -> Examination:
         values["flavors"],
     )
     sizes = choose(facts.screens) if facts.screens and not facts.named_flavors else None
-    return Examination(diagnose(facts), sizes)
+    findings = [_with_cache(each, session.cache_flag) for each in diagnose(facts)]
+    return Examination(findings, sizes)
+
+
+def _with_cache(finding: Finding, cache_flag: str) -> Finding:
+    """Return a finding whose commands work on the cache that was looked at."""
+    mend = (f"{each}{cache_flag}" if each.startswith(_OURS) else each for each in finding.mend)
+    return finding._replace(mend=tuple(mend))
 
 
 class FixResult(NamedTuple):
@@ -169,7 +180,7 @@ def fix_all(
             continue
         if not json:
             print_lines(_lines(finding))
-        if not yes and not click.confirm(finding.fix.question, err=True):
+        if not yes and not agreed(finding.fix.question):
             answers.append(FixResult())
             continue
         try:
@@ -205,7 +216,7 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
         yield ""
 
 
-def verdict_line(left: Sequence[Finding], *, asked: bool) -> str:
+def verdict_line(left: Sequence[Finding], cache_flag: str, *, asked: bool) -> str:
     """Return the last line: how much there is to do; with `--fix` (`asked`) without naming that."""
     counts = Counter(finding.severity for finding in left)
     kinds = (Severity.PROBLEM, Severity.WARNING)
@@ -213,7 +224,8 @@ def verdict_line(left: Sequence[Finding], *, asked: bool) -> str:
     if not found:
         return click.style("Nothing to do.", fg="green")
     fixable = any(finding.fix and finding.severity > Severity.NOTE for finding in left)
-    how = " Fix what can be fixed: pregen doctor --fix" if fixable and not asked else ""
+    how = f" Fix what can be fixed: pregen doctor{cache_flag} --fix" if fixable else ""
+    how = "" if asked else how
     return click.style(f"Found {' and '.join(found)}.{how}", fg="yellow")
 
 

@@ -22,7 +22,7 @@ from pregen.commandline import (
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
-from pregen.display.words import WORDS, Named, named_lines
+from pregen.display.words import WORDS, Named, advice, named_lines
 from pregen.errors import ExitCode, UsageError
 from pregen.installation import install_command
 from pregen.model import Kind
@@ -67,9 +67,9 @@ def _failures(  # noqa: PLR0913 - an argument for each option
 ) -> ExitCode:
     """List files whose thumbnail failed: why, when, and what to do.
 
-    With PATHs: only files there. Sources: the journal of all runs, and the fail records in the
-    cache, of pregen and of other programs (which give no reason). A failure is forgotten once the
-    file has a thumbnail.
+    With PATHs: only files there. Sources: the journal of the runs on this cache, and the fail
+    records in it, of pregen and of other programs (which give no reason). A failure is forgotten
+    once the file has a thumbnail.
     """
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
     from pregen.cache.store import Cache  # noqa: PLC0415 - likewise
@@ -101,7 +101,7 @@ def _failures(  # noqa: PLR0913 - an argument for each option
         again = dict.fromkeys(each.path for each in failed if each.path is not None)
         values = values_for_files(session, retry_failed=True, json=json)
         return run_over(session, again, values)
-    _tell(failed, places, forgotten, json=json, verbose=verbose)
+    _tell(failed, places, forgotten, session.cache_flag, json=json, verbose=verbose)
     return ExitCode.DONE
 
 
@@ -172,6 +172,7 @@ def _tell(
     failed: list[Failed],
     places: Iterable[bytes],
     forgotten: tuple[int, int] | None,
+    cache_flag: str,
     *,
     json: bool,
     verbose: bool,
@@ -187,7 +188,8 @@ def _tell(
         there = ", ".join(map(shown, places))
         print_lines([f"No known failures in {there}." if places else "No known failures."])
     elif forgotten is None:
-        print_lines(lines(failed, install, terminal_columns(), verbose=verbose))
+        again = f"pregen failures{cache_flag} --retry"
+        print_lines(lines(failed, install, again, terminal_columns(), verbose=verbose))
     else:
         rows, files = forgotten
         fail_records = text.plural(files, "fail record")
@@ -252,37 +254,42 @@ _NOW = {
 }
 
 
-def lines(failed: Sequence[Failed], install: str, columns: int, *, verbose: bool) -> Iterator[str]:
+def lines(
+    failed: Sequence[Failed], install: str, again: str, columns: int, *, verbose: bool
+) -> Iterator[str]:
     """Yield failures by kind, coloured.
 
     Args:
         failed: One or more, by path.
         install: The command that gets the extras some wait for.
+        again: The command that tries them all again.
         columns: How wide the terminal is; 0: there is none.
         verbose: Name all of them.
     """
-    for group in GROUPS:
-        members = [each for each in failed if each.why == group]
+    groups = {group: [each for each in failed if each.why == group] for group in GROUPS}
+    kinds = [Kind(group) for group in groups if groups[group] and group != UNEXPLAINED]
+    todos = {kind.value: todo for kind, todo in advice(kinds, last=False).items() if todo}
+    for group, members in groups.items():
         if not members:
             continue
-        yield from _group_head(group, len(members), install)
+        todo = todos.get(group, "") or _MORE.get(group, "")
+        if group == Kind.NEEDS_EXTRA.value and install:
+            todo = f"{install}, and run again"
+        yield from _group_head(group, len(members), todo)
         yield from _rows(members if verbose else members[:_SHOWN], columns)
         if not verbose and len(members) > _SHOWN:
             more = text.count(len(members) - _SHOWN)
             yield click.style(f"  ... and {more} more: -v lists them", dim=True)
         yield ""
-    again = "To try them again: pregen failures --retry"
-    yield click.style(f"{text.plural(len(failed), 'failure')}. {again}", bold=True)
+    number = text.plural(len(failed), "failure")
+    yield click.style(f"{number}. To try them again: {again}", bold=True)
 
 
-def _group_head(group: str, number: int, install: str) -> Iterator[str]:
+def _group_head(group: str, number: int, todo: str) -> Iterator[str]:
     words = None if group == UNEXPLAINED else WORDS[Kind(group)]
     meaning = words.meaning if words else "a program left a fail record, which gives no reason"
     title = click.style(f"{group}: {text.count(number)}", fg="red")
     yield f"{title}  {meaning}"
-    todo = (words.todo if words else "") or _MORE.get(group, "")
-    if group == Kind.NEEDS_EXTRA.value and install:
-        todo = f"{install}, and run again"
     if todo:
         yield click.style(f"  -> {printable(todo)}", fg="yellow")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pregen.model import FAILURES, Kind
 from pregen.originals.mounts import is_below_any
 from pregen.originals.status import UNKNOWN, Original, OriginalState
-from pregen.thumbspec.naming import OWN_PROGRAMS, made_by, source_path
+from pregen.thumbspec.naming import OWN_PROGRAMS, key, made_by, source_path
 from pregen.thumbspec.pngbuild import number
 from pregen.thumbspec.pngchunks import PngError
 from pregen.thumbspec.pngtext import MTIME, SIZE, URI
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from pregen.cache.folder import CacheFile
     from pregen.cache.store import Cache
-    from pregen.journal import Journal
+    from pregen.journal import Journal, RecordedFailure
     from pregen.originals.examiner import Examiner
 
 
@@ -149,12 +150,12 @@ def _now(said: FailureRecord, original: Original) -> SourceState:
 
 
 def gather(journal: Journal, cache: Cache, examiner: Examiner) -> list[Failed]:
-    """Return everything that failed and has not been made since, by path.
+    """Return everything that failed in runs on this cache and has not been made since, by path.
 
     Raises:
         CacheError: the cache cannot be read.
     """
-    said = [*_from_journal(journal), *from_records(cache)]
+    said = [*_from_journal(journal, cache), *from_records(cache)]
     written_ns: dict[bytes, int] = {}
     for each in said:
         if each.path is not None:
@@ -200,8 +201,26 @@ def records(cache: Cache) -> Iterator[CacheFile]:
         yield from folder.entries()
 
 
-def _from_journal(journal: Journal) -> Iterator[FailureRecord]:
-    for row in journal.outcomes(TOLD):
+def failed_here(
+    journal: Journal, cache: Cache, kinds: frozenset[Kind] = TOLD
+) -> Iterator[RecordedFailure]:
+    """Yield what the journal says of sources that failed in runs on this cache, by path.
+
+    It remembers of a source what the last run said. Where that was one on another cache, the fail
+    record tells that it failed here, too.
+
+    Raises:
+        CacheError: the cache cannot be read.
+    """
+    own = {item.key for item in records(cache) if item.folder.program.startswith(OWN_PROGRAMS)}
+    here = os.path.realpath(cache.root)
+    for row in journal.outcomes(kinds):
+        if row.cache in {b"", here} or key(file_uri(row.path)) in own:
+            yield row
+
+
+def _from_journal(journal: Journal, cache: Cache) -> Iterator[FailureRecord]:
+    for row in failed_here(journal, cache):
         # One that was gone, or could not be looked at, has no size and no time.
         looked = row.kind not in {Kind.VANISHED, Kind.UNREADABLE}
         yield FailureRecord(

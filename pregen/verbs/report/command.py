@@ -35,7 +35,7 @@ _LOOKED_THROUGH = 200
 def _report(session: Session, /, *, run_id: int | None, output: str) -> ExitCode:
     """Write an HTML report of RUN, a number that `pregen status` shows.
 
-    Without RUN it is the last run that did something.
+    Without RUN it is the last run on this cache that did something.
 
     One file that opens in any browser without a network: speed over time, time by stage, formats
     and sizes, what failed and why, the slowest files, and a contact sheet with all doubtful
@@ -48,19 +48,21 @@ def _report(session: Session, /, *, run_id: int | None, output: str) -> ExitCode
 
     warnings: list[str] = []
     with session.journal(warnings.append) as journal:
-        run = _run(journal, run_id)
+        run = _run(journal, run_id, session.cache_root)
         figures = run and _added_up(run, journal.sources_of(run.run_id))
     if warnings:
         raise UsageError(warnings[0])
     if run is None or figures is None:
-        raise UsageError("No runs recorded. Start one first: pregen run ~/Pictures")
-    _write(output, render(_facts(run, figures, session.cache_root)))
+        raise UsageError(
+            f"No runs recorded. Start one first: pregen run ~/Pictures{session.cache_flag}"
+        )
+    _write(output, render(_facts(run, figures, run.cache or session.cache_root)))
     return ExitCode.DONE
 
 
-def _run(journal: Journal, run_id: int | None) -> RecordedRun | None:
+def _run(journal: Journal, run_id: int | None, cache_root: bytes) -> RecordedRun | None:
     """Return the run that is wanted; None: there is none at all."""
-    last = journal.last_runs(_LOOKED_THROUGH)
+    last = journal.last_runs(_LOOKED_THROUGH, cache=None if run_id else cache_root)
     if run_id is None:
         return next(filter(_did_something, last), next(iter(last), None))
     found = journal.last_runs(1, run_id)

@@ -100,7 +100,7 @@ def _summary(facts: ReportFacts, wall_s: float) -> list[tuple[str, str]]:
         (text.duration(wall_s), "total time"),
         (text.number(made / wall_s), "images/s"),
         (f"{text.size(run.bytes_read / wall_s)}/s", "read"),
-        (text.count(run.entries_written), "entries written"),
+        (text.count(run.entries_written), "thumbnails written"),
         (text.size(run.bytes_written), "written"),
     ]
 

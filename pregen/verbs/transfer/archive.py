@@ -186,10 +186,10 @@ def _place(member: ustar.TarMember) -> EntryPlace:
         raise RefusedError("it is not an ordinary file")
     name = _MEMBER.fullmatch(member.name)
     if name is None:
-        raise RefusedError("its name is not that of an entry")
+        raise RefusedError("its name is not that of a thumbnail")
     place = EntryPlace(_FLAVORS[name[1]], name[2])
     if member.size_bytes > entry_limit_bytes(place.flavor):
-        raise RefusedError("it is too large for an entry")
+        raise RefusedError("it is too large for a thumbnail")
     return place
 
 

@@ -58,13 +58,18 @@ def _export(
     json: bool,
     allow_encrypted: tuple[bytes, ...],
 ) -> ExitCode:
-    """Copy the entries of the thumbnail cache, or a part of them, to a tar file or another cache.
+    """Copy the thumbnails of the cache, or a part of them, to a tar file or another cache.
 
-    Copies intact entries of all programs. Leaves out fail records, and entries of files in
+    Copies intact thumbnails of all programs. Leaves out fail records, and thumbnails of files in
     encrypted vaults (open or locked) unless the copy lies in the same vault. An existing folder is
     merged, as by `pregen import`; a tar file appears when it is complete.
     """
     root, place = session.cache_root, session.clean(to)
+    if to == b"-" and sys.stdout.isatty():
+        raise UsageError(
+            "a tar is not written to a terminal: pregen export --to - > thumbs.tar, or give "
+            "--to thumbs.tar."
+        )
     told = _Refusals(json=json, stream_taken=to == b"-")
     if not os.path.isdir(root):
         raise UsageError(f"there is no cache at {_shown(root)}; choose another with --cache.")
@@ -82,7 +87,8 @@ def _export(
 
     found = entries(root, wanted, wanted_one, told)
     if to == b"-":
-        tally = _written(found, sys.stdout.buffer, b"standard output")
+        tally = _written(found, sys.stdout.buffer)
+        sys.stdout.flush()
     elif to.endswith(b"/") or os.path.isdir(place):
         if os.path.realpath(place) == os.path.realpath(root):
             raise UsageError("--to is the exported cache itself; give another folder.")
@@ -111,12 +117,12 @@ def _import(
     json: bool,
     allow_encrypted: tuple[bytes, ...],
 ) -> ExitCode:
-    """Merge entries into the thumbnail cache: from a tar file of `pregen export`, or a cache.
+    """Merge thumbnails into the cache: from a tar file of `pregen export`, or from another cache.
 
-    Where both have an entry of a file, the one made from the later version of the file stays.
-    Damaged members and members that are not entries are refused and reported. Entries of files in
-    encrypted vaults of this machine (open or locked) are left out. Nothing outside the cache is
-    written. If interrupted, run it again.
+    Where both have a thumbnail of a file, the one made from the later version of the file stays.
+    Damaged members and members that are not thumbnails are refused and reported. Thumbnails of
+    files in encrypted vaults of this machine (open or locked) are left out. Nothing outside the
+    cache is written. If interrupted, run it again.
     """
     root = session.cache_root
     hidden = _hidden(session, root, allow_encrypted)
@@ -142,7 +148,7 @@ def _shared_options() -> tuple[Option, ...]:
         "Options",
         option(
             "allow-encrypted",
-            help="Also entries of files in encrypted vaults and disks at PATH; may be repeated.",
+            help="Also thumbnails of files in encrypted vaults and disks at PATH; may be repeated.",
         ),
         cache_option(),
         option("wait"),
@@ -172,7 +178,7 @@ export = Command(
                 metavar="PATH",
                 type=raw_bytes,
                 multiple=True,
-                help="Only entries of files in this folder, or with URIs below this one; may be "
+                help="Only thumbnails of files in this folder, or with URIs below this one; may be "
                 "repeated.",
             ),
             Option(
@@ -211,18 +217,22 @@ def _opened(
         place = inner if os.path.isdir(inner) else place
         if os.path.realpath(place) == os.path.realpath(root):
             raise UsageError("this is the cache to import into; give another folder.")
+        sizes = [flavor.directory for flavor in ALL_FLAVORS]
+        if not any(os.path.isdir(os.path.join(place, size.encode())) for size in sizes):
+            raise ArchiveError(f"it has no folder {', '.join(sizes[:-1])} or {sizes[-1]}")
         yield entries(place, ALL_FLAVORS, lambda _: True, told)
         return
     with os.fdopen(0, "rb", closefd=False) if source == b"-" else open(place, "rb") as stream:
         yield members(stream, told)
 
 
-def _written(found: Iterator[FoundEntry], stream: BinaryIO, name: bytes) -> TransferTally:
+def _written(found: Iterator[FoundEntry], stream: BinaryIO, name: bytes = b"") -> TransferTally:
+    """Write an archive; what goes wrong is a matter of the file of this name, if it has one."""
     try:
         return write_archive(found, stream)
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if not name:
+            raise
         raise cache_error(error, name) from error
 
 
@@ -330,7 +340,7 @@ def _ended(
             }
         )
         return code
-    words = f"{plural(tally.taken, 'entry', 'entries')} {word}, {size(tally.taken_bytes)}"
+    words = f"{plural(tally.taken, 'thumbnail')} {word}, {size(tally.taken_bytes)}"
     if tally.kept:
         words += f"; {tally.kept:,} kept: the existing ones are as new"
     if tally.private:
@@ -347,7 +357,7 @@ def _ended(
 def _trouble(source: bytes, why: str, tally: TransferTally) -> str:
     if not tally.total:
         return f"{_shown(source)} cannot be read: {why}. Nothing was imported."
-    before = plural(tally.taken, "entry", "entries")
+    before = plural(tally.taken, "thumbnail")
     return f"{_shown(source)} cannot be read further: {why}. {before} imported before."
 
 

@@ -182,9 +182,12 @@ class Checker:
         mode, uri = item.stat.st_mode, ""
         named, regular = ENTRY_NAME.fullmatch(item.name), stat.S_ISREG(mode)
         if named and stat.S_ISLNK(mode):
-            found = Flaw.LINK, "the entry is a symbolic link"
+            found = Flaw.LINK, "the thumbnail is a symbolic link"
         elif named and not regular:
-            found = Flaw.NOT_FILE, "the name of an entry is taken by something that is not a file"
+            found = (
+                Flaw.NOT_FILE,
+                "the name of a thumbnail is taken by something that is not a file",
+            )
         elif named or not regular:
             return None
         elif self._is_temp(item):

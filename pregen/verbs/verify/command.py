@@ -32,15 +32,15 @@ def _verify(  # noqa: PLR0913 - an argument for each option
 ) -> ExitCode:
     """Check the thumbnails of all programs against the standard and against their files.
 
-    With PATHs: only the entries of files there. Every entry is read to its last byte by
-    independent code: chunks, checksums, picture, texts, name, size, age, modes. Entries that
-    other programs write differently, but correctly, are accepted. Entries whose file is deleted
-    or not available are only counted: use `pregen clean` for those.
+    With PATHs: only those of files there. Every thumbnail is read to its last byte by independent
+    code: chunks, checksums, picture, texts, name, size, age, modes. Those that other programs
+    write differently, but correctly, are accepted. Those whose file is deleted or not available
+    are only counted: use `pregen clean` for them.
 
-    With --deep, an entry is `disputed` where two decoders show its file differently and a new
-    entry would be the same: it is reported, and stays.
+    With --deep, a thumbnail is `disputed` where two decoders show its file differently and a new
+    one would be the same: it is reported, and stays.
 
-    Exit code 0: all entries are good or were repaired. 4: bad or disputed entries were found or
+    Exit code 0: all thumbnails are good or were repaired. 4: bad or disputed ones were found or
     remain.
     """
     from pregen.cache.opening import OpenPolicy  # noqa: PLC0415 - no --help needs it
@@ -61,7 +61,7 @@ def _verify(  # noqa: PLR0913 - an argument for each option
         else:
             for bad in result.bad:
                 print_lines(report.bad_lines(result.root, bad))
-            print_lines(report.end_lines(result, repair=repair))
+            print_lines(report.end_lines(result, session.cache_flag, repair=repair))
         return code
 
     root = session.cache_root
@@ -108,7 +108,7 @@ verify = Command(
                 ["--sample"],
                 metavar="NUMBER",
                 type=WholeNumber(1),
-                help="Like --deep, but compare only this many entries, chosen at random.",
+                help="Like --deep, but compare only this many thumbnails, chosen at random.",
             ),
         ),
         *under(
@@ -116,8 +116,8 @@ verify = Command(
             Option(
                 ["--repair"],
                 is_flag=True,
-                help="Remove bad entries and recreate them; correct file modes. A usable "
-                "entry stays when its file is not available.",
+                help="Remove bad thumbnails and recreate them; correct file modes. A usable "
+                "thumbnail stays when its file is not available.",
             ),
             cache_option(),
             option("wait"),
@@ -125,7 +125,7 @@ verify = Command(
         ),
         option(
             "json",
-            help="Write a JSON object per line: every bad entry, and a final summary.",
+            help="Write a JSON object per line: every bad thumbnail, and a final summary.",
         ),
     ],
     help=_verify.__doc__,

@@ -9,6 +9,7 @@ from pregen.commandline import style
 from pregen.display import text
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import printable, shown
+from pregen.display.words import thumbnails
 from pregen.originals.status import OriginalState
 from pregen.verbs.verify.anatomy import Flaw
 from pregen.verbs.verify.checker import Cure
@@ -51,27 +52,27 @@ def bad_lines(root: bytes, checked: Checked) -> Iterator[str]:
         yield style(f"    {_CURES[checked.cure]}", fg="yellow")
 
 
-def end_lines(result: Verified, *, repair: bool) -> Iterator[str]:
+def end_lines(result: Verified, cache_flag: str, *, repair: bool) -> Iterator[str]:
     """Yield the summary; its last line says how it ended and what to do."""
     details = [*_detail_lines(result), *(_repair_lines(result) if repair else ())]
     yield from details
     if details or result.bad:
         yield ""
-    yield style(_verdict(result, repair=repair), bold=True)
+    yield style(_verdict(result, cache_flag, repair=repair), bold=True)
 
 
-def _verdict(result: Verified, *, repair: bool) -> str:
+def _verdict(result: Verified, cache_flag: str, *, repair: bool) -> str:
     compared = f", {text.plural(result.compared, 'picture')} compared" if result.compared else ""
-    looked = f"{text.plural(result.entries, 'entry', 'entries')} checked{compared}"
+    looked = f"{thumbnails(result.entries, result.fail_records)} checked{compared}"
     if not result.bad:
-        return f"{looked}: all correct" if result.entries else "No entries to check."
+        return f"{looked}: all correct." if result.entries else "No thumbnails to check."
     bad = f"{looked}: {text.count(len(result.bad))} bad"
     if not repair:
         can = any(Flaw.DISPUTED not in each.flaws for each in result.bad)
-        return f"{bad}. To repair them: pregen verify --repair" if can else bad
+        return f"{bad}. To repair them: pregen verify{cache_flag} --repair" if can else f"{bad}."
     cured = sum(each.cure in {Cure.MENDED, Cure.REMOVED} for each in result.bad)
     left = len(result.bad) - cured + len(result.still_bad)
-    return f"{bad}, {text.count(left)} still bad" if left else f"{bad}, all repaired or removed"
+    return f"{bad}, {text.count(left)} still bad." if left else f"{bad}, all repaired or removed."
 
 
 def _detail_lines(result: Verified) -> Iterator[str]:
@@ -82,7 +83,7 @@ def _detail_lines(result: Verified) -> Iterator[str]:
         yield f"    no other decoder reads these files ({kinds})"
     for state, words in _AWAY.items():
         if number := result.originals.get(state):
-            yield f"  {text.plural(number, 'entry', 'entries')} not compared: {words}"
+            yield f"  {text.plural(number, 'thumbnail')} not compared: {words}"
     for point in result.hung:
         yield style(f"  {shown(point)} does not answer", fg="yellow")
     for link in result.links:
@@ -101,7 +102,7 @@ def _repair_lines(result: Verified) -> Iterator[str]:
         yield style(f"  still bad: {shown(checked.path)}", fg="red")
     if result.unknown:
         yield (
-            f"  {text.plural(result.unknown, 'removed entry', 'removed entries')} of unknown "
+            f"  {text.plural(result.unknown, 'removed thumbnail')} of unknown "
             "files: `pregen run` over your folders recreates missing thumbnails"
         )
 

@@ -95,7 +95,7 @@ def _content(place: FileStat, head: PngHead, original: Original) -> Iterator[Ent
             yield EntryFlaw(Flaw.BIT_DEPTH, f"it has {head.bit_depth} bits, not 8")
         elif ours and head.color_type != _RGBA and not head.first(REFITTED_FROM):
             yield EntryFlaw(
-                Flaw.NOT_RGBA, "entries of pregen are RGBA: another program rewrote this one"
+                Flaw.NOT_RGBA, "thumbnails of pregen are RGBA: another program rewrote this one"
             )
         if fault := _edges(place.flavor, head, ours=ours):
             yield EntryFlaw(Flaw.EDGES, fault)

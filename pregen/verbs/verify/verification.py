@@ -49,6 +49,8 @@ class Verified(NamedTuple):
     bad: Sequence[Checked]
     entries: int = 0
     """Looked at, fail records included."""
+    fail_records: int = 0
+    """Of these."""
     compared: int = 0
     """Pictures."""
     originals: Mapping[OriginalState, int] = MappingProxyType({})
@@ -62,6 +64,10 @@ class Verified(NamedTuple):
     links: Sequence[bytes] = ()
     alone: Mapping[str, int] = MappingProxyType({})
     """Compared pictures that only the same decoder could decode again, by type of file."""
+
+
+def _is_fail_record(checked: Checked) -> bool:
+    return checked.item is not None and bool(checked.item.folder.program)
 
 
 class Verification:
@@ -94,7 +100,7 @@ class Verification:
             CacheError: the cache cannot be read.
             ComparisonStoppedError: a signal ended the comparing.
         """
-        entries, seen = 0, 0
+        entries, fails, seen = 0, 0, 0
         bad: list[Checked] = []
         candidates: list[Checked] = []
         states: Counter[OriginalState] = Counter()
@@ -107,11 +113,13 @@ class Verification:
             if not is_below_any(checked.source, self._paths):
                 continue
             entries += 1
+            fails += _is_fail_record(checked)
             states[checked.original.state] += 1
             if compares and comparable(checked):
                 candidates.append(checked)
         bad = [each for each in self._with_owners(bad) if is_below_any(each.source, self._paths)]
         entries += sum(each.item is not None for each in bad)
+        fails += sum(map(_is_fail_record, bad))
         comparison = Comparison(self._session, self._reviewers)
         for checked in comparison.over(sampled(candidates, sample), told):
             if checked.findings:
@@ -120,6 +128,7 @@ class Verification:
             self._cache.root,
             bad,
             entries,
+            fails,
             comparison.compared,
             states,
             hung=tuple(self._examiner.hung),

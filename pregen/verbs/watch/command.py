@@ -109,6 +109,8 @@ def watch_session(
         rounds += 1
         shown = output._replace(quiet=output.quiet or rounds > 1)
         watch = Watch(session.printer(shown, lambda _error: stop.raise_to(StopLevel.DRAIN)))
+        watch.cache_flag = session.cache_flag
+        watch.again = f"pregen failures{session.cache_flag} --retry"
         with Signals(stop, watch) as signals:
             watch.poll(signals.announce)
             report = run(part, watch, stop)
@@ -135,18 +137,18 @@ def watch_session(
     if rounds and not (output.json or output.quiet):
         # A terminal shows ^C where the line begins.
         start = "\r" if session.is_terminal(sys.stderr) else ""
-        people.write(f"{start}{_end(since, time.monotonic() - start_s)}\n")
+        people.write(f"{start}{_end(since, time.monotonic() - start_s, session.cache_flag)}\n")
     return code
 
 
-def _end(since: Counter[str], elapsed_s: float) -> str:
+def _end(since: Counter[str], elapsed_s: float, cache_flag: str) -> str:
     """Return the last line: for how long it watched, and what came of it after the first run."""
-    created, removed = since["created"], plural(since["removed"], "entry", "entries")
+    created, removed = since["created"], plural(since["removed"], "thumbnail")
     text = f"Watched for {duration(elapsed_s)}: {count(created)} created, {removed} removed"
     if not since["failed"]:
         return f"{text}."
     attempts = plural(since["failed"], "failed attempt")
-    return f"{text}, {attempts}. What still fails: pregen failures"
+    return f"{text}, {attempts}. What still fails: pregen failures{cache_flag}"
 
 
 def round_line(done: Round) -> str:
@@ -158,7 +160,7 @@ def round_line(done: Round) -> str:
         if counts.get(kind) and kind not in _NOTHING_NEW
     ]
     if done.removed:
-        parts.append(f"{plural(done.removed, 'entry', 'entries')} removed")
+        parts.append(f"{plural(done.removed, 'thumbnail')} removed")
     if done.everywhere and parts:
         parts.append("everything scanned")
     return ", ".join(parts)

@@ -142,7 +142,7 @@ def test_a_size_that_makes_no_sense_deletes_nothing(zoo: Zoo, flags: str) -> Non
 def test_a_person_is_asked(zoo: Zoo, answer: str) -> None:
     env = {**os.environ, "XDG_CACHE_HOME": str(zoo.cache), "LIBMOUNT_FSTAB": str(zoo.fstab)}
     with Terminal([*PREGEN, "clean", "--corrupt"], env, columns=120) as terminal:
-        terminal.wait_for("Delete 5 entries (")
+        terminal.wait_for("Delete 5 thumbnails (")
         terminal.press(answer, "Enter")
         terminal.wait_for(lambda screen: "exit code" in screen)
         code = 130 if answer == "C-c" else 0
@@ -190,6 +190,24 @@ def test_hostile_names_do_not_reach_the_terminal(tmp_path: Path) -> None:
     done = run_pregen("clean", "--yes", "-v", cache=zoo.cache)
     assert zoo.gone() == {"x", "y", "z"}
     assert "\x1b" not in done.out + done.err
+
+
+def test_a_folder_of_photos_is_refused_with_the_command_that_is_meant(zoo: Zoo) -> None:
+    done = clean(zoo, str(zoo.photos), "--yes")
+    assert done.code == 2, done
+    assert zoo.gone() == set()
+    advised = f"pregen clean --under {zoo.photos}"
+    assert done.err.rstrip().endswith(f"the files in {zoo.photos}: {advised}")
+    before = _thumbnails_and_records(zoo)
+    told = clean(zoo, *advised.split()[2:], "--yes").out.splitlines()[-1]
+    gone, gone_records = map(int.__sub__, before, _thumbnails_and_records(zoo))
+    assert gone > gone_records > 1
+    assert told.startswith(f"Deleted {gone} thumbnails and {gone_records} fail records,")
+
+
+def _thumbnails_and_records(zoo: Zoo) -> tuple[int, int]:
+    records = len([*zoo.thumbnails.glob("fail/[!l]*/*.png")])
+    return len([*zoo.thumbnails.rglob("*.png")]) - records, records
 
 
 def test_it_waits_for_no_run_unless_told_so(zoo: Zoo) -> None:

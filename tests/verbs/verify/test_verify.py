@@ -279,7 +279,9 @@ def test_people_read_what_is_wrong_with_whose_and_what_to_do(tmp_path: Path) -> 
     assert done.code == 4
     assert f"large/{path.name}  truncated  it ends at byte" in done.out, done
     assert "\\xff\\x1b[31m.jpg" in done.out
-    assert done.out.endswith("\n2 entries checked: 1 bad. To repair them: pregen verify --repair\n")
+    assert done.out.endswith(
+        "\n2 thumbnails checked: 1 bad. To repair them: pregen verify --repair\n"
+    )
     done = run_pregen("verify", "--repair", cache=cache)
     assert done.code == 0, done
     assert "1 removed" in done.out
