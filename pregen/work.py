@@ -62,6 +62,9 @@ _READ_IN_PART = (
     b".docx", b".xlsx", b".pptx", b".odt", b".ods", b".odp", b".odg", b".epub", b".cbz", b".kra",
     b".ora", b".3mf", b".gcode", b".blend",
 )  # fmt: skip
+#: What the kernel asks of a disk at once, unless told otherwise (`read_ahead_kb`). A disk that
+#: spins takes a file no larger than this with one movement, and several of them in its own order.
+_ONE_REQUEST_BYTES = 128 * 1024
 
 
 class _Entry(NamedTuple):
@@ -163,10 +166,11 @@ class JobWorker:
     def _was_in_memory(self, job: Job, source: SourceFile) -> bool:
         """Tell whether a source is in memory.
 
-        Of one that is not, and lies on a disk that spins, all that a decode will read is then read,
-        in one go. It is this worker's turn when it asks, because the kernel reads then, too.
+        Of a large one that is not, and lies on a disk that spins, all that a decode will read is
+        then read, in one go. It is this worker's turn when it asks, because the kernel reads then,
+        too.
         """
-        if not job.spins or self._turns is None or not self._decodes(job, source):
+        if not _is_read_by_turns(job) or self._turns is None or not self._decodes(job, source):
             return source.resident()
         from pregen.imaging.needs import needed  # noqa: PLC0415 - no other disk needs it
 
@@ -181,11 +185,23 @@ class JobWorker:
                     pass
         return False
 
-    def prefetch(self, job: Job) -> None:
-        """Have the kernel read the source of a coming job, while another is decoded."""
-        if job.spins:
-            return  # another worker reads meanwhile
-        if job.steps[-1].action is not Action.MAKE or job.path.lower().endswith(_READ_IN_PART):
+    def prefetch(self, jobs: Iterable[Job]) -> None:
+        """Have the kernel read sources of coming jobs, while another is decoded.
+
+        That of the next one; and on a disk that spins those of all small files, so that the kernel
+        can ask for them in the order in which they lie.
+        """
+        for number, job in enumerate(jobs):
+            if number and not job.spins:
+                return
+            # another worker reads a large file meanwhile
+            if not _is_read_by_turns(job) and job.path not in self._prefetched:
+                self._prefetch(job)
+
+    def _prefetch(self, job: Job) -> None:
+        if job.share or job.steps[-1].action is not Action.MAKE:
+            return
+        if job.path.lower().endswith(_READ_IN_PART):
             return
         try:
             with self._open(job) as source:
@@ -240,7 +256,7 @@ class JobWorker:
                     if wanted_by_others is None:
                         begun_ns = perf_counter_ns()
                         wanted_by_others = self._was_in_memory(job, source)
-                        if job.spins:
+                        if _is_read_by_turns(job):
                             blank = blank._replace(waited_ns=perf_counter_ns() - begun_ns)
                     with self._places:
                         cache = self._caches.for_source(job.path, source.fd)
@@ -260,6 +276,10 @@ class JobWorker:
                 message="not enough memory to decode it; try again with fewer --workers",
             )
         return blank._replace(message="it changed while it was read; run again later")
+
+
+def _is_read_by_turns(job: Job) -> bool:
+    return job.spins and job.size_bytes > _ONE_REQUEST_BYTES
 
 
 def make_worker(config: WorkConfig) -> JobWorker:

@@ -38,11 +38,12 @@ Ask = Callable[[int], None]
 """Called by work with the bytes a big picture will take; returns when there is room for it."""
 
 Work = Callable[[Job, Ask], Outcome]
-"""Does one job. Never raises for a source. May have a method `prefetch(job)`, called before another
-job is begun; it returns at once, so that the disk works while the processor does. Work that can be
-confined has a method `confine(open_elsewhere)` (`Confine`), and work that can read the sources of
-coming jobs itself a method `read_ahead` (`StartReading`). Work that reads from disks may have a
-method `take_turns(descriptor)`, called once with a file that all workers of a run lock for that."""
+"""Does one job. Never raises for a source. May have a method `prefetch(jobs)`, called with the
+coming ones before another job is begun; it returns at once, so that the disk works while the
+processor does. Work that can be confined has a method `confine(open_elsewhere)` (`Confine`), and
+work that can read the sources of coming jobs itself a method `read_ahead` (`StartReading`). Work
+that reads from disks may have a method `take_turns(descriptor)`, called once with a file that all
+workers of a run lock for that."""
 
 
 class SourcesAhead(Protocol):

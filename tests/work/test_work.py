@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -332,20 +333,47 @@ def test_drop_cache_lets_go_of_what_was_read_and_of_nothing_else(
     # As a worker does: the next source is fetched before the current one is begun.
     for path, following in ((cold, warm), (warm, None)):
         if prefetch and path == cold:
-            worker.prefetch(bench.job(cold))
+            worker.prefetch([bench.job(cold)])
         if prefetch and following is not None:
-            worker.prefetch(bench.job(following))
+            worker.prefetch([bench.job(following)])
         assert worker(bench.job(path), nothing).kind is Kind.MADE
     assert not resident(cold)
     assert resident(warm)
 
 
+@pytest.mark.skipif(shutil.which("fincore") is None, reason="fincore (util-linux) is not there")
+def test_small_files_of_a_disk_that_spins_are_asked_for_together(bench: Bench) -> None:
+    small = [bench.source(f"{n}.jpg", pictures.jpeg(300, 200)) for n in range(4)]
+    large = bench.source("large.jpg", pictures.jpeg(300, 200) + bytes(200_000))
+    for path in (*small, large):
+        evict(path)
+    if resident(small[0]):
+        pytest.skip("this file system keeps its pages (tmpfs)")
+    bench.worker.prefetch([bench.job(path) for path in small])
+    await_resident(small[0])
+    assert not any(resident(path) for path in (*small[1:], large))
+    spinning = [bench.job(path)._replace(spins=True) for path in (large, *small[1:])]
+    bench.worker.prefetch(spinning)
+    for path in small[1:]:
+        await_resident(path)
+    assert not resident(large)
+    assert [bench.worker(job, nothing).kind for job in spinning] == 4 * [Kind.MADE]
+
+
+def await_resident(path: Path) -> None:
+    """Wait for the kernel, which was asked to read a file."""
+    until_s = time.monotonic() + 60
+    while not resident(path):
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+
+
 def test_prefetching_what_is_gone_or_needs_no_decode_does_nothing(bench: Bench) -> None:
     path = bench.source("a.jpg", pictures.jpeg(300, 200))
     job = bench.job(path)
-    bench.worker.prefetch(bench.job(path, (Action.DELETE, Flavor.X_LARGE)))
+    bench.worker.prefetch([bench.job(path, (Action.DELETE, Flavor.X_LARGE))])
     path.unlink()
-    bench.worker.prefetch(job)
+    bench.worker.prefetch([job])
     assert bench.worker(job, nothing).kind is Kind.VANISHED
 
 

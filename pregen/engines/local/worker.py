@@ -159,7 +159,7 @@ class _JobLoop:
         self._size = resources.OwnSize()
         self._slot = slot
         self._work = work
-        self._prefetch: Callable[[Job], None] | None = getattr(work, "prefetch", None)
+        self._prefetch: Callable[[Iterable[Job]], None] | None = getattr(work, "prefetch", None)
         self._start_reading: StartReading | None = getattr(work, "read_ahead", None)
         self._frames = protocol.FrameReader()
         self._queue: deque[Job] = deque()
@@ -223,8 +223,8 @@ class _JobLoop:
             self._hear()  # what comes next is to be read meanwhile
         began_ns = self._slot.begin(job.job_id)
         self._current = job.job_id
-        if self._prefetch is not None and self._queue and not self._queue[0].share:
-            self._prefetch(self._queue[0])
+        if self._prefetch is not None and self._queue:
+            self._prefetch(self._queue)
         if self._folders is not None:
             rlimits.allow_cpu(self._timeout_s + max(0, job.size_bytes) / DEADLINE_BYTES_PER_S)
         outcome = attempt(self._work, job, self._ask)

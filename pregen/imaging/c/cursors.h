@@ -29,7 +29,7 @@ static struct range new_range(struct index *index, int cursor, int before, uint3
     return (struct range){
         .to = to,
         .state = from,
-        .steps = list_of(index, CURSORS)[before + index->blocks - 1],
+        .steps = list_of(index, CURSORS)[before],
         .list = list,
         .end = list,
         .limit = list_of(index, cursor) + index->most,
@@ -97,6 +97,12 @@ static void read_ranges(struct index *index, const struct entropy *entropy, stru
     }
 }
 
+/* Where a block of a list ends, in bits. */
+HOT uint32_t end_of(uint32_t found)
+{
+    return found & POSITION;
+}
+
 /* Find where two cursors agree: a block that ends in the same place, and is the same one of its
  * MCU. End the first one's list with it, and begin the second one's behind it, which is certain
  * from then on: should it meet damage, nothing behind that may be taken for the next block. */
@@ -104,12 +110,12 @@ static bool agree(struct index *index, struct range *one, struct range *other, i
 {
     uint32_t *here = one->end, *there = other->list;
     /* turns: at most the list; those before the other one's range are not looked at */
-    while (here > one->list && there < other->end && here[-1] >= *there)
+    while (here > one->list && there < other->end && end_of(here[-1]) >= end_of(*there))
         here--;
     while (here < one->end && there < other->end) { /* turns: both lists, at most */
-        if (*here < *there) {
+        if (end_of(*here) < end_of(*there)) {
             here++;
-        } else if (*here > *there) {
+        } else if (end_of(*here) > end_of(*there)) {
             there++;
         } else {
             ptrdiff_t apart = (here - list_of(index, cursor)) - (there - list_of(index, cursor + 1));

@@ -225,7 +225,7 @@ static bool take_kept(struct decoder *decoder, const struct scan *scan, struct i
             int count = parts[n].count < left ? parts[n].count : (int)left;
             if (!count)
                 continue;
-            *at = parts[n].ends[count - 1];
+            *at = end_of(parts[n].ends[count - 1]);
             if (*at > 8 * (uint32_t)entropy->filled ||
                 !put_kept(decoder, scan, indexed, parts[n].ends, count))
                 return false;
@@ -332,7 +332,7 @@ static int take_short(struct decoder *decoder, struct scan *scan, struct indexed
     *at = whole->bounds[count];
     for (int n = 0; n < count; n++) { /* turns: at most MOST_INTERVALS */
         struct range *range = &ranges[n];
-        uint32_t end = range->limit[-1], stop = whole->bounds[n + 1];
+        uint32_t end = end_of(range->limit[-1]), stop = whole->bounds[n + 1];
         bool is_last = n + 1 == left;
         if (range->end < range->limit || end > stop || (!is_last && end + 8 <= stop))
             return -1;

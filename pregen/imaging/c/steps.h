@@ -5,8 +5,9 @@
  *
  * A step has no branch but for what is rare: a code that is longer than the tables, the end of a
  * block that has all of its coefficients, damage. At 1/8 it passes over several codes. At 1/4 and 1/2
- * it takes one coefficient, and with it the end of the block if that follows at once, and keeps it in
- * the slot of its block (scaled.h). Behind the coefficients that count, codes are passed over as at 1/8.
+ * it takes one coefficient or two, and with them the end of the block if that follows at once, and
+ * keeps them in the slots of their block (scaled.h). Behind the coefficients that count, codes are
+ * passed over as at 1/8.
  */
 #ifndef PREGEN_STEPS_H
 #define PREGEN_STEPS_H
@@ -46,16 +47,21 @@
 #define AC_STEPS (1u << STEP_BITS)
 #define REST_STEPS (3u << STEP_BITS)
 #define STEPS_AT (STEP_BITS + 2)
-/* A step that keeps: bits, the coefficient, and what is added to the state above its position. The end
- * of a block is a coefficient of 0 in the next place, which has none yet. */
-#define KEPT_USED(step) ((step) & 63)
-#define KEPT_VALUE(step) ((int16_t)((step) >> 8))
-#define KEPT_ADDS(step) ((step) & (63 | ~POSITION))
 #define KEPT_END (1u << LIST_AT)
-/* One whose value is not whole in STEP_BITS: TOO_FAR, and how it is read. */
-#define LONG_SIZE(step) ((step) >> 8 & 15) /* 0: it is not known */
-#define LONG_PLACES(step) ((step) >> 12 & 31)
-#define LONG_USED(step) ((step) >> 17 & 31)
+
+/* A step that keeps coefficients. One alone is `first`, and goes where `second` went. The end of a
+ * block alone is a coefficient of 0 in the next place, which has none yet. */
+struct kept_step {
+    uint32_t adds; /* to a state: its bits (the lowest six), places, and KEPT_END */
+    int16_t first;
+    int8_t second;        /* where the step ends */
+    uint8_t first_places; /* how far the first one is from the coefficient before */
+};
+#define SECOND_BITS 7 /* the size of a second one, at most */
+/* Where the value is not whole in STEP_BITS, `adds` is TOO_FAR, and `first` tells how it is read. */
+#define LONG_SIZE(first) ((first) & 15) /* 0: it is not known */
+#define LONG_PLACES(first) ((first) >> 4 & 31)
+#define LONG_USED(first) ((first) >> 9 & 31)
 
 /* A part of the window that one cursor reads, and what it finds. */
 struct range {
@@ -88,20 +94,24 @@ struct index {
     } tables[MAX_COMPONENTS];
     /* By the next STEP_BITS bits, for each pair of tables: from the beginning of a block on, within it,
      * and behind what counts. */
-    uint32_t steps[MAX_COMPONENTS << STEPS_AT];
-    /* A list for each cursor; and for each block of any of them, the steps of the one behind it. */
+    union {
+        uint32_t steps[MAX_COMPONENTS << STEPS_AT];
+        struct kept_step kept_steps[MAX_COMPONENTS << STEPS_AT];
+    };
+    /* A list for each cursor; and for each block of any of them, its steps. */
     uint32_t lists[(CURSORS + 1) * LIST_SIZE];
     bool keeps;        /* coefficients, at 1/4 and 1/2 */
     uint32_t counting; /* so many count */
     /* By the upper byte of a state (with one bit of the place in its list): the slot of the coefficient
-     * before that place. */
+     * before that place, and which of its block's steps come next. */
     uint8_t slots[256];
+    uint32_t follow[256];
     int filled[CURSORS]; /* blocks at the beginning of each list that may have coefficients */
     int16_t coefficients[]; /* of each block in each list, SLOTS of them */
 };
 
-/* From a place in a cursor's list to the steps of the block behind it. */
-#define TO_NEXT(cursor) ((CURSORS - (cursor)) * LIST_SIZE)
+/* From a place in a cursor's list to the steps of that block. */
+#define TO_STEPS(cursor) ((CURSORS - (cursor)) * LIST_SIZE)
 
 HOT uint32_t *list_of(struct index *index, int cursor)
 {
@@ -114,33 +124,60 @@ HOT int16_t *coefficients_at(struct index *index, const uint32_t *at)
     return index->coefficients + (at - index->lists) * SLOTS;
 }
 
-/* Tell which coefficient STEP_BITS bits begin with: the DC (`dc` is given), or one of the AC. */
-static uint32_t find_kept(const struct huffman *dc, const struct huffman *ac, uint32_t window)
+/* Tell which coefficients STEP_BITS bits begin with: the DC (`dc` is given) and one of the AC, or two
+ * of these, and whether the block ends behind them. */
+static struct kept_step find_kept(const struct huffman *dc, const struct huffman *ac,
+                                  uint32_t window)
 {
-    int length, symbol = symbol_within(dc ? dc : ac, window, 0, &length);
-    if (symbol < 0 || (dc && symbol > MOST_DC_BITS))
-        return TOO_FAR;
-    int size = symbol & 15, used = length + size, places = dc ? 1 : (symbol >> 4) + 1;
-    if (!dc && ends_block(symbol))
-        return (uint32_t)length | 1u << STEP_PLACES_AT | KEPT_END;
-    if (used > STEP_BITS)
-        return used > MOST_STEP ? TOO_FAR
-                                : TOO_FAR | (uint32_t)(used << 17 | places << 12 | size << 8);
-    struct bits bits = {.ahead = (uint64_t)window << (64 - STEP_BITS) << length, .count = 64};
-    uint32_t value = (uint32_t)take_value(&bits, size) & 0xFFFF;
-    symbol = used < STEP_BITS ? symbol_within(ac, window, used, &length) : -1;
-    bool ends = symbol >= 0 && ends_block(symbol);
-    return (uint32_t)(ends ? used + length : used) | value << 8 |
-           (uint32_t)places << STEP_PLACES_AT | (ends ? KEPT_END : 0);
+    struct kept_step step = {.adds = TOO_FAR};
+    const struct huffman *table = dc ? dc : ac;
+    uint32_t used = 0, places = 0;
+    for (int n = 0; n < 3; n++, table = ac) { /* turns: 3; the last one looks for the end alone */
+        int length, symbol = symbol_within(table, window, (int)used, &length);
+        if (symbol < 0 || (table == dc && symbol > MOST_DC_BITS))
+            break;
+        if (table == ac && ends_block(symbol)) {
+            if (!n)
+                step.first_places = (uint8_t)++places;
+            step.adds = (used + (uint32_t)length) | places << STEP_PLACES_AT | KEPT_END;
+            break;
+        }
+        int size = symbol & 15;
+        uint32_t behind = places + (table == dc ? 1 : ((uint32_t)symbol >> 4) + 1);
+        uint32_t after = used + (uint32_t)(length + size);
+        if (!n && after > STEP_BITS && after <= MOST_STEP)
+            step.first = (int16_t)(after << 9 | behind << 4 | (uint32_t)size);
+        if (after > STEP_BITS || (n && size > SECOND_BITS) || n == 2)
+            break;
+        struct bits bits = {
+            .ahead = (uint64_t)window << (64 - STEP_BITS) << used << length,
+            .count = 64,
+        };
+        int32_t value = take_value(&bits, size);
+        if (n) {
+            step.second = (int8_t)value;
+        } else {
+            step.first = (int16_t)value;
+            step.first_places = (uint8_t)behind;
+        }
+        used = after;
+        places = behind;
+        step.adds = used | places << STEP_PLACES_AT;
+    }
+    return step;
 }
 
 /* The same behind the coefficients that count, from a step of AC (huffman.h). */
-static uint32_t kept_rest(int32_t step)
+static struct kept_step kept_rest(int32_t step)
 {
     if (step == STEP_NONE)
-        return TOO_FAR;
-    uint32_t passed = (uint32_t)STEP_USED(step) | (uint32_t)STEP_PLACES(step) << STEP_PLACES_AT;
-    return passed + (step < 0 ? 0 : 1u << STEP_PLACES_AT | KEPT_END);
+        return (struct kept_step){.adds = TOO_FAR};
+    uint32_t places = (uint32_t)STEP_PLACES(step) + (step < 0 ? 0 : 1);
+    uint32_t ends = step < 0 ? 0 : KEPT_END;
+    return (struct kept_step){
+        .adds = (uint32_t)STEP_USED(step) | places << STEP_PLACES_AT | ends,
+        .first_places = (uint8_t)places,
+    };
 }
 
 /* Prepare the tables, and which of them each block of an MCU has. */
@@ -160,13 +197,14 @@ static void prepare_index(struct index *index, const struct decoder *decoder,
             table++;
         if (table == tables) {
             uint32_t *steps = index->steps + (table << STEPS_AT);
+            struct kept_step *kept = index->kept_steps + (table << STEPS_AT);
             index->tables[tables].dc = dc;
             index->tables[tables++].ac = ac;
             for (uint32_t window = 0; window < AC_STEPS; window++) { /* turns: AC_STEPS */
                 if (index->keeps) {
-                    steps[window] = find_kept(dc, ac, window);
-                    steps[window + AC_STEPS] = find_kept(NULL, ac, window);
-                    steps[window + REST_STEPS] = kept_rest(ac->steps[window]);
+                    kept[window] = find_kept(dc, ac, window);
+                    kept[window + AC_STEPS] = find_kept(NULL, ac, window);
+                    kept[window + REST_STEPS] = kept_rest(ac->steps[window]);
                 } else {
                     steps[window] = (uint32_t)find_step(dc, ac, window);
                     steps[window + AC_STEPS] = (uint32_t)ac->steps[window];
@@ -178,9 +216,9 @@ static void prepare_index(struct index *index, const struct decoder *decoder,
             steps_of[index->blocks++] = (uint32_t)table << STEPS_AT;
     }
     index->cycle = tables > 1 ? index->blocks : 1;
-    uint32_t *next = list_of(index, CURSORS);
+    uint32_t *steps_at = list_of(index, CURSORS);
     for (int n = 0; n < LIST_SIZE; n++) /* turns: LIST_SIZE */
-        next[n] = steps_of[(n + 1) % index->blocks];
+        steps_at[n] = steps_of[n % index->blocks];
     /* Short ranges have short lists, so that tests fill them. */
     int least = range_bytes / 2, most = 2 * index->range_blocks - 8;
     index->most = least < LEAST_LIST ? LEAST_LIST : least > most ? most : least;
@@ -190,6 +228,7 @@ static void prepare_index(struct index *index, const struct decoder *decoder,
     for (int n = 0; n < 256; n++) { /* turns: 256 */
         int place = (n & 127) - 1;
         index->slots[n] = decoder->slots[place >= 0 && place < BLOCK ? place : BLOCK - 1];
+        index->follow[n] = place < 0 ? 0 : place + 1 < (int)index->counting ? AC_STEPS : REST_STEPS;
     }
     for (int n = 0; n < CURSORS; n++) /* turns: CURSORS */
         index->filled[n] = 2 * index->range_blocks; /* what was in this memory before */
@@ -228,9 +267,8 @@ static bool take_code(struct index *index, const uint8_t *window, struct cursor 
         cursor->state = at | (uint32_t)place << STEP_PLACES_AT;
         cursor->steps |= index->keeps && place >= (int)index->counting ? REST_STEPS : AC_STEPS;
     } else {
-        *cursor->out = cursor->state = at;
-        cursor->steps = cursor->out[TO_NEXT(n)];
-        cursor->out++;
+        *cursor->out++ = cursor->state = at;
+        cursor->steps = cursor->out[TO_STEPS(n)];
     }
     return true;
 }
@@ -255,9 +293,9 @@ static __attribute__((noinline)) void step_slowly(struct index *index, const uin
     } else {
         /* It has not found its way, or there is damage: what was found ends here, and the next
          * block is taken to begin a bit later. */
-        *cursor->out = cursor->state = (cursor->state & POSITION) + 1;
-        cursor->steps = cursor->out[TO_NEXT(n)];
-        range->list = ++cursor->out;
+        *cursor->out++ = cursor->state = (cursor->state & POSITION) + 1;
+        cursor->steps = cursor->out[TO_STEPS(n)];
+        range->list = cursor->out;
     }
 }
 
@@ -267,7 +305,7 @@ static __attribute__((noinline)) void step_slowly(struct index *index, const uin
 #define STEP(n)                                                                                    \
     {                                                                                              \
         int64_t step = (int32_t)index->steps[(ahead##n >> (64 - STEP_BITS)) + steps##n];           \
-        uint32_t after = state##n + (uint32_t)step, next = out##n[TO_NEXT(n)];                     \
+        uint32_t after = state##n + (uint32_t)step, next = out##n[1 + TO_STEPS(n)];                \
         if (UNLIKELY(after & TOO_FAR)) {                                                           \
             STORE(n);                                                                              \
             step_slowly(index, window, &cursors[n], n);                                            \
@@ -325,14 +363,15 @@ static __attribute__((noinline)) void step_all(struct index *index, const uint8_
 /* The same where coefficients are kept. */
 #define KEEP_STEP(n)                                                                               \
     {                                                                                              \
-        uint32_t step = index->steps[(ahead##n >> (64 - STEP_BITS)) + steps##n];                   \
-        uint64_t after = state##n + KEPT_ADDS(step), at = state##n >> LIST_AT;                     \
-        uint32_t next = index->lists[at + TO_NEXT(n)];                                             \
+        uint32_t next = kept_steps_at(index, state##n, n);                                         \
+        const struct kept_step *step = &index->kept_steps[(ahead##n >> (64 - STEP_BITS)) + next];  \
+        uint32_t adds = step->adds;                                                                \
+        uint64_t after = state##n + adds, at = state##n >> LIST_AT;                                \
         int16_t *block = index->coefficients + at * SLOTS;                                         \
         if (UNLIKELY(after & TOO_FAR)) {                                                           \
-            uint32_t size = LONG_SIZE(step), used = LONG_USED(step);                               \
-            uint32_t place = ((uint32_t)state##n >> STEP_PLACES_AT & 127) + LONG_PLACES(step);     \
-            if (!(step & TOO_FAR) || !size || place >= BLOCK) {                                    \
+            uint32_t how = (uint16_t)step->first, size = LONG_SIZE(how), used = LONG_USED(how);    \
+            uint32_t place = ((uint32_t)state##n >> STEP_PLACES_AT & 127) + LONG_PLACES(how);      \
+            if (!(adds & TOO_FAR) || !size || place >= BLOCK) {                                    \
                 slow = n;                                                                          \
                 goto slowly;                                                                       \
             }                                                                                      \
@@ -341,39 +380,59 @@ static __attribute__((noinline)) void step_all(struct index *index, const uint8_
             value -= value >> (size - 1) ? 0 : (1 << size) - 1;                                    \
             block[index->slots[place]] = (int16_t)value;                                           \
             ahead##n <<= used;                                                                     \
-            state##n += used + (LONG_PLACES(step) << STEP_PLACES_AT);                              \
-            steps##n |= place < counting ? AC_STEPS : REST_STEPS;                                  \
+            state##n += used + (LONG_PLACES(how) << STEP_PLACES_AT);                               \
         } else {                                                                                   \
-            /* All ones, or none: the block ends; the next coefficient counts. */                  \
-            uint32_t ends = (uint32_t)((int32_t)step >> 31);                                       \
-            uint32_t counts = (uint32_t)((int32_t)(2 * (uint32_t)after - (counting << 25)) >> 31); \
-            ahead##n <<= KEPT_USED(step);                                                          \
-            block[index->slots[(uint32_t)after >> STEP_PLACES_AT]] = KEPT_VALUE(step);             \
-            index->lists[at] = (uint32_t)after & POSITION; /* if it does not go on */              \
+            uint32_t ends = (uint32_t)((int32_t)adds >> 31); /* all ones, or none */               \
+            ahead##n <<= adds & 63;                                                                \
+            block[index->slots[(uint32_t)after >> STEP_PLACES_AT]] = step->second;                 \
+            block[index->slots[((uint32_t)state##n >> STEP_PLACES_AT) + step->first_places]] =     \
+                step->first;                                                                       \
+            index->lists[at] = (uint32_t)after; /* its end, if it does not go on */                \
             state##n = after & ~(uint64_t)(ends & IN_BLOCK);                                       \
-            steps##n = ((steps##n | AC_STEPS | (~counts & REST_STEPS)) & ~ends) | (next & ends);   \
         }                                                                                          \
     }
 #define KEEP_LOAD(n)                                                                               \
     {                                                                                              \
-        state##n = (uint64_t)(cursors[n].out - index->lists) << LIST_AT | cursors[n].state;        \
-        steps##n = cursors[n].steps;                                                               \
+        state##n = states[n];                                                                      \
         LOOK_AHEAD(n);                                                                             \
     }
-#define KEEP_STORE(n)                                                                              \
-    {                                                                                              \
-        cursors[n].state = (uint32_t)state##n & ~(1u << LIST_AT);                                  \
-        cursors[n].out = index->lists + (state##n >> LIST_AT);                                     \
-        cursors[n].steps = steps##n;                                                               \
-    }
+
+/* Where the next steps of a cursor are, which keeps coefficients. */
+HOT uint32_t kept_steps_at(const struct index *index, uint64_t state, int n)
+{
+    return index->lists[(state >> LIST_AT) + TO_STEPS(n)] +
+           index->follow[(uint32_t)state >> STEP_PLACES_AT];
+}
+
+/* A cursor's state with the place of the list, and back. */
+static uint64_t load_kept(const struct index *index, const struct cursor *cursor)
+{
+    return (uint64_t)(cursor->out - index->lists) << LIST_AT | cursor->state;
+}
+
+static void store_kept(struct index *index, struct cursor *cursor, uint64_t state, int n)
+{
+    cursor->state = (uint32_t)state & ~(1u << LIST_AT);
+    cursor->out = index->lists + (state >> LIST_AT);
+    cursor->steps = kept_steps_at(index, state, n);
+}
+
+/* A rare step of the cursor with number `n`. */
+static __attribute__((noinline)) void keep_slowly(struct index *index, const uint8_t *window,
+                                                  struct cursor *cursors, uint64_t *states, int n)
+{
+    store_kept(index, &cursors[n], states[n], n);
+    step_slowly(index, window, &cursors[n], n);
+    states[n] = load_kept(index, &cursors[n]);
+}
 
 /* As step_all. */
-HOT void keep_all(struct index *index, const uint8_t *window, struct cursor *cursors, int groups,
-                  const uint32_t counting)
+HOT void keep_all(struct index *index, const uint8_t *window, struct cursor *cursors, int groups)
 {
-    uint64_t ahead0, ahead1, ahead2, state0, state1, state2;
-    uint32_t steps0, steps1, steps2;
+    uint64_t ahead0, ahead1, ahead2, state0, state1, state2, states[CURSORS];
     int slow;
+    for (int n = 0; n < CURSORS; n++) /* turns: CURSORS */
+        states[n] = load_kept(index, &cursors[n]);
     KEEP_LOAD(0);
     KEEP_LOAD(1);
     KEEP_LOAD(2);
@@ -389,10 +448,10 @@ HOT void keep_all(struct index *index, const uint8_t *window, struct cursor *cur
             KEEP_STEP(2);
             continue;
         slowly: /* rare: nothing of the cursors is kept in registers meanwhile */
-            KEEP_STORE(0);
-            KEEP_STORE(1);
-            KEEP_STORE(2);
-            step_slowly(index, window, &cursors[slow], slow);
+            states[0] = state0;
+            states[1] = state1;
+            states[2] = state2;
+            keep_slowly(index, window, cursors, states, slow);
             KEEP_LOAD(0);
             KEEP_LOAD(1);
             KEEP_LOAD(2);
@@ -402,19 +461,16 @@ HOT void keep_all(struct index *index, const uint8_t *window, struct cursor *cur
                 goto third;
         }
     }
-    KEEP_STORE(0);
-    KEEP_STORE(1);
-    KEEP_STORE(2);
+    store_kept(index, &cursors[0], state0, 0);
+    store_kept(index, &cursors[1], state1, 1);
+    store_kept(index, &cursors[2], state2, 2);
 }
 
 static __attribute__((noinline)) void keep_all_by_shifts(struct index *index,
                                                          const uint8_t *window,
                                                          struct cursor *cursors, int groups)
 {
-    if (index->counting == PLACES_AT_4)
-        keep_all(index, window, cursors, groups, PLACES_AT_4);
-    else
-        keep_all(index, window, cursors, groups, PLACES_AT_2);
+    keep_all(index, window, cursors, groups);
 }
 
 #if !defined PLAIN_TWIN && defined __x86_64__
@@ -423,16 +479,13 @@ static __attribute__((noinline)) void keep_all_by_shifts(struct index *index,
 #define CAN_BMI2 __builtin_cpu_supports("bmi2")
 #endif
 
-/* A shift by a variable is one operation, where it is three. */
-static __attribute__((noinline, target("bmi2"))) void keep_all_by_bmi2(struct index *index,
-                                                                       const uint8_t *window,
-                                                                       struct cursor *cursors,
-                                                                       int groups)
+/* A shift by a variable is one operation, where it is three, and so is an inverted mask. */
+static __attribute__((noinline, target("bmi,bmi2"))) void keep_all_by_bmi2(struct index *index,
+                                                                           const uint8_t *window,
+                                                                           struct cursor *cursors,
+                                                                           int groups)
 {
-    if (index->counting == PLACES_AT_4)
-        keep_all(index, window, cursors, groups, PLACES_AT_4);
-    else
-        keep_all(index, window, cursors, groups, PLACES_AT_2);
+    keep_all(index, window, cursors, groups);
 }
 #endif
 
@@ -442,7 +495,7 @@ static void go_on(struct index *index, const uint8_t *window, struct cursor *cur
     if (!index->keeps)
         step_all(index, window, cursors, groups);
 #ifdef KEEPS_BY_BMI2
-    else if (CAN_BMI2)
+    else if (CAN_BMI2 && __builtin_cpu_supports("bmi"))
         keep_all_by_bmi2(index, window, cursors, groups);
 #endif
     else

@@ -87,6 +87,7 @@ class DeepJpeg(Opened):
             src_colorspace=None if rgb or grey else Colorspace.ITU601,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.JPEG,
+            threads=1,
         )
         samples = np.asarray(plain.to_ndarray(), np.uint16)
         bits = head.sample_bits

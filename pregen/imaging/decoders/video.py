@@ -329,7 +329,9 @@ def _orientation(frame: VideoFrame) -> int:
 
 
 def _levels(frame: VideoFrame) -> float:
-    small = frame.reformat(_PROBE_PX, _PROBE_PX, "gray", interpolation=Interpolation.AREA)
+    small = frame.reformat(
+        _PROBE_PX, _PROBE_PX, "gray", interpolation=Interpolation.AREA, threads=1
+    )
     return float(small.to_ndarray().std())
 
 
@@ -348,6 +350,7 @@ def _rgbx(frame: VideoFrame, width_px: int, height_px: int) -> Rgba:
         src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
         interpolation=Interpolation.AREA,
+        threads=1,  # each writes beyond the end of its last row, into another's first
     )
     if not deep:
         return np.ascontiguousarray(small.to_ndarray(), np.uint8)

@@ -139,14 +139,14 @@ def _samples(
         name = "yuv444p16le" if deep else "yuv444p"
         # The same range twice: nothing is stretched, and chroma is brought to the size of luma.
         wide = {"src_color_range": ColorRange.JPEG, "dst_color_range": ColorRange.JPEG}
-        samples = frame.reformat(format=name, **wide).to_ndarray()
+        samples = frame.reformat(format=name, threads=1, **wide).to_ndarray()
         # PyAV puts the planes first for 8 bits, and last for 16.
         return _rgb(samples if deep else np.moveaxis(samples, 0, -1), luma), "srgb"
     if not grey and not kind.has_palette and min(part.bits for part in kind.components) < _LEAST:
         raise NoWitness("FFmpeg: so few bits that it does not spread them over all levels")
     name = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le",
             (True, True): "rgba64le"}[deep, alpha]  # fmt: skip
-    samples = frame.reformat(format=name).to_ndarray()
+    samples = frame.reformat(format=name, threads=1).to_ndarray()
     if not grey:
         return samples, "srgb"
     return samples[..., [0, 3] if alpha else [0]], "b-w"
