@@ -25,6 +25,7 @@ _LIMIT_S = 400
 pytestmark = [
     needs(Capability.PRELOAD),
     pytest.mark.usefixtures("no_leaks"),
+    pytest.mark.slow,
     pytest.mark.timeout(_LIMIT_S + 20),
 ]
 

@@ -60,6 +60,7 @@ def run_with(most: str, photos: Path, cache: Path, *more: str) -> Finished:
     return run_pregen("run", *more, photos, cache=cache, prefix=prefix)
 
 
+@pytest.mark.slow
 def test_any_number_of_descriptors_is_enough_or_ends_the_run_in_words(
     photos: Path, tmp_path: Path
 ) -> None:

@@ -239,7 +239,7 @@ def test_codes_that_would_be_too_long_are_cut() -> None:
 def test_at_once_or_by_stages_it_is_the_same_picture(
     size: tuple[int, int], orientation: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = pictures.jpeg(*size, seed=orientation, quality=92, exif=pictures.exif(orientation))
+    data = pictures.jpeg(*size, quality=92, exif=pictures.exif(orientation))
     at_once = make(data)
     monkeypatch.setattr(compiled, "IS_HERE", False)
     by_stages = make(data)

@@ -214,7 +214,7 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part in ("pregen", "tests"):
         shutil.copytree(ROOT / part, copied / part, ignore=shutil.ignore_patterns("*.so"))
     module = copied / "pregen" / "imaging" / "_compiled.abi3.so"
-    options = ("-g", "-O1", "-ffp-contract=off", *fuzz_decoder.SANITIZERS, "-shared", "-fPIC")
+    options = ("-g1", "-O1", "-ffp-contract=off", *fuzz_decoder.SANITIZERS, "-shared", "-fPIC")
     include = sysconfig.get_paths()["include"]
     source = DECODER / "module.c"
     subprocess.run(["gcc", *options, f"-I{include}", source, "-o", module, "-lm"], check=True)

@@ -38,7 +38,7 @@ def by_turbo(data: bytes, width_px: int, height_px: int, space: str = "RGB") -> 
 
 def farthest(one: Pixels, other: Pixels) -> int:
     assert one.shape == other.shape
-    return int(np.abs(one.astype(int) - other).max())
+    return int(np.abs(one.astype(np.int16) - other).max())
 
 
 @pytest.mark.parametrize("subsampling", SAMPLINGS)

@@ -48,6 +48,7 @@ def first_command(checkout: Path, *words: str, path: str = "") -> subprocess.Pop
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_first_command_sets_up_and_goes_on_after_a_ctrl_c(checkout: Path) -> None:
     first = first_command(checkout, "--version")

@@ -12,6 +12,7 @@ import pillow_heif
 
 from pregen.imaging.pixels import colour
 from pregen.imaging.pixels.resample import image_of
+from tests.support.files.heifs import AS_X265
 from tests.support.judges import png_walk
 
 if TYPE_CHECKING:
@@ -91,5 +92,6 @@ def heic(samples: NDArray[Any], profile: bytes = b"") -> bytes:
     mode = "RGB;16" if samples.itemsize > 1 else "RGB"
     picture = pillow_heif.from_bytes(mode, (width_px, height_px), samples.tobytes())
     out = io.BytesIO()
-    picture.save(out, quality=90, **({"icc_profile": profile} if profile else {}))
+    profiled = {"icc_profile": profile} if profile else {}
+    picture.save(out, quality=90, **profiled, **AS_X265)
     return out.getvalue()

@@ -10,6 +10,7 @@ import io
 import os
 import struct
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.support.files.photo import Pixels, photo
 from tests.support.judges import png_walk
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 Transpose = Image.Transpose
@@ -187,7 +189,8 @@ def photoshop(
     )  # fmt: skip
 
 
-def every_format() -> dict[str, bytes]:
+@cache
+def every_format() -> Mapping[str, bytes]:
     """Return one ordinary picture of each format pregen decodes without an extra, by file name."""
     picture = image(640, 427, seed=11)
     plain: dict[str, tuple[str, dict[str, Any]]] = {
