@@ -97,8 +97,7 @@ def unserved_link(config: PlanConfig, roots: Iterable[bytes]) -> tuple[bytes, by
         return None
     mounts = LiveMounts()
     try:
-        there = (root for root in roots if not os.path.islink(root) or os.path.exists(root))
-        found = ((root, _leads_to(root, mounts.table)) for root in there)
+        found = ((root, _leads_to(root, mounts.table)) for root in roots)
         return next(((root, real) for root, real in found if real != root), None)
     finally:
         mounts.close()
@@ -107,7 +106,8 @@ def unserved_link(config: PlanConfig, roots: Iterable[bytes]) -> tuple[bytes, by
 def _leads_to(root: bytes, table: MountTable) -> bytes:
     share = share_at(root, table)
     if share is None:
-        return os.path.realpath(root)
+        real = os.path.realpath(root)
+        return real if os.path.lexists(real) else root  # what is not there is told by the walk
     return root if is_below(root, share.point) else share.point
 
 
