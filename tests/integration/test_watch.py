@@ -56,7 +56,7 @@ def running(photos: Path, cache: Path) -> Iterator[Running]:
         assert done.code == 130, done
         last = done.err.splitlines()[-1]
         assert re.match(
-            r"Watched for .* s: [\d,]+ created, [\d,]+ entr(y|ies) removed[.,]", last
+            r"Watched for .* s: [\d,]+ created, [\d,]+ thumbnails? removed[.,]", last
         ), done
     assert not foreign_entries.leftovers(cache)
 
