@@ -21,9 +21,11 @@ def shares_of(worker: SimWorker) -> set[int]:
     return {job.share for job in worker.queue}
 
 
-def world_of(workers: int, **reading: int) -> World:
-    rules = ReaderRules(60 * S, reading.get("ahead_bytes", 1 << 25))
-    return World(RULES._replace(workers=workers, timeout_ns=60 * S, reading=rules))
+def world_of(
+    workers: int, ahead_bytes: int = 1 << 25, recycle_jobs: int = RULES.recycle_jobs
+) -> World:
+    rules = RULES._replace(workers=workers, timeout_ns=60 * S, recycle_jobs=recycle_jobs)
+    return World(rules._replace(reading=ReaderRules(60 * S, ahead_bytes)))
 
 
 def test_jobs_of_a_share_are_sent_ahead_and_shared_out() -> None:
@@ -122,6 +124,19 @@ def test_a_worker_in_the_middle_of_a_job_returns_the_others() -> None:
     assert shares_of(recalled) == {DEAD}
     world.run_to_the_end()
     assert len(world.outcomes) == 160
+
+
+def test_a_worker_that_returns_all_it_may_have_makes_room_for_a_new_one() -> None:
+    """It is sent no more: were it to stay, the last jobs would wait for it for ever."""
+    world = world_of(2, recycle_jobs=MOST_JOBS_AHEAD)
+    world.arrive(200, DEAD)
+    workers = world.all_ready()
+    world.arrive(80, LIVE)
+    (recalled,) = (worker for worker in workers if worker.recalled)
+    world.give_back(recalled)
+    assert recalled.told_to_quit
+    world.run_to_the_end()
+    assert len(world.outcomes) == 280
 
 
 def test_the_source_of_a_job_that_was_returned_is_refused() -> None:

@@ -394,6 +394,7 @@ class Supervisor:
             self._interrupt(jobs)
         else:
             self._put_back(jobs, alone=False)
+            self._recycle(worker, 0)  # where these were its last, it gets no others
             self._feed(worker)
             self._feed_starved()
         self._part(worker)
