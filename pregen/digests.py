@@ -1,4 +1,4 @@
-"""Digests that need no secrecy, by CPython's own modules.
+"""MD5 and BLAKE2b by CPython's own modules.
 
 `hashlib` loads OpenSSL, which takes a tenth of what `pregen path` takes beyond the interpreter.
 """

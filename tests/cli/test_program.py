@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -203,18 +203,28 @@ def test_a_hostile_path_in_a_message_cannot_drive_the_terminal() -> None:
         assert "\u202e" not in done.out + done.err, done
 
 
+def run_into(
+    stdout: IO[bytes] | int,
+    *arguments: str | Path,
+    cache: Path | None = None,
+    env: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run pregen with a certain standard output."""
+    return subprocess.run(
+        [*PREGEN, *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=environment(cache, env),
+        check=False,
+        timeout=60,
+    )
+
+
 def test_a_reader_that_left_is_no_traceback() -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     for arguments in (["--version"], ["run", "--help"], ["show", "/nothing"], ["run", "--json"]):
-        done = subprocess.run(
-            [*PREGEN, *arguments],
-            stdout=write_end,
-            stderr=subprocess.PIPE,
-            env=environment(None, None),
-            check=False,
-            timeout=60,
-        )
+        done = run_into(write_end, *arguments)
         assert done.returncode in {141, 2}, (arguments, done)
         assert b"Traceback" not in done.stderr
         assert b"Exception ignored" not in done.stderr
@@ -224,14 +234,7 @@ def test_a_reader_that_left_is_no_traceback() -> None:
 def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
     put(tmp_path / "photos" / "a.jpg", jpeg(300, 200))
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(
-            [*PREGEN, "run", "--json", tmp_path / "photos"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            env=environment(tmp_path / "cache", None),
-            check=False,
-            timeout=60,
-        )
+        done = run_into(full, "run", "--json", tmp_path / "photos", cache=tmp_path / "cache")
     assert done.returncode == 141
     assert b"the records are incomplete" in done.stderr
     assert b"Traceback" not in done.stderr
@@ -246,14 +249,7 @@ def test_what_a_full_disk_does_not_take_is_no_traceback(tmp_path: Path, unbuffer
     assert run_pregen("path", photo, cache=cache).code == 0
     for arguments in (["status"], ["verify", "--help"], ["path", photo], ["export", "--to", "-"]):
         with open("/dev/full", "wb") as full:
-            done = subprocess.run(
-                [*PREGEN, *arguments],
-                stdout=full,
-                stderr=subprocess.PIPE,
-                env=environment(cache, env),
-                check=False,
-                timeout=60,
-            )
+            done = run_into(full, *arguments, cache=cache, env=env)
         assert done.returncode == 141, (arguments, done)
         assert done.stderr == (
             b"pregen: standard output cannot be written (No space left on device): something of "
