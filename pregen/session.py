@@ -69,21 +69,22 @@ class Session:
             UsageError: config.toml makes no sense, what is named is not a folder, or the working
                 directory was deleted.
         """
-        cache = self.cache
-        if cache is None and (named := self.file_settings.get("cache_root")):
-            cache = os.fsencode(named)
-        if cache is None:
-            return thumbnails_root(self.environ, self.home)
-        root = self.clean(cache)
-        if os.path.exists(root) and not os.path.isdir(root):
-            raise UsageError(f"the cache {printable(os.fsdecode(root))} is not a folder.")
-        return root
+        named = self._named(self.cache)
+        if named is not None and os.path.exists(named) and not os.path.isdir(named):
+            raise UsageError(f"the cache {printable(os.fsdecode(named))} is not a folder.")
+        return named or thumbnails_root(self.environ, self.home)
+
+    def _named(self, cache: bytes | None) -> bytes | None:
+        """Return where the cache is that a flag or variable names, or else config.toml."""
+        if cache is None and (setting := self.file_settings.get("cache_root")):
+            cache = os.fsencode(setting)
+        return None if cache is None else self.clean(cache)
 
     @cached_property
     def cache_flag(self) -> str:
         """What a command that is shown needs to work on this cache too: "" or " --cache DIR"."""
-        named = os.fsencode(self.environ.get("PREGEN_CACHE", "")) or None
-        if self.cache_root == replace(self, cache=named).cache_root:
+        named = self._named(os.fsencode(self.environ.get("PREGEN_CACHE", "")) or None)
+        if self.cache_root == (named or thumbnails_root(self.environ, self.home)):
             return ""
         return f" --cache {shlex.quote(printable(os.fsdecode(self.cache_root)))}"
 

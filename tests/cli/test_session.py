@@ -169,6 +169,20 @@ def test_the_nearest_name_of_the_cache_counts(home: Path, tmp_path: Path) -> Non
     assert cache(*both, env=environment) == "after"
 
 
+def test_what_is_wrong_with_a_name_that_does_not_count_ends_nothing(
+    home: Path, tmp_path: Path
+) -> None:
+    file = put(tmp_path / "file", b"not a folder")
+    variable = {"PREGEN_CACHE": str(file)}
+    assert f"the cache {file} is not a folder" in run_pregen("status", env=variable).err
+    named = ("--cache", tmp_path / "named")
+    done = run_pregen("status", *named, env=variable)
+    assert (done.code, done.err) == (0, ""), done
+    assert done.out.endswith(f"No run yet: pregen run FOLDER --cache {tmp_path}/named\n")
+    put(home / "config" / "pregen" / "config.toml", f'cache = "{file}"\n'.encode())
+    assert run_pregen("status", *named).out == done.out
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
