@@ -57,13 +57,15 @@ def main() -> NoReturn:
 def open_closed_streams() -> None:
     """Have standard streams that are closed (`pregen ... >&-`) lead nowhere.
 
-    Otherwise what is opened next takes their numbers: the journal, or a pipe to a worker.
+    Otherwise what is opened next takes their numbers: the journal, or a pipe to a worker. In every
+    program that is started as well.
     """
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.set_inheritable(number, True)  # noqa: FBT003 - takes no keywords
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - until the end
 

@@ -108,7 +108,7 @@ class Output:
     def write(self, text: str, *, flush: bool = True) -> None:
         """Write `text`; do nothing when an earlier write failed."""
         with self._lock:
-            if self._broken:
+            if self._broken or not text:
                 return
             try:
                 self._stream.write(text)

@@ -247,7 +247,13 @@ def test_what_a_full_disk_does_not_take_is_no_traceback(tmp_path: Path, unbuffer
     env = {"PYTHONUNBUFFERED": unbuffered}
     cache = tmp_path / "cache"
     assert run_pregen("path", photo, cache=cache).code == 0
-    for arguments in (["status"], ["verify", "--help"], ["path", photo], ["export", "--to", "-"]):
+    for arguments in (
+        ["status"],
+        ["verify", "--help"],
+        ["path", photo],
+        ["export", "--to", "-"],
+        ["run", "--dry-run", photo],
+    ):
         with open("/dev/full", "wb") as full:
             done = run_into(full, *arguments, cache=cache, env=env)
         assert done.returncode == 141, (arguments, done)
@@ -267,6 +273,32 @@ def test_closed_streams_are_no_traceback(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, arguments
     assert run_pregen("status", "--json", cache=cache).records[0]["runs"][0]["kinds"] == {"made": 1}
+
+
+_STREAMS_OF_A_CHILD = """
+import os, subprocess, sys
+from pregen.entry_point import open_closed_streams
+open_closed_streams()
+subprocess.run([sys.executable, "-c", '''
+import os, sys
+said = [os.fstat(number).st_rdev == os.stat(os.devnull).st_rdev for number in range(3)]
+with open(sys.argv[1], "w") as file:
+    file.write(str(said))
+''', sys.argv[1]], check=True)
+"""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_leads_nowhere_in_what_is_started_too(tmp_path: Path, closed: str) -> None:
+    others = "</dev/null >/dev/null 2>/dev/null"
+    command = f'exec {sys.executable} -c "$0" {tmp_path}/said {others} {closed}'
+    subprocess.run(
+        ["sh", "-c", command, _STREAMS_OF_A_CHILD],
+        env=environment(None, None),
+        check=True,
+        timeout=60,
+    )
+    assert (tmp_path / "said").read_text() == str([True] * 3)
 
 
 _IMPORTED = """
