@@ -19,7 +19,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.cache import atomic
-from pregen.cache.errors import kind_of
+from pregen.cache.errors import kind_of, text_of
 from pregen.errors import CacheError
 from pregen.imaging import revisions
 from pregen.model import Action, Kind, Outcome, SameFile, Stages
@@ -173,7 +173,7 @@ class Adopter:
         try:
             return self._adopt(job, job.same, begun_ns)
         except CacheError as error:
-            return Outcome(job.job_id, job.path, kind_of(error), str(error))
+            return Outcome(job.job_id, job.path, kind_of(error), text_of(error))
 
     def _adopt(self, job: Job, same: SameFile, begun_ns: int) -> Outcome | None:
         old: dict[Flavor, bytes | None] = {}
@@ -333,7 +333,7 @@ class Adopter:
                 return None
             old, file_bytes = head
             beginning = pngbuild.readdressed(old, said, uri, *facts)
-            content = content or own.fingerprint
+            content = content if entries else own.fingerprint
             if (
                 beginning is None
                 or own.file_bytes != file_bytes

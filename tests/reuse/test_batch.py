@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from pregen.model import Flavor, Kind
 from pregen.reuse import batch
 from pregen.reuse.same_file import Adopter
+from pregen.thumbspec import fingerprint
 from pregen.thumbspec.pngchunks import END, SIGNATURE, chunk
 from tests.support.running.capabilities import Capability, needs
 from tests.support.trials import batch_twins
@@ -119,6 +123,13 @@ def another_flavor(path: Path) -> None:
     path.write_bytes((path.parents[1] / other.directory / path.name).read_bytes())
 
 
+def without_fingerprint(path: Path) -> None:
+    data = path.read_bytes()
+    at = data.index(fingerprint.KEY.encode()) - 8
+    length = int.from_bytes(data[at : at + 4], "big")
+    path.write_bytes(data[:at] + data[at + 12 + length :])
+
+
 def huge(path: Path) -> None:
     with path.open("r+b") as file:
         file.truncate(2 << 20)
@@ -128,7 +139,7 @@ def huge(path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [Path.unlink, flipped, cut, longer, empty, a_link, a_pipe, a_folder, another_flavor,
-     huge],
+     without_fingerprint, huge],
 )  # fmt: skip
 def test_what_is_odd_about_an_entry_is_left_to_a_worker(
     twins: tuple[Moved, Moved], change: Callable[[Path], None], flavor: Flavor
@@ -223,6 +234,20 @@ def test_the_mode_is_0600_under_any_umask(twins: tuple[Moved, Moved], umask: int
         os.umask(before)
     modes = {twins[0].new(number, LARGE).stat().st_mode & 0o7777 for number in range(COUNT)}
     assert modes == {0o600}
+
+
+def test_a_full_disk_is_told_of_each_source_in_few_words(twins: tuple[Moved, Moved]) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        done = [twin.adopt() for twin in twins]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    told = {outcome and (outcome.kind, outcome.message) for each in done for outcome in each}
+    assert told == {(Kind.CACHE_FULL, os.strerror(errno.EFBIG))}
+    assert not any(twins[0].new(number, LARGE).exists() for number in range(COUNT))
 
 
 def test_where_a_folder_of_the_cache_is_none_a_worker_tells(
