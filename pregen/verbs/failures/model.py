@@ -6,7 +6,7 @@ import os
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pregen.model import FAILURES, Kind
+from pregen.model import FAILURES, REMEMBERED, Kind
 from pregen.originals.mounts import is_below_any
 from pregen.originals.status import UNKNOWN, Original, OriginalState
 from pregen.thumbspec.naming import OWN_PROGRAMS, key, made_by, source_path
@@ -207,7 +207,8 @@ def failed_here(
     """Yield what the journal says of sources that failed in runs on this cache, by path.
 
     It remembers of a source what the last run said. Where that was one on another cache, the fail
-    record tells that it failed here, too.
+    record tells that it failed here, too. What crashed or timed out fails for every cache: no run
+    tries it again unasked.
 
     Raises:
         CacheError: the cache cannot be read.
@@ -215,7 +216,8 @@ def failed_here(
     own = {item.key for item in records(cache) if item.folder.program.startswith(OWN_PROGRAMS)}
     here = os.path.realpath(cache.root)
     for row in journal.outcomes(kinds):
-        if row.cache in {b"", here} or key(file_uri(row.path)) in own:
+        concerns_this = row.cache in {b"", here} or row.kind in REMEMBERED
+        if concerns_this or key(file_uri(row.path)) in own:
             yield row
 
 

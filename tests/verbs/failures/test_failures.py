@@ -104,6 +104,11 @@ def test_a_slow_file_is_told_with_the_flag_that_helps(tmp_path: Path) -> None:
     assert done.code == 3, done
     assert kinds(failures(cache, "--json")) == {"slow.png": "timed-out"}
     assert "--timeout" in failures(cache).out
+    elsewhere = ("--cache", tmp_path / "elsewhere")
+    skipped = run_pregen("run", tmp_path / "slow.png", *elsewhere, cache=cache)
+    assert "1  failed earlier" in skipped.out, "a run on another cache leaves it alone"
+    assert kinds(failures(cache, "--json", *elsewhere)) == {"slow.png": "timed-out"}
+    assert run_pregen("status", "--json", *elsewhere, cache=cache).records[0]["failure_counts"]
     assert failures(cache, "--retry").code == 0
     assert kinds(failures(cache, "--json")) == {}
     assert foreign_entries.read(cache, "large", tmp_path / "slow.png").image.height == 256
