@@ -203,14 +203,13 @@ class JobWorker:
             return
         if job.path.lower().endswith(_READ_IN_PART):
             return
-        try:
-            with self._open(job) as source:
-                self._prefetched[job.path] = source.resident()
-                # where a preview may do, the beginning is all that is known to be needed
-                whole = self._config.previews is Previews.NEVER
-                source.read_ahead(WHOLE_FILE_BYTES if whole else sniff.HEAD_BYTES)
-        except (SourceAccessError, CacheError, OSError):
-            pass  # the job itself will say what is wrong
+        self._prefetched[job.path] = False
+        # if it cannot be opened, the job itself will say what is wrong
+        with suppress(SourceAccessError, CacheError, OSError), self._open(job) as source:
+            self._prefetched[job.path] = source.resident()
+            # where a preview may do, the beginning is all that is known to be needed
+            whole = self._config.previews is Previews.NEVER
+            source.read_ahead(WHOLE_FILE_BYTES if whole else sniff.HEAD_BYTES)
 
     def read_ahead(self, orders: ReaderOrders, silence_s: float, most_bytes: int) -> ReadAhead:
         """Read the sources of jobs on shares before their turn (an `engines.base.StartReading`)."""

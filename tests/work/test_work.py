@@ -20,6 +20,7 @@ from pregen.config import WorkConfig
 from pregen.imaging import thumbnail
 from pregen.imaging.runtime import pyvips
 from pregen.model import Action, Flavor, Job, Kind, Outcome, Step
+from pregen.source_file import SourceFile, open_source
 from pregen.thumbspec.naming import entry_name
 from pregen.thumbspec.uri import all_uris
 from tests.support.files import broken, pictures
@@ -375,6 +376,26 @@ def test_prefetching_what_is_gone_or_needs_no_decode_does_nothing(bench: Bench) 
     path.unlink()
     bench.worker.prefetch([job])
     assert bench.worker(job, nothing).kind is Kind.VANISHED
+
+
+def test_what_cannot_be_opened_is_asked_for_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [bench.source(f"{n}.jpg", pictures.jpeg(300, 200)) for n in range(5)]
+    jobs = [bench.job(path)._replace(spins=True) for path in paths]
+    for path in paths:
+        path.unlink()
+    opened: list[bytes] = []
+
+    def noted(path: bytes, *rest: Any) -> SourceFile:
+        opened.append(path)
+        return open_source(path, *rest)
+
+    monkeypatch.setattr(work, "open_source", noted)
+    for number, job in enumerate(jobs):
+        bench.worker.prefetch(jobs[number + 1 :])
+        assert bench.worker(job, nothing).kind is Kind.VANISHED
+    assert len(opened) == 2 * len(jobs) - 1, "the first one is not prefetched"
 
 
 def zipped(bench: Bench, path: Path, flavor: Flavor) -> Path:
