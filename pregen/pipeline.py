@@ -293,7 +293,7 @@ class _PipelineRun:
             journal.begin_run(
                 self._ground.told_cwd(cwd),
                 self._ground.told(arguments, cwd),
-                config.work.cache_root,
+                b"" if config.work.shared else config.work.cache_root,
             )
             code = ExitCode.UNEXPECTED
             try:

@@ -191,7 +191,7 @@ CREATE TABLE listings (
 """
 
 _VERSION_7: Final = """
--- The cache that a run filled, without links; empty: of a run before this version.
+-- The cache that a run filled, without links; empty: none, or of a run before this version.
 ALTER TABLE runs ADD COLUMN filled BLOB NOT NULL DEFAULT x'';
 """
 

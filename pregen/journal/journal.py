@@ -185,7 +185,7 @@ class Journal:
         Args:
             cwd: the working directory.
             arguments: the command line.
-            cache: that it fills; empty: that is not to be known.
+            cache: that it fills; empty: none, but folders beside the pictures.
         """
         host, pid, words = socket.gethostname(), os.getpid(), json.dumps(list(arguments))
         cache = _without_links(cache)
@@ -442,7 +442,7 @@ class Journal:
         Args:
             count: so many at most.
             run_id: that one alone, if there is such a run.
-            cache: only those that filled this one, or of which that is not known.
+            cache: only those that filled this one, or none that is known.
         """
         filled = None if cache is None else _without_links(cache)
         return self._rows_of(_recorded_run, _LAST_RUNS, run_id, filled, count)

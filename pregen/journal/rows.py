@@ -105,7 +105,7 @@ class RecordedRun(NamedTuple):
     entries_written: int
     wall_ns: int
     cache: bytes = b""
-    """That it filled, without links; empty: not known."""
+    """That it filled, without links; empty: none, or not known."""
 
 
 _RUN_NAMES: Final = tuple(name for name in RecordedRun._fields if name != "state")
@@ -159,7 +159,7 @@ class RecordedFailure(NamedTuple):
     run_id: int
     seen_at_ns: int
     cache: bytes
-    """That the run filled; empty: not known."""
+    """That the run filled; empty: none, or not known."""
 
 
 #: Of a row of its fields.

@@ -125,7 +125,8 @@ def test_a_cache_in_the_same_vault_shows_nothing_to_anybody_else(tmp_path: Path)
         assert done.code == 0
         assert done.summary["kinds"] == {"made": 3}, done
         assert not names_in(state)
-        shared = run_pregen("share", album, "--json", env={"XDG_STATE_HOME": str(state)})
+        own = {"XDG_STATE_HOME": str(state), "XDG_CACHE_HOME": f"{made.point}/{NAME}-cache"}
+        shared = run_pregen("share", album, "--json", env=own)
         assert shared.summary["kinds"] == {"made": 3}, shared
         assert len(entries(album / ".sh_thumbnails")) == 12  # two names, two sizes
         assert not names_in(state)
