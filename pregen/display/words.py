@@ -105,13 +105,16 @@ WORDS: dict[Kind, Words] = {
 def advice(kinds: Iterable[Kind], *, last: bool) -> dict[Kind, str]:
     """Return what is to be done about failures of some kinds: what is alike once, for all of them.
 
+    Kinds about which there is nothing to do are left out.
+
     Args:
         kinds: in the order in which they are told.
         last: what is alike is to be told with the last of them, not with the first.
     """
     alike: dict[str, list[Kind]] = {}
     for kind in kinds:
-        alike.setdefault(WORDS[kind].todo, []).append(kind)
+        if todo := WORDS[kind].todo:
+            alike.setdefault(todo, []).append(kind)
     found = {}
     for todo, those in alike.items():
         whose = ", ".join(WORDS[kind].label for kind in those)

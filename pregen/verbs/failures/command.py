@@ -268,7 +268,7 @@ def lines(
     """
     groups = {group: [each for each in failed if each.why == group] for group in GROUPS}
     kinds = [Kind(group) for group in groups if groups[group] and group != UNEXPLAINED]
-    todos = {kind.value: todo for kind, todo in advice(kinds, last=False).items() if todo}
+    todos = {kind.value: todo for kind, todo in advice(kinds, last=False).items()}
     for group, members in groups.items():
         if not members:
             continue

@@ -230,6 +230,8 @@ def test_every_kind_that_can_fail_is_explained(tmp_path: Path) -> None:
     said = failures(cache).out
     for group in wanted.values():
         assert f"{group}: 1  " in said, group
+    for words in ("restore them", "`pregen formats` lists", "invalid, truncated: copy again"):
+        assert f"  -> {words}" in said
     assert not cache.exists()
 
 
