@@ -71,6 +71,21 @@ def test_what_is_exported_arrives_and_is_accepted(
     assert call("import", other, to).summary["kept"] == 10
 
 
+def test_an_archive_for_which_there_is_no_room_is_told_and_leaves_nothing(
+    cache: Path, tmp_path: Path
+) -> None:
+    to = tmp_path / "out" / "all.tar"
+    to.parent.mkdir()
+    little = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh"]  # 50 KiB
+    done = run_pregen("export", "--to", to, cache=cache, prefix=little)
+    assert (done.code, done.out) == (12, ""), done
+    assert done.err == (
+        f"pregen: {to} cannot be written: File too large. Choose another place with --to; nothing "
+        "was exported.\n"
+    )
+    assert list(to.parent.iterdir()) == []
+
+
 @needs(Capability.GIO)
 def test_through_a_pipe_into_a_cache_whose_files_have_moved(
     photos: Path, cache: Path, tmp_path: Path

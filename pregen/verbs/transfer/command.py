@@ -12,11 +12,10 @@ import click
 
 from pregen import __version__
 from pregen.argument_types import flavors, raw_bytes
-from pregen.cache.errors import cache_error
 from pregen.commandline import Command, Option, print_lines, print_record, under
 from pregen.display.records import VERSION, path_fields
 from pregen.display.text import plural, printable, size
-from pregen.errors import ExitCode, UsageError
+from pregen.errors import CacheError, ExitCode, UsageError
 from pregen.filesystems.mounttable import is_below
 from pregen.model import ALL_FLAVORS
 from pregen.options import option
@@ -87,7 +86,7 @@ def _export(
 
     found = entries(root, wanted, wanted_one, told)
     if to == b"-":
-        tally = _written(found, sys.stdout.buffer)
+        tally = write_archive(found, sys.stdout.buffer)
         sys.stdout.flush()
     elif to.endswith(b"/") or os.path.isdir(place):
         if os.path.realpath(place) == os.path.realpath(root):
@@ -97,7 +96,7 @@ def _export(
             merge(found, cache, tally, told)
     elif place.endswith(b".tar"):
         with _whole_file(place) as stream:
-            tally = _written(found, stream, place)
+            tally = write_archive(found, stream)
     else:
         raise UsageError(
             f"--to {_shown(to)} is not a folder: end its name with / to create one, or with "
@@ -226,16 +225,6 @@ def _opened(
         yield members(stream, told)
 
 
-def _written(found: Iterator[FoundEntry], stream: BinaryIO, name: bytes = b"") -> TransferTally:
-    """Write an archive; what goes wrong is a matter of the file of this name, if it has one."""
-    try:
-        return write_archive(found, stream)
-    except OSError as error:
-        if not name:
-            raise
-        raise cache_error(error, name) from error
-
-
 @contextmanager
 def _locked_cache(session: Session, root: bytes, *, wait: bool) -> Iterator[Cache]:
     """Have a cache to merge into, for us alone; journal and next run learn that others came."""
@@ -253,14 +242,19 @@ def _locked_cache(session: Session, root: bytes, *, wait: bool) -> Iterator[Cach
 
 @contextmanager
 def _whole_file(path: bytes) -> Iterator[BinaryIO]:
-    """Write a file that has its name only when it is complete, 0600."""
+    """Write an archive that has its name only when it is complete, 0600.
+
+    Raises:
+        UsageError: there is no such folder.
+        CacheError: it cannot be written, or not to its end.
+    """
     try:
         fd, temp = tempfile.mkstemp(b".part", b".pregen-", os.path.dirname(path))
     except (FileNotFoundError, NotADirectoryError) as error:
         folder = _shown(os.path.dirname(path))
         raise UsageError(f"There is no folder {folder}: create it, or choose another.") from error
     except OSError as error:
-        raise cache_error(error, path) from error
+        raise _unwritable(path, error) from error
     try:
         with os.fdopen(fd, "wb") as stream:
             yield stream
@@ -269,8 +263,16 @@ def _whole_file(path: bytes) -> Iterator[BinaryIO]:
         with suppress(OSError):
             os.unlink(temp)
         if isinstance(error, OSError):  # what was left to be written when it was closed
-            raise cache_error(error, path) from error
+            raise _unwritable(path, error) from error
         raise
+
+
+def _unwritable(path: bytes, error: OSError) -> CacheError:
+    why = error.strerror or str(error)
+    return CacheError(
+        f"{_shown(path)} cannot be written: {why}. Choose another place with --to; nothing was "
+        "exported."
+    )
 
 
 def _hidden(
