@@ -33,6 +33,15 @@ class JobsInFlight:
     """The feed as the governor lets it through; keeps what was planned, for the journal.
 
     What needs no worker is done beside, and comes to its end here.
+
+    Args:
+        feed: jobs of the walk.
+        requested: those that clients asked for, which go first.
+        governor: says when to pause or to end; None: never.
+        halted: told why the governor ends the run.
+        found_done: told of a job of the walk that a client had done before.
+        adoptions: do the jobs that need no worker.
+        ended: told what became of those, and of jobs that were not begun when the run ended.
     """
 
     def __init__(
@@ -41,14 +50,14 @@ class JobsInFlight:
         requested: RequestedJobs,
         governor: Governor | None,
         halted: Callable[[LimitDecision], None],
-        settled: Callable[[Job], None],
+        found_done: Callable[[Job], None],
         *,
         adoptions: Adoptions,
         ended: Callable[[Job, Outcome], None],
     ) -> None:
         self._feed = feed
         self._requested = requested
-        self._settled = settled
+        self._found_done = found_done
         self._jobs: dict[int, Job] = {}
         self._governor = governor
         self._halted = halted
@@ -61,7 +70,7 @@ class JobsInFlight:
         return self
 
     def first(self, stop: Stop) -> Job | None:
-        """Wait for the first job that needs a worker; None: there is none."""
+        """Wait for the first job that needs a worker; None: there is none, or the run is to end."""
         for job in self:
             if job is not None or stop.is_set():
                 return job
@@ -70,7 +79,7 @@ class JobsInFlight:
 
     def settle(self) -> None:
         """Record what has been done beside the engine; nothing is begun any more."""
-        for job, outcome in self._adoptions.ended(wait=True):
+        for job, outcome in self._adoptions.cancel():
             self._ended(job, outcome or _not_begun(job))
         for job in self._left:
             self._ended(job, _not_begun(job))
@@ -122,7 +131,7 @@ class JobsInFlight:
                 self._adoptions.begin()
                 return None
             if self._requested.has_served(job):
-                self._settled(job)
+                self._found_done(job)
                 return None
             if job.same is None:
                 return job

@@ -51,7 +51,7 @@ class Adoptions:
         self._switch_s = 0.0
         self._idle: list[Adopter] = []
         self._next: list[Job] = []
-        self._open: deque[Future[list[tuple[Job, Outcome | None]]]] = deque()
+        self._open: deque[tuple[list[Job], Future[list[Outcome | None]]]] = deque()
 
     @property
     def full(self) -> bool:
@@ -80,27 +80,45 @@ class Adoptions:
         if not self._switch_s:
             self._switch_s = sys.getswitchinterval()
             sys.setswitchinterval(_SWITCH_S)
-        self._open.append(self._pool.submit(self._adopt, self._next))
+        self._open.append((self._next, self._pool.submit(self._adopt, self._next)))
         self._next = []
 
-    def _adopt(self, jobs: list[Job]) -> list[tuple[Job, Outcome | None]]:
+    def _adopt(self, jobs: list[Job]) -> list[Outcome | None]:
         try:
             adopter = self._idle.pop()
         except IndexError:
             adopter = self._make_adopter()
         try:
-            return list(zip(jobs, adopter.adopt_all(jobs), strict=True))
+            return adopter.adopt_all(jobs)
         finally:
             self._idle.append(adopter)
 
-    def ended(self, *, wait: bool = False) -> Iterator[tuple[Job, Outcome | None]]:
+    def ended(self) -> Iterator[tuple[Job, Outcome | None]]:
         """Yield the jobs that have ended; None for the outcome of one that a worker has to do."""
-        if wait:
-            self.begin()
-        while self._open and (wait or self._open[0].done()):
-            yield from self._open.popleft().result()
+        while self._open and self._open[0][1].done():
+            jobs, future = self._open.popleft()
+            yield from zip(jobs, future.result(), strict=True)
         if not self._open:
             self._switch_back()
+
+    def cancel(self) -> list[tuple[Job, Outcome | None]]:
+        """Begin no more, and wait for what was begun.
+
+        Returns:
+            All jobs that were added and have not been told as ended; None for the outcome of one
+            that was not begun, or that a worker would have to do.
+        """
+        for _, future in self._open:
+            future.cancel()
+        found: list[tuple[Job, Outcome | None]] = []
+        for jobs, future in self._open:
+            outcomes = [None] * len(jobs) if future.cancelled() else future.result()
+            found += zip(jobs, outcomes, strict=True)
+        found += [(job, None) for job in self._next]
+        self._open.clear()
+        self._next = []
+        self._switch_back()
+        return found
 
     def _switch_back(self) -> None:
         if self._switch_s:

@@ -103,7 +103,7 @@ class CleanTally:
         self.entries: Counter[CleanReason | Kept] = Counter()
         """Thumbnails and fail records."""
         self.fail_records: Counter[CleanReason | Kept] = Counter()
-        """Those of them that are no thumbnails; not of what is kept."""
+        """Those of them that are no thumbnails; of what was kept from the first not counted."""
         self.size_bytes: Counter[CleanReason | Kept] = Counter()
 
     def add(
