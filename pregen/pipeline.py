@@ -380,14 +380,16 @@ class _PipelineRun:
                 adoptions=adoptions,
                 ended=ended,
             )
-            first = jobs.first(stop)
-            if first is not None:
-                engine = engine or self._engine(cache)
-                ready.set()
-                with closing(engine.run(chain((first,), jobs), stop)) as outcomes:
-                    for outcome in outcomes:
-                        ended(jobs.done(outcome), outcome)
-            jobs.settle()
+            try:
+                first = jobs.first(stop)
+                if first is not None:
+                    engine = engine or self._engine(cache)
+                    ready.set()
+                    with closing(engine.run(chain((first,), jobs), stop)) as outcomes:
+                        for outcome in outcomes:
+                            ended(jobs.done(outcome), outcome)
+            finally:
+                jobs.settle()
 
     def _engine(self, cache: Cache) -> Engine:
         """Make the engine, and have it shown."""

@@ -504,7 +504,7 @@ class Journal:
         self._close(write=False)
         shown = self._path.decode("utf-8", "backslashreplace")
         reason = getattr(error, "strerror", None) or str(error)
-        message = f"The journal {shown} cannot be used ({reason}); the run continues without it."
+        message = f"The journal {shown} cannot be used ({reason}); pregen continues without it."
         if database.is_damage(error):
             try:
                 aside = database.set_aside(self._path, self._identity)

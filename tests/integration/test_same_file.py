@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from tests.support.files.pictures import encode, every_format, put
 from tests.support.files.source_trees import MTIME_NS
 from tests.support.judges import desktops, png_walk
 from tests.support.running.capabilities import Capability, needs
-from tests.support.running.program import run_pregen
+from tests.support.running.program import PREGEN, environment, run_pregen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -254,6 +255,36 @@ def test_a_run_killed_while_it_takes_over_loses_nothing(
     assert {again.kinds()[name] for name in made} <= {"reused", "fresh"}
     assert foreign_entries.leftovers(cache) == []
     assert run(moved, cache, "--check=full").summary["kinds"]["fresh"] == len(made)
+
+
+@needs(Capability.STRACE, Capability.COMPILED)
+def test_what_is_taken_over_while_an_error_ends_the_run_is_recorded(
+    tmp_path: Path, photos: Path, cache: Path
+) -> None:
+    run(photos, cache)
+    before = len(foreign_entries.identities(cache))
+    moved = photos.rename(tmp_path / "moved")
+    slowly = ("-e", "trace=renameat", "-e", "inject=renameat:delay_enter=20000")
+    with subprocess.Popen(
+        ["strace", "-f", "-qq", *slowly, "-o", "/dev/null", *PREGEN, "run", "--files-from", "-"],
+        env=environment(cache, None),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as running:
+        assert running.stdin is not None
+        running.stdin.write(b"".join(os.fsencode(path) + b"\n" for path in moved.iterdir()))
+        running.stdin.flush()
+        until_s = time.monotonic() + 60
+        while len(foreign_entries.identities(cache)) == before:
+            assert time.monotonic() < until_s
+            time.sleep(0.001)
+        _, told = running.communicate(bytes(200_000))
+    assert running.returncode == 2
+    assert b"no delimiter" in told
+    (status,) = run_pregen("status", "--json", cache=cache).records
+    written = len(foreign_entries.identities(cache)) - before
+    assert status["runs"][0]["entries_written"] == written
 
 
 @pytest.mark.parametrize("flag", ["--no-reuse", "--force"])
