@@ -80,6 +80,8 @@ class PillowPicture(Opened):
         if request.format.name == "cur":
             # A cursor is an icon by another number; Pillow's own reader knows no PNG in it.
             stream = io.BytesIO(_ICON + source.whole()[len(_ICON) :])
+        elif request.format.name == "qoi" and begins_with_run(source.first(_QOI_HEAD_BYTES + 1)):
+            stream = io.BytesIO(_with_first_colour(source.whole()))
         stream.seek(0)
         try:
             return self._identified(stream)
@@ -198,6 +200,33 @@ def _to_vips(image: Image.Image) -> pyvips.Image:
     if profile:
         colour.attach(found, profile)
     return found
+
+
+# The first run of a QOI ---------------------------------------------------------------------
+#
+# A run repeats the colour before it; the first one repeats black, which is seen with that: later
+# pixels may name it by its place among the colours seen. Pillow does not put it there, and shows
+# them transparent. Reference: The Quite OK Image Format, Specification 1.0; its own decoder.
+
+_QOI_HEAD_BYTES: Final = 14
+#: Two bits say that it is a run; the rest is its length less one. 62 and 63 are other chunks.
+_RUN, _LONGEST_RUN = 0xC0, 0xFD
+#: One pixel of it, by its samples.
+_OPAQUE_BLACK: Final = b"\xff\x00\x00\x00\xff"
+
+
+def begins_with_run(head: bytes) -> bool:
+    """Tell whether the first pixels of a QOI repeat the colour that it begins with."""
+    return _RUN <= int.from_bytes(head[_QOI_HEAD_BYTES : _QOI_HEAD_BYTES + 1]) <= _LONGEST_RUN
+
+
+def _with_first_colour(data: bytes) -> bytes:
+    """Return the same picture, with the first pixel of the run it begins with written out."""
+    head, first, rest = (
+        data[:_QOI_HEAD_BYTES], data[_QOI_HEAD_BYTES], data[_QOI_HEAD_BYTES + 1 :],
+    )  # fmt: skip
+    shorter = bytes([first - 1]) if first > _RUN else b""
+    return head + _OPAQUE_BLACK + shorter + rest
 
 
 # What the pictures in an icon say their size is ----------------------------------------------

@@ -190,6 +190,21 @@ def photoshop(
 
 
 @cache
+def qoi_of_named_black(width_px: int, height_px: int, first_px: int, channels: int) -> bytes:
+    """Return a QOI that begins with a run of black; then red and black take turns.
+
+    Both are named by their places among the colours seen: 13 and 53.
+    """
+    turns = width_px * height_px - first_px
+    chunks = bytes([0xC0 + first_px - 1, 0xFE, 200, 0, 0]) + (b"\x35\x0d" * turns)[: turns - 1]
+    return (
+        struct.pack(">4sIIBB", b"qoif", width_px, height_px, channels, 0)
+        + chunks
+        + bytes(7)
+        + b"\1"
+    )
+
+
 def every_format() -> Mapping[str, bytes]:
     """Return one ordinary picture of each format pregen decodes without an extra, by file name."""
     picture = image(640, 427, seed=11)
