@@ -422,6 +422,10 @@ MENDS: Final = (
     # Runs that go on in the next row: what came last was missing.
     Mend(1, frozenset({"image/vnd.zbrush.pcx"}), _always, reads_more=True),
     Mend(1, _JPEG_2000, _unusual_jp2, reads_more=True),
+    # Transparency of cursors, and of several pictures of one size the one of fewest colours.
+    Mend(
+        1, frozenset({"image/vnd.microsoft.icon", "image/x-win-bitmap"}), _always, reads_more=True
+    ),
     Mend(1, frozenset({"image/qoi"}), _qoi_that_begins_black),
     Mend(1, frozenset({"image/svg+xml", "image/svg+xml-compressed"}), _drawn_in_units_of_paper),
     # Arrays of bitmaps.
