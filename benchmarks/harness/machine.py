@@ -53,13 +53,14 @@ def slug() -> str:
 def anonymous(text: str, setting: Setting) -> str:
     """The text with this machine's folders replaced by what they stand for."""
     names = {
+        setting.before_python: "$BEFORE",
         setting.pregen_python: "python",
         str(setting.work): "$WORK",
         str(ROOT): ".",
         str(Path.home()): "~",
     }
     for folder, name in names.items():
-        text = text.replace(folder, name)
+        text = text.replace(folder, name) if folder else text
     return text
 
 

@@ -249,6 +249,11 @@ def avif(folder: Path, corpus: Path, _work: Path, count: int, *, smooth: bool) -
         Image.fromarray(picture.numpy()).save(target, quality=quality, speed=speed)
 
 
+def avif_found(folder: Path, corpus: Path, _work: Path, copies: int) -> None:
+    """A 20-Mpx AVIF that was not made for this: 0.3 MB, a tenth of a bit for each pixel."""
+    _copies([corpus / "formats" / "photo.avif"], folder, copies)
+
+
 def heic(folder: Path, corpus: Path, _work: Path, copies: int) -> None:
     """A phone's photo with a small picture that covers both flavors."""
     _copies([corpus / "formats" / "iphone.heic"], folder, copies)
@@ -378,6 +383,7 @@ RECIPES: dict[str, Callable[[Path, Path, Path], None]] = {
     "tiff": partial(tiff, count=21),
     "avif": partial(avif, count=21, smooth=False),
     "avif-smooth": partial(avif, count=21, smooth=True),
+    "avif-found": partial(avif_found, copies=24),
     "heic": partial(heic, copies=24),
     "heic-bare": partial(heic_bare, count=4, copies=3),
     "hif": partial(hif, count=3, copies=4),

@@ -27,6 +27,7 @@ from pregen.thumbspec.pngchunks import (
     START,
     PngError,
     chunk,
+    chunk_parts,
     header_chunk,
     walk,
 )
@@ -185,9 +186,8 @@ def assemble(width_px: int, height_px: int, text_chunks: bytes, idat: bytes) -> 
         text_chunks: As `entry_chunks` makes them.
         idat: The filtered rows as one zlib stream.
     """
-    return b"".join(
-        (SIGNATURE, header_chunk(width_px, height_px), text_chunks, chunk(IDAT, idat), END)
-    )
+    head = header_chunk(width_px, height_px)
+    return b"".join((SIGNATURE, head, text_chunks, *chunk_parts(IDAT, idat), END))
 
 
 def fail_record(facts: SourceFacts) -> bytes:

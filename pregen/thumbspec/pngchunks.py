@@ -61,14 +61,15 @@ class Header(NamedTuple):
     interlaced: bool
 
 
+def chunk_parts(kind: bytes, body: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return what a chunk consists of, to be joined: a picture is large, and a copy takes time."""
+    check = zlib.crc32(body, zlib.crc32(kind))
+    return len(body).to_bytes(4, "big"), kind, body, check.to_bytes(4, "big")
+
+
 def chunk(kind: bytes, body: bytes) -> bytes:
     """Return a whole chunk."""
-    content = kind + body
-    return b"%b%b%b" % (
-        len(body).to_bytes(4, "big"),
-        content,
-        zlib.crc32(content).to_bytes(4, "big"),
-    )
+    return b"".join(chunk_parts(kind, body))
 
 
 #: How every PNG ends: IEND is empty (11.2.5).

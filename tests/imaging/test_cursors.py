@@ -164,6 +164,16 @@ def test_ranges_of_a_whole_file_are_as_long_as_others_have_them(
         assert kind.decoded(36 * 1024, cut, shrink) == kind.decoded(0, cut, shrink)
 
 
+def test_a_restart_marker_behind_the_last_block_is_found_however_far_it_is() -> None:
+    """More ones than a window holds stand before it."""
+    kind = KINDS["grey, no restart"]
+    filled = kind.data[:-2] + 300_000 * b"\xff\x00"
+    for shrink in SCALES:
+        for range_bytes in (0, *RANGES_BYTES):
+            assert kind.decoded(range_bytes, filled + b"\xff\xd9", shrink) is not None
+            assert kind.decoded(range_bytes, filled + b"\xff\xd0\xff\xd9", shrink) is None
+
+
 @pytest.mark.parametrize("coded_bytes", [*range(128 * 1024 - 300, 128 * 1024 + 1, 50), 66 * 1969])
 def test_the_longest_codes_are_not_read_beyond_a_window(coded_bytes: int) -> None:
     """Sanitizers see it where an interval is as long as a window. 1,969 bytes are eight blocks."""

@@ -229,8 +229,9 @@ static bool at_end(struct entropy *entropy, struct bits *bits)
     return left >= 0 && left < 8;
 }
 
-/* True when nothing but padding is left, or whole bytes of ones or zeros, as some writers fill up. */
-static bool ends_here(const struct entropy *entropy, struct bits bits)
+/* Where the marker stands that follows, or the end of the data, if nothing but padding is left before it, or
+ * whole bytes of ones or zeros, as some writers fill up. Else NULL. */
+static const uint8_t *end_of_padding(const struct entropy *entropy, struct bits bits)
 {
     int value = -1;
     const uint8_t *at = entropy->at, *end = entropy->end;
@@ -242,7 +243,7 @@ static bool ends_here(const struct entropy *entropy, struct bits bits)
         int count = left < 32 ? (int)left : 32;
         uint32_t found = peek(&bits, count), ones = (uint32_t)(((uint64_t)1 << count) - 1);
         if ((found && found != ones) || (value >= 0 && value != (found != 0)))
-            return false;
+            return NULL;
         value = found != 0;
         drop(&bits, count);
     }
@@ -253,14 +254,13 @@ static bool ends_here(const struct entropy *entropy, struct bits bits)
             break;
         at += value ? 2 : 1;
     }
-    return entropy->closed || at == end || (*at == 0xFF && (end - at < 2 || at[1]));
+    return at == end || (*at == 0xFF && (end - at < 2 || at[1])) ? at : NULL;
 }
 
-/* True when a restart marker follows the data. */
-static bool is_restart(const struct entropy *entropy)
+/* True when a restart marker stands there. */
+static bool is_restart(const uint8_t *at, const uint8_t *end)
 {
-    return entropy->end - entropy->at >= 2 && entropy->at[0] == 0xFF && entropy->at[1] >= 0xD0 &&
-           entropy->at[1] <= 0xD7;
+    return end - at >= 2 && at[0] == 0xFF && at[1] >= 0xD0 && at[1] <= 0xD7;
 }
 
 /* Pass over the restart marker that must come now, E.1.4. */

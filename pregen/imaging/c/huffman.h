@@ -118,14 +118,15 @@ static inline bool ends_block(int symbol)
 }
 
 /* Tell how far the codes reach that begin in STEP_BITS bits: those of AC coefficients alone, or
- * (`dc` is given) of a block from its beginning. */
-static int32_t find_step(const struct huffman *dc, const struct huffman *ac, uint32_t window)
+ * (`dc` is given) of a block from its beginning. A step is of at most `most` bits. */
+static int32_t find_step(const struct huffman *dc, const struct huffman *ac, uint32_t window,
+                         int most)
 {
     int used = 0, places = 0, length;
     bool ends = false;
     if (dc) {
         int size = symbol_within(dc, window, 0, &length);
-        if (size < 0 || size > MOST_DC_BITS || length + size > MOST_STEP)
+        if (size < 0 || size > MOST_DC_BITS || length + size > most)
             return STEP_NONE;
         used = length + size;
         places = 1;
@@ -133,7 +134,7 @@ static int32_t find_step(const struct huffman *dc, const struct huffman *ac, uin
     while (used < STEP_BITS && !ends) { /* turns: at most STEP_BITS: a code has a bit */
         int symbol = symbol_within(ac, window, used, &length);
         int run = symbol >> 4, size = symbol & 15;
-        if (symbol < 0 || places + run + 1 >= BLOCK || used + length + size > MOST_STEP)
+        if (symbol < 0 || places + run + 1 >= BLOCK || used + length + size > most)
             break;
         used += length + size;
         ends = !size && run != 15;
@@ -149,7 +150,7 @@ static void build_steps(struct huffman *table)
 {
     for (uint32_t window = 0; window < 1 << STEP_BITS; window++) /* turns: 1 << STEP_BITS */
 #ifndef PLAIN_TWIN
-        table->steps[window] = find_step(NULL, table, window);
+        table->steps[window] = find_step(NULL, table, window, MOST_STEP);
 #else
         table->steps[window] = STEP_NONE;
 #endif

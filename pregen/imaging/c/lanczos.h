@@ -46,6 +46,7 @@ struct weights {
     int results, count;
     int *first;
     int16_t *values;
+    int16_t *spread; /* as weigh_line_by_avx2 reads them, or NULL */
 };
 
 #define PI 3.14159265358979323846
@@ -88,7 +89,7 @@ static bool weigh_pixels(struct weights *weights, int pixels, double extent, int
     count = (count + step - 1) / step * step;
     double *exact = malloc((size_t)count * sizeof *exact);
     *weights = (struct weights){results, count, malloc((size_t)results * sizeof(int)),
-                                calloc((size_t)results * (size_t)count, sizeof(int16_t))};
+                                calloc((size_t)results * (size_t)count, sizeof(int16_t)), NULL};
     if (!exact || !weights->first || !weights->values) {
         free(exact);
         return false;
@@ -128,10 +129,22 @@ static bool weigh_pixels(struct weights *weights, int pixels, double extent, int
     return true;
 }
 
+/* Have each two weights as often as a pixel has bands. False when there is no memory. */
+static bool spread_weights(struct weights *weights)
+{
+    size_t pairs = (size_t)weights->results * (size_t)weights->count / 2;
+    int16_t *out = weights->spread = malloc(pairs * 2 * BANDS * sizeof *out);
+    for (size_t n = 0; out && n < pairs; n++)      /* turns: the pairs */
+        for (int band = 0; band < BANDS; band++, out += 2) /* turns: BANDS */
+            memcpy(out, weights->values + 2 * n, 2 * sizeof *out);
+    return out != NULL;
+}
+
 static void forget_weights(struct weights *weights)
 {
     free(weights->first);
     free(weights->values);
+    free(weights->spread);
 }
 
 /* ---- the two directions ---- */
@@ -290,41 +303,56 @@ static __attribute__((target("avx2"))) void weigh_rows_by_avx2(const uint8_t *co
     weigh_rows_from(at, rows, values, count, size, out);
 }
 
-/* As weigh_line: four neighbours of a pixel at once. */
+/* As weigh_line: two pixels at once, and four neighbours of each. */
 static __attribute__((target("avx2"))) void weigh_line_by_avx2(const int16_t *line,
                                                                const struct weights *across,
                                                                uint8_t *to, ptrdiff_t step)
 {
-    /* Samples of a band side by side in each half, of two pixels; weights of these four times. */
+    /* Samples of a band side by side in each half, of two neighbours. */
     const __m256i bands = _mm256_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15, 0,
                                            1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15);
-    const __m256i halves = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
-    int count = across->count;
-    const int16_t *values = across->values;
-    /* turns: at most MOST_SIDE */
-    for (int x = 0; x < across->results; x++, to += step * BANDS, values += count) {
-        const int16_t *pixels = line + (size_t)across->first[x] * BANDS;
-        __m256i sums = _mm256_setzero_si256();
-        for (int n = 0; n < count; n += 4) { /* turns: count / 4 */
-            int64_t four;
-            memcpy(&four, values + n, sizeof four);
-            __m256i some = _mm256_loadu_si256((const __m256i *)(pixels + n * BANDS));
-            __m256i weight = _mm256_permutevar8x32_epi32(_mm256_set1_epi64x(four), halves);
-            some = _mm256_shuffle_epi8(some, bands);
-            sums = _mm256_add_epi32(sums, _mm256_madd_epi16(some, weight));
+    const __m256i half = _mm256_set1_epi32(HALF_ACROSS);
+    const size_t count = (size_t)across->count * BANDS, results = (size_t)across->results;
+    const int16_t *spread = across->spread;
+    const int *first = across->first;
+    /* turns: at most MOST_SIDE / 2; where there is one pixel left, it is made twice */
+    for (size_t x = 0; x < results; x += 2, spread += 2 * count) {
+        size_t more = x + 1 < results;
+        const int16_t *here = line + (size_t)first[x] * BANDS;
+        const int16_t *there = line + (size_t)first[x + more] * BANDS;
+        const int16_t *others = spread + more * count;
+        __m256i one = _mm256_setzero_si256(), two = one;
+        for (size_t n = 0; n < count; n += 4 * BANDS) { /* turns: the neighbours / 4 */
+            __m256i some = _mm256_loadu_si256((const __m256i *)(here + n));
+            __m256i other = _mm256_loadu_si256((const __m256i *)(there + n));
+            some = _mm256_madd_epi16(_mm256_shuffle_epi8(some, bands),
+                                     _mm256_loadu_si256((const __m256i *)(spread + n)));
+            other = _mm256_madd_epi16(_mm256_shuffle_epi8(other, bands),
+                                      _mm256_loadu_si256((const __m256i *)(others + n)));
+            one = _mm256_add_epi32(one, some);
+            two = _mm256_add_epi32(two, other);
         }
-        __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-        sum = _mm_srai_epi32(_mm_add_epi32(sum, _mm_set1_epi32(HALF_ACROSS)), ACROSS_BITS);
-        sum = _mm_packs_epi32(sum, sum);
-        int32_t pixel = _mm_cvtsi128_si32(_mm_packus_epi16(sum, sum));
+        /* Each sum is in two halves; then there is a pixel in each. */
+        one = _mm256_add_epi32(_mm256_permute2x128_si256(one, two, 0x20),
+                               _mm256_permute2x128_si256(one, two, 0x31));
+        one = _mm256_srai_epi32(_mm256_add_epi32(one, half), ACROSS_BITS);
+        one = _mm256_packs_epi32(one, one);
+        one = _mm256_packus_epi16(one, one);
+        int32_t pixel = _mm256_cvtsi256_si32(one);
         memcpy(to, &pixel, BANDS);
         to[BANDS - 1] = OPAQUE;
+        to += (ptrdiff_t)more * step * BANDS;
+        pixel = _mm_cvtsi128_si32(_mm256_extracti128_si256(one, 1));
+        memcpy(to, &pixel, BANDS);
+        to[BANDS - 1] = OPAQUE;
+        to += step * BANDS;
     }
 }
 #endif
 
 /* How each direction is weighed on this processor. */
 struct directions {
+    bool spreads; /* `across` needs weights that are spread */
     void (*down)(const uint8_t *const *rows, const int16_t *values, int count, int size,
                  int16_t *out);
     void (*across)(const int16_t *line, const struct weights *across, uint8_t *to, ptrdiff_t step);
@@ -334,9 +362,9 @@ static struct directions directions_here(void)
 {
 #ifdef HAS_SSE2
     if (CAN_AVX2)
-        return (struct directions){weigh_rows_by_avx2, weigh_line_by_avx2};
+        return (struct directions){true, weigh_rows_by_avx2, weigh_line_by_avx2};
 #endif
-    return (struct directions){weigh_rows, weigh_line};
+    return (struct directions){false, weigh_rows, weigh_line};
 }
 
 /* ---- turning ---- */
@@ -390,7 +418,8 @@ static bool reduce(const struct samples *from, int width_px, int height_px, int 
     struct turn turn = turn_of(orientation, width_px, height_px);
     const struct directions directions = directions_here();
     bool enough = weigh_pixels(&across, from->columns, from->extent_across, width_px, 4) &&
-                  weigh_pixels(&down, from->rows, from->extent_down, height_px, 2);
+                  weigh_pixels(&down, from->rows, from->extent_down, height_px, 2) &&
+                  (!directions.spreads || spread_weights(&across));
     const uint8_t **rows = enough ? malloc((size_t)down.count * sizeof *rows) : NULL;
     /* Zeros behind the row: weights of 0 reach there. */
     size_t behind = (size_t)across.count * BANDS;

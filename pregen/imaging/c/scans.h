@@ -153,8 +153,10 @@ static bool end_scan(struct decoder *decoder, struct scan *scan, struct bits *bi
         return false;
     if (scan->first == 0 && !scan->high && !decoder->restart_mcus && has_seam(scan))
         return false;
-    if (decoder->all_at_once) /* libjpeg says nothing of what is left */
-        return ends_here(entropy, *bits) && !is_restart(entropy);
+    if (decoder->all_at_once) { /* libjpeg says nothing of what is left */
+        const uint8_t *end = end_of_padding(entropy, *bits);
+        return end && !is_restart(end, entropy->end);
+    }
     if (!at_end(entropy, bits)) /* here libjpeg calls it damage */
         return false;
     decoder->at = entropy->at;

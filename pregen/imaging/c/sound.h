@@ -149,7 +149,7 @@ static bool makes_more(struct walk *walk, const struct walked_scan *scan, struct
                     bits_left(&walk->entropy, bits) < 0)
                     return false;
         }
-        ended = !further.blocks_to_pass && ends_here(&walk->entropy, *bits);
+        ended = !further.blocks_to_pass && end_of_padding(&walk->entropy, *bits);
     }
     return true;
 }
@@ -178,7 +178,7 @@ static bool walk_interval(struct walk *walk, struct walked_scan *scan, struct bi
     }
     if (scan->blocks_to_pass)
         return false;
-    return ends_here(&walk->entropy, *bits) ||
+    return end_of_padding(&walk->entropy, *bits) ||
            (!walk->restart_mcus && !makes_more(walk, scan, bits));
 }
 

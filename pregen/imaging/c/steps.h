@@ -49,19 +49,18 @@
 #define STEPS_AT (STEP_BITS + 2)
 #define KEPT_END (1u << LIST_AT)
 
-/* A step that keeps coefficients. One alone is `first`, and goes where `second` went. The end of a
+/* A step that keeps coefficients. The value of the first one is read from the bits, so that STEP_BITS need
+ * not hold it; that of a second one is known. One alone goes where the second one went. The end of a
  * block alone is a coefficient of 0 in the next place, which has none yet. */
 struct kept_step {
-    uint32_t adds; /* to a state: its bits (the lowest six), places, and KEPT_END */
-    int16_t first;
+    uint32_t adds;        /* to a state: its bits (the lowest six), places, and KEPT_END */
+    uint8_t code_bits;    /* before the first one's value */
+    uint8_t shift;        /* 63 less the bits of that value */
     int8_t second;        /* where the step ends */
     uint8_t first_places; /* how far the first one is from the coefficient before */
 };
 #define SECOND_BITS 7 /* the size of a second one, at most */
-/* Where the value is not whole in STEP_BITS, `adds` is TOO_FAR, and `first` tells how it is read. */
-#define LONG_SIZE(first) ((first) & 15) /* 0: it is not known */
-#define LONG_PLACES(first) ((first) >> 4 & 31)
-#define LONG_USED(first) ((first) >> 9 & 31)
+#define MOST_KEPT 19  /* bits: GROUP_STEPS of them are in a word of 57 */
 
 /* A part of the window that one cursor reads, and what it finds. */
 struct range {
@@ -124,15 +123,17 @@ HOT int16_t *coefficients_at(struct index *index, const uint32_t *at)
     return index->coefficients + (at - index->lists) * SLOTS;
 }
 
-/* Tell which coefficients STEP_BITS bits begin with: the DC (`dc` is given) and one of the AC, or two
- * of these, and whether the block ends behind them. */
+/* Tell which coefficients begin in STEP_BITS bits: the DC (`dc` is given) and one of the AC, or two of
+ * these, and whether the block ends behind them. */
 static struct kept_step find_kept(const struct huffman *dc, const struct huffman *ac,
                                   uint32_t window)
 {
-    struct kept_step step = {.adds = TOO_FAR};
+    struct kept_step step = {.adds = TOO_FAR, .shift = 63};
     const struct huffman *table = dc ? dc : ac;
     uint32_t used = 0, places = 0;
     for (int n = 0; n < 3; n++, table = ac) { /* turns: 3; the last one looks for the end alone */
+        if (used >= STEP_BITS)
+            break;
         int length, symbol = symbol_within(table, window, (int)used, &length);
         if (symbol < 0 || (table == dc && symbol > MOST_DC_BITS))
             break;
@@ -143,39 +144,40 @@ static struct kept_step find_kept(const struct huffman *dc, const struct huffman
             break;
         }
         int size = symbol & 15;
-        uint32_t behind = places + (table == dc ? 1 : ((uint32_t)symbol >> 4) + 1);
         uint32_t after = used + (uint32_t)(length + size);
-        if (!n && after > STEP_BITS && after <= MOST_STEP)
-            step.first = (int16_t)(after << 9 | behind << 4 | (uint32_t)size);
-        if (after > STEP_BITS || (n && size > SECOND_BITS) || n == 2)
+        if (after > (n ? STEP_BITS : MOST_KEPT) || (n && size > SECOND_BITS) || n == 2)
             break;
-        struct bits bits = {
-            .ahead = (uint64_t)window << (64 - STEP_BITS) << used << length,
-            .count = 64,
-        };
-        int32_t value = take_value(&bits, size);
+        places += table == dc ? 1 : ((uint32_t)symbol >> 4) + 1;
         if (n) {
-            step.second = (int8_t)value;
+            struct bits bits = {
+                .ahead = (uint64_t)window << (64 - STEP_BITS) << used << length,
+                .count = 64,
+            };
+            step.second = (int8_t)take_value(&bits, size);
         } else {
-            step.first = (int16_t)value;
-            step.first_places = (uint8_t)behind;
+            step.code_bits = (uint8_t)length;
+            step.shift = (uint8_t)(63 - size);
+            step.first_places = (uint8_t)places;
         }
         used = after;
-        places = behind;
         step.adds = used | places << STEP_PLACES_AT;
     }
     return step;
 }
 
-/* The same behind the coefficients that count, from a step of AC (huffman.h). */
-static struct kept_step kept_rest(int32_t step)
+/* The same behind the coefficients that count, from the steps of AC (huffman.h). */
+static struct kept_step kept_rest(const struct huffman *ac, uint32_t window)
 {
+    int32_t step = ac->steps[window];
+    if (step != STEP_NONE && STEP_USED(step) > MOST_KEPT)
+        step = find_step(NULL, ac, window, MOST_KEPT);
     if (step == STEP_NONE)
         return (struct kept_step){.adds = TOO_FAR};
     uint32_t places = (uint32_t)STEP_PLACES(step) + (step < 0 ? 0 : 1);
     uint32_t ends = step < 0 ? 0 : KEPT_END;
     return (struct kept_step){
         .adds = (uint32_t)STEP_USED(step) | places << STEP_PLACES_AT | ends,
+        .shift = 63,
         .first_places = (uint8_t)places,
     };
 }
@@ -204,9 +206,9 @@ static void prepare_index(struct index *index, const struct decoder *decoder,
                 if (index->keeps) {
                     kept[window] = find_kept(dc, ac, window);
                     kept[window + AC_STEPS] = find_kept(NULL, ac, window);
-                    kept[window + REST_STEPS] = kept_rest(ac->steps[window]);
+                    kept[window + REST_STEPS] = kept_rest(ac, window);
                 } else {
-                    steps[window] = (uint32_t)find_step(dc, ac, window);
+                    steps[window] = (uint32_t)find_step(dc, ac, window, MOST_STEP);
                     steps[window + AC_STEPS] = (uint32_t)ac->steps[window];
                 }
             }
@@ -369,27 +371,18 @@ static __attribute__((noinline)) void step_all(struct index *index, const uint8_
         uint64_t after = state##n + adds, at = state##n >> LIST_AT;                                \
         int16_t *block = index->coefficients + at * SLOTS;                                         \
         if (UNLIKELY(after & TOO_FAR)) {                                                           \
-            uint32_t how = (uint16_t)step->first, size = LONG_SIZE(how), used = LONG_USED(how);    \
-            uint32_t place = ((uint32_t)state##n >> STEP_PLACES_AT & 127) + LONG_PLACES(how);      \
-            if (!(adds & TOO_FAR) || !size || place >= BLOCK) {                                    \
-                slow = n;                                                                          \
-                goto slowly;                                                                       \
-            }                                                                                      \
-            LOOK_AHEAD(n);                                                                         \
-            int32_t value = (int32_t)(ahead##n << (used - size) >> (64 - size));                   \
-            value -= value >> (size - 1) ? 0 : (1 << size) - 1;                                    \
-            block[index->slots[place]] = (int16_t)value;                                           \
-            ahead##n <<= used;                                                                     \
-            state##n += used + (LONG_PLACES(how) << STEP_PLACES_AT);                               \
-        } else {                                                                                   \
-            uint32_t ends = (uint32_t)((int32_t)adds >> 31); /* all ones, or none */               \
-            ahead##n <<= adds & 63;                                                                \
-            block[index->slots[(uint32_t)after >> STEP_PLACES_AT]] = step->second;                 \
-            block[index->slots[((uint32_t)state##n >> STEP_PLACES_AT) + step->first_places]] =     \
-                step->first;                                                                       \
-            index->lists[at] = (uint32_t)after; /* its end, if it does not go on */                \
-            state##n = after & ~(uint64_t)(ends & IN_BLOCK);                                       \
+            slow = n;                                                                              \
+            goto slowly;                                                                           \
         }                                                                                          \
+        uint32_t ends = (uint32_t)((int32_t)adds >> 31); /* all ones, or none */                   \
+        uint64_t value = ahead##n << step->code_bits, all = (uint64_t)INT64_MAX >> step->shift;    \
+        all &= ~(uint64_t)((int64_t)value >> 63); /* it is negative, F.1.2.1 */                    \
+        ahead##n <<= adds & 63;                                                                    \
+        block[index->slots[(uint32_t)after >> STEP_PLACES_AT]] = step->second;                     \
+        block[index->slots[((uint32_t)state##n >> STEP_PLACES_AT) + step->first_places]] =         \
+            (int16_t)((value >> 1 >> step->shift) - all);                                          \
+        index->lists[at] = (uint32_t)after; /* its end, if it does not go on */                    \
+        state##n = after & ~(uint64_t)(ends & IN_BLOCK);                                           \
     }
 #define KEEP_LOAD(n)                                                                               \
     {                                                                                              \
