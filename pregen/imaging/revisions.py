@@ -367,6 +367,16 @@ def _unusual_jp2(suspect: Suspect) -> bool:
     return source.piece(at + _COMPONENTS_AT + 2, 3 * count) != b"\x07\x01\x01" * count
 
 
+# QOI
+
+
+def _qoi_that_begins_black(suspect: Suspect) -> bool:
+    """Black that came after a first run of it was transparent."""
+    from pregen.imaging.decoders import pillow  # noqa: PLC0415 - Pillow: not for a run's process
+
+    return pillow.begins_with_run(suspect.source.head)
+
+
 # SVG
 
 #: A length in a unit of paper.
@@ -412,6 +422,11 @@ MENDS: Final = (
     # Runs that go on in the next row: what came last was missing.
     Mend(1, frozenset({"image/vnd.zbrush.pcx"}), _always, reads_more=True),
     Mend(1, _JPEG_2000, _unusual_jp2, reads_more=True),
+    # Transparency of cursors, and of several pictures of one size the one of fewest colours.
+    Mend(
+        1, frozenset({"image/vnd.microsoft.icon", "image/x-win-bitmap"}), _always, reads_more=True
+    ),
+    Mend(1, frozenset({"image/qoi"}), _qoi_that_begins_black),
     Mend(1, frozenset({"image/svg+xml", "image/svg+xml-compressed"}), _drawn_in_units_of_paper),
     # Arrays of bitmaps.
     Mend(1, frozenset({UNKNOWN}), None, reads_more=True),

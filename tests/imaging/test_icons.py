@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pregen.imaging.decoders import pillow
 from pregen.imaging.faults import InvalidPicture
 from tests.support.files import bombs
-from tests.support.files.pictures import encode, image
+from tests.support.files.pictures import encode, icon, image, rgba
 from tests.support.judges import decoding
 
 
@@ -38,3 +40,24 @@ def test_a_large_icon_is_an_icon() -> None:
     data[14:18] = len(inner).to_bytes(4, "little")
     made = decoding.make(bytes(data[:22]) + inner)
     assert (made.width_px, made.height_px) == (1024, 768)
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["icon", "cursor"])
+@pytest.mark.parametrize("told", [(10, 12), (0, 0), (1, 32), (1, 24), (1, 8)])
+def test_transparency_is_that_of_the_picture(number: int, told: tuple[int, int]) -> None:
+    """A cursor has its hot spot where an icon has its planes and bits a pixel."""
+    picture = rgba(200, 160)
+    found = decoding.large(icon([(picture, 32)], number, told))
+    assert np.array_equal(found[..., 3], np.asarray(picture)[..., 3])
+    opaque = decoding.large(icon([(picture.convert("RGB"), 24)], number, told))
+    assert np.array_equal(opaque[..., :3], np.asarray(picture.convert("RGB")))
+    assert opaque[..., 3].min() == 255
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_pictures_of_one_size_the_one_of_most_bits_is_shown(turned: bool) -> None:  # noqa: FBT001 - a parameter
+    deep, flat = rgba(200, 160), Image.new("RGB", (200, 160), "blue")
+    smaller = Image.new("RGBA", (100, 80), "red")
+    pictures = [(smaller, 32), (flat, 24), (deep, 32)]
+    found = decoding.large(icon(pictures[::-1] if turned else pictures, 1, None))
+    assert np.array_equal(found[..., 3], np.asarray(deep)[..., 3])

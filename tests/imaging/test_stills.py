@@ -13,6 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -175,6 +176,20 @@ def test_an_icon_shows_its_largest_picture() -> None:
     assert make(data).width_px == 256
     cursor = b"\0\0\2\0" + data[4:]
     assert make(cursor).width_px in {16, 256}
+
+
+@pytest.mark.parametrize("first_px", [1, 2, 62])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_qoi_may_name_the_black_that_it_begins_with(first_px: int, channels: int) -> None:
+    """Its place among the colours seen is known from the first run on, which Pillow passes over."""
+    data = pictures.qoi_of_named_black(240, 160, first_px, channels)
+    wanted = np.zeros((160, 240, 4), np.uint8)
+    wanted[..., 3] = 255
+    flat = wanted.reshape(-1, 4)
+    flat[first_px::2, :3] = 200, 0, 0
+    judged = imagecodecs.qoi_decode(data)
+    assert np.array_equal(judged, wanted[..., :channels])
+    assert np.array_equal(large(data), wanted)
 
 
 # --- SVG ------------------------------------------------------------------------------------------

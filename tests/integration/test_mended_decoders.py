@@ -73,6 +73,8 @@ def sources() -> Sources:
         "profile.bmp": (plain_writers.bmp_rows(wide, 24, "v5"), True),
         "runs.pcx": (plain_writers.pcx(plain, 8, 3, packed_by="long runs"), True),
         "beside.gif": (bytes(beside), True),
+        "alpha.cur": (pictures.icon([(pictures.rgba(200, 160), 32)], 2, (10, 12)), True),
+        "begins-black.qoi": (pictures.qoi_of_named_black(400, 300, 5, 4), True),
         "a.jpg": (encode(rgb, "JPEG"), False),
         "profile.jpg": (encode(rgb, "JPEG", icc_profile=srgb), False),
         "turned.jpg": (pictures.oriented(rgb, 6), False),
@@ -98,6 +100,7 @@ def sources() -> Sources:
         "a.webp": (encode(rgb, "WEBP"), False),
         "a.gif": (encode(rgb, "GIF"), False),
         "a.bmp": (encode(rgb, "BMP"), False),
+        "a.qoi": (encode(rgb, "QOI"), False),
     }
 
 

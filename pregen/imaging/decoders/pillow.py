@@ -46,8 +46,6 @@ _MODES: Final = {
 
 _ANIMATED: Final = frozenset({"avif", "fli"})
 
-_ICON: Final = b"\x00\x00\x01\x00"
-
 # The limit is `--max-pixels`, checked from the header before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -67,8 +65,6 @@ class PillowPicture(Opened):
 
     def _open(self) -> Image.Image:
         request = self._request
-        if request.format.name in {"ico", "cur"}:
-            _check_icon(request)
         if request.format.name == "avif":
             request.check_size("an AVIF")
         source = request.source
@@ -77,9 +73,11 @@ class PillowPicture(Opened):
             if source.size_bytes <= WHOLE_FILE_BYTES
             else open(source.fd, "rb", closefd=False)  # noqa: SIM115 - lives as long as the picture
         )
-        if request.format.name == "cur":
-            # A cursor is an icon by another number; Pillow's own reader knows no PNG in it.
-            stream = io.BytesIO(_ICON + source.whole()[len(_ICON) :])
+        if request.format.name in {"ico", "cur"}:
+            _check_icon(request)
+            stream = io.BytesIO(_best_of_icon(source.whole()))
+        elif request.format.name == "qoi" and begins_with_run(source.first(_QOI_HEAD_BYTES + 1)):
+            stream = io.BytesIO(_with_first_colour(source.whole()))
         stream.seek(0)
         try:
             return self._identified(stream)
@@ -200,6 +198,33 @@ def _to_vips(image: Image.Image) -> pyvips.Image:
     return found
 
 
+# The first run of a QOI ---------------------------------------------------------------------
+#
+# A run repeats the colour before it; the first one repeats black, which is seen with that: later
+# pixels may name it by its place among the colours seen. Pillow does not put it there, and shows
+# them transparent. Reference: The Quite OK Image Format, Specification 1.0; its own decoder.
+
+_QOI_HEAD_BYTES: Final = 14
+#: Two bits say that it is a run; the rest is its length less one. 62 and 63 are other chunks.
+_RUN, _LONGEST_RUN = 0xC0, 0xFD
+#: One pixel of it, by its samples.
+_OPAQUE_BLACK: Final = b"\xff\x00\x00\x00\xff"
+
+
+def begins_with_run(head: bytes) -> bool:
+    """Tell whether the first pixels of a QOI repeat the colour that it begins with."""
+    return _RUN <= int.from_bytes(head[_QOI_HEAD_BYTES : _QOI_HEAD_BYTES + 1]) <= _LONGEST_RUN
+
+
+def _with_first_colour(data: bytes) -> bytes:
+    """Return the same picture, with the first pixel of the run it begins with written out."""
+    head, first, rest = (
+        data[:_QOI_HEAD_BYTES], data[_QOI_HEAD_BYTES], data[_QOI_HEAD_BYTES + 1 :],
+    )  # fmt: skip
+    shorter = bytes([first - 1]) if first > _RUN else b""
+    return head + _OPAQUE_BLACK + shorter + rest
+
+
 # What the pictures in an icon say their size is ----------------------------------------------
 #
 # The directory of an icon tells edges up to 256; the pictures have headers of their own, and it is
@@ -217,6 +242,13 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 #: Width and height in IHDR, and in a BITMAPINFOHEADER, of which the height counts the mask as well.
 _PNG_SIZE = struct.Struct(">16xII")
 _DIB_SIZE = struct.Struct("<4xii")
+#: Edges (0 is 256), hot spot or planes and bits a pixel, size and offset.
+_ENTRY = struct.Struct("<BBxxHHII")
+#: An icon of one picture.
+_ICON: Final = b"\x00\x00\x01\x00\x01\x00"
+_ALPHA_BITS: Final = 32
+#: A BITMAPCOREHEADER has its bits a pixel elsewhere.
+_CORE_BYTES, _CORE_BITS_AT, _BITS_AT = 12, 10, 14
 
 
 def _check_icon(request: Request) -> None:
@@ -243,3 +275,33 @@ def icon_sizes(data: bytes) -> Iterator[tuple[int, int]]:
                 yield abs(width_px), abs(height_px) // 2
         except struct.error:
             continue
+
+
+def _best_of_icon(data: bytes) -> bytes:
+    """Return an icon of one picture: the largest, and of equals the one of most bits.
+
+    Pillow takes that of fewest bits. It believes the directory when it looks for transparency, in
+    which a cursor has its hot spot instead of bits; and its reader of cursors knows no PNG.
+    """
+    best: tuple[int, int] = (0, 0)
+    found = data
+    count = int.from_bytes(data[_COUNT_AT:_DIRECTORY_BYTES], "little")
+    entries = data[_DIRECTORY_BYTES : _DIRECTORY_BYTES + count * _ENTRY_BYTES]
+    for at in range(0, len(entries) - _ENTRY_BYTES + 1, _ENTRY_BYTES):
+        wide, high, _, _, size_bytes, offset = _ENTRY.unpack_from(entries, at)
+        bits = _icon_bits(data, offset)
+        rank = ((wide or 256) * (high or 256), bits)
+        if rank > best:
+            best = rank
+            entry = _ENTRY.pack(wide, high, 1, bits, size_bytes, offset)
+            found = _ICON + entry + data[len(_ICON) + _ENTRY_BYTES :]
+    return found
+
+
+def _icon_bits(data: bytes, at: int) -> int:
+    """Return the bits a pixel of a picture, as its own header has them; 0 outside of the data."""
+    if data.startswith(_PNG, at):
+        return _ALPHA_BITS
+    core = int.from_bytes(data[at : at + 4], "little") == _CORE_BYTES
+    at += _CORE_BITS_AT if core else _BITS_AT
+    return int.from_bytes(data[at : at + 2], "little")

@@ -189,6 +189,46 @@ def photoshop(
     )  # fmt: skip
 
 
+def icon(found: list[tuple[Image.Image, int]], number: int, told: tuple[int, int] | None) -> bytes:
+    """Return an icon of bitmaps of 24 or 32 bits a pixel, as it is defined by Microsoft.
+
+    Args:
+        found: pictures and their bits.
+        number: 1 for an icon, 2 for a cursor.
+        told: what the directory says of planes and bits; a cursor has its hot spot there. None:
+            what they are.
+    """
+    directory = struct.pack("<HHH", 0, number, len(found))
+    bodies = b""
+    for picture, bits in found:
+        wide, high = picture.size
+        pixels = np.asarray(picture.convert("RGBA"))[::-1, :, [2, 1, 0, 3]][..., : bits // 8]
+        mask = bytes(-(-wide // 32) * 4 * high)
+        body = struct.pack("<IiiHHIIiiII", 40, wide, 2 * high, 1, bits, 0, 0, 0, 0, 0, 0)
+        body += pixels.tobytes() + mask
+        at = 6 + 16 * len(found) + len(bodies)
+        directory += struct.pack(
+            "<BBBBHHII", wide % 256, high % 256, 0, 0, *(told or (1, bits)), len(body), at
+        )
+        bodies += body
+    return directory + bodies
+
+
+def qoi_of_named_black(width_px: int, height_px: int, first_px: int, channels: int) -> bytes:
+    """Return a QOI that begins with a run of black; then red and black take turns.
+
+    Both are named by their places among the colours seen: 13 and 53.
+    """
+    turns = width_px * height_px - first_px
+    chunks = bytes([0xC0 + first_px - 1, 0xFE, 200, 0, 0]) + (b"\x35\x0d" * turns)[: turns - 1]
+    return (
+        struct.pack(">4sIIBB", b"qoif", width_px, height_px, channels, 0)
+        + chunks
+        + bytes(7)
+        + b"\1"
+    )
+
+
 @cache
 def every_format() -> Mapping[str, bytes]:
     """Return one ordinary picture of each format pregen decodes without an extra, by file name."""
