@@ -9,7 +9,7 @@ import pytest
 from pregen.engines.base import StopLevel
 from pregen.engines.local import deaths, events
 from pregen.engines.local.deaths import MIXED, MOST_DEATHS, SPARED, STRIKES
-from pregen.engines.local.supervisor import FIRST_STARTS, MOST_AHEAD
+from pregen.engines.local.supervisor import FIRST_STARTS, MOST_AHEAD, TICK_NS
 from pregen.engines.local.worker_state import ABANDON_NS, GRACE_NS, LEAVE_NS, START_NS
 from pregen.model import FAILURES, RECORDED, REMEMBERED, Kind
 from tests.engines.simulated import RULES, SEGFAULT, SIGKILL, S, SimWorker, World
@@ -321,10 +321,11 @@ def test_an_outcome_that_comes_at_the_last_moment_counts() -> None:
     assert {outcome.kind for outcome in world.outcomes.values()} == {Kind.MADE}
 
 
-def test_time_in_which_the_run_itself_was_stopped_does_not_count() -> None:
+@pytest.mark.parametrize("ticks", [0, 1])
+def test_time_in_which_the_run_itself_was_stopped_does_not_count(ticks: int) -> None:
     world, worker = one_worker_with(1)
     world.begin(worker)
-    world.tick()
+    world.pass_time(ticks * TICK_NS)
     world.tick(3600 * S)
     world.pass_time(9 * S)
     assert not worker.signalled

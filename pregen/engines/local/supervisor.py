@@ -90,6 +90,7 @@ class Supervisor:
         self._failed_starts = 0
         self._last_words = ""
         self._last_tick_ns: int | None = None
+        """When it was last told the time; at first, when it was told anything."""
         self._now_ns = 0
         self._commands: list[events.Command] = []
         self._emitted: list[Outcome] = []
@@ -132,6 +133,8 @@ class Supervisor:
     def handle(self, event: events.Event, now_ns: int) -> list[events.Command]:
         """Take notice of `event` at `now_ns` (monotonic); return what is to be done, in order."""
         self._now_ns = now_ns
+        if self._last_tick_ns is None:
+            self._last_tick_ns = now_ns
         self._commands, self._emitted = [], []
         if not self._over:
             self._apply(event)
@@ -582,8 +585,9 @@ class Supervisor:
     # --- time and stop ------------------------------------------------------------------------
 
     def _tick(self, readings: Mapping[int, SlotReading]) -> None:
-        last_ns, self._last_tick_ns = self._last_tick_ns, self._now_ns
-        late_ns = 0 if last_ns is None else self._now_ns - last_ns - TICK_NS
+        last_ns = self._now_ns if self._last_tick_ns is None else self._last_tick_ns
+        self._last_tick_ns = self._now_ns
+        late_ns = self._now_ns - last_ns - TICK_NS
         for worker in list(self._workers.values()):
             reading = readings.get(worker.number, SlotReading(None, 0, 0))
             if late_ns > LATE_NS:

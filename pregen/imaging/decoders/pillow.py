@@ -68,16 +68,13 @@ class PillowPicture(Opened):
         if request.format.name == "avif":
             request.check_size("an AVIF")
         source = request.source
-        stream: io.IOBase = (
-            io.BytesIO(source.whole())
-            if source.size_bytes <= WHOLE_FILE_BYTES
-            else open(source.fd, "rb", closefd=False)  # noqa: SIM115 - lives as long as the picture
-        )
+        stream: io.IOBase
         if request.format.name in {"ico", "cur"}:
             _check_icon(request)
-            stream = io.BytesIO(_best_of_icon(source.whole()))
-        elif request.format.name == "qoi" and begins_with_run(source.first(_QOI_HEAD_BYTES + 1)):
-            stream = io.BytesIO(_with_first_colour(source.whole()))
+        if source.size_bytes > WHOLE_FILE_BYTES:
+            stream = open(source.fd, "rb", closefd=False)  # noqa: SIM115 - lives as long as the picture
+        else:
+            stream = io.BytesIO(_understood(request.format.name, source.whole()))
         stream.seek(0)
         try:
             return self._identified(stream)
@@ -196,6 +193,15 @@ def _to_vips(image: Image.Image) -> pyvips.Image:
     if profile:
         colour.attach(found, profile)
     return found
+
+
+def _understood(name: str, data: bytes) -> bytes:
+    """Return a file as Pillow shows it rightly."""
+    if name in {"ico", "cur"}:
+        return _best_of_icon(data)
+    if name == "qoi" and begins_with_run(data):
+        return _with_first_colour(data)
+    return data
 
 
 # The first run of a QOI ---------------------------------------------------------------------
