@@ -165,9 +165,8 @@ def avif() -> Case:
     All are 4:2:0, 8 bits, one picture. The last one was not made for this; it has a tenth of a bit
     for each pixel, those with noise 1.3. Fair: no program has a reduced decode. The decoder's own
     time goes with the bytes, what follows it with the pixels: the fewer bytes a file has, the more
-    programs differ. Unfair to pregen: it
-    looks whether the codes end where the picture does. Programs whose libheif or libavif has no AV1
-    show no pictures.
+    programs differ. Unfair to pregen: it looks whether the codes end where the picture does.
+    Programs whose libheif or libavif has no AV1 show no pictures.
     """
     peers = (*TWO_PREGENS, *POOLS, *PROCESS_EACH, "heif-thumbnailer")
     return Case(

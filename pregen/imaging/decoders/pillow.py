@@ -74,7 +74,7 @@ class PillowPicture(Opened):
         if source.size_bytes > WHOLE_FILE_BYTES:
             stream = open(source.fd, "rb", closefd=False)  # noqa: SIM115 - lives as long as the picture
         else:
-            stream = io.BytesIO(_understood(request.format.name, source.whole()))
+            stream = io.BytesIO(_for_pillow(request.format.name, source.whole()))
         stream.seek(0)
         try:
             return self._identified(stream)
@@ -195,8 +195,8 @@ def _to_vips(image: Image.Image) -> pyvips.Image:
     return found
 
 
-def _understood(name: str, data: bytes) -> bytes:
-    """Return a file as Pillow shows it rightly."""
+def _for_pillow(name: str, data: bytes) -> bytes:
+    """Return a file, or one with the same picture that Pillow does not get wrong."""
     if name in {"ico", "cur"}:
         return _best_of_icon(data)
     if name == "qoi" and begins_with_run(data):
@@ -290,7 +290,7 @@ def _best_of_icon(data: bytes) -> bytes:
     which a cursor has its hot spot instead of bits; and its reader of cursors knows no PNG.
     """
     best: tuple[int, int] = (0, 0)
-    found = data
+    entry = b""
     count = int.from_bytes(data[_COUNT_AT:_DIRECTORY_BYTES], "little")
     entries = data[_DIRECTORY_BYTES : _DIRECTORY_BYTES + count * _ENTRY_BYTES]
     for at in range(0, len(entries) - _ENTRY_BYTES + 1, _ENTRY_BYTES):
@@ -300,8 +300,7 @@ def _best_of_icon(data: bytes) -> bytes:
         if rank > best:
             best = rank
             entry = _ENTRY.pack(wide, high, 1, bits, size_bytes, offset)
-            found = _ICON + entry + data[len(_ICON) + _ENTRY_BYTES :]
-    return found
+    return _ICON + entry + data[len(_ICON) + _ENTRY_BYTES :] if entry else data
 
 
 def _icon_bits(data: bytes, at: int) -> int:
